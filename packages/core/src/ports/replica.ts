@@ -1,0 +1,203 @@
+import type { State } from "./state.ts"
+
+/** Which way entries of a replica travel, seen from this device. The peer enforces the same. */
+export type Direction = "both" | "send-only" | "receive-only"
+
+/** What kind of entries a replica holds; travels on the wire. 0–15 are Dunlin's, 128–255 free for others. */
+export type ReplicaKind = number
+
+export const KIND_MEMORY: ReplicaKind = 0
+export const KIND_RXDB: ReplicaKind = 1
+export const KIND_LORO: ReplicaKind = 2
+
+/**
+ * Something that can be synchronised: it owns durable truth about entries `key → state` whose states form
+ * a join-semilattice. `join` must be commutative, associative and idempotent; `testing/replica-contract` checks it.
+ *
+ * @typeParam Handle what `room.replicate()` gives to the application.
+ */
+export interface Replica<Handle = unknown> {
+  /** Pairs replicas across peers. At most 128 UTF-8 bytes. */
+  readonly name: string
+  readonly kind: ReplicaKind
+  /** Replicas with unequal tags hold still towards each other ("incompatible"). At most 128 UTF-8 bytes. */
+  readonly schemaTag: string
+  readonly direction: Direction
+  /**
+   * Opens the replica for one room. Rejects with `ReplicaError` "replica-in-use" when another room has it.
+   * Whoever attached it detaches it.
+   */
+  attach(host: ReplicaHost, options?: { readonly signal?: AbortSignal }): Promise<AttachedReplica<Handle>>
+}
+
+/** What a room gives to a replica that is attached to it. */
+export interface ReplicaHost {
+  /** 32 bytes that name the room and its epoch: an index blob stored under another tag is stale. */
+  readonly roomTag: Uint8Array
+  /** This device in the room: 64 hex digits of its public key. */
+  readonly device: string
+  /**
+   * Reports that entries changed by anything but `join`: a local write, another tab, a catch-up. Call it once
+   * the change is durable here, in the order of the changes of each key.
+   */
+  changed(changes: readonly EntryChange[]): void
+  /** Tells the application what happened, without failing anything. */
+  report(report: ReplicaReport): void
+  /**
+   * Resolves when `peers` other devices (default 1) hold the present state of `keys` (default: all) durably.
+   * Same rules as `room.synced()`.
+   */
+  synced(options?: {
+    readonly keys?: readonly string[]
+    readonly peers?: number
+    readonly signal?: AbortSignal
+  }): Promise<void>
+  /** How far each connected peer is with this replica, by session id. */
+  readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
+}
+
+export type ReplicaLinkPhase =
+  | "waiting" // the peer has not (yet) offered this replica
+  | "incompatible" // other kind or schema tag
+  | "reconciling"
+  | "live"
+
+export interface ReplicaLinkStatus {
+  /** Session id, 32 hex digits. */
+  readonly peer: string
+  /** Device public key, 64 hex digits. */
+  readonly device: string
+  readonly phase: ReplicaLinkPhase
+  /** In words a person can read, when the phase is "incompatible". */
+  readonly reason?: string
+  /** Entries not yet known to be durable at the peer. */
+  readonly pendingOut: number
+  /** Entries asked for or received, not yet durable here. */
+  readonly pendingIn: number
+  /** Wall-clock milliseconds of the last moment both sides were equal. */
+  readonly lastSyncedAt?: number
+}
+
+export interface EntryChange {
+  readonly key: string
+  /** 32 bytes over the new state; null when the entry no longer exists (only a purge does that). */
+  readonly stateHash: Uint8Array | null
+  /** State hash before the change; null when there was no entry. */
+  readonly before: Uint8Array | null
+  /** What a peer that holds `before` needs. Left out, or over 16 KiB, the room reads it when it is wanted. */
+  readonly delta?: Uint8Array
+}
+
+export type ReplicaReport =
+  | { readonly type: "quarantined"; readonly key: string; readonly reason: string; readonly cause?: unknown }
+  | { readonly type: "handler-failed"; readonly key: string; readonly reason: string; readonly cause?: unknown }
+  | { readonly type: "warning"; readonly reason: string; readonly cause?: unknown }
+
+export interface ScanPage {
+  readonly entries: readonly { readonly key: string; readonly stateHash: Uint8Array | null }[]
+  /** Opaque position behind this page (≤ 64 KiB), stored with the index so that a restart replays only what is newer. */
+  readonly cursor: Uint8Array
+}
+
+/** A peer as a replica sees it. */
+export interface ReplicaPeer {
+  /** Session id, 32 hex digits. */
+  readonly session: string
+  /** Device public key, 64 hex digits. */
+  readonly device: string
+}
+
+export interface ReadRequest {
+  readonly key: string
+  /** The reader's summary; empty when it holds nothing. Hostile: the replica decodes it with bounds. */
+  readonly summary: Uint8Array
+}
+
+export type ReadOutcome =
+  | { readonly type: "delta"; readonly stateHash: Uint8Array; readonly delta: Uint8Array }
+  | { readonly type: "none" } // no such entry, or nothing that may be shared
+  | { readonly type: "refused"; readonly reason: string } // the summary is invalid, or older than what is kept
+
+export interface Incoming {
+  readonly key: string
+  /** From a peer: hostile until decoded. */
+  readonly delta: Uint8Array
+}
+
+export type JoinOutcome =
+  | {
+      readonly type: "joined"
+      /** Whether the durable state here changed; only then is it passed on. */
+      readonly changed: boolean
+      /** State hash before, null when there was no entry. */
+      readonly before: Uint8Array | null
+      readonly stateHash: Uint8Array
+      /** The sender's summary when the sender lacks something held here (it is then answered), else null. */
+      readonly senderLacks: Uint8Array | null
+    }
+  /** The delta was made for another base: nothing changed, and the entry is asked for with our own summary. */
+  | { readonly type: "incomplete" }
+  /** The entry can be joined once these blobs are here. Nothing changed. */
+  | { readonly type: "missing-blobs"; readonly blobs: readonly BlobRef[] }
+  /** Not acceptable here: the pair (key, digest) is remembered and not asked for again. Nothing changed. */
+  | { readonly type: "refused"; readonly reason: string }
+
+/** Content-addressed bytes beside the entries, such as an attachment, moved in 64 KiB chunks. */
+export interface BlobRef {
+  /** SHA-256 of the content, 32 bytes. */
+  readonly digest: Uint8Array
+  readonly size: number
+}
+
+export interface AttachedReplica<Handle = unknown> {
+  readonly handle: Handle
+  /**
+   * Entries whose state changed after `since`, all of them for null. Pages may repeat entries; the last state
+   * wins. Throws `ReplicaError` "stale-cursor" when `since` is not from this store: the room then scans all.
+   */
+  scan(since: Uint8Array | null, options?: { readonly signal?: AbortSignal }): AsyncIterable<ScanPage>
+  /** The index blob stored last, or null. It is a cache: losing it costs only time. */
+  loadIndex(): Promise<Uint8Array | null>
+  saveIndex(blob: Uint8Array): Promise<void>
+  /** One summary a key, in order; empty for an unknown key. */
+  summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
+  /** One outcome a request, in order. */
+  read(requests: readonly ReadRequest[], peer: ReplicaPeer): Promise<readonly ReadOutcome[]>
+  /**
+   * Joins a batch; one outcome an entry, in order. Resolves when every changed state is durable. Entries of one
+   * batch may share a key and are then joined in order. Never reports these changes through `changed`.
+   */
+  join(entries: readonly Incoming[], peer: ReplicaPeer): Promise<readonly JoinOutcome[]>
+  /** Present when entries of this replica refer to blobs. */
+  readonly blobs?: BlobStore
+  /** Stops reporting, waits for what is under way, and lets another room attach the replica. Idempotent. */
+  detach(): Promise<void>
+}
+
+/** Durable chunks of blobs, verified against the digest when the last one is in. */
+export interface BlobStore {
+  /** Indices of 64 KiB chunks not held yet; empty when the blob is complete. `key` names the entry that refers to it. */
+  missing(key: string, blob: BlobRef): Promise<readonly number[]>
+  /** The chunk, or null when it is not held. */
+  read(key: string, digest: Uint8Array, index: number): Promise<Uint8Array | null>
+  /** Resolves when durable. A completed blob with a wrong digest is dropped: resolves "corrupt". */
+  write(key: string, blob: BlobRef, index: number, bytes: Uint8Array): Promise<"stored" | "complete" | "corrupt">
+}
+
+export type ReplicaErrorCode =
+  | "replica-in-use" // attached to another room
+  | "replica-closed"
+  | "duplicate-name" // a replica of that name is in this room
+  | "stale-cursor"
+  | "invalid-option"
+  | "storage-failed"
+
+export class ReplicaError extends Error {
+  override readonly name = "ReplicaError"
+  readonly code: ReplicaErrorCode
+
+  constructor(code: ReplicaErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,110 @@
+import { DecodeError } from "./decode-error.ts"
+
+const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** The largest integer that a varint may carry: JavaScript's safe integers, which cover 53-bit clocks. */
+const MAX_SAFE = Number.MAX_SAFE_INTEGER
+
+/**
+ * Bounded cursor over hostile bytes. Big-endian. Every length is checked against what is left before
+ * anything is allocated; every failure is a `DecodeError`.
+ */
+export class ByteReader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  get offset(): number {
+    return this.#at
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#advance(1))
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#advance(2))
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#advance(4))
+  }
+
+  /** A 64-bit unsigned integer that must fit JavaScript's 53 bits. */
+  u53(): number {
+    const at = this.#advance(8)
+    const high = this.#view.getUint32(at)
+    if (high > 0x1f_ffff) throw new DecodeError("bad-number", "over 53 bits")
+    return high * 0x1_0000_0000 + this.#view.getUint32(at + 4)
+  }
+
+  /** LEB128, at most 8 bytes and 53 bits; the shortest form is required so that bytes are canonical. */
+  varint(max: number = MAX_SAFE): number {
+    let value = 0
+    let scale = 1
+    for (let index = 0; index < 8; index++) {
+      const byte = this.u8()
+      value += (byte & 0x7f) * scale
+      if (value > max) throw new DecodeError("bad-number", "varint over its bound")
+      if (byte < 0x80) {
+        if (byte === 0 && index > 0) throw new DecodeError("bad-number", "varint not in shortest form")
+        return value
+      }
+      scale *= 128
+    }
+    throw new DecodeError("bad-number", "varint too long")
+  }
+
+  /** A view on the input, not a copy: copy it before the input is reused. */
+  bytes(length: number): Uint8Array {
+    const at = this.#advance(length)
+    return this.#bytes.subarray(at, at + length)
+  }
+
+  /** Bytes behind a varint length of at most `max`. */
+  block(max: number): Uint8Array {
+    return this.bytes(this.varint(max))
+  }
+
+  /** UTF-8 behind a varint length of at most `maxBytes`; malformed text is refused. */
+  text(maxBytes: number): string {
+    const bytes = this.block(maxBytes)
+    try {
+      return text.decode(bytes)
+    } catch {
+      throw new DecodeError("bad-text")
+    }
+  }
+
+  /** Item count of at most `max`, refused when the rest cannot hold that many items of `minBytes` each. */
+  count(max: number, minBytes: number): number {
+    const count = this.varint()
+    if (count > max) throw new DecodeError("too-many-items", `${count} of at most ${max}`)
+    if (count * minBytes > this.remaining) throw new DecodeError("truncated")
+    return count
+  }
+
+  rest(): Uint8Array {
+    return this.bytes(this.remaining)
+  }
+
+  end(): void {
+    if (this.remaining > 0) throw new DecodeError("trailing-bytes", `${this.remaining} left`)
+  }
+
+  #advance(length: number): number {
+    if (length > this.remaining) throw new DecodeError("truncated")
+    const at = this.#at
+    this.#at += length
+    return at
+  }
+}

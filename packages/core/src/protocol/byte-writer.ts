@@ -1,0 +1,95 @@
+const text = new TextEncoder()
+
+/** Growing big-endian buffer: the counterpart of `ByteReader`. */
+export class ByteWriter {
+  #bytes: Uint8Array<ArrayBuffer>
+  #view: DataView
+  #length = 0
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity)
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  u8(value: number): this {
+    this.#bytes[this.#reserve(1)] = value
+    return this
+  }
+
+  u16(value: number): this {
+    const at = this.#reserve(2)
+    this.#view.setUint16(at, value)
+    return this
+  }
+
+  u32(value: number): this {
+    const at = this.#reserve(4)
+    this.#view.setUint32(at, value)
+    return this
+  }
+
+  /** A safe integer as 64 bits. */
+  u53(value: number): this {
+    const at = this.#reserve(8)
+    this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000))
+    this.#view.setUint32(at + 4, value % 0x1_0000_0000)
+    return this
+  }
+
+  varint(value: number): this {
+    let rest = value
+    while (rest > 0x7f) {
+      this.u8((rest % 128) | 0x80)
+      rest = Math.floor(rest / 128)
+    }
+    return this.u8(rest)
+  }
+
+  bytes(bytes: Uint8Array): this {
+    const at = this.#reserve(bytes.length)
+    this.#bytes.set(bytes, at)
+    return this
+  }
+
+  block(bytes: Uint8Array): this {
+    return this.varint(bytes.length).bytes(bytes)
+  }
+
+  text(value: string): this {
+    return this.block(text.encode(value))
+  }
+
+  /** Overwrites one byte that was written before, such as a count known only at the end. */
+  patchU8(offset: number, value: number): this {
+    if (offset >= this.#length) throw new RangeError("patch beyond what was written")
+    this.#bytes[offset] = value
+    return this
+  }
+
+  /** A copy of what was written; the writer may go on. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length)
+  }
+
+  /** What was written, without a copy; valid until the next write. */
+  view(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  #reserve(length: number): number {
+    const at = this.#length
+    const needed = at + length
+    if (needed > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
+      grown.set(this.#bytes)
+      this.#bytes = grown
+      this.#view = new DataView(grown.buffer)
+    }
+    this.#length = needed
+    return at
+  }
+}

@@ -1,0 +1,167 @@
+import type { Replica, ReplicaLinkStatus, ReplicaReport } from "../ports/replica.ts"
+import type { ConnectionStage, PathKind, TransportReport } from "../ports/transport.ts"
+import type { State } from "../ports/state.ts"
+
+/** An open room. Close it once; that closes its transports and links and detaches its replicas. */
+export interface Room extends AsyncDisposable {
+  /** The invite of this room: whoever has it can join. Keep it out of logs and request URLs. */
+  readonly invite: string
+  /** This session, 32 hex digits: fresh at every open. */
+  readonly session: string
+  /** This device, 64 hex digits of its public key: the same at every open. */
+  readonly device: string
+  readonly peers: State<readonly Peer[]>
+  readonly status: State<RoomStatus>
+  readonly presence: Presence
+  readonly diagnostics: Diagnostics
+  /** Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not. */
+  replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
+  /**
+   * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Without a signal
+   * it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected.
+   */
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  /** Drops every back-off and tries all transports now. */
+  reconnect(): void
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+export interface Peer {
+  /** Session id, 32 hex digits. */
+  readonly session: string
+  /** Device public key, 64 hex digits: authenticated. */
+  readonly device: string
+  /** The name in its presence, if it has one there. Not authenticated: a label, never an identity. */
+  readonly name: string | null
+  readonly path: PathKind
+  readonly role: PeerRole
+  readonly stage: ConnectionStage
+  /** Null until measured. */
+  readonly rttMs: number | null
+  /** Entries not yet known to be durable there, over all replicas. */
+  readonly pendingOut: number
+  /** Entries asked for or received from there, not yet durable here. */
+  readonly pendingIn: number
+  /** Wall clock; null before the first time both sides were equal. */
+  readonly lastSyncedAt: number | null
+  /** Per replica name. */
+  readonly replicas: ReadonlyMap<string, ReplicaLinkStatus>
+}
+
+export type PeerRole = "writer" | "reader"
+
+/** A peer that passed the handshake, as shown to `isPeerValid` and `authorize`. */
+export interface AuthenticatedPeer {
+  readonly session: string
+  readonly device: string
+  readonly path: PathKind
+}
+
+export interface RoomStatus {
+  readonly phase: "searching" | "connected" | "closed"
+  /** Connected peers, readers included. */
+  readonly peers: number
+  /** Entries that no other device is known to hold yet. */
+  readonly pendingOut: number
+  readonly pendingIn: number
+  /** Peers equal to this device in every shared replica. */
+  readonly syncedPeers: number
+  /** One line a person can read, such as "no signaling server: retrying in 4 s"; null when all is well. */
+  readonly problem: RoomProblem | null
+  /** Whether this tab holds the room's connections or reaches them through another tab. */
+  readonly tab: "alone" | "holder" | "follower"
+}
+
+export interface RoomProblem {
+  readonly code: "no-signaling" | "no-peers" | "room-full" | "connection-failed" | "refused" | "incompatible"
+  readonly message: string
+}
+
+/** A JSON object of at most 2 KiB, encoded. */
+export type PresenceValue = { readonly [key: string]: unknown }
+
+/** Who is here and what they do: lives in memory, and goes when the peer goes. */
+export interface Presence {
+  /** Merges nothing: replaces this session's value. Null takes it back. Throws `RoomError` "presence-too-large". */
+  set(value: PresenceValue | null): void
+  /** Changes single fields of this session's value. */
+  setField(field: string, value: unknown): void
+  local(): PresenceValue | null
+  /** The others' values by session id; hostile input, so treat every field as text from a stranger. */
+  readonly others: State<ReadonlyMap<string, PresenceEntry>>
+}
+
+export interface PresenceEntry {
+  readonly session: string
+  /** Null when it was relayed by a peer that vouches for it. */
+  readonly device: string | null
+  readonly value: PresenceValue
+}
+
+export type Diagnostic = { readonly at: number } & (
+  | { readonly type: "transport"; readonly transport: string; readonly report: TransportReport }
+  | { readonly type: "replica"; readonly replica: string; readonly report: ReplicaReport }
+  | {
+      readonly type: "stage"
+      readonly peer: string
+      readonly stage: ConnectionStage
+      readonly outcome: "started" | "passed" | "failed"
+      readonly elapsedMs: number
+      readonly detail?: string
+    }
+  | { readonly type: "link-opened"; readonly peer: string; readonly device: string; readonly path: PathKind }
+  | { readonly type: "link-closed"; readonly peer: string; readonly reason: string }
+  | { readonly type: "violation"; readonly peer: string; readonly code: string; readonly detail: string }
+  | {
+      readonly type: "reconciled"
+      readonly peer: string
+      readonly replica: string
+      readonly rounds: number
+      readonly bytes: number
+      readonly sent: number
+      readonly received: number
+      readonly elapsedMs: number
+    }
+  | { readonly type: "refused"; readonly peer: string; readonly replica: string; readonly reason: string; readonly by: "us" | "them" }
+  | { readonly type: "warning"; readonly code: string; readonly detail: string }
+)
+
+/** What happened lately and what happens now; costs little when nobody listens. */
+export interface Diagnostics {
+  /** The last 512, oldest first. */
+  recent(): readonly Diagnostic[]
+  subscribe(listener: (diagnostic: Diagnostic) => void): () => void
+  /** Totals since the room opened, per session id of connected peers. */
+  counters(): ReadonlyMap<string, LinkCounters>
+}
+
+export interface LinkCounters {
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly framesIn: number
+  readonly framesOut: number
+  readonly entriesIn: number
+  readonly entriesOut: number
+}
+
+export type RoomErrorCode =
+  | "bad-invite"
+  | "invite-too-new"
+  | "insecure-context" // no WebCrypto: the page is neither https nor localhost
+  | "missing-crypto" // WebCrypto without Ed25519 or X25519
+  | "no-peers"
+  | "closed"
+  | "presence-too-large"
+  | "identity-unavailable"
+  | "invalid-option"
+
+export class RoomError extends Error {
+  override readonly name = "RoomError"
+  readonly code: RoomErrorCode
+
+  constructor(code: RoomErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}

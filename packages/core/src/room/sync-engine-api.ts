@@ -1,0 +1,87 @@
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import type { Replica, ReplicaLinkStatus, ReplicaReport } from "../ports/replica.ts"
+import type { State } from "../ports/state.ts"
+import type { Lane } from "../ports/transport.ts"
+import type { LinkCounters, PeerRole } from "./room.ts"
+
+/** An authenticated, encrypted link to one peer. The engine speaks the sync protocol over it. */
+export interface SecureLink {
+  /** Session id of the peer, 32 hex digits, as the handshake proved it. */
+  readonly session: string
+  /** Device public key of the peer, 64 hex digits. */
+  readonly device: string
+  /** What this room's `authorize` made of the peer. */
+  readonly role: PeerRole
+  readonly maxMessageBytes: number
+  /** Throws nothing: on a dead link the message is dropped, and `closed` has come or will come. */
+  send(lane: Lane, message: Uint8Array): void
+  buffered(lane: Lane): number
+  /** Ends the link; `penalise` bars the session for 60 s. */
+  close(reason: string, options?: { readonly penalise?: boolean }): void
+}
+
+/** What the shell tells the engine about a link that was added. */
+export interface LinkInput {
+  message(lane: Lane, bytes: Uint8Array): void
+  drained(lane: Lane): void
+  closed(reason: string): void
+}
+
+/** What the engine knows of a link, for `room.peers`. */
+export interface LinkStatus {
+  readonly session: string
+  readonly stage: "reconcile" | "live"
+  readonly rttMs: number | null
+  readonly replicas: ReadonlyMap<string, ReplicaLinkStatus>
+}
+
+export interface SyncEngineOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** 16 bytes, also in the handshake. */
+  readonly sessionId: Uint8Array
+  /** 64 hex digits. */
+  readonly device: string
+  /** 32 bytes; keys every position and digest. */
+  readonly digestKey: Uint8Array
+  /** 32 bytes naming room and epoch, for stored index blobs. */
+  readonly roomTag: Uint8Array
+  readonly events: SyncEngineEvents
+}
+
+export interface SyncEngineEvents {
+  presence(session: string, value: Uint8Array | null): void
+  replicaReport(replica: string, report: ReplicaReport): void
+  violation(session: string, code: string, detail: string): void
+  reconciled(report: {
+    readonly session: string
+    readonly replica: string
+    readonly rounds: number
+    readonly bytes: number
+    readonly sent: number
+    readonly received: number
+    readonly elapsedMs: number
+  }): void
+  refused(session: string, replica: string, reason: string, by: "us" | "them"): void
+}
+
+/** One per room: runs every session, owns every index, decides what travels where. Sans-IO but for its ports. */
+export interface SyncEngine {
+  readonly links: State<ReadonlyMap<string, LinkStatus>>
+  counters(): ReadonlyMap<string, LinkCounters>
+  replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
+  /** Takes the link over and says HELLO. A second link to the same session replaces the first. */
+  addLink(link: SecureLink): LinkInput
+  /** Encoded value of at most 2 KiB, or null; sent now (at most 10/s, the last wins) and to every later link. */
+  setPresence(value: Uint8Array | null): void
+  /** Entries known now durable at `peers` devices; rejects with the signal's reason or `RoomError`. */
+  synced(options?: {
+    readonly replica?: string
+    readonly keys?: readonly string[]
+    readonly peers?: number
+    readonly signal?: AbortSignal
+  }): Promise<void>
+  /** Says BYE on every link, detaches every replica. Idempotent. */
+  close(): Promise<void>
+}
