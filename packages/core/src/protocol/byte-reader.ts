@@ -1,6 +1,6 @@
 import { DecodeError } from "./decode-error.ts"
+import { decodeUtf8 } from "./utf8.ts"
 
-const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The largest integer that a varint may carry: JavaScript's safe integers, which cover 53-bit clocks. */
 const MAX_SAFE = Number.MAX_SAFE_INTEGER
@@ -79,7 +79,7 @@ export class ByteReader {
   text(maxBytes: number): string {
     const bytes = this.block(maxBytes)
     try {
-      return text.decode(bytes)
+      return decodeUtf8(bytes)
     } catch {
       throw new DecodeError("bad-text")
     }

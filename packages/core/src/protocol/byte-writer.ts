@@ -1,4 +1,4 @@
-const text = new TextEncoder()
+import { encodeUtf8 } from "./utf8.ts"
 
 /** Growing big-endian buffer: the counterpart of `ByteReader`. */
 export class ByteWriter {
@@ -60,7 +60,7 @@ export class ByteWriter {
   }
 
   text(value: string): this {
-    return this.block(text.encode(value))
+    return this.block(encodeUtf8(value))
   }
 
   /** Overwrites one byte that was written before, such as a count known only at the end. */
