@@ -90,7 +90,12 @@ export interface EntryChange {
 
 export type ReplicaReport =
   | { readonly type: "quarantined"; readonly key: string; readonly reason: string; readonly cause?: unknown }
-  | { readonly type: "handler-failed"; readonly key: string; readonly reason: string; readonly cause?: unknown }
+  | {
+      readonly type: "handler-failed"
+      readonly key: string
+      readonly reason: string
+      readonly cause?: unknown
+    }
   | { readonly type: "warning"; readonly reason: string; readonly cause?: unknown }
 
 export interface ScanPage {
@@ -181,7 +186,12 @@ export interface BlobStore {
   /** The chunk, or null when it is not held. */
   read(key: string, digest: Uint8Array, index: number): Promise<Uint8Array | null>
   /** Resolves when durable. A completed blob with a wrong digest is dropped: resolves "corrupt". */
-  write(key: string, blob: BlobRef, index: number, bytes: Uint8Array): Promise<"stored" | "complete" | "corrupt">
+  write(
+    key: string,
+    blob: BlobRef,
+    index: number,
+    bytes: Uint8Array,
+  ): Promise<"stored" | "complete" | "corrupt">
 }
 
 export type ReplicaErrorCode =

@@ -1,7 +1,6 @@
 import { DecodeError } from "./decode-error.ts"
 import { decodeUtf8 } from "./utf8.ts"
 
-
 /** The largest integer that a varint may carry: JavaScript's safe integers, which cover 53-bit clocks. */
 const MAX_SAFE = Number.MAX_SAFE_INTEGER
 

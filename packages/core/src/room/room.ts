@@ -123,7 +123,13 @@ export type Diagnostic = { readonly at: number } & (
       readonly received: number
       readonly elapsedMs: number
     }
-  | { readonly type: "refused"; readonly peer: string; readonly replica: string; readonly reason: string; readonly by: "us" | "them" }
+  | {
+      readonly type: "refused"
+      readonly peer: string
+      readonly replica: string
+      readonly reason: string
+      readonly by: "us" | "them"
+    }
   | { readonly type: "warning"; readonly code: string; readonly detail: string }
 )
 
