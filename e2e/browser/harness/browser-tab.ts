@@ -1,0 +1,62 @@
+import { RemoteError } from "./remote-module.ts"
+import type { RemoteModule } from "./remote-module.ts"
+
+/** A page whose module was loaded. */
+export interface BrowserTab<Exports> extends RemoteModule<Exports> {
+  /** Loads the page anew, as a user's reload does. */
+  reload(): Promise<void>
+}
+
+/** A browser with a profile of its own: nothing is shared with other profiles but the network. */
+export interface BrowserProfile {
+  open<Exports>(site: { readonly url: string }, hash?: string): Promise<BrowserTab<Exports>>
+  close(): Promise<void>
+}
+
+/** The part of a page that Playwright and Puppeteer share. */
+export interface DrivenPage {
+  evaluate(expression: string): Promise<unknown>
+  reload(): Promise<unknown>
+  close(): Promise<void>
+}
+
+const READY = `new Promise((resolve, reject) => {
+  const deadline = Date.now() + 60000
+  const look = () => {
+    if (globalThis.testPage !== undefined) resolve()
+    else if (Date.now() > deadline) reject(new Error("The test page did not load within 60 s."))
+    else setTimeout(look, 20)
+  }
+  look()
+})`
+
+/** Waits for the page's module and makes its exports callable. */
+export async function attachTab<Exports>(
+  page: DrivenPage,
+  output: readonly string[],
+): Promise<BrowserTab<Exports>> {
+  const evaluate = async (expression: string): Promise<unknown> => {
+    try {
+      return await page.evaluate(expression)
+    } catch (error) {
+      const said = output.length === 0 ? "" : `\nThe page said:\n${output.slice(-20).join("\n")}`
+      throw new RemoteError(`${error instanceof Error ? error.message : String(error)}${said}`, {
+        cause: error,
+      })
+    }
+  }
+  await evaluate(READY)
+  return {
+    output: () => output,
+    async call(name, ...args) {
+      // A string, since functions that tsx compiled refer to helpers that no page has.
+      const result = await evaluate(`testPage[${JSON.stringify(name)}](...${JSON.stringify(args)})`)
+      return result as never
+    },
+    async reload() {
+      await page.reload()
+      await evaluate(READY)
+    },
+    close: () => page.close(),
+  }
+}

@@ -1,0 +1,55 @@
+import { fileURLToPath } from "node:url"
+import { spawnSource } from "./child-process.ts"
+import type { ChildOptions } from "./child-process.ts"
+
+/** A signaling server in a process of its own, started as a user starts it. */
+export interface HostProcess {
+  /** `ws://…` as the host printed it. */
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  output(): readonly string[]
+  /** SIGTERM: the host drains and ends. */
+  close(): Promise<void>
+  kill(): Promise<void>
+}
+
+export interface HostOptions extends ChildOptions {
+  readonly port?: number
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly address?: string
+  /** Further flags of the command line. */
+  readonly args?: readonly string[]
+}
+
+const BIN = fileURLToPath(new URL("../../../packages/host/src/bin.ts", import.meta.url))
+const START_LIMIT_MS = 60_000
+
+export async function startHostProcess(options: HostOptions = {}): Promise<HostProcess> {
+  const { port = 0, address = "127.0.0.1", args = [] } = options
+  const child = spawnSource(BIN, ["--port", String(port), "--address", address, ...args], options)
+  const deadline = Date.now() + START_LIMIT_MS
+  let ended = false
+  child.exited.then(
+    () => (ended = true),
+    () => (ended = true),
+  )
+  for (;;) {
+    const url = /wss?:\/\/[^\s"']+/.exec(child.output.join("\n"))?.[0]
+    if (url !== undefined) {
+      return {
+        url,
+        port: Number(new URL(url).port),
+        pid: child.process.pid ?? 0,
+        output: () => child.output,
+        close: () => child.stop(),
+        kill: () => child.kill(),
+      }
+    }
+    if (ended || Date.now() > deadline) {
+      await child.kill().catch(() => undefined)
+      throw new Error(`The host did not start. It said:\n${child.output.slice(-20).join("\n")}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
