@@ -1,0 +1,372 @@
+import { ByteReader } from "./byte-reader.ts"
+import { ByteWriter } from "./byte-writer.ts"
+import { DecodeError } from "./decode-error.ts"
+import type { AnnounceFrame, Frame, RootItem } from "./frame.ts"
+import * as limits from "./limits.ts"
+
+const TAG = {
+  hello: 1,
+  announce: 2,
+  withdraw: 3,
+  range: 4,
+  "range-ack": 5,
+  offer: 6,
+  want: 7,
+  data: 8,
+  push: 9,
+  have: 10,
+  ack: 11,
+  nak: 12,
+  root: 13,
+  credit: 14,
+  links: 15,
+  presence: 16,
+  "chunk-want": 17,
+  chunk: 18,
+  ping: 19,
+  pong: 20,
+  fragment: 21,
+  bye: 22,
+} as const satisfies Record<Frame["type"], number>
+
+const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
+
+/** Bytes of DATA or PUSH around its key and delta, at most; used to plan messages. */
+export const ENTRY_OVERHEAD_BYTES = 48
+
+/** The frame alone, without the length that `message.ts` puts before it. */
+export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+  const write = new ByteWriter(frameSizeHint(frame))
+  write.u8(TAG[frame.type])
+  writeBody(write, frame)
+  return write.finish()
+}
+
+/** Total over hostile input: returns a frame or throws `DecodeError`, nothing else. Views into `input` are copied. */
+export function decodeFrame(input: Uint8Array): Frame {
+  const read = new ByteReader(input)
+  const frame = readBody(read.u8(), read)
+  read.end()
+  return frame
+}
+
+function writeBody(write: ByteWriter, frame: Frame): void {
+  switch (frame.type) {
+    case "hello":
+      write
+        .u8(frame.version)
+        .bytes(frame.session)
+        .u32(frame.maxMessageBytes)
+        .u8(frame.refusesEntries ? 1 : 0)
+      return
+    case "announce":
+      write.varint(frame.slot).text(frame.name).u8(frame.kind).text(frame.schemaTag)
+      write.u8(DIRECTIONS.indexOf(frame.direction)).varint(frame.count).bytes(frame.root)
+      return
+    case "withdraw":
+      write.varint(frame.slot)
+      return
+    case "range":
+      write
+        .varint(frame.slot)
+        .u32(frame.salt)
+        .varint(frame.sequence)
+        .u8(frame.reply ? 1 : 0)
+      write.varint(frame.grant).bytes(frame.records)
+      return
+    case "range-ack":
+      write.varint(frame.slot).u32(frame.salt).varint(frame.sequence)
+      write
+        .varint(frame.frames)
+        .varint(frame.answered)
+        .u8(frame.later ? 1 : 0)
+      return
+    case "offer":
+      write.varint(frame.slot).varint(frame.items.length)
+      for (const item of frame.items) write.bytes(item.position).bytes(item.digest).varint(item.size)
+      return
+    case "want":
+      write.varint(frame.slot).varint(frame.items.length)
+      for (const item of frame.items) write.bytes(item.position).block(item.summary)
+      return
+    case "data":
+      write.varint(frame.slot).u8(frame.kind).text(frame.key).bytes(frame.digest).bytes(frame.delta)
+      return
+    case "push":
+      write.varint(frame.slot).u8(frame.kind).text(frame.key)
+      write.bytes(frame.before).bytes(frame.after).bytes(frame.delta)
+      return
+    case "have":
+      write.varint(frame.slot).varint(frame.items.length)
+      for (const item of frame.items) write.bytes(item.position).bytes(item.digest)
+      return
+    case "ack":
+      write.varint(frame.control).varint(frame.bulk)
+      return
+    case "nak":
+      write.varint(frame.slot).varint(frame.items.length)
+      for (const item of frame.items) write.bytes(item.position).bytes(item.digest).text(item.reason)
+      return
+    case "root":
+      write.varint(frame.roots.length)
+      for (const item of frame.roots) writeRoot(write, item)
+      return
+    case "credit":
+      write.varint(frame.total)
+      return
+    case "links":
+      write.varint(frame.sessions.length)
+      for (const session of frame.sessions) write.bytes(session)
+      return
+    case "presence":
+      write.u8(frame.value === null ? 0 : 1)
+      if (frame.value !== null) write.bytes(frame.value)
+      return
+    case "chunk-want":
+      write.varint(frame.slot).bytes(frame.position).bytes(frame.blob)
+      write.varint(frame.size).varint(frame.first).bytes(frame.bitmap)
+      return
+    case "chunk":
+      write.varint(frame.slot).bytes(frame.position).bytes(frame.blob).varint(frame.index).bytes(frame.bytes)
+      return
+    case "ping":
+    case "pong":
+      write.u32(frame.nonce)
+      return
+    case "fragment":
+      write.varint(frame.id).varint(frame.index).varint(frame.total).varint(frame.size).bytes(frame.bytes)
+      return
+    case "bye":
+      write.text(frame.reason)
+      return
+  }
+}
+
+function writeRoot(write: ByteWriter, item: RootItem): void {
+  const flags = (item.settled ? 1 : 0) | (item.answer ? 2 : 0) | (item.agreed ? 4 : 0)
+  write.varint(item.slot).varint(item.count).bytes(item.root).u8(flags)
+}
+
+function readBody(tag: number, read: ByteReader): Frame {
+  switch (tag) {
+    case TAG.hello:
+      return readHello(read)
+    case TAG.announce:
+      return readAnnounce(read)
+    case TAG.withdraw:
+      return { type: "withdraw", slot: readSlot(read) }
+    case TAG.range:
+      return {
+        type: "range",
+        slot: readSlot(read),
+        salt: read.u32(),
+        sequence: read.varint(0xffff_ffff),
+        reply: readFlag(read),
+        grant: read.varint(limits.MAX_MESSAGE_BYTES),
+        records: read.rest().slice(),
+      }
+    case TAG["range-ack"]:
+      return {
+        type: "range-ack",
+        slot: readSlot(read),
+        salt: read.u32(),
+        sequence: read.varint(0xffff_ffff),
+        frames: read.varint(limits.MAX_MESSAGE_BYTES),
+        answered: read.varint(limits.MAX_MESSAGE_BYTES),
+        later: readFlag(read),
+      }
+    case TAG.offer:
+      return { type: "offer", slot: readSlot(read), items: readItems(read, 33, readOfferItem) }
+    case TAG.want:
+      return { type: "want", slot: readSlot(read), items: readItems(read, 17, readWantItem) }
+    case TAG.data:
+      return {
+        type: "data",
+        slot: readSlot(read),
+        kind: read.u8(),
+        key: readKey(read),
+        digest: read.bytes(limits.SHORT_DIGEST_BYTES).slice(),
+        delta: read.rest().slice(),
+      }
+    case TAG.push:
+      return {
+        type: "push",
+        slot: readSlot(read),
+        kind: read.u8(),
+        key: readKey(read),
+        before: read.bytes(limits.SHORT_DIGEST_BYTES).slice(),
+        after: read.bytes(limits.SHORT_DIGEST_BYTES).slice(),
+        delta: read.rest().slice(),
+      }
+    case TAG.have:
+      return { type: "have", slot: readSlot(read), items: readItems(read, 24, readHaveItem) }
+    case TAG.ack:
+      return { type: "ack", control: read.varint(), bulk: read.varint() }
+    case TAG.nak:
+      return { type: "nak", slot: readSlot(read), items: readItems(read, 25, readNakItem) }
+    case TAG.root: {
+      const roots = Array.from({ length: read.count(limits.MAX_REPLICAS, 19) }, () => readRoot(read))
+      return { type: "root", roots }
+    }
+    case TAG.credit:
+      return { type: "credit", total: read.varint() }
+    case TAG.links: {
+      const count = read.count(limits.MAX_LINKS_ANNOUNCED, limits.SESSION_ID_BYTES)
+      return { type: "links", sessions: Array.from({ length: count }, () => readSession(read)) }
+    }
+    case TAG.presence:
+      return { type: "presence", value: readPresence(read) }
+    case TAG["chunk-want"]:
+      return {
+        type: "chunk-want",
+        slot: readSlot(read),
+        position: readPosition(read),
+        blob: read.bytes(limits.BLOB_DIGEST_BYTES).slice(),
+        size: read.varint(limits.MAX_BLOB_BYTES),
+        first: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
+        bitmap: readBitmap(read),
+      }
+    case TAG.chunk:
+      return {
+        type: "chunk",
+        slot: readSlot(read),
+        position: readPosition(read),
+        blob: read.bytes(limits.BLOB_DIGEST_BYTES).slice(),
+        index: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
+        bytes: readChunkBytes(read),
+      }
+    case TAG.ping:
+      return { type: "ping", nonce: read.u32() }
+    case TAG.pong:
+      return { type: "pong", nonce: read.u32() }
+    case TAG.fragment:
+      return readFragment(read)
+    case TAG.bye:
+      return { type: "bye", reason: read.text(limits.MAX_REASON_BYTES) }
+    default:
+      throw new DecodeError("unknown-tag", `frame ${tag}`)
+  }
+}
+
+function readHello(read: ByteReader): Frame {
+  const version = read.u8()
+  // Nothing behind an unknown version can be trusted to mean what it means here.
+  if (version !== limits.PROTOCOL_VERSION) throw new DecodeError("unknown-version", `${version}`)
+  const session = readSession(read)
+  const maxMessageBytes = read.u32()
+  if (maxMessageBytes < limits.MIN_MESSAGE_BYTES) throw new DecodeError("bad-value", "message cap too small")
+  return { type: "hello", version, session, maxMessageBytes, refusesEntries: readFlag(read) }
+}
+
+function readAnnounce(read: ByteReader): Frame {
+  const slot = readSlot(read)
+  const name = read.text(limits.MAX_NAME_BYTES)
+  const kind = read.u8()
+  const schemaTag = read.text(limits.MAX_NAME_BYTES)
+  const direction = DIRECTIONS[read.u8()]
+  if (direction === undefined) throw new DecodeError("bad-value", "direction")
+  if (name === "") throw new DecodeError("bad-value", "empty replica name")
+  const count = read.varint(0xffff_ffff)
+  return { type: "announce", slot, name, kind, schemaTag, direction, count, root: readDigest(read) }
+}
+
+function readRoot(read: ByteReader): RootItem {
+  const slot = readSlot(read)
+  const count = read.varint(0xffff_ffff)
+  const root = readDigest(read)
+  const flags = read.u8()
+  if (flags > 7) throw new DecodeError("bad-value", "root flags")
+  return {
+    slot,
+    count,
+    root,
+    settled: (flags & 1) !== 0,
+    answer: (flags & 2) !== 0,
+    agreed: (flags & 4) !== 0,
+  }
+}
+
+function readFragment(read: ByteReader): Frame {
+  const id = read.varint(0xffff_ffff)
+  const index = read.varint(limits.MAX_ENTRY_BYTES)
+  const total = read.varint(limits.MAX_ENTRY_BYTES)
+  const size = read.varint(limits.MAX_ENTRY_BYTES + limits.MAX_KEY_BYTES + 64)
+  const bytes = read.rest().slice()
+  if (total < 2 || index >= total) throw new DecodeError("bad-value", "fragment index")
+  // An empty piece would let a peer make progress on paper for ever.
+  if (bytes.length === 0 || bytes.length > size) throw new DecodeError("bad-value", "fragment size")
+  return { type: "fragment", id, index, total, size, bytes }
+}
+
+function readItems<Item>(read: ByteReader, minBytes: number, readItem: (read: ByteReader) => Item): Item[] {
+  const count = read.count(limits.MAX_ITEMS, minBytes)
+  return Array.from({ length: count }, () => readItem(read))
+}
+
+function readOfferItem(read: ByteReader): { position: Uint8Array; digest: Uint8Array; size: number } {
+  return { position: readPosition(read), digest: readDigest(read), size: read.varint(limits.MAX_BLOB_BYTES) }
+}
+
+function readWantItem(read: ByteReader): { position: Uint8Array; summary: Uint8Array } {
+  return { position: readPosition(read), summary: read.block(limits.MAX_SUMMARY_BYTES).slice() }
+}
+
+function readHaveItem(read: ByteReader): { position: Uint8Array; digest: Uint8Array } {
+  return { position: readPosition(read), digest: read.bytes(limits.SHORT_DIGEST_BYTES).slice() }
+}
+
+function readNakItem(read: ByteReader): { position: Uint8Array; digest: Uint8Array; reason: string } {
+  return { ...readHaveItem(read), reason: read.text(limits.MAX_REASON_BYTES) }
+}
+
+function readPresence(read: ByteReader): Uint8Array | null {
+  if (!readFlag(read)) return null
+  if (read.remaining > limits.MAX_PRESENCE_BYTES) throw new DecodeError("frame-too-large", "presence")
+  return read.rest().slice()
+}
+
+function readBitmap(read: ByteReader): Uint8Array {
+  const bytes = read.rest().slice()
+  if (bytes.length === 0 || bytes.length > 1_024) throw new DecodeError("bad-value", "chunk bitmap")
+  return bytes
+}
+
+function readChunkBytes(read: ByteReader): Uint8Array {
+  if (read.remaining > limits.CHUNK_BYTES) throw new DecodeError("frame-too-large", "chunk")
+  return read.rest().slice()
+}
+
+function readSlot(read: ByteReader): number {
+  return read.varint(limits.MAX_REPLICAS - 1)
+}
+
+function readKey(read: ByteReader): string {
+  return read.text(limits.MAX_KEY_BYTES)
+}
+
+function readSession(read: ByteReader): Uint8Array {
+  return read.bytes(limits.SESSION_ID_BYTES).slice()
+}
+
+function readPosition(read: ByteReader): Uint8Array {
+  return read.bytes(limits.POSITION_BYTES).slice()
+}
+
+function readDigest(read: ByteReader): Uint8Array {
+  return read.bytes(limits.DIGEST_BYTES).slice()
+}
+
+function readFlag(read: ByteReader): boolean {
+  const value = read.u8()
+  if (value > 1) throw new DecodeError("bad-value", "flag")
+  return value === 1
+}
+
+function frameSizeHint(frame: Frame): number {
+  if (frame.type === "data" || frame.type === "push") {
+    return frame.delta.length + frame.key.length + ENTRY_OVERHEAD_BYTES
+  }
+  if (frame.type === "chunk" || frame.type === "fragment") return frame.bytes.length + 96
+  if (frame.type === "range") return frame.records.length + 32
+  return 128
+}

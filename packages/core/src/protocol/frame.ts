@@ -1,0 +1,175 @@
+/**
+ * The frames of a session. Byte layouts are in PROTOCOL.md and frozen by `vectors/frames.json`;
+ * the union below is the specification that the codec in `frame-codec.ts` follows.
+ */
+export type Frame =
+  | HelloFrame
+  | AnnounceFrame
+  | { readonly type: "withdraw"; readonly slot: number }
+  | RangeFrame
+  | RangeAckFrame
+  | { readonly type: "offer"; readonly slot: number; readonly items: readonly OfferItem[] }
+  | { readonly type: "want"; readonly slot: number; readonly items: readonly WantItem[] }
+  | DataFrame
+  | PushFrame
+  | { readonly type: "have"; readonly slot: number; readonly items: readonly HaveItem[] }
+  /** Entries (DATA and PUSH) processed so far, per lane, in order: each is durable, refused or asked for again. */
+  | { readonly type: "ack"; readonly control: number; readonly bulk: number }
+  | { readonly type: "nak"; readonly slot: number; readonly items: readonly NakItem[] }
+  | RootFrame
+  /** Entry-bearing bytes that the receiver may have sent in total since the link opened. */
+  | { readonly type: "credit"; readonly total: number }
+  /** Session ids the sender is linked to. */
+  | { readonly type: "links"; readonly sessions: readonly Uint8Array[] }
+  | { readonly type: "presence"; readonly value: Uint8Array | null }
+  | ChunkWantFrame
+  | ChunkFrame
+  | { readonly type: "ping"; readonly nonce: number }
+  | { readonly type: "pong"; readonly nonce: number }
+  | FragmentFrame
+  | { readonly type: "bye"; readonly reason: string }
+
+export interface HelloFrame {
+  readonly type: "hello"
+  readonly version: number
+  /** 16 bytes; must repeat what the handshake proved. */
+  readonly session: Uint8Array
+  /** The longest message the sender takes, in bytes. */
+  readonly maxMessageBytes: number
+  /** The sender takes no entries from the receiver: to it, the receiver is a reader. */
+  readonly refusesEntries: boolean
+}
+
+/** A replica the sender shares. `slot` names it in all further frames of the sender. Repeated when it changes. */
+export interface AnnounceFrame {
+  readonly type: "announce"
+  readonly slot: number
+  readonly name: string
+  readonly kind: number
+  readonly schemaTag: string
+  readonly direction: "both" | "send-only" | "receive-only"
+  readonly count: number
+  readonly root: Uint8Array
+}
+
+/** A request of the initiator, or a reply to one. Stands alone; the responder keeps no state between frames. */
+export interface RangeFrame {
+  readonly type: "range"
+  readonly slot: number
+  readonly salt: number
+  readonly sequence: number
+  readonly reply: boolean
+  /** Bytes of RANGE frames that the reply may take; 0 in replies. */
+  readonly grant: number
+  /** Encoded records, see `range-record.ts`. */
+  readonly records: Uint8Array
+}
+
+export interface RangeAckFrame {
+  readonly type: "range-ack"
+  readonly slot: number
+  readonly salt: number
+  readonly sequence: number
+  /** Reply frames sent for this request, all before this acknowledgement on the same lane. */
+  readonly frames: number
+  /** Records of the request that were answered; fewer than asked when the grant was used up. */
+  readonly answered: number
+  /** The responder is busy reconciling with another peer: ask again when it sends ROOT. */
+  readonly later: boolean
+}
+
+export interface OfferItem {
+  readonly position: Uint8Array
+  readonly digest: Uint8Array
+  readonly size: number
+}
+
+export interface WantItem {
+  readonly position: Uint8Array
+  readonly summary: Uint8Array
+}
+
+export interface HaveItem {
+  readonly position: Uint8Array
+  /** 8 bytes. */
+  readonly digest: Uint8Array
+}
+
+export interface NakItem {
+  readonly position: Uint8Array
+  /** 8 bytes: what was refused. */
+  readonly digest: Uint8Array
+  readonly reason: string
+}
+
+/** An entry that was asked for, or that reconciliation found missing at the receiver. */
+export interface DataFrame {
+  readonly type: "data"
+  readonly slot: number
+  readonly kind: number
+  readonly key: string
+  /** 8 bytes: the sender's digest. */
+  readonly digest: Uint8Array
+  readonly delta: Uint8Array
+}
+
+/** A live change. */
+export interface PushFrame {
+  readonly type: "push"
+  readonly slot: number
+  readonly kind: number
+  readonly key: string
+  /** 8 bytes each; `before` is zero where there was no entry. */
+  readonly before: Uint8Array
+  readonly after: Uint8Array
+  readonly delta: Uint8Array
+}
+
+export interface RootFrame {
+  readonly type: "root"
+  readonly roots: readonly RootItem[]
+}
+
+export interface RootItem {
+  readonly slot: number
+  readonly count: number
+  readonly root: Uint8Array
+  /** Nothing is under way from the sender for this replica. */
+  readonly settled: boolean
+  /** The sender wants the receiver's root in return. */
+  readonly answer: boolean
+  /** The sender knows that nothing more can be exchanged, equal or not. */
+  readonly agreed: boolean
+}
+
+export interface ChunkWantFrame {
+  readonly type: "chunk-want"
+  readonly slot: number
+  readonly position: Uint8Array
+  readonly blob: Uint8Array
+  readonly size: number
+  readonly first: number
+  /** Bit i asks for chunk `first + i`, lowest bit first. */
+  readonly bitmap: Uint8Array
+}
+
+export interface ChunkFrame {
+  readonly type: "chunk"
+  readonly slot: number
+  readonly position: Uint8Array
+  readonly blob: Uint8Array
+  readonly index: number
+  /** Empty when the sender does not hold the chunk. */
+  readonly bytes: Uint8Array
+}
+
+/** A piece of one encoded frame that is longer than a message. Pieces of a frame come in order on one lane. */
+export interface FragmentFrame {
+  readonly type: "fragment"
+  readonly id: number
+  readonly index: number
+  readonly total: number
+  /** Bytes of the whole frame; the same in every piece. */
+  readonly size: number
+  readonly bytes: Uint8Array
+}

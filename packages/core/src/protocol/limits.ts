@@ -1,0 +1,42 @@
+/** Protocol version in HELLO; another one ends the link. */
+export const PROTOCOL_VERSION = 1
+
+/** A message (one unit of the transport) is never longer, whatever a peer announces. */
+export const MAX_MESSAGE_BYTES = 262_144
+/** Messages on the control lane: short, so that a keystroke never waits behind a long one. */
+export const CONTROL_MESSAGE_BYTES = 16_384
+/** Messages on the bulk lane: long enough for throughput, see PROTOCOL.md. */
+export const BULK_MESSAGE_BYTES = 65_536
+/** A peer that cannot take this much cannot take a RANGE frame. */
+export const MIN_MESSAGE_BYTES = 1_024
+
+export const SESSION_ID_BYTES = 16
+export const POSITION_BYTES = 16
+export const DIGEST_BYTES = 16
+/** Digests on entry frames are cut to this; the ROOT comparison catches a collision. */
+export const SHORT_DIGEST_BYTES = 8
+export const BLOB_DIGEST_BYTES = 32
+
+export const MAX_REPLICAS = 256
+export const MAX_NAME_BYTES = 128
+export const MAX_KEY_BYTES = 4_096
+export const MAX_SUMMARY_BYTES = 262_144
+/** The largest entry that a peer may send, all fragments together. */
+export const MAX_ENTRY_BYTES = 33_554_432
+export const MAX_REASON_BYTES = 256
+export const MAX_LINKS_ANNOUNCED = 256
+export const MAX_PRESENCE_BYTES = 2_048
+export const CHUNK_BYTES = 65_536
+/** 16 GiB: what a bitmap of one frame can ask for in pieces. */
+export const MAX_BLOB_BYTES = 17_179_869_184
+
+/** Items of WANT, HAVE, OFFER and NAK in one frame. */
+export const MAX_ITEMS = 1_024
+/** A PUSH longer than this is announced by HAVE and sent as DATA when wanted. */
+export const MAX_PUSH_BYTES = 12_288
+/** Payload of one fragment: a bulk message carries one with its header. */
+export const FRAGMENT_BYTES = 61_440
+/** Entry-bearing bytes that a peer may have under way to us before we return credit. */
+export const CREDIT_WINDOW_BYTES = 2_097_152
+/** Bytes of unfinished fragments held per link. One larger entry at a time is admitted per room. */
+export const REASSEMBLY_BYTES = 4_194_304

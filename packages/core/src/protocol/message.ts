@@ -1,0 +1,36 @@
+import { ByteReader } from "./byte-reader.ts"
+import { ByteWriter } from "./byte-writer.ts"
+import { DecodeError } from "./decode-error.ts"
+import type { Frame } from "./frame.ts"
+import { decodeFrame } from "./frame-codec.ts"
+import { MAX_MESSAGE_BYTES } from "./limits.ts"
+
+/** Bytes that one frame of `length` bytes takes in a message. */
+export function framedBytes(length: number): number {
+  return length + (length < 0x80 ? 1 : length < 0x4000 ? 2 : length < 0x20_0000 ? 3 : 4)
+}
+
+/** A message is its frames one after another, each behind its length as a varint. */
+export function encodeMessage(frames: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const write = new ByteWriter(frames.reduce((sum, frame) => sum + framedBytes(frame.length), 0))
+  for (const frame of frames) write.block(frame)
+  return write.finish()
+}
+
+export interface SizedFrame {
+  readonly frame: Frame
+  /** Encoded bytes, which is what credit counts. */
+  readonly size: number
+}
+
+/** Total over hostile input: all frames of the message, or a `DecodeError` and none of them. */
+export function decodeMessage(input: Uint8Array): readonly SizedFrame[] {
+  if (input.length > MAX_MESSAGE_BYTES) throw new DecodeError("frame-too-large")
+  const read = new ByteReader(input)
+  const frames: SizedFrame[] = []
+  do {
+    const bytes = read.block(MAX_MESSAGE_BYTES)
+    frames.push({ frame: decodeFrame(bytes), size: bytes.length })
+  } while (read.remaining > 0)
+  return frames
+}

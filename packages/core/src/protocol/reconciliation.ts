@@ -1,0 +1,184 @@
+import type { FingerprintIndex } from "./fingerprint-index.ts"
+import type { RangeAckFrame, RangeFrame } from "./frame.ts"
+import { CONTROL_MESSAGE_BYTES } from "./limits.ts"
+import {
+  compareRecord,
+  decodeRangeRecords,
+  MAX_REPLY_BYTES_PER_RECORD,
+  openingRecord,
+  type RangeFindings,
+} from "./reconcile.ts"
+
+/** Findings beside the replies, which the protocol itself sends. */
+export type EntryFindings = Omit<RangeFindings, "reply">
+
+/** The initiator's side of one reconciliation. The responder's side is `answerRange`. */
+export interface Reconciliation {
+  readonly salt: number
+  /** Requests that may be sent now: at most four are out at a time. */
+  requests(): readonly RangeFrame[]
+  /** A reply frame. Throws `DecodeError` on bad records; frames of an earlier run are passed over. */
+  replied(frame: RangeFrame): void
+  acknowledged(frame: RangeAckFrame): void
+  /** Nothing is out and nothing is left to ask. */
+  readonly done: boolean
+  /** The responder asked to be left alone for now. */
+  readonly postponed: boolean
+  /** Answered requests so far. */
+  readonly rounds: number
+  /** RANGE bytes both ways. */
+  readonly bytes: number
+}
+
+export interface RangeAnswer {
+  readonly replies: readonly RangeFrame[]
+  readonly ack: RangeAckFrame
+}
+
+const MAX_REQUESTS_OUT = 4
+/** What a request grants for its reply. */
+const REPLY_GRANT_BYTES = 65_536
+/** Room for a frame's header and length beside its records. */
+const FRAME_HEADER_BYTES = 32
+const RECORDS_PER_FRAME_BYTES = CONTROL_MESSAGE_BYTES - FRAME_HEADER_BYTES
+
+export function createReconciliation(
+  index: FingerprintIndex,
+  slot: number,
+  salt: number,
+  findings: EntryFindings,
+  mayReceive: boolean,
+): Reconciliation {
+  /** Last in, first out: going deep first keeps this short. */
+  const open: Uint8Array[] = [openingRecord(index, salt)]
+  const outBySequence = new Map<number, readonly Uint8Array[]>()
+  let nextSequence = 1
+  let rounds = 0
+  let bytes = 0
+  let postponed = false
+
+  const sink: RangeFindings = { ...findings, reply: (record) => void open.push(record) }
+
+  return {
+    salt,
+    requests() {
+      const frames: RangeFrame[] = []
+      while (open.length > 0 && outBySequence.size < MAX_REQUESTS_OUT && !postponed) {
+        const records = takeRecords(open)
+        const sequence = nextSequence++
+        outBySequence.set(sequence, records)
+        const frame = rangeFrame(slot, salt, sequence, records, REPLY_GRANT_BYTES)
+        bytes += frame.records.length
+        frames.push(frame)
+      }
+      return frames
+    },
+    replied(frame) {
+      if (frame.salt !== salt || !outBySequence.has(frame.sequence)) return
+      bytes += frame.records.length
+      for (const record of decodeRangeRecords(frame.records)) {
+        compareRecord(index, salt, record, sink, mayReceive)
+      }
+    },
+    acknowledged(frame) {
+      const records = outBySequence.get(frame.sequence)
+      if (frame.salt !== salt || records === undefined) return
+      outBySequence.delete(frame.sequence)
+      rounds++
+      if (frame.later) {
+        postponed = true
+        return
+      }
+      // What the grant did not cover is asked again.
+      for (const record of records.slice(frame.answered)) open.push(record)
+    },
+    get done() {
+      return !postponed && open.length === 0 && outBySequence.size === 0
+    },
+    get postponed() {
+      return postponed
+    },
+    get rounds() {
+      return rounds
+    },
+    get bytes() {
+      return bytes
+    },
+  }
+}
+
+/**
+ * The responder's side: a function of the request and the index as it is now. Throws `DecodeError` on bad records.
+ * At least one record is answered whatever the grant, so a request always makes progress.
+ */
+export function answerRange(
+  index: FingerprintIndex,
+  slot: number,
+  request: RangeFrame,
+  findings: EntryFindings,
+  mayReceive: boolean,
+): RangeAnswer {
+  const { salt, sequence } = request
+  const grant = Math.min(request.grant, REPLY_GRANT_BYTES)
+  const replies: Uint8Array[] = []
+  let size = 0
+  let answered = 0
+  const sink: RangeFindings = {
+    ...findings,
+    reply(record) {
+      replies.push(record)
+      size += record.length
+    },
+  }
+  for (const record of decodeRangeRecords(request.records)) {
+    if (answered > 0 && size + MAX_REPLY_BYTES_PER_RECORD > grant) break
+    compareRecord(index, salt, record, sink, mayReceive)
+    answered++
+  }
+  replies.reverse()
+  const frames: RangeFrame[] = []
+  while (replies.length > 0) {
+    frames.push({ ...rangeFrame(slot, salt, sequence, takeRecords(replies), 0), reply: true })
+  }
+  const ack: RangeAckFrame = {
+    type: "range-ack",
+    slot,
+    salt,
+    sequence,
+    frames: frames.length,
+    answered,
+    later: false,
+  }
+  return { replies: frames, ack }
+}
+
+/** Takes records from the end of `open` up to what fits one frame; at least one. */
+function takeRecords(open: Uint8Array[]): readonly Uint8Array[] {
+  const records: Uint8Array[] = []
+  let size = 0
+  for (let record = open.pop(); record !== undefined; record = open.pop()) {
+    if (records.length > 0 && size + record.length > RECORDS_PER_FRAME_BYTES) {
+      open.push(record)
+      break
+    }
+    records.push(record)
+    size += record.length
+  }
+  return records
+}
+
+function rangeFrame(
+  slot: number,
+  salt: number,
+  sequence: number,
+  records: readonly Uint8Array[],
+  grant: number,
+): RangeFrame {
+  const joined = new Uint8Array(records.reduce((sum, record) => sum + record.length, 0))
+  let at = 0
+  for (const record of records) {
+    joined.set(record, at)
+    at += record.length
+  }
+  return { type: "range", slot, salt, sequence, reply: false, grant, records: joined }
+}
