@@ -16,7 +16,9 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#bytes[this.#reserve(1)] = value
+    // Reserve first: it may replace `#bytes`, and an assignment evaluates its target before its index.
+    const at = this.#reserve(1)
+    this.#bytes[at] = value
     return this
   }
 
