@@ -1,0 +1,250 @@
+import { ByteReader } from "../protocol/byte-reader.ts"
+import type { ByteWriter } from "../protocol/byte-writer.ts"
+import { DecodeError } from "../protocol/decode-error.ts"
+import { readHeader, requireChannel, requireConnection, requireLength, writeHeader } from "./frame-header.ts"
+import {
+  type HostMessage,
+  type IceConfiguration,
+  type IceServer,
+  MAX_ROOM_PEERS,
+  PEER_ID_BYTES,
+  RESUME_BYTES,
+  type SignalingErrorCode,
+  type SignalingLimits,
+  signalingErrorNumbers,
+  type UnreachableReason,
+  unreachableReasonNumbers,
+} from "./signaling-message.ts"
+
+const tags = {
+  joined: 0x81,
+  left: 0x82,
+  presence: 0x83,
+  signal: 0x84,
+  unreachable: 0x85,
+  renewed: 0x86,
+  ice: 0x87,
+  error: 0x88,
+  bye: 0x89,
+  pong: 0x8a,
+} as const
+
+/** A host may send more than it takes: a whole room and the ICE servers. */
+const MAX_HOST_FRAME_BYTES = 64 * 1024
+const MAX_ICE_SERVERS = 16
+const MAX_ICE_URLS = 8
+const MAX_ICE_TEXT_BYTES = 512
+const MAX_DETAIL_BYTES = 256
+
+const errorsByNumber: ReadonlyMap<number, SignalingErrorCode> = invert(signalingErrorNumbers)
+const reasonsByNumber: ReadonlyMap<number, UnreachableReason> = invert(unreachableReasonNumbers)
+
+/**
+ * Total over hostile input: returns a message or throws `DecodeError`, nothing else. Byte fields are views on
+ * `input`: copy what is kept.
+ */
+export function decodeHostMessage(input: Uint8Array): HostMessage {
+  if (input.length > MAX_HOST_FRAME_BYTES) throw new DecodeError("frame-too-large")
+  const read = new ByteReader(input)
+  const { tag, channel } = readHeader(read)
+  const message = readBody(tag, channel, read)
+  read.end()
+  return message
+}
+
+/** Throws `RangeError` when a field does not fit its place. */
+export function encodeHostMessage(message: HostMessage): Uint8Array<ArrayBuffer> {
+  const tag = tags[message.type]
+  switch (message.type) {
+    case "joined": {
+      const write = writeHeader(tag, message.channel, 256 + message.peers.length * PEER_ID_BYTES)
+        .u8(message.resumed ? 1 : 0)
+        .bytes(requireLength(message.resume, RESUME_BYTES, "resume"))
+        .u32(message.graceMs)
+        .u32(message.tokenExpiresInMs)
+      writeLimits(write, message.limits)
+      writeIce(write, message.ice)
+      writePeers(write, message.peers)
+      return write.finish()
+    }
+    case "left":
+      return writeHeader(tag, message.channel, 0).finish()
+    case "presence": {
+      const count = message.joined.length + message.left.length
+      const write = writeHeader(tag, message.channel, 4 + count * PEER_ID_BYTES)
+      writePeers(write, message.joined)
+      writePeers(write, message.left)
+      return write.finish()
+    }
+    case "signal":
+      return writeHeader(tag, message.channel, PEER_ID_BYTES + message.blob.length)
+        .bytes(requireLength(message.from, PEER_ID_BYTES, "peer id"))
+        .bytes(message.blob)
+        .finish()
+    case "unreachable":
+      return writeHeader(tag, message.channel, PEER_ID_BYTES + 1)
+        .bytes(requireLength(message.peer, PEER_ID_BYTES, "peer id"))
+        .u8(unreachableReasonNumbers[message.reason])
+        .finish()
+    case "renewed":
+      return writeHeader(tag, message.channel, 4).u32(message.tokenExpiresInMs).finish()
+    case "ice": {
+      const write = writeHeader(tag, 0, 256)
+      writeIce(write, message.ice)
+      return write.finish()
+    }
+    case "error":
+      return writeHeader(tag, message.channel, 8 + message.detail.length)
+        .u8(signalingErrorNumbers[message.code])
+        .u32(message.retryMs)
+        .text(message.detail)
+        .finish()
+    case "bye":
+      return writeHeader(tag, 0, 4).u32(message.retryMs).finish()
+    case "pong":
+      return writeHeader(tag, 0, 4).u32(message.nonce).finish()
+  }
+}
+
+function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
+  switch (tag) {
+    case tags.joined:
+      return {
+        type: "joined",
+        channel: requireChannel(channel),
+        resumed: readFlag(read),
+        resume: read.bytes(RESUME_BYTES),
+        graceMs: read.u32(),
+        tokenExpiresInMs: read.u32(),
+        limits: readLimits(read),
+        ice: readIce(read),
+        peers: readPeers(read),
+      }
+    case tags.left:
+      return { type: "left", channel: requireChannel(channel) }
+    case tags.presence:
+      return {
+        type: "presence",
+        channel: requireChannel(channel),
+        joined: readPeers(read),
+        left: readPeers(read),
+      }
+    case tags.signal:
+      return {
+        type: "signal",
+        channel: requireChannel(channel),
+        from: read.bytes(PEER_ID_BYTES),
+        blob: read.rest(),
+      }
+    case tags.unreachable:
+      return {
+        type: "unreachable",
+        channel: requireChannel(channel),
+        peer: read.bytes(PEER_ID_BYTES),
+        reason: required(reasonsByNumber.get(read.u8()), "reason"),
+      }
+    case tags.renewed:
+      return { type: "renewed", channel: requireChannel(channel), tokenExpiresInMs: read.u32() }
+    case tags.ice:
+      requireConnection(channel)
+      return { type: "ice", ice: readIce(read) }
+    case tags.error:
+      return {
+        type: "error",
+        channel,
+        code: required(errorsByNumber.get(read.u8()), "error code"),
+        retryMs: read.u32(),
+        detail: read.text(MAX_DETAIL_BYTES),
+      }
+    case tags.bye:
+      requireConnection(channel)
+      return { type: "bye", retryMs: read.u32() }
+    case tags.pong:
+      requireConnection(channel)
+      return { type: "pong", nonce: read.u32() }
+    default:
+      throw new DecodeError("unknown-tag", String(tag))
+  }
+}
+
+function writeLimits(write: ByteWriter, limits: SignalingLimits): void {
+  write
+    .u32(limits.maxFrameBytes)
+    .u32(limits.messagesPerSecond)
+    .u32(limits.messageBurst)
+    .u32(limits.bytesPerSecond)
+    .u32(limits.byteBurst)
+    .u16(limits.maxTopics)
+    .u16(limits.maxPeers)
+    .u32(limits.heartbeatMs)
+}
+
+function readLimits(read: ByteReader): SignalingLimits {
+  return {
+    maxFrameBytes: read.u32(),
+    messagesPerSecond: read.u32(),
+    messageBurst: read.u32(),
+    bytesPerSecond: read.u32(),
+    byteBurst: read.u32(),
+    maxTopics: read.u16(),
+    maxPeers: read.u16(),
+    heartbeatMs: read.u32(),
+  }
+}
+
+function writeIce(write: ByteWriter, ice: IceConfiguration): void {
+  if (ice.servers.length > MAX_ICE_SERVERS) throw new RangeError(`at most ${MAX_ICE_SERVERS} ICE servers`)
+  write.u32(ice.expiresInMs).varint(ice.servers.length)
+  for (const server of ice.servers) {
+    if (server.urls.length > MAX_ICE_URLS) throw new RangeError(`at most ${MAX_ICE_URLS} urls an ICE server`)
+    write.varint(server.urls.length)
+    for (const url of server.urls) write.text(url)
+    write.text(server.username).text(server.credential)
+  }
+}
+
+function readIce(read: ByteReader): IceConfiguration {
+  const expiresInMs = read.u32()
+  // The smallest server: a count of urls, one url, and two empty texts.
+  const servers: IceServer[] = []
+  for (let left = read.count(MAX_ICE_SERVERS, 3); left > 0; left--) {
+    const urls: string[] = []
+    for (let urlsLeft = read.count(MAX_ICE_URLS, 1); urlsLeft > 0; urlsLeft--) {
+      urls.push(read.text(MAX_ICE_TEXT_BYTES))
+    }
+    servers.push({
+      urls,
+      username: read.text(MAX_ICE_TEXT_BYTES),
+      credential: read.text(MAX_ICE_TEXT_BYTES),
+    })
+  }
+  return { servers, expiresInMs }
+}
+
+function writePeers(write: ByteWriter, peers: readonly Uint8Array[]): void {
+  if (peers.length > MAX_ROOM_PEERS) throw new RangeError(`at most ${MAX_ROOM_PEERS} peers in one list`)
+  write.u16(peers.length)
+  for (const peer of peers) write.bytes(requireLength(peer, PEER_ID_BYTES, "peer id"))
+}
+
+function readPeers(read: ByteReader): readonly Uint8Array[] {
+  const count = read.u16()
+  if (count > MAX_ROOM_PEERS) throw new DecodeError("too-many-items", `${count} of at most ${MAX_ROOM_PEERS}`)
+  if (count * PEER_ID_BYTES > read.remaining) throw new DecodeError("truncated")
+  return Array.from({ length: count }, () => read.bytes(PEER_ID_BYTES))
+}
+
+function readFlag(read: ByteReader): boolean {
+  const value = read.u8()
+  if (value > 1) throw new DecodeError("bad-value", "a flag is 0 or 1")
+  return value === 1
+}
+
+function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new DecodeError("bad-value", `unknown ${what}`)
+  return value
+}
+
+function invert<K extends string>(numbers: Readonly<Record<K, number>>): Map<number, K> {
+  return new Map((Object.entries(numbers) as [K, number][]).map(([key, number]) => [number, key]))
+}

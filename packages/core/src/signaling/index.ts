@@ -1,0 +1,4 @@
+export * from "./signaling-message.ts"
+export { decodeClientMessage, encodeClientMessage } from "./client-message-codec.ts"
+export { decodeHostMessage, encodeHostMessage } from "./host-message-codec.ts"
+export { DecodeError, type DecodeErrorCode } from "../protocol/decode-error.ts"

@@ -1,0 +1,177 @@
+/**
+ * What a client and a signaling host say to each other. Byte layouts: docs/protocol/signaling.md.
+ *
+ * One socket carries up to `maxTopics` topics. The client names each of its memberships by a `channel` (1..65535) of
+ * its own choice when it joins, and takes a fresh one for every join on a socket, so that nothing late is mistaken.
+ * Channel 0 is the connection as a whole.
+ */
+export type ClientMessage =
+  | {
+      readonly type: "join"
+      readonly channel: number
+      /** 32 bytes, the bearer that lets one in. */
+      readonly topic: Uint8Array
+      /** 16 random bytes that stand for this session. */
+      readonly peer: Uint8Array
+      /** The `resume` of an earlier `joined` for the same topic and peer, or null. */
+      readonly resume: Uint8Array | null
+      /** What the host's authentication wants, such as a JWT; empty when it wants nothing. */
+      readonly token: string
+    }
+  | { readonly type: "leave"; readonly channel: number }
+  | {
+      readonly type: "signal"
+      readonly channel: number
+      readonly to: Uint8Array
+      /** Opaque to the host. */
+      readonly blob: Uint8Array
+    }
+  /** A fresh token for a membership whose token is about to expire; answered by `renewed`. */
+  | { readonly type: "renew"; readonly channel: number; readonly token: string }
+  /** Asks for a present `ice`, such as after a sleep. Needs a membership. */
+  | { readonly type: "ice-request" }
+  /** Browsers cannot send WebSocket pings. Answered by `pong` with the same nonce. */
+  | { readonly type: "ping"; readonly nonce: number }
+
+export type HostMessage =
+  | {
+      readonly type: "joined"
+      readonly channel: number
+      /** True when the session was taken up again within its grace: the others have noticed nothing. */
+      readonly resumed: boolean
+      /** 16 secret bytes that take this session up again on another socket within `graceMs`. */
+      readonly resume: Uint8Array
+      readonly graceMs: number
+      /** Milliseconds until the token must be renewed; 0 for never. */
+      readonly tokenExpiresInMs: number
+      readonly limits: SignalingLimits
+      readonly ice: IceConfiguration
+      /** Everyone else in the topic that this host knows of, 16 bytes each. More may follow as `presence`. */
+      readonly peers: readonly Uint8Array[]
+    }
+  /** The answer to `leave`, and the end of that channel. */
+  | { readonly type: "left"; readonly channel: number }
+  /** What changed among the others. A `signal` may come from a peer before its `presence` does. */
+  | {
+      readonly type: "presence"
+      readonly channel: number
+      readonly joined: readonly Uint8Array[]
+      readonly left: readonly Uint8Array[]
+    }
+  | {
+      readonly type: "signal"
+      readonly channel: number
+      readonly from: Uint8Array
+      readonly blob: Uint8Array
+    }
+  /** A signal was not passed on. */
+  | {
+      readonly type: "unreachable"
+      readonly channel: number
+      readonly peer: Uint8Array
+      readonly reason: UnreachableReason
+    }
+  | { readonly type: "renewed"; readonly channel: number; readonly tokenExpiresInMs: number }
+  /** Replaces the servers and credentials given before. */
+  | { readonly type: "ice"; readonly ice: IceConfiguration }
+  | {
+      readonly type: "error"
+      /** 0: the connection, which closes after it. Else a join that was refused, or the channel the code is about. */
+      readonly channel: number
+      readonly code: SignalingErrorCode
+      /** Do not try again before; 0 when the code says nothing about time. */
+      readonly retryMs: number
+      /** A sentence for people. */
+      readonly detail: string
+    }
+  /** The host is about to go. Data channels live on; join elsewhere, or here after `retryMs`. */
+  | { readonly type: "bye"; readonly retryMs: number }
+  | { readonly type: "pong"; readonly nonce: number }
+
+export interface SignalingLimits {
+  readonly maxFrameBytes: number
+  readonly messagesPerSecond: number
+  readonly messageBurst: number
+  readonly bytesPerSecond: number
+  readonly byteBurst: number
+  readonly maxTopics: number
+  /** Members that a topic takes, this one included. */
+  readonly maxPeers: number
+  /** The host pings this often; silence for twice as long means that the socket is dead. */
+  readonly heartbeatMs: number
+}
+
+export interface IceConfiguration {
+  readonly servers: readonly IceServer[]
+  /** Milliseconds until the credentials expire; 0 for never. The host sends new ones before. */
+  readonly expiresInMs: number
+}
+
+export interface IceServer {
+  readonly urls: readonly string[]
+  /** Empty, like `credential`, for STUN. */
+  readonly username: string
+  readonly credential: string
+}
+
+/** Code to number on the wire. Numbers are never reused. */
+export const signalingErrorNumbers = {
+  malformed: 1,
+  "unsupported-version": 2,
+  "frame-too-large": 3,
+  "not-joined": 4, // the channel has no membership
+  "channel-in-use": 5, // the channel, or the topic, is joined on this socket already
+  "too-many-topics": 6,
+  "room-full": 7,
+  "peer-id-taken": 8, // by another session that is still there
+  unauthorized: 9, // token missing or invalid
+  "token-expired": 10, // ends the membership
+  forbidden: 11, // the host's own rule refused the join, or ended the membership
+  "rate-limited": 12, // one message was dropped; on channel 0 the flood went on and the socket closes
+  overloaded: 13,
+  draining: 14,
+  "join-timeout": 15,
+  idle: 16,
+  replaced: 17, // this session was taken up on another socket
+  "slow-consumer": 18,
+  blocked: 19, // too many failed joins from this address
+  internal: 20,
+} as const
+
+export type SignalingErrorCode = keyof typeof signalingErrorNumbers
+
+/** Codes on a channel other than 0 that do not mean the end of that membership (or the failure of that join). */
+export const passingErrors: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
+  "rate-limited",
+  "unauthorized", // of a `renew`: the old token still counts until it expires
+])
+
+export const unreachableReasonNumbers = {
+  gone: 1, // no such peer in the topic
+  away: 2, // its socket broke; it may come back within its grace
+  busy: 3, // it does not read what it is sent
+} as const
+
+export type UnreachableReason = keyof typeof unreachableReasonNumbers
+
+/** WebSocket close codes of a host beside the standard 1001 (going away), 1009 (too big), 1011 and 1013 (slow). */
+export const signalingCloseCodes = {
+  malformed: 4400,
+  unauthorized: 4401, // nothing joined in time
+  idle: 4408,
+  flood: 4429,
+} as const
+
+/** The WebSocket subprotocol that client and host insist on. */
+export const SIGNALING_SUBPROTOCOL = "dunlin.signal.1"
+export const SIGNALING_VERSION = 1
+export const TOPIC_BYTES = 32
+export const PEER_ID_BYTES = 16
+export const RESUME_BYTES = 16
+/** Frames from a client, whole. */
+export const MAX_FRAME_BYTES = 32_768
+/** Frames from a client without any membership. */
+export const MAX_JOIN_FRAME_BYTES = 1024
+export const MAX_TOKEN_BYTES = 900
+/** Members a topic can have under any configuration. */
+export const MAX_ROOM_PEERS = 256
