@@ -1,0 +1,50 @@
+import { createState, type State } from "@dunlin/core"
+import type { WorkspaceDatabase } from "./database.ts"
+
+/** Texts of documents as last seen on this device. Local: rebuilt from the Loro documents, never replicated. */
+export interface BodyCache {
+  readonly texts: State<ReadonlyMap<string, string>>
+  /** Reads what is stored; later calls return the same promise. */
+  load(): Promise<void>
+  put(id: string, text: string): void
+  close(): void
+}
+
+const MAX_TEXT = 400_000
+const WRITE_AFTER_MS = 1_500
+
+export function createBodyCache(database: WorkspaceDatabase): BodyCache {
+  const texts = createState<ReadonlyMap<string, string>>(new Map())
+  const unsaved = new Map<string, string>()
+  let timer: ReturnType<typeof setTimeout> | null = null
+  let loading: Promise<void> | null = null
+
+  async function readAll(): Promise<void> {
+    const rows = await database.bodies.find().exec()
+    // What was put while reading is newer than what was read.
+    texts.set(new Map([...rows.map((row) => [row.id, row.text] as const), ...texts.get()]))
+  }
+
+  async function save(): Promise<void> {
+    timer = null
+    const rows = [...unsaved].map(([id, text]) => ({ id, text }))
+    unsaved.clear()
+    // A cache: if storage is full, the document itself says so.
+    await database.bodies.bulkUpsert(rows).catch(() => undefined)
+  }
+
+  return {
+    texts,
+    load: () => (loading ??= readAll()),
+    put(id, text) {
+      const bounded = text.slice(0, MAX_TEXT)
+      if (texts.get().get(id) === bounded) return
+      texts.set(new Map(texts.get()).set(id, bounded))
+      unsaved.set(id, bounded)
+      timer ??= setTimeout(() => void save(), WRITE_AFTER_MS)
+    },
+    close() {
+      if (timer !== null) clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,56 @@
+import { profile } from "../device/profile.ts"
+import { randomId } from "../device/random-id.ts"
+import type { WorkspaceDatabase } from "./database.ts"
+import { cleanTags, MAX_TITLE, readDocument, type DocumentEntry } from "./entries.ts"
+import { createLiveList, type LiveList } from "./live-list.ts"
+import type { DocumentRow } from "./schemas.ts"
+
+export interface DocumentList {
+  readonly entries: LiveList<DocumentEntry>
+  create(fields?: Partial<Pick<DocumentEntry, "title" | "tags" | "created" | "updated" | "archived">>): Promise<string>
+  createMany(rows: readonly Pick<DocumentEntry, "id" | "title" | "tags" | "created" | "updated" | "archived">[]): Promise<void>
+  rename(id: string, title: string): Promise<void>
+  setTags(id: string, tags: readonly string[]): Promise<void>
+  setArchived(id: string, archived: boolean): Promise<void>
+  /** Notes that the text changed; written at most every half minute, so typing does not flood the list. */
+  touch(id: string): void
+}
+
+const TOUCH_EVERY_MS = 30_000
+
+export function createDocumentList(database: WorkspaceDatabase): DocumentList {
+  const entries = createLiveList(database.documents, { read: readDocument, compare: newestFirst })
+
+  async function patch(id: string, fields: Partial<DocumentRow>): Promise<void> {
+    const found = await database.documents.findOne(id).exec()
+    await found?.incrementalPatch({ ...fields, updated: Date.now(), editor: profile.get().name })
+  }
+
+  return {
+    entries,
+    async create(fields = {}) {
+      const id = randomId()
+      const now = Date.now()
+      await database.documents.insert(rowOf({ id, title: "", tags: [], created: now, updated: now, archived: false, ...fields })) // prettier-ignore
+      return id
+    },
+    async createMany(rows) {
+      await database.documents.bulkInsert(rows.map(rowOf))
+    },
+    rename: (id, title) => patch(id, { title: title.slice(0, MAX_TITLE) }),
+    setTags: (id, tags) => patch(id, { tags: [...cleanTags(tags)] }),
+    setArchived: (id, archived) => patch(id, { archived }),
+    touch(id) {
+      const entry = entries.get()?.find((document) => document.id === id)
+      if (entry && Date.now() - entry.updated > TOUCH_EVERY_MS) void patch(id, {}).catch(() => undefined)
+    },
+  }
+}
+
+function rowOf(fields: Pick<DocumentEntry, "id" | "title" | "tags" | "created" | "updated" | "archived">): DocumentRow {
+  return { ...fields, title: fields.title.slice(0, MAX_TITLE), tags: [...cleanTags(fields.tags)], editor: profile.get().name } // prettier-ignore
+}
+
+function newestFirst(a: DocumentEntry, b: DocumentEntry): number {
+  return b.updated - a.updated || (a.id < b.id ? -1 : 1)
+}

@@ -1,0 +1,117 @@
+import type { RxJsonSchema } from "rxdb/plugins/core"
+
+export interface DocumentRow {
+  id: string
+  title: string
+  tags: string[]
+  created: number
+  updated: number
+  archived: boolean
+  editor: string
+}
+
+export interface TaskRow {
+  id: string
+  title: string
+  note: string
+  column: string
+  rank: string
+  created: number
+  updated: number
+  editor: string
+}
+
+/** The text of a document as last seen here: for search, excerpts, and reading when Loro cannot load. */
+export interface BodyRow {
+  id: string
+  text: string
+}
+
+/** A field for which two people chose different values while apart. */
+export interface MergeRow {
+  id: string
+  kind: string
+  target: string
+  title: string
+  field: string
+  kept: string
+  keptBy: string
+  lost: string
+  lostBy: string
+  at: number
+  seen: boolean
+}
+
+const id = { type: "string", maxLength: 64 } as const
+const string = { type: "string" } as const
+const number = { type: "number" } as const
+const boolean = { type: "boolean" } as const
+
+/**
+ * Devices exchange entries only where name, version and hash of a schema agree. Raise the version with each change
+ * of a schema that peers share; a device with another version says so instead of mixing.
+ */
+export const documentSchema: RxJsonSchema<DocumentRow> = {
+  title: "documents",
+  version: 0,
+  type: "object",
+  primaryKey: "id",
+  properties: {
+    id,
+    title: string,
+    tags: { type: "array", items: string },
+    created: number,
+    updated: number,
+    archived: boolean,
+    editor: string,
+  },
+  required: ["id", "title", "tags", "created", "updated", "archived", "editor"],
+}
+
+export const taskSchema: RxJsonSchema<TaskRow> = {
+  title: "tasks",
+  version: 0,
+  type: "object",
+  primaryKey: "id",
+  properties: {
+    id,
+    title: string,
+    note: string,
+    column: string,
+    rank: string,
+    created: number,
+    updated: number,
+    editor: string,
+  },
+  required: ["id", "title", "note", "column", "rank", "created", "updated", "editor"],
+}
+
+export const bodySchema: RxJsonSchema<BodyRow> = {
+  title: "bodies",
+  version: 0,
+  type: "object",
+  primaryKey: "id",
+  properties: { id, text: string },
+  required: ["id", "text"],
+}
+
+export const mergeSchema: RxJsonSchema<MergeRow> = {
+  title: "merges",
+  version: 0,
+  type: "object",
+  primaryKey: "id",
+  properties: {
+    id: { type: "string", maxLength: 100 },
+    kind: string,
+    target: string,
+    title: string,
+    field: string,
+    kept: string,
+    keptBy: string,
+    lost: string,
+    lostBy: string,
+    at: number,
+    seen: boolean,
+  },
+  required: ["id", "kind", "target", "title", "field", "kept", "keptBy", "lost", "lostBy", "at", "seen"],
+}

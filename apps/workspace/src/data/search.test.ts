@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest"
+import { readDocument, readTask } from "./entries.ts"
+import { searchWorkspace } from "./search.ts"
+
+const documents = [
+  readDocument({ id: "a", title: "Tide tables", tags: ["field"], updated: 1 }),
+  readDocument({ id: "b", title: "Budget", updated: 2 }),
+  readDocument({ id: "c", title: "Old tide notes", archived: true, updated: 3 }),
+]
+const tasks = [readTask({ id: "t", title: "Order tide gauge", note: "ask Ada", rank: "a0" })]
+const bodies = new Map([["b", "Fuel\n\nThe spring TIDE costs us a day of counting."]])
+
+describe("searchWorkspace", () => {
+  it("finds titles, bodies, tags and tasks, titles first", () => {
+    const ids = searchWorkspace({ documents, tasks, bodies }, "tide").map((hit) =>
+      hit.type === "document" ? hit.document.id : hit.task.id,
+    )
+    expect(ids).toEqual(["a", "t", "c", "b"])
+  })
+
+  it("wants every word and points at the match", () => {
+    const hits = searchWorkspace({ documents, tasks, bodies }, "counting tide")
+    expect(hits).toHaveLength(1)
+    expect(hits[0]?.excerpt?.match).toBe("counting")
+    expect(searchWorkspace({ documents, tasks, bodies }, "tide walrus")).toEqual([])
+    expect(searchWorkspace({ documents, tasks, bodies }, "   ")).toEqual([])
+  })
+
+  it("stays quick over a thousand documents and five thousand tasks", () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => readDocument({ id: `d${index}`, title: `Paper ${index}` }))
+    const texts = new Map(many.map(({ id }) => [id, `${"lorem ipsum dolor ".repeat(300)} needle ${id}`]))
+    const list = Array.from({ length: 5_000 }, (_, index) => readTask({ id: `t${index}`, title: `Task ${index}` }))
+    const started = performance.now()
+    expect(searchWorkspace({ documents: many, tasks: list, bodies: texts }, "needle d777")).toHaveLength(1)
+    console.log(`search over 1,000 documents of 5 kB: ${Math.round(performance.now() - started)} ms`)
+  })
+})

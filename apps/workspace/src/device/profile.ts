@@ -1,0 +1,62 @@
+import { createState, type State } from "@dunlin/core"
+import { randomId } from "./random-id.ts"
+import { smallStore } from "./small-store.ts"
+
+/** How the person at this device is shown to others. Chosen freely, never authenticated. */
+export interface Profile {
+  readonly name: string
+  /** Index into the eight colours of people. */
+  readonly hue: number
+}
+
+export const HUES = 8
+const MAX_NAME = 40
+const BIRDS = [
+  "Avocet", "Bittern", "Curlew", "Dipper", "Egret", "Fulmar", "Godwit", "Heron",
+  "Ibis", "Jacana", "Knot", "Lapwing", "Merlin", "Nightjar", "Oriole", "Plover",
+  "Ruff", "Sanderling", "Turnstone", "Whimbrel",
+] // prettier-ignore
+
+const state = createState<Profile>(loadProfile())
+
+export const profile: State<Profile> = state
+
+export function saveProfile(next: Profile): void {
+  const clean = { name: cleanName(next.name) || state.get().name, hue: cleanHue(next.hue) }
+  smallStore.write("profile", JSON.stringify(clean))
+  state.set(clean)
+}
+
+/** Names arrive from strangers: bounded, one line, without characters that reorder or hide text. */
+export function cleanName(value: unknown): string {
+  if (typeof value !== "string") return ""
+  return value
+    .slice(0, 400)
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+    .slice(0, MAX_NAME)
+}
+
+export function cleanHue(value: unknown): number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value % HUES : 0
+}
+
+function loadProfile(): Profile {
+  const saved = parseProfile(smallStore.read("profile"))
+  if (saved !== null) return saved
+  const seed = Number.parseInt(randomId(6), 36)
+  const fresh = { name: BIRDS[seed % BIRDS.length] ?? "Dunlin", hue: Math.floor(seed / 31) % HUES }
+  smallStore.write("profile", JSON.stringify(fresh))
+  return fresh
+}
+
+function parseProfile(text: string | null): Profile | null {
+  try {
+    const value = JSON.parse(text ?? "null") as { name?: unknown; hue?: unknown } | null
+    const name = cleanName(value?.name)
+    return name === "" ? null : { name, hue: cleanHue(value?.hue) }
+  } catch {
+    return null
+  }
+}

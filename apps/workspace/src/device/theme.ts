@@ -1,0 +1,22 @@
+import { createState, type State } from "@dunlin/core"
+import { smallStore } from "./small-store.ts"
+
+export type Theme = "system" | "light" | "dark"
+
+const saved = smallStore.read("theme")
+const state = createState<Theme>(saved === "light" || saved === "dark" ? saved : "system")
+
+export const theme: State<Theme> = state
+
+export function saveTheme(next: Theme): void {
+  smallStore.write("theme", next)
+  state.set(next)
+  applyTheme()
+}
+
+/** `light-dark()` follows `color-scheme`, so one attribute switches every colour. */
+export function applyTheme(): void {
+  const value = state.get()
+  if (value === "system") delete document.documentElement.dataset["theme"]
+  else document.documentElement.dataset["theme"] = value
+}

@@ -1,0 +1,13 @@
+export function Avatar({ name, hue }: { readonly name: string; readonly hue: number }) {
+  return (
+    <span className={`avatar hue-${hue}`} title={name} aria-hidden="true">
+      {initials(name)}
+    </span>
+  )
+}
+
+export function initials(name: string): string {
+  const words = name.split(" ").filter((word) => word !== "")
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]]
+  return letters.map((word) => [...(word ?? "?")][0] ?? "?").join("").toUpperCase() // prettier-ignore
+}

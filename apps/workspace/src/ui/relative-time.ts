@@ -1,0 +1,29 @@
+const DAY = 86_400_000
+
+/** "just now", "5 min ago", "yesterday", or a date: short enough for a list. */
+export function relativeTime(at: number, now: number = Date.now()): string {
+  const age = now - at
+  if (at <= 0) return ""
+  if (age < 60_000 && age > -300_000) return "just now"
+  if (age > 0 && age < 3_600_000) return `${Math.floor(age / 60_000)} min ago`
+  if (age > 0 && age < DAY) return `${Math.floor(age / 3_600_000)} h ago`
+  if (age > 0 && age < 2 * DAY) return "yesterday"
+  const sameYear = new Date(at).getFullYear() === new Date(now).getFullYear()
+  return new Intl.DateTimeFormat("en", {
+    day: "numeric",
+    month: "short",
+    ...(sameYear ? {} : { year: "numeric" }),
+  }).format(at)
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  const units = ["kB", "MB", "GB", "TB"]
+  let value = bytes
+  let unit = -1
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000
+    unit++
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
+}

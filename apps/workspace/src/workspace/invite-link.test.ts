@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest"
+import { inviteInHash, readInvite } from "./invite-link.ts"
+
+const bytes = (version: number, suite: number, length = 55): string =>
+  Buffer.from([version, suite, ...Array.from({ length: length - 2 }, (_, index) => index)]).toString("base64url")
+
+describe("invites in the address", () => {
+  it("tells an invite from a route", () => {
+    expect(inviteInHash("")).toBeNull()
+    expect(inviteInHash("#/board")).toBeNull()
+    expect(inviteInHash("#AQEabc")).toBe("AQEabc")
+  })
+
+  it("names the workspace by its room id", () => {
+    expect(readInvite(`https://example.org/#${bytes(1, 1)}`)).toMatchObject({
+      type: "invite",
+      workspaceId: "000102030405060708090a0b0c0d0e0f",
+    })
+  })
+
+  it("knows damaged links from newer ones", () => {
+    expect(readInvite(bytes(1, 1, 20))).toEqual({ type: "damaged" })
+    expect(readInvite("not an invite!")).toEqual({ type: "damaged" })
+    expect(readInvite("")).toEqual({ type: "damaged" })
+    expect(readInvite("A".repeat(10_000))).toEqual({ type: "damaged" })
+    expect(readInvite(bytes(2, 1))).toEqual({ type: "too-new" })
+    expect(readInvite(bytes(1, 9))).toEqual({ type: "too-new" })
+  })
+})

@@ -1,0 +1,67 @@
+import { createState, type State } from "@dunlin/core"
+import { cleanName } from "../device/profile.ts"
+import { smallStore } from "../device/small-store.ts"
+import { readInvite } from "./invite-link.ts"
+
+/** A workspace this device belongs to. The invite is its key: it stays in this browser. */
+export interface KnownWorkspace {
+  readonly id: string
+  readonly name: string
+  readonly invite: string
+}
+
+interface Registry {
+  readonly current: string | null
+  readonly workspaces: readonly KnownWorkspace[]
+}
+
+const state = createState<Registry>(parseRegistry(smallStore.read("workspaces")))
+
+export const registry: State<Registry> = state
+
+/** Adds the workspace of an invite, or finds it, and makes it the one that opens next. */
+export function enterWorkspace(id: string, invite: string, name: string): KnownWorkspace {
+  const known = state.get().workspaces.find((workspace) => workspace.id === id)
+  const entry = known ?? { id, invite, name }
+  save({ current: id, workspaces: known ? state.get().workspaces : [...state.get().workspaces, entry] })
+  return entry
+}
+
+export function renameWorkspace(id: string, name: string): void {
+  const clean = cleanName(name)
+  if (clean === "") return
+  const workspaces = state.get().workspaces.map((entry) => (entry.id === id ? { ...entry, name: clean } : entry))
+  save({ ...state.get(), workspaces })
+}
+
+export function forgetWorkspace(id: string): void {
+  const workspaces = state.get().workspaces.filter((entry) => entry.id !== id)
+  save({ current: workspaces[0]?.id ?? null, workspaces })
+}
+
+export function currentWorkspace(): KnownWorkspace | null {
+  const { current, workspaces } = state.get()
+  return workspaces.find((entry) => entry.id === current) ?? workspaces[0] ?? null
+}
+
+function save(next: Registry): void {
+  smallStore.write("workspaces", JSON.stringify(next))
+  state.set(next)
+}
+
+function parseRegistry(text: string | null): Registry {
+  try {
+    const value = JSON.parse(text ?? "null") as { current?: unknown; workspaces?: unknown } | null
+    const workspaces = (Array.isArray(value?.workspaces) ? value.workspaces : []).flatMap(parseEntry)
+    return { current: typeof value?.current === "string" ? value.current : null, workspaces }
+  } catch {
+    return { current: null, workspaces: [] }
+  }
+}
+
+function parseEntry(value: unknown): readonly KnownWorkspace[] {
+  const { invite, name } = (value ?? {}) as Record<string, unknown>
+  const reading = typeof invite === "string" ? readInvite(invite) : null
+  if (reading?.type !== "invite") return []
+  return [{ id: reading.workspaceId, invite: reading.invite, name: cleanName(name) || "Workspace" }]
+}

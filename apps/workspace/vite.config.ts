@@ -1,0 +1,52 @@
+import react from "@vitejs/plugin-react"
+import { defineConfig } from "vite"
+import { VitePWA } from "vite-plugin-pwa"
+
+export default defineConfig({
+  plugins: [
+    react(),
+    VitePWA({
+      // The page registers the worker itself, under its Trusted Types policy.
+      injectRegister: false,
+      registerType: "prompt",
+      workbox: {
+        globPatterns: ["**/*.{js,css,html,svg,png,woff2,wasm,webmanifest}"],
+        // Loro's WASM is 3.6 MB; left out of the cache, the offline app could not open a document.
+        maximumFileSizeToCacheInBytes: 6_000_000,
+        navigateFallback: "/index.html",
+        navigateFallbackDenylist: [/^\/signal/, /^\/config\.json$/],
+        cleanupOutdatedCaches: true,
+        clientsClaim: true,
+        inlineWorkboxRuntime: true,
+      },
+      manifest: {
+        name: "Dunlin workspace",
+        short_name: "Dunlin",
+        description: "Documents, a board and a note that live on your devices and sync directly between them.",
+        start_url: "/",
+        display: "standalone",
+        background_color: "#f6f4f0",
+        theme_color: "#f6f4f0",
+        icons: [
+          { src: "/icon-192.png", sizes: "192x192", type: "image/png" },
+          { src: "/icon-512.png", sizes: "512x512", type: "image/png" },
+          { src: "/icon.svg", sizes: "any", type: "image/svg+xml", purpose: "any" },
+        ],
+      },
+    }),
+  ],
+  resolve: {
+    conditions: ["@dunlin/source", "module", "browser", "import", "default"],
+    alias: [
+      // Every package must meet the same Loro; this entry compiles its WASM without blocking the page.
+      { find: /^loro-crdt$/, replacement: "loro-crdt/web" },
+    ],
+  },
+  optimizeDeps: { exclude: ["loro-crdt"] },
+  build: {
+    target: "es2023",
+    sourcemap: false,
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 700,
+  },
+})

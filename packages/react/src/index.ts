@@ -1,0 +1,6 @@
+export { RoomProvider, type RoomProviderProps } from "./room-provider.ts"
+export { useRoom } from "./room-context.ts"
+export { usePeers } from "./use-peers.ts"
+export { usePresence, type PresenceHandle } from "./use-presence.ts"
+export { useStateValue } from "./use-state-value.ts"
+export { useSyncStatus } from "./use-sync-status.ts"

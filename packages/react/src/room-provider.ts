@@ -1,0 +1,54 @@
+import type { Room } from "@dunlin/core"
+import { createElement, useEffect, useRef, useState, type ReactNode } from "react"
+import { RoomContext } from "./room-context.ts"
+
+export type RoomProviderProps = { readonly children?: ReactNode } & (
+  | {
+      /** A room that the application opened and closes itself; null while there is none. */
+      readonly room: Room | null
+    }
+  | {
+      /**
+       * Opens the room on mount; the provider closes it on unmount. Give it a stable identity (module scope or
+       * `useCallback`): another function means another room. A failure is thrown to the nearest error boundary.
+       */
+      readonly open: (signal: AbortSignal) => Promise<Room>
+    }
+)
+
+/** Makes a room known to the hooks below it. They work without one: empty lists, no peers. */
+export function RoomProvider(props: RoomProviderProps): ReactNode {
+  const opened = useOpenedRoom("open" in props ? props.open : null)
+  return createElement(
+    RoomContext.Provider,
+    { value: "open" in props ? opened : props.room },
+    props.children,
+  )
+}
+
+type Opening = { readonly room: Room | null } | { readonly error: unknown }
+
+function useOpenedRoom(open: ((signal: AbortSignal) => Promise<Room>) | null): Room | null {
+  const [opening, setOpening] = useState<Opening>({ room: null })
+  const previous = useRef<Promise<void>>(Promise.resolve())
+  useEffect(() => {
+    if (open === null) return
+    const controller = new AbortController()
+    // StrictMode mounts twice. The second room waits until the first is closed, or a replica would be in two.
+    const room = previous.current.then(() => (controller.signal.aborted ? null : open(controller.signal)))
+    room.then(
+      (value) => !controller.signal.aborted && setOpening({ room: value }),
+      (error: unknown) => !controller.signal.aborted && setOpening({ error }),
+    )
+    return () => {
+      controller.abort(new DOMException("The RoomProvider was unmounted", "AbortError"))
+      setOpening({ room: null })
+      previous.current = room.then(
+        (value) => value?.close(),
+        () => undefined,
+      )
+    }
+  }, [open])
+  if ("error" in opening) throw opening.error
+  return opening.room
+}
