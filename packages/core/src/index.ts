@@ -7,3 +7,41 @@ export * from "./room/room.ts"
 export { DecodeError, type DecodeErrorCode } from "./protocol/decode-error.ts"
 export { ByteReader } from "./protocol/byte-reader.ts"
 export { ByteWriter } from "./protocol/byte-writer.ts"
+export * from "./protocol/register/register-error.ts"
+export {
+  canonicalJson,
+  cloneJson,
+  type Json,
+  type JsonObject,
+  MAX_PAYLOAD_BYTES,
+} from "./protocol/register/json.ts"
+export {
+  compareDots,
+  type Context,
+  covers,
+  type Dot,
+  includesContext,
+  type Incarnation,
+  incarnationFromBytes,
+  isIncarnation,
+  joinContexts,
+  sameContext,
+  sameDot,
+} from "./protocol/register/dot.ts"
+export * from "./protocol/register/hlc.ts"
+export * from "./protocol/register/dot-minter.ts"
+export {
+  birthIncarnation,
+  compareBytes,
+  DELETED_FIELD,
+  type FieldClocks,
+  type HashedValue,
+  hashValue,
+  type RegisterValue,
+  sameBytes,
+} from "./protocol/register/value.ts"
+export * from "./protocol/register/register.ts"
+export { stateHash } from "./protocol/register/state-hash.ts"
+export * from "./protocol/register/view.ts"
+export { advanceFields, mergeFieldValues } from "./protocol/register/merge-fields.ts"
+export { decodeDelta, decodeSummary, encodeDelta, encodeSummary } from "./protocol/register/codec.ts"

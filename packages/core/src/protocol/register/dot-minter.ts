@@ -1,0 +1,75 @@
+import { type Context, type Dot, type Incarnation } from "./dot.ts"
+import { clockLimit, hlcFromMillis, latest, MAX_HLC } from "./hlc.ts"
+
+/** Makes the dots of one process or tab. Never stored: a restart mints under fresh incarnations. */
+export interface DotMinter {
+  /** A dot above everything in `context`, the writes its author has seen. */
+  mint(context: Context): Dot
+  /** Takes note of a context from elsewhere: follows its clock, and leaves an incarnation that others use too. */
+  observe(context: Context): void
+  /** Whether this minter made the dot. */
+  minted(dot: Dot): boolean
+}
+
+export interface DotMinterOptions {
+  /** Wall clock in milliseconds; may jump. */
+  readonly now: () => number
+  /** A fresh incarnation of 64 random bits. */
+  readonly freshIncarnation: () => Incarnation
+}
+
+/** An incarnation in use. Its clocks rise strictly over all documents, so that no lost context can reuse one. */
+interface Lane {
+  readonly incarnation: Incarnation
+  /** The first clock of this lane, 0 before. */
+  first: number
+  last: number
+}
+
+export function createDotMinter({ now, freshIncarnation }: DotMinterOptions): DotMinter {
+  let followed = 0
+  let lane: Lane | null = null
+  // Documents with clocks far in the future get dots of an incarnation of their own: one device with a wrong
+  // clock must not drag the clock of everyone, on every document, after it.
+  let aheadLane: Lane | null = null
+
+  const open = (): Lane => ({ incarnation: freshIncarnation(), first: 0, last: 0 })
+  const take = (from: Lane, hlc: number): Dot => {
+    if (from.first === 0) from.first = hlc
+    from.last = hlc
+    return { incarnation: from.incarnation, hlc }
+  }
+
+  const mint = (context: Context): Dot => {
+    const wall = hlcFromMillis(now())
+    const floor = latest(context)
+    if (floor < clockLimit(now())) {
+      lane ??= open()
+      const hlc = Math.max(wall, floor + 1, followed + 1, lane.last + 1)
+      if (hlc <= MAX_HLC) return take(lane, hlc)
+      lane = open()
+      return take(lane, Math.max(wall, 1))
+    }
+    aheadLane ??= open()
+    const hlc = Math.max(floor, aheadLane.last) + 1
+    if (hlc <= MAX_HLC) return take(aheadLane, hlc)
+    // The clock of this document is used up. Causality alone still orders a write of a fresh incarnation.
+    aheadLane = null
+    return take(open(), Math.max(wall, 1))
+  }
+
+  return {
+    mint,
+    observe(context) {
+      const limit = clockLimit(now())
+      for (const hlc of context.values()) if (hlc > followed && hlc <= limit) followed = hlc
+      if (lane !== null && (context.get(lane.incarnation) ?? 0) > lane.last) lane = null
+      if (aheadLane !== null && (context.get(aheadLane.incarnation) ?? 0) > aheadLane.last) aheadLane = null
+    },
+    minted: (dot) =>
+      [lane, aheadLane].some(
+        (own) =>
+          own !== null && own.incarnation === dot.incarnation && dot.hlc >= own.first && dot.hlc <= own.last,
+      ),
+  }
+}

@@ -1,0 +1,78 @@
+import { DecodeError } from "../decode-error.ts"
+
+/** One start of one process or tab: 64 random bits as 16 lower-case hex digits, minted at its first write. */
+export type Incarnation = string
+
+/** Names one write: no two writes share a dot. */
+export interface Dot {
+  readonly incarnation: Incarnation
+  readonly hlc: number
+}
+
+/** The writes an author had seen: of each incarnation all up to this clock. */
+export type Context = ReadonlyMap<Incarnation, number>
+
+export const MAX_CONTEXT_ENTRIES = 16_384
+export const MAX_SUMMARY_BYTES: number = 256 * 1024
+export const INCARNATION_BYTES = 8
+
+/** The order in which siblings are folded, equal on every peer: by clock, then by incarnation. */
+export function compareDots(a: Dot, b: Dot): number {
+  if (a.hlc !== b.hlc) return a.hlc - b.hlc
+  if (a.incarnation === b.incarnation) return 0
+  return a.incarnation < b.incarnation ? -1 : 1
+}
+
+export function sameDot(a: Dot, b: Dot): boolean {
+  return a.hlc === b.hlc && a.incarnation === b.incarnation
+}
+
+export function covers(context: Context, dot: Dot): boolean {
+  const seen = context.get(dot.incarnation)
+  return seen !== undefined && seen >= dot.hlc
+}
+
+/** Whether `outer` has seen all that `inner` has. */
+export function includesContext(outer: Context, inner: Context): boolean {
+  for (const [incarnation, hlc] of inner) if (!((outer.get(incarnation) ?? -1) >= hlc)) return false
+  return true
+}
+
+export function sameContext(a: Context, b: Context): boolean {
+  return a.size === b.size && includesContext(a, b)
+}
+
+/** The pointwise maximum; gives `a` itself when `b` adds nothing. */
+export function joinContexts(a: Context, b: Context): Context {
+  if (includesContext(a, b)) return a
+  const joined = new Map(a)
+  for (const [incarnation, hlc] of b)
+    if (!((joined.get(incarnation) ?? -1) >= hlc)) joined.set(incarnation, hlc)
+  return joined
+}
+
+/** Entries by incarnation: the one order in which contexts are hashed and encoded. */
+export function sortedEntries(context: Context): readonly (readonly [Incarnation, number])[] {
+  const entries = [...context]
+  return entries.length < 2 ? entries : entries.sort((a, b) => (a[0] < b[0] ? -1 : 1))
+}
+
+export function isIncarnation(value: unknown): value is Incarnation {
+  return typeof value === "string" && /^[0-9a-f]{16}$/.test(value)
+}
+
+export function incarnationFromBytes(bytes: Uint8Array): Incarnation {
+  if (bytes.length !== INCARNATION_BYTES) throw new DecodeError("bad-value", "an incarnation has 8 bytes")
+  let text = ""
+  for (const byte of bytes) text += HEX[byte]
+  return text
+}
+
+export function incarnationToBytes(incarnation: Incarnation): Uint8Array {
+  const bytes = new Uint8Array(INCARNATION_BYTES)
+  for (let index = 0; index < INCARNATION_BYTES; index++)
+    bytes[index] = Number.parseInt(incarnation.slice(index * 2, index * 2 + 2), 16)
+  return bytes
+}
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))

@@ -1,0 +1,28 @@
+import type { Context } from "./dot.ts"
+
+/** Hybrid logical clock: milliseconds × 2048 + counter. Exact in a JavaScript number until the year 2109. */
+export const HLC_TICKS_PER_MS = 2048
+export const MAX_HLC: number = Number.MAX_SAFE_INTEGER
+/** Documents older than Dunlin count as written at this clock. */
+export const BIRTH_HLC = 1
+/** How far ahead of its own wall clock a device follows the clocks of others. */
+export const MAX_CLOCK_LEAD_MS: number = 5 * 60 * 1000
+
+export function hlcFromMillis(millis: number): number {
+  return Math.min(MAX_HLC, Math.max(0, Math.floor(millis)) * HLC_TICKS_PER_MS)
+}
+
+export function millisFromHlc(hlc: number): number {
+  return Math.floor(hlc / HLC_TICKS_PER_MS)
+}
+
+/** The highest clock that a device at wall-clock time `nowMs` takes over from others. */
+export function clockLimit(nowMs: number): number {
+  return hlcFromMillis(nowMs + MAX_CLOCK_LEAD_MS)
+}
+
+export function latest(context: Context): number {
+  let highest = 0
+  for (const hlc of context.values()) if (hlc > highest) highest = hlc
+  return highest
+}

@@ -1,0 +1,130 @@
+import { DecodeError } from "../decode-error.ts"
+import { decodeUtf8 } from "../utf8.ts"
+import { RegisterError } from "./register-error.ts"
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+export interface JsonObject {
+  readonly [key: string]: Json
+}
+
+export const MAX_JSON_DEPTH = 64
+export const MAX_PAYLOAD_BYTES: number = 32 * 1024 * 1024
+
+/** Keys that reach an object's prototype through careless code anywhere behind us. */
+const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"])
+
+/**
+ * One text for each JSON value: keys sorted by UTF-16 code units, no spaces, `undefined` members left out as
+ * `JSON.stringify` does. Throws `RegisterError` "unshareable" for what cannot be shared.
+ */
+export function canonicalJson(value: unknown): string {
+  return write(value, 0)
+}
+
+/** Parses canonical bytes from a peer into an object without forbidden keys. Throws only `DecodeError`. */
+export function parseCanonicalObject(bytes: Uint8Array): {
+  readonly object: JsonObject
+  readonly text: string
+} {
+  let text: string
+  let value: unknown
+  try {
+    text = decodeUtf8(bytes)
+    value = JSON.parse(text)
+  } catch {
+    throw new DecodeError("bad-value", "not JSON")
+  }
+  if (!isObject(value)) throw new DecodeError("bad-value", "not a JSON object")
+  let canonical: string
+  try {
+    canonical = canonicalJson(value)
+  } catch (error) {
+    throw new DecodeError("bad-value", error instanceof Error ? error.message : "not shareable")
+  }
+  // A second spelling of the same value would give it a second hash.
+  if (canonical !== text) throw new DecodeError("bad-value", "JSON not canonical")
+  return { object: value as JsonObject, text }
+}
+
+/** A deep copy of shareable JSON; refuses what `canonicalJson` refuses. */
+export function cloneJson<T>(value: T): T {
+  return copy(value, 0) as T
+}
+
+function write(value: unknown, depth: number): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value)
+    case "boolean":
+      return value ? "true" : "false"
+    case "number":
+      if (!Number.isFinite(value)) throw unshareable(`the number ${value} is not JSON`)
+      return Object.is(value, -0) ? "0" : String(value)
+    case "object":
+      if (value === null) return "null"
+      checkDepth(depth)
+      return Array.isArray(value) ? writeArray(value, depth) : writeObject(value, depth)
+    default:
+      throw unshareable(`a ${typeof value} is not JSON`)
+  }
+}
+
+function writeArray(items: readonly unknown[], depth: number): string {
+  let text = "["
+  for (let index = 0; index < items.length; index++) {
+    if (index > 0) text += ","
+    const item = items[index]
+    text += item === undefined ? "null" : write(item, depth + 1)
+  }
+  return `${text}]`
+}
+
+function writeObject(object: object, depth: number): string {
+  const members = object as Readonly<Record<string, unknown>>
+  let text = "{"
+  for (const key of Object.keys(members).toSorted(byCodeUnits)) {
+    const member = members[key]
+    if (member === undefined) continue
+    checkKey(key)
+    if (text.length > 1) text += ","
+    text += `${JSON.stringify(key)}:${write(member, depth + 1)}`
+  }
+  return `${text}}`
+}
+
+function copy(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) {
+    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint")
+      throw unshareable(`a ${typeof value} is not JSON`)
+    return value
+  }
+  checkDepth(depth)
+  if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1))
+  const copied: Record<string, unknown> = {}
+  for (const [key, member] of Object.entries(value)) {
+    if (member === undefined) continue
+    checkKey(key)
+    copied[key] = copy(member, depth + 1)
+  }
+  return copied
+}
+
+function byCodeUnits(a: string, b: string): number {
+  return a < b ? -1 : 1
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}
+
+function checkDepth(depth: number): void {
+  if (depth >= MAX_JSON_DEPTH) throw unshareable(`nested deeper than ${MAX_JSON_DEPTH} levels`)
+}
+
+function checkKey(key: string): void {
+  if (FORBIDDEN_KEYS.has(key)) throw unshareable(`the key "${key}" is not allowed`)
+}
+
+function unshareable(reason: string): RegisterError {
+  return new RegisterError("unshareable", `This document cannot be shared: ${reason}. Change the document.`)
+}

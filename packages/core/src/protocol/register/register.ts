@@ -1,0 +1,252 @@
+import { RegisterError } from "./register-error.ts"
+import {
+  compareDots,
+  type Context,
+  covers,
+  type Dot,
+  joinContexts,
+  MAX_CONTEXT_ENTRIES,
+  sameContext,
+  sameDot,
+} from "./dot.ts"
+import { stateFingerprint } from "./state-hash.ts"
+import { compareBytes, type HashedValue, sameBytes } from "./value.ts"
+
+/** A write that no other write here has overwritten. More than one: a conflict, shown as the view. */
+export interface Sibling extends HashedValue {
+  readonly dot: Dot
+}
+
+/** The state of one document: an element of a join-semilattice. */
+export interface RegisterState {
+  readonly context: Context
+  /** In the order of `compareDots`. */
+  readonly siblings: readonly Sibling[]
+  /** What several siblings merge to; null with fewer, and until `foldView` has filled it in. */
+  readonly view: HashedValue | null
+}
+
+/** What a reader holds: sent to ask for the rest. */
+export interface RegisterSummary {
+  readonly context: Context
+  /** The first bytes of the state hash; null for nothing. */
+  readonly fingerprint: Uint8Array | null
+}
+
+/** An element of the same semilattice, without the values that the reader is known to hold. */
+export interface RegisterDelta {
+  /** Whether `context` is all of the sender's; else only what changed. */
+  readonly complete: boolean
+  readonly context: Context
+  /** Every sibling of the sender, in the order of `compareDots`. */
+  readonly dots: readonly Dot[]
+  /** The values among them that travel. */
+  readonly siblings: readonly Sibling[]
+  readonly view: DeltaView | null
+  /** The first bytes of the sender's state hash, where the delta alone does not tell it. */
+  readonly fingerprint: Uint8Array | null
+}
+
+export type DeltaView =
+  | { readonly type: "inline"; readonly value: HashedValue }
+  | { readonly type: "sibling"; readonly dot: Dot }
+
+export type RegisterJoin =
+  /** The delta lists a write whose value is neither in it nor here: nothing changed, ask with our summary. */
+  | { readonly type: "incomplete" }
+  /** More writers than a context may list: nothing changed. */
+  | { readonly type: "context-full" }
+  | {
+      readonly type: "joined"
+      /** Its view is null when several siblings must still be folded. */
+      readonly state: RegisterState
+      readonly changed: boolean
+      /** Siblings of before that a joined write overwrites. */
+      readonly overwritten: readonly Sibling[]
+      /** The sender's summary when it is known to lack something held here. */
+      readonly senderLacks: RegisterSummary | null
+    }
+
+export const EMPTY_REGISTER: RegisterState = { context: new Map(), siblings: [], view: null }
+export const EMPTY_SUMMARY: RegisterSummary = { context: new Map(), fingerprint: null }
+
+/**
+ * The register of one write alone, to be joined with what is held: its author saw the view over `seen` and
+ * nothing else. Throws `RegisterError` "context-full".
+ */
+export function writeRegister(seen: Context, dot: Dot, value: HashedValue): RegisterState {
+  if (seen.size >= MAX_CONTEXT_ENTRIES && !seen.has(dot.incarnation))
+    throw new RegisterError(
+      "context-full",
+      `This document was written in ${seen.size} sessions, more than a context may list. Copy it to a new key.`,
+    )
+  const context = new Map(seen).set(dot.incarnation, dot.hlc)
+  return { context, siblings: [{ ...value, dot }], view: null }
+}
+
+/** What is shown: the only sibling, or the view of several; null for an empty register or one not folded yet. */
+export function shownValue(state: RegisterState): HashedValue | null {
+  return state.siblings.length > 1 ? state.view : (state.siblings[0] ?? null)
+}
+
+export function needsFold(state: RegisterState): boolean {
+  return state.siblings.length > 1 && state.view === null
+}
+
+/** All there is to know, with every value. */
+export function wholeDelta(state: RegisterState): RegisterDelta {
+  return deltaFor(state, EMPTY_SUMMARY)
+}
+
+export function summarizeRegister(state: RegisterState): RegisterSummary {
+  return state.context.size === 0
+    ? EMPTY_SUMMARY
+    : { context: state.context, fingerprint: stateFingerprint(state) }
+}
+
+/** What a reader with this summary needs, for a state whose view is folded. */
+export function deltaFor(state: RegisterState, summary: RegisterSummary): RegisterDelta {
+  // With equal contexts only values or views can differ: a dot used twice, or a handler of another mind.
+  const valuesDiffer =
+    summary.fingerprint !== null &&
+    sameContext(state.context, summary.context) &&
+    !sameBytes(summary.fingerprint, stateFingerprint(state))
+  const siblings = valuesDiffer
+    ? state.siblings
+    : state.siblings.filter((sibling) => !covers(summary.context, sibling.dot))
+  return assembleDelta(state, { complete: true, context: state.context, siblings })
+}
+
+/** What a peer that holds `before` needs after a change here: only the context entries that changed. */
+export function pushDelta(before: RegisterState, after: RegisterState): RegisterDelta {
+  const context = new Map<string, number>()
+  for (const [incarnation, hlc] of after.context)
+    if (before.context.get(incarnation) !== hlc) context.set(incarnation, hlc)
+  // A context that does not list what was overwritten would leave it standing at the receiver.
+  for (const { dot } of before.siblings)
+    if (!after.siblings.some((kept) => sameDot(kept.dot, dot)))
+      context.set(dot.incarnation, after.context.get(dot.incarnation) ?? dot.hlc)
+  const siblings = after.siblings.filter(
+    (sibling) =>
+      !before.siblings.some((held) => sameDot(held.dot, sibling.dot) && sameBytes(held.hash, sibling.hash)),
+  )
+  for (const { dot } of siblings)
+    if (!covers(context, dot)) context.set(dot.incarnation, after.context.get(dot.incarnation) ?? dot.hlc)
+  return assembleDelta(after, { complete: context.size === after.context.size, context, siblings })
+}
+
+export function joinRegister(local: RegisterState, delta: RegisterDelta): RegisterJoin {
+  const merged = mergeSiblings(local, delta)
+  if (merged === null) return { type: "incomplete" }
+  const context = joinContexts(local.context, delta.context)
+  if (context.size > MAX_CONTEXT_ENTRIES) return { type: "context-full" }
+  const contentChanged = merged.changed || context !== local.context
+  const bare: RegisterState = { context, siblings: merged.siblings, view: null }
+  const view = chooseView(bare, contentChanged ? null : local.view, delta)
+  const state = view === null ? bare : { ...bare, view }
+  return {
+    type: "joined",
+    state,
+    changed: contentChanged || view !== local.view,
+    overwritten: merged.overwritten,
+    senderLacks: delta.complete ? missingAtSender(state, delta) : null,
+  }
+}
+
+function assembleDelta(
+  state: RegisterState,
+  part: Pick<RegisterDelta, "complete" | "context" | "siblings">,
+): RegisterDelta {
+  const view = deltaView(state)
+  const selfContained = view === null && part.siblings.length === state.siblings.length
+  return {
+    ...part,
+    dots: state.siblings.map((sibling) => sibling.dot),
+    view,
+    fingerprint: selfContained ? null : stateFingerprint(state),
+  }
+}
+
+function deltaView({ siblings, view }: RegisterState): DeltaView | null {
+  if (siblings.length < 2 || view === null) return null
+  const same = siblings.findLast((sibling) => sameBytes(sibling.hash, view.hash))
+  return same === undefined ? { type: "inline", value: view } : { type: "sibling", dot: same.dot }
+}
+
+interface MergedSiblings {
+  readonly siblings: readonly Sibling[]
+  readonly overwritten: readonly Sibling[]
+  readonly changed: boolean
+}
+
+function mergeSiblings(local: RegisterState, delta: RegisterDelta): MergedSiblings | null {
+  const held = siblingFinder(local.siblings)
+  const received = siblingFinder(delta.siblings)
+  const listed = siblingFinder(delta.dots.map((dot) => ({ dot })))
+  const siblings: Sibling[] = []
+  const overwritten: Sibling[] = []
+  let changed = false
+  for (const dot of delta.dots) {
+    const mine = held(dot)
+    const theirs = received(dot)
+    if (mine !== undefined) {
+      // Two values under one dot come from a copied or rolled-back device: the greater hash, on every peer.
+      const wins = theirs !== undefined && compareBytes(theirs.hash, mine.hash) > 0
+      if (wins) changed = true
+      siblings.push(wins ? theirs : mine)
+    } else if (!covers(local.context, dot)) {
+      if (theirs === undefined) return null
+      changed = true
+      siblings.push(theirs)
+    }
+  }
+  for (const mine of local.siblings) {
+    if (listed(mine.dot) !== undefined) continue
+    if (covers(delta.context, mine.dot)) overwritten.push(mine)
+    else siblings.push(mine)
+  }
+  if (overwritten.length > 0) changed = true
+  if (!changed) return { siblings: local.siblings, overwritten, changed }
+  return { siblings: siblings.sort((a, b) => compareDots(a.dot, b.dot)), overwritten, changed }
+}
+
+/** Both views of one state stand for it; the greater hash wins everywhere, so views settle under any handler. */
+function chooseView(
+  state: RegisterState,
+  mine: HashedValue | null,
+  delta: RegisterDelta,
+): HashedValue | null {
+  if (state.siblings.length < 2) return null
+  const theirs = viewOfDelta(state, delta)
+  if (mine === null || theirs === null) return mine ?? theirs
+  return compareBytes(theirs.hash, mine.hash) > 0 ? theirs : mine
+}
+
+/** The sender's view, if it is one of exactly this state. */
+function viewOfDelta(state: RegisterState, { view, fingerprint }: RegisterDelta): HashedValue | null {
+  if (view === null || fingerprint === null) return null
+  const value = view.type === "inline" ? view.value : siblingFinder(state.siblings)(view.dot)
+  if (value === undefined) return null
+  return sameBytes(stateFingerprint({ ...state, view: value }), fingerprint) ? bareValue(value) : null
+}
+
+function missingAtSender(state: RegisterState, delta: RegisterDelta): RegisterSummary | null {
+  const theirs: RegisterState = { context: delta.context, siblings: delta.siblings, view: null }
+  const fingerprint = delta.fingerprint ?? stateFingerprint(theirs)
+  // The sender's state is below ours after the join, so another hash can only mean that it lacks something. A
+  // state still to be folded is never the sender's: its view would have come along.
+  if (!needsFold(state) && sameBytes(stateFingerprint(state), fingerprint)) return null
+  return { context: delta.context, fingerprint }
+}
+
+function bareValue(value: HashedValue): HashedValue {
+  const { deleted, payload, hash, fields } = value
+  return fields === undefined ? { deleted, payload, hash } : { deleted, payload, hash, fields }
+}
+
+/** Linear for the few siblings of real documents, by table for the many of a hostile one. */
+function siblingFinder<T extends { readonly dot: Dot }>(siblings: readonly T[]): (dot: Dot) => T | undefined {
+  if (siblings.length <= 8) return (dot) => siblings.find((sibling) => sameDot(sibling.dot, dot))
+  const byDot = new Map(siblings.map((sibling) => [`${sibling.dot.incarnation}${sibling.dot.hlc}`, sibling]))
+  return (dot) => byDot.get(`${dot.incarnation}${dot.hlc}`)
+}

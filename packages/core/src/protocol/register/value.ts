@@ -1,0 +1,79 @@
+import { sha256 } from "@noble/hashes/sha2.js"
+import { encodeUtf8 } from "../utf8.ts"
+import { type Incarnation, incarnationFromBytes, INCARNATION_BYTES } from "./dot.ts"
+import { canonicalJson, type JsonObject } from "./json.ts"
+
+/** When each field was last written, for collections that merge field by field. */
+export type FieldClocks = { readonly [field: string]: number }
+
+/** What one write says. A tombstone has an empty payload, so that purging it frees what it held. */
+export interface RegisterValue {
+  readonly deleted: boolean
+  readonly payload: JsonObject
+  readonly fields?: FieldClocks
+}
+
+/**
+ * A value with the 16-byte hash it was written under. After a schema migration the payload has moved on and the
+ * hash has not, so that peers which migrate on their own stay equal.
+ */
+export interface HashedValue extends RegisterValue {
+  readonly hash: Uint8Array
+}
+
+export const VALUE_HASH_BYTES = 16
+/** The field that stands for a document's existence: deleting and bringing back are writes like any other. */
+export const DELETED_FIELD = "_deleted"
+
+const EMPTY_PAYLOAD: JsonObject = Object.freeze({})
+
+/** Throws `RegisterError` "unshareable" when the payload is not JSON within the bounds. */
+export function hashValue(value: RegisterValue): HashedValue {
+  return value.deleted ? tombstone(value.fields) : hashValueText(value, canonicalJson(value.payload))
+}
+
+/** The same for a value that is not deleted, when the payload's canonical text is at hand. */
+export function hashValueText({ payload, fields }: RegisterValue, text: string): HashedValue {
+  return withFields({ deleted: false, payload, hash: hashOf("v", fields, text) }, fields)
+}
+
+function tombstone(fields: FieldClocks | undefined): HashedValue {
+  const deletedAt = fields?.[DELETED_FIELD]
+  const kept = deletedAt === undefined ? undefined : { [DELETED_FIELD]: deletedAt }
+  return withFields({ deleted: true, payload: EMPTY_PAYLOAD, hash: hashOf("d", kept, "") }, kept)
+}
+
+function hashOf(kind: "v" | "d", fields: FieldClocks | undefined, text: string): Uint8Array<ArrayBuffer> {
+  const clocks = fields === undefined ? "" : canonicalJson(fields)
+  return sha256(encodeUtf8(`${kind}${clocks}\n${text}`)).slice(0, VALUE_HASH_BYTES)
+}
+
+function withFields(value: HashedValue, fields: FieldClocks | undefined): HashedValue {
+  return fields === undefined ? value : { ...value, fields }
+}
+
+/**
+ * The incarnation of a document that is older than Dunlin, from its content: peers that imported the same data
+ * on their own hold equal states, and nothing travels.
+ */
+export function birthIncarnation(key: string, hash: Uint8Array): Incarnation {
+  const name = encodeUtf8(key)
+  const input = new Uint8Array(hash.length + name.length)
+  input.set(hash)
+  input.set(name, hash.length)
+  return incarnationFromBytes(sha256(input).subarray(0, INCARNATION_BYTES))
+}
+
+/** Byte order; negative when `a` comes first. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length)
+  for (let index = 0; index < length; index++) {
+    const difference = (a[index] as number) - (b[index] as number)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0
+}
