@@ -1,0 +1,28 @@
+import { findProgram } from "../e2e/browser/harness/find-browser.ts"
+import { runProgram } from "./run-step.ts"
+
+/**
+ * Makes sure that a program is installed: looks for it, and installs the Debian package where that is possible
+ * without asking anybody. Resolves with null, or with a sentence that says what to do.
+ */
+export async function bringProgram({
+  find,
+  aptPackage,
+  advice,
+}: {
+  readonly find: () => string | null
+  readonly aptPackage: string
+  readonly advice: string
+}): Promise<string | null> {
+  if (find() !== null) return null
+  if (findProgram("apt-get") === null || process.getuid?.() !== 0) return advice
+  console.log(`Installing ${aptPackage} by apt-get.`)
+  const env = { DEBIAN_FRONTEND: "noninteractive" }
+  const install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", aptPackage]
+  // A fresh machine has no package lists; one that has them needs no update.
+  if ((await runProgram(install, env)) !== 0) {
+    await runProgram(["apt-get", "update", "-qq"], env)
+    await runProgram(install, env)
+  }
+  return find() === null ? `${advice} (apt-get install ${aptPackage} did not bring it.)` : null
+}

@@ -1,0 +1,23 @@
+import { runStep, tool } from "./run-step.ts"
+import type { StepResult } from "./run-step.ts"
+
+/** Where each vitest project leaves its counts, for the closing line of `.ci/run`. */
+export const RESULTS_FOLDER = ".cache/test-results"
+
+/** Runs one vitest project. A project without any test yet passes. */
+export function runTests(project: string, rest: readonly string[] = []): Promise<StepResult> {
+  return runStep(
+    project,
+    tool(
+      "vitest/vitest.mjs",
+      "run",
+      "--project",
+      project,
+      "--passWithNoTests",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${RESULTS_FOLDER}/${project}.json`,
+      ...rest,
+    ),
+  )
+}

@@ -1,0 +1,24 @@
+// `npm run test:infra`: tests against servers that are no part of npm: coturn, NATS.
+import { findProgram } from "../e2e/browser/harness/find-browser.ts"
+import { bringProgram } from "./bring-program.ts"
+import { concludeSteps } from "./run-step.ts"
+import { runTests } from "./run-tests.ts"
+
+const PROGRAMS = [
+  { program: "turnserver", aptPackage: "coturn" },
+  { program: "nats-server", aptPackage: "nats-server" },
+]
+
+const missing: string[] = []
+for (const { program, aptPackage } of PROGRAMS) {
+  const problem = await bringProgram({
+    find: () => findProgram(program),
+    aptPackage,
+    advice: `${program} is not installed`,
+  })
+  if (problem !== null) missing.push(problem)
+}
+for (const problem of missing) console.log(`skipped: ${problem}`)
+if (missing.length < PROGRAMS.length) {
+  concludeSteps("npm run test:infra", [await runTests("infra", process.argv.slice(2))])
+}
