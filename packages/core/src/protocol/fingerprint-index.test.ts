@@ -27,7 +27,7 @@ function sumOf(entries: readonly IndexEntry[]): Fingerprint {
   for (const { digest } of entries) {
     const view = new DataView(digest.buffer, digest.byteOffset)
     for (let lane = 0; lane < 4; lane++) {
-      lanes[lane] = (lanes[lane]! + view.getUint32(lane * 4)) % 2 ** 32
+      lanes[lane] = ((lanes[lane] ?? 0) + view.getUint32(lane * 4)) % 2 ** 32
     }
   }
   const [w0, w1, w2, w3] = lanes as [number, number, number, number]

@@ -1,0 +1,44 @@
+import { sha256 } from "@noble/hashes/sha2.js"
+import { ByteWriter } from "./byte-writer.ts"
+import { encodeUtf8 } from "./utf8.ts"
+
+/**
+ * Turns keys and states of entries into what the index holds, keyed so that nobody outside the room can craft two
+ * entries that collide.
+ *
+ * Both are the first 16 bytes of a SHA-256. Its first 64-byte block is the 32-byte digest key followed by a label
+ * that is padded with zeros to 32 bytes, so it is absorbed once; then come
+ *
+ * - for `position`, label "dunlin position": the key in UTF-8;
+ * - for `digest`, label "dunlin digest": one byte of kind, the length of the key in UTF-8 as a varint, the key, and the
+ *   state hash of 32 bytes.
+ */
+export interface KeyedDigest {
+  position(key: string): Uint8Array<ArrayBuffer>
+  digest(kind: number, key: string, stateHash: Uint8Array): Uint8Array<ArrayBuffer>
+}
+
+const OUTPUT_BYTES = 16
+const HASH_BYTES = 32
+
+export function createKeyedDigest(digestKey: Uint8Array): KeyedDigest {
+  if (digestKey.length !== HASH_BYTES) throw new RangeError("a digest key has 32 bytes")
+  const positions = absorbed(digestKey, "dunlin position")
+  const digests = absorbed(digestKey, "dunlin digest")
+  return {
+    position: (key) => positions(encodeUtf8(key)),
+    digest(kind, key, stateHash) {
+      if (stateHash.length !== HASH_BYTES) throw new RangeError("a state hash has 32 bytes")
+      const write = new ByteWriter(HASH_BYTES + 32 + key.length * 3)
+      return digests(write.u8(kind).text(key).bytes(stateHash).view())
+    },
+  }
+}
+
+function absorbed(digestKey: Uint8Array, label: string): (message: Uint8Array) => Uint8Array<ArrayBuffer> {
+  const block = new Uint8Array(2 * HASH_BYTES)
+  block.set(digestKey)
+  block.set(encodeUtf8(label), HASH_BYTES)
+  const start = sha256.create().update(block)
+  return (message) => start.clone().update(message).digest().slice(0, OUTPUT_BYTES)
+}
