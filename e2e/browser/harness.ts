@@ -7,6 +7,8 @@ import { launchFirefox } from "./harness/firefox.ts"
 import type { FirefoxProfile } from "./harness/firefox.ts"
 import { startHostProcess } from "./harness/host-process.ts"
 import type { HostOptions, HostProcess } from "./harness/host-process.ts"
+import { createNetwork } from "./harness/network.ts"
+import type { NatKind, Network } from "./harness/network.ts"
 import { serveTestSite } from "./harness/test-site.ts"
 import type { TestSite } from "./harness/test-site.ts"
 
@@ -31,6 +33,8 @@ export interface Harness extends AsyncDisposable {
   host(options?: HostOptions): Promise<HostProcess>
   /** A module in a Node process of its own. */
   peer<Exports>(module: URL, options?: ChildOptions): Promise<ChildPeer<Exports>>
+  /** Hosts in network namespaces. Ask `networkProblem()` first; where there is one this rejects. */
+  network(hosts: Readonly<Record<string, NatKind>>): Promise<Network>
   /** Idempotent. */
   close(): Promise<void>
 }
@@ -64,6 +68,7 @@ export function createHarness(): Harness {
     firefox: () => own(launchFirefox()),
     host: (options) => own(startHostProcess(options)),
     peer: <Exports>(module: URL, options?: ChildOptions) => own(spawnPeer<Exports>(module, options)),
+    network: (hosts) => own(createNetwork(hosts)),
     close,
     [Symbol.asyncDispose]: close,
   }
