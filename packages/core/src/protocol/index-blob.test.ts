@@ -36,7 +36,7 @@ describe("index blob", () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 40 }), head, (entries, named) => {
         const index = indexOf(entries)
-        const blob = decodeIndexBlob(encodeIndexBlob(index, named))
+        const blob = decodeIndexBlob(encodeIndexBlob({ index, ...named }))
         expect(blob.roomTag).toEqual(named.roomTag)
         expect(blob.cursor).toEqual(named.cursor)
         const restored = createFingerprintIndex()
@@ -48,13 +48,14 @@ describe("index blob", () => {
   })
 
   test("refuses every damaged blob by a DecodeError", () => {
-    const blob = encodeIndexBlob(
-      indexOf([
+    const blob = encodeIndexBlob({
+      index: indexOf([
         { position: new Uint8Array(16).fill(1), digest: new Uint8Array(16).fill(2), key: "a" },
         { position: new Uint8Array(16).fill(3), digest: new Uint8Array(16).fill(4), key: "ß" },
       ]),
-      { roomTag: new Uint8Array(32).fill(5), cursor: Uint8Array.of(6) },
-    )
+      roomTag: new Uint8Array(32).fill(5),
+      cursor: Uint8Array.of(6),
+    })
     for (let at = 0; at < blob.length; at++) {
       expect(() => decodeIndexBlob(blob.subarray(0, at))).toThrow(DecodeError)
       const flipped = blob.slice()
@@ -77,7 +78,7 @@ describe("index blob", () => {
           key,
         })),
       )
-      const encoded = encodeIndexBlob(index, { roomTag: hexToBytes(roomTag), cursor: hexToBytes(cursor) })
+      const encoded = encodeIndexBlob({ index, roomTag: hexToBytes(roomTag), cursor: hexToBytes(cursor) })
       expect(bytesToHex(encoded)).toBe(blob)
     }
   })

@@ -35,10 +35,13 @@ const MAX_KEYS_BYTES = 268_435_456
  * The root alone would not notice a damaged position or key, and such an index would be wrong for good while
  * its root looks right: hence the checksum. Keys as one text decode ten times faster than one by one.
  */
-export function encodeIndexBlob(
-  index: FingerprintIndex,
-  { roomTag, cursor }: Pick<IndexBlob, "roomTag" | "cursor">,
-): Uint8Array<ArrayBuffer> {
+export function encodeIndexBlob({
+  roomTag,
+  cursor,
+  index,
+}: Pick<IndexBlob, "roomTag" | "cursor"> & {
+  readonly index: FingerprintIndex
+}): Uint8Array<ArrayBuffer> {
   if (roomTag.length !== ROOM_TAG_BYTES || cursor.length > MAX_CURSOR_BYTES) {
     throw new RangeError("a room tag has 32 bytes, a cursor at most 64 KiB")
   }
