@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+
+/**
+ * A program in a Markdown page: a fence that starts with ```ts, and the ```ts continues fences after it.
+ *
+ * | fence | meaning |
+ * |---|---|
+ * | ```ts | compiles |
+ * | ```ts run | compiles, and runs in Node to its end |
+ * | ```ts page | compiles, and bundles for a page |
+ * | ```ts continues | goes on with the program before it |
+ */
+export interface DocsProgram {
+  /** Path of the page from the root of the repository. */
+  readonly page: string
+  /** Line of its first fence. */
+  readonly line: number
+  /** `getting-started-1`: unique over all pages. */
+  readonly name: string
+  readonly kind: "compiles" | "runs" | "page"
+  readonly code: string
+}
+
+const FENCE = /^```ts(?:[ \t]+(\w+))?[ \t]*\n([^]*?)^```[ \t]*$/gm
+const KINDS: ReadonlyMap<string | undefined, DocsProgram["kind"]> = new Map([
+  [undefined, "compiles"],
+  ["run", "runs"],
+  ["page", "page"],
+])
+
+/** Every program in README.md and the guides. */
+export function readDocsPrograms(root: string): readonly DocsProgram[] {
+  const guides = readdirSync(join(root, "docs/guides")).filter((name) => name.endsWith(".md"))
+  const pages = ["README.md", ...guides.toSorted().map((name) => `docs/guides/${name}`)]
+  return pages.flatMap((page) => programsOf(page, readFileSync(join(root, page), "utf8")))
+}
+
+export function programsOf(page: string, markdown: string): readonly DocsProgram[] {
+  const programs: DocsProgram[] = []
+  const base = page.replace(/^.*\//, "").replace(/\.md$/, "").toLowerCase()
+  for (const match of markdown.matchAll(FENCE)) {
+    const [, word, code = ""] = match
+    const line = markdown.slice(0, match.index).split("\n").length
+    const last = programs.at(-1)
+    if (word === "continues") {
+      if (last === undefined) throw new Error(`${page}:${line}: there is no program to continue.`)
+      programs[programs.length - 1] = { ...last, code: `${last.code}\n${code}` }
+      continue
+    }
+    const kind = KINDS.get(word)
+    if (kind === undefined) throw new Error(`${page}:${line}: "ts ${word}" means nothing here.`)
+    programs.push({ page, line, name: `${base}-${programs.length + 1}`, kind, code })
+  }
+  return programs
+}
