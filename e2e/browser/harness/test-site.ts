@@ -1,6 +1,7 @@
+import { readdir, readFile } from "node:fs/promises"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { extname } from "node:path"
+import { extname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "vite"
 import type { Plugin } from "vite"
@@ -29,7 +30,22 @@ const CONTENT_TYPES: Record<string, string> = {
 
 /** Bundles `entry` from source and serves it on loopback, which browsers treat as a secure context. */
 export async function serveTestSite({ entry }: { readonly entry: URL }): Promise<TestSite> {
-  const files = await bundle(fileURLToPath(entry))
+  return serveFiles(await bundle(fileURLToPath(entry)))
+}
+
+/** Serves a folder that was built before, on loopback. */
+export async function serveFolder(folder: string): Promise<TestSite> {
+  const files = new Map<string, SiteFile>()
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath, entry.name)
+    const name = relative(folder, path).replaceAll("\\", "/")
+    files.set(name === "index.html" ? "/" : `/${name}`, siteFile(name, await readFile(path)))
+  }
+  return serveFiles(files)
+}
+
+async function serveFiles(files: ReadonlyMap<string, SiteFile>): Promise<TestSite> {
   const server = createServer((request, response) => {
     const file = files.get(new URL(request.url ?? "/", "http://127.0.0.1").pathname)
     if (file === undefined) {
