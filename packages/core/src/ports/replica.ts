@@ -43,6 +43,8 @@ export interface ReplicaHost {
   changed(changes: readonly EntryChange[]): void
   /** Tells the application what happened, without failing anything. */
   report(report: ReplicaReport): void
+  /** The replica closed by itself, such as with its collection: the room withdraws it and calls `detach`. */
+  released(): void
   /**
    * Resolves when `peers` other devices (default 1) hold the present state of `keys` (default: all) durably.
    * Same rules as `room.synced()`.
@@ -166,7 +168,10 @@ export interface AttachedReplica<Handle = unknown> {
   saveIndex(blob: Uint8Array): Promise<void>
   /** One summary a key, in order; empty for an unknown key. */
   summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
-  /** One outcome a request, in order. */
+  /**
+   * One outcome a request, in order. May answer fewer (at least one) when all of them would take more than about
+   * 1 MiB; the room asks again for the rest.
+   */
   read(requests: readonly ReadRequest[], peer: ReplicaPeer): Promise<readonly ReadOutcome[]>
   /**
    * Joins a batch; one outcome an entry, in order. Resolves when every changed state is durable. Entries of one

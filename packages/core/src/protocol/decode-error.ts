@@ -9,6 +9,8 @@ export type DecodeErrorCode =
   | "unknown-tag"
   | "unknown-version"
   | "bad-value"
+  /** Well-formed bytes at a moment, or in an amount, that the protocol does not allow. */
+  | "protocol-violation"
 
 /** The one exception that bytes from a peer, a server or a file can cause. Caught once, at the boundary. */
 export class DecodeError extends Error {

@@ -1,0 +1,34 @@
+/** Not in constant time: for digests and ids, never for secrets. */
+export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
+}
+
+/** Whether `whole` begins with `prefix`. */
+export function startsWithBytes(whole: Uint8Array, prefix: Uint8Array): boolean {
+  return whole.length >= prefix.length && bytesEqual(whole.subarray(0, prefix.length), prefix)
+}
+
+/** A string that stands for the bytes as the key of a Map. Not for people, not for the wire. */
+export function mapKey(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes)
+}
+
+export function mapKeyBytes(key: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(key, (character) => character.charCodeAt(0))
+}
+
+export function bytesToHex(bytes: Uint8Array): string {
+  let hex = ""
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0")
+  return hex
+}
+
+/** Throws a `RangeError` unless it is hex digits in pairs. */
+export function hexToBytes(hex: string): Uint8Array<ArrayBuffer> {
+  if (hex.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(hex)) throw new RangeError("not hex digits in pairs")
+  return Uint8Array.from({ length: hex.length / 2 }, (_, index) =>
+    Number.parseInt(hex.slice(index * 2, index * 2 + 2), 16),
+  )
+}

@@ -1,0 +1,251 @@
+import type { ChunkFrame, DataFrame, Frame, PushFrame } from "./frame.ts"
+import { encodeFrame } from "./frame-codec.ts"
+import {
+  BULK_MESSAGE_BYTES,
+  CONTROL_MESSAGE_BYTES,
+  CREDIT_WINDOW_BYTES,
+  FRAGMENT_BYTES,
+  MAX_MESSAGE_BYTES,
+} from "./limits.ts"
+import { encodeMessage, framedBytes } from "./message.ts"
+
+/** An entry on its way: what its acknowledgement will confirm. */
+export interface EntryReference {
+  readonly slot: number
+  /** 16 bytes. */
+  readonly position: Uint8Array
+  /** 8 bytes. */
+  readonly digest: Uint8Array
+  /** The link's count of changes when the entry was read: older changes of it are confirmed too. */
+  readonly changes: number
+}
+
+export interface OutboxPath {
+  send(lane: "control" | "bulk", message: Uint8Array): void
+  buffered(lane: "control" | "bulk"): number
+  readonly maxMessageBytes: number
+}
+
+/**
+ * The sending side of a link: packs frames into messages, cuts what is too long, and holds back when the peer's
+ * credit or the transport's buffer is used up.
+ */
+export interface Outbox {
+  /** Frames that need no credit. Sent at `flush`. */
+  control(frame: Frame): void
+  /** False, and nothing queued, when the lane is congested or the credit is short. */
+  push(frame: PushFrame, reference: EntryReference): boolean
+  /** Payload for the bulk lane; call while `wantsBulk`. */
+  bulk(frame: DataFrame | ChunkFrame, reference: EntryReference | null): void
+  readonly wantsBulk: boolean
+  /** The control lane takes further optional frames. */
+  readonly wantsControl: boolean
+  /** Hands to the transport what may go now. */
+  flush(): void
+  /** The peer's HELLO named its longest message. */
+  capMessages(bytes: number): void
+  credited(total: number): void
+  /** Entries that a cumulative acknowledgement confirms; null when it counts what was never sent. */
+  acknowledged(control: number, bulk: number): readonly EntryReference[] | null
+  /** Entries sent and not acknowledged, or queued. */
+  readonly unacknowledged: number
+  readonly bytesOut: number
+  readonly framesOut: number
+  readonly entriesOut: number
+}
+
+/** More than this waiting in the transport's control lane means that the peer does not keep up. */
+const CONTROL_HIGH_BYTES = 262_144
+/** Enough to fill a long path; little enough that memory stays flat and control frames are not delayed. */
+const BULK_HIGH_BYTES = 1_048_576
+/** Encoded payload held ready for the transport. */
+const BULK_READY_BYTES = 524_288
+
+interface QueuedFrame {
+  readonly bytes: Uint8Array
+  /** Bytes of credit it takes; 0 for a frame without payload. */
+  readonly credit: number
+}
+
+export function createOutbox(path: OutboxPath): Outbox {
+  let cap = Math.min(path.maxMessageBytes, MAX_MESSAGE_BYTES)
+  let creditTotal = CREDIT_WINDOW_BYTES
+  let creditUsed = 0
+  let nextFragmentId = 1
+  let bytesOut = 0
+  let framesOut = 0
+  let entriesOut = 0
+
+  let controlQueue: Uint8Array[] = []
+  let controlBytes = 0
+  const bulkQueue: QueuedFrame[] = []
+  let bulkHead = 0
+  let bulkBytes = 0
+
+  const references = { control: createReferenceLog(), bulk: createReferenceLog() }
+
+  const queueControl = (bytes: Uint8Array): void => {
+    controlQueue.push(bytes)
+    controlBytes += bytes.length
+    framesOut++
+  }
+
+  const queueBulk = (bytes: Uint8Array, credit: number): void => {
+    bulkQueue.push({ bytes, credit })
+    bulkBytes += bytes.length
+    framesOut++
+  }
+
+  const send = (lane: "control" | "bulk", frames: readonly Uint8Array[]): void => {
+    const message = encodeMessage(frames)
+    bytesOut += message.length
+    path.send(lane, message)
+  }
+
+  const flushControl = (): void => {
+    if (controlQueue.length === 0 || path.buffered("control") > CONTROL_HIGH_BYTES) return
+    const limit = Math.min(cap, CONTROL_MESSAGE_BYTES)
+    let frames: Uint8Array[] = []
+    let size = 0
+    for (const bytes of controlQueue) {
+      const framed = framedBytes(bytes.length)
+      if (frames.length > 0 && size + framed > limit) {
+        send("control", frames)
+        frames = []
+        size = 0
+      }
+      frames.push(bytes)
+      size += framed
+    }
+    send("control", frames)
+    controlQueue = []
+    controlBytes = 0
+  }
+
+  const nextBulkMessage = (limit: number): readonly Uint8Array[] => {
+    const frames: Uint8Array[] = []
+    let size = 0
+    for (let head = bulkQueue[bulkHead]; head !== undefined; head = bulkQueue[bulkHead]) {
+      const framed = framedBytes(head.bytes.length)
+      if (creditUsed + head.credit > creditTotal) break
+      if (frames.length > 0 && size + framed > limit) break
+      frames.push(head.bytes)
+      size += framed
+      creditUsed += head.credit
+      bulkBytes -= head.bytes.length
+      bulkHead++
+    }
+    if (bulkHead > 256 && bulkHead * 2 > bulkQueue.length) {
+      bulkQueue.splice(0, bulkHead)
+      bulkHead = 0
+    }
+    return frames
+  }
+
+  const flushBulk = (): void => {
+    while (path.buffered("bulk") < BULK_HIGH_BYTES) {
+      const frames = nextBulkMessage(Math.min(cap, BULK_MESSAGE_BYTES))
+      if (frames.length === 0) return
+      send("bulk", frames)
+    }
+  }
+
+  return {
+    control: (frame) => queueControl(encodeFrame(frame)),
+    push(frame, reference) {
+      const bytes = encodeFrame(frame)
+      const tooLong = framedBytes(bytes.length) > Math.min(cap, CONTROL_MESSAGE_BYTES)
+      if (tooLong || creditUsed + bytes.length > creditTotal || !this.wantsControl) return false
+      creditUsed += bytes.length
+      queueControl(bytes)
+      references.control.add(reference)
+      entriesOut++
+      return true
+    },
+    bulk(frame, reference) {
+      const bytes = encodeFrame(frame)
+      if (reference !== null) {
+        references.bulk.add(reference)
+        entriesOut++
+      }
+      const pieceBytes = Math.min(FRAGMENT_BYTES, cap - 64)
+      if (framedBytes(bytes.length) <= Math.min(cap, BULK_MESSAGE_BYTES)) {
+        queueBulk(bytes, bytes.length)
+        return
+      }
+      const id = nextFragmentId++
+      const total = Math.ceil(bytes.length / pieceBytes)
+      for (let index = 0; index < total; index++) {
+        const piece = bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes)
+        const fragment = encodeFrame({
+          type: "fragment",
+          id,
+          index,
+          total,
+          size: bytes.length,
+          bytes: piece,
+        })
+        queueBulk(fragment, fragment.length)
+      }
+    },
+    get wantsBulk() {
+      return bulkBytes < BULK_READY_BYTES
+    },
+    get wantsControl() {
+      return controlBytes < CONTROL_HIGH_BYTES && path.buffered("control") <= CONTROL_HIGH_BYTES
+    },
+    flush() {
+      flushControl()
+      flushBulk()
+    },
+    capMessages(bytes) {
+      cap = Math.min(cap, bytes)
+    },
+    credited(total) {
+      // Frames of one lane come in order, so a smaller total can only be a lie; believing the larger costs nothing.
+      creditTotal = Math.max(creditTotal, total)
+    },
+    acknowledged(control, bulk) {
+      const confirmedControl = references.control.take(control)
+      const confirmedBulk = references.bulk.take(bulk)
+      if (confirmedControl === null || confirmedBulk === null) return null
+      return [...confirmedControl, ...confirmedBulk]
+    },
+    get unacknowledged() {
+      return references.control.length + references.bulk.length
+    },
+    get bytesOut() {
+      return bytesOut
+    },
+    get framesOut() {
+      return framesOut
+    },
+    get entriesOut() {
+      return entriesOut
+    },
+  }
+}
+
+/** References in the order of sending, taken from the front by a cumulative count. */
+function createReferenceLog(): {
+  add(reference: EntryReference): void
+  take(upTo: number): readonly EntryReference[] | null
+  readonly length: number
+} {
+  let log: EntryReference[] = []
+  let taken = 0
+  return {
+    add: (reference) => void log.push(reference),
+    take(upTo) {
+      const count = upTo - taken
+      if (count < 0 || count > log.length) return null
+      const confirmed = log.slice(0, count)
+      log = log.slice(count)
+      taken = upTo
+      return confirmed
+    },
+    get length() {
+      return log.length
+    },
+  }
+}

@@ -1,0 +1,116 @@
+/** An entry that some peer is known to hold and that is not here in that state. */
+interface Wanted {
+  /** Links that hold it, the next to ask first. */
+  sources: string[]
+  /** The link that was asked, null before the first time. */
+  asked: string | null
+  /** When to ask, or to ask the next one. */
+  at: number
+  attempts: number
+}
+
+export interface WantedRequest {
+  readonly position: string
+  readonly link: string
+}
+
+/**
+ * One table per replica for the whole room, so that of many peers that offer the same entry one is asked, and the
+ * next only when it does not answer. Positions and links are Map keys; times are monotonic milliseconds.
+ */
+export interface WantedTable {
+  /** `link` holds the entry. False when the table is full: reconciliation will find the entry again. */
+  add(position: string, link: string, at: number): boolean
+  /** Requests that are due; each counts as asked from now on. */
+  due(now: number): readonly WantedRequest[]
+  /** The entry came, or is no longer wanted. */
+  resolve(position: string): void
+  /** The link is gone: what was asked of it is asked of the next at once. */
+  dropLink(link: string, now: number): void
+  /** Entries asked of the link and not come. */
+  pending(link: string): number
+  /** Null when nothing is wanted. */
+  readonly nextAt: number | null
+  readonly size: number
+}
+
+const MAX_WANTED = 8_192
+const MAX_SOURCES = 4
+const MAX_ATTEMPTS = 4
+const ANSWER_TIMEOUT_MS = 4_000
+
+export function createWantedTable(): WantedTable {
+  const wantedByPosition = new Map<string, Wanted>()
+  const pendingByLink = new Map<string, number>()
+
+  const count = (link: string | null, change: number): void => {
+    if (link === null) return
+    const pending = (pendingByLink.get(link) ?? 0) + change
+    if (pending > 0) pendingByLink.set(link, pending)
+    else pendingByLink.delete(link)
+  }
+
+  const drop = (position: string, wanted: Wanted): void => {
+    count(wanted.asked, -1)
+    wantedByPosition.delete(position)
+  }
+
+  return {
+    add(position, link, at) {
+      const wanted = wantedByPosition.get(position)
+      if (wanted !== undefined) {
+        if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) wanted.sources.push(link)
+        return true
+      }
+      if (wantedByPosition.size >= MAX_WANTED) return false
+      wantedByPosition.set(position, { sources: [link], asked: null, at, attempts: 0 })
+      return true
+    },
+    due(now) {
+      const requests: WantedRequest[] = []
+      for (const [position, wanted] of wantedByPosition) {
+        if (wanted.at > now) continue
+        const link = wanted.sources.shift()
+        if (link === undefined || wanted.attempts >= MAX_ATTEMPTS) {
+          drop(position, wanted)
+          continue
+        }
+        // A source that does not answer goes to the end: it may be the only one.
+        wanted.sources.push(link)
+        count(wanted.asked, -1)
+        wanted.asked = link
+        count(link, 1)
+        wanted.attempts++
+        wanted.at = now + ANSWER_TIMEOUT_MS
+        requests.push({ position, link })
+      }
+      return requests
+    },
+    resolve(position) {
+      const wanted = wantedByPosition.get(position)
+      if (wanted !== undefined) drop(position, wanted)
+    },
+    dropLink(link, now) {
+      for (const [position, wanted] of wantedByPosition) {
+        wanted.sources = wanted.sources.filter((source) => source !== link)
+        if (wanted.asked === link) {
+          count(link, -1)
+          wanted.asked = null
+          wanted.at = now
+        }
+        if (wanted.sources.length === 0) drop(position, wanted)
+      }
+    },
+    pending: (link) => pendingByLink.get(link) ?? 0,
+    get nextAt() {
+      let next: number | null = null
+      for (const wanted of wantedByPosition.values()) {
+        if (next === null || wanted.at < next) next = wanted.at
+      }
+      return next
+    },
+    get size() {
+      return wantedByPosition.size
+    },
+  }
+}

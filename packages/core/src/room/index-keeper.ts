@@ -1,0 +1,154 @@
+import type { Clock } from "../ports/clock.ts"
+import { type AttachedReplica, ReplicaError } from "../ports/replica.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { DecodeError } from "../protocol/decode-error.ts"
+import {
+  createFingerprintIndex,
+  type FingerprintIndex,
+  type IndexEntry,
+} from "../protocol/fingerprint-index.ts"
+import { decodeIndexBlob, encodeIndexBlob } from "../protocol/index-blob.ts"
+import type { KeyedDigest } from "../protocol/keyed-digest.ts"
+
+export interface IndexKeeperOptions {
+  readonly attached: AttachedReplica
+  readonly digests: KeyedDigest
+  readonly kind: number
+  readonly roomTag: Uint8Array
+  readonly clock: Clock
+  readonly onFailure: (cause: unknown) => void
+}
+
+/** Keeps the index of one replica, and a copy of it in the replica's store that makes the next start quick. */
+export interface IndexKeeper {
+  readonly index: FingerprintIndex
+  /** Loads the stored index and replays what is newer, or scans everything. */
+  open(signal?: AbortSignal): Promise<void>
+  set(position: Uint8Array, digest: Uint8Array | null, key: string): void
+  /** Stores once more if anything changed. */
+  close(): Promise<void>
+}
+
+const IDLE_BEFORE_SAVE_MS = 5_000
+const CHANGES_BEFORE_SAVE = 4_000
+
+export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
+  const { attached, digests, kind, clock } = options
+  const index = createFingerprintIndex()
+  let cursor: Uint8Array | null = null
+  let unsaved = 0
+  let saving: Promise<void> | null = null
+  let cancelTimer: (() => void) | null = null
+  let closed = false
+
+  const entryOf = (key: string, stateHash: Uint8Array): IndexEntry => ({
+    position: digests.position(key),
+    digest: digests.digest(kind, key, stateHash),
+    key,
+  })
+
+  const loadStored = async (): Promise<void> => {
+    const blob = await attached.loadIndex()
+    if (blob === null) return
+    try {
+      const stored = decodeIndexBlob(blob)
+      if (!bytesEqual(stored.roomTag, options.roomTag)) return
+      index.build(stored.entries)
+      cursor = stored.cursor
+    } catch (error) {
+      // A cache that cannot be read is a cache that is not there.
+      if (!(error instanceof DecodeError)) throw error
+      index.clear()
+      cursor = null
+    }
+  }
+
+  const replay = async (signal?: AbortSignal): Promise<void> => {
+    const fresh: IndexEntry[] | null = cursor === null ? [] : null
+    for await (const page of attached.scan(cursor, signal === undefined ? {} : { signal })) {
+      for (const { key, stateHash } of page.entries) {
+        if (stateHash === null) {
+          index.delete(digests.position(key))
+          continue
+        }
+        const entry = entryOf(key, stateHash)
+        if (fresh !== null) fresh.push(entry)
+        else index.set(entry.position, entry.digest, key)
+        unsaved++
+      }
+      cursor = page.cursor
+    }
+    if (fresh !== null) index.build(fresh)
+  }
+
+  /** Where a stored index may say that it stands; null while a change on disk is not in the index yet. */
+  const newestCursor = async (): Promise<Uint8Array | null> => {
+    let newest = cursor
+    for await (const page of attached.scan(cursor)) {
+      for (const { key, stateHash } of page.entries) {
+        const held = index.get(digests.position(key))?.digest ?? null
+        const expected = stateHash === null ? null : digests.digest(kind, key, stateHash)
+        const same = held === null || expected === null ? held === expected : bytesEqual(held, expected)
+        if (!same) return null
+      }
+      newest = page.cursor
+    }
+    return newest
+  }
+
+  const save = async (): Promise<void> => {
+    const before = unsaved
+    const newest = await newestCursor()
+    if (newest === null) return
+    cursor = newest
+    await attached.saveIndex(encodeIndexBlob({ roomTag: options.roomTag, cursor, index }))
+    unsaved -= before
+  }
+
+  const startSaving = (): void => {
+    cancelTimer?.()
+    cancelTimer = null
+    if (saving !== null || unsaved === 0) return
+    saving = save()
+      .catch(options.onFailure)
+      .finally(() => {
+        saving = null
+        if (unsaved > 0 && !closed) scheduleSave()
+      })
+  }
+
+  const scheduleSave = (): void => {
+    cancelTimer ??= clock.after(IDLE_BEFORE_SAVE_MS, startSaving)
+  }
+
+  return {
+    index,
+    async open(signal) {
+      await loadStored()
+      try {
+        await replay(signal)
+      } catch (error) {
+        if (!(error instanceof ReplicaError) || error.code !== "stale-cursor") throw error
+        index.clear()
+        cursor = null
+        await replay(signal)
+      }
+      if (unsaved > 0) scheduleSave()
+    },
+    set(position, digest, key) {
+      if (digest === null) index.delete(position)
+      else index.set(position, digest, key)
+      unsaved++
+      if (closed) return
+      if (unsaved >= Math.max(CHANGES_BEFORE_SAVE, index.count >> 2)) startSaving()
+      else scheduleSave()
+    },
+    async close() {
+      closed = true
+      cancelTimer?.()
+      cancelTimer = null
+      await saving
+      if (unsaved > 0) await save().catch(options.onFailure)
+    },
+  }
+}

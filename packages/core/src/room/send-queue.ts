@@ -1,0 +1,77 @@
+import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { createFingerprint, type FingerprintIndex, MAX_NODE_DEPTH } from "../protocol/fingerprint-index.ts"
+
+export interface QueuedEntry {
+  readonly position: Uint8Array
+  /** What the peer holds, as far as it said. */
+  readonly summary: Uint8Array
+}
+
+/** Entries that a peer lacks, read from the replica only when they can be sent. Whole subtrees take one place. */
+export interface SendQueue {
+  addNode(depth: number, prefix: number): void
+  /** False when the queue is full: a later reconciliation finds the entry again. */
+  addEntry(position: Uint8Array, summary: Uint8Array | null): boolean
+  /** Up to `limit` entries, those that were asked for first. */
+  take(limit: number): readonly QueuedEntry[]
+  clear(): void
+  /** Entries, as the index counts them now. */
+  readonly size: number
+}
+
+const MAX_QUEUED = 65_536
+/** A subtree larger than this is opened into its children before its entries are listed. */
+const LISTED_ENTRIES = 1_024
+const NOTHING = new Uint8Array(0)
+
+export function createSendQueue(index: FingerprintIndex): SendQueue {
+  const summaryByPosition = new Map<string, Uint8Array>()
+  let nodes: { readonly depth: number; readonly prefix: number }[] = []
+  const scratch = createFingerprint()
+
+  const listNextNode = (): void => {
+    const node = nodes.pop()
+    if (node === undefined) return
+    const { depth, prefix } = node
+    if (index.node(depth, prefix, scratch).count > LISTED_ENTRIES && depth < MAX_NODE_DEPTH) {
+      for (let child = 15; child >= 0; child--) nodes.push({ depth: depth + 1, prefix: prefix * 16 + child })
+      return
+    }
+    index.forEachIn(depth, prefix, (position) => {
+      const key = mapKey(position)
+      if (!summaryByPosition.has(key)) summaryByPosition.set(key, NOTHING)
+    })
+  }
+
+  return {
+    addNode(depth, prefix) {
+      if (nodes.length < MAX_QUEUED) nodes.push({ depth, prefix })
+    },
+    addEntry(position, summary) {
+      const key = mapKey(position)
+      if (summaryByPosition.size >= MAX_QUEUED && !summaryByPosition.has(key)) return false
+      // What was asked for later knows more of the peer.
+      if (summary !== null || !summaryByPosition.has(key)) summaryByPosition.set(key, summary ?? NOTHING)
+      return true
+    },
+    take(limit) {
+      while (summaryByPosition.size < limit && nodes.length > 0) listNextNode()
+      const taken: QueuedEntry[] = []
+      for (const [key, summary] of summaryByPosition) {
+        if (taken.length >= limit) break
+        taken.push({ position: mapKeyBytes(key), summary })
+        summaryByPosition.delete(key)
+      }
+      return taken
+    },
+    clear() {
+      summaryByPosition.clear()
+      nodes = []
+    },
+    get size() {
+      let size = summaryByPosition.size
+      for (const { depth, prefix } of nodes) size += index.node(depth, prefix, scratch).count
+      return size
+    },
+  }
+}

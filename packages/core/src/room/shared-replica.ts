@@ -1,0 +1,262 @@
+import type { Clock } from "../ports/clock.ts"
+import type {
+  AttachedReplica,
+  EntryChange,
+  JoinOutcome,
+  Replica,
+  ReplicaHost,
+  ReplicaPeer,
+} from "../ports/replica.ts"
+import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import type { KeyedDigest } from "../protocol/keyed-digest.ts"
+import { createIndexKeeper } from "./index-keeper.ts"
+
+/** A change of an entry as the index sees it. */
+export interface Transition {
+  readonly key: string
+  readonly position: Uint8Array
+  /** 16 bytes; null where there was, or is, no entry. */
+  readonly before: Uint8Array | null
+  readonly after: Uint8Array | null
+  readonly delta?: Uint8Array
+}
+
+export type JoinResult =
+  | { readonly type: "outcome"; readonly outcome: JoinOutcome; readonly transition: Transition | null }
+  | { readonly type: "failed"; readonly cause: unknown }
+
+export interface JoinJob {
+  readonly peer: ReplicaPeer
+  readonly key: string
+  readonly delta: Uint8Array
+  settle(result: JoinResult): void
+}
+
+/** The room's side of an attached replica: its index, and the order of what is joined into it. */
+export interface SharedReplica<Handle = unknown> {
+  readonly slot: number
+  readonly replica: Replica<Handle>
+  readonly attached: AttachedReplica<Handle>
+  readonly index: FingerprintIndex
+  readonly digests: KeyedDigest
+  /** Joins in order of arrival, in batches; calls `settle` on every job, whatever happens. */
+  join(job: JoinJob): void
+  readonly joining: number
+  /** Stores the index and detaches. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface SharedReplicaOptions<Handle> {
+  readonly slot: number
+  readonly replica: Replica<Handle>
+  readonly digests: KeyedDigest
+  readonly clock: Clock
+  readonly host: Omit<ReplicaHost, "changed">
+  /** Changes that were made here, already in the index. */
+  readonly onLocal: (transitions: readonly Transition[]) => void
+  readonly signal?: AbortSignal
+}
+
+const MAX_BATCH_ENTRIES = 512
+const MAX_BATCH_BYTES = 2_097_152
+
+/** Attaches the replica and brings its index up to date. Rejects with what the replica rejects with. */
+export async function shareReplica<Handle>(
+  options: SharedReplicaOptions<Handle>,
+): Promise<SharedReplica<Handle>> {
+  const { replica, digests, slot } = options
+  /** Changes reported before the index is there; null from then on. */
+  let early: EntryChange[] | null = []
+  /** Changes of keys that a running join may change too: sorted out when it is done. */
+  let deferredByKey: Map<string, EntryChange[]> | null = null
+  const queue: JoinJob[] = []
+  let running = 0
+  let closed: Promise<void> | null = null
+
+  const changed = (changes: readonly EntryChange[]): void => {
+    if (early !== null) {
+      early.push(...changes)
+      return
+    }
+    const transitions: Transition[] = []
+    for (const change of changes) {
+      const deferred = deferredByKey?.get(change.key)
+      if (deferred !== undefined) deferred.push(change)
+      else transitions.push(apply(change))
+    }
+    report(transitions)
+  }
+
+  const attached = await replica.attach(
+    { ...options.host, changed },
+    options.signal === undefined ? {} : { signal: options.signal },
+  )
+  const keeper = createIndexKeeper({
+    attached,
+    digests,
+    kind: replica.kind,
+    roomTag: options.host.roomTag,
+    clock: options.clock,
+    onFailure: (cause) =>
+      options.host.report({ type: "warning", reason: "the sync index could not be stored", cause }),
+  })
+
+  try {
+    await keeper.open(options.signal)
+  } catch (error) {
+    await attached.detach()
+    throw error
+  }
+  const { index } = keeper
+
+  const digestOf = (key: string, stateHash: Uint8Array | null): Uint8Array | null =>
+    stateHash === null ? null : digests.digest(replica.kind, key, stateHash)
+
+  const apply = (change: EntryChange): Transition => {
+    const position = digests.position(change.key)
+    const before = index.get(position)?.digest ?? null
+    const after = digestOf(change.key, change.stateHash)
+    keeper.set(position, after, change.key)
+    // A delta is only right for a peer that is where this change began.
+    const fits = change.delta !== undefined && sameDigest(before, digestOf(change.key, change.before))
+    return {
+      key: change.key,
+      position,
+      before,
+      after,
+      ...(fits && change.delta !== undefined && { delta: change.delta }),
+    }
+  }
+
+  const report = (transitions: readonly Transition[]): void => {
+    const real = transitions.filter(({ before, after }) => !sameDigest(before, after))
+    if (real.length > 0) options.onLocal(real)
+  }
+
+  const runBatch = async (batch: readonly JoinJob[]): Promise<void> => {
+    deferredByKey = new Map(batch.map((job) => [job.key, []]))
+    const peer = (batch[0] as JoinJob).peer
+    const results = await joinSafely(attached, batch, peer)
+    const deferred = deferredByKey
+    deferredByKey = null
+    const locals: Transition[] = []
+    batch.forEach((job, at) => {
+      const result = results[at] as JoinOutcome | { readonly type: "failed"; readonly cause: unknown }
+      if (result.type === "failed") {
+        job.settle(result)
+        return
+      }
+      let transition: Transition | null = null
+      if (result.type === "joined") {
+        locals.push(...applyEarlier(deferred.get(job.key), job.key, result.before))
+        transition = apply({ key: job.key, stateHash: result.stateHash, before: result.before })
+      }
+      job.settle({ type: "outcome", outcome: result, transition })
+    })
+    for (const changes of deferred.values()) locals.push(...changes.map(apply))
+    report(locals)
+  }
+
+  /** A local write that the join was made upon came first, although it was reported while the join ran. */
+  const applyEarlier = (
+    changes: EntryChange[] | undefined,
+    key: string,
+    joinedUpon: Uint8Array | null,
+  ): readonly Transition[] => {
+    if (changes === undefined || joinedUpon === null) return []
+    const upTo = changes.findIndex(({ stateHash }) => stateHash !== null && bytesEqual(stateHash, joinedUpon))
+    const held = index.get(digests.position(key))?.digest ?? null
+    if (upTo < 0 || sameDigest(held, digestOf(key, joinedUpon))) return []
+    return changes.splice(0, upTo + 1).map(apply)
+  }
+
+  const drain = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const batch = takeBatch(queue)
+      running = batch.length
+      await runBatch(batch)
+      running = 0
+    }
+  }
+
+  let draining: Promise<void> | null = null
+  const startDraining = (): void => {
+    draining ??= drain().finally(() => {
+      draining = null
+      if (queue.length > 0) startDraining()
+    })
+  }
+
+  const buffered = early
+  early = null
+  changed(buffered)
+
+  return {
+    slot,
+    replica,
+    attached,
+    index,
+    digests,
+    join(job) {
+      if (closed !== null) {
+        job.settle({ type: "failed", cause: new Error("the replica is closed") })
+        return
+      }
+      queue.push(job)
+      startDraining()
+    },
+    get joining() {
+      return queue.length + running
+    },
+    close() {
+      closed ??= (async () => {
+        const rest = queue.splice(0)
+        for (const job of rest) job.settle({ type: "failed", cause: new Error("the replica is closed") })
+        await draining
+        await keeper.close()
+        await attached.detach()
+      })()
+      return closed
+    },
+  }
+}
+
+/** Jobs from the head of the queue that one call of the replica takes: of one peer, and bounded. */
+function takeBatch(queue: JoinJob[]): readonly JoinJob[] {
+  const session = (queue[0] as JoinJob).peer.session
+  let bytes = 0
+  let count = 0
+  for (const job of queue) {
+    const full = count >= MAX_BATCH_ENTRIES || bytes + job.delta.length > MAX_BATCH_BYTES
+    if (job.peer.session !== session || (count > 0 && full)) break
+    bytes += job.delta.length
+    count++
+  }
+  return queue.splice(0, count)
+}
+
+/** A replica that throws fails the batch, not the room. */
+async function joinSafely(
+  attached: AttachedReplica,
+  batch: readonly JoinJob[],
+  peer: ReplicaPeer,
+): Promise<readonly (JoinOutcome | { readonly type: "failed"; readonly cause: unknown })[]> {
+  const entries = batch.map(({ key, delta }) => ({ key, delta }))
+  try {
+    const outcomes = await attached.join(entries, peer)
+    if (outcomes.length === batch.length) return outcomes
+    throw new Error(`the replica answered ${outcomes.length} of ${batch.length} joins`)
+  } catch (cause) {
+    return batch.map(() => ({ type: "failed", cause }))
+  }
+}
+
+function sameDigest(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : bytesEqual(a, b)
+}
+
+/** Map key of a transition's position. */
+export function transitionKey(transition: Transition): string {
+  return mapKey(transition.position)
+}

@@ -1,0 +1,344 @@
+import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
+import { ReplicaError } from "../ports/replica.ts"
+import { createState, type MutableState } from "../ports/state.ts"
+import { mapKey, mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
+import type { PushFrame } from "../protocol/frame.ts"
+import { createKeyedDigest } from "../protocol/keyed-digest.ts"
+import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
+import { encodeUtf8 } from "../protocol/utf8.ts"
+import { createWantedTable } from "../protocol/wanted-table.ts"
+import { createLinkSession, type LinkSession, type RoomReplica } from "./link-session.ts"
+import { createReconcileLease } from "./reconcile-lease.ts"
+import { RoomError } from "./room.ts"
+import { shareReplica, type Transition } from "./shared-replica.ts"
+import type { LinkStatus, SecureLink, SyncEngine, SyncEngineOptions } from "./sync-engine-api.ts"
+import { createSyncedWaits } from "./synced-waits.ts"
+
+/** A replica of the room, with what only the engine keeps for it. */
+interface EngineReplica extends RoomReplica {
+  readonly links: MutableState<ReadonlyMap<string, ReplicaLinkStatus>>
+  /** Entries changed here that no other device is known to hold. */
+  readonly unshared: Map<string, Uint8Array>
+}
+
+/** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
+const HAVE_DELAY_MS = 100
+const WANTED_TICK_MS = 50
+const STATUS_DELAY_MS = 50
+const LINKS_DELAY_MS = 50
+const PRESENCE_INTERVAL_MS = 100
+const PROBE_DELAY_MS = 250
+const MAX_UNSHARED = 65_536
+
+export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
+  const { clock, random, events } = options
+  const digests = createKeyedDigest(options.digestKey)
+  const links = createState<ReadonlyMap<string, LinkStatus>>(new Map())
+  const sessions = new Map<string, LinkSession>()
+  const replicasByName = new Map<string, EngineReplica>()
+  const opening = new Set<string>()
+  const timers = new Map<string, () => void>()
+  const closing = new AbortController()
+  let nextSlot = 0
+  let presence: Uint8Array | null = null
+  let presenceSentAt = Number.NEGATIVE_INFINITY
+  let largeTaken = false
+  let closed: Promise<void> | null = null
+
+  /** Runs `work` once after `delayMs`, however often it is asked for. */
+  const soon = (purpose: string, delayMs: number, work: () => void): void => {
+    if (timers.has(purpose) || closed !== null) return
+    const cancel = clock.after(delayMs, () => {
+      timers.delete(purpose)
+      work()
+    })
+    timers.set(purpose, cancel)
+  }
+
+  const gate = {
+    acquire() {
+      if (largeTaken) return false
+      largeTaken = true
+      return true
+    },
+    release() {
+      largeTaken = false
+      for (const session of sessions.values()) session.retryLarge()
+    },
+  }
+
+  const publish = (): void => {
+    links.set(new Map([...sessions].map(([id, session]) => [id, session.status()])))
+    for (const replica of replicasByName.values()) {
+      replica.links.set(new Map([...sessions].map(([id, session]) => [id, session.statusOf(replica)])))
+    }
+    waits.check()
+  }
+  const statusChanged = (): void => {
+    soon("status", STATUS_DELAY_MS, publish)
+    waits.check()
+  }
+
+  const engineReplica = (replica: RoomReplica): EngineReplica => replica as EngineReplica
+
+  /** A change made on this device: pushed to everyone. */
+  const localChanges = (replica: EngineReplica, transitions: readonly Transition[]): void => {
+    for (const transition of transitions) {
+      replica.wanted.resolve(mapKey(transition.position))
+      if (transition.after !== null && replica.unshared.size < MAX_UNSHARED) {
+        replica.unshared.set(mapKey(transition.position), transition.after)
+      }
+      for (const session of sessions.values()) {
+        session.replicas.get(replica.shared.replica.name)?.push(transition)
+      }
+    }
+    for (const session of sessions.values()) session.flush()
+    statusChanged()
+  }
+
+  /** A change that came from a peer goes on to those that the peer does not reach itself. */
+  const forward = (
+    source: LinkSession,
+    replica: RoomReplica,
+    transition: Transition,
+    push: PushFrame | null,
+  ): void => {
+    const { position, after } = transition
+    if (after === null) return
+    for (const session of sessions.values()) {
+      const target = session.replicas.get(replica.shared.replica.name)
+      if (session === source || target === undefined || target.phase !== "live") continue
+      if (source.isLinkedTo(session.session)) {
+        target.announce(position, after, HAVE_DELAY_MS * (1 + random.unit()))
+        continue
+      }
+      const delta = push !== null && continues(transition, push) ? push.delta : undefined
+      target.push(delta === undefined ? transition : { ...transition, delta })
+      session.flush()
+    }
+    statusChanged()
+  }
+
+  const askWanted = (): void => {
+    const now = clock.monotonic()
+    let left = 0
+    for (const replica of replicasByName.values()) {
+      const positionsByLink = new Map<string, Uint8Array[]>()
+      for (const { position, link } of replica.wanted.due(now)) {
+        const positions = positionsByLink.get(link)
+        if (positions === undefined) positionsByLink.set(link, [mapKeyBytes(position)])
+        else positions.push(mapKeyBytes(position))
+      }
+      for (const [link, positions] of positionsByLink) sessions.get(link)?.want(replica, positions)
+      left += replica.wanted.size
+    }
+    for (const session of sessions.values()) {
+      for (const replica of session.replicas.values()) replica.check()
+      session.flush()
+    }
+    if (left > 0) soon("wanted", WANTED_TICK_MS, askWanted)
+  }
+
+  const sendPresence = (): void => {
+    presenceSentAt = clock.monotonic()
+    for (const session of sessions.values()) {
+      session.sendPresence(presence)
+      session.flush()
+    }
+  }
+
+  const sendLinks = (): void => {
+    for (const session of sessions.values()) {
+      session.sendLinks()
+      session.flush()
+    }
+  }
+
+  const probeAll = (): void => {
+    for (const session of sessions.values()) {
+      for (const replica of session.replicas.values()) if (replica.phase === "live") replica.probe()
+      session.flush()
+    }
+  }
+
+  const dropSession = (session: LinkSession): void => {
+    if (sessions.get(session.session) !== session) return
+    sessions.delete(session.session)
+    for (const replica of replicasByName.values()) {
+      replica.wanted.dropLink(session.session, clock.monotonic())
+      replica.lease.release(session.session)
+    }
+    events.presence(session.session, null)
+    soon("links", LINKS_DELAY_MS, sendLinks)
+    // It may have died between receiving a change and passing it on.
+    soon("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
+    soon("wanted", 0, askWanted)
+    publish()
+  }
+
+  const confirmed = (replica: EngineReplica, position: Uint8Array | null): void => {
+    if (position === null) replica.unshared.clear()
+    else replica.unshared.delete(mapKey(position))
+    statusChanged()
+  }
+
+  const waits = createSyncedWaits({
+    clock,
+    sessions: () => sessions.values(),
+    replicas: () => replicasByName.values(),
+    digests,
+    closing: closing.signal,
+  })
+
+  const synced: SyncEngine["synced"] = (wait = {}) => {
+    for (const session of sessions.values()) {
+      for (const replica of session.replicas.values()) {
+        if (replica.phase === "live" && replica.unconfirmed.size > 0) replica.probe()
+      }
+      session.flush()
+    }
+    return waits.add(wait)
+  }
+
+  const hostFor = (replica: Replica, replicaLinks: EngineReplica["links"]): Omit<ReplicaHost, "changed"> => ({
+    roomTag: options.roomTag,
+    device: options.device,
+    report: (report) => events.replicaReport(replica.name, report),
+    released: () => void withdraw(replica.name),
+    synced: (wait) => synced({ ...wait, replica: replica.name }),
+    links: replicaLinks,
+  })
+
+  const withdraw = async (name: string): Promise<void> => {
+    const replica = replicasByName.get(name)
+    if (replica === undefined) return
+    replicasByName.delete(name)
+    for (const session of sessions.values()) session.removed(replica)
+    publish()
+    await replica.shared.close()
+  }
+
+  const assertUsable = (replica: Replica): void => {
+    if (closed !== null) throw new RoomError("closed", "The room is closed. Open it again to replicate.")
+    if (replicasByName.has(replica.name) || opening.has(replica.name)) {
+      const message = `This room has a replica named "${replica.name}" already. Give each its own name.`
+      throw new ReplicaError("duplicate-name", message)
+    }
+    if (replica.name === "" || [replica.name, replica.schemaTag].some(isTooLong)) {
+      throw new ReplicaError(
+        "invalid-option",
+        `A replica's name and schema tag take 1 to ${MAX_NAME_BYTES} bytes.`,
+      )
+    }
+    if (nextSlot >= MAX_REPLICAS) {
+      throw new ReplicaError("invalid-option", `A room carries at most ${MAX_REPLICAS} replicas in its life.`)
+    }
+  }
+
+  return {
+    links,
+    counters: () => new Map([...sessions].map(([id, session]) => [id, session.counters()])),
+    async replicate(replica) {
+      assertUsable(replica)
+      opening.add(replica.name)
+      const slot = nextSlot++
+      const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
+      try {
+        const shared = await shareReplica({
+          slot,
+          replica,
+          digests,
+          clock,
+          host: hostFor(replica, replicaLinks),
+          onLocal: (transitions) => {
+            const own = replicasByName.get(replica.name)
+            if (own !== undefined) localChanges(own, transitions)
+          },
+          signal: closing.signal,
+        })
+        if (closed !== null) {
+          await shared.close()
+          throw new RoomError("closed", "The room was closed while the replica was opening.")
+        }
+        const own: EngineReplica = {
+          shared,
+          wanted: createWantedTable(),
+          lease: createReconcileLease(),
+          links: replicaLinks,
+          unshared: new Map(),
+        }
+        replicasByName.set(replica.name, own)
+        for (const session of sessions.values()) session.added(own)
+        statusChanged()
+        return shared.attached.handle
+      } finally {
+        opening.delete(replica.name)
+      }
+    },
+    addLink(link) {
+      sessions.get(link.session)?.bye("replaced by a newer link")
+      return openSession(link)
+    },
+    setPresence(value) {
+      presence = value
+      const dueInMs = presenceSentAt + PRESENCE_INTERVAL_MS - clock.monotonic()
+      if (dueInMs <= 0) sendPresence()
+      else soon("presence", dueInMs, sendPresence)
+    },
+    synced,
+    close() {
+      closed ??= (async () => {
+        for (const cancel of timers.values()) cancel()
+        timers.clear()
+        for (const session of [...sessions.values()]) session.bye("the room was closed")
+        const closedError = new RoomError("closed", "The room was closed.")
+        closing.abort(closedError)
+        await Promise.all([...replicasByName.values()].map(({ shared }) => shared.close()))
+        replicasByName.clear()
+      })()
+      return closed
+    },
+  }
+
+  function openSession(link: SecureLink): LinkSession {
+    const session: LinkSession = createLinkSession({
+      link,
+      sessionId: options.sessionId,
+      clock,
+      random,
+      gate,
+      replicas: () => replicasByName.values(),
+      linkedSessions: () => [...sessions.keys()],
+      presence: () => presence,
+      events: {
+        joined: forward,
+        wantedChanged: () => soon("wanted", 0, askWanted),
+        presence: (value) => events.presence(link.session, value),
+        statusChanged,
+        confirmed: (replica, position) => confirmed(engineReplica(replica), position),
+        reconciled: (replica, report) =>
+          events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),
+        refused: (replica, reason, by) =>
+          events.refused(link.session, replica.shared.replica.name, reason, by),
+        violation: (code, detail) => events.violation(link.session, code, detail),
+        closed: () => dropSession(session),
+      },
+    })
+    sessions.set(link.session, session)
+    soon("links", LINKS_DELAY_MS, sendLinks)
+    statusChanged()
+    return session
+  }
+}
+
+/** Whether our transition went from the push's "before" to its "after", so that its delta serves others too. */
+function continues(transition: Transition, push: PushFrame): boolean {
+  const { before, after } = transition
+  const began =
+    before === null ? push.before.every((byte) => byte === 0) : startsWithBytes(before, push.before)
+  return began && after !== null && startsWithBytes(after, push.after)
+}
+
+function isTooLong(text: string): boolean {
+  return encodeUtf8(text).length > MAX_NAME_BYTES
+}

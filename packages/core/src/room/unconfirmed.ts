@@ -1,0 +1,66 @@
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+
+interface UnconfirmedEntry {
+  /** Count of the oldest change that is not confirmed. */
+  first: number
+  /** Count of the newest. */
+  last: number
+  digest: Uint8Array | null
+}
+
+/** Entries of one replica that one peer is not known to hold durably, in terms of a running count of changes. */
+export interface Unconfirmed {
+  /** Notes a change; returns its count. */
+  changed(position: string, digest: Uint8Array | null): number
+  /** The peer holds what the entry was at change `upTo`. */
+  confirmed(position: string, upTo: number): void
+  /** The peer says that it holds this digest (8 bytes or more). */
+  holds(position: string, digest: Uint8Array): void
+  /** The peer holds everything. */
+  confirmAll(): void
+  /** Whether every change up to `count` is confirmed. */
+  confirmedUpTo(count: number, only?: ReadonlySet<string>): boolean
+  readonly changes: number
+  readonly size: number
+}
+
+export function createUnconfirmed(): Unconfirmed {
+  const entryByPosition = new Map<string, UnconfirmedEntry>()
+  let changes = 0
+  return {
+    changed(position, digest) {
+      changes++
+      const entry = entryByPosition.get(position)
+      if (entry === undefined) entryByPosition.set(position, { first: changes, last: changes, digest })
+      else {
+        entry.last = changes
+        entry.digest = digest
+      }
+      return changes
+    },
+    confirmed(position, upTo) {
+      const entry = entryByPosition.get(position)
+      if (entry === undefined) return
+      if (entry.last <= upTo) entryByPosition.delete(position)
+      else entry.first = Math.max(entry.first, upTo + 1)
+    },
+    holds(position, digest) {
+      const entry = entryByPosition.get(position)
+      if (entry?.digest == null) return
+      if (bytesEqual(entry.digest.subarray(0, digest.length), digest)) entryByPosition.delete(position)
+    },
+    confirmAll: () => entryByPosition.clear(),
+    confirmedUpTo(count, only) {
+      for (const [position, entry] of entryByPosition) {
+        if (entry.first <= count && (only === undefined || only.has(position))) return false
+      }
+      return true
+    },
+    get changes() {
+      return changes
+    },
+    get size() {
+      return entryByPosition.size
+    },
+  }
+}
