@@ -1,0 +1,96 @@
+import type { Change, LoroDoc, OpId, PeerID } from "loro-crdt"
+
+import { DUNLIN_ORIGIN, readAuthors } from "./authors.ts"
+
+/** A stretch of edits by one author without a long pause. */
+export interface HistoryEntry {
+  /** Loro peer id: one per device and start of the application. */
+  readonly peer: PeerID
+  /** 64 hex digits, as the author's device wrote it into the document; null when it did not. A claim, not a proof. */
+  readonly device: string | null
+  /** Wall clock of the author, in milliseconds, of the first edit of the stretch. */
+  readonly at: number
+  readonly operations: number
+  /** The document as its author saw it after the stretch: for `at` and `restore`. */
+  readonly version: DocumentVersion
+}
+
+/** A moment in the history of a document: the heads of its graph of changes. */
+export type DocumentVersion = readonly OpId[]
+
+export interface DocumentHistory {
+  /** Newest first. */
+  list(): readonly HistoryEntry[]
+  /** The document as it was: a copy of its own, read-only. Whoever asked for it frees it with `free()`. */
+  at(version: DocumentVersion): LoroDoc
+  /** Makes the document look as it did then, by new edits that others receive as such. */
+  restore(version: DocumentVersion): void
+}
+
+export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
+  return {
+    list: () => listHistory(doc()),
+    at(version) {
+      const past = doc().forkAt([...version])
+      past.detach()
+      return past
+    },
+    restore(version) {
+      const present = doc()
+      present.commit()
+      const authors = readAuthorEntries(present)
+      present.revertTo([...version])
+      restoreAuthors(present, authors)
+      present.commit({ origin: RESTORE_ORIGIN })
+    },
+  }
+}
+
+/** Origin of a restoring commit. */
+export const RESTORE_ORIGIN = "restore"
+
+function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
+  doc.commit()
+  const devicesByPeer = readAuthors(doc)
+  const entries: (HistoryEntry & { readonly lamport: number })[] = []
+  for (const changes of doc.getAllChanges().values()) {
+    for (const change of changes) {
+      entries.push({
+        peer: change.peer,
+        device: devicesByPeer.get(change.peer) ?? null,
+        at: change.timestamp * 1_000,
+        operations: change.length,
+        version: [{ peer: change.peer, counter: change.counter + change.length - 1 }],
+        lamport: lastLamport(change),
+      })
+    }
+  }
+  // Clocks of several devices order nothing; Lamport numbers follow cause and effect.
+  entries.sort((a, b) => b.lamport - a.lamport || (a.peer < b.peer ? -1 : 1))
+  return entries.map(({ lamport: _, ...entry }) => entry)
+}
+
+function lastLamport(change: Change): number {
+  return change.lamport + change.length - 1
+}
+
+function readAuthorEntries(doc: LoroDoc): readonly (readonly [string, unknown])[] {
+  const map = doc.getMap("_dunlin")
+  try {
+    return map.entries()
+  } finally {
+    map.free()
+  }
+}
+
+/** Going back must not forget who wrote what came after. */
+function restoreAuthors(doc: LoroDoc, entries: readonly (readonly [string, unknown])[]): void {
+  const map = doc.getMap("_dunlin")
+  try {
+    for (const [peer, device] of entries)
+      if (map.get(peer) === undefined && device instanceof Uint8Array) map.set(peer, device)
+    doc.setNextCommitOrigin(DUNLIN_ORIGIN)
+  } finally {
+    map.free()
+  }
+}

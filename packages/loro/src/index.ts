@@ -1,0 +1,23 @@
+export { loroReplica, type LoroReplicaOptions } from "./loro-replica.ts"
+export type { DocumentInfo, DocumentStatus, LoroDocument, LoroDocuments } from "./loro-documents.ts"
+export type { ChangeOrigin, DocumentsEvent } from "./replica/document-set.ts"
+export { LoroReplicaError, type LoroReplicaErrorCode } from "./loro-replica-error.ts"
+export { AUTHORS_CONTAINER, DUNLIN_ORIGIN } from "./history/authors.ts"
+export {
+  type DocumentHistory,
+  type DocumentVersion,
+  type HistoryEntry,
+  RESTORE_ORIGIN,
+} from "./history/document-history.ts"
+export { memoryStore, type MemoryStore } from "./store/memory-store.ts"
+export type {
+  DocumentStore,
+  InboxEntry,
+  LogEntry,
+  LogRange,
+  OpenDocumentStore,
+  StoreBatch,
+  StoredDocument,
+  StoredRow,
+  StoreLease,
+} from "./store/document-store.ts"

@@ -1,0 +1,36 @@
+export type LoroReplicaErrorCode =
+  | "document-deleted"
+  | "document-open" // `attach` of an id that is open already
+  | "document-corrupt" // stored bytes that Loro cannot read
+  | "invalid-document-id"
+  | "invalid-update"
+  | "too-large"
+  | "wrong-key"
+  | "store-in-use"
+  | "storage-failed"
+  | "closed"
+  | "invalid-option"
+
+/** What the Loro replica, its stores and its bindings throw. Match on `code`; the message says what to do. */
+export class LoroReplicaError extends Error {
+  override readonly name = "LoroReplicaError"
+  readonly code: LoroReplicaErrorCode
+
+  constructor(code: LoroReplicaErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/**
+ * Loro throws plain strings, errors and WebAssembly traps. A trap may leave the document half changed, so it is
+ * told apart: whoever sees one drops the document and reads it again from the store.
+ */
+export function describeLoroFailure(thrown: unknown): { readonly trap: boolean; readonly reason: string } {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  const trap =
+    thrown instanceof WebAssembly.RuntimeError ||
+    // What Loro says of a lock or a borrow that an earlier trap never gave back.
+    /recursively acquire|recursive use of an object|PoisonError|null pointer passed/i.test(reason)
+  return { trap, reason: reason.slice(0, 200) }
+}

@@ -1,0 +1,154 @@
+import {
+  type AttachedReplica,
+  type Clock,
+  type Direction,
+  KIND_LORO,
+  type Random,
+  type Replica,
+  ReplicaError,
+  type ReplicaHost,
+  systemClock,
+  systemRandom,
+} from "@dunlin/core"
+
+import type { LoroDocuments } from "./loro-documents.ts"
+import { LoroReplicaError } from "./loro-replica-error.ts"
+import { attachDocuments } from "./replica/attached-documents.ts"
+import { createDocumentSet, type DocumentSet } from "./replica/document-set.ts"
+import { createDocumentShelf, type DocumentShelf } from "./replica/document-shelf.ts"
+import { createDocuments } from "./replica/open-documents.ts"
+import { createTabSync } from "./replica/tab-sync.ts"
+import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
+import { KEY_BLOB } from "./store/key-blob.ts"
+import { createStoreWriter } from "./store/store-writer.ts"
+
+export interface LoroReplicaOptions {
+  /** Pairs the documents across devices: the same name is the same set. At most 128 UTF-8 bytes. */
+  readonly name: string
+  /** Where they are kept: `memoryStore()`, `indexedDbStore(name)`, `lmdbStore({ path })`. */
+  readonly store: DocumentStore
+  /** Devices with another tag hold still towards this one: raise it when old applications could not read new documents. */
+  readonly schemaTag?: string
+  readonly direction?: Direction
+  /** The largest update or snapshot that is taken from a peer. 32 MiB by default. */
+  readonly maxDocumentBytes?: number
+  /** Documents that stay in memory although nobody has them open. 200 by default. */
+  readonly maxIdleDocuments?: number
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+const MAX_DOCUMENT_BYTES = 33_554_432
+const MAX_IDLE_DOCUMENTS = 200
+
+/** A set of Loro documents that a room replicates: `const docs = await room.replicate(loroReplica({ … }))`. */
+export function loroReplica(options: LoroReplicaOptions): Replica<LoroDocuments> {
+  const schemaTag = options.schemaTag ?? "loro"
+  assertLabel("name", options.name)
+  assertLabel("schemaTag", schemaTag)
+  let inUse = false
+  return {
+    name: options.name,
+    kind: KIND_LORO,
+    schemaTag,
+    direction: options.direction ?? "both",
+    async attach(host, wait = {}) {
+      if (inUse) {
+        throw new ReplicaError(
+          "replica-in-use",
+          `replica "${options.name}" is in another room: close that room first`,
+        )
+      }
+      inUse = true
+      const free = (): void => void (inUse = false)
+      try {
+        const store = await options.store.open(wait)
+        return await attachStore(options, store, host, free).catch(async (error: unknown) => {
+          await store.close()
+          throw error
+        })
+      } catch (error) {
+        free()
+        throw error
+      }
+    },
+  }
+}
+
+async function attachStore(
+  options: LoroReplicaOptions,
+  store: OpenDocumentStore,
+  host: ReplicaHost,
+  free: () => void,
+): Promise<AttachedReplica<LoroDocuments>> {
+  if ((await store.blob(KEY_BLOB)) !== null) {
+    throw new LoroReplicaError(
+      "wrong-key",
+      `store "${options.store.name}" is encrypted: wrap it in encryptedStore(store, key)`,
+    )
+  }
+  const clock = options.clock ?? systemClock()
+  const random = options.random ?? systemRandom()
+  const writer = createStoreWriter(store, await store.lastSequence())
+  let detached = false
+  // A detached replica is silent: its room has forgotten it.
+  const changed: ReplicaHost["changed"] = (changes) => {
+    if (!detached) host.changed(changes)
+  }
+
+  const tabs = createTabSync({
+    store,
+    writer,
+    parts: () => ({ shelf, set }),
+    changed: (change) => changed([change]),
+    report: (report) => host.report(report),
+  })
+  const shelf: DocumentShelf = createDocumentShelf({
+    store,
+    writer,
+    clock,
+    random,
+    device: host.device,
+    maxIdleDocuments: options.maxIdleDocuments ?? MAX_IDLE_DOCUMENTS,
+    isHolder: () => tabs.isHolder(),
+    onLocal: (entry, change) => set.local(entry, change),
+    onInbox: (id, key, delta) => tabs.postInbox(id, key, delta),
+    report: (report) => host.report(report),
+  })
+  const set: DocumentSet = createDocumentSet({
+    shelf,
+    store,
+    writer,
+    maxDocumentBytes: options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES,
+    changed: (change) => changed([change]),
+    post: (change, delta) => tabs.post(change, delta),
+    report: (report) => host.report(report),
+  })
+  const documents = createDocuments({ shelf, set, store, host, clock, writer })
+  await tabs.start()
+
+  let detaching: Promise<void> | null = null
+  const detach = async (): Promise<void> => {
+    await documents.close()
+    await shelf.close()
+    detached = true
+    tabs.stop()
+    await writer.idle()
+    await store.close()
+    free()
+  }
+  return {
+    ...attachDocuments({ store, writer, shelf, set, clock, isHolder: () => tabs.isHolder() }),
+    handle: documents.handle,
+    detach() {
+      detaching ??= detach()
+      return detaching
+    },
+  }
+}
+
+function assertLabel(what: string, label: string): void {
+  const bytes = new TextEncoder().encode(label).length
+  if (bytes > 0 && bytes <= 128) return
+  throw new LoroReplicaError("invalid-option", `${what} takes 1 to 128 UTF-8 bytes, not ${bytes}`)
+}

@@ -1,0 +1,165 @@
+import {
+  type AttachedReplica,
+  type Clock,
+  type Incoming,
+  type JoinOutcome,
+  type ReadOutcome,
+  ReplicaError,
+  type ReplicaPeer,
+  type ScanPage,
+} from "@dunlin/core"
+
+import type { OpenDocumentStore } from "../store/document-store.ts"
+import type { StoreWriter } from "../store/store-writer.ts"
+import { isDocumentId } from "./document-id.ts"
+import { decodeRow } from "./document-row.ts"
+import { type DocumentSet, parseDelta } from "./document-set.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+
+export interface AttachedOptions {
+  readonly store: OpenDocumentStore
+  readonly writer: StoreWriter
+  readonly shelf: DocumentShelf
+  readonly set: DocumentSet
+  readonly clock: Clock
+  readonly isHolder: () => boolean
+}
+
+const SCAN_PAGE = 1_000
+const JOIN_CHUNK = 64
+const SLICE_MS = 8
+const EPOCH_BYTES = 16
+const INDEX_BLOB = "index"
+
+/** The room's view of the documents: what `Replica.attach` gives, without the handle. */
+export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica, "handle" | "detach"> {
+  const { store, writer, shelf, set, clock } = options
+
+  /** Keeps long batches from blocking a key press. */
+  const createSlicer = (): (() => Promise<void>) => {
+    let startedAt = clock.monotonic()
+    return async () => {
+      if (clock.monotonic() - startedAt < SLICE_MS) return
+      await new Promise<void>((resolve) => {
+        clock.after(0, resolve)
+      })
+      startedAt = clock.monotonic()
+    }
+  }
+
+  async function* scan(
+    since: Uint8Array | null,
+    scanOptions: { readonly signal?: AbortSignal } = {},
+  ): AsyncIterable<ScanPage> {
+    let after = since === null ? 0 : parseCursor(since)
+    if (after > 0 && after > (await store.lastSequence())) throw staleCursor()
+    for (;;) {
+      scanOptions.signal?.throwIfAborted()
+      const rows = await store.changes(after, SCAN_PAGE)
+      const last = rows.at(-1)
+      if (last === undefined) return
+      after = last.sequence
+      yield {
+        entries: rows.map(({ id, bytes }) => ({ key: id, stateHash: decodeRow(bytes).hash })),
+        cursor: encodeCursor(after),
+      }
+      if (rows.length < SCAN_PAGE) return
+    }
+  }
+
+  const encodeCursor = (sequence: number): Uint8Array => {
+    const cursor = new Uint8Array(EPOCH_BYTES + 8)
+    cursor.set(store.epoch)
+    new DataView(cursor.buffer).setBigUint64(EPOCH_BYTES, BigInt(sequence))
+    return cursor
+  }
+
+  const parseCursor = (cursor: Uint8Array): number => {
+    if (cursor.length !== EPOCH_BYTES + 8) throw staleCursor()
+    if (store.epoch.some((byte, index) => cursor[index] !== byte)) throw staleCursor()
+    return Number(new DataView(cursor.buffer, cursor.byteOffset).getBigUint64(EPOCH_BYTES))
+  }
+
+  const joinChunk = async (
+    entries: readonly Incoming[],
+    sender: string,
+    slice: () => Promise<void>,
+  ): Promise<readonly JoinOutcome[]> => {
+    const taken = await shelf.take(entries.map((entry) => entry.key))
+    try {
+      const outcomes: JoinOutcome[] = []
+      const durable: Promise<unknown>[] = []
+      for (const [index, entry] of taken.entries()) {
+        const applied = await joinOne(entry, entries[index]?.delta ?? new Uint8Array(0), sender)
+        // Awaited below with the others; until then a failure is not an unhandled one.
+        applied.durable.catch(() => undefined)
+        durable.push(applied.durable)
+        outcomes.push(applied.outcome)
+        await slice()
+      }
+      await Promise.all(durable)
+      return outcomes
+    } finally {
+      for (const entry of taken) shelf.release(entry)
+    }
+  }
+
+  const joinOne = async (
+    entry: ShelfEntry,
+    bytes: Uint8Array,
+    sender: string,
+  ): Promise<{ readonly outcome: JoinOutcome; readonly durable: Promise<unknown> }> => {
+    const refuse = (
+      reason: string,
+    ): { readonly outcome: JoinOutcome; readonly durable: Promise<unknown> } => ({
+      outcome: { type: "refused", reason },
+      durable: Promise.resolve(),
+    })
+    const delta = parseDelta(bytes)
+    if (delta.type === "invalid") return refuse(delta.reason)
+    if (!isDocumentId(entry.id)) return refuse("not a document id")
+    await entry.ready
+    const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
+    if (applied !== "trapped") {
+      // What failed to be stored before is not told to be durable now.
+      const unsaved = entry.live !== null && entry.journal.unsavedSince() !== null
+      return unsaved && entry.live !== null
+        ? { ...applied, durable: entry.journal.saved(entry.live) }
+        : applied
+    }
+    await shelf.reload(entry)
+    return refuse("Loro cannot read this update")
+  }
+
+  return {
+    scan,
+    loadIndex: () => store.blob(INDEX_BLOB),
+    async saveIndex(blob) {
+      // In order behind every change it speaks of: a crash must not leave an index that is ahead of the rows.
+      if (options.isHolder()) await writer.write({ blobs: [{ name: INDEX_BLOB, bytes: blob }] })
+    },
+    summarize: (keys) => set.summarize(keys),
+    async read(requests) {
+      const slice = createSlicer()
+      const outcomes: ReadOutcome[] = []
+      for (const request of requests) {
+        outcomes.push(await set.read(request))
+        await slice()
+      }
+      return outcomes
+    },
+    async join(entries: readonly Incoming[], peer: ReplicaPeer) {
+      const slice = createSlicer()
+      const outcomes: JoinOutcome[] = []
+      for (let from = 0; from < entries.length; from += JOIN_CHUNK) {
+        const chunk = entries.slice(from, from + JOIN_CHUNK)
+        outcomes.push(...(await joinChunk(chunk, `device ${peer.device.slice(0, 8)}`, slice)))
+      }
+      return outcomes
+    },
+  }
+}
+
+function staleCursor(): ReplicaError {
+  return new ReplicaError("stale-cursor", "the position is not from this store: scan all of it")
+}

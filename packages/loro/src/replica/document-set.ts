@@ -1,0 +1,430 @@
+import {
+  DecodeError,
+  type EntryChange,
+  type JoinOutcome,
+  type ReadOutcome,
+  type ReadRequest,
+  type ReplicaReport,
+} from "@dunlin/core"
+
+import type { OpenDocumentStore } from "../store/document-store.ts"
+import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
+import {
+  decodeDelta,
+  decodeSummary,
+  type DocumentDelta,
+  type DocumentSummary,
+  encodeDelta,
+  encodeSummary,
+} from "./document-delta.ts"
+import { decodeRow } from "./document-row.ts"
+import { TOMBSTONE_HASH } from "./document-state.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import type { LiveDocument, LocalChange } from "./live-document.ts"
+import { refuseUpdate } from "./update-check.ts"
+import { covers, EMPTY_VERSION, type Version } from "./version.ts"
+
+/** From where a change came, as applications are told. */
+export type ChangeOrigin = "local" | "remote" | "tab"
+
+/** Changes of the set of documents, told once they are in memory. */
+export type DocumentsEvent =
+  | { readonly type: "changed"; readonly id: string; readonly origin: ChangeOrigin }
+  | { readonly type: "deleted"; readonly id: string; readonly origin: ChangeOrigin }
+
+export interface DocumentSetOptions {
+  readonly shelf: DocumentShelf
+  readonly store: OpenDocumentStore
+  readonly writer: StoreWriter
+  readonly maxDocumentBytes: number
+  /** Tells the room; not for what `join` brought. */
+  changed(change: EntryChange): void
+  /** Tells the other openers of the store. */
+  post(change: EntryChange, delta: Uint8Array): void
+  report(report: ReplicaReport): void
+}
+
+/** What is held of a document, opened or not. */
+interface Held {
+  readonly hash: Uint8Array
+  /** Null of a deleted one. */
+  readonly version: Version | null
+  /** Whether the stored snapshot alone is the document. */
+  readonly snapshotOnly: boolean
+}
+
+export interface Applied {
+  readonly outcome: JoinOutcome
+  /** Resolves when the outcome is durable. */
+  readonly durable: Promise<unknown>
+  /** The same change in a form for others; null when nothing changed. */
+  readonly delta: Uint8Array | null
+}
+
+/** Where a delta comes from, and what its transaction does besides. */
+export interface ApplySource {
+  readonly origin: ChangeOrigin
+  /** For reports: who sent it. */
+  readonly sender: string
+  /** Part of the transaction, such as removing the inbox entry. */
+  readonly batch?: WriterBatch
+  /** Left out when another opener of the store keeps it. */
+  readonly store: "write" | "kept-elsewhere"
+}
+
+/** The documents of one store as a join-semilattice: read, joined, deleted, whether or not they are open. */
+export interface DocumentSet {
+  summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
+  read(request: ReadRequest): Promise<ReadOutcome>
+  /** Synchronous, so that `before` and `after` name neighbouring states. The entry is pinned by the caller. */
+  apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped"
+  /** Applies to a document that is opened for it, again after a trap. */
+  integrate(id: string, delta: DocumentDelta, source: ApplySource): Promise<Applied>
+  /** A local edit of a document on the shelf. */
+  local(entry: ShelfEntry, change: LocalChange): void
+  remove(entry: ShelfEntry): Promise<void>
+  /** Tells the room and the other tabs of a change that is in memory already. */
+  announce(change: EntryChange, delta: Uint8Array): void
+  subscribe(listener: (event: DocumentsEvent) => void): () => void
+}
+
+/** Updates that wait for others, per document: beyond this they are not taken. */
+const MAX_PENDING_BYTES = 1_048_576
+/** Longer pushes are read by the room when they are wanted. */
+const MAX_PUSH_BYTES = 12_000
+/** Below this, a whole document travels as an update: smaller and not compressed. */
+const SNAPSHOT_FROM_OPERATIONS = 1_000
+
+const DONE: Promise<void> = Promise.resolve()
+
+export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
+  const { shelf, store, writer } = options
+  const listeners = new Set<(event: DocumentsEvent) => void>()
+
+  const emit = (event: DocumentsEvent): void => {
+    for (const listener of [...listeners]) {
+      try {
+        listener(event)
+      } catch (error) {
+        // The application's error must not stop a join half way.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  const hold = async (keys: readonly string[]): Promise<readonly (Held | null)[]> => {
+    const closed = keys.filter((key) => heldOnShelf(key) === undefined)
+    const rows = closed.length === 0 ? [] : await store.rows(closed)
+    const rowsByKey = new Map(closed.map((key, index) => [key, rows[index] ?? null]))
+    return keys.map((key) => {
+      const open = heldOnShelf(key)
+      if (open !== undefined) return open
+      const bytes = rowsByKey.get(key) ?? null
+      if (bytes === null) return null
+      const row = decodeRow(bytes)
+      return {
+        hash: row.hash,
+        version: row.status === "live" ? row.version : null,
+        snapshotOnly: row.snapshotBytes > 0 && row.logCount === 0,
+      }
+    })
+  }
+
+  const heldOnShelf = (key: string): Held | null | undefined => {
+    const entry = shelf.get(key)
+    if (entry?.phase === "deleted") return { hash: TOMBSTONE_HASH, version: null, snapshotOnly: false }
+    if (entry?.phase !== "live" || entry.live === null) return undefined
+    entry.live.settle()
+    const { hash, version } = entry.live.state()
+    return hash === null ? null : { hash, version, snapshotOnly: false }
+  }
+
+  const readEntry = async (key: string, summary: DocumentSummary, held: Held): Promise<ReadOutcome> => {
+    if (held.version === null)
+      return { type: "delta", stateHash: held.hash, delta: encodeDelta({ type: "tombstone" }) }
+    const known = summary.type === "version" ? summary.version : EMPTY_VERSION
+    if (summary.type === "tombstone" || covers(known, held.version)) {
+      const nothing = { type: "update", version: held.version, update: new Uint8Array(0) } as const
+      return { type: "delta", stateHash: held.hash, delta: encodeDelta(nothing) }
+    }
+    if (summary.type === "nothing" && held.snapshotOnly) {
+      const { snapshot, log } = await store.load(key)
+      if (snapshot !== null && log.length === 0) {
+        const delta = encodeDelta({ type: "snapshot", version: held.version, snapshot })
+        return { type: "delta", stateHash: held.hash, delta }
+      }
+    }
+    const [entry] = await shelf.take([key])
+    if (entry === undefined) return { type: "none" }
+    try {
+      return exportEntry(entry, summary, known)
+    } finally {
+      shelf.release(entry)
+    }
+  }
+
+  const exportEntry = (entry: ShelfEntry, summary: DocumentSummary, known: Version): ReadOutcome => {
+    if (entry.phase === "deleted")
+      return { type: "delta", stateHash: TOMBSTONE_HASH, delta: encodeDelta({ type: "tombstone" }) }
+    const { live } = entry
+    if (live === null) return { type: "none" }
+    live.settle()
+    const { hash, version } = live.state()
+    if (hash === null) return { type: "none" }
+    const whole = summary.type === "nothing" && operations(version) > SNAPSHOT_FROM_OPERATIONS
+    const delta: DocumentDelta = whole
+      ? { type: "snapshot", version, snapshot: live.snapshot() }
+      : { type: "update", version, update: live.updateSince(known) }
+    return { type: "delta", stateHash: hash, delta: encodeDelta(delta) }
+  }
+
+  const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped" => {
+    if (entry.phase === "deleted") return applyToDeleted(delta, source)
+    const { live } = entry
+    if (live === null) return "trapped"
+    if (delta.type === "tombstone") return bury(entry, live, source)
+    live.settle()
+    const { hash, version } = live.state()
+    const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
+    if (bytes.length === 0) return unchanged(entry, live, delta, source)
+    if (delta.type === "snapshot" && hash !== null && source.batch === undefined) {
+      // It was made for a holder of nothing, which we are no more.
+      return covers(version, delta.version)
+        ? unchanged(entry, live, delta, source)
+        : applied({ type: "incomplete" }, source)
+    }
+    const refusal =
+      refuseUpdate(bytes, {
+        maxBytes: options.maxDocumentBytes,
+        snapshot: delta.type === "snapshot" ? "allowed" : "refused",
+      }) ?? (live.pendingBytes() > MAX_PENDING_BYTES ? "too many updates that wait for others" : null)
+    if (refusal !== null) return refused(entry, refusal, source)
+    return importInto(entry, live, delta, bytes, source)
+  }
+
+  const importInto = (
+    entry: ShelfEntry,
+    live: LiveDocument,
+    delta: DocumentDelta,
+    bytes: Uint8Array,
+    source: ApplySource,
+  ): Applied | "trapped" => {
+    const result = live.integrate(bytes)
+    if (result.type === "trapped") {
+      options.report({
+        type: "quarantined",
+        key: entry.id,
+        reason: `Loro failed on an update of ${source.sender}: ${result.reason}`,
+      })
+      return "trapped"
+    }
+    if (result.type === "refused") return refused(entry, result.reason, source)
+    if (result.collision) {
+      options.report({
+        type: "warning",
+        reason: `another device edits "${entry.id}" under this document's Loro peer id: a new one was taken`,
+      })
+    }
+    if (!result.changed || result.update === null) {
+      if (!result.pending) return unchanged(entry, live, delta, source)
+      return {
+        outcome: { type: "incomplete" },
+        durable: keepUnchanged(entry, live, delta, source),
+        delta: null,
+      }
+    }
+    const { hash } = live.state()
+    if (hash === null) return unchanged(entry, live, delta, source)
+    const durable = keep(entry, live, delta, result.update, result.before.version, source)
+    const outcome: JoinOutcome = {
+      type: "joined",
+      changed: true,
+      before: result.before.hash,
+      stateHash: hash,
+      senderLacks: lackedBySender(live, delta),
+    }
+    const push = encodeDelta({ type: "push", update: result.update })
+    if (source.origin === "remote") {
+      options.post({ key: entry.id, before: result.before.hash, stateHash: hash }, push)
+    }
+    emit({ type: "changed", id: entry.id, origin: source.origin })
+    return { outcome, durable, delta: push }
+  }
+
+  const keep = (
+    entry: ShelfEntry,
+    live: LiveDocument,
+    delta: DocumentDelta,
+    update: Uint8Array,
+    before: Version,
+    source: ApplySource,
+  ): Promise<void> => {
+    if (source.store === "kept-elsewhere") return DONE
+    if (delta.type === "snapshot" && before.size === 0)
+      return entry.journal.adoptSnapshot(live, delta.snapshot, source.batch)
+    return entry.journal.append(live, update, before, source.batch)
+  }
+
+  /** What another tab left to be stored is stored, even when it is known here: the document in memory may be all that has it. */
+  const keepUnchanged = (
+    entry: ShelfEntry,
+    live: LiveDocument,
+    delta: DocumentDelta,
+    source: ApplySource,
+  ): Promise<void> => {
+    if (source.batch === undefined || delta.type === "tombstone") return DONE
+    const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
+    return entry.journal.append(live, bytes, live.state().version, source.batch)
+  }
+
+  const unchanged = (
+    entry: ShelfEntry,
+    live: LiveDocument,
+    delta: DocumentDelta,
+    source: ApplySource,
+  ): Applied => {
+    const { hash, version } = live.state()
+    const lacks = lackedBySender(live, delta)
+    if (hash === null) return applied({ type: "refused", reason: "a document without operations" }, source)
+    // Its sender holds more than this delta brought: it was made for another base.
+    if ("version" in delta && !covers(version, delta.version)) return applied({ type: "incomplete" }, source)
+    const outcome: JoinOutcome = {
+      type: "joined",
+      changed: false,
+      before: hash,
+      stateHash: hash,
+      senderLacks: lacks,
+    }
+    return { outcome, durable: keepUnchanged(entry, live, delta, source), delta: null }
+  }
+
+  const refused = (entry: ShelfEntry, reason: string, source: ApplySource): Applied => {
+    options.report({ type: "quarantined", key: entry.id, reason: `from ${source.sender}: ${reason}` })
+    return applied({ type: "refused", reason }, source)
+  }
+
+  /** Nothing of the document changed, but the transaction may have its own work to do. */
+  const applied = (outcome: JoinOutcome, source: ApplySource): Applied => ({
+    outcome,
+    durable: source.batch === undefined ? DONE : writer.write(source.batch),
+    delta: null,
+  })
+
+  const applyToDeleted = (delta: DocumentDelta, source: ApplySource): Applied => {
+    const senderLacks =
+      delta.type === "tombstone"
+        ? null
+        : encodeSummary({ type: "version", version: "version" in delta ? delta.version : EMPTY_VERSION })
+    return applied(
+      { type: "joined", changed: false, before: TOMBSTONE_HASH, stateHash: TOMBSTONE_HASH, senderLacks },
+      source,
+    )
+  }
+
+  const bury = (entry: ShelfEntry, live: LiveDocument, source: ApplySource): Applied => {
+    live.settle()
+    const before = live.state().hash
+    shelf.kill(entry)
+    const durable = source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch)
+    const tombstone = encodeDelta({ type: "tombstone" })
+    if (source.origin === "remote")
+      options.post({ key: entry.id, before, stateHash: TOMBSTONE_HASH }, tombstone)
+    emit({ type: "deleted", id: entry.id, origin: source.origin })
+    return {
+      outcome: { type: "joined", changed: true, before, stateHash: TOMBSTONE_HASH, senderLacks: null },
+      durable,
+      delta: tombstone,
+    }
+  }
+
+  const set: DocumentSet = {
+    async summarize(keys) {
+      const held = await hold(keys)
+      return held.map((one) => {
+        if (one === null) return encodeSummary({ type: "nothing" })
+        return encodeSummary(
+          one.version === null ? { type: "tombstone" } : { type: "version", version: one.version },
+        )
+      })
+    },
+    async read({ key, summary }) {
+      let decoded: DocumentSummary
+      try {
+        decoded = decodeSummary(summary)
+      } catch (error) {
+        if (error instanceof DecodeError) return { type: "refused", reason: error.message }
+        throw error
+      }
+      const [held] = await hold([key])
+      return held === null || held === undefined ? { type: "none" } : readEntry(key, decoded, held)
+    },
+    apply,
+    async integrate(id, delta, source) {
+      const [entry] = await shelf.take([id])
+      if (entry === undefined) return applied({ type: "refused", reason: "not open" }, source)
+      try {
+        const result = apply(entry, delta, source)
+        if (result !== "trapped") return result
+        await shelf.reload(entry)
+        // Whatever broke the instance is not tried again on the new one.
+        return applied({ type: "refused", reason: "Loro cannot read this update" }, source)
+      } finally {
+        shelf.release(entry)
+      }
+    },
+    local(entry, { before, after, update }) {
+      if (entry.live === null || after.hash === null) return
+      const delta = encodeDelta({ type: "push", update })
+      const change: EntryChange = { key: entry.id, before: before.hash, stateHash: after.hash }
+      // Told before it is durable, which a fresh Loro peer id at every start makes safe: a crash here loses
+      // nothing that a peer holds, and no operation id is ever used twice.
+      set.announce(change, delta)
+      entry.journal.append(entry.live, update, before.version).catch(() => undefined)
+      emit({ type: "changed", id: entry.id, origin: "local" })
+    },
+    async remove(entry) {
+      if (entry.phase !== "live" || entry.live === null) return
+      const result = bury(entry, entry.live, { origin: "local", sender: "here", store: "write" })
+      const { outcome, delta } = result
+      if (outcome.type !== "joined" || delta === null) return
+      const change: EntryChange = { key: entry.id, before: outcome.before, stateHash: outcome.stateHash }
+      await result.durable
+      set.announce(change, delta)
+    },
+    announce(change, delta) {
+      options.changed(delta.length > MAX_PUSH_BYTES ? change : { ...change, delta })
+      options.post(change, delta)
+    },
+    subscribe(listener) {
+      const own = (event: DocumentsEvent): void => listener(event)
+      listeners.add(own)
+      return () => void listeners.delete(own)
+    },
+  }
+  return set
+}
+
+/** Total over hostile input: the delta, or why not. */
+export function parseDelta(
+  bytes: Uint8Array,
+): DocumentDelta | { readonly type: "invalid"; readonly reason: string } {
+  try {
+    return decodeDelta(bytes)
+  } catch (error) {
+    if (error instanceof DecodeError) return { type: "invalid", reason: error.message }
+    throw error
+  }
+}
+
+function lackedBySender(live: LiveDocument, delta: DocumentDelta): Uint8Array | null {
+  if (!("version" in delta) || covers(delta.version, live.state().version)) return null
+  return encodeSummary({ type: "version", version: delta.version })
+}
+
+function operations(version: Version): number {
+  let count = 0
+  for (const counter of version.values()) count += counter
+  return count
+}

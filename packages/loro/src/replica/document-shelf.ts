@@ -1,0 +1,320 @@
+import type { Clock, Random, ReplicaReport } from "@dunlin/core"
+import type { LoroDoc } from "loro-crdt"
+
+import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
+import type { OpenDocumentStore, StoredDocument } from "../store/document-store.ts"
+import type { StoreWriter } from "../store/store-writer.ts"
+import { decodeDelta } from "./document-delta.ts"
+import { createJournal, type DocumentJournal } from "./document-journal.ts"
+import { decodeRow, type DocumentRow } from "./document-row.ts"
+import { sameBytes } from "./document-state.ts"
+import {
+  createLoroDoc,
+  type LiveDocument,
+  type LocalChange,
+  prepareLoroDoc,
+  watchDocument,
+} from "./live-document.ts"
+import { EMPTY_VERSION } from "./version.ts"
+
+export interface ShelfOptions {
+  readonly store: OpenDocumentStore
+  readonly writer: StoreWriter
+  readonly clock: Clock
+  readonly random: Random
+  readonly device: string
+  readonly maxIdleDocuments: number
+  readonly isHolder: () => boolean
+  onLocal(entry: ShelfEntry, change: LocalChange): void
+  onInbox(id: string, key: number, delta: Uint8Array): void
+  report(report: ReplicaReport): void
+}
+
+/** A document in memory. Pinned while something uses it; the ones used least lately go first. */
+export interface ShelfEntry {
+  readonly id: string
+  readonly journal: DocumentJournal
+  phase: "loading" | "live" | "deleted" | "failed"
+  /** Another instance after a trap. Of a deleted document the last one, until it leaves the shelf. */
+  live: LiveDocument | null
+  /** Handles and work under way. */
+  pins: number
+  /** Handles alone: their documents are looked after for edits that nobody commits. */
+  handles: number
+  /** Whether the document was made here, and is freed here. */
+  owned: boolean
+  ready: Promise<void>
+  /** Told when `live` was replaced or the document was deleted. */
+  readonly watchers: Set<() => void>
+}
+
+export interface DocumentShelf {
+  /** Opens and pins; in order. Whoever took an entry releases it. */
+  take(ids: readonly string[]): Promise<readonly ShelfEntry[]>
+  release(entry: ShelfEntry): void
+  /** The entry if it is in memory. */
+  get(id: string): ShelfEntry | undefined
+  entries(): Iterable<ShelfEntry>
+  /** Puts a document of the application in the place of ours, which must not be in use. */
+  adopt(entry: ShelfEntry, doc: LoroDoc): void
+  /** Drops an instance that Loro broke and reads the document again from the store. */
+  reload(entry: ShelfEntry): Promise<void>
+  /** Reads the store again into a live document and the journal, as after a takeover. */
+  refresh(entry: ShelfEntry): Promise<void>
+  /** Turns a live entry into a deleted one. */
+  kill(entry: ShelfEntry): void
+  /** Settles everything, frees everything. */
+  close(): Promise<void>
+}
+
+export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
+  const { store, writer, clock, random } = options
+  // In order of last use: the first is the oldest.
+  const entriesById = new Map<string, ShelfEntry>()
+
+  const createEntry = (id: string): ShelfEntry => {
+    const entry: ShelfEntry = {
+      id,
+      phase: "loading",
+      live: null,
+      pins: 0,
+      handles: 0,
+      owned: true,
+      ready: Promise.resolve(),
+      watchers: new Set(),
+      journal: createJournal({
+        id,
+        writer,
+        clock,
+        isHolder: options.isHolder,
+        onInbox: (key, delta) => options.onInbox(id, key, delta),
+        onFailure: (cause) =>
+          options.report({
+            type: "warning",
+            reason: `document "${id}" could not be stored, trying again`,
+            cause,
+          }),
+      }),
+    }
+    entriesById.set(id, entry)
+    return entry
+  }
+
+  const watch = (entry: ShelfEntry, doc: LoroDoc): void => {
+    const live: LiveDocument = watchDocument({
+      doc,
+      clock,
+      random,
+      device: options.device,
+      onLocal: (change) => options.onLocal(entry, change),
+      onFailure: ({ trap, reason }) => {
+        options.report({
+          type: "quarantined",
+          key: entry.id,
+          reason: `Loro failed on local edits: ${reason}`,
+        })
+        if (trap && entry.live === live) void reload(entry)
+      },
+    })
+    entry.live = live
+    entry.phase = "live"
+  }
+
+  const load = async (entry: ShelfEntry, row: Promise<Uint8Array | null> | null): Promise<void> => {
+    // The holder alone writes rows: without one there is nothing to read.
+    if (row !== null && (await row) === null) {
+      watch(entry, createLoroDoc(random))
+      return
+    }
+    const stored = await store.load(entry.id)
+    const kept = stored.row === null ? null : decodeRow(stored.row)
+    const inbox = options.isHolder() ? [] : stored.inbox.map((item) => decodeDelta(item.bytes))
+    if (kept?.status === "deleted" || inbox.some((delta) => delta.type === "tombstone")) {
+      entry.phase = "deleted"
+      resume(entry, stored, kept)
+      return
+    }
+    const doc = createLoroDoc(random)
+    try {
+      importStored(doc, entry.id, stored)
+      for (const delta of inbox) {
+        if (delta.type === "push") doc.import(delta.update)
+        if (delta.type === "snapshot") doc.import(delta.snapshot)
+      }
+    } catch (error) {
+      if (describeLoroFailure(error).trap === false) doc.free()
+      throw error
+    }
+    watch(entry, doc)
+    resume(entry, stored, kept)
+    if (kept !== null && options.isHolder() && !sameBytes(kept.hash, entry.live?.state().hash ?? null))
+      repair(entry)
+  }
+
+  const resume = (entry: ShelfEntry, stored: StoredDocument, row: DocumentRow | null): void =>
+    entry.journal.resume({
+      snapshotBytes: stored.snapshot?.length ?? 0,
+      logBytes: stored.log.reduce((sum, item) => sum + item.bytes.length, 0),
+      logCount: stored.log.length,
+      logNext: Math.max(row?.logNext ?? 0, (stored.log.at(-1)?.sequence ?? -1) + 1),
+      version: entry.live?.state().version ?? EMPTY_VERSION,
+    })
+
+  /** The log says more or less than its row, as after a write that failed between others: the log is right. */
+  const repair = (entry: ShelfEntry): void => {
+    if (entry.live === null) return
+    options.report({
+      type: "warning",
+      reason: `the index of document "${entry.id}" was out of date and is mended`,
+    })
+    entry.journal.refresh(entry.live).catch(() => undefined)
+  }
+
+  const reload = (entry: ShelfEntry): Promise<void> => {
+    const left = entry.live?.abandon() ?? []
+    const handles = entry.phase === "live"
+    entry.phase = "loading"
+    entry.owned = true
+    entry.ready = (async () => {
+      await writer.idle()
+      try {
+        await load(entry, null)
+      } catch (error) {
+        entry.phase = "failed"
+        throw error
+      }
+      for (const update of left) keepOwn(entry, update)
+      if (handles) for (const watcher of [...entry.watchers]) watcher()
+    })()
+    // Whoever takes the entry sees the failure; without anybody it is told here.
+    entry.ready.catch((cause: unknown) =>
+      options.report({
+        type: "quarantined",
+        key: entry.id,
+        reason: "the document could not be read again",
+        cause,
+      }),
+    )
+    return entry.ready
+  }
+
+  /** Edits of ours that were committed and not yet stored when the instance broke. */
+  const keepOwn = (entry: ShelfEntry, update: Uint8Array): void => {
+    const outcome = entry.live?.integrate(update)
+    if (outcome?.type !== "integrated" || outcome.update === null || entry.live === null) return
+    options.onLocal(entry, { before: outcome.before, after: entry.live.state(), update: outcome.update })
+  }
+
+  const evict = (): void => {
+    let idle = 0
+    for (const entry of entriesById.values()) if (entry.pins === 0) idle += 1
+    for (const entry of entriesById.values()) {
+      if (idle <= options.maxIdleDocuments) return
+      if (entry.pins > 0) continue
+      entry.live?.settle()
+      if (!entry.journal.isIdle()) continue
+      drop(entry)
+      idle -= 1
+    }
+  }
+
+  const drop = (entry: ShelfEntry): void => {
+    entriesById.delete(entry.id)
+    entry.journal.stop()
+    entry.live?.abandon()
+    if (entry.owned) entry.live?.doc.free()
+    entry.live = null
+    entry.phase = "failed"
+  }
+
+  const shelf: DocumentShelf = {
+    async take(ids) {
+      const missing = [...new Set(ids)].filter((id) => !entriesById.has(id))
+      const rows = missing.length > 0 && options.isHolder() ? store.rows(missing) : null
+      for (const [index, id] of missing.entries()) {
+        const entry = createEntry(id)
+        entry.ready = load(entry, rows === null ? null : rows.then((all) => all[index] ?? null))
+        entry.ready.catch(() => undefined)
+      }
+      const taken = ids.map((id) => {
+        const entry = entriesById.get(id) ?? createEntry(id)
+        entry.pins += 1
+        entriesById.delete(id)
+        entriesById.set(id, entry)
+        return entry
+      })
+      const settled = await Promise.allSettled(taken.map((entry) => entry.ready))
+      const failed = settled.find((result) => result.status === "rejected")
+      if (failed === undefined) return taken
+      for (const entry of taken) {
+        entry.pins -= 1
+        if (entry.phase === "loading" || entry.phase === "failed") {
+          entry.phase = "failed"
+          if (entry.pins === 0 && entriesById.get(entry.id) === entry) drop(entry)
+        }
+      }
+      throw failed.reason
+    },
+    release(entry) {
+      entry.pins -= 1
+      if (entry.pins === 0) evict()
+    },
+    get: (id) => entriesById.get(id),
+    entries: () => entriesById.values(),
+    adopt(entry, doc) {
+      const own = entry.live
+      if (own === null) return
+      const stored = own.state().hash === null ? null : own.snapshot()
+      own.abandon()
+      if (entry.owned) own.doc.free()
+      prepareLoroDoc(doc)
+      doc.commit()
+      if (stored !== null) doc.import(stored)
+      entry.owned = false
+      watch(entry, doc)
+    },
+    reload,
+    async refresh(entry) {
+      await writer.idle()
+      const stored = await store.load(entry.id)
+      const row = stored.row === null ? null : decodeRow(stored.row)
+      if (row?.status === "deleted") {
+        if (entry.phase === "live") shelf.kill(entry)
+      } else if (entry.live !== null) {
+        entry.live.settle()
+        for (const bytes of storedBlobs(stored)) entry.live.integrate(bytes)
+      }
+      resume(entry, stored, row)
+    },
+    kill(entry) {
+      entry.live?.abandon()
+      entry.phase = "deleted"
+      for (const watcher of [...entry.watchers]) watcher()
+    },
+    async close() {
+      for (const entry of entriesById.values()) entry.live?.settle()
+      await writer.idle()
+      for (const entry of [...entriesById.values()]) drop(entry)
+    },
+  }
+  return shelf
+}
+
+function storedBlobs(stored: StoredDocument): Uint8Array[] {
+  const log = stored.log.map((item) => item.bytes)
+  return stored.snapshot === null ? log : [stored.snapshot, ...log]
+}
+
+function importStored(doc: LoroDoc, id: string, stored: StoredDocument): void {
+  const blobs = storedBlobs(stored)
+  if (blobs.length === 0) return
+  try {
+    doc.importBatch(blobs)
+  } catch (cause) {
+    throw new LoroReplicaError(
+      "document-corrupt",
+      `document "${id}" cannot be read from the store: ${describeLoroFailure(cause).reason}; another device can send it again once it is removed here`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,26 @@
+import { sha256 } from "@noble/hashes/sha2.js"
+import { encodeFrontiers, type LoroDoc } from "loro-crdt"
+
+import { takeVersion, type Version } from "./version.ts"
+
+/** What the room compares and what a peer may lack. Read after a commit: Loro counts uncommitted operations too. */
+export interface DocumentState {
+  /** SHA-256 over the encoded frontiers, which are canonical; null while the document holds no operation. */
+  readonly hash: Uint8Array | null
+  readonly version: Version
+}
+
+/** The state hash of every deleted document: nothing about it matters but that it is gone. */
+export const TOMBSTONE_HASH: Uint8Array = sha256(new TextEncoder().encode("dunlin/1 loro tombstone"))
+
+export function readState(doc: LoroDoc): DocumentState {
+  const version = takeVersion(doc.oplogVersion())
+  return { hash: version.size === 0 ? null : sha256(encodeFrontiers(doc.oplogFrontiers())), version }
+}
+
+export function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  if (a === null || b === null) return a === b
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
+}

@@ -1,0 +1,207 @@
+import type { Clock, Random } from "@dunlin/core"
+import { type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
+
+import { recordAuthor } from "../history/authors.ts"
+import { describeLoroFailure } from "../loro-replica-error.ts"
+import { type DocumentState, readState, sameBytes } from "./document-state.ts"
+import { type Version, withVector } from "./version.ts"
+
+/** Commits this close together travel and are stored as one update: 20 characters a commit cost 5 bytes each, one costs 88. */
+export const COALESCE_MS = 16
+
+/** At most one change in the history of a document for so long, by the same author without a pause. */
+const HISTORY_GRAIN_SECONDS = 60
+
+export interface LocalChange {
+  readonly before: DocumentState
+  readonly after: DocumentState
+  readonly update: Uint8Array
+}
+
+export type IntegrateOutcome =
+  | {
+      readonly type: "integrated"
+      readonly before: DocumentState
+      readonly changed: boolean
+      /** Some of it waits for operations that are not here. */
+      readonly pending: boolean
+      /** What must be stored for the change; null when nothing changed. */
+      readonly update: Uint8Array | null
+      /** Another instance edited under our Loro peer id: a new one was taken. */
+      readonly collision: boolean
+    }
+  | { readonly type: "refused"; readonly reason: string }
+  /** The instance is not to be used any more. */
+  | { readonly type: "trapped"; readonly reason: string }
+
+export interface LiveDocumentOptions {
+  readonly doc: LoroDoc
+  readonly clock: Clock
+  readonly random: Random
+  /** 64 hex digits. */
+  readonly device: string
+  onLocal(change: LocalChange): void
+  /** Loro failed on our own edits. */
+  onFailure(failure: { readonly trap: boolean; readonly reason: string }): void
+}
+
+/** One `LoroDoc` in memory: sees its local edits, commits them in time, takes in what comes from elsewhere. */
+export interface LiveDocument {
+  readonly doc: LoroDoc
+  /** As of the last `settle` or `integrate`. */
+  state(): DocumentState
+  /** Commits edits nobody committed: at once when the last change is 16 ms old, else when it is. */
+  touch(): void
+  /** Commits and reports every local edit now. */
+  settle(): void
+  /** Bytes of an update or snapshot, already checked from outside. Local edits are settled first. */
+  integrate(bytes: Uint8Array): IntegrateOutcome
+  /** What a holder of `version` lacks. */
+  updateSince(version: Version): Uint8Array
+  snapshot(): Uint8Array
+  /** Bytes buffered because of operations that are not here. */
+  pendingBytes(): number
+  /** Stops watching and returns local updates not reported yet. Frees nothing. */
+  abandon(): readonly Uint8Array[]
+}
+
+/** A document as the replica wants it: timestamps for the history, and a Loro peer id that nobody used before. */
+export function createLoroDoc(random: Random): LoroDoc {
+  const doc = new LoroDoc()
+  prepareLoroDoc(doc)
+  takeFreshPeerId(doc, random)
+  return doc
+}
+
+export function prepareLoroDoc(doc: LoroDoc): void {
+  doc.setRecordTimestamp(true)
+  doc.setChangeMergeInterval(HISTORY_GRAIN_SECONDS)
+}
+
+/** A peer id belongs to one instance in memory: used again after a crash it would name two different operations alike. */
+export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
+  const bytes = random.bytes(8)
+  const id = new DataView(bytes.buffer).getBigUint64(0)
+  // 2^64 − 1 is not a peer id for Loro.
+  doc.setPeerId((id >> 1n).toString() as PeerID)
+}
+
+export function watchDocument(options: LiveDocumentOptions): LiveDocument {
+  const { doc, clock } = options
+  let state = readState(doc)
+  let buffered: Uint8Array[] = []
+  let flushedAt = Number.NEGATIVE_INFINITY
+  let cancelTimer: (() => void) | null = null
+  let microtask = false
+  let hadPending = false
+  let authoredPeer: PeerID | null = null
+  let abandoned = false
+
+  const guard = (work: () => void): void => {
+    if (abandoned) return
+    try {
+      work()
+    } catch (error) {
+      options.onFailure(describeLoroFailure(error))
+    }
+  }
+
+  const schedule = (): void => {
+    if (cancelTimer !== null || microtask || abandoned) return
+    const wait = flushedAt + COALESCE_MS - clock.monotonic()
+    if (wait > 0) {
+      cancelTimer = clock.after(wait, () => {
+        cancelTimer = null
+        settle()
+      })
+      return
+    }
+    // Not inside the callback: editors refuse to be told of a change while they make one.
+    microtask = true
+    queueMicrotask(() => {
+      microtask = false
+      settle()
+    })
+  }
+
+  const settle = (): void =>
+    guard(() => {
+      if (doc.getPendingTxnLength() > 0) doc.commit()
+      if (buffered.length > 0) flush()
+    })
+
+  const flush = (): void => {
+    cancelTimer?.()
+    cancelTimer = null
+    if (authoredPeer !== doc.peerIdStr) {
+      authoredPeer = doc.peerIdStr
+      recordAuthor(doc, options.device)
+    }
+    const updates = buffered
+    buffered = []
+    flushedAt = clock.monotonic()
+    const before = state
+    state = readState(doc)
+    // One export of several commits is far smaller than the commits one by one.
+    const update = updates.length === 1 && updates[0] !== undefined ? updates[0] : updateSince(before.version)
+    options.onLocal({ before, after: state, update })
+  }
+
+  const updateSince = (version: Version): Uint8Array =>
+    withVector(version, (from) => doc.export({ mode: "update", from }))
+
+  const unsubscribe = doc.subscribeLocalUpdates((bytes) => {
+    // An exception in here would end the process: Loro rethrows it outside of every call.
+    guard(() => {
+      buffered.push(bytes)
+      schedule()
+    })
+  })
+
+  return {
+    doc,
+    state: () => state,
+    touch: () =>
+      guard(() => {
+        if (doc.getPendingTxnLength() === 0) return
+        if (clock.monotonic() - flushedAt >= COALESCE_MS) settle()
+        else schedule()
+      }),
+    settle,
+    integrate(bytes) {
+      settle()
+      const before = state
+      try {
+        const status = doc.import(bytes)
+        state = readState(doc)
+        const changed = !sameBytes(before.hash, state.hash)
+        const pending = status.pending !== null
+        const whole = !pending && !hadPending
+        const update = changed ? (whole ? bytes : updateSince(before.version)) : null
+        if (pending || hadPending) hadPending = doc.exportPendingUpdates() !== undefined
+        const collision = holdsOwnOperations(doc, status)
+        if (collision) takeFreshPeerId(doc, options.random)
+        return { type: "integrated", before, changed, pending, update, collision }
+      } catch (error) {
+        const { trap, reason } = describeLoroFailure(error)
+        return { type: trap ? "trapped" : "refused", reason }
+      }
+    },
+    updateSince,
+    snapshot: () => doc.export({ mode: "snapshot" }),
+    pendingBytes: () => (hadPending ? (doc.exportPendingUpdates()?.length ?? 0) : 0),
+    abandon() {
+      abandoned = true
+      cancelTimer?.()
+      unsubscribe()
+      const left = buffered
+      buffered = []
+      return left
+    },
+  }
+}
+
+/** Operations of our own peer id never come from elsewhere unless somebody else uses it. */
+function holdsOwnOperations(doc: LoroDoc, status: ImportStatus): boolean {
+  return status.success.has(doc.peerIdStr)
+}

@@ -1,0 +1,246 @@
+import type { Clock, ReplicaHost } from "@dunlin/core"
+import { LoroDoc } from "loro-crdt"
+
+import type { DocumentInfo, LoroDocument, LoroDocuments } from "../loro-documents.ts"
+import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
+import type { OpenDocumentStore } from "../store/document-store.ts"
+import type { StoreWriter } from "../store/store-writer.ts"
+import { createDocumentHandle } from "./document-handle.ts"
+import { assertDocumentId } from "./document-id.ts"
+import { decodeRow } from "./document-row.ts"
+import type { DocumentSet } from "./document-set.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import { takeVersion, type Version, withVector } from "./version.ts"
+
+export interface OpenDocumentsOptions {
+  readonly shelf: DocumentShelf
+  readonly set: DocumentSet
+  readonly store: OpenDocumentStore
+  readonly writer: StoreWriter
+  readonly host: ReplicaHost
+  readonly clock: Clock
+}
+
+/** How often open documents are looked through for edits that nobody committed. */
+const LOOK_EVERY_MS = 100
+const LIST_PAGE = 1_000
+
+/** The application's side of the documents. */
+export function createDocuments(options: OpenDocumentsOptions): {
+  readonly handle: LoroDocuments
+  close(): Promise<void>
+} {
+  const { shelf, set, store, host, clock } = options
+  const handles = new Set<LoroDocument>()
+  let cancelLook: (() => void) | null = null
+  let closed = false
+
+  const look = (): void => {
+    cancelLook = null
+    for (const entry of shelf.entries()) if (entry.handles > 0 && entry.phase === "live") entry.live?.touch()
+    lookLater()
+  }
+  const lookLater = (): void => {
+    if (handles.size > 0 && !closed) cancelLook ??= clock.after(LOOK_EVERY_MS, look)
+  }
+
+  /** A page that is hidden may never run again: what is pending goes to the store while it still can. */
+  const stopHiding = onHide(() => {
+    for (const entry of shelf.entries()) if (entry.phase === "live") entry.live?.settle()
+  })
+
+  const take = async (id: string): Promise<ShelfEntry> => {
+    assertDocumentId(id)
+    if (closed) throw new LoroReplicaError("closed", "the room of these documents is closed")
+    const [entry] = await shelf.take([id])
+    if (entry === undefined) throw new LoroReplicaError("closed", "the room of these documents is closed")
+    if (entry.phase === "live") return entry
+    shelf.release(entry)
+    throw new LoroReplicaError("document-deleted", `document "${id}" was deleted for ever: use another id`)
+  }
+
+  const handleFor = (entry: ShelfEntry): LoroDocument => {
+    const handle = createDocumentHandle({ shelf, entry, host, onClose: (gone) => void handles.delete(gone) })
+    handles.add(handle)
+    lookLater()
+    return handle
+  }
+
+  const withEntry = async <Result>(
+    id: string,
+    use: (entry: ShelfEntry) => Result | Promise<Result>,
+  ): Promise<Result> => {
+    const entry = await take(id)
+    try {
+      return await use(entry)
+    } finally {
+      shelf.release(entry)
+    }
+  }
+
+  const handle: LoroDocuments = {
+    async open(id, { signal } = {}) {
+      signal?.throwIfAborted()
+      const entry = await take(id)
+      if (signal?.aborted === true) {
+        shelf.release(entry)
+        throw signal.reason
+      }
+      return handleFor(entry)
+    },
+    async attach(id, doc) {
+      const entry = await take(id)
+      if (entry.handles > 0 || entry.live === null) {
+        shelf.release(entry)
+        throw new LoroReplicaError(
+          "document-open",
+          `document "${id}" is open already: close it before you attach your own`,
+        )
+      }
+      try {
+        adopt(entry, doc, shelf, set)
+      } catch (cause) {
+        shelf.release(entry)
+        throw new LoroReplicaError(
+          "invalid-update",
+          `this document cannot take in what is stored of "${id}": ${describeLoroFailure(cause).reason}`,
+          { cause },
+        )
+      }
+      return handleFor(entry)
+    },
+    import: (id, bytes) =>
+      withEntry(id, async (entry) => {
+        entry.live?.settle()
+        const update = purify(bytes, entry)
+        if (update.length === 0) return
+        const result = await set.integrate(
+          id,
+          { type: "push", update },
+          { origin: "local", sender: "an import", store: "write" },
+        )
+        const { outcome, delta } = result
+        if (outcome.type === "refused" || outcome.type === "incomplete") {
+          throw new LoroReplicaError(
+            outcome.type === "refused" && /bytes, of at most/.test(outcome.reason)
+              ? "too-large"
+              : "invalid-update",
+            `these bytes cannot be taken into "${id}": ${outcome.type === "refused" ? outcome.reason : "they build on edits that are missing"}`,
+          )
+        }
+        if (outcome.type === "joined" && outcome.changed && delta !== null) {
+          set.announce({ key: id, before: outcome.before, stateHash: outcome.stateHash }, delta)
+        }
+        await result.durable
+      }),
+    export: (id) =>
+      withEntry(id, (entry) => {
+        entry.live?.settle()
+        return entry.live?.snapshot() ?? new Uint8Array(0)
+      }),
+    async list() {
+      await options.writer.write({})
+      const infos: DocumentInfo[] = []
+      let after = 0
+      for (;;) {
+        const rows = await store.changes(after, LIST_PAGE)
+        for (const { id, bytes } of rows) {
+          const row = decodeRow(bytes)
+          if (row.status === "deleted") continue
+          infos.push({ id, changedAt: row.changedAt, storedBytes: row.snapshotBytes + row.logBytes })
+        }
+        after = rows.at(-1)?.sequence ?? after
+        if (rows.length < LIST_PAGE) return infos
+      }
+    },
+    async delete(id) {
+      assertDocumentId(id)
+      const [entry] = await shelf.take([id])
+      if (entry === undefined) return
+      try {
+        await set.remove(entry)
+      } finally {
+        shelf.release(entry)
+      }
+    },
+    subscribe: (listener) => set.subscribe(listener),
+    synced: (wait = {}) => host.synced(wait),
+    links: host.links,
+  }
+
+  return {
+    handle,
+    async close() {
+      if (closed) return
+      closed = true
+      cancelLook?.()
+      stopHiding()
+      await Promise.allSettled([...handles].map((open) => open.close()))
+    },
+  }
+}
+
+/** Puts the application's document in the place of ours, and tells of what only it held. */
+function adopt(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf, set: DocumentSet): void {
+  const before = entry.live?.state()
+  shelf.adopt(entry, doc)
+  if (entry.live === null || before === undefined) return
+  const after = entry.live.state()
+  if (isSame(before.version, after.version)) return
+  set.local(entry, { before, after, update: entry.live.updateSince(before.version) })
+}
+
+function isSame(a: Version, b: Version): boolean {
+  return a.size === b.size && [...a].every(([peer, counter]) => b.get(peer) === counter)
+}
+
+/**
+ * What bytes of unknown origin add to a document, as an export made here. A document of its own reads them first and
+ * must come through an export and a reload, so that a crafted file breaks that one.
+ */
+function purify(bytes: Uint8Array, entry: ShelfEntry): Uint8Array {
+  const held = entry.live?.state()
+  const trial = new LoroDoc()
+  const check = new LoroDoc()
+  try {
+    if (entry.live !== null && held !== undefined && held.hash !== null) trial.import(entry.live.snapshot())
+    if (trial.import(bytes).pending !== null) throw new Error("they build on edits that are missing")
+    check.import(trial.export({ mode: "snapshot" }))
+    const known = held?.version ?? new Map()
+    if (isSame(known, takeVersion(trial.oplogVersion()))) return new Uint8Array(0)
+    return withVector(known, (from) => trial.export({ mode: "update", from }))
+  } catch (cause) {
+    const { reason } = describeLoroFailure(cause)
+    throw new LoroReplicaError(
+      "invalid-update",
+      `these bytes cannot be taken into "${entry.id}": ${reason}`,
+      { cause },
+    )
+  } finally {
+    // A document that a crafted file broke may not even let itself be freed.
+    for (const doc of [trial, check]) freeQuietly(doc)
+  }
+}
+
+function freeQuietly(doc: LoroDoc): void {
+  try {
+    doc.free()
+  } catch {
+    // Its memory stays lost, which is what a trap costs.
+  }
+}
+
+function onHide(settle: () => void): () => void {
+  if (typeof document === "undefined" || typeof addEventListener === "undefined") return () => undefined
+  const hidden = (): void => {
+    if (document.visibilityState === "hidden") settle()
+  }
+  document.addEventListener("visibilitychange", hidden)
+  addEventListener("pagehide", settle)
+  addEventListener("blur", settle)
+  return () => {
+    document.removeEventListener("visibilitychange", hidden)
+    removeEventListener("pagehide", settle)
+    removeEventListener("blur", settle)
+  }
+}

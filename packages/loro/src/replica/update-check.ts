@@ -1,0 +1,41 @@
+import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
+
+import { describeLoroFailure } from "../loro-replica-error.ts"
+
+const MAX_COUNTER = 0x7fff_ffff
+
+export interface UpdateRules {
+  readonly maxBytes: number
+  /** Snapshots may be compressed a hundredfold, so they are taken only where nothing is held yet. */
+  readonly snapshot: "allowed" | "refused"
+}
+
+/** Why bytes from outside are not to be imported, or null. Reads headers and checksum, makes no document. */
+export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | null {
+  if (bytes.length > rules.maxBytes) return `${bytes.length} bytes, of at most ${rules.maxBytes}`
+  try {
+    const meta = decodeImportBlobMeta(bytes, true)
+    const bounded =
+      freeAfter(meta.partialStartVersionVector, inBounds) && freeAfter(meta.partialEndVersionVector, inBounds)
+    if (!bounded) return "operation counters out of bounds"
+    if (meta.mode === "update") return null
+    if (meta.mode === "snapshot")
+      return rules.snapshot === "allowed" ? null : "a snapshot where an update was due"
+    return `an update in a form that is not taken (${meta.mode})`
+  } catch (error) {
+    return `not a Loro update: ${describeLoroFailure(error).reason}`
+  }
+}
+
+function inBounds(vector: VersionVector): boolean {
+  for (const counter of vector.toJSON().values()) if (counter < 0 || counter > MAX_COUNTER) return false
+  return true
+}
+
+function freeAfter(vector: VersionVector, use: (vector: VersionVector) => boolean): boolean {
+  try {
+    return use(vector)
+  } finally {
+    vector.free()
+  }
+}

@@ -1,0 +1,91 @@
+import type { State } from "@dunlin/core"
+
+/** Where documents are kept. One of them may be opened several times, as by the tabs of one browser. */
+export interface DocumentStore {
+  /** Names it in messages. */
+  readonly name: string
+  /** Rejects with `LoroReplicaError` "storage-failed", "store-in-use" or "wrong-key". */
+  open(options?: { readonly signal?: AbortSignal }): Promise<OpenDocumentStore>
+}
+
+/**
+ * An open store: a table of rows ordered by change sequence, a log and a snapshot a document, an inbox for those
+ * who do not hold the lease, and a few named blobs. It interprets nothing that it keeps.
+ */
+export interface OpenDocumentStore {
+  /** 16 random bytes made with the store: whoever sees others knows that this is another store. */
+  readonly epoch: Uint8Array
+  readonly lease: StoreLease
+  /** All of the batch or nothing. Resolves once it survives the end of the process, with the keys of its inbox entries. */
+  commit(batch: StoreBatch): Promise<readonly number[]>
+  /** One row an id, in order. */
+  rows(ids: readonly string[]): Promise<readonly (Uint8Array | null)[]>
+  /** Rows with a sequence above `after`, ascending, at most `limit`. */
+  changes(after: number, limit: number): Promise<readonly StoredRow[]>
+  /** The highest sequence of any row, 0 for none. */
+  lastSequence(): Promise<number>
+  /** Everything of one document, seen at one moment. */
+  load(id: string): Promise<StoredDocument>
+  /** Inbox entries above `after`, ascending, at most `limit`. */
+  inbox(after: number, limit: number): Promise<readonly InboxEntry[]>
+  blob(name: string): Promise<Uint8Array | null>
+  /** Waits for what is under way. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Who may write rows, logs and snapshots: one opener at a time. The others append to the inbox, and whoever holds
+ * the lease moves that into the logs; so compaction never deletes what it has not read.
+ */
+export interface StoreLease {
+  /** Becomes true when the holder before is gone; never false again before `close`. */
+  readonly held: State<boolean>
+  /** Tells the other openers; lost when there are none. */
+  post(message: Uint8Array): void
+  subscribe(listener: (message: Uint8Array) => void): () => void
+}
+
+export interface StoreBatch {
+  /** Deleted first: log entries from `from` to `through`, both included. */
+  readonly trims?: readonly LogRange[]
+  readonly logs?: readonly LogEntry[]
+  /** Null deletes. */
+  readonly snapshots?: readonly { readonly id: string; readonly bytes: Uint8Array | null }[]
+  readonly rows?: readonly StoredRow[]
+  readonly inbox?: readonly { readonly id: string; readonly bytes: Uint8Array }[]
+  readonly inboxDeletes?: readonly number[]
+  readonly blobs?: readonly { readonly name: string; readonly bytes: Uint8Array | null }[]
+}
+
+export interface LogRange {
+  readonly id: string
+  readonly from: number
+  readonly through: number
+}
+
+export interface LogEntry {
+  readonly id: string
+  readonly sequence: number
+  readonly bytes: Uint8Array
+}
+
+export interface StoredRow {
+  readonly id: string
+  /** Above every sequence given before; replaces the one that the row had. */
+  readonly sequence: number
+  readonly bytes: Uint8Array
+}
+
+export interface StoredDocument {
+  readonly row: Uint8Array | null
+  readonly snapshot: Uint8Array | null
+  /** Ascending. */
+  readonly log: readonly { readonly sequence: number; readonly bytes: Uint8Array }[]
+  readonly inbox: readonly InboxEntry[]
+}
+
+export interface InboxEntry {
+  readonly key: number
+  readonly id: string
+  readonly bytes: Uint8Array
+}
