@@ -1,0 +1,31 @@
+/** Durable bytes by name: the least that a replica needs of a disk. */
+export interface Store {
+  get(key: string): Promise<Uint8Array | null>
+  /** Every entry whose key begins with `prefix`, in the order of UTF-16 code units. */
+  entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>
+  /**
+   * Applies the changes in their order and resolves when all are durable. A crash may leave the first few of them,
+   * but no half of one, and nothing of a later call before all of an earlier one.
+   */
+  write(changes: readonly StoreChange[]): Promise<void>
+  /** Waits for what was written. Idempotent; every other call then rejects with `StoreError` "store-closed". */
+  close(): Promise<void>
+}
+
+export interface StoreChange {
+  readonly key: string
+  /** Null deletes. */
+  readonly value: Uint8Array | null
+}
+
+export type StoreErrorCode = "store-closed" | "write-failed" | "read-failed"
+
+export class StoreError extends Error {
+  override readonly name = "StoreError"
+  readonly code: StoreErrorCode
+
+  constructor(code: StoreErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,161 @@
+import { type Store, type StoreChange, StoreError } from "../ports/store.ts"
+import type { SeededRandom } from "./seeded-random.ts"
+import type { SimulatedTime } from "./simulated-clock.ts"
+
+/** What a disk holds at one moment. */
+export type DiskImage = ReadonlyMap<string, Uint8Array>
+
+/** The disk of one simulated device: it outlives processes, and what it has not synced it loses. */
+export interface SimulatedDisk {
+  /** Opens it for a new process. */
+  open(): Store
+  /**
+   * The process or the machine dies: promises under way never settle, and of what was not synced only the first few
+   * changes are kept, by chance.
+   */
+  crash(): CrashLosses
+  /** What is durable now. */
+  image(): DiskImage
+  /** Puts a backup back, or another device's profile. Only between `crash` and `open`. */
+  restore(image: DiskImage): void
+  /** From now on each write takes this long to become durable. */
+  setSyncMs(from: number, to: number): void
+  /** Each write fails with this probability, having changed nothing. */
+  setFailureRate(probability: number): void
+}
+
+export interface CrashLosses {
+  /** Changes that had not become durable. */
+  readonly unsynced: number
+  /** Calls of `write` of which a part was kept. */
+  readonly torn: number
+}
+
+export interface SimulatedDiskOptions {
+  readonly time: SimulatedTime
+  readonly random: SeededRandom
+  /** Keys whose value a crash may cut short: caches that check themselves. */
+  readonly isTearable?: (key: string) => boolean
+}
+
+interface PendingWrite {
+  readonly changes: readonly StoreChange[]
+  readonly cancel: () => void
+}
+
+export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDisk {
+  const { time, random, isTearable = () => false } = options
+  let values = new Map<string, Uint8Array>()
+  let pending: PendingWrite[] = []
+  let process = 0
+  let sync: readonly [number, number] = [1, 5]
+  let failureRate = 0
+  /** Writes become durable in their order. */
+  let lastSyncAt = 0
+
+  const apply = ({ key, value }: StoreChange): void => {
+    if (value === null) values.delete(key)
+    else values.set(key, value)
+  }
+
+  /** A process that died waits for ever, like everything that was running in it. */
+  const inProcess = <T>(owner: number, answer: () => T, afterMs: number): Promise<T> =>
+    new Promise((resolve, reject) => {
+      time.schedule(afterMs, () => {
+        if (owner !== process) return
+        try {
+          resolve(answer())
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+
+  const write = (owner: number, changes: readonly StoreChange[]): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (owner !== process) return
+      const copied = changes.map(({ key, value }) => ({ key, value: value?.slice() ?? null }))
+      const fails = random.chance(failureRate)
+      lastSyncAt = Math.max(lastSyncAt, time.now + random.between(sync[0], sync[1]))
+      const cancel = time.schedule(lastSyncAt - time.now, () => {
+        pending = pending.filter((one) => one !== entry)
+        if (fails) {
+          reject(new StoreError("write-failed", "The simulated disk refused to write."))
+          return
+        }
+        for (const change of copied) apply(change)
+        resolve()
+      })
+      const entry: PendingWrite = { changes: fails ? [] : copied, cancel }
+      pending.push(entry)
+    })
+
+  const crash = (): CrashLosses => {
+    process++
+    const lost = pending
+    pending = []
+    lastSyncAt = 0
+    let unsynced = 0
+    let torn = 0
+    let reachedEnd = false
+    for (const { changes, cancel } of lost) {
+      cancel()
+      const kept = reachedEnd ? 0 : random.below(changes.length + 1)
+      for (const change of changes.slice(0, kept)) apply(change)
+      const cut = reachedEnd ? undefined : changes[kept]
+      if (cut?.value != null && isTearable(cut.key) && random.chance(0.7)) {
+        apply({ key: cut.key, value: cut.value.slice(0, random.below(cut.value.length)) })
+        torn++
+      }
+      if (kept > 0 && kept < changes.length) torn++
+      if (kept < changes.length) reachedEnd = true
+      unsynced += changes.length - kept
+    }
+    return { unsynced, torn }
+  }
+
+  return {
+    open() {
+      const owner = process
+      let closed = false
+      const assertOpen = (): void => {
+        if (closed) throw new StoreError("store-closed", "This store was closed; open a new one.")
+      }
+      return {
+        async get(key) {
+          assertOpen()
+          return inProcess(owner, () => values.get(key)?.slice() ?? null, 0)
+        },
+        async *entries(prefix) {
+          assertOpen()
+          const list = (): readonly (readonly [string, Uint8Array])[] =>
+            [...values]
+              .filter(([key]) => key.startsWith(prefix))
+              .map(([key, value]) => [key, value.slice()] as const)
+              .toSorted(([a], [b]) => (a < b ? -1 : 1))
+          yield* await inProcess(owner, list, 0)
+        },
+        async write(changes) {
+          assertOpen()
+          await write(owner, changes)
+        },
+        async close() {
+          if (closed) return
+          closed = true
+          if (pending.length > 0) await inProcess(owner, () => undefined, lastSyncAt - time.now)
+        },
+      }
+    },
+    crash,
+    image: () => new Map(values),
+    restore(image) {
+      values = new Map(image)
+    },
+    setSyncMs(from, to) {
+      sync = [from, to]
+    },
+    setFailureRate(probability) {
+      failureRate = probability
+    },
+  }
+}

@@ -1,0 +1,242 @@
+import type { Millis } from "../ports/clock.ts"
+import {
+  type Lane,
+  type Pipe,
+  type PipeCloseReason,
+  type PipeReceiver,
+  TransportError,
+} from "../ports/transport.ts"
+import type { SeededRandom } from "./seeded-random.ts"
+import type { SimulatedTime } from "./simulated-clock.ts"
+
+/** The first or the second end of a connection. */
+export type End = 0 | 1
+
+export interface SimulatedConnectionOptions {
+  readonly time: SimulatedTime
+  readonly random: SeededRandom
+  /** How the ends call each other. */
+  readonly names: readonly [string, string]
+  readonly latencyMs?: readonly [from: Millis, to: Millis]
+  /** How fast messages leave; without it they leave at once. */
+  readonly bytesPerMs?: number
+  readonly maxMessageBytes?: number
+  readonly role?: "undecided" | "fixed"
+}
+
+/** A reliable connection between two ends of a simulated world, and what can go wrong with it. */
+export interface SimulatedConnection {
+  readonly ends: readonly [Pipe, Pipe]
+  readonly isOpen: boolean
+  /** Both ends hear of it, each after its own delay; null never. What is under way is lost. */
+  cut(noticeMs: readonly [Millis | null, Millis | null]): void
+  /** While stalled nothing of this end arrives. Nothing is lost: these are reliable pipes. */
+  setStalled(from: End, stalled: boolean): void
+  setBytesPerMs(from: End, bytesPerMs: number): void
+  /** What arrives instead of each message of this end: nothing, other bytes, several. */
+  setTap(from: End, tap: ((lane: Lane, message: Uint8Array) => readonly Uint8Array[]) | null): void
+  /** Bytes that this end has sent so far. */
+  sentBytes(from: End): number
+}
+
+interface Message {
+  readonly lane: Lane
+  readonly bytes: Uint8Array
+}
+
+const LOW_MARK_BYTES = 65_536
+const LANES: readonly Lane[] = ["control", "bulk"]
+
+export function createSimulatedConnection(options: SimulatedConnectionOptions): SimulatedConnection {
+  const { time, random, names, latencyMs = [5, 40], maxMessageBytes = 65_536 } = options
+  const receivers: [PipeReceiver | null, PipeReceiver | null] = [null, null]
+  const early: readonly [Message[], Message[]] = [[], []]
+  const heard: [PipeCloseReason | null, PipeCloseReason | null] = [null, null]
+  let isOpen = true
+
+  const deliver = (to: End, message: Message): void => {
+    if (heard[to] !== null) return
+    const receiver = receivers[to]
+    if (receiver === null) early[to].push(message)
+    else receiver.message(message.lane, message.bytes)
+  }
+
+  const wires = [0, 1].map((from) =>
+    createWire({
+      time,
+      random,
+      latencyMs,
+      bytesPerMs: options.bytesPerMs ?? Number.POSITIVE_INFINITY,
+      deliver: (message) => deliver((1 - from) as End, message),
+      drained: (lane) => {
+        if (heard[from as End] === null) receivers[from as End]?.drained(lane)
+      },
+    }),
+  ) as unknown as readonly [Wire, Wire]
+
+  const hear = (end: End, reason: PipeCloseReason): void => {
+    if (heard[end] !== null) return
+    heard[end] = reason
+    receivers[end]?.closed(reason)
+  }
+
+  const stop = (): void => {
+    isOpen = false
+    for (const wire of wires) wire.stop()
+  }
+
+  const createEnd = (end: End): Pipe => ({
+    path: "memory",
+    role: options.role === "fixed" ? (end === 0 ? "offerer" : "answerer") : "undecided",
+    binding: null,
+    maxMessageBytes,
+    remote: names[1 - end] as string,
+    open(receiver) {
+      receivers[end] = receiver
+      for (const { lane, bytes } of early[end].splice(0)) receiver.message(lane, bytes)
+      const reason = heard[end]
+      if (reason !== null) receiver.closed(reason)
+    },
+    send(lane, bytes) {
+      if (heard[end] !== null) throw new TransportError("pipe-closed", "This pipe is closed.")
+      if (bytes.length > maxMessageBytes) {
+        throw new TransportError("message-too-large", `At most ${maxMessageBytes} bytes; split the message.`)
+      }
+      // An end that has not heard of a cut goes on sending into the void.
+      if (isOpen) wires[end].send({ lane, bytes: bytes.slice() })
+    },
+    buffered: (lane) => wires[end].buffered(lane),
+    close() {
+      if (heard[end] !== null) return
+      hear(end, "local")
+      if (!isOpen) return
+      stop()
+      time.schedule(random.between(...latencyMs), () => hear((1 - end) as End, "remote"))
+    },
+  })
+
+  return {
+    ends: [createEnd(0), createEnd(1)],
+    get isOpen() {
+      return isOpen
+    },
+    cut(noticeMs) {
+      if (!isOpen) return
+      stop()
+      for (const end of [0, 1] as const) {
+        const delayMs = noticeMs[end]
+        if (delayMs !== null) time.schedule(delayMs, () => hear(end, "failed"))
+      }
+    },
+    setStalled: (from, stalled) => wires[from].setStalled(stalled),
+    setBytesPerMs: (from, bytesPerMs) => wires[from].setBytesPerMs(bytesPerMs),
+    setTap: (from, tap) => wires[from].setTap(tap),
+    sentBytes: (from) => wires[from].sentBytes,
+  }
+}
+
+interface WireOptions {
+  readonly time: SimulatedTime
+  readonly random: SeededRandom
+  readonly latencyMs: readonly [Millis, Millis]
+  readonly bytesPerMs: number
+  readonly deliver: (message: Message) => void
+  readonly drained: (lane: Lane) => void
+}
+
+/** One direction: two lanes, each in order. */
+interface Wire {
+  readonly sentBytes: number
+  send(message: Message): void
+  buffered(lane: Lane): number
+  setStalled(stalled: boolean): void
+  setBytesPerMs(bytesPerMs: number): void
+  setTap(tap: ((lane: Lane, message: Uint8Array) => readonly Uint8Array[]) | null): void
+  stop(): void
+}
+
+interface LaneState {
+  waiting: Message[]
+  buffered: number
+  leaving: boolean
+  lastArrival: Millis
+}
+
+function createWire({ time, random, latencyMs, deliver, drained, ...options }: WireOptions): Wire {
+  const lanes = new Map<Lane, LaneState>(
+    LANES.map((lane) => [lane, { waiting: [], buffered: 0, leaving: false, lastArrival: 0 }]),
+  )
+  let bytesPerMs = options.bytesPerMs
+  let stalled = false
+  let stopped = false
+  let heldBack: Message[] = []
+  let tap: ((lane: Lane, message: Uint8Array) => readonly Uint8Array[]) | null = null
+  let sentBytes = 0
+
+  const arrive = (message: Message): void => {
+    if (stopped) return
+    if (stalled) {
+      heldBack.push(message)
+      return
+    }
+    for (const bytes of tap?.(message.lane, message.bytes) ?? [message.bytes]) {
+      if (!stopped) deliver({ lane: message.lane, bytes })
+    }
+  }
+
+  const depart = (lane: LaneState, message: Message): void => {
+    sentBytes += message.bytes.length
+    lane.lastArrival = Math.max(lane.lastArrival, time.now + random.between(...latencyMs))
+    time.schedule(lane.lastArrival - time.now, () => arrive(message))
+  }
+
+  const leaveNext = (lane: LaneState): void => {
+    const next = lane.waiting[0]
+    if (next === undefined || lane.leaving || stalled || stopped) return
+    lane.leaving = true
+    time.schedule(next.bytes.length / bytesPerMs, () => {
+      lane.leaving = false
+      if (stopped) return
+      lane.waiting.shift()
+      const wasHigh = lane.buffered >= LOW_MARK_BYTES
+      lane.buffered -= next.bytes.length
+      depart(lane, next)
+      if (wasHigh && lane.buffered < LOW_MARK_BYTES) drained(next.lane)
+      leaveNext(lane)
+    })
+  }
+
+  return {
+    get sentBytes() {
+      return sentBytes
+    },
+    send(message) {
+      const lane = lanes.get(message.lane) as LaneState
+      if (bytesPerMs === Number.POSITIVE_INFINITY && !stalled && lane.waiting.length === 0) {
+        depart(lane, message)
+        return
+      }
+      lane.waiting.push(message)
+      lane.buffered += message.bytes.length
+      leaveNext(lane)
+    },
+    buffered: (name) => (lanes.get(name) as LaneState).buffered,
+    setStalled(next) {
+      stalled = next
+      if (stalled) return
+      for (const message of heldBack.splice(0)) arrive(message)
+      for (const lane of lanes.values()) leaveNext(lane)
+    },
+    setBytesPerMs(next) {
+      bytesPerMs = next
+    },
+    setTap(next) {
+      tap = next
+    },
+    stop() {
+      stopped = true
+      heldBack = []
+      for (const lane of lanes.values()) lane.waiting = []
+    },
+  }
+}
