@@ -1,0 +1,73 @@
+import type { IncomingMessage } from "node:http"
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net"
+
+export interface AddressReader {
+  /** Whether the address is a proxy whose header is believed. */
+  isProxy(address: string): boolean
+  /** The client behind a request: the last hop that is not a trusted proxy. */
+  clientOf(request: IncomingMessage): string
+}
+
+export function createAddressReader(options: {
+  /** Addresses and CIDR ranges, validated. */
+  readonly trustedProxies: readonly string[]
+  /** Lower case. */
+  readonly proxyHeader: string
+}): AddressReader {
+  const proxies = new BlockList()
+  for (const range of options.trustedProxies) addRange(proxies, range)
+
+  const isProxy = (address: string): boolean =>
+    options.trustedProxies.length > 0 && proxies.check(address, isIPv6(address) ? "ipv6" : "ipv4")
+
+  return {
+    isProxy,
+    clientOf(request) {
+      const direct = plainAddress(request.socket.remoteAddress ?? "")
+      if (!isProxy(direct)) return direct
+      const header = request.headers[options.proxyHeader]
+      const hops = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",")
+      // From the right: what stands left of the first untrusted hop was written by the client itself.
+      for (const hop of hops.reverse()) {
+        const address = plainAddress(hop.trim())
+        if (isIP(address) === 0) return direct
+        if (!isProxy(address)) return address
+      }
+      return direct
+    },
+  }
+}
+
+/** IPv4 also where it is mapped into IPv6, so that one client has one spelling; no zone, port or brackets. */
+export function plainAddress(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  return mapped?.[1] ?? address.replace(/%.*$/, "")
+}
+
+/** What limits count as one client: an IPv4 address, or an IPv6 network of 64 bits. */
+export function addressGroup(address: string): string {
+  if (!isIPv6(address)) return address
+  const [head = "", tail] = address.toLowerCase().split("::")
+  const left = head === "" ? [] : head.split(":")
+  const right = tail === undefined || tail === "" ? [] : tail.split(":")
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0")
+  const groups = tail === undefined ? left : [...left, ...zeros, ...right]
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`
+}
+
+export function isAddressRange(text: string): boolean {
+  const [address = "", bits, ...rest] = text.split("/")
+  if (rest.length > 0 || isIP(address) === 0) return false
+  if (bits === undefined) return true
+  return /^\d{1,3}$/.test(bits) && Number(bits) <= (isIPv4(address) ? 32 : 128)
+}
+
+function addRange(list: BlockList, range: string): void {
+  const [address = "", bits] = range.split("/")
+  const family = isIPv6(address) ? "ipv6" : "ipv4"
+  if (bits === undefined) list.addAddress(address, family)
+  else list.addSubnet(address, Number(bits), family)
+}

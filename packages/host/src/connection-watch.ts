@@ -1,0 +1,116 @@
+import type { Clock, Millis } from "@dunlin/core"
+import { signalingCloseCodes } from "@dunlin/core/signaling"
+import type { Connection } from "./connection.ts"
+import type { HostSettings } from "./host-settings.ts"
+import type { IceIssuer } from "./ice-issuer.ts"
+import type { SignalingSessions } from "./signaling-session.ts"
+
+/** Looks after every socket once a second: one timer for all costs less than several for each. */
+const ROUND_MS = 1000
+
+/** New credentials are sent when this much of their life is left. */
+const ICE_REFRESH_SHARE = 0.25
+
+export function watchConnections(options: {
+  readonly connections: ReadonlySet<Connection>
+  readonly settings: HostSettings
+  readonly sessions: SignalingSessions
+  readonly ice: IceIssuer
+  readonly clock: Clock
+  /** Called each round, after the sockets. */
+  readonly round: (now: Millis) => void
+}): { readonly close: () => void } {
+  const { connections, settings, clock } = options
+  // Short limits, as in tests, are kept as exactly as long ones.
+  const shortest = Math.min(
+    settings.joinDeadlineMs,
+    settings.idleMs,
+    settings.heartbeatGraceMs,
+    settings.slowCloseMs,
+  )
+  const roundMs = Math.min(ROUND_MS, Math.max(50, shortest / 4))
+  let cancel = (): void => {}
+
+  const turn = (): void => {
+    const now = clock.monotonic()
+    let buffered = 0
+    for (const connection of connections) {
+      watchOne(connection, now, options)
+      buffered += connection.bufferedBytes
+    }
+    if (buffered > settings.maxBufferedBytes)
+      endWorstReaders(connections, buffered - settings.maxBufferedBytes)
+    options.round(now)
+    cancel = clock.after(roundMs, turn)
+  }
+  cancel = clock.after(roundMs, turn)
+  return { close: () => cancel() }
+}
+
+function watchOne(
+  connection: Connection,
+  now: Millis,
+  { settings, sessions, ice }: Pick<Parameters<typeof watchConnections>[0], "settings" | "sessions" | "ice">,
+): void {
+  if (!connection.alive) return
+  const joined = connection.memberships.size > 0
+  const waiting = joined || connection.pendingJoins.size > 0
+  if (!connection.everJoined && !waiting && now - connection.openedAt > settings.joinDeadlineMs) {
+    sessions.missedJoin(connection)
+    return
+  }
+  if (!waiting && now - connection.idleSince > settings.idleMs) {
+    connection.tell({ type: "error", channel: 0, code: "idle", retryMs: 0, detail: "no topic is joined" })
+    connection.end(signalingCloseCodes.idle, "idle", "expelled")
+    return
+  }
+  if (!watchHeartbeat(connection, now, settings)) return
+  if (!watchReading(connection, now, settings)) return
+  for (const membership of connection.memberships.values()) {
+    if (membership.tokenExpiresAt !== null && membership.tokenExpiresAt <= now) {
+      sessions.expel(connection, membership, "token-expired", "the token ran out and was not renewed")
+    }
+  }
+  if (joined && connection.iceExpiresAt !== null && ice.ttlMs !== null) {
+    if (connection.iceExpiresAt - now < ice.ttlMs * ICE_REFRESH_SHARE) sessions.refreshIce(connection, now)
+  }
+}
+
+function watchHeartbeat(connection: Connection, now: Millis, settings: HostSettings): boolean {
+  if (connection.pingedAt === null) {
+    if (now - connection.heardAt < settings.heartbeatMs) return true
+    connection.pingedAt = now
+    connection.socket.ping()
+    return true
+  }
+  if (now - connection.pingedAt < settings.heartbeatGraceMs) return true
+  // Nobody is there to answer a close frame. The session may come back on another socket.
+  connection.alive = false
+  connection.socket.terminate()
+  return false
+}
+
+function watchReading(connection: Connection, now: Millis, settings: HostSettings): boolean {
+  const buffered = connection.bufferedBytes
+  if (buffered <= settings.slowBytes) {
+    connection.slowSince = null
+    connection.releasePresence()
+    return true
+  }
+  connection.slowSince ??= now
+  if (buffered <= settings.slowCloseBytes && now - connection.slowSince < settings.slowCloseMs) return true
+  connection.endSlow()
+  return false
+}
+
+/** Each socket may be within its own limit and all together still be too much. */
+function endWorstReaders(connections: ReadonlySet<Connection>, excess: number): void {
+  const worst = [...connections].sort((a, b) => b.bufferedBytes - a.bufferedBytes)
+  let left = excess
+  for (const connection of worst) {
+    if (left <= 0) return
+    left -= connection.bufferedBytes
+    connection.endSlow()
+    connection.socket.terminate()
+  }
+}

@@ -1,0 +1,18 @@
+import { createHmac } from "node:crypto"
+import type { Random } from "@dunlin/core"
+import { type Logger, pino } from "pino"
+import type { LogLevel } from "./host-settings.ts"
+
+export interface HostLog {
+  readonly logger: Logger
+  /** 8 hex digits that stand for an address or an id in one run of the host, and in no other. */
+  alias(value: string): string
+}
+
+export function createHostLog(level: LogLevel, random: Random): HostLog {
+  const salt = random.bytes(16)
+  return {
+    logger: pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }),
+    alias: (value) => createHmac("sha256", salt).update(value).digest("hex").slice(0, 8),
+  }
+}

@@ -1,0 +1,91 @@
+import type { Clock, Millis } from "@dunlin/core"
+import type { SignalingErrorCode } from "@dunlin/core/signaling"
+import type { TokenVerifier } from "./token-verifier.ts"
+
+/** What a host's own rule decides upon. Nothing of it may be logged. */
+export interface JoinRequest {
+  /** 32 bytes: the bearer that names the room. */
+  readonly topic: Uint8Array
+  /** 16 bytes that stand for the session. */
+  readonly peer: Uint8Array
+  readonly address: string
+  /** The page's origin as the browser reports it; empty outside of browsers. */
+  readonly origin: string
+  /** As sent by the client; verified already when `jwtAlgorithm` is set. */
+  readonly token: string
+  /** The claims of a verified JWT, or null when the host verifies none. */
+  readonly claims: Readonly<Record<string, unknown>> | null
+  /** Aborts when the client goes away or the time is up. */
+  readonly signal: AbortSignal
+}
+
+/** True or false, or for how long the answer holds: the client must renew before. */
+export type JoinVerdict = boolean | { readonly allow: true; readonly expiresInMs: number }
+
+export type AuthorizeJoin = (request: JoinRequest) => JoinVerdict | Promise<JoinVerdict>
+
+export type Authorization =
+  /** `expiresAt` on the monotonic clock. */
+  | { readonly type: "granted"; readonly expiresAt: Millis | null }
+  | { readonly type: "denied"; readonly code: SignalingErrorCode; readonly detail: string }
+
+export interface JoinAuthority {
+  /** Answers at once where no rule needs to wait. Never throws. */
+  authorize(request: Omit<JoinRequest, "claims">): Authorization | Promise<Authorization>
+}
+
+export function createJoinAuthority(options: {
+  readonly verifier: TokenVerifier | null
+  readonly authorizeJoin: AuthorizeJoin | null
+  readonly authorizeTimeoutMs: number
+  readonly clock: Clock
+}): JoinAuthority {
+  const { verifier, authorizeJoin, clock } = options
+
+  const decide = async (request: Omit<JoinRequest, "claims">): Promise<Authorization> => {
+    let claims: JoinRequest["claims"] = null
+    let expiresAt: Millis | null = null
+    if (verifier !== null) {
+      const verdict = await verifier.verify(request.token, request.topic)
+      if (verdict.type === "invalid") {
+        return {
+          type: "denied",
+          code: verdict.expired ? "token-expired" : "unauthorized",
+          detail: verdict.detail,
+        }
+      }
+      claims = verdict.claims
+      expiresAt = clock.monotonic() + verdict.expiresInMs
+    }
+    if (authorizeJoin === null) return { type: "granted", expiresAt }
+    const verdict = await withTimeout(
+      () => authorizeJoin({ ...request, claims }),
+      options.authorizeTimeoutMs,
+      clock,
+    )
+    if (verdict === true) return { type: "granted", expiresAt }
+    if (verdict === false) {
+      return { type: "denied", code: "forbidden", detail: "this host does not allow the join" }
+    }
+    const until = clock.monotonic() + Math.max(0, verdict.expiresInMs)
+    return { type: "granted", expiresAt: expiresAt === null ? until : Math.min(expiresAt, until) }
+  }
+
+  return {
+    authorize(request) {
+      if (verifier === null && authorizeJoin === null) return { type: "granted", expiresAt: null }
+      return decide(request).catch(() => ({
+        type: "denied",
+        code: "internal",
+        detail: "the host could not decide on the join; try again",
+      }))
+    },
+  }
+}
+
+function withTimeout<T>(ask: () => T | Promise<T>, timeoutMs: Millis, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => reject(new Error("authorizeJoin has not answered in time")))
+    Promise.resolve().then(ask).then(resolve, reject).finally(cancel)
+  })
+}

@@ -1,0 +1,140 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer as createTlsServer } from "node:https"
+import type { Socket } from "node:net"
+import type { Clock } from "@dunlin/core"
+import { SIGNALING_SUBPROTOCOL } from "@dunlin/core/signaling"
+import { type ServerOptions, type WebSocket, WebSocketServer } from "ws"
+import type { AddressLimits } from "./address-limits.ts"
+import { Connection } from "./connection.ts"
+import type { HostCounters } from "./host-counters.ts"
+import type { HostSettings } from "./host-settings.ts"
+import { closeServer } from "./listening.ts"
+import type { TlsFiles } from "./setting-files.ts"
+import type { SignalingSessions } from "./signaling-session.ts"
+import { createBucket } from "./token-bucket.ts"
+import { refuseUpgrade, type UpgradeGate, type UpgradeVerdict } from "./upgrade-gate.ts"
+
+export interface SocketServer {
+  readonly server: Server
+  /** New connections are refused; open ones go on. */
+  stopAccepting(): void
+  replaceTls(files: TlsFiles | null): void
+  close(): Promise<void>
+}
+
+/** A peer that has said it closes gets this long to do it. */
+const CLOSE_TIMEOUT_MS = 2000
+/** Frames of the protocol fit into one piece; more than this many is someone playing. */
+const MAX_FRAGMENTS = 64
+const MAX_BUFFERED_CHUNKS = 1024
+/** TCP connections beyond `maxSockets` that may be on their way through HTTP, or being refused. */
+const SPARE_CONNECTIONS = 1000
+
+/** HTTP in front, WebSockets behind it: everything below the protocol's frames. */
+export function createSocketServer(deps: {
+  readonly settings: HostSettings
+  readonly tls: TlsFiles | null
+  readonly clock: Clock
+  readonly gate: UpgradeGate
+  readonly addresses: AddressLimits
+  readonly sessions: SignalingSessions
+  readonly connections: Set<Connection>
+  readonly counters: HostCounters
+}): SocketServer {
+  const { settings, clock, sessions, connections } = deps
+  const http = {
+    maxHeaderSize: settings.maxHeaderBytes,
+    headersTimeout: settings.httpTimeoutMs,
+    requestTimeout: settings.httpTimeoutMs,
+    connectionsCheckingInterval: Math.max(50, Math.min(1000, settings.httpTimeoutMs / 2)),
+    keepAliveTimeout: 1000,
+    noDelay: true,
+  }
+  const tlsServer =
+    deps.tls === null
+      ? null
+      : createTlsServer(
+          { ...http, ...deps.tls, minVersion: "TLSv1.2", handshakeTimeout: settings.httpTimeoutMs },
+          answerPlainRequest,
+        )
+  const server: Server = tlsServer ?? createServer(http, answerPlainRequest)
+  server.maxConnections = settings.maxSockets + SPARE_CONNECTIONS
+
+  const options: ServerOptions & { readonly closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: settings.maxFrameBytes,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    // Pings are answered by hand, so that they count.
+    autoPong: false,
+    handleProtocols: () => SIGNALING_SUBPROTOCOL,
+  }
+  const webSockets = new WebSocketServer(options)
+
+  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    // A reset during the handshake is no event worth knowing; without a listener it would end the process.
+    const ignore = (): void => {}
+    socket.on("error", ignore)
+    const verdict = deps.gate.judge(request, clock.monotonic())
+    if (verdict.type === "refused") {
+      refuseUpgrade(socket, verdict.status, verdict.reason)
+      return
+    }
+    let upgraded = false
+    // `ws` refuses malformed handshakes without calling back: the socket's end tells.
+    socket.once("close", () => {
+      if (!upgraded) deps.addresses.closed(verdict.addressGroup, clock.monotonic())
+    })
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      upgraded = true
+      socket.off("error", ignore)
+      accept(webSocket, verdict)
+    })
+  })
+  server.on("clientError", (_error: Error, socket: Socket) => {
+    if (socket.writable) refuseUpgrade(socket, 400, "the request is not HTTP as this host takes it")
+    else socket.destroy()
+  })
+
+  const accept = (socket: WebSocket, client: Extract<UpgradeVerdict, { type: "accepted" }>): void => {
+    const now = clock.monotonic()
+    const connection = new Connection(socket, {
+      ...client,
+      messages: createBucket(
+        { perSecond: settings.socketMessagesPerSecond, burst: settings.socketMessageBurst },
+        now,
+      ),
+      bytes: createBucket({ perSecond: settings.socketBytesPerSecond, burst: settings.socketByteBurst }, now),
+      now,
+      slowBytes: settings.slowBytes,
+      counters: deps.counters,
+    })
+    connections.add(connection)
+    socket.on("message", (data: Buffer, isBinary: boolean) => sessions.frame(connection, data, isBinary))
+    socket.on("ping", (payload: Buffer) => sessions.ping(connection, payload))
+    socket.on("pong", (payload: Buffer) => sessions.pong(connection, payload))
+    socket.on("error", () => sessions.violated(connection))
+    socket.on("close", (code: number) => {
+      connections.delete(connection)
+      deps.addresses.closed(connection.addressGroup, clock.monotonic())
+      sessions.closed(connection, code === 1000 || code === 1001)
+    })
+  }
+
+  return {
+    server,
+    stopAccepting: () => void server.close(),
+    replaceTls(files) {
+      if (tlsServer !== null && files !== null) tlsServer.setSecureContext(files)
+    },
+    close: () => closeServer(server),
+  }
+}
+
+function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(426, { "content-type": "text/plain", connection: "close", upgrade: "websocket" })
+  response.end("This is a Dunlin signaling host; it speaks WebSocket only.\n")
+}

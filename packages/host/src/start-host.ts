@@ -1,0 +1,219 @@
+import type { AddressInfo } from "node:net"
+import { systemClock, systemRandom } from "@dunlin/core"
+import { createAddressLimits } from "./address-limits.ts"
+import { createAddressReader } from "./client-address.ts"
+import type { Connection } from "./connection.ts"
+import { watchConnections } from "./connection-watch.ts"
+import { drainConnections } from "./drain.ts"
+import { createCounters } from "./host-counters.ts"
+import { createHostLog } from "./host-log.ts"
+import { createHostMetrics } from "./host-metrics.ts"
+import type { HostSettings } from "./host-settings.ts"
+import { createIceIssuer } from "./ice-issuer.ts"
+import { type AuthorizeJoin, createJoinAuthority } from "./join-authority.ts"
+import { closeServer, listen } from "./listening.ts"
+import { createOperationsServer } from "./operations-server.ts"
+import { parseSettings } from "./parse-settings.ts"
+import { createProcessLoad } from "./process-load.ts"
+import { readSecret, readTlsFiles } from "./setting-files.ts"
+import { createSignalingSessions, type SignalingSessions } from "./signaling-session.ts"
+import { createSocketServer } from "./socket-server.ts"
+import { createTokenVerifier } from "./token-verifier.ts"
+import { createTopicDirectory } from "./topic-directory.ts"
+import { createUpgradeGate } from "./upgrade-gate.ts"
+
+/** Settings as `dunlin-host --help` lists them, all optional, and the host's own rule. */
+export interface HostOptions extends Partial<HostSettings> {
+  /** Decides on each join, after the token; asked again when its answer or the token expires. */
+  readonly authorizeJoin?: AuthorizeJoin
+}
+
+export interface Host extends AsyncDisposable {
+  /** What clients connect to, as seen from this machine. */
+  readonly url: string
+  readonly port: number
+  /** Where /healthz, /readyz and /metrics are, or null. */
+  readonly operationsUrl: string | null
+  stats(): HostStats
+  /** Says goodbye to everyone, spreads the closing over `drainMs`, then closes. Idempotent. */
+  drain(): Promise<void>
+  /** Says goodbye and closes at once. Idempotent. */
+  close(): Promise<void>
+  /** Reads certificate and key again, without touching open sockets. */
+  reloadTls(): void
+}
+
+export interface HostStats {
+  readonly sockets: number
+  readonly topics: number
+  readonly members: number
+  readonly bufferedBytes: number
+}
+
+/** Starts a signaling host. Throws `HostError` when a setting is wrong or a port cannot be had. */
+export async function startHost(options: HostOptions = {}): Promise<Host> {
+  const { authorizeJoin = null, ...raw } = options
+  const settings = parseSettings(raw)
+  const clock = systemClock()
+  const random = systemRandom()
+  const { logger, alias } = createHostLog(settings.logLevel, random)
+  const counters = createCounters()
+  const connections = new Set<Connection>()
+  let phase: "open" | "draining" | "closed" = "open"
+
+  const tls = readTlsFiles(settings)
+  const verifier =
+    settings.jwtAlgorithm === ""
+      ? null
+      : createTokenVerifier({
+          algorithm: settings.jwtAlgorithm,
+          key: readSecret("jwtKey", settings.jwtKey, settings.jwtKeyFile),
+          audience: settings.jwtAudience,
+          issuer: settings.jwtIssuer === "" ? null : settings.jwtIssuer,
+          maxLifetimeSeconds: settings.jwtMaxLifetimeSeconds,
+          now: clock.now,
+        })
+  const ice = createIceIssuer({
+    ...settings,
+    turnSecret: readSecret("turnSecret", settings.turnSecret, settings.turnSecretFile),
+    clock,
+    random,
+  })
+  const node = settings.clusterNode || Buffer.from(random.bytes(8)).toString("hex")
+  const directory = createTopicDirectory(settings, clock, node)
+  const addresses = createAddressLimits(settings)
+  const load = createProcessLoad(settings, clock)
+  const isDraining = (): boolean => phase !== "open"
+
+  const sessions: SignalingSessions = createSignalingSessions({
+    settings,
+    clock,
+    random,
+    directory,
+    authority: createJoinAuthority({
+      verifier,
+      authorizeJoin,
+      authorizeTimeoutMs: settings.authorizeTimeoutMs,
+      clock,
+    }),
+    addresses,
+    ice,
+    counters,
+    forwardRemote: () => false,
+    isDraining,
+    blocked: (group) => logger.warn({ address: alias(group) }, "address blocked after failed joins"),
+  })
+  const sockets = createSocketServer({
+    settings,
+    tls,
+    clock,
+    gate: createUpgradeGate({
+      settings,
+      addresses,
+      reader: createAddressReader(settings),
+      counters,
+      load,
+      isDraining,
+      socketCount: () => connections.size,
+    }),
+    addresses,
+    sessions,
+    connections,
+    counters,
+  })
+  const watch = watchConnections({
+    connections,
+    settings,
+    sessions,
+    ice,
+    clock,
+    round: (now) => {
+      directory.sweep(now)
+      addresses.sweep(now)
+    },
+  })
+
+  const stats = (): HostStats => ({
+    sockets: connections.size,
+    topics: directory.topicCount,
+    members: directory.memberCount,
+    bufferedBytes: [...connections].reduce((sum, connection) => sum + connection.bufferedBytes, 0),
+  })
+  const registry = createHostMetrics({
+    counters,
+    load,
+    sockets: () => connections.size,
+    topics: () => directory.topicCount,
+    members: () => directory.memberCount,
+    bufferedBytes: () => stats().bufferedBytes,
+    clusterUp: () => null,
+  })
+  const operations = createOperationsServer({
+    unready: () => (isDraining() ? "draining" : load.overload()),
+    metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  })
+
+  const release = async (): Promise<void> => {
+    watch.close()
+    load.close()
+    directory.close()
+    await Promise.all([sockets.close(), closeServer(operations)])
+  }
+
+  let port: number
+  let operationsUrl: string | null
+  try {
+    port = (await listen(sockets.server, settings.port, settings.host, "port")).port
+    const at = settings.operationsPort === "off" ? null : await listenOperations(port)
+    operationsUrl = at === null ? null : `http://${urlHost(at.address)}:${at.port}`
+  } catch (error) {
+    await release()
+    throw error
+  }
+
+  async function listenOperations(mainPort: number): Promise<AddressInfo> {
+    const next = settings.port === 0 ? 0 : mainPort + 1
+    const wanted = settings.operationsPort === "next" ? next : Number(settings.operationsPort)
+    return await listen(operations, wanted, settings.operationsHost, "operationsPort")
+  }
+
+  const url = `${tls === null ? "ws" : "wss"}://${urlHost(settings.host)}:${port}${settings.path}`
+  logger.info({ url, operationsUrl, node }, "listening")
+
+  let ended: Promise<void> | null = null
+  let hurry = (): void => {}
+  const end = async (drainMs: number): Promise<void> => {
+    phase = "draining"
+    logger.info({ sockets: connections.size, drainMs }, "draining")
+    sockets.stopAccepting()
+    const drained = drainConnections(connections, drainMs, clock, random)
+    hurry = drained.hurry
+    await drained.done
+    phase = "closed"
+    await release()
+    logger.info("closed")
+  }
+  const drain = (): Promise<void> => (ended ??= end(settings.drainMs))
+  const close = async (): Promise<void> => {
+    ended ??= end(0)
+    hurry()
+    await ended
+  }
+
+  return {
+    url,
+    port,
+    operationsUrl,
+    stats,
+    drain,
+    close,
+    reloadTls: () => sockets.replaceTls(readTlsFiles(settings)),
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The name under which this machine reaches what listens on `address`. */
+function urlHost(address: string): string {
+  if (address === "" || address === "0.0.0.0" || address === "::") return "localhost"
+  return address.includes(":") ? `[${address}]` : address
+}

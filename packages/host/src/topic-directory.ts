@@ -1,0 +1,319 @@
+import type { Clock, Millis } from "@dunlin/core"
+import { type BucketRate, createBucket, draw, type TokenBucket } from "./token-bucket.ts"
+import type { PresenceChanges } from "./presence-changes.ts"
+
+/** Where a member is reached. */
+export type Place =
+  | { readonly type: "here"; readonly outlet: Outlet; readonly channel: number }
+  /** Its socket broke; the others still count on it until `until`. */
+  | { readonly type: "away"; readonly since: number; readonly until: Millis }
+  /** On another host of the cluster. */
+  | { readonly type: "remote"; readonly node: string }
+
+export interface Outlet {
+  /** Tells the socket who came and went, now or once it has read what it was sent before. */
+  presence(member: Member, changes: PresenceChanges): void
+  /** The session was taken up elsewhere, or purged; the socket has lost this membership. */
+  dispossessed(member: Member, channel: number): void
+}
+
+export interface Member {
+  readonly topic: Topic
+  /** 16 bytes as a key. */
+  readonly peer: string
+  /** Hash of the secret that takes this session up again, as a key. */
+  claim: string
+  /** Grows each time the session is taken up again, so that hosts agree on who has it. */
+  generation: number
+  place: Place
+  /** Position in the topic's history from which this member has been told every change. */
+  toldSince: number
+}
+
+export interface Topic {
+  /** 32 bytes as a key. */
+  readonly key: string
+  readonly members: Map<string, Member>
+  /** Members that are here or away, not remote. */
+  localCount: number
+  readonly messages: TokenBucket
+  /** Grows with every change. */
+  history: number
+  pending: PresenceChanges
+  flushedAt: Millis
+  flushTimer: (() => void) | null
+}
+
+export type JoinResult =
+  | { readonly type: "joined"; readonly member: Member; readonly resumed: boolean }
+  | { readonly type: "room-full" }
+  | { readonly type: "peer-id-taken" }
+  | { readonly type: "too-many-topics" }
+
+export interface RemoteMember {
+  readonly peer: string
+  readonly claim: string
+  readonly generation: number
+  readonly node: string
+}
+
+/** Told of what happens to members of this host, at once. */
+export interface DirectoryObserver {
+  topicOpened(topic: Topic): void
+  topicClosed(topic: Topic): void
+  joined(member: Member): void
+  left(member: Member): void
+}
+
+/** Topics and their members: presence, grace and caps. Knows no sockets and no bytes of the protocol. */
+export interface TopicDirectory {
+  join(request: {
+    readonly topic: string
+    readonly peer: string
+    /** Hash of the secret that the client presented. */
+    readonly presentedClaim: string | null
+    readonly claim: string
+    readonly outlet: Outlet
+    readonly channel: number
+    readonly now: Millis
+  }): JoinResult
+  leave(member: Member): void
+  /** The socket broke: the member stays for the grace time. */
+  lose(member: Member, now: Millis): void
+  find(topic: string): Topic | undefined
+  /** Draws from the allowance of the whole room. */
+  drawMessage(topic: Topic, now: Millis): boolean
+  /** Ends the grace of those whose time is over. */
+  sweep(now: Millis): void
+  /** Members that another host of the cluster has announced. */
+  remoteJoined(topic: Topic, remote: RemoteMember): void
+  remoteLeft(topic: Topic, peer: string, node: string): void
+  observe(observer: DirectoryObserver): void
+  topics(): IterableIterator<Topic>
+  readonly topicCount: number
+  readonly memberCount: number
+  close(): void
+}
+
+/** Changes are told at once, but at most this often for a topic: a thousand joiners cost no thousand frames each. */
+const PRESENCE_INTERVAL_MS = 50
+
+export function createTopicDirectory(
+  limits: {
+    readonly roomMaxSockets: number
+    readonly roomMessagesPerSecond: number
+    readonly roomMessageBurst: number
+    readonly maxTopics: number
+    readonly graceMs: number
+  },
+  clock: Clock,
+  localNode: string,
+): TopicDirectory {
+  const topics = new Map<string, Topic>()
+  // In the order in which they expire, since the grace is the same for all.
+  const away = new Set<Member>()
+  const observers: DirectoryObserver[] = []
+  const roomRate: BucketRate = { perSecond: limits.roomMessagesPerSecond, burst: limits.roomMessageBurst }
+  let memberCount = 0
+
+  const openTopic = (key: string, now: Millis): Topic => {
+    const topic: Topic = {
+      key,
+      members: new Map(),
+      localCount: 0,
+      messages: createBucket(roomRate, now),
+      history: 0,
+      pending: new Map(),
+      flushedAt: now - PRESENCE_INTERVAL_MS,
+      flushTimer: null,
+    }
+    topics.set(key, topic)
+    for (const observer of observers) observer.topicOpened(topic)
+    return topic
+  }
+
+  const closeTopicWhenEmpty = (topic: Topic): void => {
+    if (topic.localCount > 0 || topics.get(topic.key) !== topic) return
+    topic.flushTimer?.()
+    topics.delete(topic.key)
+    for (const observer of observers) observer.topicClosed(topic)
+  }
+
+  const flush = (topic: Topic): void => {
+    topic.flushTimer = null
+    topic.flushedAt = clock.monotonic()
+    const changes = topic.pending
+    topic.pending = new Map()
+    for (const member of topic.members.values()) {
+      if (member.place.type === "here") member.place.outlet.presence(member, changes)
+    }
+  }
+
+  const noteChange = (topic: Topic, peer: string, change: "joined" | "left"): void => {
+    topic.history += 1
+    topic.pending.set(peer, change)
+    if (topic.flushTimer !== null) return
+    const delayMs = Math.max(0, topic.flushedAt + PRESENCE_INTERVAL_MS - clock.monotonic())
+    topic.flushTimer = clock.after(delayMs, () => flush(topic))
+  }
+
+  const remove = (member: Member): void => {
+    const { topic } = member
+    if (topic.members.get(member.peer) !== member) return
+    topic.members.delete(member.peer)
+    away.delete(member)
+    if (member.place.type !== "remote") {
+      topic.localCount -= 1
+      memberCount -= 1
+      for (const observer of observers) observer.left(member)
+    }
+    noteChange(topic, member.peer, "left")
+    closeTopicWhenEmpty(topic)
+  }
+
+  /** Makes room at the cost of a member that nobody can reach at present. */
+  const evictAway = (topic: Topic): boolean => {
+    for (const member of topic.members.values()) {
+      if (member.place.type === "away") {
+        remove(member)
+        return true
+      }
+    }
+    return false
+  }
+
+  /** A session that is taken up again: those who joined in the meantime have not heard of it yet. */
+  const announceReturn = (member: Member, since: number): void => {
+    const changes: PresenceChanges = new Map([[member.peer, "joined"]])
+    for (const other of member.topic.members.values()) {
+      if (other !== member && other.place.type === "here" && other.toldSince > since) {
+        other.place.outlet.presence(other, changes)
+      }
+    }
+  }
+
+  const resume = (member: Member, outlet: Outlet, channel: number, claim: string): void => {
+    const { place } = member
+    member.claim = claim
+    member.generation += 1
+    member.place = { type: "here", outlet, channel }
+    member.toldSince = member.topic.history
+    switch (place.type) {
+      case "here":
+        place.outlet.dispossessed(member, place.channel)
+        return
+      case "away":
+        away.delete(member)
+        announceReturn(member, place.since)
+        return
+      case "remote":
+        member.topic.localCount += 1
+        memberCount += 1
+        for (const observer of observers) observer.joined(member)
+    }
+  }
+
+  return {
+    join({ topic: key, peer, presentedClaim, claim, outlet, channel, now }) {
+      const known = topics.get(key)
+      const present = known?.members.get(peer)
+      if (present !== undefined) {
+        if (presentedClaim === null || presentedClaim !== present.claim) return { type: "peer-id-taken" }
+        resume(present, outlet, channel, claim)
+        return { type: "joined", member: present, resumed: true }
+      }
+      if (known === undefined && topics.size >= limits.maxTopics) return { type: "too-many-topics" }
+      if (known !== undefined && known.members.size >= limits.roomMaxSockets && !evictAway(known)) {
+        return { type: "room-full" }
+      }
+      // Evicting the last member closes the topic.
+      const topic = topics.get(key) ?? openTopic(key, now)
+      const member: Member = {
+        topic,
+        peer,
+        claim,
+        generation: 1,
+        place: { type: "here", outlet, channel },
+        toldSince: topic.history,
+      }
+      topic.members.set(peer, member)
+      topic.localCount += 1
+      memberCount += 1
+      noteChange(topic, peer, "joined")
+      for (const observer of observers) observer.joined(member)
+      return { type: "joined", member, resumed: false }
+    },
+    leave: remove,
+    lose(member, now) {
+      if (member.topic.members.get(member.peer) !== member || member.place.type !== "here") return
+      if (limits.graceMs === 0) {
+        remove(member)
+        return
+      }
+      member.place = { type: "away", since: member.topic.history, until: now + limits.graceMs }
+      // Whoever joins from here on is not told of this member, and is owed its return.
+      member.topic.history += 1
+      away.add(member)
+    },
+    find: (key) => topics.get(key),
+    drawMessage: (topic, now) => draw(topic.messages, roomRate, 1, now),
+    sweep(now) {
+      for (const member of away) {
+        if (member.place.type === "away" && member.place.until > now) return
+        remove(member)
+      }
+    },
+    remoteJoined(topic, { peer, claim, generation, node }) {
+      const present = topic.members.get(peer)
+      if (present === undefined) {
+        if (topic.members.size >= limits.roomMaxSockets && !evictAway(topic)) return
+        const place: Place = { type: "remote", node }
+        topic.members.set(peer, { topic, peer, claim, generation, place, toldSince: topic.history })
+        noteChange(topic, peer, "joined")
+        return
+      }
+      const { place } = present
+      if (generation < present.generation) return
+      // Two hosts that could not see each other may both have let it in: all settle on the one that counts as later.
+      if (generation === present.generation && place.type !== "remote") {
+        if (node < localNode) return
+      }
+      present.claim = claim
+      present.generation = generation
+      present.place = { type: "remote", node }
+      if (place.type === "remote") return
+      topic.localCount -= 1
+      memberCount -= 1
+      away.delete(present)
+      if (place.type === "here") place.outlet.dispossessed(present, place.channel)
+      else announceReturn(present, place.since)
+      closeTopicWhenEmpty(topic)
+    },
+    remoteLeft(topic, peer, node) {
+      const member = topic.members.get(peer)
+      if (member?.place.type === "remote" && member.place.node === node) remove(member)
+    },
+    observe: (observer) => void observers.push(observer),
+    topics: () => topics.values(),
+    get topicCount() {
+      return topics.size
+    },
+    get memberCount() {
+      return memberCount
+    },
+    close() {
+      for (const topic of topics.values()) topic.flushTimer?.()
+      topics.clear()
+      away.clear()
+    },
+  }
+}
+
+/** Everyone that a joiner is told of: those who are away are announced when they return. */
+export function reachablePeers(topic: Topic, self: Member): string[] {
+  const peers: string[] = []
+  for (const member of topic.members.values()) {
+    if (member !== self && member.place.type !== "away") peers.push(member.peer)
+  }
+  return peers
+}
