@@ -4,6 +4,17 @@ export * from "./ports/random.ts"
 export * from "./ports/replica.ts"
 export * from "./ports/transport.ts"
 export * from "./room/room.ts"
+export { openRoom, type OpenRoomOptions } from "./room/open-room.ts"
+export { createInvite, type ParsedInvite, parseInvite, topicInvite } from "./room/invite.ts"
+export {
+  type DeviceKey,
+  type Identity,
+  IdentityError,
+  type IdentityErrorCode,
+  memoryIdentity,
+} from "./crypto/identity.ts"
+export { browserIdentity } from "./crypto/identity-browser.ts"
+export { fileIdentity } from "./crypto/identity-file.ts"
 export { DecodeError, type DecodeErrorCode } from "./protocol/decode-error.ts"
 export { ByteReader } from "./protocol/byte-reader.ts"
 export { ByteWriter } from "./protocol/byte-writer.ts"

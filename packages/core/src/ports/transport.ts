@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts"
 import type { Random } from "./random.ts"
+import type { State } from "./state.ts"
 
 /** How bytes get to a peer, as shown to people. */
 export type PathKind = "tab" | "direct" | "relayed" | "memory" | "custom"
@@ -50,15 +51,22 @@ export type PipeCloseReason = "local" | "remote" | "silent" | "failed" | "messag
 export interface Transport {
   /** Short name in diagnostics, such as "webrtc". */
   readonly name: string
+  /** Whether what `start` returns has an `election`; the room starts such a transport before the others. */
+  readonly elects?: boolean
   /** Begins to look for peers; resolves at once, and keeps trying until `stop`. */
   start(host: TransportHost): RunningTransport
 }
+
+/** Which of several sessions on one device reaches the outside for all of them. */
+export type ElectionRole = "undecided" | "holder" | "follower"
 
 export interface RunningTransport {
   /** Drops back-off and tries again now. */
   reconnect(): void
   /** Closes sockets and connections that were not handed over, and resolves when nothing of it is left. */
   stop(): Promise<void>
+  /** Only as the holder does a room run its other transports; as a follower it does so while the holder lacks one of its replicas. */
+  readonly election?: State<ElectionRole>
 }
 
 /** What a room gives to its transports. */
@@ -73,6 +81,8 @@ export interface TransportHost {
   connected(pipe: Pipe): void
   /** Whether the room wants a further connection: false at `maxLinks`. Asked before dialling or answering. */
   wantsLinks(): boolean
+  /** How many links the room takes; for the polite refusal. */
+  readonly linkLimit: number
   report(report: TransportReport): void
 }
 

@@ -1,0 +1,93 @@
+import { type DeviceKey, deviceKey, type Identity, IdentityError } from "./identity.ts"
+import { generateSigningKey } from "./primitives.ts"
+
+const STORE = "keys"
+const KEY = "device"
+/** A blocked or broken IndexedDB may never answer (private windows, a full disk). */
+const OPEN_TIMEOUT_MS = 10_000
+
+/**
+ * A key of this browser profile and origin, not extractable: scripts can use it, nobody can copy it. All tabs share
+ * it. `name` gives an application several devices, which is of use mostly in tests.
+ */
+export function browserIdentity(name = "dunlin-identity"): Identity {
+  return {
+    async load() {
+      try {
+        return await loadKey(name)
+      } catch (cause) {
+        if (cause instanceof IdentityError) throw cause
+        throw new IdentityError(
+          "storage-failed",
+          "IndexedDB cannot keep this device's key. Allow storage for this site, or pass `identity: memoryIdentity()`.",
+          { cause },
+        )
+      }
+    },
+  }
+}
+
+async function loadKey(name: string): Promise<DeviceKey> {
+  const database = await openDatabase(name)
+  try {
+    const found: unknown = await settled(database.transaction(STORE).objectStore(STORE).get(KEY))
+    if (found !== undefined) return await deviceKey(requireKeyPair(found))
+    // A key takes longer to make than a transaction lives, so that two tabs may each make one: `add` keeps the first.
+    const made = await generateSigningKey()
+    const transaction = database.transaction(STORE, "readwrite", { durability: "strict" })
+    const store = transaction.objectStore(STORE)
+    const present: unknown = await settled(store.get(KEY))
+    if (present !== undefined) return await deviceKey(requireKeyPair(present))
+    store.add(made, KEY)
+    await completed(transaction)
+    return await deviceKey(made)
+  } finally {
+    database.close()
+  }
+}
+
+function openDatabase(name: string): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, 1)
+    const timer = setTimeout(
+      () => reject(new Error(`IndexedDB did not open within ${OPEN_TIMEOUT_MS / 1000} s`)),
+      OPEN_TIMEOUT_MS,
+    )
+    request.addEventListener("upgradeneeded", () => request.result.createObjectStore(STORE))
+    request.addEventListener("success", () => {
+      clearTimeout(timer)
+      resolve(request.result)
+    })
+    request.addEventListener("error", () => {
+      clearTimeout(timer)
+      reject(request.error ?? new Error("IndexedDB failed"))
+    })
+  })
+}
+
+function settled<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.addEventListener("success", () => resolve(request.result))
+    request.addEventListener("error", () => reject(request.error ?? new Error("IndexedDB failed")))
+  })
+}
+
+function completed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(transaction.error ?? new Error("IndexedDB transaction failed"))
+    transaction.addEventListener("complete", () => resolve())
+    transaction.addEventListener("abort", fail)
+    transaction.addEventListener("error", fail)
+  })
+}
+
+function requireKeyPair(value: unknown): CryptoKeyPair {
+  const pair = value as Partial<CryptoKeyPair> | null
+  if (pair?.privateKey instanceof CryptoKey && pair.publicKey instanceof CryptoKey) {
+    return pair as CryptoKeyPair
+  }
+  throw new IdentityError(
+    "damaged-key",
+    "The stored device key is not a key. Clear this site's data to get a new one.",
+  )
+}

@@ -1,0 +1,59 @@
+import {
+  decodeInvite,
+  encodeInvite,
+  generateInvite,
+  type Invite,
+  inviteOfTopic,
+  isInviteDefect,
+} from "../crypto/invite.ts"
+import { systemRandom } from "../ports/random.ts"
+import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { RoomError } from "./room.ts"
+
+/** A room that nobody knows yet, as text for a URL fragment. Whoever gets it is a member. */
+export function createInvite(options: { readonly servers?: readonly string[] } = {}): string {
+  return encode(generateInvite(systemRandom(), options.servers ?? []))
+}
+
+/**
+ * The invite of a room that is known by a plain topic. Without `secret` the topic is the secret: then everybody who
+ * can guess it is a member.
+ */
+export function topicInvite(
+  topic: string,
+  options: { readonly secret?: string; readonly servers?: readonly string[] } = {},
+): string {
+  return encode(inviteOfTopic(topic, options))
+}
+
+export interface ParsedInvite {
+  /** 32 hex digits; not secret, but the server never learns it. */
+  readonly roomId: string
+  readonly epoch: number
+  readonly servers: readonly string[]
+}
+
+/** Throws `RoomError` "bad-invite" or "invite-too-new". */
+export function parseInvite(text: string): ParsedInvite {
+  const { roomId, epoch, servers } = readInvite(text)
+  return { roomId: bytesToHex(roomId), epoch, servers }
+}
+
+/** Like `parseInvite`, with the secret; for the room alone. */
+export function readInvite(text: string): Invite {
+  const invite = decodeInvite(text)
+  if (!isInviteDefect(invite)) return invite
+  const advice =
+    invite.code === "invite-too-new"
+      ? "Update this app, or ask for an invite from an older one."
+      : "Ask for the link again and copy all of it."
+  throw new RoomError(invite.code, `This is no invite that works here: ${invite.reason}. ${advice}`)
+}
+
+function encode(invite: Invite): string {
+  try {
+    return encodeInvite(invite)
+  } catch (cause) {
+    throw new RoomError("invalid-option", cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}

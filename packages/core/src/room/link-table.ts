@@ -1,0 +1,305 @@
+import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { compareBytes } from "../crypto/byte-order.ts"
+import type { ProvenPeer } from "../crypto/handshake.ts"
+import type { DeviceKey } from "../crypto/identity.ts"
+import type { RoomKeys } from "../crypto/key-schedule.ts"
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import { createState, type State } from "../ports/state.ts"
+import type { PathKind, Pipe } from "../ports/transport.ts"
+import type { Finding } from "./diagnostics.ts"
+import type { AuthenticatedPeer, PeerRole } from "./room.ts"
+import { createSecureChannel, type SecureChannel, type SecureCloseReason } from "./secure-channel.ts"
+import type { LinkInput, SecureLink } from "./sync-engine-api.ts"
+
+/** An authenticated peer that this room has let in. */
+export interface LinkedPeer {
+  readonly session: string
+  readonly device: string
+  readonly role: PeerRole
+  readonly path: PathKind
+}
+
+/** Why a pipe came to nothing, beside what `SecureCloseReason` names. */
+export type RefusalReason =
+  | "refused-by-isPeerValid"
+  | "refused-by-authorize"
+  | "authorization-timeout"
+  | "authorization-failed" // the application's function threw
+  | "penalised"
+  | "room-full"
+  | "duplicate" // another connection to the same session is kept
+  | "handshake-queue-full"
+
+export interface LinkTableOptions {
+  readonly keys: RoomKeys
+  readonly session: Uint8Array
+  readonly device: DeviceKey
+  readonly clock: Clock
+  readonly random: Random
+  readonly maxLinks: number
+  isPeerValid(peer: AuthenticatedPeer): boolean | Promise<boolean>
+  authorize(peer: AuthenticatedPeer): PeerRole | false | Promise<PeerRole | false>
+  addLink(link: SecureLink): LinkInput
+  report(finding: Finding): void
+  refused(reason: RefusalReason | SecureCloseReason, remote: string): void
+}
+
+export interface LinkTable {
+  readonly peers: State<ReadonlyMap<string, LinkedPeer>>
+  accept(pipe: Pipe): void
+  wantsLinks(): boolean
+  /** Counts what a peer did against the protocol; the third time bars it. */
+  violated(session: string, code: string, detail: string): void
+  close(): void
+}
+
+interface Link {
+  readonly peer: ProvenPeer
+  readonly channel: SecureChannel
+  readonly openedAt: number
+  readonly input: LinkInput
+  readonly role: PeerRole
+}
+
+const MAX_HANDSHAKES = 8
+const MAX_WAITING_PIPES = 32
+const AUTHORIZATION_TIMEOUT_MS = 10_000
+const PENALTY_MS = 60_000
+const MAX_PENALTIES = 1024
+const VIOLATIONS_TO_PENALTY = 3
+/**
+ * Two connections younger than this are a coincidence that both sides see; an older one that gets a rival was given
+ * up by the other side.
+ */
+const COINCIDENCE_MS = 5_000
+/** Tabs of one browser have no better path than their own; all others are equal. */
+const preference: Readonly<Partial<Record<PathKind, number>>> = { tab: 1 }
+
+export function createLinkTable(options: LinkTableOptions): LinkTable {
+  const { clock, report } = options
+  const linksBySession = new Map<string, Link>()
+  const barredUntil = new Map<string, number>()
+  const violationsBySession = new Map<string, number>()
+  const peers = createState<ReadonlyMap<string, LinkedPeer>>(new Map())
+  const waiting: Pipe[] = []
+  const handshakes = new Set<SecureChannel>()
+  let isClosed = false
+
+  function accept(pipe: Pipe): void {
+    if (isClosed) return pipe.close()
+    if (handshakes.size < MAX_HANDSHAKES) return greet(pipe)
+    if (waiting.length < MAX_WAITING_PIPES) return void waiting.push(pipe)
+    options.refused("handshake-queue-full", pipe.remote)
+    pipe.close()
+  }
+
+  function greet(pipe: Pipe): void {
+    const startedAt = clock.monotonic()
+    const stage = (outcome: "started" | "passed" | "failed", detail?: string): void =>
+      report({
+        type: "stage",
+        peer: pipe.remote,
+        stage: "handshake",
+        outcome,
+        elapsedMs: Math.round(clock.monotonic() - startedAt),
+        ...(detail !== undefined && { detail }),
+      })
+    let session: string | null = null
+    stage("started")
+    const channel = createSecureChannel({
+      ...options,
+      pipe,
+      events: {
+        proven(peer) {
+          stage("passed")
+          session = bytesToHex(peer.session)
+          void admit(peer, channel, pipe.remote).finally(() => finished(channel))
+        },
+        closed(reason) {
+          finished(channel)
+          if (session === null) {
+            stage("failed", explain(reason))
+            options.refused(reason, pipe.remote)
+          } else {
+            drop(session, channel, reason)
+          }
+        },
+        pathChanged: () => publish(),
+      },
+    })
+    if (!isClosed) handshakes.add(channel)
+  }
+
+  function finished(channel: SecureChannel): void {
+    handshakes.delete(channel)
+    if (handshakes.size >= MAX_HANDSHAKES) return
+    const next = waiting.shift()
+    if (next !== undefined) accept(next)
+  }
+
+  async function admit(peer: ProvenPeer, channel: SecureChannel, remote: string): Promise<void> {
+    const session = bytesToHex(peer.session)
+    const role = await judge({ session, device: bytesToHex(peer.device), path: channel.path() })
+    if (channel.isClosed()) return
+    if (role !== "writer" && role !== "reader") return refuse(role, channel, remote)
+    const obstacle = findObstacle(session, peer, channel)
+    if (obstacle !== null) return refuse(obstacle, channel, remote)
+    install(session, peer, channel, role)
+  }
+
+  function refuse(reason: RefusalReason, channel: SecureChannel, remote: string): void {
+    options.refused(reason, remote)
+    channel.close()
+  }
+
+  /** Asks the application; whatever it does, there is an answer in bounded time. */
+  async function judge(peer: AuthenticatedPeer): Promise<PeerRole | RefusalReason> {
+    if (isBarred(peer.session)) return "penalised"
+    let cancel = (): void => {}
+    const late = new Promise<RefusalReason>((resolve) => {
+      cancel = clock.after(AUTHORIZATION_TIMEOUT_MS, () => resolve("authorization-timeout"))
+    })
+    const ask = async (): Promise<PeerRole | RefusalReason> => {
+      if (!(await options.isPeerValid(peer))) return "refused-by-isPeerValid"
+      const role = await options.authorize(peer)
+      return role === false ? "refused-by-authorize" : role
+    }
+    try {
+      return await Promise.race([ask(), late])
+    } catch (error) {
+      report({ type: "warning", code: "authorization-failed", detail: String(error) })
+      return "authorization-failed"
+    } finally {
+      cancel()
+    }
+  }
+
+  function findObstacle(session: string, peer: ProvenPeer, channel: SecureChannel): RefusalReason | null {
+    const present = linksBySession.get(session)
+    if (present !== undefined) return isBetter(peer, channel, present) ? null : "duplicate"
+    return linksBySession.size < options.maxLinks ? null : "room-full"
+  }
+
+  /** Both sides decide alike: by what both know of the two connections. */
+  function isBetter(peer: ProvenPeer, channel: SecureChannel, present: Link): boolean {
+    const byPath = (preference[channel.path()] ?? 0) - (preference[present.channel.path()] ?? 0)
+    if (byPath !== 0) return byPath > 0
+    if (clock.monotonic() - present.openedAt > COINCIDENCE_MS) return true
+    return compareBytes(peer.transcript, present.peer.transcript) < 0
+  }
+
+  function install(session: string, peer: ProvenPeer, channel: SecureChannel, role: PeerRole): void {
+    if (isClosed) return channel.close()
+    const former = linksBySession.get(session)
+    if (former !== undefined) {
+      linksBySession.delete(session)
+      guard(session, () => former.input.closed("replaced"))
+      former.channel.close()
+    }
+    const device = bytesToHex(peer.device)
+    const path = channel.path()
+    let link: Link | null = null
+    const input = options.addLink({
+      session,
+      device,
+      role,
+      maxMessageBytes: channel.maxMessageBytes,
+      send: (lane, message) => channel.send(lane, message),
+      buffered: (lane) => channel.buffered(lane),
+      close(reason, { penalise = false } = {}) {
+        if (penalise) bar(session)
+        if (link !== null && linksBySession.get(session) === link) remove(session, link, reason)
+        channel.close()
+      },
+    })
+    link = { peer, channel, input, role, openedAt: clock.monotonic() }
+    linksBySession.set(session, link)
+    report({ type: "link-opened", peer: session, device, path })
+    publish()
+    channel.start({
+      message: (lane, bytes) => guard(session, () => input.message(lane, bytes)),
+      drained: (lane) => guard(session, () => input.drained(lane)),
+    })
+  }
+  function drop(session: string, channel: SecureChannel, reason: string): void {
+    const link = linksBySession.get(session)
+    if (link?.channel === channel) remove(session, link, reason)
+  }
+
+  function remove(session: string, link: Link, reason: string): void {
+    linksBySession.delete(session)
+    violationsBySession.delete(session)
+    guard(session, () => link.input.closed(reason))
+    report({ type: "link-closed", peer: session, reason })
+    publish()
+  }
+
+  /** An error here is ours, not the peer's; it must not tear down the transport that called us. */
+  function guard(session: string, call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      report({ type: "warning", code: "internal-error", detail })
+      linksBySession.get(session)?.channel.close()
+    }
+  }
+
+  function bar(session: string): void {
+    const now = clock.monotonic()
+    for (const [barred, until] of barredUntil) if (until <= now) barredUntil.delete(barred)
+    if (barredUntil.size < MAX_PENALTIES) barredUntil.set(session, now + PENALTY_MS)
+  }
+
+  const isBarred = (session: string): boolean => (barredUntil.get(session) ?? -Infinity) > clock.monotonic()
+
+  function publish(): void {
+    const next = new Map<string, LinkedPeer>()
+    for (const [session, { peer, channel, role }] of linksBySession) {
+      next.set(session, { session, device: bytesToHex(peer.device), role, path: channel.path() })
+    }
+    peers.set(next)
+  }
+
+  return {
+    peers,
+    accept,
+    wantsLinks: () => !isClosed && linksBySession.size < options.maxLinks,
+    violated(session, code, detail) {
+      report({ type: "violation", peer: session, code, detail })
+      const link = linksBySession.get(session)
+      if (link === undefined) return
+      const count = (violationsBySession.get(session) ?? 0) + 1
+      violationsBySession.set(session, count)
+      if (count < VIOLATIONS_TO_PENALTY) return
+      bar(session)
+      remove(session, link, `${count} violations of the protocol, the last: ${code}`)
+      link.channel.close()
+    },
+    close() {
+      isClosed = true
+      for (const pipe of waiting.splice(0)) pipe.close()
+      for (const channel of [...handshakes]) channel.close()
+      for (const [session, link] of linksBySession) {
+        remove(session, link, "the room was closed")
+        link.channel.close()
+      }
+    },
+  }
+}
+
+function explain(reason: SecureCloseReason): string {
+  switch (reason) {
+    case "handshake-wrong-key":
+      return "the other side is not a member of this room, or somebody sits between"
+    case "handshake-bad-signature":
+      return "the other side shows a device key that is not its own"
+    case "handshake-timeout":
+      return "no answer to the handshake within 10 s"
+    case "handshake-own-session":
+      return "the other side is this session itself, or a copy of it"
+    default:
+      return reason
+  }
+}

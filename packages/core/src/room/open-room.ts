@@ -1,0 +1,287 @@
+import type { Identity } from "../crypto/identity.ts"
+import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
+import { browserIdentity } from "../crypto/identity-browser.ts"
+import { fileIdentity, hasFileSystem } from "../crypto/identity-file.ts"
+import { deriveRoomKeys, type RoomKeys } from "../crypto/key-schedule.ts"
+import { findMissingCrypto } from "../crypto/primitives.ts"
+import { encodeInvite, type Invite } from "../crypto/invite.ts"
+import { type Clock, systemClock } from "../ports/clock.ts"
+import { type Random, systemRandom } from "../ports/random.ts"
+import { createState } from "../ports/state.ts"
+import type { Transport, TransportHost } from "../ports/transport.ts"
+import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { createDiagnostics } from "./diagnostics.ts"
+import { readInvite } from "./invite.ts"
+import { createLinkTable } from "./link-table.ts"
+import { createPeerList } from "./peer-list.ts"
+import { createPresence } from "./presence.ts"
+import { createRoomStatus } from "./room-status.ts"
+import { type AuthenticatedPeer, type Diagnostic, type PeerRole, type Room, RoomError } from "./room.ts"
+import { runTransports } from "./running-transports.ts"
+import { createSyncEngine } from "./sync-engine.ts"
+import type { SyncEngine } from "./sync-engine-api.ts"
+
+export interface OpenRoomOptions {
+  /** From `createInvite()`; a `#fragment` or a whole URL that ends in one will do. */
+  readonly invite: string
+  readonly transports: readonly Transport[]
+  /** Default: a key in IndexedDB in pages, in a file of the user in Node. */
+  readonly identity?: Identity
+  /** False keeps a peer out. It has proved that it has the invite and the device key. */
+  readonly isPeerValid?: (peer: AuthenticatedPeer) => boolean | Promise<boolean>
+  /** What a peer may do here; false keeps it out. Default: everybody with the invite writes. */
+  readonly authorize?: (peer: AuthenticatedPeer) => PeerRole | false | Promise<PeerRole | false>
+  readonly onDiagnostic?: (diagnostic: Diagnostic) => void
+  /** Ends the opening, and closes the room when it is aborted later. */
+  readonly signal?: AbortSignal
+  /** Direct links at one time. Default 12. */
+  readonly maxLinks?: number
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+const MAX_LINKS = 12
+const NO_PEERS_AFTER_MS = 30_000
+
+/** Joins a room: resolves as soon as this side is ready, connected or not. Rejects with `RoomError`. */
+export async function openRoom(options: OpenRoomOptions): Promise<Room> {
+  const { maxLinks = MAX_LINKS, signal } = options
+  if (!Number.isInteger(maxLinks) || maxLinks < 1 || maxLinks > 64) {
+    throw new RoomError("invalid-option", "maxLinks must be an integer between 1 and 64.")
+  }
+  signal?.throwIfAborted()
+  const invite = readInvite(options.invite)
+  const missing = await findMissingCrypto()
+  if (missing === "insecure-context") {
+    throw new RoomError(missing, "There is no WebCrypto here: serve the page by https, or from localhost.")
+  }
+  if (missing === "missing-crypto") {
+    throw new RoomError(
+      missing,
+      "This platform lacks Ed25519 or X25519: a current browser or Node 20 has them.",
+    )
+  }
+  const identity = options.identity ?? defaultIdentity()
+  const [device, keys] = await Promise.all([loadDevice(identity), deriveRoomKeys(invite)])
+  signal?.throwIfAborted()
+  const clock = options.clock ?? systemClock()
+  const room = assemble({
+    ...options,
+    maxLinks,
+    clock,
+    random: options.random ?? systemRandom(),
+    invite,
+    device,
+    keys,
+  })
+  signal?.addEventListener("abort", () => void room.close(), { once: true })
+  return room
+}
+
+interface Parts extends Omit<OpenRoomOptions, "invite"> {
+  readonly maxLinks: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly invite: Invite
+  readonly device: Awaited<ReturnType<Identity["load"]>>
+  readonly keys: RoomKeys
+}
+
+function assemble(parts: Parts): Room {
+  const { clock, random, device, keys, maxLinks } = parts
+  const session = random.bytes(16)
+  const deviceHex = bytesToHex(device.publicKey)
+  const diagnostics = createDiagnostics(clock, () => engine.counters())
+  if (parts.onDiagnostic !== undefined) diagnostics.subscribe(parts.onDiagnostic)
+
+  const engine: SyncEngine = createSyncEngine({
+    clock,
+    random,
+    sessionId: session,
+    device: deviceHex,
+    digestKey: keys.digestKey,
+    roomTag: keys.roomTag,
+    events: {
+      presence: (from, value) => presence.receive(from, table.peers.get().get(from)?.device ?? null, value),
+      replicaReport: (replica, report) => diagnostics.add({ type: "replica", replica, report }),
+      violation: (from, code, detail) => table.violated(from, code, detail),
+      reconciled: ({ session: peer, ...report }) => diagnostics.add({ type: "reconciled", peer, ...report }),
+      refused: (peer, replica, reason, by) => diagnostics.add({ type: "refused", peer, replica, reason, by }),
+    },
+  })
+  const presence = createPresence((value) => engine.setPresence(value))
+  const table = createLinkTable({
+    keys,
+    session,
+    device,
+    clock,
+    random,
+    maxLinks,
+    isPeerValid: parts.isPeerValid ?? (() => true),
+    authorize: parts.authorize ?? (() => "writer"),
+    addLink: (link) => engine.addLink(link),
+    report: (finding) => diagnostics.add(finding),
+    refused(reason, remote) {
+      diagnostics.add({ type: "warning", code: reason, detail: `peer ${remote} was not linked` })
+      if (reason !== "duplicate" && reason !== "local") status.refused(reason)
+    },
+  })
+  const list = createPeerList({ clock, linked: table.peers, links: engine.links, presence: presence.others })
+  const status = createRoomStatus({ clock, peers: list.peers })
+  // Who is no longer linked is no longer present, whether or not it said so.
+  let linked: ReadonlySet<string> = new Set()
+  const forgetPresence = table.peers.subscribe((now) => {
+    for (const peer of linked) if (!now.has(peer)) presence.receive(peer, null, null)
+    linked = new Set(now.keys())
+  })
+
+  const replicaNames = new Set<string>()
+  const isUnserved = createState(false)
+  let releaseProcess = (): void => {}
+  const watchService = list.peers.subscribe((peers) => {
+    const holder = peers.find(({ path }) => path === "tab")
+    isUnserved.set(
+      holder !== undefined &&
+        [...replicaNames].some((name) => {
+          const phase = holder.replicas.get(name)?.phase ?? "waiting"
+          return phase === "waiting" || phase === "incompatible"
+        }),
+    )
+  })
+
+  const host = (transport: Transport): TransportHost => ({
+    clock,
+    random,
+    peerId: random.bytes(16),
+    credentials: {
+      topic: keys.topic,
+      epoch: keys.epoch,
+      signalKey: keys.signalKey,
+      roomTagHex: bytesToHex(keys.roomTag.subarray(0, 16)),
+      servers: parts.invite.servers,
+    },
+    linkLimit: maxLinks,
+    connected: (pipe) => table.accept(pipe),
+    wantsLinks: () => table.wantsLinks(),
+    report(report) {
+      diagnostics.add({ type: "transport", transport: transport.name, report })
+      status.transportReported(report)
+    },
+  })
+  releaseProcess = holdProcess()
+  const transports = runTransports({
+    transports: parts.transports,
+    host,
+    isUnserved,
+    roleChanged(role) {
+      const isElected = parts.transports.some(({ elects = false }) => elects)
+      status.setTab(isElected ? (role === "follower" ? "follower" : "holder") : "alone")
+    },
+  })
+
+  const closing = new AbortController()
+  let closed: Promise<void> | null = null
+  const close = async (): Promise<void> => {
+    closing.abort(new RoomError("closed", "The room was closed."))
+    await engine.close()
+    table.close()
+    await transports.stop()
+    forgetPresence()
+    watchService()
+    list.close()
+    status.close()
+    releaseProcess()
+  }
+  const requireOpen = (): void => {
+    if (closed !== null) throw new RoomError("closed", "The room is closed. Open it again to go on.")
+  }
+
+  const room: Room = {
+    invite: encodeInvite(parts.invite),
+    session: bytesToHex(session),
+    device: deviceHex,
+    peers: list.peers,
+    status: status.status,
+    presence,
+    diagnostics,
+    async replicate(replica) {
+      requireOpen()
+      const handle = await engine.replicate(replica)
+      replicaNames.add(replica.name)
+      return handle
+    },
+    async synced({ peers = 1, signal } = {}) {
+      requireOpen()
+      signal?.throwIfAborted()
+      const patience = signal === undefined ? watchForPeers(peers) : null
+      const signals = [closing.signal, signal, patience?.signal].filter((some) => some !== undefined)
+      try {
+        await engine.synced({ peers, signal: AbortSignal.any(signals) })
+      } finally {
+        patience?.end()
+      }
+    },
+    reconnect() {
+      if (closed === null) transports.reconnect()
+    },
+    close: () => (closed ??= close()),
+    [Symbol.asyncDispose]: () => room.close(),
+  }
+
+  /** Aborts after a time in which fewer than `wanted` peers were linked all along. */
+  function watchForPeers(wanted: number): { readonly signal: AbortSignal; end(): void } {
+    const lonely = new AbortController()
+    let cancel: (() => void) | null = null
+    const look = (): void => {
+      const isEnough = table.peers.get().size >= wanted
+      if (isEnough) {
+        cancel?.()
+        cancel = null
+      } else {
+        cancel ??= clock.after(NO_PEERS_AFTER_MS, () =>
+          lonely.abort(noPeers(wanted, status.status.get().problem?.message)),
+        )
+      }
+    }
+    const unsubscribe = table.peers.subscribe(look)
+    look()
+    return {
+      signal: lonely.signal,
+      end() {
+        cancel?.()
+        unsubscribe()
+      },
+    }
+  }
+
+  return room
+}
+
+function noPeers(wanted: number, problem: string | undefined): RoomError {
+  const why = problem === undefined ? "" : ` (${problem})`
+  return new RoomError(
+    "no-peers",
+    `Fewer than ${wanted} peers were connected for ${NO_PEERS_AFTER_MS / 1000} s${why}. The data is safe here and syncs when they come; pass a signal to wait longer.`,
+  )
+}
+
+async function loadDevice(identity: Identity): Promise<Parts["device"]> {
+  try {
+    return await identity.load()
+  } catch (cause) {
+    const why =
+      cause instanceof IdentityError ? cause.message : "The identity that was passed failed to load."
+    throw new RoomError("identity-unavailable", why, { cause })
+  }
+}
+
+function defaultIdentity(): Identity {
+  if (typeof indexedDB !== "undefined") return browserIdentity()
+  return hasFileSystem() ? fileIdentity() : memoryIdentity()
+}
+
+/** A room that searches has only timers that hold no process; one that is open should not end by lack of work. */
+function holdProcess(): () => void {
+  const timer = setInterval(() => {}, 0x7fff_ffff)
+  return () => clearInterval(timer)
+}

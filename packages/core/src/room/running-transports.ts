@@ -1,0 +1,79 @@
+import type { State } from "../ports/state.ts"
+import type { ElectionRole, RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
+
+export interface RunningTransportsOptions {
+  readonly transports: readonly Transport[]
+  /** A host for one start of a transport. */
+  host(transport: Transport): TransportHost
+  /** True while the session that holds this one's connections lacks a replica of it. */
+  readonly isUnserved: State<boolean>
+  roleChanged(role: ElectionRole): void
+}
+
+export interface RunningTransports {
+  reconnect(): void
+  stop(): Promise<void>
+}
+
+/** Runs transports that elect a holder all the time, the others only where this session must reach out itself. */
+export function runTransports(options: RunningTransportsOptions): RunningTransports {
+  const { isUnserved } = options
+  const electing = options.transports.filter(({ elects = false }) => elects)
+  const reaching = options.transports.filter(({ elects = false }) => !elects)
+  const elections: RunningTransport[] = electing.map(start)
+  let running: readonly RunningTransport[] | null = null
+  /** Starts and stops follow each other; a start never meets what is still stopping. */
+  let stopping: Promise<void> = Promise.resolve()
+  let isStopped = false
+
+  function start(transport: Transport): RunningTransport {
+    return transport.start(options.host(transport))
+  }
+
+  const role = (): ElectionRole => {
+    const roles = elections.map(({ election }) => election?.get() ?? "holder")
+    if (roles.includes("follower")) return "follower"
+    return roles.includes("undecided") ? "undecided" : "holder"
+  }
+
+  const wantsOut = (): boolean => {
+    if (isStopped) return false
+    const now = role()
+    return now === "holder" || (now === "follower" && isUnserved.get())
+  }
+
+  async function settle(): Promise<void> {
+    await stopping
+    if (wantsOut() && running === null) running = reaching.map(start)
+    if (!wantsOut() && running !== null) {
+      const ending = running
+      running = null
+      stopping = Promise.all(ending.map((transport) => transport.stop())).then(() => undefined)
+      await stopping
+      if (wantsOut()) await settle()
+    }
+  }
+
+  const unsubscribe = [
+    isUnserved.subscribe(() => void settle()),
+    ...elections.map(({ election }) =>
+      election?.subscribe(() => {
+        options.roleChanged(role())
+        void settle()
+      }),
+    ),
+  ]
+  options.roleChanged(role())
+  if (wantsOut()) running = reaching.map(start)
+
+  return {
+    reconnect() {
+      for (const transport of [...elections, ...(running ?? [])]) transport.reconnect()
+    },
+    async stop() {
+      isStopped = true
+      for (const end of unsubscribe) end?.()
+      await Promise.all([settle(), ...elections.map((transport) => transport.stop())])
+    },
+  }
+}

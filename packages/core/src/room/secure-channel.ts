@@ -1,0 +1,199 @@
+import {
+  createHandshake,
+  type HandshakeFailure,
+  type HandshakeStep,
+  type ProvenPeer,
+} from "../crypto/handshake.ts"
+import type { DeviceKey } from "../crypto/identity.ts"
+import type { RoomKeys } from "../crypto/key-schedule.ts"
+import { createRecordLayer, RECORD_OVERHEAD_BYTES, type RecordLayer } from "../crypto/record-layer.ts"
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import type { Lane, PathKind, Pipe, PipeCloseReason } from "../ports/transport.ts"
+
+export interface SecureChannelOptions {
+  readonly pipe: Pipe
+  readonly keys: RoomKeys
+  readonly session: Uint8Array
+  readonly device: DeviceKey
+  readonly clock: Clock
+  readonly random: Random
+  readonly events: SecureChannelEvents
+}
+
+export interface SecureChannelEvents {
+  proven(peer: ProvenPeer): void
+  /** The last event, before or after `proven`. */
+  closed(reason: SecureCloseReason): void
+  pathChanged(path: PathKind): void
+}
+
+export type SecureCloseReason =
+  | PipeCloseReason
+  | `handshake-${HandshakeFailure}`
+  | "handshake-timeout"
+  | "early-flood" // more than a member says before it is let in
+  | "record-forged"
+  | "record-backlog"
+
+export interface ChannelReceiver {
+  message(lane: Lane, bytes: Uint8Array): void
+  drained(lane: Lane): void
+}
+
+/** A pipe whose remote has proved what it is, or that is closed. */
+export interface SecureChannel {
+  readonly maxMessageBytes: number
+  path(): PathKind
+  isClosed(): boolean
+  /** Begins to deliver, what came early first. */
+  start(receiver: ChannelReceiver): void
+  /** A message for a closed channel is dropped. */
+  send(lane: Lane, message: Uint8Array): void
+  buffered(lane: Lane): number
+  close(): void
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000
+/** What may wait until the remote is let in. It has nothing to say before it hears from us but a greeting. */
+const MAX_EARLY_MESSAGES = 64
+const MAX_EARLY_BYTES = 1024 * 1024
+
+export function createSecureChannel(options: SecureChannelOptions): SecureChannel {
+  const { pipe, events } = options
+  let isClosed = false
+  let receiver: ChannelReceiver | null = null
+  let records: RecordLayer | null = null
+  /** As the pipe brought them, while the remote is not proven. */
+  let sealed: Message[] = []
+  /** Opened, while the room has not let the remote in. */
+  let held: Message[] = []
+  let earlyBytes = 0
+  let isProven = false
+  let proofsSeen = 0
+  let step: Promise<void> = Promise.resolve()
+
+  const close = (reason: SecureCloseReason): void => {
+    if (isClosed) return
+    isClosed = true
+    cancelDeadline()
+    records?.close()
+    sealed = []
+    held = []
+    pipe.close()
+    events.closed(reason)
+  }
+  const cancelDeadline = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => close("handshake-timeout"))
+
+  const starting = createHandshake({
+    role: pipe.role,
+    roomId: options.keys.roomId,
+    epoch: options.keys.epoch,
+    psk: options.keys.psk,
+    binding: pipe.binding,
+    session: options.session,
+    device: options.device,
+    random: options.random,
+  })
+
+  async function begin(): Promise<void> {
+    const { first } = await starting
+    transmit("control", first)
+  }
+
+  async function advance(before: Promise<void>, message: Uint8Array): Promise<void> {
+    await before
+    const handshake = await starting
+    if (!isClosed) take(await handshake.receive(message))
+  }
+
+  function take(result: HandshakeStep): void {
+    if (isClosed) return
+    switch (result.type) {
+      case "reply":
+        return transmit("control", result.message)
+      case "failed":
+        return close(`handshake-${result.code}`)
+      case "proven":
+        cancelDeadline()
+        isProven = true
+        if (pipe.binding === null) records = createRecords(result.peer)
+        for (const { lane, bytes } of sealed.splice(0)) arrived(lane, bytes)
+        return events.proven(result.peer)
+    }
+  }
+
+  const createRecords = ({ recordKeys }: ProvenPeer): RecordLayer =>
+    createRecordLayer({
+      keys: recordKeys,
+      transmit,
+      deliver,
+      failed: (code) => close(`record-${code}`),
+    })
+
+  function transmit(lane: Lane, bytes: Uint8Array): void {
+    if (isClosed) return
+    try {
+      pipe.send(lane, bytes)
+    } catch {
+      // The pipe is closed; its `closed` has come or will come.
+    }
+  }
+
+  function arrived(lane: Lane, bytes: Uint8Array): void {
+    if (records === null) deliver(lane, bytes)
+    else records.receive(lane, bytes)
+  }
+
+  function deliver(lane: Lane, bytes: Uint8Array): void {
+    if (isClosed) return
+    if (receiver === null) hold(held, lane, bytes)
+    else receiver.message(lane, bytes)
+  }
+
+  function hold(queue: Message[], lane: Lane, bytes: Uint8Array): void {
+    earlyBytes += bytes.length
+    if (queue.length >= MAX_EARLY_MESSAGES || earlyBytes > MAX_EARLY_BYTES) return close("early-flood")
+    queue.push({ lane, bytes })
+  }
+
+  pipe.open({
+    message(lane, bytes) {
+      if (isClosed) return
+      if (isProven) return arrived(lane, bytes)
+      // Two messages of the handshake; what follows them, or comes by the other lane, is for later.
+      if (lane === "control" && proofsSeen < 2) {
+        proofsSeen += 1
+        step = advance(step, bytes)
+        return
+      }
+      hold(sealed, lane, bytes)
+    },
+    drained: (lane) => receiver?.drained(lane),
+    closed: (reason) => close(reason),
+    pathChanged: (path) => events.pathChanged(path),
+  })
+  step = begin()
+
+  return {
+    maxMessageBytes: pipe.maxMessageBytes - (pipe.binding === null ? RECORD_OVERHEAD_BYTES : 0),
+    path: () => pipe.path,
+    isClosed: () => isClosed,
+    start(given) {
+      receiver = given
+      for (const { lane, bytes } of held.splice(0)) deliver(lane, bytes)
+    },
+    send(lane, message) {
+      if (isClosed) return
+      if (records === null) transmit(lane, message)
+      else records.send(lane, message)
+    },
+    buffered: (lane) => pipe.buffered(lane) + (records?.sealing(lane) ?? 0),
+    close: () => close("local"),
+  }
+}
+
+interface Message {
+  readonly lane: Lane
+  readonly bytes: Uint8Array
+}

@@ -1,0 +1,24 @@
+import type { Random } from "../ports/random.ts"
+
+export interface BackOff {
+  /** The next delay: doubles from the first to the longest, half of it by chance so that crowds spread out. */
+  next(): number
+  reset(): void
+}
+
+export function createBackOff(
+  random: Random,
+  { firstMs, longestMs }: { readonly firstMs: number; readonly longestMs: number },
+): BackOff {
+  let failures = 0
+  return {
+    next() {
+      const ceiling = Math.min(longestMs, firstMs * 2 ** Math.min(failures, 30))
+      failures += 1
+      return ceiling * (0.5 + random.unit() / 2)
+    },
+    reset() {
+      failures = 0
+    },
+  }
+}

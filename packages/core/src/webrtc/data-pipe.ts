@@ -1,0 +1,200 @@
+import type { Clock } from "../ports/clock.ts"
+import {
+  type Lane,
+  type PathKind,
+  type Pipe,
+  type PipeCloseReason,
+  type PipeReceiver,
+  TransportError,
+} from "../ports/transport.ts"
+
+export interface DataPipeOptions {
+  readonly channels: Readonly<Record<Lane, RTCDataChannel>>
+  readonly path: PathKind
+  readonly role: "offerer" | "answerer"
+  readonly binding: NonNullable<Pipe["binding"]>
+  readonly maxMessageBytes: number
+  readonly remote: string
+  readonly clock: Clock
+  /** Tears down what carries the channels. Called once. */
+  closed(reason: PipeCloseReason): void
+}
+
+export interface DataPipe {
+  readonly pipe: Pipe
+  /** The connection below is lost. */
+  fail(reason: PipeCloseReason): void
+  setPath(path: PathKind): void
+}
+
+/**
+ * What a channel may hold by itself. Chromium throws at 16 MiB and node-datachannel takes without any limit, so what
+ * is over this waits here.
+ */
+const CHANNEL_HIGH_BYTES = 1024 * 1024
+const CHANNEL_LOW_BYTES = 256 * 1024
+/** A sender that does not look at `buffered` is wrong; the pipe ends before memory does. */
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024
+/** `bufferedamountlow` never comes when the amount never rose above the threshold: look as well. */
+const LOOK_AGAIN_MS = 50
+/** What may come before the room opens the pipe: no more than the first words of a handshake. */
+const MAX_EARLY_MESSAGES = 64
+
+export function createDataPipe(options: DataPipeOptions): DataPipe {
+  let receiver: PipeReceiver | null = null
+  let closedBy: PipeCloseReason | null = null
+  let path = options.path
+  let early: { readonly lane: Lane; readonly bytes: Uint8Array }[] = []
+
+  const end = (reason: PipeCloseReason): void => {
+    if (closedBy !== null) return
+    closedBy = reason
+    early = []
+    for (const lane of [control, bulk]) lane.stop()
+    options.closed(reason)
+    receiver?.closed(reason)
+  }
+
+  const laneOf = (lane: Lane): OutgoingLane =>
+    createLane(options.channels[lane], options.clock, {
+      message(bytes) {
+        if (closedBy !== null) return
+        if (receiver !== null) return receiver.message(lane, bytes)
+        if (early.length >= MAX_EARLY_MESSAGES) return end("failed")
+        early.push({ lane, bytes })
+      },
+      drained: () => receiver?.drained(lane),
+      closed: end,
+    })
+  const control = laneOf("control")
+  const bulk = laneOf("bulk")
+  const lanes = { control, bulk }
+
+  const pipe: Pipe = {
+    get path() {
+      return path
+    },
+    role: options.role,
+    binding: options.binding,
+    maxMessageBytes: options.maxMessageBytes,
+    remote: options.remote,
+    open(given) {
+      if (closedBy !== null) return given.closed(closedBy)
+      receiver = given
+      for (const { lane, bytes } of early.splice(0)) given.message(lane, bytes)
+    },
+    send(lane, message) {
+      if (closedBy !== null) throw new TransportError("pipe-closed", "This connection is closed.")
+      if (message.length > options.maxMessageBytes) {
+        throw new TransportError(
+          "message-too-large",
+          `${message.length} bytes; this connection takes ${options.maxMessageBytes}.`,
+        )
+      }
+      lanes[lane].send(message)
+    },
+    buffered: (lane) => lanes[lane].buffered(),
+    close: () => end("local"),
+  }
+
+  return {
+    pipe,
+    fail: end,
+    setPath(next) {
+      if (next === path || closedBy !== null) return
+      path = next
+      receiver?.pathChanged?.(next)
+    },
+  }
+}
+
+interface OutgoingLane {
+  send(message: Uint8Array): void
+  buffered(): number
+  stop(): void
+}
+
+interface LaneEvents {
+  message(bytes: Uint8Array): void
+  drained(): void
+  closed(reason: PipeCloseReason): void
+}
+
+function createLane(channel: RTCDataChannel, clock: Clock, events: LaneEvents): OutgoingLane {
+  let queue: Uint8Array[] = []
+  let head = 0
+  let queuedBytes = 0
+  let isAbove = false
+  let cancelLook = (): void => {}
+
+  const buffered = (): number => queuedBytes + channel.bufferedAmount
+
+  const look = (): void => {
+    cancelLook()
+    flush()
+    if (!isAbove) return
+    if (buffered() <= CHANNEL_LOW_BYTES) {
+      isAbove = false
+      events.drained()
+    } else {
+      cancelLook = clock.after(LOOK_AGAIN_MS, look)
+    }
+  }
+
+  const flush = (): void => {
+    while (head < queue.length && channel.bufferedAmount < CHANNEL_HIGH_BYTES) {
+      const message = queue[head] as Uint8Array
+      if (!trySend(message)) return
+      head += 1
+      queuedBytes -= message.length
+    }
+    if (head > 1024 || head === queue.length) {
+      queue = queue.slice(head)
+      head = 0
+    }
+  }
+
+  /** False when the channel will not take it now; its own `close` tells when it never will. */
+  const trySend = (message: Uint8Array): boolean => {
+    try {
+      // A plain Uint8Array: of any other view node-datachannel sends the wrong bytes.
+      channel.send(message as Uint8Array<ArrayBuffer>)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  channel.binaryType = "arraybuffer"
+  channel.bufferedAmountLowThreshold = CHANNEL_LOW_BYTES
+  channel.onbufferedamountlow = look
+  channel.onmessage = ({ data }) => {
+    if (data instanceof ArrayBuffer) events.message(new Uint8Array(data))
+    else events.closed("failed")
+  }
+  channel.onclose = () => events.closed("remote")
+
+  return {
+    send(message) {
+      const isIdle = head === queue.length
+      if (!(isIdle && channel.bufferedAmount < CHANNEL_HIGH_BYTES && trySend(message))) {
+        queue.push(message)
+        queuedBytes += message.length
+        if (queuedBytes > MAX_QUEUED_BYTES) return events.closed("failed")
+      }
+      if (isAbove || buffered() <= CHANNEL_LOW_BYTES) return
+      isAbove = true
+      cancelLook = clock.after(LOOK_AGAIN_MS, look)
+    },
+    buffered,
+    stop() {
+      cancelLook()
+      queue = []
+      head = 0
+      queuedBytes = 0
+      channel.onbufferedamountlow = null
+      channel.onmessage = null
+      channel.onclose = null
+    },
+  }
+}

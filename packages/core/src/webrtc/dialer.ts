@@ -1,0 +1,333 @@
+import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { compareBytes } from "../crypto/byte-order.ts"
+import type { Envelope, EnvelopeType } from "../crypto/envelope.ts"
+import type { TransportHost } from "../ports/transport.ts"
+import { DecodeError } from "../protocol/decode-error.ts"
+import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
+import { type BackOff, createBackOff } from "./back-off.ts"
+import { decodeCandidates, encodeCandidates } from "./candidate-batch.ts"
+import { decodeHangUp, encodeHangUp } from "./hang-up.ts"
+import {
+  type ConnectionFailure,
+  createPeerConnection,
+  type PeerConnection,
+  shortName,
+} from "./peer-connection.ts"
+import type { RtcPlatform } from "./rtc-platform.ts"
+
+export interface DialerOptions {
+  readonly host: TransportHost
+  readonly platform: RtcPlatform
+  readonly holdMs: number
+  readonly configuration: () => RTCConfiguration
+  /** Seals and sends, in the order of the calls. */
+  send(message: Omit<Envelope, "from">): void
+}
+
+/**
+ * Keeps one connection to every peer of the topic. The smaller peer id calls, the other answers and can ask to be
+ * called: with fixed roles nobody ever calls past each other.
+ */
+export interface Dialer {
+  present(peer: Uint8Array): void
+  absent(peer: Uint8Array): void
+  receive(envelope: Envelope): void
+  /** Forgets all back-off and calls, or asks to be called. */
+  reconnect(): void
+  /** New ICE servers or credentials. */
+  reconfigure(): void
+  /** Peers with an open connection. */
+  openCount(): number
+  close(): void
+}
+
+interface Remote {
+  readonly id: Uint8Array
+  readonly isCaller: boolean
+  readonly backOff: BackOff
+  isPresent: boolean
+  call: Call | null
+  /** An older connection that counts until the new one is open. */
+  former: Call | null
+  cancelRetry: (() => void) | null
+}
+
+interface Call {
+  readonly id: Uint8Array
+  readonly connection: PeerConnection
+  readonly startedAt: number
+  openedAt: number | null
+}
+
+const RETRY = { firstMs: 300, longestMs: 120_000 }
+/** A connection that lived this long was worth it: the next one is tried at once again. */
+const WORTHWHILE_MS = 10_000
+const FULL_RETRY_MS = 30_000
+/** Who is called gives the caller this long after a loss before asking for a call. */
+const CALL_ME_AFTER_MS = 3_000
+/** Attempts at one time, over all peers; members alone can start any. */
+const MAX_ATTEMPTS = 24
+const MAX_REMOTES = 512
+const CONNECTION_ID_BYTES = 8
+
+export function createDialer(options: DialerOptions): Dialer {
+  const { host, platform } = options
+  const { clock, random } = host
+  const remotesById = new Map<string, Remote>()
+  let isClosed = false
+
+  const remoteOf = (id: Uint8Array): Remote | null => {
+    const key = bytesToHex(id)
+    const known = remotesById.get(key)
+    if (known !== undefined) return known
+    if (remotesById.size >= MAX_REMOTES) return null
+    const remote: Remote = {
+      id: id.slice(),
+      isCaller: compareBytes(host.peerId, id) > 0,
+      backOff: createBackOff(random, RETRY),
+      isPresent: false,
+      call: null,
+      former: null,
+      cancelRetry: null,
+    }
+    remotesById.set(key, remote)
+    return remote
+  }
+
+  const forgetIfIdle = (remote: Remote): void => {
+    if (remote.isPresent || remote.call !== null || remote.former !== null) return
+    remote.cancelRetry?.()
+    remotesById.delete(bytesToHex(remote.id))
+  }
+
+  const post = (remote: Remote, type: EnvelopeType, connection: Uint8Array, payload: Uint8Array): void =>
+    options.send({ type, to: remote.id, connection, payload })
+
+  const stage = (
+    remote: Remote,
+    call: Pick<Call, "startedAt">,
+    report: Pick<StageReport, "stage" | "outcome" | "detail">,
+  ): void => {
+    const elapsedMs = Math.round(clock.monotonic() - call.startedAt)
+    host.report({ type: "stage", remote: shortName(remote.id), elapsedMs, ...report })
+  }
+
+  function start(remote: Remote, id: Uint8Array): Call | null {
+    if (remote.former !== null) remote.former.connection.close()
+    if (remote.call !== null && !remote.call.connection.isOpen()) remote.call.connection.close()
+    remote.former = remote.call
+    const times = { startedAt: clock.monotonic() }
+    const role = remote.isCaller ? "answerer" : "offerer"
+    try {
+      const connection = createPeerConnection({
+        role,
+        platform,
+        configuration: options.configuration(),
+        holdMs: options.holdMs,
+        clock,
+        remote: shortName(remote.id),
+        events: {
+          described: (sdp) => post(remote, role === "offerer" ? "offer" : "answer", id, encodeUtf8(sdp)),
+          candidates: (batch) => post(remote, "candidates", id, encodeCandidates(batch)),
+          opened(pipe) {
+            call.openedAt = clock.monotonic()
+            host.connected(pipe)
+            // The room has both now and closes the one it does not want; a former one without a pipe is of no use.
+            if (remote.former !== null && !remote.former.connection.isOpen()) remote.former = null
+          },
+          closed: (failure) => ended(remote, call, failure),
+          stage: (name, outcome) => stage(remote, times, { stage: name, outcome }),
+        },
+      })
+      const call: Call = { id, connection, ...times, openedAt: null }
+      remote.call = call
+      return call
+    } catch (error) {
+      // Chromium makes 500 connections a page and gives closed ones back late.
+      const detail = error instanceof Error ? error.message : String(error)
+      host.report({ type: "warning", code: "no-more-connections", detail })
+      remote.call = remote.former
+      remote.former = null
+      return null
+    }
+  }
+
+  function ended(remote: Remote, call: Call, failure: ConnectionFailure | null): void {
+    if (failure !== null) {
+      stage(remote, call, { stage: failure.stage, outcome: "failed", detail: failure.detail })
+    }
+    if (remote.former === call) remote.former = null
+    if (remote.call !== call) return forgetIfIdle(remote)
+    remote.call = remote.former
+    remote.former = null
+    if (remote.call !== null || isClosed) return
+    if (call.openedAt !== null && clock.monotonic() - call.openedAt > WORTHWHILE_MS) remote.backOff.reset()
+    if (failure !== null) post(remote, "hang-up", call.id, encodeHangUp({ reason: "lost" }))
+    retryLater(remote, remote.isCaller ? CALL_ME_AFTER_MS + remote.backOff.next() : remote.backOff.next())
+    forgetIfIdle(remote)
+  }
+
+  function retryLater(remote: Remote, delayMs: number): void {
+    remote.cancelRetry?.()
+    remote.cancelRetry = clock.after(delayMs, () => {
+      remote.cancelRetry = null
+      dial(remote)
+    })
+  }
+
+  function dial(remote: Remote): void {
+    if (isClosed || !remote.isPresent || remote.call !== null) return
+    remote.cancelRetry?.()
+    remote.cancelRetry = null
+    if (!host.wantsLinks() || attempts() >= MAX_ATTEMPTS)
+      return retryLater(remote, FULL_RETRY_MS * random.unit())
+    const id = random.bytes(CONNECTION_ID_BYTES)
+    if (remote.isCaller) {
+      post(remote, "call-me", id, new Uint8Array(0))
+      retryLater(remote, CALL_ME_AFTER_MS + remote.backOff.next())
+    } else if (start(remote, id) === null) {
+      retryLater(remote, FULL_RETRY_MS)
+    }
+  }
+
+  const attempts = (): number =>
+    [...remotesById.values()].filter(({ call }) => call !== null && !call.connection.isOpen()).length
+
+  const openCount = (): number =>
+    [...remotesById.values()].filter(
+      ({ call, former }) => call?.connection.isOpen() || former?.connection.isOpen(),
+    ).length
+
+  function answerOffer(remote: Remote, { connection: id, payload }: Envelope): void {
+    const sdp = decodeUtf8(payload)
+    const known = callOf(remote, id)
+    if (known !== null) return void known.connection.describe(sdp)
+    if (!remote.isCaller) return
+    if (remote.call === null && !host.wantsLinks()) return refuseAsFull(remote, id)
+    if (attempts() >= MAX_ATTEMPTS) return
+    remote.cancelRetry?.()
+    remote.cancelRetry = null
+    void start(remote, id.slice())?.connection.describe(sdp)
+  }
+
+  function refuseAsFull(remote: Remote, id: Uint8Array): void {
+    const told = { reason: "full", count: openCount(), limit: host.linkLimit } as const
+    post(remote, "hang-up", id, encodeHangUp(told))
+  }
+
+  function hangUp(remote: Remote, { connection: id, payload }: Envelope): void {
+    const call = callOf(remote, id)
+    const told = decodeHangUp(payload)
+    if (told.reason === "full") host.report({ type: "room-full", count: told.count, limit: told.limit })
+    else if (call === null) return
+    if (call !== null) closeQuietly(remote, call)
+    const isFull = told.reason === "full"
+    retryLater(remote, isFull ? FULL_RETRY_MS * (1 + random.unit()) : remote.backOff.next())
+  }
+
+  /** The called side has no connection with us, whatever we believe. */
+  function calledFor(remote: Remote, { connection: id }: Envelope): void {
+    if (remote.isCaller) return
+    if (remote.call?.connection.isBroken()) closeQuietly(remote, remote.call)
+    if (remote.call === null && !host.wantsLinks()) return refuseAsFull(remote, id)
+    remote.backOff.reset()
+    dial(remote)
+  }
+
+  /** Closes without telling the remote, which knows. */
+  function closeQuietly(remote: Remote, call: Call): void {
+    if (remote.call === call) {
+      remote.call = remote.former
+      remote.former = null
+    } else if (remote.former === call) {
+      remote.former = null
+    }
+    call.connection.close()
+  }
+
+  return {
+    present(peer) {
+      const remote = remoteOf(peer)
+      if (remote === null || isClosed) return
+      const wasPresent = remote.isPresent
+      remote.isPresent = true
+      if (remote.call !== null || (wasPresent && remote.cancelRetry !== null)) return
+      // The newcomer of a pair is always told of the other, so that the caller hears of it too.
+      if (!remote.isCaller) dial(remote)
+      else
+        remote.cancelRetry ??= clock.after(CALL_ME_AFTER_MS, () => {
+          remote.cancelRetry = null
+          dial(remote)
+        })
+    },
+    absent(peer) {
+      const remote = remotesById.get(bytesToHex(peer))
+      if (remote === undefined) return
+      remote.isPresent = false
+      remote.cancelRetry?.()
+      remote.cancelRetry = null
+      const { call } = remote
+      // Gone from the server and silent here: it is not worth waiting for ICE to notice.
+      if (call !== null && (!call.connection.isOpen() || call.connection.isBroken())) {
+        closeQuietly(remote, call)
+      }
+      forgetIfIdle(remote)
+    },
+    receive(envelope) {
+      const remote = remoteOf(envelope.from)
+      if (remote === null || isClosed) return
+      // A signal can overtake the news that its sender is there.
+      remote.isPresent = true
+      try {
+        switch (envelope.type) {
+          case "offer":
+            return answerOffer(remote, envelope)
+          case "answer":
+            if (!remote.isCaller)
+              void callOf(remote, envelope.connection)?.connection.describe(decodeUtf8(envelope.payload))
+            return
+          case "candidates":
+            return callOf(remote, envelope.connection)?.connection.addCandidates(
+              decodeCandidates(envelope.payload),
+            )
+          case "hang-up":
+            return hangUp(remote, envelope)
+          case "call-me":
+            return calledFor(remote, envelope)
+        }
+      } catch (error) {
+        // A member of the room wrote nonsense: another version, or worse. There is nothing to lose by ignoring it.
+        const detail = error instanceof DecodeError ? error.message : String(error)
+        host.report({ type: "warning", code: "bad-envelope", detail })
+      }
+    },
+    reconnect() {
+      for (const remote of [...remotesById.values()]) {
+        remote.backOff.reset()
+        dial(remote)
+      }
+    },
+    reconfigure() {
+      for (const { call } of remotesById.values()) call?.connection.reconfigure(options.configuration())
+    },
+    openCount,
+    close() {
+      isClosed = true
+      for (const remote of [...remotesById.values()]) {
+        remote.cancelRetry?.()
+        // What is open belongs to the room, which closes it.
+        for (const call of [remote.call, remote.former])
+          if (!call?.connection.isOpen()) call?.connection.close()
+      }
+      remotesById.clear()
+    },
+  }
+}
+
+type StageReport = Extract<Parameters<TransportHost["report"]>[0], { readonly type: "stage" }>
+
+function callOf(remote: Remote, id: Uint8Array): Call | null {
+  if (remote.call !== null && bytesEqual(remote.call.id, id)) return remote.call
+  if (remote.former !== null && bytesEqual(remote.former.id, id)) return remote.former
+  return null
+}

@@ -1,0 +1,3 @@
+export { webrtc, type WebRtcOptions } from "./webrtc.ts"
+export type { WebRtcImplementation } from "./rtc-platform.ts"
+export type { WebSocketConstructor, WebSocketLike } from "./web-socket.ts"

@@ -1,0 +1,346 @@
+import type { Clock } from "../ports/clock.ts"
+import type { ConnectionStage, Lane, Pipe } from "../ports/transport.ts"
+import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { type Candidate, CANDIDATES_PER_BATCH } from "./candidate-batch.ts"
+import { createDataPipe, type DataPipe } from "./data-pipe.ts"
+import type { RtcPlatform } from "./rtc-platform.ts"
+import { isFromLibDataChannel, readFingerprint, withoutCandidates } from "./session-description.ts"
+
+export interface PeerConnectionOptions {
+  readonly role: "offerer" | "answerer"
+  readonly platform: RtcPlatform
+  readonly configuration: RTCConfiguration
+  /** How long an offerer keeps its candidates back after the answer; see `webrtc({ holdMs })`. */
+  readonly holdMs: number
+  readonly clock: Clock
+  readonly remote: string
+  readonly events: PeerConnectionEvents
+}
+
+export interface PeerConnectionEvents {
+  /** Own description: an offer from the offerer, an answer from the answerer. */
+  described(sdp: string): void
+  candidates(batch: readonly Candidate[]): void
+  opened(pipe: Pipe): void
+  /** The last event. `failure` is null when it was closed on purpose or by the remote after it had opened. */
+  closed(failure: ConnectionFailure | null): void
+  stage(stage: ConnectionStage, outcome: "started" | "passed"): void
+}
+
+export interface ConnectionFailure {
+  readonly stage: ConnectionStage
+  readonly detail: string
+}
+
+/** One RTCPeerConnection from its offer to its end. Roles are fixed: there is no glare to resolve. */
+export interface PeerConnection {
+  /** `opened` until the pipe closes. */
+  readonly isOpen: () => boolean
+  readonly isBroken: () => boolean
+  /** The remote's description: an answer at the offerer; at the answerer an offer, or one for an ICE restart. */
+  describe(sdp: string): Promise<void>
+  addCandidates(candidates: readonly Candidate[]): void
+  /** Credentials for the next ICE restart. */
+  reconfigure(configuration: RTCConfiguration): void
+  close(failure?: ConnectionFailure): void
+}
+
+const OPEN_TIMEOUT_MS = 15_000
+/** Shorter cuts than this heal by themselves. */
+const RESTART_AFTER_MS = 8_000
+/** Then a connection that was up and is not is given up: both sides come here, and the offerer calls anew. */
+const GIVE_UP_AFTER_MS = 40_000
+const BATCH_AFTER_MS = 4
+const MAX_MESSAGE_BYTES = 262_144
+const MAX_REMOTE_CANDIDATES = 64
+const LANES: readonly Lane[] = ["control", "bulk"]
+
+/** Throws what the platform throws when it can make no further connection. */
+export function createPeerConnection(options: PeerConnectionOptions): PeerConnection {
+  const { clock, events, platform, role } = options
+  const connection = platform.create(options.configuration)
+  const channels: Partial<Record<Lane, RTCDataChannel>> = {}
+  let pipe: DataPipe | null = null
+  let isOver = false
+  let stage: ConnectionStage = "signaling"
+  let remotePrint: Uint8Array | null = null
+  const outgoing = createCandidateQueue(clock, (batch) => events.candidates(batch))
+  let early: Candidate[] = []
+  let remoteCandidates = 0
+  let cancelRepair: (() => void) | null = null
+  let cancelHold = (): void => {}
+  const cancelDeadline = clock.after(OPEN_TIMEOUT_MS, () => close({ stage, detail: explain(stage) }))
+
+  function close(failure: ConnectionFailure | null = null): void {
+    if (isOver) return
+    isOver = true
+    cancelDeadline()
+    cancelRepair?.()
+    cancelHold()
+    outgoing.stop()
+    for (const handler of HANDLERS) connection[handler] = null
+    pipe?.fail(failure === null ? "local" : "failed")
+    for (const channel of Object.values(channels)) channel.onopen = null
+    connection.close()
+    events.closed(failure)
+  }
+
+  const fail = (detail: string): void => close({ stage, detail })
+
+  const enter = (next: ConnectionStage): void => {
+    if (stage === next) return
+    events.stage(stage, "passed")
+    stage = next
+    events.stage(stage, "started")
+  }
+
+  function adopt(lane: Lane, channel: RTCDataChannel): void {
+    channels[lane] = channel
+    channel.binaryType = "arraybuffer"
+    if (channel.readyState === "open") openWhenComplete()
+    else channel.onopen = openWhenComplete
+  }
+
+  function openWhenComplete(): void {
+    const { control, bulk } = channels
+    if (isOver || pipe !== null || control?.readyState !== "open" || bulk?.readyState !== "open") return
+    const local = readFingerprint(connection.localDescription?.sdp ?? "")
+    if (typeof local === "string" || remotePrint === null)
+      return fail("its own description has no fingerprint")
+    cancelDeadline()
+    enter("dtls")
+    events.stage("dtls", "passed")
+    const relayOnly = options.configuration.iceTransportPolicy === "relay"
+    pipe = createDataPipe({
+      channels: { control, bulk },
+      path: relayOnly ? "relayed" : "direct",
+      role,
+      binding: { local, remote: remotePrint },
+      maxMessageBytes: Math.min(connection.sctp?.maxMessageSize || MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
+      remote: options.remote,
+      clock,
+      closed: () => close(),
+    })
+    events.opened(pipe.pipe)
+    void findPath()
+  }
+
+  async function findPath(): Promise<void> {
+    const isRelayed = await usesRelay(connection)
+    if (isRelayed !== null) pipe?.setPath(isRelayed ? "relayed" : "direct")
+  }
+
+  async function offer(iceRestart: boolean): Promise<void> {
+    // An offer is out and not answered yet: a second one would make its answer fail.
+    if (iceRestart && connection.signalingState !== "stable") return
+    try {
+      const description = await connection.createOffer(iceRestart ? { iceRestart } : {})
+      if (isOver) return
+      await connection.setLocalDescription(description)
+      if (isOver) return
+      events.described(ownDescription())
+      if (options.holdMs === 0 || iceRestart) outgoing.release()
+    } catch (error) {
+      fail(`no offer could be made: ${messageOf(error)}`)
+    }
+  }
+
+  const ownDescription = (): string => {
+    const { sdp = "" } = connection.localDescription ?? {}
+    return options.holdMs > 0 ? withoutCandidates(sdp) : sdp
+  }
+
+  /** A connection that was up and lost its path: wait, then try other paths, then give up. */
+  function repair(): void {
+    if (cancelRepair !== null || pipe === null) return
+    const restart = (): void => {
+      if (role === "offerer" && platform.canRestartIce) void offer(true)
+      cancelRepair = clock.after(GIVE_UP_AFTER_MS - RESTART_AFTER_MS, () => fail("the path is gone"))
+    }
+    cancelRepair = clock.after(RESTART_AFTER_MS, restart)
+  }
+
+  connection.onicecandidate = ({ candidate }) => {
+    if (candidate === null || candidate.candidate === "") return
+    outgoing.add({ candidate: candidate.candidate, mid: candidate.sdpMid ?? "0" })
+  }
+  connection.oniceconnectionstatechange = () => {
+    const { iceConnectionState } = connection
+    if ((iceConnectionState === "connected" || iceConnectionState === "completed") && stage === "ice") {
+      enter("dtls")
+    }
+  }
+  connection.onconnectionstatechange = () => {
+    switch (connection.connectionState) {
+      case "connected":
+        cancelRepair?.()
+        cancelRepair = null
+        if (pipe !== null) void findPath()
+        return
+      case "disconnected":
+        return repair()
+      case "failed":
+        if (pipe === null || !platform.canRestartIce) return fail(explain(stage))
+        // ICE has run out of pairs: a restart asks both sides for new ones.
+        if (role === "offerer") void offer(true)
+        return repair()
+      case "closed":
+        return fail("the connection closed by itself")
+      default:
+    }
+  }
+  connection.ondatachannel = ({ channel }) => {
+    const lane = LANES.find((name) => name === channel.label)
+    if (role !== "answerer" || lane === undefined || channels[lane] !== undefined) {
+      return fail("an unknown channel was opened")
+    }
+    adopt(lane, channel)
+  }
+
+  events.stage("signaling", "started")
+  if (role === "offerer") {
+    for (const lane of LANES) adopt(lane, connection.createDataChannel(lane))
+    void offer(false)
+  }
+
+  async function describe(sdp: string): Promise<void> {
+    if (isOver) return
+    const print = readFingerprint(sdp)
+    if (typeof print === "string") return fail(`the remote's description was refused: ${print}`)
+    if (remotePrint !== null && !bytesEqual(print, remotePrint)) {
+      return fail("the remote's certificate changed")
+    }
+    try {
+      await connection.setRemoteDescription({ type: role === "offerer" ? "answer" : "offer", sdp })
+      if (isOver) return
+      // What counts is what was applied, not what was sent.
+      const applied = readFingerprint(connection.remoteDescription?.sdp ?? "")
+      if (typeof applied === "string") return fail(`the applied description was refused: ${applied}`)
+      remotePrint = applied
+      if (pipe === null) enter("ice")
+      for (const candidate of early.splice(0)) addCandidate(candidate)
+      if (role === "answerer") await answer()
+      else if (options.holdMs > 0) releaseAfterHold(sdp)
+    } catch (error) {
+      fail(`the remote's description cannot be used: ${messageOf(error)}`)
+    }
+  }
+
+  async function answer(): Promise<void> {
+    const description = await connection.createAnswer()
+    if (isOver) return
+    await connection.setLocalDescription(description)
+    if (isOver) return
+    events.described(ownDescription())
+    outgoing.release()
+  }
+
+  /** Only between two libdatachannel peers does the early hello get lost. */
+  function releaseAfterHold(remoteSdp: string): void {
+    const holdMs = isFromLibDataChannel(remoteSdp) ? options.holdMs : 0
+    cancelHold = clock.after(holdMs, () => outgoing.release())
+  }
+
+  function addCandidate({ candidate, mid }: Candidate): void {
+    // One bad candidate must not end what the others may still bring about.
+    connection.addIceCandidate({ candidate, sdpMid: mid }).catch(() => {})
+  }
+
+  return {
+    isOpen: () => pipe !== null && !isOver,
+    isBroken: () => pipe !== null && connection.connectionState !== "connected",
+    describe,
+    addCandidates(candidates) {
+      if (isOver) return
+      remoteCandidates += candidates.length
+      // ICE restarts bring candidates as well; a flood of them is no use to anybody.
+      if (remoteCandidates > MAX_REMOTE_CANDIDATES * 4) return
+      if (remotePrint === null) early = [...early, ...candidates].slice(0, MAX_REMOTE_CANDIDATES)
+      else for (const candidate of candidates) addCandidate(candidate)
+    },
+    reconfigure(configuration) {
+      if (!isOver && platform.canRestartIce) connection.setConfiguration(configuration)
+    },
+    close: (failure) => close(failure ?? null),
+  }
+}
+
+const HANDLERS = [
+  "onicecandidate",
+  "oniceconnectionstatechange",
+  "onconnectionstatechange",
+  "ondatachannel",
+] as const
+
+interface CandidateQueue {
+  add(candidate: Candidate): void
+  /** What was held back goes out now, what follows in batches. */
+  release(): void
+  stop(): void
+}
+
+/** Nothing goes out before the description does, nor before a hold is over. */
+function createCandidateQueue(clock: Clock, emit: (batch: readonly Candidate[]) => void): CandidateQueue {
+  let waiting: Candidate[] = []
+  let isReleased = false
+  let cancel: (() => void) | null = null
+
+  const flush = (): void => {
+    cancel = null
+    while (waiting.length > 0) emit(waiting.splice(0, CANDIDATES_PER_BATCH))
+  }
+  return {
+    add(candidate) {
+      waiting.push(candidate)
+      if (isReleased) cancel ??= clock.after(BATCH_AFTER_MS, flush)
+    },
+    release() {
+      isReleased = true
+      flush()
+    },
+    stop() {
+      cancel?.()
+      waiting = []
+    },
+  }
+}
+
+/** Null when the statistics do not tell. */
+async function usesRelay(connection: RTCPeerConnection): Promise<boolean | null> {
+  try {
+    const stats = await connection.getStats()
+    const entries = [...stats.values()] as Readonly<Record<string, unknown>>[]
+    const pair =
+      entries.find((entry) => entry["type"] === "candidate-pair" && entry["selected"] === true) ??
+      entries.find(
+        (entry) =>
+          entry["type"] === "candidate-pair" && entry["nominated"] === true && entry["state"] === "succeeded",
+      )
+    if (pair === undefined) return null
+    const kinds = [pair["localCandidateId"], pair["remoteCandidateId"]].map(
+      (id) => entries.find((entry) => entry["id"] === id)?.["candidateType"],
+    )
+    return kinds.includes("relay")
+  } catch {
+    return null
+  }
+}
+
+function explain(stage: ConnectionStage): string {
+  switch (stage) {
+    case "signaling":
+      return `no answer to the call within ${OPEN_TIMEOUT_MS / 1000} s`
+    case "ice":
+      return "no path was found: both sides may be behind strict NATs or firewalls, where a TURN server is needed"
+    default:
+      return "a path was found, but the encrypted channel did not open"
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+export function shortName(peer: Uint8Array): string {
+  return bytesToHex(peer.subarray(0, 4))
+}

@@ -1,0 +1,49 @@
+import { TransportError } from "../ports/transport.ts"
+
+/** A W3C-shaped implementation for runtimes without one, such as the module `node-datachannel/polyfill`. */
+export interface WebRtcImplementation {
+  readonly RTCPeerConnection: new (configuration?: RTCConfiguration) => RTCPeerConnection
+}
+
+/** What differs between implementations, in one place. */
+export interface RtcPlatform {
+  create(configuration: RTCConfiguration): RTCPeerConnection
+  /** False where only a new connection mends a broken one. */
+  readonly canRestartIce: boolean
+  /** libdatachannel answers a DTLS hello that comes too early only after a second; see `holdMs`. */
+  readonly needsHold: boolean
+}
+
+export function findRtcPlatform(given: WebRtcImplementation | undefined): RtcPlatform {
+  const implementation: Partial<WebRtcImplementation> = given ?? globalThis
+  const { RTCPeerConnection: Connection } = implementation
+  if (Connection === undefined) {
+    throw new TransportError(
+      "no-webrtc",
+      'This runtime has no WebRTC. Install the package `node-datachannel` and pass it: import * as wrtc from "node-datachannel/polyfill", then webrtc({ signaling, wrtc }).',
+    )
+  }
+  const isLibDataChannel = "selectedCandidatePair" in Connection.prototype
+  return {
+    create: (configuration) =>
+      new Connection(isLibDataChannel ? forLibDataChannel(configuration) : configuration),
+    canRestartIce: !isLibDataChannel,
+    needsHold: isLibDataChannel,
+  }
+}
+
+/** Its URLs are put together as `turn:USER:PASS@host`, so that a colon in the name would cut it. */
+function forLibDataChannel({ iceServers = [], ...rest }: RTCConfiguration): RTCConfiguration {
+  return {
+    ...rest,
+    iceServers: iceServers.map(({ username, credential, ...server }) =>
+      username === undefined || credential === undefined
+        ? server
+        : {
+            ...server,
+            username: encodeURIComponent(username),
+            credential: encodeURIComponent(credential),
+          },
+    ),
+  }
+}

@@ -1,0 +1,356 @@
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import type { TransportReport } from "../ports/transport.ts"
+import {
+  DecodeError,
+  decodeHostMessage,
+  encodeClientMessage,
+  type ClientMessage,
+  type HostMessage,
+  type IceConfiguration,
+  passingErrors,
+  SIGNALING_SUBPROTOCOL,
+  type SignalingErrorCode,
+} from "../signaling/index.ts"
+import { type BackOff, createBackOff } from "./back-off.ts"
+import type { WebSocketConstructor, WebSocketLike } from "./web-socket.ts"
+
+export interface SignalingClientOptions {
+  readonly url: string
+  readonly topic: Uint8Array
+  readonly peerId: Uint8Array
+  readonly token: () => Promise<string>
+  readonly webSocket: WebSocketConstructor
+  readonly clock: Clock
+  readonly random: Random
+  readonly events: SignalingEvents
+}
+
+export interface SignalingEvents {
+  /** In the topic: these are the others. Comes again after each reconnect. */
+  joined(peers: readonly Uint8Array[]): void
+  presence(joined: readonly Uint8Array[], left: readonly Uint8Array[]): void
+  signal(from: Uint8Array, blob: Uint8Array): void
+  /** A signal to this peer went nowhere; it is not in the topic. */
+  gone(peer: Uint8Array): void
+  ice(configuration: IceConfiguration): void
+  /** The socket is gone; nobody can be said to be present. */
+  lost(): void
+  report(report: TransportReport): void
+}
+
+/** One server, kept connected until `close`, whatever happens to network and server. */
+export interface SignalingClient {
+  /** False when it was not sent because there is no connection. */
+  signal(to: Uint8Array, blob: Uint8Array): boolean
+  requestIce(): void
+  reconnect(): void
+  close(): Promise<void>
+}
+
+/** When people are told that nothing answers; the attempt itself goes on until `CONNECT_TIMEOUT_MS`. */
+const CONCERN_AFTER_MS = 3_000
+const CONNECT_TIMEOUT_MS = 10_000
+const JOIN_TIMEOUT_MS = 5_000
+const CLOSE_TIMEOUT_MS = 1_000
+const RETRY = { firstMs: 500, longestMs: 30_000 }
+/** A server that said no is asked again rarely: a token may have been renewed or a place become free. */
+const REFUSED_RETRY_MS = 30_000
+const DEFAULT_HEARTBEAT_MS = 25_000
+
+const refusals: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
+  "unauthorized",
+  "token-expired",
+  "forbidden",
+  "room-full",
+  "blocked",
+  "unsupported-version",
+])
+
+type State =
+  | { readonly phase: "waiting"; readonly cancel: () => void }
+  | { readonly phase: "connecting"; readonly socket: Socket }
+  | { readonly phase: "joined"; readonly socket: Socket; readonly channel: number }
+  | { readonly phase: "closed" }
+
+export function createSignalingClient(options: SignalingClientOptions): SignalingClient {
+  const { clock, events, url } = options
+  const backOff: BackOff = createBackOff(options.random, RETRY)
+  let resume: Uint8Array | null = null
+  let channel = 0
+  let cancelRenewal = (): void => {}
+  let state: State = { phase: "waiting", cancel: () => {} }
+
+  const wait = (retryInMs: number): void => {
+    state = { phase: "waiting", cancel: clock.after(retryInMs, connect) }
+  }
+
+  const retry = (detail: string, atLeastMs = 0, kind: "unreachable" | "refused" = "unreachable"): void => {
+    const retryInMs = Math.round(Math.max(atLeastMs, backOff.next()))
+    events.report({ type: "signaling", server: url, state: kind, detail, retryInMs })
+    wait(retryInMs)
+  }
+
+  function connect(): void {
+    events.report({ type: "signaling", server: url, state: "connecting" })
+    const opened = openSocket(options, {
+      opened: () => void join(opened),
+      message: (message) => receive(opened, message),
+      concern: () =>
+        events.report({
+          type: "signaling",
+          server: url,
+          state: "unreachable",
+          detail: `no answer within ${CONCERN_AFTER_MS / 1000} s`,
+        }),
+      closed: (detail) => {
+        if (!isCurrent(opened)) return
+        const wasJoined = state.phase === "joined"
+        cancelRenewal()
+        retry(detail)
+        if (wasJoined) events.lost()
+      },
+    })
+    state = { phase: "connecting", socket: opened }
+  }
+
+  const isCurrent = (socket: Socket): boolean => "socket" in state && state.socket === socket
+
+  async function join(socket: Socket): Promise<void> {
+    let token: string
+    try {
+      token = await options.token()
+    } catch (error) {
+      if (isCurrent(socket))
+        leave(socket, `no token: ${error instanceof Error ? error.message : String(error)}`)
+      return
+    }
+    if (!isCurrent(socket)) return
+    channel = (channel % 0xffff) + 1
+    socket.send({ type: "join", channel, topic: options.topic, peer: options.peerId, resume, token })
+  }
+
+  /** Gives a socket up and schedules the next try. */
+  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: "refused"): void {
+    const wasJoined = state.phase === "joined"
+    cancelRenewal()
+    void socket.close()
+    retry(detail, atLeastMs, kind)
+    if (wasJoined) events.lost()
+  }
+
+  function receive(socket: Socket, message: HostMessage): void {
+    if (!isCurrent(socket)) return
+    if ("channel" in message && message.channel !== 0 && message.channel !== channel) return
+    switch (message.type) {
+      case "joined":
+        if (state.phase !== "connecting") return
+        state = { phase: "joined", socket, channel }
+        backOff.reset()
+        resume = message.resume.slice()
+        socket.settled(message.limits.heartbeatMs)
+        renewIn(socket, message.tokenExpiresInMs)
+        events.report({ type: "signaling", server: url, state: "joined" })
+        events.ice(message.ice)
+        return events.joined(message.peers)
+      case "presence":
+        return events.presence(message.joined, message.left)
+      case "signal":
+        return events.signal(message.from, message.blob)
+      case "unreachable":
+        // "away" and "busy" mend by themselves, and an attempt to connect has its own deadline.
+        return message.reason === "gone" ? events.gone(message.peer) : undefined
+      case "renewed":
+        return renewIn(socket, message.tokenExpiresInMs)
+      case "ice":
+        return events.ice(message.ice)
+      case "bye": {
+        const detail = "the server is about to restart"
+        events.report({
+          type: "signaling",
+          server: url,
+          state: "draining",
+          detail,
+          retryInMs: message.retryMs,
+        })
+        return leave(socket, detail, message.retryMs)
+      }
+      case "error":
+        return refuse(socket, message)
+      case "left":
+      case "pong":
+    }
+  }
+
+  function refuse(socket: Socket, error: HostMessage & { type: "error" }): void {
+    if (error.channel !== 0 && state.phase === "joined" && passingErrors.has(error.code)) {
+      return events.report({ type: "warning", code: `signaling-${error.code}`, detail: error.detail })
+    }
+    const detail = `${error.code}: ${error.detail}`
+    if (refusals.has(error.code)) {
+      leave(socket, detail, Math.max(error.retryMs, REFUSED_RETRY_MS), "refused")
+    } else {
+      leave(socket, detail, error.retryMs)
+    }
+  }
+
+  function renewIn(socket: Socket, expiresInMs: number): void {
+    cancelRenewal()
+    if (expiresInMs === 0) return
+    const renew = async (): Promise<void> => {
+      const token = await options.token()
+      if (isCurrent(socket)) socket.send({ type: "renew", channel, token })
+    }
+    cancelRenewal = clock.after(expiresInMs * 0.8, () => {
+      renew().catch((error: unknown) =>
+        events.report({ type: "warning", code: "no-token", detail: String(error) }),
+      )
+    })
+  }
+
+  const reconnect = (): void => {
+    if (state.phase !== "waiting") return
+    state.cancel()
+    backOff.reset()
+    connect()
+  }
+  // Browsers say when the network is back: waiting for the back-off would look broken to people.
+  const unlisten = listenOnline(reconnect)
+  wait(0)
+
+  return {
+    signal(to, blob) {
+      if (state.phase !== "joined") return false
+      state.socket.send({ type: "signal", channel, to, blob })
+      return true
+    },
+    requestIce() {
+      if (state.phase === "joined") state.socket.send({ type: "ice-request" })
+    },
+    reconnect,
+    async close() {
+      const last = state
+      if (last.phase === "closed") return
+      state = { phase: "closed" }
+      unlisten()
+      cancelRenewal()
+      if (last.phase === "waiting") return last.cancel()
+      if (last.phase === "joined") last.socket.send({ type: "leave", channel })
+      await last.socket.close()
+    },
+  }
+}
+
+interface Socket {
+  send(message: ClientMessage): void
+  /** Joined: from here only silence ends it. */
+  settled(heartbeatMs: number): void
+  /** Resolves when the socket is closed, or after `CLOSE_TIMEOUT_MS`. */
+  close(): Promise<void>
+}
+
+interface SocketEvents {
+  opened(): void
+  message(message: HostMessage): void
+  concern(): void
+  closed(detail: string): void
+}
+
+function openSocket(
+  { url, webSocket: WebSocket, clock }: SignalingClientOptions,
+  events: SocketEvents,
+): Socket {
+  let socket: WebSocketLike
+  let over = false
+  let stage: "connect" | "join" | "settled" = "connect"
+  let heartbeatMs = DEFAULT_HEARTBEAT_MS
+  let heardAt = clock.monotonic()
+  let pinged = 0
+  let gone = (): void => {}
+  const whenGone = new Promise<void>((resolve) => (gone = resolve))
+  let cancelDeadline = (): void => {}
+
+  const end = (detail: string): void => {
+    if (over) return
+    over = true
+    cancelConcern()
+    cancelDeadline()
+    socket.close()
+    events.closed(detail)
+  }
+  const cancelConcern = clock.after(CONCERN_AFTER_MS, () => {
+    if (stage === "connect") events.concern()
+  })
+
+  function send(message: ClientMessage): void {
+    if (!over && socket.readyState === OPEN) socket.send(encodeClientMessage(message))
+  }
+
+  function beat(): void {
+    const silentMs = clock.monotonic() - heardAt
+    if (silentMs >= 2 * heartbeatMs) return end("the server has gone silent")
+    if (silentMs >= heartbeatMs * 0.9) send({ type: "ping", nonce: (pinged += 1) })
+    cancelDeadline = clock.after(heartbeatMs / 2, beat)
+  }
+
+  socket = new WebSocket(url, SIGNALING_SUBPROTOCOL)
+  socket.binaryType = "arraybuffer"
+  socket.onopen = () => {
+    if (over) return
+    stage = "join"
+    cancelDeadline()
+    cancelDeadline = clock.after(JOIN_TIMEOUT_MS, () =>
+      end(`connected, but no answer to join within ${JOIN_TIMEOUT_MS / 1000} s`),
+    )
+    events.opened()
+  }
+  socket.onmessage = ({ data }: { readonly data: unknown }) => {
+    if (over) return
+    heardAt = clock.monotonic()
+    try {
+      if (!(data instanceof ArrayBuffer)) throw new DecodeError("bad-value", "text frame")
+      events.message(decodeHostMessage(new Uint8Array(data)))
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      end(`it does not speak Dunlin's signaling protocol (${error.message})`)
+    }
+  }
+  socket.onclose = ({ code }: { readonly code: number }) => {
+    gone()
+    end(stage === "connect" ? "no connection" : `the server closed the connection (${code})`)
+  }
+  // The close event that follows says all there is to say; without a listener `ws` would throw.
+  socket.onerror = () => {}
+  cancelDeadline = clock.after(CONNECT_TIMEOUT_MS, () =>
+    end(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`),
+  )
+
+  return {
+    send,
+    settled(everyMs) {
+      stage = "settled"
+      if (everyMs >= 1000) heartbeatMs = everyMs
+      cancelDeadline()
+      cancelDeadline = clock.after(heartbeatMs / 2, beat)
+    },
+    async close() {
+      over = true
+      cancelConcern()
+      cancelDeadline()
+      socket.close(1000)
+      let cancel = (): void => {}
+      const late = new Promise<void>((resolve) => (cancel = clock.after(CLOSE_TIMEOUT_MS, resolve)))
+      await Promise.race([whenGone, late])
+      cancel()
+    },
+  }
+}
+
+const OPEN = 1
+
+function listenOnline(listener: () => void): () => void {
+  const target = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
+  if (target.addEventListener === undefined || target.removeEventListener === undefined) return () => {}
+  target.addEventListener("online", listener)
+  return () => target.removeEventListener?.("online", listener)
+}

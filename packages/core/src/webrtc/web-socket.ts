@@ -1,0 +1,42 @@
+import { TransportError } from "../ports/transport.ts"
+
+/** The part of the W3C WebSocket that signaling uses; browsers, Node ≥ 22 and `ws` have it. */
+export interface WebSocketLike {
+  binaryType: string
+  readonly readyState: number
+  readonly bufferedAmount: number
+  send(data: Uint8Array<ArrayBuffer>): void
+  close(code?: number, reason?: string): void
+  onopen: ((event: never) => void) | null
+  onmessage: ((event: never) => void) | null
+  onclose: ((event: never) => void) | null
+  onerror: ((event: never) => void) | null
+}
+
+export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => WebSocketLike
+
+/** The one passed in, the platform's, or the `ws` package of a Node that has none of its own. */
+export function findWebSocket(given: WebSocketConstructor | undefined): WebSocketConstructor {
+  if (given !== undefined) return given
+  const { WebSocket: own, process } = globalThis as {
+    WebSocket?: WebSocketConstructor
+    process?: NodeJS.Process
+  }
+  if (own !== undefined) return own
+  try {
+    // Not an import: bundlers for browsers would look for `ws`.
+    const required: unknown = process?.getBuiltinModule("node:module").createRequire(import.meta.url)("ws")
+    if (typeof required === "function") return required as WebSocketConstructor
+  } catch (cause) {
+    throw missing(cause)
+  }
+  throw missing(undefined)
+}
+
+function missing(cause: unknown): TransportError {
+  return new TransportError(
+    "no-websocket",
+    "This runtime has no WebSocket. Install the package `ws`, or pass a W3C-shaped constructor: webrtc({ webSocket }).",
+    { cause },
+  )
+}

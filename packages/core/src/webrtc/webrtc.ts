@@ -1,0 +1,208 @@
+import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { createEnvelopeOpener, type Envelope, sealEnvelope } from "../crypto/envelope.ts"
+import { isSignalingUrl } from "../crypto/invite.ts"
+import {
+  type RunningTransport,
+  type Transport,
+  TransportError,
+  type TransportHost,
+} from "../ports/transport.ts"
+import type { IceConfiguration } from "../signaling/index.ts"
+import { createDialer } from "./dialer.ts"
+import { findRtcPlatform, type RtcPlatform, type WebRtcImplementation } from "./rtc-platform.ts"
+import { createSignalingClient, type SignalingClient } from "./signaling-client.ts"
+import { findWebSocket, type WebSocketConstructor } from "./web-socket.ts"
+
+export interface WebRtcOptions {
+  /** One or several signaling servers, ws: or wss:. Default: those that the invite names. */
+  readonly signaling?: string | readonly string[]
+  /** In Node: `import * as wrtc from "node-datachannel/polyfill"`. */
+  readonly wrtc?: WebRtcImplementation
+  readonly webSocket?: WebSocketConstructor
+  /** STUN and TURN. Default: what the signaling server hands out. */
+  readonly iceServers?: readonly RTCIceServer[]
+  /** "relay" hides this device's addresses from peers: everything goes through TURN. */
+  readonly privacy?: "relay"
+  /** What the server's authentication wants; a function is asked again before the token expires. */
+  readonly token?: string | (() => string | Promise<string>)
+  /**
+   * How long a caller keeps its ICE candidates back. Two node-datachannel peers sometimes need a second to connect
+   * without it, and 50 ms more with it. Default: 15 with node-datachannel, else 0.
+   */
+  readonly holdMs?: number
+}
+
+const HOLD_MS = 15
+/** Signals waiting to be opened, from one server; a flood beyond is dropped before any cryptography. */
+const MAX_WAITING_SIGNALS = 256
+
+/** Peers find each other through signaling servers and connect directly. Throws `TransportError`. */
+export function webrtc(options: WebRtcOptions = {}): Transport {
+  const given = typeof options.signaling === "string" ? [options.signaling] : (options.signaling ?? [])
+  for (const url of given) {
+    if (!isSignalingUrl(url)) {
+      throw new TransportError("bad-url", `Not the ws: or wss: URL of a signaling server: ${url}`)
+    }
+  }
+  const { holdMs } = options
+  if (holdMs !== undefined && !(holdMs >= 0 && holdMs <= 1000)) {
+    throw new TransportError("invalid-option", "holdMs must be between 0 and 1000.")
+  }
+  const platform = findRtcPlatform(options.wrtc)
+  const webSocket = findWebSocket(options.webSocket)
+
+  return {
+    name: "webrtc",
+    start(host) {
+      const servers = given.length > 0 ? given : host.credentials.servers
+      if (servers.length === 0) {
+        host.report({
+          type: "warning",
+          code: "no-signaling-server",
+          detail: "Neither webrtc({ signaling }) nor the invite names a signaling server.",
+        })
+      }
+      return run(host, { ...options, servers, platform, webSocket })
+    },
+  }
+}
+
+interface RunOptions extends Omit<WebRtcOptions, "webSocket"> {
+  readonly servers: readonly string[]
+  readonly platform: RtcPlatform
+  readonly webSocket: WebSocketConstructor
+}
+
+function run(host: TransportHost, options: RunOptions): RunningTransport {
+  const { credentials, clock, random } = host
+  const context = {
+    signalKey: credentials.signalKey,
+    topic: credentials.topic,
+    epoch: credentials.epoch,
+    self: host.peerId,
+  }
+  const opener = createEnvelopeOpener(context)
+  /** Who is where: a signal goes through a server on which its receiver is. */
+  const presence = new Map<SignalingClient, Set<string>>()
+  const ice = new Map<string, { readonly configuration: IceConfiguration; readonly at: number }>()
+  let sending: Promise<void> = Promise.resolve()
+  let isStopped = false
+
+  const dialer = createDialer({
+    host,
+    platform: options.platform,
+    holdMs: options.holdMs ?? (options.platform.needsHold ? HOLD_MS : 0),
+    configuration,
+    send(message) {
+      sending = sendAfter(sending, message)
+    },
+  })
+
+  async function sendAfter(before: Promise<void>, message: Omit<Envelope, "from">): Promise<void> {
+    const sealing = sealEnvelope(context, message, random)
+    await before
+    try {
+      const blob = await sealing
+      const to = bytesToHex(message.to)
+      const clients = [...presence].toSorted(([, a], [, b]) => Number(b.has(to)) - Number(a.has(to)))
+      for (const [client] of clients) if (client.signal(message.to, blob)) return
+    } catch (error) {
+      host.report({ type: "warning", code: "not-sent", detail: String(error) })
+    }
+  }
+
+  function configuration(): RTCConfiguration {
+    const iceServers = options.iceServers === undefined ? handedOut() : [...options.iceServers]
+    return { iceServers, ...(options.privacy === "relay" && { iceTransportPolicy: "relay" }) }
+  }
+
+  function handedOut(): RTCIceServer[] {
+    return [...ice.values()].flatMap(({ configuration: { servers, expiresInMs }, at }) => {
+      // A sleeping page can miss the renewal; the wall clock is not asked, it may be wrong.
+      const isStale = expiresInMs > 0 && clock.monotonic() - at > expiresInMs
+      if (isStale) for (const client of presence.keys()) client.requestIce()
+      return servers.map(({ urls, username, credential }) =>
+        username === "" ? { urls: [...urls] } : { urls: [...urls], username, credential },
+      )
+    })
+  }
+
+  function connectTo(url: string): void {
+    const here = new Set<string>()
+    let opening: Promise<void> = Promise.resolve()
+    let waiting = 0
+
+    const arrive = (peers: readonly Uint8Array[]): void => {
+      for (const peer of peers) {
+        here.add(bytesToHex(peer))
+        dialer.present(peer)
+      }
+    }
+    const depart = (peer: Uint8Array): void => {
+      const id = bytesToHex(peer)
+      here.delete(id)
+      if ([...presence.values()].every((others) => !others.has(id))) dialer.absent(peer)
+    }
+    const open = async (before: Promise<void>, from: Uint8Array, blob: Uint8Array): Promise<void> => {
+      const opened = await opener.open(blob, from)
+      await before
+      waiting -= 1
+      if (isStopped) return
+      if (typeof opened === "string") {
+        host.report({ type: "warning", code: `signal-${opened}`, detail: "a signal was dropped" })
+      } else {
+        dialer.receive(opened)
+      }
+    }
+
+    const client = createSignalingClient({
+      url,
+      topic: credentials.topic,
+      peerId: host.peerId,
+      token: async () => (typeof options.token === "function" ? options.token() : (options.token ?? "")),
+      webSocket: options.webSocket,
+      clock,
+      random,
+      events: {
+        joined(peers) {
+          const now = new Set(peers.map(bytesToHex))
+          for (const id of [...here]) if (!now.has(id)) depart(hexToBytes(id))
+          arrive(peers)
+        },
+        presence(joined, left) {
+          arrive(joined)
+          for (const peer of left) depart(peer)
+        },
+        signal(from, blob) {
+          if (waiting >= MAX_WAITING_SIGNALS) return
+          waiting += 1
+          // Views on the socket's buffer: what waits needs bytes of its own.
+          opening = open(opening, from.slice(), blob.slice())
+        },
+        gone: depart,
+        ice(given) {
+          ice.set(url, { configuration: given, at: clock.monotonic() })
+          if (options.iceServers === undefined) dialer.reconfigure()
+        },
+        // Connections outlive the server. Who is still there is told after the next join.
+        lost() {},
+        report: (report) => host.report(report),
+      },
+    })
+    presence.set(client, here)
+  }
+  for (const url of new Set(options.servers)) connectTo(url)
+
+  return {
+    reconnect() {
+      for (const client of presence.keys()) client.reconnect()
+      dialer.reconnect()
+    },
+    async stop() {
+      isStopped = true
+      dialer.close()
+      await sending
+      await Promise.all([...presence.keys()].map((client) => client.close()))
+    },
+  }
+}
