@@ -27,7 +27,8 @@ const START_LIMIT_MS = 60_000
 
 export async function startHostProcess(options: HostOptions = {}): Promise<HostProcess> {
   const { port = 0, address = "127.0.0.1", args = [] } = options
-  const child = spawnSource(BIN, ["--port", String(port), "--address", address, ...args], options)
+  const operations = args.includes("--operations-port") ? [] : ["--operations-port", "off"]
+  const child = spawnSource(BIN, ["--port", String(port), "--host", address, ...operations, ...args], options)
   const deadline = Date.now() + START_LIMIT_MS
   let ended = false
   child.exited.then(
