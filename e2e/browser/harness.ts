@@ -11,6 +11,8 @@ import { createNetwork } from "./harness/network.ts"
 import type { NatKind, Network } from "./harness/network.ts"
 import { serveTestSite } from "./harness/test-site.ts"
 import type { TestSite } from "./harness/test-site.ts"
+import { startTurnServer } from "./harness/turn-server.ts"
+import type { TurnServer, TurnServerOptions } from "./harness/turn-server.ts"
 
 /**
  * Starts real browsers, servers and peers for a test, and ends them all in `close`, last started first.
@@ -35,6 +37,8 @@ export interface Harness extends AsyncDisposable {
   peer<Exports>(module: URL, options?: ChildOptions): Promise<ChildPeer<Exports>>
   /** Hosts in network namespaces. Ask `networkProblem()` first; where there is one this rejects. */
   network(hosts: Readonly<Record<string, NatKind>>): Promise<Network>
+  /** Ask `turnServerProblem()` first; where there is one this rejects. */
+  turnServer(options?: TurnServerOptions): Promise<TurnServer>
   /** Idempotent. */
   close(): Promise<void>
 }
@@ -69,6 +73,7 @@ export function createHarness(): Harness {
     host: (options) => own(startHostProcess(options)),
     peer: <Exports>(module: URL, options?: ChildOptions) => own(spawnPeer<Exports>(module, options)),
     network: (hosts) => own(createNetwork(hosts)),
+    turnServer: (options) => own(startTurnServer(options)),
     close,
     [Symbol.asyncDispose]: close,
   }
