@@ -1,18 +1,16 @@
 import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
-import { bytesEqual, mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
-import { MAX_ITEMS, MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
-import {
-  answerRange,
-  createReconciliation,
-  type EntryFindings,
-  type Reconciliation,
-} from "../protocol/reconciliation.ts"
+import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
+import { createAnnouncements } from "./announcements.ts"
+import { createPurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
+import { createReconcileRunner } from "./reconcile-runner.ts"
 import { createSendQueue, type SendQueue } from "./send-queue.ts"
 import type { SharedReplica, Transition } from "./shared-replica.ts"
 import { createUnconfirmed, type Unconfirmed } from "./unconfirmed.ts"
@@ -45,6 +43,7 @@ export interface LinkReplicaOptions {
   /** Entries asked of this peer for this replica, or received and not durable yet. */
   readonly pendingIn: () => number
   readonly want: (position: Uint8Array) => void
+  /** Sends what is queued: entries as far as there is room, and all frames. */
   readonly pump: () => void
   readonly changed: () => void
   readonly reconciled: (report: ReconcileReport) => void
@@ -84,73 +83,45 @@ export interface LinkReplica {
   close(): void
 }
 
-/** A reconciliation that hears nothing for so long starts again with another salt. */
-const PROGRESS_LIMIT_MS = 2_000
-/** The first rerun comes soon: most often changes crossed on the way. Later ones back off. */
-const FIRST_RETRY_MS = 250
-const LAST_RETRY_MS = 30_000
 /** Roots are not compared while changes are this fresh: under constant typing they are never equal. */
 const QUIET_MS = 1_000
-/** A responder that sees unequal roots lets the initiator begin, but not for ever. */
-const RESPONDER_PATIENCE_MS = 3_000
-const MAX_REMEMBERED = 4_096
+/**
+ * A responder that sees unequal roots lets the initiator begin. But the initiator may have seen equal ones: it compared
+ * with what this side announced before its last change.
+ */
+const RESPONDER_PATIENCE_MS = 500
+/** A peer with fewer entries than this is not worth waiting for. */
+const BEHIND_ENTRIES = 64
+const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
-  const { session, shared, announced, initiator, permissions, outbox, lease, clock, random } = options
-  const { index } = shared
-  const slot = shared.slot
+  const { session, shared, announced, initiator, permissions, outbox, clock } = options
+  const { index, slot } = shared
   const comparable = permissions.send && permissions.receive
   const queue = createSendQueue(index)
   const unconfirmed = createUnconfirmed()
   const refused = new Map<string, Uint8Array>()
-  const heldByPeer = new Map<string, Uint8Array>()
-  const announcements = new Map<string, Uint8Array>()
-  const timers = new Map<string, () => void>()
+  const timers = createPurposeTimers(clock)
+  const announcements = createAnnouncements({ slot, outbox, timers, flush: options.pump })
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
-  let run: Reconciliation | null = null
+  /** The run whose entries are being exchanged, for its report. */
+  let lastRun: { readonly rounds: number; readonly bytes: number } | null = null
   let runStartedAt = 0
-  let progressAt = 0
-  let exchangedSent = 0
-  let exchangedReceived = 0
+  let sent = 0
+  let received = 0
+  /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
-  let failures = 0
+  /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
+  let unagreed = true
   let activeAt = clock.monotonic() - QUIET_MS
+  /** The difference that remains because its entries may not travel. */
   let excused: RootDifference | null = null
   let reading = 0
   let theirCount = announced.count
   let closed = false
-
-  /** One timer a purpose; a later one replaces it. */
-  const after = (purpose: string, delayMs: number, wake: () => void): void => {
-    timers.get(purpose)?.()
-    if (closed) return
-    const cancel = clock.after(delayMs, () => {
-      timers.delete(purpose)
-      wake()
-    })
-    timers.set(purpose, cancel)
-  }
-
-  const jitter = (baseMs: number): number => baseMs * (0.8 + random.unit() * 0.4)
-
-  const setPhase = (next: ReplicaLinkPhase): void => {
-    if (phase === next) return
-    phase = next
-    options.changed()
-  }
-
-  const settled = (): boolean =>
-    run === null &&
-    queue.size === 0 &&
-    reading === 0 &&
-    options.pendingIn() === 0 &&
-    unconfirmedInFlight() === 0
-
-  /** Entries that were sent and not acknowledged are still under way; those only announced are not. */
-  const unconfirmedInFlight = (): number => (outbox.unacknowledged === 0 ? 0 : unconfirmed.size)
 
   const findings: EntryFindings = {
     lacksNode: (depth, prefix) => {
@@ -161,106 +132,79 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     differs: (position) => {
       if (permissions.receive) options.want(position)
-      else if (permissions.send) announceSoon(position)
+      else if (permissions.send) announceHeld(position)
     },
   }
 
-  const announceSoon = (position: Uint8Array): void => {
+  const runner = createReconcileRunner({
+    session,
+    slot,
+    initiator,
+    index,
+    findings,
+    mayReceive: permissions.receive,
+    outbox,
+    lease: options.lease,
+    clock,
+    random: options.random,
+    timers,
+    behind: () => permissions.receive && theirCount > BEHIND_ENTRIES && index.count * 2 < theirCount,
+    started() {
+      awaitingSettle = false
+      sent = 0
+      received = 0
+      runStartedAt = clock.monotonic()
+    },
+    ended(run) {
+      lastRun = { rounds: run.rounds, bytes: run.bytes }
+      awaitingSettle = true
+      check()
+    },
+    flush: options.pump,
+  })
+
+  const announceHeld = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
-    if (digest !== undefined) self.announce(position, digest, 0)
+    if (digest !== undefined) announcements.add(position, digest, 0)
   }
 
-  const behind = (): boolean => permissions.receive && theirCount > 64 && index.count * 2 < theirCount
-
-  const beginRun = (): void => {
-    if (closed || run !== null || !initiator) return
-    if (!lease.acquire(session, behind(), clock.monotonic())) {
-      after("run", jitter(300), beginRun)
-      return
-    }
-    timers.get("run")?.()
-    timers.delete("run")
-    awaitingSettle = false
-    exchangedSent = 0
-    exchangedReceived = 0
-    runStartedAt = clock.monotonic()
-    const salt = new DataView(random.bytes(4).buffer).getUint32(0)
-    run = createReconciliation(index, slot, salt, findings, permissions.receive)
-    continueRun()
+  const setPhase = (next: ReplicaLinkPhase): void => {
+    if (phase === next) return
+    phase = next
+    options.changed()
   }
 
-  const continueRun = (): void => {
-    if (run === null) return
-    progress()
-    for (const frame of run.requests()) outbox.control(frame)
-    if (run.postponed) {
-      run = null
-      lease.release(session)
-      after("run", jitter(500), beginRun)
-      return
-    }
-    if (run.done) {
-      endRun(run)
-      return
-    }
-    after("watchdog", PROGRESS_LIMIT_MS, watch)
-    options.pump()
+  /** Nothing is under way for this replica in either direction, as far as this side knows. */
+  const settled = (): boolean => {
+    const inFlight = outbox.unacknowledged === 0 ? 0 : unconfirmed.size
+    return !runner.running && queue.size === 0 && reading === 0 && options.pendingIn() === 0 && inFlight === 0
   }
 
-  const progress = (): void => {
-    progressAt = clock.monotonic()
-    lease.renew(session, progressAt)
-  }
+  const rootItem = (answer: boolean): RootItem => ({
+    slot,
+    count: index.count,
+    root: index.root(),
+    settled: settled(),
+    answer,
+    agreed: false,
+  })
 
-  const watch = (): void => {
-    if (run === null) return
-    const quietMs = clock.monotonic() - progressAt
-    if (quietMs < PROGRESS_LIMIT_MS) {
-      after("watchdog", PROGRESS_LIMIT_MS - quietMs, watch)
-      return
-    }
-    run = null
-    retry()
+  const sendRoot = (flags: { readonly answer: boolean; readonly agreed: boolean }): void => {
+    outbox.control({ type: "root", roots: [{ ...rootItem(flags.answer), agreed: flags.agreed }] })
   }
-
-  const retry = (): void => {
-    lease.release(session)
-    const delayMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures)
-    failures = Math.min(failures + 1, 7)
-    after("run", jitter(delayMs), beginRun)
-  }
-
-  const endRun = (ended: Reconciliation): void => {
-    run = null
-    timers.get("watchdog")?.()
-    timers.delete("watchdog")
-    lastRun = { rounds: ended.rounds, bytes: ended.bytes }
-    awaitingSettle = true
-    options.pump()
-    self.check()
-  }
-  let lastRun: { readonly rounds: number; readonly bytes: number } | null = null
 
   const reportRun = (): void => {
     if (lastRun === null) return
-    const elapsedMs = clock.monotonic() - runStartedAt
-    options.reconciled({ ...lastRun, sent: exchangedSent, received: exchangedReceived, elapsedMs })
+    options.reconciled({ ...lastRun, sent, received, elapsedMs: clock.monotonic() - runStartedAt })
     lastRun = null
-  }
-
-  const sendRoot = (flags: { readonly answer: boolean; readonly agreed: boolean }): void => {
-    outbox.control({ type: "root", roots: [{ ...self.rootItem(flags.answer), agreed: flags.agreed }] })
   }
 
   /** Nothing more can be exchanged: both sides are equal, or differ only in what may not travel. */
   const finish = (equal: boolean): void => {
-    failures = 0
     awaitingSettle = false
-    lease.release(session)
-    timers.get("run")?.()
-    timers.delete("run")
-    timers.get("patience")?.()
-    timers.delete("patience")
+    unagreed = false
+    runner.agreed()
+    timers.cancel("patience")
     reportRun()
     if (equal) {
       excused = null
@@ -278,13 +222,16 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       finish(false)
       return
     }
-    if (!initiator) return
-    if (!item.settled || !settled()) {
-      awaitingSettle = awaitingSettle || item.settled
+    if (!initiator) {
+      if (item.answer) owesRoot = true
+      if (item.answer && item.settled && settled()) setPhase("live")
       return
     }
-    const fruitless = lastRun !== null && exchangedSent + exchangedReceived === 0
-    if (fruitless) excused = difference
+    if (!item.settled || !settled()) {
+      awaitingSettle ||= item.settled
+      return
+    }
+    if (lastRun !== null && sent + received === 0) excused = difference
     if (sameDifference(excused, difference)) {
       const silent = phase === "live" && !item.answer
       finish(false)
@@ -294,30 +241,33 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     reportRun()
     // Everything known at the start of the run has been exchanged; what differs now is newer.
     setPhase("live")
-    const quietForMs = clock.monotonic() - activeAt
-    if (phase === "live" && quietForMs < QUIET_MS) after("run", QUIET_MS, beginRun)
-    else if (!timers.has("run")) retry()
+    if (clock.monotonic() - activeAt < QUIET_MS) runner.beginAfter(QUIET_MS)
+    else if (!runner.waiting) runner.retry()
   }
 
-  const flushAnnouncements = (): void => {
-    if (announcements.size === 0 || closed) return
-    if (!outbox.wantsControl) {
-      after("announce", 200, flushAnnouncements)
+  const check = (): void => {
+    if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
+    const answer = awaitingSettle && initiator
+    owesRoot = false
+    awaitingSettle = false
+    if (!comparable && initiator) {
+      finish(false)
+      sendRoot({ answer: false, agreed: true })
       return
     }
-    const items: { position: Uint8Array; digest: Uint8Array }[] = []
-    for (const [key, digest] of announcements) {
-      const held = heldByPeer.get(key)
-      if (held === undefined || !bytesEqual(held, digest)) items.push({ position: mapKeyBytes(key), digest })
-    }
-    announcements.clear()
-    for (let at = 0; at < items.length; at += MAX_ITEMS / 2) {
-      outbox.control({ type: "have", slot, items: items.slice(at, at + MAX_ITEMS / 2) })
-    }
+    sendRoot({ answer, agreed: false })
+  }
+
+  const probe = (): void => {
+    if (!closed) outbox.control({ type: "root", roots: [rootItem(true)] })
+  }
+
+  const probeNow = (): void => {
+    probe()
     options.pump()
   }
 
-  const self: LinkReplica = {
+  return {
     shared,
     theirSlot: announced.slot,
     permissions,
@@ -346,132 +296,79 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       }
       const equal = announced.count === index.count && bytesEqual(announced.root, index.root())
       if (equal && comparable) finish(true)
-      else if (initiator) beginRun()
-      else after("patience", RESPONDER_PATIENCE_MS, self.probe)
+      else if (initiator) runner.begin()
+      else timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
     },
     range(frame) {
-      if (frame.reply) {
-        run?.replied(frame)
-        progress()
-        return
-      }
-      timers.get("patience")?.()
-      timers.delete("patience")
-      const now = clock.monotonic()
-      if (!lease.acquire(session, behind(), now)) {
-        const { salt, sequence } = frame
-        outbox.control({ type: "range-ack", slot, salt, sequence, frames: 0, answered: 0, later: true })
-        return
-      }
-      progress()
-      const { replies, ack } = answerRange(index, slot, frame, findings, permissions.receive)
-      for (const reply of replies) outbox.control(reply)
-      outbox.control(ack)
+      if (!frame.reply) timers.cancel("patience")
+      runner.range(frame)
       options.pump()
     },
     rangeAck(frame) {
-      run?.acknowledged(frame)
-      continueRun()
+      runner.rangeAck(frame)
+      options.pump()
     },
     root(item) {
       theirCount = item.count
       const equal = item.count === index.count && bytesEqual(item.root, index.root())
       if (equal && comparable) {
+        const tell = item.answer || (initiator && unagreed && !item.agreed)
         finish(true)
-        if (item.answer) sendRoot({ answer: false, agreed: true })
+        if (tell) sendRoot({ answer: false, agreed: true })
         return
       }
-      if (!comparable) {
+      if (comparable) {
+        compareUnequal(item)
+      } else {
         if (item.agreed || (item.settled && phase === "live")) finish(false)
         if (item.answer) owesRoot = true
-      } else {
-        compareUnequal(item)
-        if (item.answer && !item.agreed && !initiator) {
-          owesRoot = true
-          if (item.settled && settled()) setPhase("live")
-        }
       }
-      self.check()
+      check()
     },
     push(transition) {
       if (!permissions.send || closed) return
       activeAt = clock.monotonic()
-      const { position, before, after: digest, delta, key } = transition
-      const changes = unconfirmed.changed(mapKey(position), digest)
-      if (digest === null) {
+      const { position, before, after, delta, key } = transition
+      const changes = unconfirmed.changed(mapKey(position), after)
+      if (after === null) {
         unconfirmed.confirmed(mapKey(position), changes)
         return
       }
-      const short = digest.slice(0, SHORT_DIGEST_BYTES)
+      const digest = after.slice(0, SHORT_DIGEST_BYTES)
+      const kind = shared.replica.kind
+      const began = before?.slice(0, SHORT_DIGEST_BYTES) ?? NO_DIGEST
       const pushed =
         delta !== undefined &&
         delta.length <= MAX_PUSH_BYTES &&
         outbox.push(
-          {
-            type: "push",
-            slot,
-            kind: shared.replica.kind,
-            key,
-            before: before?.slice(0, SHORT_DIGEST_BYTES) ?? new Uint8Array(SHORT_DIGEST_BYTES),
-            after: short,
-            delta,
-          },
-          { slot, position, digest: short, changes },
+          { type: "push", slot, kind, key, before: began, after: digest, delta },
+          { slot, position, digest, changes },
         )
-      if (!pushed) self.announce(position, digest, 0)
+      if (!pushed) announcements.add(position, after, 0)
     },
     announce(position, digest, delayMs) {
-      if (!permissions.send || closed) return
-      announcements.set(mapKey(position), digest.slice(0, SHORT_DIGEST_BYTES))
-      if (delayMs === 0) flushAnnouncements()
-      else if (!timers.has("announce")) after("announce", delayMs, flushAnnouncements)
+      if (permissions.send && !closed) announcements.add(position, digest, delayMs)
     },
     peerHolds(position, digest) {
-      const key = mapKey(position)
-      heldByPeer.delete(key)
-      heldByPeer.set(key, digest.slice(0, SHORT_DIGEST_BYTES))
-      unconfirmed.holds(key, digest)
-      if (heldByPeer.size <= MAX_REMEMBERED) return
-      const oldest = heldByPeer.keys().next().value
-      if (oldest !== undefined) heldByPeer.delete(oldest)
+      announcements.peerHolds(position, digest)
+      unconfirmed.holds(mapKey(position), digest)
     },
     exchanged(direction) {
       activeAt = clock.monotonic()
-      if (direction === "sent") exchangedSent++
-      else exchangedReceived++
-      progress()
+      unagreed = true
+      if (direction === "sent") sent++
+      else received++
+      runner.progress()
     },
-    check() {
-      if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
-      const answer = awaitingSettle && initiator
-      owesRoot = false
-      awaitingSettle = false
-      if (!comparable && initiator) {
-        finish(false)
-        sendRoot({ answer: false, agreed: true })
-        return
-      }
-      sendRoot({ answer, agreed: false })
-    },
-    probe() {
-      if (!closed) outbox.control({ type: "root", roots: [self.rootItem(true)] })
-    },
-    rootItem: (answer) => ({
-      slot,
-      count: index.count,
-      root: index.root(),
-      settled: settled(),
-      answer,
-      agreed: false,
-    }),
+    check,
+    probe,
+    rootItem,
     close() {
       closed = true
-      lease.release(session)
-      for (const cancel of timers.values()) cancel()
-      timers.clear()
+      options.lease.release(session)
+      timers.close()
       queue.clear()
       announcements.clear()
     },
   }
-  return self
 }

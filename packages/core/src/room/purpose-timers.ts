@@ -1,0 +1,45 @@
+import type { Clock } from "../ports/clock.ts"
+
+/** One timer a purpose: starting it again replaces it. */
+export interface PurposeTimers {
+  start(purpose: string, delayMs: number, wake: () => void): void
+  /** Starts unless one of that purpose runs. */
+  startOnce(purpose: string, delayMs: number, wake: () => void): void
+  has(purpose: string): boolean
+  cancel(purpose: string): void
+  /** Cancels all; nothing starts any more. */
+  close(): void
+}
+
+export function createPurposeTimers(clock: Clock): PurposeTimers {
+  const cancelByPurpose = new Map<string, () => void>()
+  let closed = false
+
+  const cancel = (purpose: string): void => {
+    cancelByPurpose.get(purpose)?.()
+    cancelByPurpose.delete(purpose)
+  }
+  const start: PurposeTimers["start"] = (purpose, delayMs, wake) => {
+    cancel(purpose)
+    if (closed) return
+    const cancelTimer = clock.after(delayMs, () => {
+      cancelByPurpose.delete(purpose)
+      wake()
+    })
+    cancelByPurpose.set(purpose, cancelTimer)
+  }
+
+  return {
+    start,
+    startOnce(purpose, delayMs, wake) {
+      if (!cancelByPurpose.has(purpose)) start(purpose, delayMs, wake)
+    },
+    has: (purpose) => cancelByPurpose.has(purpose),
+    cancel,
+    close() {
+      closed = true
+      for (const cancelTimer of cancelByPurpose.values()) cancelTimer()
+      cancelByPurpose.clear()
+    },
+  }
+}

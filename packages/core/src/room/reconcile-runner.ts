@@ -1,0 +1,164 @@
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import type { RangeAckFrame, RangeFrame } from "../protocol/frame.ts"
+import type { Outbox } from "../protocol/outbox.ts"
+import {
+  answerRange,
+  createReconciliation,
+  type EntryFindings,
+  type Reconciliation,
+} from "../protocol/reconciliation.ts"
+import type { PurposeTimers } from "./purpose-timers.ts"
+import type { ReconcileLease } from "./reconcile-lease.ts"
+
+/** Runs reconciliations with one peer for one replica: when they begin, stall, are put off and begin again. */
+export interface ReconcileRunner {
+  /** Begins a run unless one is under way; only the initiator does. */
+  begin(): void
+  /** Begins a run later, each time later than before. */
+  retry(): void
+  beginAfter(delayMs: number): void
+  range(frame: RangeFrame): void
+  rangeAck(frame: RangeAckFrame): void
+  /** Entries move: the run, or what follows from it, is alive. */
+  progress(): void
+  /** Both sides agree: back-off begins anew. */
+  agreed(): void
+  readonly running: boolean
+  readonly waiting: boolean
+}
+
+export interface ReconcileRunnerOptions {
+  readonly session: string
+  readonly slot: number
+  readonly initiator: boolean
+  readonly index: FingerprintIndex
+  readonly findings: EntryFindings
+  readonly mayReceive: boolean
+  readonly outbox: Outbox
+  readonly lease: ReconcileLease
+  readonly clock: Clock
+  readonly random: Random
+  readonly timers: PurposeTimers
+  /** Most of the peer's entries are missing here. */
+  readonly behind: () => boolean
+  readonly started: () => void
+  /** All ranges are compared; entries may still be under way. */
+  readonly ended: (run: Reconciliation) => void
+  readonly flush: () => void
+}
+
+/** A reconciliation that hears nothing for so long starts again with another salt. */
+const PROGRESS_LIMIT_MS = 2_000
+/** The first rerun comes soon: most often changes crossed on the way. Later ones back off. */
+const FIRST_RETRY_MS = 250
+const LAST_RETRY_MS = 30_000
+const MAX_FAILURES = 7
+const NO_PLACE_RETRY_MS = 300
+const POSTPONED_RETRY_MS = 500
+
+export function createReconcileRunner(options: ReconcileRunnerOptions): ReconcileRunner {
+  const { session, slot, index, findings, outbox, lease, clock, random, timers } = options
+  let run: Reconciliation | null = null
+  let progressAt = 0
+  let failures = 0
+
+  const jitter = (baseMs: number): number => baseMs * (0.8 + random.unit() * 0.4)
+
+  const progress = (): void => {
+    progressAt = clock.monotonic()
+    lease.renew(session, progressAt)
+  }
+
+  const begin = (): void => {
+    if (run !== null || !options.initiator) return
+    if (!lease.acquire(session, options.behind(), clock.monotonic())) {
+      timers.start("run", jitter(NO_PLACE_RETRY_MS), begin)
+      return
+    }
+    timers.cancel("run")
+    options.started()
+    const salt = new DataView(random.bytes(4).buffer).getUint32(0)
+    run = createReconciliation(index, slot, salt, findings, options.mayReceive)
+    proceed()
+    options.flush()
+  }
+
+  const proceed = (): void => {
+    if (run === null) return
+    progress()
+    for (const frame of run.requests()) outbox.control(frame)
+    if (run.postponed) {
+      run = null
+      lease.release(session)
+      timers.start("run", jitter(POSTPONED_RETRY_MS), begin)
+    } else if (run.done) {
+      const ended = run
+      run = null
+      timers.cancel("watchdog")
+      options.ended(ended)
+    } else {
+      timers.start("watchdog", PROGRESS_LIMIT_MS, watch)
+    }
+  }
+
+  const watch = (): void => {
+    if (run === null) return
+    const quietMs = clock.monotonic() - progressAt
+    if (quietMs < PROGRESS_LIMIT_MS) {
+      timers.start("watchdog", PROGRESS_LIMIT_MS - quietMs, watch)
+      return
+    }
+    run = null
+    retry()
+  }
+
+  const retry = (): void => {
+    lease.release(session)
+    timers.start("run", jitter(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures)), begin)
+    failures = Math.min(failures + 1, MAX_FAILURES)
+  }
+
+  const answer = (frame: RangeFrame): void => {
+    if (!lease.acquire(session, options.behind(), clock.monotonic())) {
+      const { salt, sequence } = frame
+      outbox.control({ type: "range-ack", slot, salt, sequence, frames: 0, answered: 0, later: true })
+      return
+    }
+    progress()
+    const { replies, ack } = answerRange(index, slot, frame, findings, options.mayReceive)
+    for (const reply of replies) outbox.control(reply)
+    outbox.control(ack)
+  }
+
+  return {
+    begin,
+    retry,
+    beginAfter: (delayMs) => timers.start("run", delayMs, begin),
+    range(frame) {
+      if (!frame.reply) {
+        answer(frame)
+        return
+      }
+      run?.replied(frame)
+      progress()
+    },
+    rangeAck(frame) {
+      run?.acknowledged(frame)
+      proceed()
+    },
+    progress,
+    agreed() {
+      failures = 0
+      lease.release(session)
+      timers.cancel("run")
+    },
+    get running() {
+      return run !== null
+    },
+    get waiting() {
+      return timers.has("run")
+    },
+  }
+}
