@@ -3,23 +3,27 @@ import { signalingCloseCodes } from "@dunlin/core/signaling"
 import type { Connection } from "./connection.ts"
 import type { HostSettings } from "./host-settings.ts"
 import type { IceIssuer } from "./ice-issuer.ts"
+import type { JoinDesk } from "./join-desk.ts"
 import type { SignalingSessions } from "./signaling-session.ts"
 
-/** Looks after every socket once a second: one timer for all costs less than several for each. */
 const ROUND_MS = 1000
 
 /** New credentials are sent when this much of their life is left. */
 const ICE_REFRESH_SHARE = 0.25
 
-export function watchConnections(options: {
+export interface WatchOptions {
   readonly connections: ReadonlySet<Connection>
   readonly settings: HostSettings
   readonly sessions: SignalingSessions
+  readonly desk: JoinDesk
   readonly ice: IceIssuer
   readonly clock: Clock
   /** Called each round, after the sockets. */
   readonly round: (now: Millis) => void
-}): { readonly close: () => void } {
+}
+
+/** Looks after every socket once a second: one timer for all costs less than several for each. */
+export function watchConnections(options: WatchOptions): { readonly close: () => void } {
   const { connections, settings, clock } = options
   // Short limits, as in tests, are kept as exactly as long ones.
   const shortest = Math.min(
@@ -50,7 +54,7 @@ export function watchConnections(options: {
 function watchOne(
   connection: Connection,
   now: Millis,
-  { settings, sessions, ice }: Pick<Parameters<typeof watchConnections>[0], "settings" | "sessions" | "ice">,
+  { settings, sessions, desk, ice }: WatchOptions,
 ): void {
   if (!connection.alive) return
   const joined = connection.memberships.size > 0
@@ -68,7 +72,7 @@ function watchOne(
   if (!watchReading(connection, now, settings)) return
   for (const membership of connection.memberships.values()) {
     if (membership.tokenExpiresAt !== null && membership.tokenExpiresAt <= now) {
-      sessions.expel(connection, membership, "token-expired", "the token ran out and was not renewed")
+      desk.expel(connection, membership, "token-expired", "the token ran out and was not renewed")
     }
   }
   if (joined && connection.iceExpiresAt !== null && ice.ttlMs !== null) {

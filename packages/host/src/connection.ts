@@ -1,6 +1,7 @@
 import type { Millis } from "@dunlin/core"
 import { encodeHostMessage, type HostMessage } from "@dunlin/core/signaling"
 import type { WebSocket } from "ws"
+import { bytesOfKey } from "./binary-key.ts"
 import type { HostCounters } from "./host-counters.ts"
 import { mergeChanges, type PresenceChanges, presenceFrames } from "./presence-changes.ts"
 import type { TokenBucket } from "./token-bucket.ts"
@@ -50,6 +51,7 @@ export class Connection implements Outlet {
   expelled = false
   readonly #counters: HostCounters
   readonly #slowBytes: number
+  readonly #slowCloseBytes: number
 
   constructor(
     socket: WebSocket,
@@ -61,6 +63,7 @@ export class Connection implements Outlet {
       readonly bytes: TokenBucket
       readonly now: Millis
       readonly slowBytes: number
+      readonly slowCloseBytes: number
       readonly counters: HostCounters
     },
   ) {
@@ -74,6 +77,7 @@ export class Connection implements Outlet {
     this.heardAt = client.now
     this.idleSince = client.now
     this.#slowBytes = client.slowBytes
+    this.#slowCloseBytes = client.slowCloseBytes
     this.#counters = client.counters
   }
 
@@ -90,6 +94,16 @@ export class Connection implements Outlet {
 
   tell(message: HostMessage): void {
     this.send(encodeHostMessage(message))
+  }
+
+  signal(channel: number, from: string, blob: Uint8Array): boolean {
+    if (!this.alive) return false
+    if (this.bufferedBytes > this.#slowCloseBytes) {
+      this.endSlow()
+      return false
+    }
+    this.tell({ type: "signal", channel, from: bytesOfKey(from), blob })
+    return true
   }
 
   presence(member: Member, changes: PresenceChanges): void {

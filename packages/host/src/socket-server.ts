@@ -12,6 +12,7 @@ import { closeServer } from "./listening.ts"
 import type { TlsFiles } from "./setting-files.ts"
 import type { SignalingSessions } from "./signaling-session.ts"
 import { createBucket } from "./token-bucket.ts"
+import { admitTcp, type TcpAdmission } from "./tcp-admission.ts"
 import { refuseUpgrade, type UpgradeGate, type UpgradeVerdict } from "./upgrade-gate.ts"
 
 export interface SocketServer {
@@ -36,6 +37,7 @@ export function createSocketServer(deps: {
   readonly tls: TlsFiles | null
   readonly clock: Clock
   readonly gate: UpgradeGate
+  readonly tcp: TcpAdmission
   readonly addresses: AddressLimits
   readonly sessions: SignalingSessions
   readonly connections: Set<Connection>
@@ -74,6 +76,7 @@ export function createSocketServer(deps: {
   }
   const webSockets = new WebSocketServer(options)
 
+  server.on("connection", (socket: Socket) => admitTcp(socket, deps.tcp))
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // A reset during the handshake is no event worth knowing; without a listener it would end the process.
     const ignore = (): void => {}
@@ -110,6 +113,7 @@ export function createSocketServer(deps: {
       bytes: createBucket({ perSecond: settings.socketBytesPerSecond, burst: settings.socketByteBurst }, now),
       now,
       slowBytes: settings.slowBytes,
+      slowCloseBytes: settings.slowCloseBytes,
       counters: deps.counters,
     })
     connections.add(connection)

@@ -14,10 +14,13 @@ import { type AuthorizeJoin, createJoinAuthority } from "./join-authority.ts"
 import { closeServer, listen } from "./listening.ts"
 import { createOperationsServer } from "./operations-server.ts"
 import { parseSettings } from "./parse-settings.ts"
+import { createJoinDesk } from "./join-desk.ts"
+import { createSessionReplies } from "./session-replies.ts"
 import { createProcessLoad } from "./process-load.ts"
 import { readSecret, readTlsFiles } from "./setting-files.ts"
-import { createSignalingSessions, type SignalingSessions } from "./signaling-session.ts"
+import { createSignalingSessions } from "./signaling-session.ts"
 import { createSocketServer } from "./socket-server.ts"
+import { createTcpAdmission } from "./tcp-admission.ts"
 import { createTokenVerifier } from "./token-verifier.ts"
 import { createTopicDirectory } from "./topic-directory.ts"
 import { createUpgradeGate } from "./upgrade-gate.ts"
@@ -85,24 +88,27 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const load = createProcessLoad(settings, clock)
   const isDraining = (): boolean => phase !== "open"
 
-  const sessions: SignalingSessions = createSignalingSessions({
+  const faulted = (connection: Connection): void => {
+    counters.handlerErrors += 1
+    connection.end(1011, "internal", "may-return")
+  }
+  const replies = createSessionReplies({
     settings,
     clock,
-    random,
-    directory,
-    authority: createJoinAuthority({
-      verifier,
-      authorizeJoin,
-      authorizeTimeoutMs: settings.authorizeTimeoutMs,
-      clock,
-    }),
     addresses,
-    ice,
     counters,
-    forwardRemote: () => false,
-    isDraining,
     blocked: (group) => logger.warn({ address: alias(group) }, "address blocked after failed joins"),
   })
+  const authority = createJoinAuthority({
+    verifier,
+    authorizeJoin,
+    authorizeTimeoutMs: settings.authorizeTimeoutMs,
+    clock,
+  })
+  const shared = { settings, clock, random, directory, ice, counters, replies, faulted }
+  const desk = createJoinDesk({ ...shared, authority, addresses, isDraining })
+  const sessions = createSignalingSessions({ ...shared, desk, forwardRemote: () => false })
+  const reader = createAddressReader(settings)
   const sockets = createSocketServer({
     settings,
     tls,
@@ -110,12 +116,13 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     gate: createUpgradeGate({
       settings,
       addresses,
-      reader: createAddressReader(settings),
+      reader,
       counters,
       load,
       isDraining,
       socketCount: () => connections.size,
     }),
+    tcp: createTcpAdmission({ reader, counters, maxPerAddress: settings.addressMaxConnections }),
     addresses,
     sessions,
     connections,
@@ -125,6 +132,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     connections,
     settings,
     sessions,
+    desk,
     ice,
     clock,
     round: (now) => {

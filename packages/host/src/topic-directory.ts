@@ -11,6 +11,8 @@ export type Place =
   | { readonly type: "remote"; readonly node: string }
 
 export interface Outlet {
+  /** Passes a signal on. False when the socket does not read what it is sent. */
+  signal(channel: number, from: string, blob: Uint8Array): boolean
   /** Tells the socket who came and went, now or once it has read what it was sent before. */
   presence(member: Member, changes: PresenceChanges): void
   /** The session was taken up elsewhere, or purged; the socket has lost this membership. */

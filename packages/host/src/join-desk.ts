@@ -1,0 +1,273 @@
+import { createHash } from "node:crypto"
+import type { Clock, Millis, Random } from "@dunlin/core"
+import {
+  type ClientMessage,
+  MAX_ROOM_PEERS,
+  RESUME_BYTES,
+  type SignalingErrorCode,
+  type SignalingLimits,
+} from "@dunlin/core/signaling"
+import type { AddressLimits } from "./address-limits.ts"
+import { bytesOfKey, keyOfBytes } from "./binary-key.ts"
+import type { Connection, Membership } from "./connection.ts"
+import { count, type HostCounters } from "./host-counters.ts"
+import type { HostSettings } from "./host-settings.ts"
+import type { IceIssuer } from "./ice-issuer.ts"
+import type { Authorization, JoinAuthority } from "./join-authority.ts"
+import type { SessionReplies } from "./session-replies.ts"
+import { reachablePeers, type TopicDirectory } from "./topic-directory.ts"
+
+type JoinMessage = Extract<ClientMessage, { type: "join" }>
+type RenewMessage = Extract<ClientMessage, { type: "renew" }>
+
+/** Who gets in, who stays in, and who goes. */
+export interface JoinDesk {
+  join(connection: Connection, message: JoinMessage): void
+  renew(connection: Connection, message: RenewMessage): void
+  leave(connection: Connection, channel: number): void
+  /** Ends one membership with a reason. */
+  expel(connection: Connection, membership: Membership, code: SignalingErrorCode, detail: string): void
+}
+
+/** When a refused join may be tried again, where nothing else says so. */
+const CROWDED_RETRY_MS = 30_000
+const DRAIN_SPREAD_MS = 10_000
+
+/** Failures that only a wrong or hostile client has. */
+const suspiciousCodes: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
+  "unauthorized",
+  "token-expired",
+  "forbidden",
+  "peer-id-taken",
+])
+
+export function createJoinDesk(deps: {
+  readonly settings: HostSettings
+  readonly clock: Clock
+  readonly random: Random
+  readonly directory: TopicDirectory
+  readonly authority: JoinAuthority
+  readonly addresses: AddressLimits
+  readonly ice: IceIssuer
+  readonly counters: HostCounters
+  readonly replies: SessionReplies
+  readonly isDraining: () => boolean
+  /** A fault of ours while deciding. */
+  readonly faulted: (connection: Connection) => void
+}): JoinDesk {
+  const { settings, clock, random, directory, addresses, counters, replies } = deps
+  const limits = announcedLimits(settings)
+
+  const refuse = (
+    connection: Connection,
+    channel: number,
+    code: SignalingErrorCode,
+    detail: string,
+    retryMs = 0,
+  ): void => {
+    count(counters.joins, code)
+    if (suspiciousCodes.has(code)) {
+      if (code !== "peer-id-taken") counters.authFailures += 1
+      replies.countFailure(connection)
+    }
+    replies.fail(connection, channel, code, detail, retryMs)
+  }
+
+  const refuseDraining = (connection: Connection, channel: number): void =>
+    refuse(
+      connection,
+      channel,
+      "draining",
+      "this host is about to go",
+      Math.ceil(random.unit() * DRAIN_SPREAD_MS),
+    )
+
+  const admit = (connection: Connection, join: JoinMessage, expiresAt: Millis | null): void => {
+    const { channel } = join
+    const now = clock.monotonic()
+    const resume = random.bytes(RESUME_BYTES)
+    const result = directory.join({
+      topic: keyOfBytes(join.topic),
+      peer: keyOfBytes(join.peer),
+      presentedClaim: join.resume === null ? null : claimOf(join.resume),
+      claim: claimOf(resume),
+      outlet: connection,
+      channel,
+      now,
+    })
+    switch (result.type) {
+      case "room-full": {
+        const detail = `the room has its ${settings.roomMaxSockets} members`
+        refuse(connection, channel, "room-full", detail, CROWDED_RETRY_MS)
+        return
+      }
+      case "peer-id-taken":
+        refuse(connection, channel, "peer-id-taken", "another session has this peer id")
+        return
+      case "too-many-topics":
+        count(counters.rateLimited, "process")
+        refuse(connection, channel, "overloaded", "the host has all the topics it takes", CROWDED_RETRY_MS)
+        return
+      case "joined":
+        break
+    }
+    const { member, resumed } = result
+    connection.memberships.set(channel, { channel, member, tokenExpiresAt: expiresAt, held: null })
+    connection.everJoined = true
+    connection.iceExpiresAt = deps.ice.ttlMs === null ? null : now + deps.ice.ttlMs
+    count(counters.joins, resumed ? "resumed" : "joined")
+    connection.tell({
+      type: "joined",
+      channel,
+      resumed,
+      resume,
+      graceMs: settings.graceMs,
+      tokenExpiresInMs: remaining(expiresAt, now),
+      limits,
+      ice: deps.ice.issue(),
+      peers: reachablePeers(member.topic, member).slice(0, MAX_ROOM_PEERS).map(bytesOfKey),
+    })
+  }
+
+  /** Calls back at once when no rule needs to wait; never when the channel was left or the socket closed. */
+  const authorize = (
+    connection: Connection,
+    request: Pick<JoinMessage, "channel" | "topic" | "peer" | "token">,
+    decided: (decision: Authorization) => void,
+  ): void => {
+    const aborter = new AbortController()
+    const decision = deps.authority.authorize({
+      topic: request.topic,
+      peer: request.peer,
+      token: request.token,
+      address: connection.address,
+      origin: connection.origin,
+      signal: aborter.signal,
+    })
+    if (!(decision instanceof Promise)) {
+      decided(decision)
+      return
+    }
+    connection.pendingJoins.set(request.channel, aborter)
+    void decision.then((settled) => {
+      if (connection.pendingJoins.get(request.channel) !== aborter) return
+      connection.pendingJoins.delete(request.channel)
+      try {
+        if (connection.alive) decided(settled)
+      } catch {
+        deps.faulted(connection)
+      }
+    })
+  }
+
+  const forget = (connection: Connection, membership: Membership): void => {
+    connection.memberships.delete(membership.channel)
+    connection.idleSince = clock.monotonic()
+    directory.leave(membership.member)
+  }
+
+  const expel: JoinDesk["expel"] = (connection, membership, code, detail) => {
+    forget(connection, membership)
+    replies.fail(connection, membership.channel, code, detail)
+  }
+
+  return {
+    expel,
+    join(connection, message) {
+      const { channel } = message
+      if (deps.isDraining()) {
+        refuseDraining(connection, channel)
+        return
+      }
+      const blockedMs = addresses.blockedFor(connection.addressGroup, clock.monotonic())
+      if (blockedMs > 0) {
+        const detail = "too many failed joins from this address"
+        refuse(connection, channel, "blocked", detail, Math.ceil(blockedMs))
+        return
+      }
+      if (isTaken(connection, message)) {
+        // An error on this channel would end a membership that is well.
+        replies.endMalformed(
+          connection,
+          "channel-in-use",
+          "a channel or topic was joined twice on one socket",
+        )
+        return
+      }
+      if (connection.memberships.size + connection.pendingJoins.size >= settings.socketMaxTopics) {
+        const detail = `a socket may be in ${settings.socketMaxTopics} topics`
+        refuse(connection, channel, "too-many-topics", detail)
+        return
+      }
+      authorize(connection, message, (decision) => {
+        if (decision.type === "denied") refuse(connection, channel, decision.code, decision.detail)
+        else if (deps.isDraining()) refuseDraining(connection, channel)
+        else if (isTaken(connection, message)) {
+          replies.endMalformed(connection, "channel-in-use", "a topic was joined twice on one socket")
+        } else admit(connection, message, decision.expiresAt)
+      })
+    },
+    renew(connection, { channel, token }) {
+      const membership = connection.memberships.get(channel)
+      if (membership === undefined || connection.pendingJoins.has(channel)) {
+        replies.complain(connection, channel, "not-joined", "this channel has no membership to renew")
+        return
+      }
+      const { member } = membership
+      const request = { channel, topic: bytesOfKey(member.topic.key), peer: bytesOfKey(member.peer), token }
+      authorize(connection, request, (decision) => {
+        if (connection.memberships.get(channel) !== membership) return
+        if (decision.type === "granted") {
+          membership.tokenExpiresAt = decision.expiresAt
+          const tokenExpiresInMs = remaining(decision.expiresAt, clock.monotonic())
+          connection.tell({ type: "renewed", channel, tokenExpiresInMs })
+          return
+        }
+        counters.authFailures += 1
+        replies.countFailure(connection)
+        if (decision.code === "forbidden") expel(connection, membership, "forbidden", decision.detail)
+        else replies.fail(connection, channel, "unauthorized", decision.detail)
+      })
+    },
+    leave(connection, channel) {
+      connection.pendingJoins.get(channel)?.abort()
+      connection.pendingJoins.delete(channel)
+      const membership = connection.memberships.get(channel)
+      if (membership !== undefined) forget(connection, membership)
+      // Also where nothing was left to leave: a membership may have ended while this was on its way.
+      connection.tell({ type: "left", channel })
+    },
+  }
+}
+
+function isTaken(
+  connection: Connection,
+  { channel, topic }: Pick<JoinMessage, "channel" | "topic">,
+): boolean {
+  if (connection.memberships.has(channel) || connection.pendingJoins.has(channel)) return true
+  const key = keyOfBytes(topic)
+  for (const { member } of connection.memberships.values()) if (member.topic.key === key) return true
+  return false
+}
+
+function announcedLimits(settings: HostSettings): SignalingLimits {
+  return {
+    maxFrameBytes: settings.maxFrameBytes,
+    messagesPerSecond: settings.socketMessagesPerSecond,
+    messageBurst: settings.socketMessageBurst,
+    bytesPerSecond: settings.socketBytesPerSecond,
+    byteBurst: settings.socketByteBurst,
+    maxTopics: settings.socketMaxTopics,
+    maxPeers: settings.roomMaxSockets,
+    heartbeatMs: settings.heartbeatMs,
+  }
+}
+
+/** The secret itself is not kept, and the hosts of a cluster tell each other only this. */
+function claimOf(resume: Uint8Array): string {
+  return keyOfBytes(createHash("sha256").update(resume).digest().subarray(0, 16))
+}
+
+function remaining(expiresAt: Millis | null, now: Millis): Millis {
+  return expiresAt === null ? 0 : Math.max(1, Math.ceil(expiresAt - now))
+}

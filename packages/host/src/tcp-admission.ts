@@ -1,0 +1,47 @@
+import type { Socket } from "node:net"
+import { addressGroup, type AddressReader, plainAddress } from "./client-address.ts"
+import { count, type HostCounters } from "./host-counters.ts"
+
+/** Counts TCP connections by address, from before the first byte: HTTP that never ends is a way to fill a host. */
+export interface TcpAdmission {
+  /** Returns what to call when the connection is closed, or null when it is one too many. */
+  open(remoteAddress: string): (() => void) | null
+}
+
+/** Connections on their way in or out of a socket, beside those that the limit is about. */
+const SPARE_PER_ADDRESS = 50
+
+export function createTcpAdmission(options: {
+  readonly reader: AddressReader
+  readonly counters: HostCounters
+  readonly maxPerAddress: number
+}): TcpAdmission {
+  const openByGroup = new Map<string, number>()
+  const limit = options.maxPerAddress + SPARE_PER_ADDRESS
+
+  return {
+    open(remoteAddress) {
+      const address = plainAddress(remoteAddress)
+      // A proxy stands for many; its clients are counted when their requests name them.
+      if (options.reader.isProxy(address)) return () => {}
+      const group = addressGroup(address)
+      const open = openByGroup.get(group) ?? 0
+      if (open >= limit) {
+        count(options.counters.rateLimited, "address")
+        return null
+      }
+      openByGroup.set(group, open + 1)
+      return () => {
+        const left = (openByGroup.get(group) ?? 1) - 1
+        if (left === 0) openByGroup.delete(group)
+        else openByGroup.set(group, left)
+      }
+    },
+  }
+}
+
+export function admitTcp(socket: Socket, admission: TcpAdmission): void {
+  const closed = admission.open(socket.remoteAddress ?? "")
+  if (closed === null) socket.destroy()
+  else socket.once("close", closed)
+}
