@@ -9,6 +9,9 @@ export {
   type HistoryEntry,
   RESTORE_ORIGIN,
 } from "./history/document-history.ts"
+export { encryptedStore } from "./store/encrypted-store.ts"
+export { browserStoreKey } from "./store/browser-store-key.ts"
+export { indexedDbStore, type IndexedDbStoreOptions } from "./store/indexed-db-store.ts"
 export { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 export type {
   DocumentStore,

@@ -27,7 +27,7 @@ export async function attachByHand(
   const host: ReplicaHost = {
     roomTag: new Uint8Array(32),
     device,
-    changed: (some: readonly EntryChange[]) => void changes.push(...some),
+    changed: (some) => void changes.push(...some),
     report: (report) => void reports.push(report),
     released: () => undefined,
     synced: () => Promise.resolve(),

@@ -89,3 +89,8 @@ export interface InboxEntry {
   readonly id: string
   readonly bytes: Uint8Array
 }
+
+/** Bytes that share no buffer with others: a view would be kept, or cloned, together with all that it looks into. */
+export function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+}

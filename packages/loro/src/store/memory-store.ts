@@ -1,13 +1,14 @@
 import { createState, type MutableState } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import type {
-  DocumentStore,
-  InboxEntry,
-  OpenDocumentStore,
-  StoreBatch,
-  StoredDocument,
-  StoredRow,
+import {
+  type DocumentStore,
+  type InboxEntry,
+  type OpenDocumentStore,
+  ownBytes,
+  type StoreBatch,
+  type StoredDocument,
+  type StoredRow,
 } from "./document-store.ts"
 
 export interface MemoryStore extends DocumentStore {
@@ -127,21 +128,21 @@ function applyBatch(contents: Contents, batch: StoreBatch): readonly number[] {
   }
   for (const { id, sequence, bytes } of batch.logs ?? []) {
     const log = contents.logsById.get(id) ?? new Map<number, Uint8Array>()
-    contents.logsById.set(id, log.set(sequence, bytes))
+    contents.logsById.set(id, log.set(sequence, ownBytes(bytes)))
   }
   for (const { id, bytes } of batch.snapshots ?? []) {
     if (bytes === null) contents.snapshotsById.delete(id)
-    else contents.snapshotsById.set(id, bytes)
+    else contents.snapshotsById.set(id, ownBytes(bytes))
   }
-  for (const row of batch.rows ?? []) contents.rowsById.set(row.id, row)
+  for (const row of batch.rows ?? []) contents.rowsById.set(row.id, { ...row, bytes: ownBytes(row.bytes) })
   for (const key of batch.inboxDeletes ?? []) contents.inboxByKey.delete(key)
   for (const { name, bytes } of batch.blobs ?? []) {
     if (bytes === null) contents.blobsByName.delete(name)
-    else contents.blobsByName.set(name, bytes)
+    else contents.blobsByName.set(name, ownBytes(bytes))
   }
   return (batch.inbox ?? []).map(({ id, bytes }) => {
     const key = contents.nextInboxKey++
-    contents.inboxByKey.set(key, { key, id, bytes })
+    contents.inboxByKey.set(key, { key, id, bytes: ownBytes(bytes) })
     return key
   })
 }

@@ -1,0 +1,1 @@
+export { lmdbStore, type LmdbStoreOptions } from "./lmdb-store.ts"

@@ -1,0 +1,240 @@
+import { randomBytes } from "node:crypto"
+import { mkdir } from "node:fs/promises"
+
+import { createState } from "@dunlin/core"
+import { type Database, open, type RootDatabase } from "lmdb"
+
+import { LoroReplicaError } from "../loro-replica-error.ts"
+import type { DocumentStore, OpenDocumentStore, StoreBatch, StoredDocument } from "../store/document-store.ts"
+import { lockPath } from "./path-lock.ts"
+
+export interface LmdbStoreOptions {
+  /** A directory of its own, made when it is missing. */
+  readonly path: string
+  /**
+   * "strict" (the default) survives the end of the machine, "relaxed" that of the process and is quicker to
+   * acknowledge.
+   */
+  readonly durability?: "relaxed" | "strict"
+}
+
+interface Tables {
+  readonly root: RootDatabase<Buffer, string>
+  /** Change sequence (8 bytes) and row, by id. */
+  readonly rows: Database<Buffer, string>
+  readonly idsBySequence: Database<string, number>
+  readonly log: Database<Buffer, [string, number]>
+  readonly snapshots: Database<Buffer, string>
+  readonly inbox: Database<Buffer, [string, number] | number>
+  readonly blobs: Database<Buffer, string>
+}
+
+const EPOCH_BLOB = "dunlin/epoch"
+const INBOX_COUNTER_BLOB = "dunlin/inbox"
+
+/** Keeps documents in a directory. One process has it open at a time. */
+export function lmdbStore(options: LmdbStoreOptions): DocumentStore {
+  const { path } = options
+  return {
+    name: path,
+    async open({ signal } = {}) {
+      signal?.throwIfAborted()
+      await guard(path, () => mkdir(path, { recursive: true }))
+      const unlock = await lockPath(path)
+      try {
+        const tables = await guard(path, () => openTables(path))
+        return openStore(path, tables, await readEpoch(tables), unlock, options.durability ?? "strict")
+      } catch (error) {
+        await unlock()
+        throw error
+      }
+    },
+  }
+}
+
+function openTables(path: string): Tables {
+  // Documents are few and large beside their keys; the values are compressed or encrypted already.
+  const root = open<Buffer, string>({ path, encoding: "binary", maxDbs: 8 })
+  return {
+    root,
+    rows: root.openDB({ name: "rows", encoding: "binary" }),
+    idsBySequence: root.openDB({ name: "sequence", encoding: "string" }),
+    log: root.openDB({ name: "log", encoding: "binary" }),
+    snapshots: root.openDB({ name: "snapshots", encoding: "binary" }),
+    inbox: root.openDB({ name: "inbox", encoding: "binary" }),
+    blobs: root.openDB({ name: "blobs", encoding: "binary" }),
+  }
+}
+
+async function readEpoch({ blobs, root }: Tables): Promise<Uint8Array> {
+  const known = blobs.get(EPOCH_BLOB)
+  if (known !== undefined) return bytesOf(known)
+  const epoch = randomBytes(16)
+  await blobs.put(EPOCH_BLOB, epoch)
+  await root.flushed
+  return bytesOf(epoch)
+}
+
+function openStore(
+  path: string,
+  tables: Tables,
+  epoch: Uint8Array,
+  unlock: () => Promise<void>,
+  durability: "relaxed" | "strict",
+): OpenDocumentStore {
+  let closed: Promise<void> | null = null
+  const run = <Result>(work: () => Result | Promise<Result>): Promise<Result> =>
+    closed === null
+      ? guard(path, work)
+      : Promise.reject(new LoroReplicaError("closed", `store "${path}" is closed: open it again`))
+
+  return {
+    epoch,
+    // One process has the directory open: nobody to share it with.
+    lease: { held: createState(true), post: () => undefined, subscribe: () => () => undefined },
+    commit: (batch) =>
+      run(async () => {
+        const keys = await tables.root.transaction(() => applyBatch(tables, batch))
+        if (durability === "strict") await tables.root.flushed
+        return keys
+      }),
+    rows: (ids) =>
+      run(() =>
+        ids.map((id) => {
+          const value = tables.rows.get(id)
+          return value === undefined ? null : rowOf(value).bytes
+        }),
+      ),
+    changes: (after, limit) =>
+      run(() =>
+        Array.from(tables.idsBySequence.getRange({ start: after + 1, limit }), ({ key, value }) => {
+          const row = tables.rows.get(value)
+          return { id: value, sequence: key, bytes: row === undefined ? new Uint8Array(0) : rowOf(row).bytes }
+        }),
+      ),
+    lastSequence: () =>
+      run(() => {
+        for (const key of tables.idsBySequence.getKeys({ reverse: true, limit: 1 })) return key
+        return 0
+      }),
+    load: (id) => run(() => loadDocument(tables, id)),
+    inbox: (after, limit) =>
+      run(() =>
+        Array.from(tables.inbox.getRange({ start: after + 1, limit }), ({ key, value }) =>
+          inboxEntryOf(key as number, value),
+        ),
+      ),
+    blob: (name) =>
+      run(() => {
+        const value = tables.blobs.get(name)
+        return value === undefined ? null : bytesOf(value)
+      }),
+    close() {
+      closed ??= (async () => {
+        await tables.root.flushed
+        await tables.root.close()
+        await unlock()
+      })()
+      return closed
+    },
+  }
+}
+
+/** Runs inside one write transaction. */
+function applyBatch(tables: Tables, batch: StoreBatch): readonly number[] {
+  for (const { id, from, through } of batch.trims ?? []) {
+    for (const key of tables.log.getKeys({ start: [id, from], end: [id, through + 1] }))
+      tables.log.removeSync(key)
+  }
+  for (const { id, sequence, bytes } of batch.logs ?? []) tables.log.putSync([id, sequence], bufferOf(bytes))
+  for (const { id, bytes } of batch.snapshots ?? []) {
+    if (bytes === null) tables.snapshots.removeSync(id)
+    else tables.snapshots.putSync(id, bufferOf(bytes))
+  }
+  for (const { id, sequence, bytes } of batch.rows ?? []) {
+    const before = tables.rows.get(id)
+    if (before !== undefined) tables.idsBySequence.removeSync(rowOf(before).sequence)
+    const value = Buffer.alloc(8 + bytes.length)
+    value.writeBigUInt64BE(BigInt(sequence))
+    value.set(bytes, 8)
+    tables.rows.putSync(id, value)
+    tables.idsBySequence.putSync(sequence, id)
+  }
+  for (const key of batch.inboxDeletes ?? []) tables.inbox.removeSync(key)
+  for (const { name, bytes } of batch.blobs ?? []) {
+    if (bytes === null) tables.blobs.removeSync(name)
+    else tables.blobs.putSync(name, bufferOf(bytes))
+  }
+  return (batch.inbox ?? []).map(({ id, bytes }) => {
+    const key = nextInboxKey(tables)
+    const name = Buffer.from(id)
+    const value = Buffer.alloc(4 + name.length + bytes.length)
+    value.writeUInt32BE(name.length)
+    value.set(name, 4)
+    value.set(bytes, 4 + name.length)
+    tables.inbox.putSync(key, value)
+    return key
+  })
+}
+
+/** Keys are never given twice, also after the inbox was emptied. */
+function nextInboxKey({ blobs }: Tables): number {
+  const last = blobs.get(INBOX_COUNTER_BLOB)
+  const key = (last === undefined ? 0 : Number(last.readBigUInt64BE())) + 1
+  const value = Buffer.alloc(8)
+  value.writeBigUInt64BE(BigInt(key))
+  blobs.putSync(INBOX_COUNTER_BLOB, value)
+  return key
+}
+
+function loadDocument(tables: Tables, id: string): StoredDocument {
+  const row = tables.rows.get(id)
+  const snapshot = tables.snapshots.get(id)
+  const range = { start: [id, 0] as [string, number], end: [id, Number.MAX_SAFE_INTEGER] as [string, number] }
+  return {
+    row: row === undefined ? null : rowOf(row).bytes,
+    snapshot: snapshot === undefined ? null : bytesOf(snapshot),
+    log: Array.from(tables.log.getRange(range), ({ key, value }) => ({
+      sequence: key[1],
+      bytes: bytesOf(value),
+    })),
+    inbox: Array.from(tables.inbox.getRange({}), ({ key, value }) =>
+      inboxEntryOf(key as number, value),
+    ).filter((entry) => entry.id === id),
+  }
+}
+
+function rowOf(value: Buffer): { readonly sequence: number; readonly bytes: Uint8Array } {
+  return { sequence: Number(value.readBigUInt64BE()), bytes: bytesOf(value.subarray(8)) }
+}
+
+function inboxEntryOf(
+  key: number,
+  value: Buffer,
+): { readonly key: number; readonly id: string; readonly bytes: Uint8Array } {
+  const nameEnd = 4 + value.readUInt32BE()
+  return { key, id: value.toString("utf8", 4, nameEnd), bytes: bytesOf(value.subarray(nameEnd)) }
+}
+
+/** A copy: the database may use its memory again. */
+function bytesOf(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer)
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+async function guard<Result>(path: string, work: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof LoroReplicaError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new LoroReplicaError(
+      "storage-failed",
+      `LMDB at ${path}: ${reason}; look at the disk's space and rights`,
+      { cause },
+    )
+  }
+}

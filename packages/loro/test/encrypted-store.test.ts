@@ -1,0 +1,86 @@
+import { describe, expect, test } from "vitest"
+
+import { encryptedStore } from "../src/store/encrypted-store.ts"
+import { memoryStore } from "../src/store/memory-store.ts"
+import type { OpenDocumentStore } from "../src/store/document-store.ts"
+import { attachByHand } from "./hand-driven.ts"
+import { storeContract } from "./store-contract.ts"
+
+const makeKey = (): Promise<CryptoKey> =>
+  crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"])
+
+describe("an encrypted store", () => {
+  storeContract(async () => encryptedStore(memoryStore(), await makeKey()), { shared: true })
+
+  test("shows neither ids nor content to the store below", async () => {
+    const store = memoryStore()
+    const written = await attachByHand({ name: "notes", store: encryptedStore(store, await makeKey()) })
+    const handle = await written.docs.open("secret-plan")
+    handle.doc.getText("body").insert(0, "the secret text")
+    await handle.saved()
+    await written.attached.saveIndex(new TextEncoder().encode("secret index"))
+    await written.attached.detach()
+    const raw = await store.open()
+    const rows = await raw.changes(0, 10)
+    const stored = await raw.load(rows[0]?.id ?? "")
+    const all = JSON.stringify([
+      rows.map((row) => [row.id, Buffer.from(row.bytes).toString("latin1")]),
+      stored.log.map((entry) => Buffer.from(entry.bytes).toString("latin1")),
+      Buffer.from((await raw.blob("index")) ?? []).toString("latin1"),
+    ])
+    expect(stored.log).toHaveLength(1)
+    expect(all).not.toContain("secret")
+  })
+
+  test("fails closed with another key, and without one", async () => {
+    const store = memoryStore()
+    const key = await makeKey()
+    const first = await attachByHand({ name: "notes", store: encryptedStore(store, key) })
+    const handle = await first.docs.open("x")
+    handle.doc.getText("body").insert(0, "kept")
+    await first.attached.detach()
+    const other = encryptedStore(store, await makeKey())
+    await expect(attachByHand({ name: "notes", store: other })).rejects.toMatchObject({ code: "wrong-key" })
+    await expect(attachByHand({ name: "notes", store })).rejects.toMatchObject({ code: "wrong-key" })
+    const again = await attachByHand({ name: "notes", store: encryptedStore(store, key) })
+    const reopened = await again.docs.open("x")
+    expect(reopened.doc.getText("body").toString()).toBe("kept")
+  })
+
+  test("refuses documents that were stored in the clear", async () => {
+    const store = memoryStore()
+    const plain = await attachByHand({ name: "notes", store })
+    const handle = await plain.docs.open("x")
+    handle.doc.getText("body").insert(0, "clear")
+    await plain.attached.detach()
+    const encrypted = encryptedStore(store, await makeKey())
+    await expect(attachByHand({ name: "notes", store: encrypted })).rejects.toMatchObject({
+      code: "wrong-key",
+    })
+  })
+
+  test("notices pieces that were changed or moved", async () => {
+    const store = memoryStore()
+    const key = await makeKey()
+    const encrypted = encryptedStore(store, key)
+    const open = await encrypted.open()
+    await open.commit({
+      logs: [
+        { id: "a", sequence: 0, bytes: Uint8Array.of(1) },
+        { id: "a", sequence: 1, bytes: Uint8Array.of(2) },
+      ],
+    })
+    await open.commit({ rows: [{ id: "a", sequence: 1, bytes: Uint8Array.of(3) }] })
+    await open.close()
+    const raw: OpenDocumentStore = await store.open()
+    const [row] = await raw.changes(0, 1)
+    const { log } = await raw.load(row?.id ?? "")
+    await raw.commit({
+      logs: [{ id: row?.id ?? "", sequence: 1, bytes: log[0]?.bytes ?? new Uint8Array(0) }],
+    })
+    await raw.close()
+    const again = await encrypted.open()
+    await expect(again.load("a")).rejects.toMatchObject({ code: "wrong-key" })
+    expect(await again.rows(["a"])).toEqual([Uint8Array.of(3)])
+  })
+})
