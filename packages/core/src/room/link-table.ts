@@ -6,7 +6,7 @@ import type { RoomKeys } from "../crypto/key-schedule.ts"
 import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import { createState, type State } from "../ports/state.ts"
-import type { PathKind, Pipe } from "../ports/transport.ts"
+import type { PathKind, Pipe, Transport } from "../ports/transport.ts"
 import type { Finding } from "./diagnostics.ts"
 import type { AuthenticatedPeer, PeerRole } from "./room.ts"
 import { createSecureChannel, type SecureChannel, type SecureCloseReason } from "./secure-channel.ts"
@@ -47,7 +47,8 @@ export interface LinkTableOptions {
 
 export interface LinkTable {
   readonly peers: State<ReadonlyMap<string, LinkedPeer>>
-  accept(pipe: Pipe): void
+  accept(pipe: Pipe, via: Transport): void
+  closeAllOf(via: Transport): void
   wantsLinks(): boolean
   /** Counts what a peer did against the protocol; the third time bars it. */
   violated(session: string, code: string, detail: string): void
@@ -60,6 +61,7 @@ interface Link {
   readonly openedAt: number
   readonly input: LinkInput
   readonly role: PeerRole
+  readonly via: Transport
 }
 
 const MAX_HANDSHAKES = 8
@@ -82,19 +84,19 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   const barredUntil = new Map<string, number>()
   const violationsBySession = new Map<string, number>()
   const peers = createState<ReadonlyMap<string, LinkedPeer>>(new Map())
-  const waiting: Pipe[] = []
+  const waiting: { readonly pipe: Pipe; readonly via: Transport }[] = []
   const handshakes = new Set<SecureChannel>()
   let isClosed = false
 
-  function accept(pipe: Pipe): void {
+  function accept(pipe: Pipe, via: Transport): void {
     if (isClosed) return pipe.close()
-    if (handshakes.size < MAX_HANDSHAKES) return greet(pipe)
-    if (waiting.length < MAX_WAITING_PIPES) return void waiting.push(pipe)
+    if (handshakes.size < MAX_HANDSHAKES) return greet(pipe, via)
+    if (waiting.length < MAX_WAITING_PIPES) return void waiting.push({ pipe, via })
     options.refused("handshake-queue-full", pipe.remote)
     pipe.close()
   }
 
-  function greet(pipe: Pipe): void {
+  function greet(pipe: Pipe, via: Transport): void {
     const startedAt = clock.monotonic()
     const stage = (outcome: "started" | "passed" | "failed", detail?: string): void =>
       report({
@@ -114,7 +116,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         proven(peer) {
           stage("passed")
           session = bytesToHex(peer.session)
-          void admit(peer, channel, pipe.remote).finally(() => finished(channel))
+          void admit(peer, channel, pipe.remote, via).finally(() => finished(channel))
         },
         closed(reason) {
           finished(channel)
@@ -135,17 +137,22 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     handshakes.delete(channel)
     if (handshakes.size >= MAX_HANDSHAKES) return
     const next = waiting.shift()
-    if (next !== undefined) accept(next)
+    if (next !== undefined) accept(next.pipe, next.via)
   }
 
-  async function admit(peer: ProvenPeer, channel: SecureChannel, remote: string): Promise<void> {
+  async function admit(
+    peer: ProvenPeer,
+    channel: SecureChannel,
+    remote: string,
+    via: Transport,
+  ): Promise<void> {
     const session = bytesToHex(peer.session)
     const role = await judge({ session, device: bytesToHex(peer.device), path: channel.path() })
     if (channel.isClosed()) return
     if (role !== "writer" && role !== "reader") return refuse(role, channel, remote)
     const obstacle = findObstacle(session, peer, channel)
     if (obstacle !== null) return refuse(obstacle, channel, remote)
-    install(session, peer, channel, role)
+    install(session, peer, channel, role, via)
   }
 
   function refuse(reason: RefusalReason, channel: SecureChannel, remote: string): void {
@@ -189,7 +196,13 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     return compareBytes(peer.transcript, present.peer.transcript) < 0
   }
 
-  function install(session: string, peer: ProvenPeer, channel: SecureChannel, role: PeerRole): void {
+  function install(
+    session: string,
+    peer: ProvenPeer,
+    channel: SecureChannel,
+    role: PeerRole,
+    via: Transport,
+  ): void {
     if (isClosed) return channel.close()
     const former = linksBySession.get(session)
     if (former !== undefined) {
@@ -213,7 +226,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         channel.close()
       },
     })
-    link = { peer, channel, input, role, openedAt: clock.monotonic() }
+    link = { peer, channel, input, role, via, openedAt: clock.monotonic() }
     linksBySession.set(session, link)
     report({ type: "link-opened", peer: session, device, path })
     publish()
@@ -265,6 +278,13 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   return {
     peers,
     accept,
+    closeAllOf(via) {
+      for (const [session, link] of [...linksBySession]) {
+        if (link.via !== via) continue
+        remove(session, link, "another tab has the connections now")
+        link.channel.close()
+      }
+    },
     wantsLinks: () => !isClosed && linksBySession.size < options.maxLinks,
     violated(session, code, detail) {
       report({ type: "violation", peer: session, code, detail })
@@ -279,7 +299,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     },
     close() {
       isClosed = true
-      for (const pipe of waiting.splice(0)) pipe.close()
+      for (const { pipe } of waiting.splice(0)) pipe.close()
       for (const channel of [...handshakes]) channel.close()
       for (const [session, link] of linksBySession) {
         remove(session, link, "the room was closed")

@@ -7,7 +7,6 @@ import { findMissingCrypto } from "../crypto/primitives.ts"
 import { encodeInvite, type Invite } from "../crypto/invite.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
 import { type Random, systemRandom } from "../ports/random.ts"
-import { createState } from "../ports/state.ts"
 import type { Transport, TransportHost } from "../ports/transport.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import { createDiagnostics } from "./diagnostics.ts"
@@ -18,6 +17,7 @@ import { createPresence } from "./presence.ts"
 import { createRoomStatus } from "./room-status.ts"
 import { type AuthenticatedPeer, type Diagnostic, type PeerRole, type Room, RoomError } from "./room.ts"
 import { runTransports } from "./running-transports.ts"
+import { createServiceWatch } from "./service-watch.ts"
 import { createSyncEngine } from "./sync-engine.ts"
 import type { SyncEngine } from "./sync-engine-api.ts"
 
@@ -136,18 +136,7 @@ function assemble(parts: Parts): Room {
   })
 
   const replicaNames = new Set<string>()
-  const isUnserved = createState(false)
-  let releaseProcess = (): void => {}
-  const watchService = list.peers.subscribe((peers) => {
-    const holder = peers.find(({ path }) => path === "tab")
-    isUnserved.set(
-      holder !== undefined &&
-        [...replicaNames].some((name) => {
-          const phase = holder.replicas.get(name)?.phase ?? "waiting"
-          return phase === "waiting" || phase === "incompatible"
-        }),
-    )
-  })
+  const service = createServiceWatch({ clock, peers: list.peers, replicas: () => replicaNames })
 
   const host = (transport: Transport): TransportHost => ({
     clock,
@@ -161,21 +150,23 @@ function assemble(parts: Parts): Room {
       servers: parts.invite.servers,
     },
     linkLimit: maxLinks,
-    connected: (pipe) => table.accept(pipe),
+    connected: (pipe) => table.accept(pipe, transport),
     wantsLinks: () => table.wantsLinks(),
     report(report) {
       diagnostics.add({ type: "transport", transport: transport.name, report })
       status.transportReported(report)
     },
   })
-  releaseProcess = holdProcess()
+  const releaseProcess = holdProcess()
   const transports = runTransports({
     transports: parts.transports,
     host,
-    isUnserved,
+    isUnserved: service.isUnserved,
+    stopped: (transport) => table.closeAllOf(transport),
     roleChanged(role) {
       const isElected = parts.transports.some(({ elects = false }) => elects)
       status.setTab(isElected ? (role === "follower" ? "follower" : "holder") : "alone")
+      service.look()
     },
   })
 
@@ -187,7 +178,7 @@ function assemble(parts: Parts): Room {
     table.close()
     await transports.stop()
     forgetPresence()
-    watchService()
+    service.close()
     list.close()
     status.close()
     releaseProcess()
@@ -208,6 +199,7 @@ function assemble(parts: Parts): Room {
       requireOpen()
       const handle = await engine.replicate(replica)
       replicaNames.add(replica.name)
+      service.look()
       return handle
     },
     async synced({ peers = 1, signal } = {}) {

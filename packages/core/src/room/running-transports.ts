@@ -7,6 +7,8 @@ export interface RunningTransportsOptions {
   host(transport: Transport): TransportHost
   /** True while the session that holds this one's connections lacks a replica of it. */
   readonly isUnserved: State<boolean>
+  /** Closes the links that came from a transport which this session runs no more. */
+  stopped(transport: Transport): void
   roleChanged(role: ElectionRole): void
 }
 
@@ -48,10 +50,15 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
     if (!wantsOut() && running !== null) {
       const ending = running
       running = null
-      stopping = Promise.all(ending.map((transport) => transport.stop())).then(() => undefined)
+      stopping = stopAll(ending)
       await stopping
       if (wantsOut()) await settle()
     }
+  }
+
+  async function stopAll(ending: readonly RunningTransport[]): Promise<void> {
+    await Promise.all(ending.map((transport) => transport.stop()))
+    for (const transport of reaching) options.stopped(transport)
   }
 
   const unsubscribe = [

@@ -26,7 +26,9 @@ export function findWebSocket(given: WebSocketConstructor | undefined): WebSocke
   try {
     // Not an import: bundlers for browsers would look for `ws`.
     const required: unknown = process?.getBuiltinModule("node:module").createRequire(import.meta.url)("ws")
-    if (typeof required === "function") return required as WebSocketConstructor
+    // Some conditions resolve it to its ES module, whose namespace comes instead of the class.
+    const found = (required as { readonly WebSocket?: unknown } | undefined)?.WebSocket ?? required
+    if (typeof found === "function") return found as WebSocketConstructor
   } catch (cause) {
     throw missing(cause)
   }

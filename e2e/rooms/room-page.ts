@@ -1,0 +1,24 @@
+import { tabs } from "@dunlin/core/tabs"
+import { webrtc } from "@dunlin/core/webrtc"
+import { createRoomDriver } from "./room-driver.ts"
+
+/** A member of a room in a page. */
+export const {
+  join,
+  set,
+  fill,
+  get,
+  size,
+  waitFor,
+  waitForPeers,
+  synced,
+  facts,
+  diagnostics,
+  setPresence,
+  others,
+  reconnect,
+  leave,
+} = createRoomDriver(({ invite: _, replicas: __, tabs: withTabs = false, ...options }) => [
+  ...(withTabs ? [tabs()] : []),
+  webrtc(options),
+])

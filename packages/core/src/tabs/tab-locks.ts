@@ -1,0 +1,59 @@
+/** Web Locks of one room in one browser profile. They end with their tab, even when it crashes: that is the point. */
+export interface TabLocks {
+  /** Resolves once held: as long as this tab lives, `watch` of its name waits. */
+  hold(name: string): Promise<void>
+  /** Calls `free` when nobody holds the name any more. Returns the function that ends the watch. */
+  watch(name: string, free: () => void): () => void
+  /**
+   * Runs for a lock that one tab has at a time. `decided` comes at once with whether it is this tab, and again when it
+   * becomes this tab.
+   */
+  contend(name: string, decided: (isHolder: boolean) => void): Promise<void>
+  /** Lets everything go. */
+  release(): void
+}
+
+export function createTabLocks(locks: LockManager): TabLocks {
+  const ended = new AbortController()
+  const untilEnded = new Promise<void>((resolve) => {
+    ended.signal.addEventListener("abort", () => resolve(), { once: true })
+  })
+
+  return {
+    hold: (name) =>
+      new Promise((resolve, reject) => {
+        locks
+          .request(name, { signal: ended.signal }, () => {
+            resolve()
+            return untilEnded
+          })
+          .catch(reject)
+      }),
+    watch(name, free) {
+      const watching = new AbortController()
+      const signal = AbortSignal.any([watching.signal, ended.signal])
+      // Rejects when it is aborted: then there is nothing to tell.
+      locks.request(name, { signal }, free).catch(() => {})
+      return () => watching.abort()
+    },
+    async contend(name, decided) {
+      const isTaken = await locks.request(name, { ifAvailable: true }, async (lock) => {
+        if (ended.signal.aborted) return false
+        decided(lock !== null)
+        if (lock === null) return true
+        await untilEnded
+        return false
+      })
+      if (!isTaken || ended.signal.aborted) return
+      await locks
+        .request(name, { signal: ended.signal }, () => {
+          decided(true)
+          return untilEnded
+        })
+        .catch((error: unknown) => {
+          if (!ended.signal.aborted) throw error
+        })
+    },
+    release: () => ended.abort(),
+  }
+}

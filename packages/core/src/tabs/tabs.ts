@@ -1,0 +1,166 @@
+import { createState } from "../ports/state.ts"
+import type { ElectionRole, RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
+import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { createTabLocks } from "./tab-locks.ts"
+import { createTabPipe } from "./tab-pipe.ts"
+
+/** What tabs of one room say where all of them hear it. */
+type TabCall =
+  | { readonly type: "holder"; readonly from: string }
+  | { readonly type: "seek"; readonly from: string }
+  | { readonly type: "found"; readonly from: string; readonly to: string }
+
+/** A holder may have missed a call while it took over. */
+const SEEK_EVERY_MS = 1_000
+
+/**
+ * Tabs of one browser profile share a room: one of them, the holder of a Web Lock, has its connections, the others
+ * reach the room through it. When the holder closes or crashes the browser passes the lock on.
+ */
+export function tabs(): Transport {
+  return {
+    name: "tabs",
+    elects: true,
+    start(host) {
+      const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks
+      if (locks === undefined || typeof BroadcastChannel === "undefined") return runAlone(host)
+      return run(host, locks)
+    },
+  }
+}
+
+function runAlone(host: TransportHost): RunningTransport {
+  host.report({
+    type: "warning",
+    code: "no-tabs",
+    detail: "This platform has no Web Locks or no BroadcastChannel: every tab connects by itself.",
+  })
+  return {
+    reconnect() {},
+    stop: () => Promise.resolve(),
+    election: createState<ElectionRole>("holder"),
+  }
+}
+
+function run(host: TransportHost, manager: LockManager): RunningTransport {
+  const { clock } = host
+  const base = `dunlin/${host.credentials.roomTagHex}`
+  const self = bytesToHex(host.peerId)
+  const locks = createTabLocks(manager)
+  const square = new BroadcastChannel(base)
+  const election = createState<ElectionRole>("undecided")
+  /** Ends a channel to another tab, by its id. */
+  const endsByTab = new Map<string, () => void>()
+  let cancelSeeking = (): void => {}
+  let isStopped = false
+
+  const call = (message: TabCall): void => {
+    if (!isStopped) square.postMessage(message)
+  }
+  const lifeOf = (tab: string): string => `${base}/tab/${tab}`
+
+  function seek(): void {
+    cancelSeeking()
+    if (isStopped || election.get() !== "follower" || endsByTab.size > 0) return
+    call({ type: "seek", from: self })
+    seekLater()
+  }
+
+  function seekLater(): void {
+    cancelSeeking()
+    if (!isStopped) cancelSeeking = clock.after(SEEK_EVERY_MS, seek)
+  }
+
+  /** The holder opens the channel first, then says so; the follower's first word shows that both are there. */
+  function link(holder: string, follower: string): void {
+    const other = self === holder ? follower : holder
+    if (endsByTab.has(other)) return
+    const channel = new BroadcastChannel(`${base}/${holder}/${follower}`)
+    let isHandedOver = false
+    const { pipe, lost } = createTabPipe({
+      channel,
+      remote: other.slice(0, 8),
+      clock,
+      closed() {
+        unwatch()
+        endsByTab.delete(other)
+        seekLater()
+      },
+    })
+    const unwatch = locks.watch(lifeOf(other), lost)
+    endsByTab.set(other, () => {
+      if (!isHandedOver) pipe.close()
+    })
+    const handOver = (): void => {
+      isHandedOver = true
+      host.connected(pipe)
+    }
+    if (self === follower) {
+      channel.postMessage(READY)
+      return handOver()
+    }
+    const onData = channel.onmessage
+    channel.onmessage = (event: MessageEvent<unknown>) => {
+      if (event.data !== READY) return
+      channel.onmessage = onData
+      handOver()
+    }
+    call({ type: "found", from: self, to: follower })
+  }
+
+  square.onmessage = ({ data }: MessageEvent<unknown>) => {
+    const message = readCall(data)
+    if (message === null || isStopped) return
+    switch (message.type) {
+      case "holder":
+        return seek()
+      case "seek":
+        if (election.get() !== "holder") return
+        if (host.wantsLinks()) link(self, message.from)
+        else host.report({ type: "room-full", count: host.linkLimit, limit: host.linkLimit })
+        return
+      case "found":
+        if (message.to === self && election.get() === "follower") link(message.from, self)
+    }
+  }
+
+  async function elect(): Promise<void> {
+    try {
+      // Others learn of our end by this lock, so that it comes before they can learn of us.
+      await locks.hold(lifeOf(self))
+      await locks.contend(`${base}/holder`, (isHolder) => {
+        election.set(isHolder ? "holder" : "follower")
+        if (isHolder) call({ type: "holder", from: self })
+        else seek()
+      })
+    } catch (error) {
+      if (isStopped) return
+      host.report({ type: "warning", code: "no-tabs", detail: `Web Locks failed: ${String(error)}` })
+      election.set("holder")
+    }
+  }
+  void elect()
+
+  return {
+    election,
+    reconnect: seek,
+    async stop() {
+      if (isStopped) return
+      isStopped = true
+      cancelSeeking()
+      square.close()
+      for (const end of [...endsByTab.values()]) end()
+      locks.release()
+    },
+  }
+}
+
+const READY = "ready"
+
+function readCall(data: unknown): TabCall | null {
+  if (typeof data !== "object" || data === null) return null
+  const { type, from, to } = data as Readonly<Record<string, unknown>>
+  if (typeof from !== "string") return null
+  if (type === "found") return typeof to === "string" ? { type, from, to } : null
+  return type === "holder" || type === "seek" ? { type, from } : null
+}
