@@ -1,0 +1,101 @@
+import {
+  type AttachedReplica,
+  decodeSummary,
+  DecodeError,
+  deltaFor,
+  encodeDelta,
+  encodeSummary,
+  type ReadOutcome,
+  type ReadRequest,
+  ReplicaError,
+  type ReplicaHost,
+  stateHash,
+  summarizeRegister,
+} from "@dunlin/core"
+import type { AttachmentShelf } from "./attachment-shelf.ts"
+import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
+import { scanCollection, type ScanDeps } from "./collection-scan.ts"
+import { joinBatch, type JoinBatchDeps } from "./join-batch.ts"
+import { watchLocalChanges } from "./local-changes.ts"
+import type { Held } from "./register-store.ts"
+import type { Sidecar } from "./sidecar.ts"
+
+export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps {
+  readonly host: ReplicaHost
+  readonly handle: Handle
+  readonly sidecar: Sidecar
+  readonly shelf: AttachmentShelf
+  readonly holdsAttachments: boolean
+  /** Frees what was opened for this attachment to a room. */
+  readonly release: () => Promise<void>
+}
+
+const INDEX_RECORD = "index"
+
+/** A collection in a room. Every operation takes its turn in one queue. */
+export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>): AttachedReplica<Handle> {
+  const { store, queue, host, sidecar } = deps
+  let detached: Promise<void> | null = null
+
+  const changes = watchLocalChanges({
+    ...deps,
+    changed: (list) => {
+      if (detached === null && list.length > 0) host.changed(list)
+    },
+    failed: (cause) =>
+      deps.report({ type: "warning", reason: "a local change could not be read back", cause }),
+  })
+
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (detached !== null) throw new ReplicaError("replica-closed", "The collection has left the room.")
+    return queue.run(work)
+  }
+
+  return {
+    handle: deps.handle,
+    ...(deps.holdsAttachments ? { blobs: deps.shelf.blobs } : {}),
+    scan: (since, options) => scanCollection(deps, since, options?.signal),
+    async loadIndex() {
+      const stored = (await sidecar.get([INDEX_RECORD])).get(INDEX_RECORD)
+      return stored === undefined ? null : bytesFromBase64(stored)
+    },
+    saveIndex: (blob) => sidecar.put(new Map([[INDEX_RECORD, base64FromBytes(blob)]])),
+    summarize: (keys) =>
+      inTurn(async () => {
+        const heldByKey = byKey(await store.load([...new Set(keys)]))
+        return keys.map((key) => {
+          const held = heldByKey.get(key)
+          return held === undefined ? new Uint8Array(0) : encodeSummary(summarizeRegister(held.state))
+        })
+      }),
+    read: (requests) =>
+      inTurn(async () => {
+        const heldByKey = byKey(await store.load([...new Set(requests.map((request) => request.key))]))
+        return requests.map((request) => readOne(request, heldByKey.get(request.key)))
+      }),
+    join: (entries) => inTurn(() => joinBatch(deps, entries)),
+    detach() {
+      detached ??= (async () => {
+        changes.stop()
+        await queue.drained()
+        await deps.release()
+      })()
+      return detached
+    },
+  }
+}
+
+function readOne({ summary }: ReadRequest, held: Held | undefined): ReadOutcome {
+  if (held === undefined || held.state.context.size === 0) return { type: "none" }
+  try {
+    const delta = encodeDelta(deltaFor(held.state, decodeSummary(summary)))
+    return { type: "delta", stateHash: stateHash(held.state), delta }
+  } catch (error) {
+    if (error instanceof DecodeError) return { type: "refused", reason: error.message }
+    throw error
+  }
+}
+
+function byKey(list: readonly Held[]): ReadonlyMap<string, Held> {
+  return new Map(list.map((held) => [held.key, held]))
+}

@@ -1,0 +1,35 @@
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+/** `String.fromCharCode` takes its arguments from the stack. */
+const BASE64_STEP = 0x6000
+
+export function hexFromBytes(bytes: Uint8Array): string {
+  let text = ""
+  for (const byte of bytes) text += HEX[byte]
+  return text
+}
+
+/** The inverse for text this package wrote itself; anything else gives bytes that match nothing. */
+export function bytesFromHex(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length >> 1)
+  for (let index = 0; index < bytes.length; index++)
+    bytes[index] = (digit(text.charCodeAt(index * 2)) << 4) | digit(text.charCodeAt(index * 2 + 1))
+  return bytes
+}
+
+export function base64FromBytes(bytes: Uint8Array): string {
+  let binary = ""
+  for (let at = 0; at < bytes.length; at += BASE64_STEP)
+    binary += String.fromCharCode(...bytes.subarray(at, at + BASE64_STEP))
+  return btoa(binary)
+}
+
+export function bytesFromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text)
+  const bytes = new Uint8Array(binary.length)
+  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index)
+  return bytes
+}
+
+function digit(code: number): number {
+  return code <= 57 ? code - 48 : code - 87
+}

@@ -1,0 +1,67 @@
+import { hashValue, type HashedValue } from "@dunlin/core"
+import type { BulkWriteRow, RxCollection, RxStorageWriteError, WithDeleted } from "rxdb"
+import { createRevision, getHeightOfRevision, now } from "rxdb/plugins/core"
+import type { AttachmentStubs, DocumentData, DocumentShape, Row } from "./document-shape.ts"
+import { type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
+
+/** The writer's name in change events of rows that this package wrote: they are no local writes. */
+export const JOIN_CONTEXT = "dunlin-join"
+
+/** Raw access to the rows of a collection, below its hooks and above its encryption. */
+export interface CollectionRows {
+  /** Rows by key, tombstones included. */
+  find(keys: readonly string[]): Promise<ReadonlyMap<string, Row>>
+  /** Writes rows as one batch; gives the errors by key. */
+  write(
+    writes: readonly BulkWriteRow<DocumentData>[],
+  ): Promise<ReadonlyMap<string, RxStorageWriteError<DocumentData>>>
+  /** The write that turns `previous` into this document under this stamp. */
+  compose(
+    document: WithDeleted<DocumentData>,
+    previous: Row | undefined,
+    write: RowWrite,
+  ): BulkWriteRow<DocumentData>
+  contentOf(row: Row): HashedValue
+}
+
+export interface RowWrite {
+  readonly stamp: Omit<Stamp, "height">
+  /** Attachments of the row; data for those that the previous row does not have. */
+  readonly attachments: AttachmentWrites
+}
+
+export type AttachmentWrites =
+  | AttachmentStubs
+  | { readonly [id: string]: AttachmentStubs[string] & { readonly data: Blob } }
+
+export function collectionRows(collection: RxCollection, shape: DocumentShape): CollectionRows {
+  const { database } = collection
+  const instance = collection.storageInstance.originalStorageInstance
+  return {
+    async find(keys) {
+      const rows = await database.lockedRun(() => instance.findDocumentsById([...keys], true))
+      return new Map(rows.map((row) => [shape.keyOf(row), row as Row]))
+    },
+    async write(writes) {
+      if (writes.length === 0) return new Map()
+      const { error } = await database.lockedRun(() => instance.bulkWrite([...writes], JOIN_CONTEXT))
+      return new Map(error.map((one) => [one.documentId, one]))
+    },
+    compose(document, previous, { stamp, attachments }) {
+      const revision = createRevision(database.token, previous)
+      const written = {
+        ...document,
+        _attachments: attachments,
+        _rev: revision,
+        // The local wall clock, never the author's: RxDB's checkpoints follow it.
+        _meta: {
+          ...previous?._meta,
+          lwt: now(),
+          [STAMP_FIELD]: storedStamp({ ...stamp, height: getHeightOfRevision(revision) }),
+        },
+      } as unknown as BulkWriteRow<DocumentData>["document"]
+      return previous === undefined ? { document: written } : { previous, document: written }
+    },
+    contentOf: (row) => hashValue(shape.valueOf(row)),
+  }
+}

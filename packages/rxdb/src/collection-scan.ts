@@ -1,0 +1,85 @@
+import { ReplicaError, type ScanPage, stateHash } from "@dunlin/core"
+import type { RxCollection } from "rxdb"
+import { getChangedDocumentsSince, now } from "rxdb/plugins/core"
+import { type CollectionCursor, decodeCursor, encodeCursor, withOverlap } from "./collection-cursor.ts"
+import type { DocumentShape, Row } from "./document-shape.ts"
+import type { Held, RegisterStore } from "./register-store.ts"
+import type { SerialQueue } from "./serial-queue.ts"
+import type { Sidecar } from "./sidecar.ts"
+import { keyOfRecord } from "./sidecar-record.ts"
+
+export interface ScanDeps {
+  readonly collection: RxCollection
+  readonly shape: DocumentShape
+  readonly store: RegisterStore
+  readonly sidecar: Sidecar
+  readonly queue: SerialQueue
+  /** Identity of this store, in its cursors. */
+  readonly storeId: string
+}
+
+const PAGE = 1000
+
+/**
+ * Pages of entries, first from rows, then from records: a document whose row is purged is still a tombstone. The
+ * queue is held while a page is out, so that no change overtakes it.
+ */
+export async function* scanCollection(
+  { collection, shape, store, sidecar, queue, storeId }: ScanDeps,
+  since: Uint8Array | null,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ScanPage> {
+  const from = since === null ? null : decodeCursor(since, storeId, now())
+  if (since !== null && from === null)
+    throw new ReplicaError(
+      "stale-cursor",
+      "The stored index belongs to another store. All documents are read again.",
+    )
+  let cursor: CollectionCursor = {
+    store: storeId,
+    rows: withOverlap(from?.rows),
+    records: withOverlap(from?.records),
+  }
+  const release = await queue.hold()
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      const page = await collection.database.lockedRun(() =>
+        getChangedDocumentsSince(
+          collection.storageInstance.originalStorageInstance,
+          PAGE,
+          (cursor.rows ?? undefined) as never,
+        ),
+      )
+      const rows = page.documents as readonly Row[]
+      const own = rows.map((row) => ({ key: shape.keyOf(row), state: store.ownState(row), row }))
+      const others = own.filter((one) => one.state === null).map((one) => one.row)
+      const entries: ScanPage["entries"][number][] = own.flatMap(({ key, state }) =>
+        state === null ? [] : [{ key, stateHash: stateHash(state) }],
+      )
+      for (const held of await store.loadRows(others)) entries.push(entryOf(held))
+      if (rows.length > 0) cursor = { ...cursor, rows: page.checkpoint }
+      if (rows.length < PAGE) {
+        yield { entries, cursor: encodeCursor(cursor) }
+        break
+      }
+      // Records come last: a cursor in between must not skip them.
+      yield { entries, cursor: encodeCursor(cursor) }
+    }
+    for (;;) {
+      signal?.throwIfAborted()
+      const page = await sidecar.changedSince(cursor.records, PAGE)
+      const keys = page.ids.flatMap((id) => keyOfRecord(id) ?? [])
+      if (page.ids.length > 0) cursor = { ...cursor, records: page.checkpoint }
+      const entries = (await store.load(keys)).map(entryOf)
+      yield { entries, cursor: encodeCursor(cursor) }
+      if (page.ids.length < PAGE) return
+    }
+  } finally {
+    release()
+  }
+}
+
+function entryOf({ key, state }: Held): ScanPage["entries"][number] {
+  return { key, stateHash: state.context.size === 0 ? null : stateHash(state) }
+}

@@ -1,0 +1,57 @@
+import type { WithDeleted } from "rxdb"
+import { type Observable, Subject } from "rxjs"
+import type { DocumentData } from "./document-shape.ts"
+
+/** Concurrent writes of one document, and what is shown for them. */
+export interface ResolvedConflict<RxDocType = DocumentData> {
+  readonly key: string
+  /** What the writes merged to. */
+  readonly merged: WithDeleted<RxDocType>
+  /** The concurrent writes, earliest first; each could be restored by writing it again. */
+  readonly writes: readonly ConflictingWrite<RxDocType>[]
+  readonly at: number
+}
+
+export interface ConflictingWrite<RxDocType = DocumentData> {
+  readonly document: WithDeleted<RxDocType>
+  readonly writtenAt: number
+  /** Whether the merge shows something else. */
+  readonly lost: boolean
+}
+
+export interface ConflictLog {
+  readonly conflicts$: Observable<ResolvedConflict>
+  /** The last conflicts in which a write lost, oldest first. */
+  recent(): readonly ResolvedConflict[]
+  add(conflict: ResolvedConflict): void
+  close(): void
+}
+
+/** Losing writes that an application can offer to restore. */
+const MAX_LOST_WRITES = 100
+
+export function createConflictLog(): ConflictLog {
+  const conflicts$ = new Subject<ResolvedConflict>()
+  let kept: ResolvedConflict[] = []
+  let lostWrites = 0
+  const lostIn = (conflict: ResolvedConflict): number => conflict.writes.filter((write) => write.lost).length
+
+  return {
+    conflicts$: conflicts$.asObservable(),
+    recent: () => [...kept],
+    add(conflict) {
+      const lost = lostIn(conflict)
+      if (lost > 0) {
+        kept = [...kept, conflict]
+        lostWrites += lost
+        while (lostWrites > MAX_LOST_WRITES && kept.length > 1) {
+          const [oldest, ...rest] = kept
+          if (oldest !== undefined) lostWrites -= lostIn(oldest)
+          kept = rest
+        }
+      }
+      conflicts$.next(conflict)
+    },
+    close: () => conflicts$.complete(),
+  }
+}

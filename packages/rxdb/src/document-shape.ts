@@ -1,0 +1,110 @@
+import type { JsonObject, RegisterValue } from "@dunlin/core"
+import type { RxCollection, RxDocumentData, WithDeleted } from "rxdb"
+
+/** A row as RxDB's storages keep it, of a collection whose document type is not known here. */
+export type Row = RxDocumentData<DocumentData>
+export type DocumentData = Record<string, unknown>
+
+export interface AttachmentStub {
+  readonly digest: string
+  readonly length: number
+  readonly type: string
+}
+export type AttachmentStubs = { readonly [id: string]: AttachmentStub }
+
+/**
+ * How documents of a collection become payloads and back. A payload holds neither the primary key, which is the
+ * entry's key, nor RxDB's own fields; attachments appear as stubs, and only when there are some.
+ */
+export interface DocumentShape {
+  readonly primaryPath: string
+  keyOf(row: DocumentData): string
+  /** The value of a row; its attachments as stubs. */
+  valueOf(row: DocumentData): RegisterValue
+  /** The document as handlers, modifiers and applications see it. */
+  documentOf(key: string, value: RegisterValue): WithDeleted<DocumentData>
+  /** Why a value from a peer cannot be a document of this collection; null when it can. */
+  refusal(key: string, value: RegisterValue): string | null
+}
+
+const OWN_FIELDS: ReadonlySet<string> = new Set(["_deleted", "_rev", "_meta", "_attachments"])
+
+export function documentShape(collection: RxCollection): DocumentShape {
+  const { primaryPath, jsonSchema } = collection.schema
+  const path = String(primaryPath)
+  const holdsAttachments = jsonSchema.attachments !== undefined
+  const composed = typeof jsonSchema.primaryKey !== "string"
+  const maxKeyLength = keyLength(jsonSchema.properties, path)
+
+  return {
+    primaryPath: path,
+    keyOf: (row) => String(row[path]),
+    valueOf(row) {
+      if (row["_deleted"] === true) return { deleted: true, payload: {} }
+      const payload: DocumentData = {}
+      for (const field of Object.keys(row))
+        if (field !== path && !OWN_FIELDS.has(field)) payload[field] = row[field]
+      const stubs = stubsOf(row["_attachments"])
+      if (stubs !== null) payload["_attachments"] = stubs
+      return { deleted: false, payload: payload as JsonObject }
+    },
+    documentOf: (key, { deleted, payload }) => ({ ...payload, [path]: key, _deleted: deleted }),
+    refusal(key, { deleted, payload }) {
+      if (key.length === 0 || key.length > maxKeyLength) return "its key is longer than the schema allows"
+      if (deleted) return null
+      for (const field of Object.keys(payload)) {
+        if (field === path) return "it names its primary key a second time"
+        if (OWN_FIELDS.has(field) && field !== "_attachments") return `it carries the reserved field ${field}`
+      }
+      if (payload["_attachments"] !== undefined) {
+        if (!holdsAttachments) return "it has attachments, which this collection's schema does not"
+        if (!isStubs(payload["_attachments"])) return "its attachments are malformed"
+      }
+      if (composed && composedKey(collection, payload) !== key)
+        return "its key does not follow from its fields"
+      return null
+    },
+  }
+}
+
+/** The attachments a value refers to; none for a deleted one. */
+export function attachmentsOf({ deleted, payload }: RegisterValue): AttachmentStubs {
+  const stubs = deleted ? undefined : payload["_attachments"]
+  return stubs !== undefined && isStubs(stubs) ? stubs : {}
+}
+
+function stubsOf(attachments: unknown): AttachmentStubs | null {
+  if (typeof attachments !== "object" || attachments === null) return null
+  const entries = Object.entries(attachments as Record<string, AttachmentStub>)
+  if (entries.length === 0) return null
+  return Object.fromEntries(entries.map(([id, { digest, length, type }]) => [id, { digest, length, type }]))
+}
+
+function isStubs(value: unknown): value is AttachmentStubs {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false
+  return Object.values(value).every((stub: unknown) => {
+    if (typeof stub !== "object" || stub === null) return false
+    const { digest, length, type } = stub as Record<string, unknown>
+    return (
+      typeof digest === "string" &&
+      /^[0-9a-f]{64}$/.test(digest) &&
+      typeof length === "number" &&
+      Number.isSafeInteger(length) &&
+      length >= 0 &&
+      typeof type === "string"
+    )
+  })
+}
+
+function composedKey(collection: RxCollection, payload: JsonObject): string | null {
+  try {
+    return collection.schema.getPrimaryOfDocumentData(payload as DocumentData)
+  } catch {
+    return null
+  }
+}
+
+function keyLength(properties: unknown, path: string): number {
+  const property = (properties as Record<string, { readonly maxLength?: number }>)[path]
+  return property?.maxLength ?? Number.MAX_SAFE_INTEGER
+}

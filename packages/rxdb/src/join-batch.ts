@@ -1,0 +1,157 @@
+import {
+  decodeDelta,
+  DecodeError,
+  encodeSummary,
+  type Incoming,
+  joinRegister,
+  type JoinOutcome,
+  millisFromHlc,
+  type RegisterDelta,
+  type RegisterState,
+  type ReplicaReport,
+  sameBytes,
+  shownValue,
+  stateHash,
+} from "@dunlin/core"
+import { type AttachmentShelf, MAX_ATTACHMENT_BYTES } from "./attachment-shelf.ts"
+import type { ConflictLog } from "./conflict-log.ts"
+import { type AttachmentStub, attachmentsOf, type DocumentShape } from "./document-shape.ts"
+import type { Materialised, Materialiser, Transition } from "./materialiser.ts"
+import type { Held, RegisterStore } from "./register-store.ts"
+import type { Stamper } from "./stamper.ts"
+
+export interface JoinBatchDeps {
+  readonly shape: DocumentShape
+  readonly store: RegisterStore
+  readonly materialiser: Materialiser
+  readonly stamper: Stamper
+  readonly shelf: AttachmentShelf
+  readonly conflicts: ConflictLog
+  readonly report: (report: ReplicaReport) => void
+}
+
+/** One document of a batch while its entries are joined one by one. */
+interface Work {
+  readonly held: Held
+  state: RegisterState
+  changed: boolean
+}
+
+type Draft = { readonly work: Work | null; outcome: JoinOutcome }
+
+/** Joins a batch with one read and one write of the storage; one outcome an entry, in order. */
+export async function joinBatch(
+  deps: JoinBatchDeps,
+  entries: readonly Incoming[],
+): Promise<readonly JoinOutcome[]> {
+  const keys = [...new Set(entries.map((entry) => entry.key))]
+  const works = new Map<string, Work>()
+  for (const held of await deps.store.load(keys))
+    works.set(held.key, { held, state: held.state, changed: false })
+
+  const drafts: Draft[] = []
+  for (const entry of entries) {
+    const work = works.get(entry.key)
+    if (work !== undefined) drafts.push(await joinOne(deps, work, entry))
+  }
+
+  const transitions: Transition[] = []
+  for (const { held, state, changed } of works.values()) if (changed) transitions.push({ held, next: state })
+  const materialised = await deps.materialiser.materialise(transitions)
+  for (const { held, next } of transitions) {
+    const outcome = materialised.get(held.key)
+    if (outcome?.type === "refused")
+      deps.report({ type: "quarantined", key: held.key, reason: outcome.reason })
+    if (outcome?.type === "done" && next.siblings.length > 1) logConflict(deps, held.key, outcome.state)
+  }
+  return drafts.map(({ work, outcome }, index) => {
+    const done = work === null ? undefined : materialised.get(work.held.key)
+    return done === undefined ? outcome : settled(outcome, done, isLast(drafts, index))
+  })
+}
+
+async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Promise<Draft> {
+  let decoded: RegisterDelta
+  try {
+    decoded = decodeDelta(delta)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    return refuse(deps, key, error.message)
+  }
+  const reason = refusal(deps, key, decoded)
+  if (reason !== null) return refuse(deps, key, reason)
+  const joined = joinRegister(work.state, decoded)
+  switch (joined.type) {
+    case "incomplete":
+      return { work: null, outcome: { type: "incomplete" } }
+    case "context-full":
+      return refuse(deps, key, "more sessions wrote it than a context may list")
+    case "joined": {
+      const stubs = joined.changed ? arrivedAttachments(decoded) : []
+      const blobs = stubs.length === 0 ? [] : await deps.shelf.lacking(key, work.held.row, stubs)
+      if (blobs.length > 0) return { work: null, outcome: { type: "missing-blobs", blobs } }
+      deps.stamper.minter.observe(decoded.context)
+      const before = work.state.context.size === 0 ? null : stateHash(work.state)
+      if (joined.changed) {
+        work.state = await deps.store.fold(key, joined.state)
+        work.changed = true
+      }
+      const outcome: JoinOutcome = {
+        type: "joined",
+        changed: joined.changed,
+        before,
+        stateHash: joined.changed || before === null ? stateHash(work.state) : before,
+        senderLacks: joined.senderLacks === null ? null : encodeSummary(joined.senderLacks),
+      }
+      return { work, outcome }
+    }
+  }
+}
+
+function refuse({ report }: JoinBatchDeps, key: string, reason: string): Draft {
+  report({ type: "quarantined", key, reason })
+  return { work: null, outcome: { type: "refused", reason } }
+}
+
+function refusal({ shape }: JoinBatchDeps, key: string, { siblings, view }: RegisterDelta): string | null {
+  for (const sibling of siblings) {
+    const reason = shape.refusal(key, sibling)
+    if (reason !== null) return reason
+    for (const { length } of Object.values(attachmentsOf(sibling)))
+      if (length > MAX_ATTACHMENT_BYTES) return "an attachment is larger than 256 MiB"
+  }
+  return view?.type === "inline" ? shape.refusal(key, view.value) : null
+}
+
+function arrivedAttachments({ siblings, view }: RegisterDelta): readonly AttachmentStub[] {
+  const values = view?.type === "inline" ? [...siblings, view.value] : siblings
+  return values.flatMap((value) => Object.values(attachmentsOf(value)))
+}
+
+/** What the storage made of a planned outcome. */
+function settled(planned: JoinOutcome, done: Materialised, last: boolean): JoinOutcome {
+  if (planned.type !== "joined") return planned
+  if (done.type === "refused") return { type: "refused", reason: done.reason }
+  if (!last || !done.rebased) return planned
+  return { ...planned, before: stateHash(done.base), stateHash: stateHash(done.state) }
+}
+
+function isLast(drafts: readonly Draft[], index: number): boolean {
+  const work = drafts[index]?.work ?? null
+  return work !== null && !drafts.slice(index + 1).some((later) => later.work === work)
+}
+
+function logConflict({ conflicts, shape }: JoinBatchDeps, key: string, state: RegisterState): void {
+  const merged = shownValue(state)
+  if (merged === null) return
+  conflicts.add({
+    key,
+    merged: shape.documentOf(key, merged),
+    writes: state.siblings.map((sibling) => ({
+      document: shape.documentOf(key, sibling),
+      writtenAt: millisFromHlc(sibling.dot.hlc),
+      lost: !sameBytes(sibling.hash, merged.hash),
+    })),
+    at: Date.now(),
+  })
+}

@@ -1,0 +1,262 @@
+import {
+  hashValue,
+  type HashedValue,
+  type RegisterState,
+  ReplicaError,
+  type ReplicaReport,
+  sameBytes,
+  shownValue,
+} from "@dunlin/core"
+import type { BulkWriteRow, RxStorageWriteError } from "rxdb"
+import type { AttachmentShelf } from "./attachment-shelf.ts"
+import type { CollectionRows } from "./collection-rows.ts"
+import {
+  type AttachmentStub,
+  attachmentsOf,
+  type DocumentData,
+  type DocumentShape,
+  type Row,
+} from "./document-shape.ts"
+import type { Modifiers } from "./modifiers.ts"
+import { type Held, joinStates, noteContextAhead, type RegisterStore, rowTells } from "./register-store.ts"
+import type { SidecarRecord } from "./sidecar-record.ts"
+import type { Stamper } from "./stamper.ts"
+
+export interface MaterialiserDeps {
+  readonly store: RegisterStore
+  readonly rows: CollectionRows
+  readonly shape: DocumentShape
+  readonly modifiers: Modifiers
+  readonly stamper: Stamper
+  readonly shelf: AttachmentShelf
+  readonly journal: Journal
+  readonly report: (report: ReplicaReport) => void
+}
+
+/** Keys whose records are written and whose rows may not be: repaired at the next start. */
+export interface Journal {
+  note(keys: readonly string[]): Promise<void>
+  clear(): Promise<void>
+}
+
+/** A document on its way from what is held to what a join made of it. */
+export interface Transition {
+  readonly held: Held
+  readonly next: RegisterState
+}
+
+export type Materialised =
+  | {
+      readonly type: "done"
+      readonly state: RegisterState
+      /** What the joined state was joined upon. */
+      readonly base: RegisterState
+      /** Whether a local write came in between. */
+      readonly rebased: boolean
+    }
+  | { readonly type: "refused"; readonly reason: string }
+
+/** Makes new states durable: sidecar first, then the rows, so that a crash in between can be repaired. */
+export interface Materialiser {
+  /** One outcome for each key. Rejects with `ReplicaError` "storage-failed". */
+  materialise(transitions: readonly Transition[]): Promise<ReadonlyMap<string, Materialised>>
+}
+
+/** What it takes to show a state. */
+interface Plan {
+  readonly key: string
+  readonly held: Held
+  readonly state: RegisterState
+  readonly record: SidecarRecord | null
+  readonly write: BulkWriteRow<DocumentData> | null
+}
+
+const CONFLICT = 409
+const MAX_ATTEMPTS = 100
+
+export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
+  const { store, rows, shape, modifiers, stamper, shelf, journal, report } = deps
+
+  const plan = async ({ held, next }: Transition): Promise<Plan> => {
+    const { key, row } = held
+    const shown = shownValue(next)
+    // `hidden` rows stay what this device made of them until it shares the document again.
+    if (shown === null || held.record?.hidden === true)
+      return { key, held, state: next, record: recordOf(next, row, held), write: null }
+    if (shown.deleted) return planDeletion(held, next)
+    const local = modifiers.keepsEverything ? shown : hashValue(await modifiers.toLocal(key, shown))
+    const modified = !modifiers.keepsEverything && !sameContent(local, shown)
+    const current = row === undefined || row._deleted ? null : rows.contentOf(row)
+    if (current !== null && sameContent(current, local)) {
+      const record = rowTells(row, next) ? null : recordOf(next, row, held)
+      return { key, held, state: next, record, write: null }
+    }
+    const alone = next.siblings.length === 1 && !modified
+    const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
+    const stamp = {
+      context: next.context,
+      dot,
+      hash: alone ? shown.hash : local.hash,
+      ...(alone && shown.fields !== undefined ? { fields: shown.fields } : {}),
+      ...(modified ? { raw: true as const } : {}),
+    }
+    const attachments = await shelf.writesFor(key, row, attachmentsOf(local))
+    const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
+    const record = alone ? null : { state: next, revision: null, hidden: false }
+    return { key, held, state: next, record, write }
+  }
+
+  const planDeletion = (held: Held, next: RegisterState): Plan => {
+    const { key, row } = held
+    // The record stays for good: cleanup purges the row without a word, and the deletion must outlive it.
+    const record: SidecarRecord = { state: next, revision: null, hidden: false }
+    if (row === undefined || row._deleted)
+      return { key, held, state: next, record: recordOf(next, row, held), write: null }
+    const { _rev, _meta, _attachments, ...data } = row
+    const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
+    const stamp = { context: next.context, dot, hash: hashValue({ deleted: true, payload: {} }).hash }
+    const write = rows.compose({ ...data, _deleted: true }, row, { stamp, attachments: {} })
+    return { key, held, state: next, record, write }
+  }
+
+  /** Data of siblings that the row is about to stop showing must stay for the peers that ask for it. */
+  const shelveLosers = async ({ key, held, state }: Plan): Promise<void> => {
+    if (held.row === undefined || state.siblings.length < 2) return
+    const shown = shownValue(state)
+    const kept = new Set(shown === null ? [] : digestsOf(shown))
+    const losers = state.siblings.flatMap((sibling) => Object.values(attachmentsOf(sibling)))
+    await shelf.shelve(
+      key,
+      held.row,
+      losers.filter((stub: AttachmentStub) => !kept.has(stub.digest)),
+    )
+  }
+
+  const clearShelf = async ({ key, held, state, write }: Plan): Promise<void> => {
+    if (state.siblings.length > 1 || write === null) return
+    const before = [...held.state.siblings, ...state.siblings].flatMap(digestsOf)
+    if (before.length > 0) await shelf.clear(key, [...new Set(before)])
+  }
+
+  /** Writes records, then rows; gives the row errors. */
+  const commit = async (
+    plans: readonly Plan[],
+  ): Promise<ReadonlyMap<string, RxStorageWriteError<DocumentData>>> => {
+    for (const one of plans) await shelveLosers(one)
+    const records = new Map<string, SidecarRecord | null>()
+    for (const { key, record } of plans) if (record !== null) records.set(key, record)
+    const writes = plans.filter((one) => one.write !== null)
+    const journaled = writes.filter((one) => one.record !== null).map((one) => one.key)
+    if (journaled.length > 0) await journal.note(journaled)
+    await store.putRecords(records)
+    const errors = await rows.write(writes.flatMap((one) => (one.write === null ? [] : [one.write])))
+    const done = plans.filter((one) => !errors.has(one.key))
+    const obsolete = done.filter((one) => one.record === null && one.held.record !== null)
+    await store.putRecords(new Map(obsolete.map((one) => [one.key, null])))
+    if (journaled.length > 0 && errors.size === 0) await journal.clear()
+    for (const one of done) {
+      const row = (one.write?.document as Row | undefined) ?? one.held.row
+      if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)
+      else if (row !== undefined) stamper.contextsAhead.delete(one.key)
+      else stamper.contextsAhead.set(one.key, one.state.context)
+      await clearShelf(one)
+    }
+    return errors
+  }
+
+  /** A merge that the schema refuses yields to the latest sibling; a refused document stays outside. */
+  const answerRefusal = async (
+    one: Plan,
+    error: RxStorageWriteError<DocumentData>,
+  ): Promise<Transition | string> => {
+    const reason = refusalReason(error)
+    const last = one.state.siblings.at(-1)
+    const view = one.state.view
+    if (view !== null && last !== undefined && !sameBytes(view.hash, last.hash)) {
+      report({ type: "handler-failed", key: one.key, reason: `the schema refuses the merge: ${reason}` })
+      return { held: one.held, next: { ...one.state, view: last } }
+    }
+    if (one.record !== null) await store.putRecords(new Map([[one.key, one.held.record]]))
+    return reason
+  }
+
+  return {
+    async materialise(transitions) {
+      const outcomes = new Map<string, Materialised>()
+      let left: readonly Transition[] = transitions
+      for (let attempt = 0; left.length > 0; attempt++) {
+        if (attempt > MAX_ATTEMPTS)
+          throw new ReplicaError(
+            "storage-failed",
+            "A document changed faster than it could be joined. It is tried again.",
+          )
+        const plans = await Promise.all(left.map(plan))
+        const errors = await commit(plans)
+        const again: Transition[] = []
+        for (const one of plans) {
+          const error = errors.get(one.key)
+          if (error === undefined) {
+            outcomes.set(one.key, {
+              type: "done",
+              state: one.state,
+              base: one.held.state,
+              rebased: attempt > 0,
+            })
+          } else if (error.status !== CONFLICT) {
+            const answer = await answerRefusal(one, error)
+            if (typeof answer === "string") outcomes.set(one.key, { type: "refused", reason: answer })
+            else again.push(answer)
+          }
+        }
+        const conflicted = plans.filter((one) => errors.get(one.key)?.status === CONFLICT)
+        left = [...again, ...(await rebase(conflicted))]
+      }
+      return outcomes
+    },
+  }
+
+  /** Somebody wrote the row meanwhile: their write comes first, and ours is joined with it. */
+  async function rebase(plans: readonly Plan[]): Promise<readonly Transition[]> {
+    if (plans.length === 0) return []
+    const fresh = await store.load(plans.map((one) => one.key))
+    return Promise.all(
+      fresh.map(async (held, index) => {
+        const ours = plans[index]?.state ?? held.state
+        return { held, next: await store.fold(held.key, joinStates(held.state, ours)) }
+      }),
+    )
+  }
+}
+
+function recordOf(state: RegisterState, row: Row | undefined, held: Held): SidecarRecord {
+  const hidden = held.record?.hidden === true
+  return { state, revision: held.record !== null && row !== undefined ? held.record.revision : null, hidden }
+}
+
+function sameContent(a: HashedValue, b: HashedValue): boolean {
+  return sameBytes(hashOfContent(a), hashOfContent(b))
+}
+
+/** Field clocks are no content: a row that shows the same need not be rewritten for them. */
+function hashOfContent({ deleted, payload }: HashedValue): Uint8Array {
+  return hashValue({ deleted, payload }).hash
+}
+
+function digestsOf(value: HashedValue): readonly string[] {
+  return Object.values(attachmentsOf(value)).map((stub) => stub.digest)
+}
+
+function refusalReason(error: RxStorageWriteError<DocumentData>): string {
+  switch (error.status) {
+    case 422: {
+      const details = error.validationErrors
+        .map((one: { readonly message?: string }) => one.message ?? "")
+        .join("; ")
+      return details === "" ? "the schema refuses it" : `the schema refuses it: ${details}`
+    }
+    case 510:
+      return "the data of an attachment is missing"
+    default:
+      return `the storage refuses it with status ${error.status}`
+  }
+}

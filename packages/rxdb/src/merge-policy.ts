@@ -1,0 +1,77 @@
+import { foldView, laterWins, mergeFieldValues, type MergeHandler, type RegisterState } from "@dunlin/core"
+import type { RxCollection, RxConflictHandler } from "rxdb"
+import { defaultConflictHandler } from "rxdb/plugins/core"
+import type { DocumentData, DocumentShape } from "./document-shape.ts"
+
+/** How a collection merges concurrent writes. */
+export interface MergePolicy {
+  readonly mergesFields: boolean
+  /** The same state with its view, and what went wrong on the way. */
+  fold(key: string, state: RegisterState): Promise<FoldedState>
+}
+
+export interface FoldedState {
+  readonly state: RegisterState
+  readonly failures: readonly { readonly reason: string; readonly cause?: unknown }[]
+}
+
+/** A handler that never answers must not hold up the collection. */
+const HANDLER_TIMEOUT_MS = 10_000
+const MERGES_FIELDS = Symbol.for("dunlin.rxdb.merge-fields")
+
+/**
+ * A ready conflict handler: concurrent edits of different top-level fields both survive, the later edit of one
+ * field wins, and a deletion wins over edits that its author had not seen. Use it as `conflictHandler` of a collection.
+ */
+export function mergeFields<T>(): RxConflictHandler<T> {
+  const handler: RxConflictHandler<T> & { readonly [MERGES_FIELDS]: true } = {
+    [MERGES_FIELDS]: true,
+    isEqual: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+    // RxDB's own replications keep no field clocks: for them the newer write stands, as a whole.
+    resolve: (input) => Promise.resolve(input.newDocumentState),
+  }
+  return handler
+}
+
+export function isMergeFields(handler: RxConflictHandler<DocumentData>): boolean {
+  return MERGES_FIELDS in handler
+}
+
+export function mergePolicy(collection: RxCollection, shape: DocumentShape): MergePolicy {
+  const mergesFields = isMergeFields(collection.conflictHandler)
+  const handlerFor = mergesFields ? () => mergeFieldValues : applicationHandler(collection, shape)
+  return {
+    mergesFields,
+    async fold(key, state) {
+      const { view, failures } = await foldView(state.siblings, {
+        handler: handlerFor(key),
+        refuses: (value) => shape.refusal(key, value),
+        limit: withinTime,
+      })
+      return { state: { ...state, view }, failures }
+    },
+  }
+}
+
+/** RxDB's default handler would keep the earliest write: it is replaced by "later wins". */
+function applicationHandler(collection: RxCollection, shape: DocumentShape): (key: string) => MergeHandler {
+  const { conflictHandler } = collection
+  if (conflictHandler === defaultConflictHandler) return () => laterWins
+  return (key) => async (earlier, later) => {
+    const resolved = await conflictHandler.resolve(
+      { realMasterState: shape.documentOf(key, earlier), newDocumentState: shape.documentOf(key, later) },
+      "dunlin",
+    )
+    return shape.valueOf(resolved)
+  }
+}
+
+function withinTime<T>(work: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`no answer within ${HANDLER_TIMEOUT_MS / 1000} s`)),
+      HANDLER_TIMEOUT_MS,
+    )
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}

@@ -1,0 +1,40 @@
+import { cloneJson, type RegisterValue } from "@dunlin/core"
+import type { DocumentData, DocumentShape } from "./document-shape.ts"
+
+export type Modifier = (document: DocumentData) => unknown
+
+/** `push.modifier` and `pull.modifier`: they run the same on every side, whichever peer began. */
+export interface Modifiers {
+  /** There is no `push.modifier`. */
+  readonly sharesEverything: boolean
+  /** There is no `pull.modifier`. */
+  readonly keepsEverything: boolean
+  /** What others may see of a local document; null when it stays on this device. */
+  toShared(key: string, value: RegisterValue): Promise<RegisterValue | null>
+  /** How a shared document is kept on this device. */
+  toLocal(key: string, value: RegisterValue): Promise<RegisterValue>
+}
+
+export interface ModifierOptions {
+  readonly push?: Modifier
+  readonly pull?: Modifier
+}
+
+export function documentModifiers(shape: DocumentShape, { push, pull }: ModifierOptions): Modifiers {
+  const apply = async (
+    modifier: Modifier,
+    key: string,
+    value: RegisterValue,
+  ): Promise<RegisterValue | null> => {
+    const modified: unknown = await modifier(cloneJson(shape.documentOf(key, value)))
+    if (modified === null || modified === undefined) return null
+    const { deleted, payload } = shape.valueOf(modified as DocumentData)
+    return value.fields === undefined ? { deleted, payload } : { deleted, payload, fields: value.fields }
+  }
+  return {
+    sharesEverything: push === undefined,
+    keepsEverything: pull === undefined,
+    toShared: async (key, value) => (push === undefined ? value : apply(push, key, value)),
+    toLocal: async (key, value) => (pull === undefined ? value : ((await apply(pull, key, value)) ?? value)),
+  }
+}

@@ -1,0 +1,277 @@
+import {
+  BIRTH_HLC,
+  birthIncarnation,
+  type Context,
+  covers,
+  EMPTY_REGISTER,
+  type HashedValue,
+  hashValue,
+  includesContext,
+  joinContexts,
+  joinRegister,
+  needsFold,
+  RegisterError,
+  type RegisterState,
+  type RegisterValue,
+  type ReplicaReport,
+  sameBytes,
+  shownValue,
+  wholeDelta,
+  writeRegister,
+} from "@dunlin/core"
+import type { RxCollection } from "rxdb"
+import type { CollectionRows } from "./collection-rows.ts"
+import type { DocumentShape, Row } from "./document-shape.ts"
+import type { MergePolicy } from "./merge-policy.ts"
+import type { Modifiers } from "./modifiers.ts"
+import type { Sidecar } from "./sidecar.ts"
+import { decodeRecord, encodeRecord, recordId, type SidecarRecord } from "./sidecar-record.ts"
+import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
+import type { Stamper } from "./stamper.ts"
+
+/** A document as row and sidecar tell it together. */
+export interface Held {
+  readonly key: string
+  readonly row: Row | undefined
+  readonly record: SidecarRecord | null
+  /** Empty when there is no entry to share. Its view is folded. */
+  readonly state: RegisterState
+}
+
+export interface RegisterStoreDeps {
+  readonly collection: RxCollection
+  readonly shape: DocumentShape
+  readonly rows: CollectionRows
+  readonly sidecar: Sidecar
+  readonly stamper: Stamper
+  readonly policy: MergePolicy
+  readonly modifiers: Modifiers
+  readonly report: (report: ReplicaReport) => void
+  /** Unstamped rows up to this `lwt` are older than Dunlin; later ones were written where it was not loaded. */
+  readonly bornBefore: number
+  /** Whether the sidecar may hold records of documents. */
+  holdsRecords: boolean
+  /** What to store, once, together with the first record, so that the next start knows of it. */
+  readonly firstRecord: () => readonly [id: string, data: string]
+}
+
+/** Reads register states, giving a place in the register to writes that do not have one yet. */
+export interface RegisterStore {
+  load(keys: readonly string[]): Promise<readonly Held[]>
+  /** The same for rows at hand; their sidecar records are read. */
+  loadRows(rows: readonly Row[]): Promise<readonly Held[]>
+  /** The state of a row that needs neither sidecar nor adoption, else null. Never waits. */
+  ownState(row: Row): RegisterState | null
+  putRecords(records: ReadonlyMap<string, SidecarRecord | null>): Promise<void>
+  fold(key: string, state: RegisterState): Promise<RegisterState>
+}
+
+/** How a row enters the state of its document. */
+type Claim =
+  | { readonly type: "nothing" }
+  | { readonly type: "write"; readonly write: RegisterState }
+  /** A write that has no dot, or no shared form, yet. */
+  | { readonly type: "adopt"; readonly seen: Context; readonly stamp: Stamp | null }
+
+export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
+  const { collection, shape, rows, sidecar, stamper, policy, modifiers, report } = deps
+  const { version } = collection.schema
+
+  const migrate = async (value: RegisterValue, from: number): Promise<RegisterValue> => {
+    let document: unknown = { ...value.payload }
+    for (let next = from + 1; next <= version && document !== null; next++)
+      document = await collection.migrationStrategies[next]?.(document, collection)
+    if (document === null || document === undefined) return { deleted: true, payload: {} }
+    return shape.valueOf(document as Record<string, unknown>)
+  }
+
+  const recordsOf = async (keys: readonly string[]): Promise<ReadonlyMap<string, SidecarRecord>> => {
+    const found = new Map<string, SidecarRecord>()
+    if (!deps.holdsRecords) return found
+    const texts = await sidecar.get(keys.map(recordId))
+    for (const key of keys) {
+      const text = texts.get(recordId(key))
+      if (text !== undefined) found.set(key, await decodeRecord(text, version, migrate))
+    }
+    return found
+  }
+
+  const birth = (key: string, content: HashedValue): RegisterState =>
+    writeRegister(new Map(), { incarnation: birthIncarnation(key, content.hash), hlc: BIRTH_HLC }, content)
+
+  const claimOf = (key: string, row: Row, record: SidecarRecord | null): Claim => {
+    if (record !== null && record.revision === row._rev) return { type: "nothing" }
+    const known = record?.state ?? EMPTY_REGISTER
+    const recognition = recognise(row, () => rows.contentOf(row))
+    switch (recognition.type) {
+      case "unstamped": {
+        if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
+        const old = row._meta.lwt <= deps.bornBefore
+        if (old && modifiers.sharesEverything)
+          return { type: "write", write: birth(key, rows.contentOf(row)) }
+        return { type: "adopt", seen: new Map(), stamp: null }
+      }
+      case "overwritten":
+        return { type: "adopt", seen: recognition.stamp.context, stamp: null }
+      case "reinserted": {
+        const { stamp } = recognition
+        if (shownValue(known)?.deleted !== true || stamp.dot === null || covers(known.context, stamp.dot))
+          return claimOfStamp(row, stamp, known)
+        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
+      }
+      case "stamped":
+        return claimOfStamp(row, recognition.stamp, known)
+    }
+  }
+
+  const claimOfStamp = (row: Row, stamp: Stamp, known: RegisterState): Claim => {
+    if (stamp.dot === null) {
+      // The row shows a merge. Without its siblings, the sidecar being lost, the merge itself is all there is.
+      return known.context.size > 0
+        ? { type: "nothing" }
+        : { type: "adopt", seen: stamp.context, stamp: null }
+    }
+    if (stamp.raw !== undefined)
+      return covers(known.context, stamp.dot)
+        ? { type: "nothing" }
+        : { type: "adopt", seen: stamp.context, stamp }
+    return { type: "write", write: writeAt(stamp, stampedValue(shape.valueOf(row), stamp)) }
+  }
+
+  /** Gives the write a dot and a shared form, and notes in the sidecar which revision that accounts for. */
+  const adopt = async (
+    key: string,
+    row: Row,
+    record: SidecarRecord | null,
+    { seen, stamp }: Extract<Claim, { type: "adopt" }>,
+  ): Promise<SidecarRecord> => {
+    const known = record?.state ?? EMPTY_REGISTER
+    const local = shape.valueOf(row)
+    const old = stamp === null && seen.size === 0 && row._meta.lwt <= deps.bornBefore
+    const value = stamp?.fields === undefined ? local : { ...local, fields: stamp.fields }
+    const shared = await modifiers.toShared(key, value)
+    if (shared === null) return { state: known, revision: row._rev, hidden: true }
+    const hashed = hashValue(shared)
+    const write = old
+      ? birth(key, hashed)
+      : writeRegister(seen, stamp?.dot ?? stamper.minter.mint(joinContexts(seen, known.context)), hashed)
+    const state = await fold(key, joinStates(known, write))
+    return { state, revision: row._rev, hidden: false }
+  }
+
+  const fold = async (key: string, state: RegisterState): Promise<RegisterState> => {
+    if (!needsFold(state)) return state
+    const folded = await policy.fold(key, state)
+    for (const { reason, cause } of folded.failures) report({ type: "handler-failed", key, reason, cause })
+    return folded.state
+  }
+
+  const putRecords = async (records: ReadonlyMap<string, SidecarRecord | null>): Promise<void> => {
+    if (records.size === 0) return
+    const texts = new Map<string, string | null>()
+    for (const [key, record] of records)
+      texts.set(recordId(key), record === null ? null : encodeRecord(record, version))
+    if (!deps.holdsRecords) texts.set(...deps.firstRecord())
+    deps.holdsRecords = true
+    await sidecar.put(texts)
+  }
+
+  const hold = async (
+    keys: readonly string[],
+    rowsByKey: ReadonlyMap<string, Row>,
+    records: ReadonlyMap<string, SidecarRecord>,
+  ): Promise<readonly Held[]> => {
+    const adopted = new Map<string, SidecarRecord>()
+    const held: Held[] = []
+    for (const key of keys) {
+      const row = rowsByKey.get(key)
+      const record = records.get(key) ?? null
+      try {
+        const claim: Claim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
+        if (row !== undefined && claim.type === "adopt") {
+          const made = await adopt(key, row, record, claim)
+          adopted.set(key, made)
+          held.push({ key, row, record: made, state: made.state })
+          continue
+        }
+        const known = record?.state ?? EMPTY_REGISTER
+        const state =
+          claim.type === "write" ? await fold(key, joinStates(known, claim.write)) : await fold(key, known)
+        if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, state)
+        held.push({ key, row, record, state })
+      } catch (error) {
+        // Nothing of a document that cannot be shared enters the register; the rest goes on.
+        if (!(error instanceof RegisterError)) throw error
+        report({ type: "quarantined", key, reason: error.message, cause: error })
+        held.push({ key, row, record, state: record?.state ?? EMPTY_REGISTER })
+      }
+    }
+    for (const [key, record] of adopted) {
+      const row = rowsByKey.get(key)
+      if (row !== undefined) noteContextAhead(stamper, key, row, record.state)
+    }
+    await putRecords(adopted)
+    return held
+  }
+
+  return {
+    async load(keys) {
+      const [rowsByKey, records] = await Promise.all([rows.find(keys), recordsOf(keys)])
+      return hold(keys, rowsByKey, records)
+    },
+    async loadRows(found) {
+      const rowsByKey = new Map(found.map((row) => [shape.keyOf(row), row]))
+      const keys = [...rowsByKey.keys()]
+      return hold(keys, rowsByKey, await recordsOf(keys))
+    },
+    ownState(row) {
+      if (deps.holdsRecords || stamper.hasPushModifier) return null
+      const recognition = recognise(row, () => rows.contentOf(row))
+      if (recognition.type !== "stamped" || recognition.stamp.dot === null) return null
+      return writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
+    },
+    putRecords,
+    fold,
+  }
+}
+
+export function joinStates(a: RegisterState, b: RegisterState): RegisterState {
+  if (a.context.size === 0) return b
+  const joined = joinRegister(a, wholeDelta(b))
+  if (joined.type !== "joined")
+    throw new RegisterError("context-full", "Too many sessions wrote this document.")
+  return joined.state
+}
+
+/** Whether the row says all there is to say about the state, so that no record is needed. */
+export function rowTells(row: Row | undefined, state: RegisterState): boolean {
+  if (row === undefined || state.siblings.length !== 1 || row._deleted) return false
+  const stamp = readStamp(row)
+  const sibling = state.siblings[0]
+  return (
+    stamp?.dot != null &&
+    sibling !== undefined &&
+    stamp.raw === undefined &&
+    stamp.dot.hlc === sibling.dot.hlc &&
+    stamp.dot.incarnation === sibling.dot.incarnation &&
+    sameBytes(stamp.hash, sibling.hash) &&
+    stamp.context.size === state.context.size &&
+    [...stamp.context].every(([incarnation, hlc]) => state.context.get(incarnation) === hlc)
+  )
+}
+
+/** The next local write over this row has seen more than its stamp says. */
+export function noteContextAhead(stamper: Stamper, key: string, row: Row, state: RegisterState): void {
+  const stamp = readStamp(row)
+  const told = stamp !== null && includesContext(stamp.context, state.context)
+  if (told) stamper.contextsAhead.delete(key)
+  else stamper.contextsAhead.set(key, state.context)
+}
+
+function writeAt(stamp: Stamp, value: HashedValue): RegisterState {
+  return {
+    context: stamp.context,
+    siblings: stamp.dot === null ? [] : [{ ...value, dot: stamp.dot }],
+    view: null,
+  }
+}

@@ -1,0 +1,217 @@
+import {
+  canonicalJson,
+  type Direction,
+  hashValue,
+  type JsonObject,
+  KIND_RXDB,
+  type Replica,
+  ReplicaError,
+  type ReplicaHost,
+  type ReplicaReport,
+  systemRandom,
+} from "@dunlin/core"
+import type { RxCollection } from "rxdb"
+import { defaultHashSha256, now } from "rxdb/plugins/core"
+import { type Observable, Subject } from "rxjs"
+import { attachedCollection } from "./attached-collection.ts"
+import { attachmentShelf } from "./attachment-shelf.ts"
+import { hexFromBytes } from "./byte-text.ts"
+import { collectionRows } from "./collection-rows.ts"
+import { type ConflictLog, createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
+import { createMaterialiser, type Journal } from "./materialiser.ts"
+import { isMergeFields, mergePolicy } from "./merge-policy.ts"
+import { documentModifiers, type Modifier } from "./modifiers.ts"
+import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
+import { createSerialQueue } from "./serial-queue.ts"
+import { openSidecar, type Sidecar } from "./sidecar.ts"
+import { stamperOf } from "./stamper.ts"
+
+export interface RxdbReplicaOptions {
+  /** Pairs collections across peers; the collection's name by default. */
+  readonly name?: string
+  readonly direction?: Direction
+  readonly push?: { readonly modifier?: Modifier }
+  readonly pull?: { readonly modifier?: Modifier }
+}
+
+/** What `room.replicate(rxdbReplica(collection))` resolves to. */
+export interface RxdbHandle {
+  readonly collection: RxCollection
+  /** Every merge of concurrent writes: what was merged, from what. */
+  readonly conflicts$: Observable<ResolvedConflict>
+  /** The last conflicts that a write lost, up to a hundred losers: an application can offer to restore one. */
+  recentConflicts(): readonly ResolvedConflict[]
+  /** Documents that were refused, handlers that failed, and other troubles that stopped nothing. */
+  readonly error$: Observable<ReplicaReport>
+  readonly links: ReplicaHost["links"]
+  synced: ReplicaHost["synced"]
+}
+
+/**
+ * A replica for a collection. From this call on, writes of this tab are stamped as they happen, whether or not a
+ * room has the replica: make it right after `addCollections()`, in every tab.
+ */
+export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOptions = {}): Replica<RxdbHandle> {
+  const holdsAttachments = collection.schema.jsonSchema.attachments !== undefined
+  if (holdsAttachments && collection.database.hashFunction !== defaultHashSha256)
+    throw new ReplicaError(
+      "invalid-option",
+      `Attachments of "${collection.name}" travel by SHA-256. Create the database without a hashFunction of its own.`,
+    )
+  const name = options.name ?? collection.name
+  const stamper = stamperOf(collection, {
+    mergesFields: isMergeFields(collection.conflictHandler),
+    hasPushModifier: options.push?.modifier !== undefined,
+  })
+
+  return {
+    name,
+    kind: KIND_RXDB,
+    schemaTag: schemaTag(collection),
+    direction: options.direction ?? "both",
+    async attach(host) {
+      const release = stamper.claim(name)
+      try {
+        return await open(host, release)
+      } catch (error) {
+        release()
+        throw error
+      }
+    },
+  }
+
+  async function open(host: ReplicaHost, release: () => void) {
+    const sidecar = await openSidecar(collection)
+    const meta = await openMeta(sidecar)
+    const conflicts = createConflictLog()
+    const error$ = new Subject<ReplicaReport>()
+    const report = (one: ReplicaReport): void => {
+      host.report(one)
+      error$.next(one)
+    }
+    const { shape } = stamper
+    const rows = collectionRows(collection, shape)
+    const shelf = attachmentShelf(collection, rows, sidecar)
+    const modifiers = documentModifiers(shape, {
+      ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
+      ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
+    })
+    const storeDeps: RegisterStoreDeps = {
+      collection,
+      shape,
+      rows,
+      sidecar,
+      stamper,
+      policy: mergePolicy(collection, shape),
+      modifiers,
+      report,
+      bornBefore: meta.bornBefore,
+      holdsRecords: meta.holdsRecords,
+      firstRecord: () => [META_RECORD, JSON.stringify({ ...meta, holdsRecords: true } satisfies StoreMeta)],
+    }
+    const store = createRegisterStore(storeDeps)
+    const journal = createJournal(sidecar)
+    const materialiser = createMaterialiser({
+      store,
+      rows,
+      shape,
+      modifiers,
+      stamper,
+      shelf,
+      journal,
+      report,
+    })
+    const unfinished = await journal.read()
+    if (unfinished.length > 0) {
+      const held = await store.load(unfinished)
+      await materialiser.materialise(held.map((one) => ({ held: one, next: one.state })))
+      await journal.clear()
+    }
+    const queue = createSerialQueue()
+    const attached = attachedCollection<RxdbHandle>({
+      collection,
+      host,
+      handle: handleOf(collection, host, conflicts, error$),
+      shape,
+      store,
+      materialiser,
+      sidecar,
+      stamper,
+      shelf,
+      conflicts,
+      queue,
+      report,
+      storeId: meta.storeId,
+      holdsAttachments,
+      async release() {
+        conflicts.close()
+        error$.complete()
+        await sidecar.close()
+        release()
+      },
+    })
+    collection.onClose.push(() => attached.detach())
+    collection.onRemove.push(async () => {
+      await attached.detach()
+      await (await openSidecar(collection)).remove()
+    })
+    return attached
+  }
+}
+
+/** "v2 1f0e…": the version for people, the hash of the fields for two applications that both say 2. */
+function schemaTag({ schema }: RxCollection): string {
+  const { primaryKey, properties, required } = schema.getJsonSchemaWithoutMeta()
+  const shape = JSON.parse(canonicalJson({ primaryKey, properties, required })) as JsonObject
+  return `v${schema.version} ${hexFromBytes(hashValue({ deleted: false, payload: shape }).hash.subarray(0, 8))}`
+}
+
+function handleOf(
+  collection: RxCollection,
+  host: ReplicaHost,
+  conflicts: ConflictLog,
+  error$: Observable<ReplicaReport>,
+): RxdbHandle {
+  return {
+    collection,
+    conflicts$: conflicts.conflicts$,
+    recentConflicts: conflicts.recent,
+    error$,
+    links: host.links,
+    synced: (options) => host.synced(options),
+  }
+}
+
+const META_RECORD = "meta"
+const JOURNAL_RECORD = "journal"
+
+/** Facts about this store that outlive a session. */
+interface StoreMeta {
+  readonly storeId: string
+  /** When Dunlin first saw the collection. */
+  readonly bornBefore: number
+  readonly holdsRecords: boolean
+}
+
+async function openMeta(sidecar: Sidecar): Promise<StoreMeta> {
+  const stored = (await sidecar.get([META_RECORD])).get(META_RECORD)
+  if (stored !== undefined) return JSON.parse(stored) as StoreMeta
+  const meta: StoreMeta = {
+    storeId: hexFromBytes(systemRandom().bytes(8)),
+    bornBefore: now(),
+    holdsRecords: false,
+  }
+  await sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
+  return meta
+}
+
+function createJournal(sidecar: Sidecar): Journal & { read(): Promise<readonly string[]> } {
+  return {
+    async read() {
+      const stored = (await sidecar.get([JOURNAL_RECORD])).get(JOURNAL_RECORD)
+      return stored === undefined ? [] : (JSON.parse(stored) as readonly string[])
+    },
+    note: (keys) => sidecar.put(new Map([[JOURNAL_RECORD, JSON.stringify(keys)]])),
+    clear: () => sidecar.put(new Map([[JOURNAL_RECORD, null]])),
+  }
+}

@@ -1,0 +1,78 @@
+import {
+  decodeDelta,
+  EMPTY_REGISTER,
+  encodeDelta,
+  joinRegister,
+  type RegisterState,
+  type RegisterValue,
+  type Sibling,
+  wholeDelta,
+} from "@dunlin/core"
+import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
+
+/** What the sidecar holds of one document, where its row cannot. */
+export interface SidecarRecord {
+  readonly state: RegisterState
+  /** Revision of a row that this record accounts for although the row's own stamp does not. */
+  readonly revision: string | null
+  /** `push.modifier` keeps the row with this revision to this device. */
+  readonly hidden: boolean
+}
+
+interface StoredRecord {
+  readonly version: number
+  readonly state: string
+  readonly revision?: string
+  readonly hidden?: true
+}
+
+const PREFIX = "d|"
+
+export function recordId(key: string): string {
+  return `${PREFIX}${key}`
+}
+
+export function keyOfRecord(id: string): string | null {
+  return id.startsWith(PREFIX) ? id.slice(PREFIX.length) : null
+}
+
+export const RECORD_PREFIX: string = PREFIX
+
+export function encodeRecord({ state, revision, hidden }: SidecarRecord, version: number): string {
+  const stored: StoredRecord = {
+    version,
+    state: base64FromBytes(encodeDelta(wholeDelta(state))),
+    ...(revision === null ? {} : { revision }),
+    ...(hidden ? { hidden: true } : {}),
+  }
+  return JSON.stringify(stored)
+}
+
+/**
+ * Reads a record, bringing payloads of an earlier schema version up to date: siblings keep the hashes they were
+ * written under, so that peers which migrate on their own stay equal.
+ */
+export async function decodeRecord(
+  text: string,
+  version: number,
+  migrate: (value: RegisterValue, from: number) => Promise<RegisterValue>,
+): Promise<SidecarRecord> {
+  const stored = JSON.parse(text) as StoredRecord
+  const joined = joinRegister(EMPTY_REGISTER, decodeDelta(bytesFromBase64(stored.state)))
+  const state = joined.type === "joined" ? joined.state : EMPTY_REGISTER
+  const current =
+    stored.version === version ? state : await migrateState(state, (value) => migrate(value, stored.version))
+  return { state: current, revision: stored.revision ?? null, hidden: stored.hidden === true }
+}
+
+async function migrateState(
+  state: RegisterState,
+  migrate: (value: RegisterValue) => Promise<RegisterValue>,
+): Promise<RegisterState> {
+  const siblings: Sibling[] = []
+  for (const sibling of state.siblings)
+    siblings.push(sibling.deleted ? sibling : { ...sibling, ...(await migrate(sibling)) })
+  const view =
+    state.view === null || state.view.deleted ? state.view : { ...state.view, ...(await migrate(state.view)) }
+  return { context: state.context, siblings, view }
+}

@@ -1,0 +1,103 @@
+import {
+  compareBytes,
+  type Context,
+  type Dot,
+  type FieldClocks,
+  type HashedValue,
+  isIncarnation,
+  type RegisterValue,
+} from "@dunlin/core"
+import { getHeightOfRevision } from "rxdb/plugins/core"
+import { bytesFromHex, hexFromBytes } from "./byte-text.ts"
+import type { Row } from "./document-shape.ts"
+
+/** Where a row keeps its place in the register: in `_meta`, written by the very write that it describes. */
+export const STAMP_FIELD = "dunlin"
+
+/** What a row says about itself. A document without conflict needs nothing else. */
+export interface Stamp {
+  readonly context: Context
+  /** The write that the row shows; null when it shows a merge, whose siblings are in the sidecar. */
+  readonly dot: Dot | null
+  /** Height of the revision that was stamped. */
+  readonly height: number
+  /** Hash of the content as it was stamped; it stays behind when a schema migration changes the content. */
+  readonly hash: Uint8Array
+  readonly fields?: FieldClocks
+  /** The content did not go through `push.modifier` yet, or its shared form is in the sidecar. */
+  readonly raw?: true
+}
+
+/** The JSON form; a type alias, so that it fits RxDB's index signature of `_meta`. */
+type StoredStamp = {
+  readonly context: Readonly<Record<string, number>>
+  readonly dot?: readonly [string, number]
+  readonly height: number
+  readonly hash: string
+  readonly fields?: FieldClocks
+  readonly raw?: true
+}
+
+export function storedStamp({ context, dot, height, hash, fields, raw }: Stamp): StoredStamp {
+  return {
+    context: Object.fromEntries(context),
+    ...(dot === null ? {} : { dot: [dot.incarnation, dot.hlc] as const }),
+    height,
+    hash: hexFromBytes(hash),
+    ...(fields === undefined ? {} : { fields }),
+    ...(raw === undefined ? {} : { raw }),
+  }
+}
+
+/** The row's stamp, whether or not it still fits the row; null when there is none that can be read. */
+export function readStamp(row: Row): Stamp | null {
+  const stored = (row._meta as Readonly<Record<string, unknown>>)[STAMP_FIELD] as
+    | Partial<StoredStamp>
+    | undefined
+  if (typeof stored !== "object" || stored === null) return null
+  const { context, dot, height, hash, fields, raw } = stored
+  if (typeof context !== "object" || typeof height !== "number" || typeof hash !== "string") return null
+  const clocks = new Map<string, number>()
+  for (const incarnation in context) {
+    const hlc = context[incarnation]
+    if (!isIncarnation(incarnation) || !Number.isSafeInteger(hlc)) return null
+    clocks.set(incarnation, hlc as number)
+  }
+  return {
+    context: clocks,
+    dot: dot === undefined ? null : { incarnation: dot[0], hlc: dot[1] },
+    height,
+    hash: bytesFromHex(hash),
+    ...(fields === undefined ? {} : { fields }),
+    ...(raw === undefined ? {} : { raw }),
+  }
+}
+
+export type Recognition =
+  /** The stamp belongs to what the row shows. */
+  | { readonly type: "stamped"; readonly stamp: Stamp }
+  /** Stamped as an insert, and RxDB made it the successor of a tombstone. */
+  | { readonly type: "reinserted"; readonly stamp: Stamp }
+  /** Written where the hook was not loaded, over a stamped row. */
+  | { readonly type: "overwritten"; readonly stamp: Stamp }
+  | { readonly type: "unstamped" }
+
+/** Whose write a row is. `content` is asked for its hash only when the revision does not settle it. */
+export function recognise(row: Row, content: () => HashedValue): Recognition {
+  const stamp = readStamp(row)
+  if (stamp === null) return { type: "unstamped" }
+  const height = getHeightOfRevision(row._rev)
+  if (stamp.height === height) return { type: "stamped", stamp }
+  if (compareBytes(stamp.hash, content().hash) !== 0) return { type: "overwritten", stamp }
+  return stamp.height === 1 && stamp.context.size === 1
+    ? { type: "reinserted", stamp }
+    : { type: "stamped", stamp }
+}
+
+/** The row's value under the hash it was stamped with. */
+export function stampedValue(value: RegisterValue, stamp: Stamp): HashedValue {
+  const { deleted, payload } = value
+  return stamp.fields === undefined
+    ? { deleted, payload, hash: stamp.hash }
+    : { deleted, payload, hash: stamp.hash, fields: stamp.fields }
+}

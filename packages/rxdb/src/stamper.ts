@@ -1,0 +1,202 @@
+import {
+  advanceFields,
+  type Context,
+  createDotMinter,
+  type DotMinter,
+  type FieldClocks,
+  type HashedValue,
+  hashValue,
+  incarnationFromBytes,
+  type MergeSide,
+  RegisterError,
+  ReplicaError,
+  type RegisterValue,
+  systemClock,
+  systemRandom,
+  writeRegister,
+} from "@dunlin/core"
+import type { BulkWriteRow, RxCollection, RxPlugin } from "rxdb"
+import { addRxPlugin, getHeightOfRevision } from "rxdb/plugins/core"
+import { type DocumentData, documentShape, type DocumentShape, type Row } from "./document-shape.ts"
+import { readStamp, type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
+
+/** Stamps the writes of one collection in this tab, inside the writes themselves. */
+export interface Stamper {
+  readonly minter: DotMinter
+  readonly shape: DocumentShape
+  readonly hasPushModifier: boolean
+  configure(options: StamperOptions): void
+  /** Takes the collection for one room; throws `ReplicaError` "replica-in-use". Returns what gives it back. */
+  claim(name: string): () => void
+  /** Called by the storage hook: puts a stamp on each row that is about to be written. */
+  stampRows(rows: readonly BulkWriteRow<DocumentData>[]): void
+  /** A stamp for a write over `seen`; throws `RegisterError`. */
+  stamp(write: StampedWrite): Stamp
+  /**
+   * What a later write over this row has seen besides the row's own stamp: the sidecar may hold an equal document
+   * of another author, for which the row was not rewritten.
+   */
+  readonly contextsAhead: Map<string, Context>
+}
+
+export interface StampedWrite {
+  readonly seen: Context
+  readonly previous: MergeSide | null
+  readonly value: RegisterValue
+  readonly revision: string
+}
+
+export interface StamperOptions {
+  readonly mergesFields: boolean
+  readonly hasPushModifier: boolean
+}
+
+/** Contexts of documents deleted in this tab, for when they come back: RxDB drops `_meta` over a tombstone. */
+const MAX_REMEMBERED_DELETES = 4096
+
+/** Two copies of RxDB or of this package in one process must not register the hook twice. */
+const REGISTRY = Symbol.for("dunlin.rxdb.stampers")
+
+type Stampers = WeakMap<object, Stamper>
+
+/** The stamper of a collection: one for each, made at the first call. */
+export function stamperOf(collection: RxCollection, options: StamperOptions): Stamper {
+  const stampers = stampersOfProcess()
+  const instance = collection.storageInstance.originalStorageInstance
+  const known = stampers.get(instance)
+  if (known !== undefined) {
+    known.configure(options)
+    return known
+  }
+  const stamper = createStamper(documentShape(collection), options)
+  stampers.set(instance, stamper)
+  return stamper
+}
+
+function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
+  let { mergesFields, hasPushModifier } = initial
+  let claimed = false
+  const clock = systemClock()
+  const random = systemRandom()
+  const minter = createDotMinter({
+    now: () => clock.now(),
+    freshIncarnation: () => incarnationFromBytes(random.bytes(8)),
+  })
+  const contextsAhead = new Map<string, Context>()
+  const deletedContexts = new Map<string, Context>()
+
+  const stamp = ({ seen, previous, value, revision }: StampedWrite): Stamp => {
+    const dot = minter.mint(seen)
+    const fields: FieldClocks | undefined = mergesFields ? advanceFields(previous, value, dot.hlc) : undefined
+    const hashed: HashedValue = hashValue(fields === undefined ? value : { ...value, fields })
+    const { context } = writeRegister(seen, dot, hashed)
+    return {
+      context,
+      dot,
+      height: getHeightOfRevision(revision),
+      hash: hashed.hash,
+      ...(hashed.fields === undefined ? {} : { fields: hashed.fields }),
+      ...(hasPushModifier ? { raw: true } : {}),
+    }
+  }
+
+  const seenBy = (key: string, previous: Row | undefined): Context => {
+    const own = previous === undefined ? null : readStamp(previous)
+    const ahead = contextsAhead.get(key)
+    if (own === null) return ahead ?? deletedContexts.get(key) ?? NOTHING_SEEN
+    return ahead === undefined ? own.context : joined(own.context, ahead)
+  }
+
+  const stampRow = (row: BulkWriteRow<DocumentData>): void => {
+    const document = row.document as unknown as Row
+    const key = shape.keyOf(document)
+    const made = stamp({
+      seen: seenBy(key, row.previous),
+      previous: mergesFields && row.previous !== undefined ? previousSide(row.previous, shape) : null,
+      value: shape.valueOf(document),
+      revision: document._rev,
+    })
+    // All inserts of a batch share one `_meta` object: it is replaced, never changed.
+    Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: storedStamp(made) } })
+    if (document._deleted) remember(deletedContexts, key, made.context)
+    else if (deletedContexts.size > 0) deletedContexts.delete(key)
+  }
+
+  return {
+    minter,
+    shape,
+    get hasPushModifier() {
+      return hasPushModifier
+    },
+    configure(options) {
+      ;({ mergesFields, hasPushModifier } = options)
+    },
+    claim(name) {
+      if (claimed)
+        throw new ReplicaError(
+          "replica-in-use",
+          `The collection "${name}" is in another room. Close that room first.`,
+        )
+      claimed = true
+      return () => {
+        claimed = false
+      }
+    },
+    contextsAhead,
+    stamp,
+    stampRows(rows) {
+      for (const row of rows) {
+        try {
+          stampRow(row)
+        } catch (error) {
+          // What cannot be shared may still be stored; the replica says so when it meets the unstamped row.
+          if (!(error instanceof RegisterError) || error.code !== "unshareable") throw error
+        }
+      }
+    },
+  }
+}
+
+const NOTHING_SEEN: Context = new Map()
+
+/** The row before a write as one side of a field-wise comparison. */
+export function previousSide(row: Row, shape: DocumentShape): MergeSide {
+  const stamp = readStamp(row)
+  const value = shape.valueOf(row)
+  const hlc = stamp?.dot?.hlc ?? 1
+  return stamp?.fields === undefined ? { ...value, hlc } : { ...value, fields: stamp.fields, hlc }
+}
+
+function joined(a: Context, b: Context): Context {
+  const both = new Map(a)
+  for (const [incarnation, hlc] of b) if ((both.get(incarnation) ?? -1) < hlc) both.set(incarnation, hlc)
+  return both
+}
+
+function remember(contexts: Map<string, Context>, key: string, context: Context): void {
+  contexts.delete(key)
+  contexts.set(key, context)
+  if (contexts.size > MAX_REMEMBERED_DELETES) {
+    const oldest = contexts.keys().next().value
+    if (oldest !== undefined) contexts.delete(oldest)
+  }
+}
+
+function stampersOfProcess(): Stampers {
+  const scope = globalThis as { [REGISTRY]?: Stampers }
+  const known = scope[REGISTRY]
+  if (known !== undefined) return known
+  const stampers: Stampers = new WeakMap()
+  scope[REGISTRY] = stampers
+  const plugin: RxPlugin = {
+    name: "dunlin-stamps",
+    rxdb: true,
+    hooks: {
+      preStorageWrite: {
+        after: ({ storageInstance, rows }) => stampers.get(storageInstance)?.stampRows(rows),
+      },
+    },
+  }
+  addRxPlugin(plugin)
+  return stampers
+}

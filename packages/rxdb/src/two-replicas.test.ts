@@ -1,0 +1,122 @@
+import { createState, type EntryChange, type ReplicaHost, type ReplicaLinkStatus } from "@dunlin/core"
+import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { afterEach, describe, expect, test } from "vitest"
+import { rxdbReplica } from "./index.ts"
+
+const schema = {
+  version: 0,
+  primaryKey: "id",
+  type: "object",
+  properties: { id: { type: "string", maxLength: 40 }, text: { type: "string" }, n: { type: "number" } },
+  required: ["id"],
+} as const
+
+const databases: RxDatabase[] = []
+afterEach(async () => {
+  await Promise.all(databases.splice(0).map((database) => database.close()))
+})
+
+let counter = 0
+async function peer() {
+  const database = await createRxDatabase({
+    name: `p${counter++}`,
+    storage: getRxStorageMemory(),
+    multiInstance: false,
+  })
+  databases.push(database as never)
+  const { todos } = await database.addCollections({ todos: { schema } })
+  return todos as RxCollection
+}
+
+async function attach(collection: RxCollection) {
+  const changes: EntryChange[] = []
+  const reports: unknown[] = []
+  const host: ReplicaHost = {
+    roomTag: new Uint8Array(32),
+    device: "00".repeat(32),
+    changed: (list) => void changes.push(...list),
+    report: (report) => void reports.push(report),
+    synced: () => Promise.resolve(),
+    links: createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map()),
+  }
+  const attached = await rxdbReplica(collection).attach(host)
+  return { attached, changes, reports }
+}
+type Side = Awaited<ReturnType<typeof attach>>
+const somebody = { session: "00".repeat(16), device: "00".repeat(32) }
+
+async function index(side: Side): Promise<Map<string, string>> {
+  const entries = new Map<string, string>()
+  for await (const page of side.attached.scan(null))
+    for (const { key, stateHash } of page.entries)
+      if (stateHash !== null) entries.set(key, Buffer.from(stateHash).toString("hex"))
+  return entries
+}
+
+async function sync(a: Side, b: Side): Promise<number> {
+  let rounds = 0
+  for (; rounds < 10; rounds++) {
+    const [left, right] = [await index(a), await index(b)]
+    const keys = [...new Set([...left.keys(), ...right.keys()])].filter(
+      (key) => left.get(key) !== right.get(key),
+    )
+    if (keys.length === 0) return rounds
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const summaries = await to.attached.summarize(keys)
+      const read = await from.attached.read(
+        keys.map((key, at) => ({ key, summary: summaries[at] as Uint8Array })),
+        somebody,
+      )
+      const deltas = read.flatMap((one, at) =>
+        one.type === "delta" ? [{ key: keys[at] as string, delta: one.delta }] : [],
+      )
+      const outcomes = await to.attached.join(deltas, somebody)
+      for (const outcome of outcomes) expect(outcome.type).toBe("joined")
+    }
+  }
+  throw new Error("did not settle")
+}
+
+describe("two replicas", () => {
+  test("exchange documents, edits and deletions, and settle conflicts", async () => {
+    const [a, b] = [await peer(), await peer()]
+    const [left, right] = [await attach(a), await attach(b)]
+    await a.bulkInsert(Array.from({ length: 50 }, (_, n) => ({ id: `a${n}`, text: "from a", n })))
+    await b.insert({ id: "b0", text: "from b" })
+    await sync(left, right)
+    expect((await a.find().exec()).length).toBe(51)
+    expect((await b.find().exec()).length).toBe(51)
+
+    await (await a.findOne("a3").exec(true)).patch({ text: "edited by a" })
+    await (await b.findOne("a3").exec(true)).patch({ text: "edited by b" })
+    await (await b.findOne("a4").exec(true)).remove()
+    await sync(left, right)
+    expect((await a.findOne("a3").exec(true)).text).toBe("edited by b")
+    expect((await b.findOne("a3").exec(true)).text).toBe("edited by b")
+    expect(await a.findOne("a4").exec()).toBeNull()
+
+    await (await a.findOne("a3").exec(true)).patch({ text: "again" })
+    await a.insert({ id: "a4", text: "back" })
+    await sync(left, right)
+    expect((await b.findOne("a3").exec(true)).text).toBe("again")
+    expect((await b.findOne("a4").exec(true)).text).toBe("back")
+    expect(left.reports).toEqual([])
+    expect(right.reports).toEqual([])
+  })
+
+  test("hold equal states after importing the same documents on their own", async () => {
+    const [a, b] = [await peer(), await peer()]
+    const documents = Array.from({ length: 200 }, (_, n) => ({ id: `d${n}`, text: "same", n }))
+    await a.bulkInsert(documents)
+    await b.bulkInsert(documents)
+    const [left, right] = [await attach(a), await attach(b)]
+    expect(await sync(left, right)).toBe(0)
+    await (await a.findOne("d7").exec(true)).patch({ text: "edited" })
+    await sync(left, right)
+    expect((await b.findOne("d7").exec(true)).text).toBe("edited")
+  })
+})
