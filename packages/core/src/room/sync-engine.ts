@@ -7,9 +7,10 @@ import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
-import { createLinkSession, type LinkSession, type RoomReplica } from "./link-session.ts"
+import { createLinkSession, type LinkSession } from "./link-session.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
 import { RoomError } from "./room.ts"
+import type { RoomReplica } from "./room-replica.ts"
 import { shareReplica, type Transition } from "./shared-replica.ts"
 import type { LinkStatus, SecureLink, SyncEngine, SyncEngineOptions } from "./sync-engine-api.ts"
 import { createSyncedWaits } from "./synced-waits.ts"
@@ -89,7 +90,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         replica.unshared.set(mapKey(transition.position), transition.after)
       }
       for (const session of sessions.values()) {
-        session.replicas.get(replica.shared.replica.name)?.push(transition)
+        session.targets.get(replica.shared.replica.name)?.own.push(transition)
       }
     }
     for (const session of sessions.values()) session.flush()
@@ -106,7 +107,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     const { position, after } = transition
     if (after === null) return
     for (const session of sessions.values()) {
-      const target = session.replicas.get(replica.shared.replica.name)
+      const target = session.targets.get(replica.shared.replica.name)?.own
       if (session === source || target === undefined || target.phase !== "live") continue
       if (source.isLinkedTo(session.session)) {
         target.announce(position, after, HAVE_DELAY_MS * (1 + random.unit()))
@@ -133,7 +134,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       left += replica.wanted.size
     }
     for (const session of sessions.values()) {
-      for (const replica of session.replicas.values()) replica.check()
+      for (const { own } of session.targets.values()) own.check()
       session.flush()
     }
     if (left > 0) soon("wanted", WANTED_TICK_MS, askWanted)
@@ -156,7 +157,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   const probeAll = (): void => {
     for (const session of sessions.values()) {
-      for (const replica of session.replicas.values()) if (replica.phase === "live") replica.probe()
+      for (const { own } of session.targets.values()) if (own.phase === "live") own.probe()
       session.flush()
     }
   }
@@ -192,8 +193,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   const synced: SyncEngine["synced"] = (wait = {}) => {
     for (const session of sessions.values()) {
-      for (const replica of session.replicas.values()) {
-        if (replica.phase === "live" && replica.unconfirmed.size > 0) replica.probe()
+      for (const { own } of session.targets.values()) {
+        if (own.phase === "live" && own.unconfirmed.size > 0) own.probe()
       }
       session.flush()
     }
@@ -311,7 +312,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       linkedSessions: () => [...sessions.keys()],
       presence: () => presence,
       events: {
-        joined: forward,
+        joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => soon("wanted", 0, askWanted),
         presence: (value) => events.presence(link.session, value),
         statusChanged,

@@ -1,8 +1,9 @@
 import type { Clock } from "../ports/clock.ts"
 import { mapKey } from "../protocol/bytes-equal.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
-import type { LinkSession, RoomReplica } from "./link-session.ts"
+import type { LinkSession } from "./link-session.ts"
 import { RoomError } from "./room.ts"
+import type { RoomReplica } from "./room-replica.ts"
 
 export interface SyncedWait {
   readonly replica?: string
@@ -51,7 +52,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   }
 
   const holdsAll = (session: LinkSession, { shared }: RoomReplica, wait: OpenWait): boolean => {
-    const own = session.replicas.get(shared.replica.name)
+    const own = session.targets.get(shared.replica.name)?.own
     if (own === undefined || own.phase !== "live") return false
     if (!own.permissions.send) return true
     // A link made after the call has exchanged everything by the time it is live.
@@ -105,7 +106,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
 function countChanges(sessions: Iterable<LinkSession>): ReadonlyMap<string, number> {
   const changesByLink = new Map<string, number>()
   for (const session of sessions) {
-    for (const [name, own] of session.replicas) {
+    for (const [name, { own }] of session.targets) {
       if (own.phase === "live") changesByLink.set(`${session.session}/${name}`, own.unconfirmed.changes)
     }
   }

@@ -1,0 +1,166 @@
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import type { ReplicaPeer } from "../ports/replica.ts"
+import { mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { DecodeError } from "../protocol/decode-error.ts"
+import type { DataFrame, PushFrame } from "../protocol/frame.ts"
+import type { Inbox, Receipt } from "../protocol/inbox.ts"
+import type { Outbox } from "../protocol/outbox.ts"
+import type { BlobExchange } from "./blob-exchange.ts"
+import { reasonForWire } from "./reason.ts"
+import type { LinkTarget, RoomReplica } from "./room-replica.ts"
+import type { JoinResult, Transition } from "./shared-replica.ts"
+
+/** Joins what a peer sends, and decides what each outcome asks for. */
+export interface EntryReceiver {
+  /** Throws `DecodeError` for an entry of another kind. Settles the receipt sooner or later. */
+  receive(target: LinkTarget, frame: DataFrame | PushFrame, receipt: Receipt): void
+  /** The peer says that it holds this digest (8 bytes). */
+  offered(target: LinkTarget, position: Uint8Array, digest: Uint8Array): void
+  /** Entries received and not durable yet. */
+  joining(room: RoomReplica): number
+  close(): void
+}
+
+export interface EntryReceiverOptions {
+  readonly peer: ReplicaPeer
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  readonly blobs: BlobExchange
+  readonly clock: Clock
+  readonly random: Random
+  readonly events: EntryReceiverEvents
+}
+
+export interface EntryReceiverEvents {
+  /** `push` when the peer's own push led exactly to where the entry is now. */
+  joined(room: RoomReplica, transition: Transition, push: PushFrame | null): void
+  wantedChanged(room: RoomReplica): void
+  confirmed(room: RoomReplica, position: Uint8Array): void
+  refused(room: RoomReplica, reason: string): void
+  /** Something was settled: acknowledgements and answers are due. */
+  progressed(): void
+}
+
+export function createEntryReceiver(options: EntryReceiverOptions): EntryReceiver {
+  const { peer, inbox, outbox, blobs, clock, random, events } = options
+  const joiningByReplica = new Map<RoomReplica, number>()
+  let closed = false
+
+  const countJoining = (room: RoomReplica, change: number): void => {
+    joiningByReplica.set(room, (joiningByReplica.get(room) ?? 0) + change)
+  }
+
+  /** A peer that also heard of it may bring it first, so most wants wait a little. */
+  const want = (room: RoomReplica, position: Uint8Array, delayMs: number): void => {
+    room.wanted.add(mapKey(position), peer.session, clock.monotonic() + delayMs)
+    events.wantedChanged(room)
+  }
+  const shortDelayMs = (): number => 50 + random.unit() * 150
+
+  const join = (
+    target: LinkTarget,
+    frame: DataFrame | PushFrame,
+    receipt: Receipt,
+    position: Uint8Array,
+  ): void => {
+    countJoining(target.room, 1)
+    target.room.shared.join({
+      peer,
+      key: frame.key,
+      delta: frame.delta,
+      settle(result) {
+        countJoining(target.room, -1)
+        if (closed) return
+        settle(target, frame, receipt, position, result)
+        events.progressed()
+      },
+    })
+  }
+
+  const settle = (
+    target: LinkTarget,
+    frame: DataFrame | PushFrame,
+    receipt: Receipt,
+    position: Uint8Array,
+    result: JoinResult,
+  ): void => {
+    const { room, own } = target
+    if (result.type === "failed") {
+      refuse(room, position, digestOf(frame), "storage-failed")
+    } else if (result.outcome.type === "refused") {
+      refuse(room, position, digestOf(frame), result.outcome.reason)
+    } else if (result.outcome.type === "incomplete") {
+      want(room, position, 0)
+    } else if (result.outcome.type === "missing-blobs") {
+      const retry = (): void => join(target, frame, receipt, position)
+      const drop = (): void => inbox.settle(receipt)
+      const { blobs: missing } = result.outcome
+      if (blobs.fetch(own, frame.key, position, missing, frame.delta.length, retry, drop)) return
+    } else if (result.transition !== null) {
+      joined(target, frame, result.transition, result.outcome)
+    }
+    inbox.settle(receipt)
+    own.check()
+  }
+
+  const joined = (
+    { room, own }: LinkTarget,
+    frame: DataFrame | PushFrame,
+    transition: Transition,
+    { senderLacks, changed }: { readonly senderLacks: Uint8Array | null; readonly changed: boolean },
+  ): void => {
+    const { position, after } = transition
+    if (changed) own.exchanged("received")
+    if (senderLacks !== null && own.permissions.send) own.queue.addEntry(position, senderLacks)
+    const equal = after !== null && startsWithBytes(after, digestOf(frame))
+    if (!equal && frame.type === "push" && after !== null) {
+      // Writes crossed, or the push was made from another state: each side hears what the other has now.
+      own.announce(position, after, 0)
+      if (senderLacks === null) want(room, position, shortDelayMs())
+    }
+    if (changed) events.joined(room, transition, equal && frame.type === "push" ? frame : null)
+  }
+
+  const refuse = (room: RoomReplica, position: Uint8Array, digest: Uint8Array, reason: string): void => {
+    const items = [{ position, digest, reason: reasonForWire(reason) }]
+    outbox.control({ type: "nak", slot: room.shared.slot, items })
+    events.refused(room, reason)
+  }
+
+  return {
+    receive(target, frame, receipt) {
+      const { room, own } = target
+      const { shared } = room
+      if (frame.kind !== shared.replica.kind) throw new DecodeError("protocol-violation", "kind of entry")
+      const position = shared.digests.position(frame.key)
+      own.peerHolds(position, digestOf(frame))
+      room.wanted.resolve(mapKey(position))
+      const held = shared.index.get(position)?.digest
+      if (held === undefined || !startsWithBytes(held, digestOf(frame))) {
+        join(target, frame, receipt, position)
+        return
+      }
+      inbox.settle(receipt)
+      own.check()
+    },
+    offered({ room, own }, position, digest) {
+      own.peerHolds(position, digest)
+      const held = room.shared.index.get(position)?.digest
+      if (held !== undefined && startsWithBytes(held, digest)) {
+        room.wanted.resolve(mapKey(position))
+        events.confirmed(room, position)
+      } else if (own.permissions.receive) {
+        want(room, position, shortDelayMs())
+      }
+    },
+    joining: (room) => joiningByReplica.get(room) ?? 0,
+    close() {
+      closed = true
+    },
+  }
+}
+
+function digestOf(frame: DataFrame | PushFrame): Uint8Array {
+  return frame.type === "data" ? frame.digest : frame.after
+}

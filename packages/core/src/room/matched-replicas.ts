@@ -1,0 +1,108 @@
+import { DecodeError } from "../protocol/decode-error.ts"
+import type { AnnounceFrame } from "../protocol/frame.ts"
+import type { LinkReplica } from "./link-replica.ts"
+import type { LinkTarget, RoomReplica } from "./room-replica.ts"
+import type { SharedReplica } from "./shared-replica.ts"
+
+/** Which replicas both sides of a link share: pairs what the peer announces with what the room has. */
+export interface MatchedReplicas {
+  /** The peer announced a replica; a slot that is used again ends what it meant before. Throws `DecodeError`. */
+  announced(frame: AnnounceFrame): void
+  withdrawn(slot: number): void
+  added(replica: RoomReplica): void
+  removed(name: string): void
+  /** What a frame's slot means; null when one side has just withdrawn it. Throws when it was never announced. */
+  at(slot: number): LinkTarget | null
+  /** By name. */
+  readonly targets: ReadonlyMap<string, LinkTarget>
+  /** Why a replica that the peer announced cannot be synchronised, in words; null when it can, or was not announced. */
+  mismatch(shared: SharedReplica): string | null
+  close(): void
+}
+
+export interface MatchedReplicasOptions {
+  readonly rooms: () => Iterable<RoomReplica>
+  readonly create: (room: RoomReplica, announced: AnnounceFrame) => LinkReplica
+  readonly ended: (room: RoomReplica) => void
+  readonly changed: () => void
+}
+
+export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedReplicas {
+  const announcedBySlot = new Map<number, AnnounceFrame>()
+  const targets = new Map<string, LinkTarget>()
+  /** Slots whose replica was withdrawn: frames about it may still be under way on the other lane. */
+  const withdrawn = new Set<number>()
+
+  const announcementOf = (name: string): AnnounceFrame | undefined => {
+    for (const [slot, frame] of announcedBySlot) {
+      if (frame.name === name && !withdrawn.has(slot)) return frame
+    }
+    return undefined
+  }
+
+  const match = (room: RoomReplica): void => {
+    const { name } = room.shared.replica
+    const frame = announcementOf(name)
+    if (frame === undefined || targets.has(name) || mismatchOf(room.shared, frame) !== null) return
+    const own = options.create(room, frame)
+    targets.set(name, { room, own })
+    own.start()
+  }
+
+  const unmatch = (name: string): void => {
+    const target = targets.get(name)
+    if (target === undefined) return
+    targets.delete(name)
+    target.own.close()
+    options.ended(target.room)
+  }
+
+  return {
+    announced(frame) {
+      const former = announcedBySlot.get(frame.slot)
+      if (former !== undefined) unmatch(former.name)
+      announcedBySlot.delete(frame.slot)
+      withdrawn.delete(frame.slot)
+      if (announcementOf(frame.name) !== undefined) {
+        throw new DecodeError("protocol-violation", "one replica in two slots")
+      }
+      announcedBySlot.set(frame.slot, frame)
+      for (const room of options.rooms()) if (room.shared.replica.name === frame.name) match(room)
+      options.changed()
+    },
+    withdrawn(slot) {
+      const frame = announcedBySlot.get(slot)
+      if (frame === undefined) return
+      withdrawn.add(slot)
+      unmatch(frame.name)
+      options.changed()
+    },
+    added(room) {
+      match(room)
+      options.changed()
+    },
+    removed(name) {
+      unmatch(name)
+      options.changed()
+    },
+    at(slot) {
+      const frame = announcedBySlot.get(slot)
+      if (frame === undefined) throw new DecodeError("protocol-violation", "slot never announced")
+      return withdrawn.has(slot) ? null : (targets.get(frame.name) ?? null)
+    },
+    targets,
+    mismatch(shared) {
+      const frame = announcementOf(shared.replica.name)
+      return frame === undefined ? null : mismatchOf(shared, frame)
+    },
+    close() {
+      for (const { own } of targets.values()) own.close()
+    },
+  }
+}
+
+function mismatchOf({ replica }: SharedReplica, theirs: AnnounceFrame): string | null {
+  if (theirs.kind !== replica.kind) return "incompatible: the peer keeps another kind of data under this name"
+  if (theirs.schemaTag === replica.schemaTag) return null
+  return `incompatible: they have ${theirs.schemaTag}, this app has ${replica.schemaTag}`
+}
