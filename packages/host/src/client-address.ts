@@ -1,11 +1,17 @@
-import type { IncomingMessage } from "node:http"
+import type { IncomingHttpHeaders } from "node:http"
 import { BlockList, isIP, isIPv4, isIPv6 } from "node:net"
+
+/** What of a request says where it comes from. */
+export interface RequestSource {
+  readonly socket: { readonly remoteAddress?: string | undefined }
+  readonly headers: IncomingHttpHeaders
+}
 
 export interface AddressReader {
   /** Whether the address is a proxy whose header is believed. */
   isProxy(address: string): boolean
   /** The client behind a request: the last hop that is not a trusted proxy. */
-  clientOf(request: IncomingMessage): string
+  clientOf(request: RequestSource): string
 }
 
 export function createAddressReader(options: {
