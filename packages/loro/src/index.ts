@@ -11,7 +11,7 @@ export {
 } from "./history/document-history.ts"
 export { encryptedStore } from "./store/encrypted-store.ts"
 export { browserStoreKey } from "./store/browser-store-key.ts"
-export { indexedDbStore, type IndexedDbStoreOptions } from "./store/indexed-db-store.ts"
+export { deleteIndexedDbStore, indexedDbStore, type IndexedDbStoreOptions } from "./store/indexed-db-store.ts"
 export { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 export type {
   DocumentStore,

@@ -52,22 +52,22 @@ export const RESTORE_ORIGIN = "restore"
 function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
   doc.commit()
   const devicesByPeer = readAuthors(doc)
-  const entries: (HistoryEntry & { readonly lamport: number })[] = []
+  const entries: { readonly lamport: number; readonly entry: HistoryEntry }[] = []
   for (const changes of doc.getAllChanges().values()) {
     for (const change of changes) {
-      entries.push({
+      const entry: HistoryEntry = {
         peer: change.peer,
         device: devicesByPeer.get(change.peer) ?? null,
         at: change.timestamp * 1_000,
         operations: change.length,
         version: [{ peer: change.peer, counter: change.counter + change.length - 1 }],
-        lamport: lastLamport(change),
-      })
+      }
+      entries.push({ lamport: lastLamport(change), entry })
     }
   }
   // Clocks of several devices order nothing; Lamport numbers follow cause and effect.
-  entries.sort((a, b) => b.lamport - a.lamport || (a.peer < b.peer ? -1 : 1))
-  return entries.map(({ lamport: _, ...entry }) => entry)
+  entries.sort((a, b) => b.lamport - a.lamport || (a.entry.peer < b.entry.peer ? -1 : 1))
+  return entries.map(({ entry }) => entry)
 }
 
 function lastLamport(change: Change): number {

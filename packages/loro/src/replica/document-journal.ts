@@ -25,6 +25,8 @@ export interface JournalOptions {
   readonly clock: Clock
   /** Whether this opener holds the store's lease: only then it writes rows and logs, else the inbox. */
   readonly isHolder: () => boolean
+  /** Loro failed while the log was folded. */
+  onFold(live: LiveDocument, error: unknown): void
   /** An inbox entry of ours is durable: whoever holds the lease may take it. */
   onInbox(key: number, bytes: Uint8Array): void
   onFailure(error: unknown): void
@@ -51,7 +53,7 @@ export interface DocumentJournal {
   /** Resolves when all is durable; tries again what failed before. */
   saved(live: LiveDocument): Promise<void>
   /** Folds the log now if it is long enough to be worth it. */
-  compact(live: LiveDocument, limits?: { readonly entries: number }): void
+  compact(live: LiveDocument): void
   /** The version from which on nothing is durable because a write failed; null when nothing failed. */
   unsavedSince(): Version | null
   isIdle(): boolean
@@ -169,10 +171,15 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     })
   }
 
-  const compact = (
-    live: LiveDocument,
-    limits: { readonly entries: number } = { entries: MERGE_ENTRIES },
-  ): void => {
+  const compact = (live: LiveDocument): void => {
+    try {
+      fold(live)
+    } catch (error) {
+      options.onFold(live, error)
+    }
+  }
+
+  const fold = (live: LiveDocument): void => {
     if (!options.isHolder() || unsaved !== null) return
     live.settle()
     // An export leaves out what waits for other operations; the log must keep it.
@@ -190,7 +197,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       ).catch(ignore)
       return
     }
-    if (tailCount() <= limits.entries) return
+    if (tailCount() <= MERGE_ENTRIES) return
     const merged = live.updateSince(tailVersion)
     const trims = trim(tailFirst, through)
     logCount += 1 - tailCount()

@@ -7,6 +7,9 @@ import {
   type ReplicaReport,
 } from "@dunlin/core"
 
+import { describeLoroFailure } from "../loro-replica-error.ts"
+import { LoroDoc } from "loro-crdt"
+
 import type { OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
 import {
@@ -20,7 +23,7 @@ import {
 import { decodeRow } from "./document-row.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
-import type { LiveDocument, LocalChange } from "./live-document.ts"
+import { freeQuietly, type LiveDocument, type LocalChange } from "./live-document.ts"
 import { refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
@@ -174,10 +177,17 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const { hash, version } = live.state()
     if (hash === null) return { type: "none" }
     const whole = summary.type === "nothing" && operations(version) > SNAPSHOT_FROM_OPERATIONS
-    const delta: DocumentDelta = whole
-      ? { type: "snapshot", version, snapshot: live.snapshot() }
-      : { type: "update", version, update: live.updateSince(known) }
-    return { type: "delta", stateHash: hash, delta: encodeDelta(delta) }
+    try {
+      const delta: DocumentDelta = whole
+        ? { type: "snapshot", version, snapshot: live.snapshot() }
+        : { type: "update", version, update: live.updateSince(known) }
+      return { type: "delta", stateHash: hash, delta: encodeDelta(delta) }
+    } catch (error) {
+      const { trap, reason } = describeLoroFailure(error)
+      options.report({ type: "quarantined", key: entry.id, reason: `Loro failed to export: ${reason}` })
+      if (trap) void shelf.reload(entry)
+      return { type: "refused", reason: "this document cannot be exported" }
+    }
   }
 
   const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped" => {
@@ -199,7 +209,10 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       refuseUpdate(bytes, {
         maxBytes: options.maxDocumentBytes,
         snapshot: delta.type === "snapshot" ? "allowed" : "refused",
-      }) ?? (live.pendingBytes() > MAX_PENDING_BYTES ? "too many updates that wait for others" : null)
+      }) ??
+      (live.pendingBytes() > MAX_PENDING_BYTES && waitsForOthers(live, bytes)
+        ? "too many updates that wait for others"
+        : null)
     if (refusal !== null) return refused(entry, refusal, source)
     return importInto(entry, live, delta, bytes, source)
   }
@@ -421,6 +434,19 @@ export function parseDelta(
 function lackedBySender(live: LiveDocument, delta: DocumentDelta): Uint8Array | null {
   if (!("version" in delta) || covers(delta.version, live.state().version)) return null
   return encodeSummary({ type: "version", version: delta.version })
+}
+
+/** Whether an update lacks its history here, tried on a copy: in the document itself it would stay in memory. */
+function waitsForOthers(live: LiveDocument, bytes: Uint8Array): boolean {
+  const trial = new LoroDoc()
+  try {
+    if (live.state().hash !== null) trial.import(live.snapshot())
+    return trial.import(bytes).pending !== null
+  } catch {
+    return true
+  } finally {
+    freeQuietly(trial)
+  }
 }
 
 function operations(version: Version): number {

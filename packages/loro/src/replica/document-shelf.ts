@@ -10,6 +10,7 @@ import { decodeRow, type DocumentRow } from "./document-row.ts"
 import { sameBytes } from "./document-state.ts"
 import {
   createLoroDoc,
+  freeQuietly,
   type LiveDocument,
   type LocalChange,
   prepareLoroDoc,
@@ -87,6 +88,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         writer,
         clock,
         isHolder: options.isHolder,
+        onFold: (live, error) => {
+          const { trap, reason } = describeLoroFailure(error)
+          options.report({ type: "quarantined", key: id, reason: `Loro failed to fold the log: ${reason}` })
+          if (trap && entry.live === live) void reload(entry)
+        },
         onInbox: (key, delta) => options.onInbox(id, key, delta),
         onFailure: (cause) =>
           options.report({
@@ -142,7 +148,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         if (delta.type === "snapshot") doc.import(delta.snapshot)
       }
     } catch (error) {
-      if (describeLoroFailure(error).trap === false) doc.free()
+      if (!describeLoroFailure(error).trap) doc.free()
       throw error
     }
     watch(entry, doc)
@@ -222,7 +228,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entriesById.delete(entry.id)
     entry.journal.stop()
     entry.live?.abandon()
-    if (entry.owned) entry.live?.doc.free()
+    if (entry.owned && entry.live !== null) freeQuietly(entry.live.doc)
     entry.live = null
     entry.phase = "failed"
   }
@@ -266,7 +272,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       if (own === null) return
       const stored = own.state().hash === null ? null : own.snapshot()
       own.abandon()
-      if (entry.owned) own.doc.free()
+      if (entry.owned) freeQuietly(own.doc)
       prepareLoroDoc(doc)
       doc.commit()
       if (stored !== null) doc.import(stored)

@@ -86,6 +86,15 @@ export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
   doc.setPeerId((id >> 1n).toString() as PeerID)
 }
 
+/** A document that a crafted update broke may not even let itself be freed. */
+export function freeQuietly(doc: LoroDoc): void {
+  try {
+    doc.free()
+  } catch {
+    // Its memory stays lost, which is what a trap costs.
+  }
+}
+
 export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   const { doc, clock } = options
   let state = readState(doc)

@@ -10,6 +10,7 @@ import { assertDocumentId } from "./document-id.ts"
 import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import { freeQuietly } from "./live-document.ts"
 import { takeVersion, type Version, withVector } from "./version.ts"
 
 export interface OpenDocumentsOptions {
@@ -219,14 +220,6 @@ function purify(bytes: Uint8Array, entry: ShelfEntry): Uint8Array {
   } finally {
     // A document that a crafted file broke may not even let itself be freed.
     for (const doc of [trial, check]) freeQuietly(doc)
-  }
-}
-
-function freeQuietly(doc: LoroDoc): void {
-  try {
-    doc.free()
-  } catch {
-    // Its memory stays lost, which is what a trap costs.
   }
 }
 

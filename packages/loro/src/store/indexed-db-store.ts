@@ -1,4 +1,4 @@
-import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from "idb"
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, deleteDB, openDB } from "idb"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
 import { type DocumentStore, type OpenDocumentStore, ownBytes, type StoreBatch } from "./document-store.ts"
@@ -48,6 +48,11 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
       return openStore(name, database, epoch, lease, options.durability ?? "relaxed")
     },
   }
+}
+
+/** Deletes a store with everything in it. Close it first: an open one is closed under its users. */
+export async function deleteIndexedDbStore(name: string): Promise<void> {
+  await guard(name, () => deleteDB(PREFIX + name))
 }
 
 function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {

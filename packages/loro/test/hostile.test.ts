@@ -1,0 +1,175 @@
+import { readState } from "../src/replica/document-state.ts"
+import { LoroDoc } from "loro-crdt"
+import { describe, expect, test } from "vitest"
+
+import { encodeDelta } from "../src/replica/document-delta.ts"
+import { memoryStore } from "../src/store/memory-store.ts"
+import { attachByHand, type HandDriven } from "./hand-driven.ts"
+import { hostileUpdates } from "./hostile-updates.ts"
+import { recheck } from "./recheck.ts"
+
+const { snapshot, honest, traps, breaksLater } = hostileUpdates
+const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
+
+async function holding(): Promise<HandDriven> {
+  const a = await attachByHand({ name: "notes", store: memoryStore() })
+  await a.docs.import("x", snapshot)
+  return a
+}
+
+async function receive(a: HandDriven, delta: Uint8Array): Promise<unknown> {
+  const [outcome] = await a.attached.join([{ key: "x", delta }], STRANGER)
+  return outcome
+}
+
+const push = (update: Uint8Array): Uint8Array => encodeDelta({ type: "push", update })
+
+describe("an update that traps Loro", () => {
+  test.each(traps.map((trap, index) => ({ index, trap })))(
+    "is refused, and the document lives on ($index)",
+    async ({ trap }) => {
+      const a = await holding()
+      const handle = await a.docs.open("x")
+      const broken = handle.doc
+      let instances = 0
+      handle.status.subscribe(() => (instances += 1))
+      handle.doc.getText("body").insert(0, "mine ")
+      expect(await receive(a, push(trap))).toMatchObject({ type: "refused" })
+      expect(handle.doc).not.toBe(broken)
+      expect(instances).toBe(1)
+      expect(handle.doc.getText("body").toString()).toBe("mine hello world")
+      expect(a.reports).toMatchObject([{ type: "quarantined", key: "x" }])
+      expect(JSON.stringify(a.reports)).toContain("eeeeeeee")
+      // The application goes on, and so do honest peers.
+      handle.doc.getText("body").insert(0, "still ")
+      expect(await receive(a, push(honest))).toMatchObject({ type: "joined", changed: true })
+      expect(handle.doc.getText("body").toString()).toContain("still mine")
+      await handle.saved()
+      await handle.close()
+      await a.attached.detach()
+    },
+  )
+
+  test("does not reach the store", async () => {
+    const store = memoryStore()
+    const a = await attachByHand({ name: "notes", store })
+    await a.docs.import("x", snapshot)
+    for (const trap of traps) await receive(a, push(trap))
+    const b = await attachByHand({ name: "notes", store: store.copy() })
+    const handle = await b.docs.open("x")
+    expect(handle.doc.getText("body").toString()).toBe("hello world")
+  })
+
+  test("in a file breaks nothing but the import", async () => {
+    const a = await holding()
+    const handle = await a.docs.open("x")
+    for (const bad of [...traps, breaksLater]) {
+      await expect(a.docs.import("x", bad)).rejects.toMatchObject({ code: "invalid-update" })
+    }
+    expect(handle.doc.getText("body").toString()).toBe("hello world")
+    expect(a.reports).toEqual([])
+  })
+
+  test("later, in an export, costs the peers that read it an answer and nothing else", async () => {
+    const a = await holding()
+    await receive(a, push(breaksLater))
+    const [outcome] = await a.attached.read([{ key: "x", summary: new Uint8Array(0) }], STRANGER)
+    expect(["delta", "refused"]).toContain(outcome?.type)
+    const other = await a.docs.open("y")
+    other.doc.getText("body").insert(0, "another document")
+    await other.saved()
+  })
+})
+
+describe("bytes that are not for us", () => {
+  test("are refused before they are imported", async () => {
+    const a = await holding()
+    const doc = new LoroDoc()
+    doc.getText("body").insert(0, "x")
+    doc.commit()
+    const shallow = doc.export({ mode: "shallow-snapshot", frontiers: doc.frontiers() })
+    const { version } = readState(doc)
+    const broken = honest.slice()
+    broken[30] = (broken[30] ?? 0) ^ 1
+    const cases: Record<string, Uint8Array> = {
+      empty: new Uint8Array(0),
+      "unknown version": Uint8Array.of(9, 0),
+      "unknown tag": Uint8Array.of(1, 77),
+      "a snapshot as a push": push(snapshot),
+      "a shallow snapshot": push(shallow),
+      garbage: push(new Uint8Array(100).fill(3)),
+      "a wrong checksum": push(broken),
+      truncated: push(honest.subarray(0, honest.length - 4)),
+      "a version with rubbish behind it": encodeDelta({
+        type: "update",
+        version,
+        update: Uint8Array.of(1, 2, 3),
+      }),
+    }
+    for (const [what, delta] of Object.entries(cases)) {
+      expect(await receive(a, delta), what).toMatchObject({ type: "refused" })
+    }
+    const handle = await a.docs.open("x")
+    expect(handle.doc.getText("body").toString()).toBe("hello world")
+  })
+
+  test("may be any mutation of an honest update: nothing throws, what was there stays readable", async () => {
+    let seed = 99
+    const random = (): number => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) / 2 ** 32
+    const a = await holding()
+    for (let round = 0; round < 300; round++) {
+      const bytes = honest.slice()
+      bytes[22 + Math.floor(random() * (bytes.length - 22))] = Math.floor(random() * 256)
+      const id = `doc-${round}`
+      await a.docs.import(id, snapshot)
+      const [outcome] = await a.attached.join([{ key: id, delta: push(recheck(bytes)) }], STRANGER)
+      expect(["joined", "refused", "incomplete"]).toContain(outcome?.type)
+    }
+    const handle = await a.docs.open("x")
+    expect(handle.doc.getText("body").toString()).toBe("hello world")
+    await a.attached.detach()
+  })
+
+  test("are held to the size that was allowed", async () => {
+    const a = await attachByHand({ name: "notes", store: memoryStore(), maxDocumentBytes: 10_000 })
+    const doc = new LoroDoc()
+    doc.getText("body").insert(0, "x".repeat(20_000))
+    doc.commit()
+    const outcome = await receive(a, push(doc.export({ mode: "update" })))
+    expect(outcome).toMatchObject({ type: "refused" })
+  })
+
+  test("without their history wait, up to a bound", async () => {
+    const a = await attachByHand({ name: "notes", store: memoryStore() })
+    const doc = new LoroDoc()
+    const updates: Uint8Array[] = []
+    doc.subscribeLocalUpdates((update) => void updates.push(update))
+    for (let at = 0; at < 40; at++) {
+      doc.getText("body").insert(0, `${at} `.padEnd(50_000, "x"))
+      doc.commit()
+    }
+    const outcomes = []
+    for (const update of updates.slice(1))
+      outcomes.push(((await receive(a, push(update))) as { type: string }).type)
+    expect(outcomes[0]).toBe("incomplete")
+    expect(outcomes.at(-1)).toBe("refused")
+    expect(await receive(a, push(updates[0] ?? new Uint8Array(0)))).toMatchObject({
+      type: "joined",
+      changed: true,
+    })
+    const handle = await a.docs.open("x")
+    expect(handle.doc.getText("body").toString().length).toBeGreaterThan(200_000)
+    await handle.close()
+  })
+
+  test("in a summary are refused", async () => {
+    const a = await holding()
+    for (const summary of [
+      Uint8Array.of(7),
+      Uint8Array.of(1, 1, 255, 255, 255, 127),
+      new Uint8Array(300_000),
+    ]) {
+      expect(await a.attached.read([{ key: "x", summary }], STRANGER)).toMatchObject([{ type: "refused" }])
+    }
+  })
+})
