@@ -361,3 +361,12 @@ function decodeEntry(bytes: Uint8Array): { readonly state: RegisterState; readon
   if (joined.type !== "joined") throw new DecodeError("bad-value", "a stored document is incomplete")
   return { state: joined.state, at }
 }
+
+/** The state of a document as a store holds it, without opening the replica. */
+export function readStoredDocument(
+  values: ReadonlyMap<string, Uint8Array>,
+  key: string,
+): RegisterState | null {
+  const stored = values.get(DOCUMENT_PREFIX + key)
+  return stored === undefined ? null : decodeEntry(stored).state
+}

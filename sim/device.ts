@@ -1,0 +1,229 @@
+import type { JsonObject, MergeHandler, Replica } from "@dunlin/core"
+import {
+  createMemoryReplica,
+  createSimulatedDisk,
+  createSyncEngine,
+  type DiskImage,
+  type MemoryCollection,
+  type SeededRandom,
+  type SimulatedClock,
+  type SimulatedDisk,
+  type SimulatedTime,
+  type SyncEngine,
+} from "@dunlin/core/testing"
+import type { Faults } from "./fault-counts.ts"
+import { HANDLERS } from "./handlers.ts"
+import type { History } from "./history.ts"
+import type { PlantedBug } from "./planted-bug.ts"
+import type { PeerPlan, Scenario } from "./scenario.ts"
+
+/** One start of the application on a device, until it is closed or crashes. */
+export interface Process {
+  readonly session: string
+  readonly engine: SyncEngine
+  readonly clock: SimulatedClock
+  /** Null until the replica is open. */
+  collection: MemoryCollection | null
+  alive: boolean
+}
+
+export interface Device {
+  readonly index: number
+  readonly plan: PeerPlan
+  readonly disk: SimulatedDisk
+  /** 64 hex digits. */
+  readonly key: string
+  readonly process: Process | null
+  backup: DiskImage | null
+  /** Left, and never comes back. */
+  gone: boolean
+  start(onOpen: () => void): void
+  crash(): void
+  leave(): void
+  stepClock(byMs: number): void
+  /** A null payload deletes. */
+  write(document: string, payload: JsonObject | null): void
+}
+
+/** What everything in a simulated world shares. */
+export interface World {
+  readonly scenario: Scenario
+  readonly time: SimulatedTime
+  readonly random: SeededRandom
+  readonly history: History
+  readonly faults: Faults
+  readonly bug: PlantedBug | null
+  trace(line: string): void
+  /** The first failure ends the run. */
+  fail(reason: string): void
+  /** A device found a peer breaking the protocol. */
+  violated(device: number, session: string, detail: string): void
+}
+
+const DIGEST_KEY = new Uint8Array(32).fill(0xd1)
+const ROOM_TAG = new Uint8Array(32).fill(0x7a)
+const WALL_START_MS = 1_767_225_600_000
+
+export function createDevice(world: World, index: number, plan: PeerPlan): Device {
+  const { time, history, faults, bug } = world
+  const random = world.random.fork(`device/${index}`)
+  const disk = createSimulatedDisk({
+    time,
+    random: random.fork("disk"),
+    isTearable: (key) => key === "index",
+  })
+  const key = hexOf(random.bytes(32))
+  let process: Process | null = null
+  let starts = 0
+  let wallMs = WALL_START_MS + plan.wallOffsetMs
+
+  const createReplica = (
+    clock: SimulatedClock,
+    chance: SeededRandom,
+    started: number,
+  ): Replica<MemoryCollection> => {
+    const planted = bug?.replicaOptions?.({ device: index, started, random: chance })
+    const replica = createMemoryReplica({
+      name: "documents",
+      schemaTag: plan.schemaTag,
+      direction: plan.direction,
+      store: disk.open(),
+      clock,
+      random: chance,
+      handler: createHandler(world, index, clock, chance.fork("handler")),
+      validate: (_key, { payload }) => {
+        if (!plan.refuses || payload["forbidden"] !== true) return null
+        faults.count("refused-entry")
+        return "forbidden here"
+      },
+      materialiseLagMs: () => {
+        if (plan.materialiseLagMs === 0) return 0
+        faults.count("lagged-materialisation")
+        return chance.below(plan.materialiseLagMs)
+      },
+      onMinted: (write) => history.minted(index, write),
+      ...planted,
+    })
+    return bug?.wrapReplica?.(replica, { disk, time }) ?? replica
+  }
+
+  return {
+    index,
+    plan,
+    disk,
+    key,
+    get process() {
+      return process
+    },
+    backup: null,
+    gone: false,
+    start(onOpen) {
+      const started = starts++
+      const chance = random.fork(`process/${started}`)
+      const clock = time.clock({ wallMs })
+      const sessionId = chance.bytes(16)
+      const engine = createSyncEngine({
+        clock,
+        random: chance.fork("engine"),
+        sessionId,
+        device: key,
+        digestKey: DIGEST_KEY,
+        roomTag: ROOM_TAG,
+        events: {
+          presence: () => undefined,
+          replicaReport: (_replica, report) => {
+            if (report.type === "handler-failed") faults.count("handler-failed")
+            else
+              world.trace(`${index} reports ${report.type}: ${report.reason} ${String(report.cause ?? "")}`)
+          },
+          violation: (session, code, detail) => world.violated(index, session, `${code}: ${detail}`),
+          reconciled: ({ session, rounds, sent, received }) =>
+            world.trace(
+              `${index} reconciled with ${session.slice(0, 6)}: ${rounds} rounds, ${sent} out, ${received} in`,
+            ),
+          refused: (session, _replica, reason, by) =>
+            world.trace(`${index}: entry refused by ${by} towards ${session.slice(0, 6)}: ${reason}`),
+        },
+      })
+      const own: Process = { session: hexOf(sessionId), engine, clock, collection: null, alive: true }
+      process = own
+      world.trace(`${index} starts as ${own.session.slice(0, 6)}`)
+      engine.replicate(createReplica(clock, chance.fork("replica"), started)).then(
+        (collection) => {
+          if (process !== own) return
+          own.collection = collection
+          onOpen()
+        },
+        (error: unknown) => {
+          if (process === own) world.fail(`a replica did not open: ${String(error)}`)
+        },
+      )
+    },
+    crash() {
+      if (process === null) return
+      process.alive = false
+      process.clock.stop()
+      process = null
+      const { unsynced, torn } = disk.crash()
+      faults.count("crash")
+      if (unsynced > 0) faults.count("unsynced-writes")
+      if (torn > 0) faults.count("torn-writes")
+      world.trace(`${index} crashes: ${unsynced} changes unsynced, ${torn} torn`)
+    },
+    leave() {
+      const leaving = process
+      if (leaving === null) return
+      process = null
+      faults.count("left")
+      world.trace(`${index} leaves`)
+      leaving.engine.close().then(
+        () => {
+          leaving.alive = false
+          leaving.clock.stop()
+        },
+        (error: unknown) => world.fail(`closing failed: ${String(error)}`),
+      )
+    },
+    stepClock(byMs) {
+      wallMs += byMs
+      process?.clock.step(byMs)
+      faults.count("clock-step")
+      world.trace(`${index}: clock steps by ${byMs} ms`)
+    },
+    write(document, payload) {
+      const collection = process?.collection
+      if (collection == null) return
+      world.trace(
+        `${index} writes ${document}: ${payload === null ? "deleted" : JSON.stringify(payload).slice(0, 50)}`,
+      )
+      const done = payload === null ? collection.delete(document) : collection.set(document, payload)
+      done.then(
+        (dot) => history.acknowledge(dot),
+        () => faults.count("write-refused-by-disk"),
+      )
+    },
+  }
+}
+
+/** The scenario's handler, with a note of every write that it was shown. */
+function createHandler(
+  world: World,
+  index: number,
+  clock: SimulatedClock,
+  random: SeededRandom,
+): MergeHandler {
+  const { handler: name, twoVersions } = world.scenario
+  const handler = HANDLERS[name]({ clock, random, version: twoVersions ? index % 2 : 0 })
+  world.faults.count(`handler:${name}`)
+  // The replica knows this one by its identity.
+  if (name === "field-wise") return handler
+  return (earlier, later) => {
+    world.history.handled(earlier.payload)
+    world.history.handled(later.payload)
+    return handler(earlier, later)
+  }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+}

@@ -1,0 +1,296 @@
+import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
+import { HANDLERS, type HandlerName } from "./handlers.ts"
+
+/** Everything that will happen in one simulated world; data alone, so that it can be shrunk and kept. */
+export interface Scenario {
+  readonly seed: string
+  readonly topology: Topology
+  readonly peers: readonly PeerPlan[]
+  /** Pairs of peers that are linked whenever both run. */
+  readonly edges: readonly (readonly [number, number])[]
+  readonly handler: HandlerName
+  /** Peers of odd number run another version of the handler. */
+  readonly twoVersions: boolean
+  readonly documents: number
+  readonly events: readonly PlannedEvent[]
+  /** When faults end and every peer that is to come back does. */
+  readonly healAtMs: number
+}
+
+export type Topology = "mesh" | "ring" | "star" | "line" | "random"
+
+export interface PeerPlan {
+  readonly startsAtMs: number
+  readonly schemaTag: string
+  readonly role: "writer" | "reader"
+  readonly direction: "both" | "send-only" | "receive-only"
+  /** Refuses documents marked as forbidden. */
+  readonly refuses: boolean
+  readonly materialiseLagMs: number
+  readonly wallOffsetMs: number
+  /** Documents written before the first link. */
+  readonly preload: number
+}
+
+export type PlannedEvent = { readonly atMs: number } & PlannedAction
+
+export type PlannedAction =
+  | {
+      readonly type: "write"
+      readonly peer: number
+      readonly document: number
+      readonly deletes: boolean
+      readonly forbidden: boolean
+      /** Bytes of filling beside the content. */
+      readonly padding: number
+    }
+  | {
+      readonly type: "cut"
+      readonly edge: number
+      /** When each end hears of it; null: only by the silence. */
+      readonly noticeMs: readonly [number | null, number | null]
+      readonly backAfterMs: number
+    }
+  | {
+      readonly type: "partition"
+      readonly edge: number
+      readonly from: 0 | 1 | "both"
+      readonly forMs: number
+    }
+  | { readonly type: "slow"; readonly peer: number; readonly bytesPerMs: number; readonly forMs: number }
+  | { readonly type: "duplicate"; readonly edge: number; readonly rate: number; readonly forMs: number }
+  | { readonly type: "garbage"; readonly edge: number; readonly from: 0 | 1; readonly kind: GarbageKind }
+  | {
+      readonly type: "crash"
+      readonly peer: number
+      readonly backAfterMs: number
+      /** Comes back with the disk of its last backup. */
+      readonly rollback: boolean
+    }
+  | { readonly type: "backup"; readonly peer: number }
+  /** Another device starts with a copy of this one's disk. */
+  | { readonly type: "copy"; readonly peer: number; readonly into: number }
+  | { readonly type: "leave"; readonly peer: number; readonly backAfterMs: number | null }
+  | { readonly type: "clock-step"; readonly peer: number; readonly byMs: number }
+  | { readonly type: "disk-slow"; readonly peer: number; readonly syncMs: number; readonly forMs: number }
+  | { readonly type: "disk-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
+
+export type GarbageKind = "noise" | "mutated" | "truncated"
+
+export interface ScenarioLimits {
+  readonly minPeers: number
+  readonly maxPeers: number
+}
+
+export const USUAL_LIMITS: ScenarioLimits = { minPeers: 3, maxPeers: 8 }
+
+const HOUR_MS = 3_600_000
+
+/** The world of a seed. */
+export function createScenario(seed: string, limits: ScenarioLimits = USUAL_LIMITS): Scenario {
+  const random = createSeededRandom(`scenario/${seed}`)
+  const topology = random.pick<Topology>(["mesh", "mesh", "ring", "star", "line", "random"])
+  const core = limits.minPeers + random.below(limits.maxPeers - limits.minPeers + 1)
+  const faultsMs = 8_000 + random.below(20_000)
+  const edges: (readonly [number, number])[] = connect(topology, core, random)
+  const large = random.chance(0.15)
+  const peers: PeerPlan[] = Array.from({ length: core }, () => planPeer(random, faultsMs, large))
+  if (random.chance(0.2)) mixTags(peers, random)
+  addLeaf(peers, edges, random, 0.2, (plan) => ({ ...plan, role: "reader" }))
+  addLeaf(peers, edges, random, 0.15, (plan) => ({
+    ...plan,
+    direction: random.chance(0.5) ? "receive-only" : "send-only",
+  }))
+  if (random.chance(0.2)) {
+    const refusing = random.below(core)
+    peers[refusing] = { ...(peers[refusing] as PeerPlan), refuses: true }
+  }
+  const documents = 1 + random.below(6)
+  const plan: EventPlan = { random, peers, edges, documents, faultsMs, core, topology }
+  return {
+    seed,
+    topology,
+    handler: random.pick(Object.keys(HANDLERS) as HandlerName[]),
+    twoVersions: random.chance(0.15),
+    documents,
+    events: planEvents(plan).toSorted((a, b) => a.atMs - b.atMs),
+    // Copies of devices join the plan while events are planned.
+    peers,
+    edges,
+    healAtMs: faultsMs + 500,
+  }
+}
+
+function connect(topology: Topology, count: number, random: SeededRandom): (readonly [number, number])[] {
+  const edges: (readonly [number, number])[] = []
+  for (let peer = 1; peer < count; peer++) {
+    if (topology === "mesh") for (let other = 0; other < peer; other++) edges.push([other, peer])
+    if (topology === "ring" || topology === "line") edges.push([peer - 1, peer])
+    if (topology === "star") edges.push([0, peer])
+    if (topology === "random") edges.push([random.below(peer), peer])
+  }
+  if (topology === "ring" && count > 2) edges.push([0, count - 1])
+  if (topology === "random") {
+    for (let extra = random.below(count + 1); extra > 0; extra--) {
+      const [a, b] = [random.below(count), random.below(count)].toSorted((x, y) => x - y) as [number, number]
+      if (a !== b && !edges.some(([x, y]) => x === a && y === b)) edges.push([a, b])
+    }
+  }
+  return edges
+}
+
+function planPeer(random: SeededRandom, faultsMs: number, large: boolean): PeerPlan {
+  return {
+    startsAtMs: random.chance(0.2) ? random.below(faultsMs * 0.7) : random.below(300),
+    schemaTag: "1",
+    role: "writer",
+    direction: "both",
+    refuses: false,
+    materialiseLagMs: random.chance(0.3) ? 1 + random.below(1_500) : 0,
+    wallOffsetMs: random.chance(0.3) ? random.below(2 * HOUR_MS) - HOUR_MS : random.below(2_000) - 1_000,
+    preload: large ? random.below(160) : random.chance(0.3) ? random.below(12) : 0,
+  }
+}
+
+function mixTags(peers: PeerPlan[], random: SeededRandom): void {
+  for (const [at, peer] of peers.entries()) if (random.chance(0.4)) peers[at] = { ...peer, schemaTag: "2" }
+}
+
+/** One more peer with a single link to one of the others. */
+function addLeaf(
+  peers: PeerPlan[],
+  edges: (readonly [number, number])[],
+  random: SeededRandom,
+  probability: number,
+  change: (plan: PeerPlan) => PeerPlan,
+): void {
+  if (!random.chance(probability)) return
+  const candidates = [...peers.keys()].filter((peer) => isFull(peers[peer] as PeerPlan))
+  const host = random.pick(candidates)
+  edges.push([host, peers.length])
+  peers.push(change({ ...planPeer(random, 1_000, false), schemaTag: (peers[host] as PeerPlan).schemaTag }))
+}
+
+/** Writes, relays, and takes what others write. */
+export function isFull(plan: PeerPlan): boolean {
+  return plan.role === "writer" && plan.direction === "both"
+}
+
+interface EventPlan {
+  readonly random: SeededRandom
+  readonly peers: PeerPlan[]
+  readonly edges: (readonly [number, number])[]
+  readonly documents: number
+  readonly faultsMs: number
+  /** Peers of the first plan, before leaves and copies. */
+  readonly core: number
+  readonly topology: Topology
+}
+
+function planEvents(plan: EventPlan): PlannedEvent[] {
+  const { random, peers, edges, documents, faultsMs, core } = plan
+  const events: PlannedEvent[] = []
+  const at = (): number => random.below(faultsMs)
+  const add = (action: PlannedAction, atMs = at()): void => void events.push({ atMs, ...action })
+  const times = (most: number, action: () => PlannedAction): void => {
+    for (let count = random.below(most + 1); count > 0; count--) add(action())
+  }
+  const peer = (): number => random.below(peers.length)
+  const edge = (): number => random.below(edges.length)
+  const someRefuse = peers.some(({ refuses }) => refuses)
+
+  for (let count = 15 + random.below(60); count > 0; count--) {
+    const author = random.below(core + (random.chance(0.3) ? peers.length - core : 0))
+    add({
+      type: "write",
+      peer: author,
+      document: random.below(documents),
+      deletes: random.chance(0.18),
+      forbidden: someRefuse && !(peers[author] as PeerPlan).refuses && random.chance(0.15),
+      padding: random.chance(0.04) ? 1_000 + random.below(120_000) : 0,
+    })
+  }
+  times(5, () => ({
+    type: "cut",
+    edge: edge(),
+    noticeMs: planNotice(random),
+    backAfterMs: random.below(5_000),
+  }))
+  times(2, () => ({
+    type: "partition",
+    edge: edge(),
+    from: random.pick<0 | 1 | "both">([0, 1, "both", "both"]),
+    forMs: 200 + random.below(8_000),
+  }))
+  times(1, () => ({
+    type: "slow",
+    peer: peer(),
+    bytesPerMs: 0.5 + random.unit() * 20,
+    forMs: 1_000 + random.below(10_000),
+  }))
+  times(2, () => ({
+    type: "duplicate",
+    edge: edge(),
+    rate: 0.1 + random.unit() * 0.5,
+    forMs: 1_000 + random.below(10_000),
+  }))
+  times(1, () => ({
+    type: "garbage",
+    edge: edge(),
+    from: random.pick<0 | 1>([0, 1]),
+    kind: random.pick<GarbageKind>(["noise", "mutated", "truncated"]),
+  }))
+  times(2, () => ({ type: "clock-step", peer: peer(), byMs: random.below(2 * HOUR_MS) - HOUR_MS }))
+  times(1, () => ({
+    type: "disk-slow",
+    peer: peer(),
+    syncMs: 20 + random.below(1_500),
+    forMs: random.below(8_000),
+  }))
+  times(1, () => ({
+    type: "disk-failing",
+    peer: peer(),
+    rate: 0.1 + random.unit() * 0.6,
+    forMs: random.below(4_000),
+  }))
+  times(2, () => ({ type: "crash", peer: peer(), backAfterMs: random.below(6_000), rollback: false }))
+  if (random.chance(0.35)) {
+    const victim = peer()
+    const backupAt = at()
+    add({ type: "backup", peer: victim }, backupAt)
+    add(
+      { type: "crash", peer: victim, backAfterMs: random.below(3_000), rollback: true },
+      backupAt + 1 + random.below(faultsMs - backupAt + 1),
+    )
+  }
+  if (random.chance(0.2)) {
+    const original = random.below(core)
+    const copyAt = at()
+    add({ type: "copy", peer: original, into: peers.length }, copyAt)
+    edges.push([original, peers.length])
+    peers.push({ ...(peers[original] as PeerPlan), startsAtMs: Number.MAX_SAFE_INTEGER, preload: 0 })
+    if (random.chance(0.7)) {
+      add(
+        {
+          type: "write",
+          peer: peers.length - 1,
+          document: random.below(documents),
+          deletes: false,
+          forbidden: false,
+          padding: 0,
+        },
+        copyAt + random.below(4_000),
+      )
+    }
+  }
+  if (random.chance(0.3)) {
+    add({ type: "leave", peer: peer(), backAfterMs: random.chance(0.6) ? random.below(5_000) : null })
+  }
+  return events
+}
+
+function planNotice(random: SeededRandom): readonly [number | null, number | null] {
+  const one = (): number | null =>
+    random.chance(0.15) ? null : random.below(random.chance(0.5) ? 50 : 4_000)
+  return [one(), one()]
+}

@@ -1,0 +1,329 @@
+import type { JsonObject, Lane } from "@dunlin/core"
+import {
+  createSeededRandom,
+  createSimulatedTime,
+  decodeMessage,
+  type DiskImage,
+  readStoredDocument,
+} from "@dunlin/core/testing"
+import { covers } from "@dunlin/core"
+import { createDevice, type Device, type World } from "./device.ts"
+import { createEdge, type Edge } from "./edge.ts"
+import { createFaults, type Faults } from "./fault-counts.ts"
+import { createHistory, type History } from "./history.ts"
+import { findBrokenRule, findDivergence } from "./invariants.ts"
+import type { PlantedBug } from "./planted-bug.ts"
+import type { PlannedEvent, Scenario } from "./scenario.ts"
+
+export interface SimulationOptions {
+  readonly bug?: PlantedBug
+  /** Receives a line for everything that happens. */
+  readonly trace?: (line: string) => void
+}
+
+export interface SimulationResult {
+  /** What went wrong, or null. */
+  readonly failure: string | null
+  readonly faults: ReadonlyMap<string, number>
+  /** Over every message and every final state: equal for equal seeds and code. */
+  readonly digest: number
+  readonly messages: number
+  readonly writes: number
+  /** Virtual milliseconds from the end of the faults to equal states. */
+  readonly convergedAfterMs: number
+}
+
+/** After this only heartbeats may travel. */
+const QUIET_AFTER_MS = 60_000
+const OBSERVED_MS = 20_000
+const POLL_MS = 500
+const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root"])
+
+/** Runs one world from its first start to rest. Rejects for nothing: what goes wrong is the result. */
+export async function runSimulation(
+  scenario: Scenario,
+  options: SimulationOptions = {},
+): Promise<SimulationResult> {
+  const run = createRun(scenario, options)
+  let convergedAfterMs = Number.POSITIVE_INFINITY
+  try {
+    convergedAfterMs = await run.toRest()
+  } catch (error) {
+    run.fail(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  return { ...run.result(), convergedAfterMs }
+}
+
+interface Run {
+  toRest(): Promise<number>
+  fail(reason: string): void
+  result(): Omit<SimulationResult, "convergedAfterMs">
+}
+
+function createRun(scenario: Scenario, { bug, trace }: SimulationOptions): Run {
+  const time = createSimulatedTime()
+  const random = createSeededRandom(`world/${scenario.seed}`)
+  const faults: Faults = createFaults()
+  const history: History = createHistory()
+  const lastOrderByDevice = new Map<Device, number>()
+  let failure: string | null = null
+  let messages = 0
+  let digest = 0x811c_9dc5
+  let observing = false
+
+  const fail = (reason: string): void => {
+    failure ??= `${reason} (at ${Math.round(time.now)} ms)`
+  }
+  const absorb = (bytes: Uint8Array): void => {
+    for (const byte of bytes) digest = Math.imul(digest ^ byte, 0x0100_0193)
+  }
+
+  const world: World = {
+    scenario,
+    time,
+    random,
+    history,
+    faults,
+    bug: bug ?? null,
+    trace: (line) => trace?.(`${time.now.toFixed(1).padStart(9)}  ${line}`),
+    fail,
+    violated(device, session, detail) {
+      world.trace(`${device} finds that ${session.slice(0, 6)} breaks the protocol: ${detail}`)
+      const own = (devices[device] as Device).process?.session ?? ""
+      if (!edges.some((edge) => edge.isTainted(session) || edge.isTainted(own))) {
+        fail(`an honest peer was accused: ${detail}`)
+      }
+    },
+  }
+
+  const arrived = (at: Device, _lane: Lane, message: Uint8Array, order: number): void => {
+    if (order < (lastOrderByDevice.get(at) ?? 0)) faults.count("reordered-across-links")
+    else lastOrderByDevice.set(at, order)
+    if (!observing) return
+    for (const { frame } of decodeMessage(message)) {
+      if (!HEARTBEATS.has(frame.type))
+        fail(`${frame.type} still travels ${QUIET_AFTER_MS / 1000} s after heal`)
+    }
+  }
+  const sent = (message: Uint8Array): number => {
+    absorb(message)
+    return ++messages
+  }
+
+  const devices = scenario.peers.map((plan, index) => createDevice(world, index, plan))
+  const edges = scenario.edges.map(([a, b], index) =>
+    createEdge(world, index, [devices[a] as Device, devices[b] as Device], { arrived, sent }),
+  )
+  const edgesOf = (device: Device): readonly Edge[] => edges.filter(({ ends }) => ends.includes(device))
+  const chance = random.fork("events")
+
+  const start = (device: Device): void => {
+    if (device.process !== null || device.gone) return
+    const first = !everStarted.has(device)
+    everStarted.add(device)
+    if (!first) faults.count("restart")
+    device.start(() => {
+      if (first) preload(device)
+    })
+    for (const edge of edgesOf(device)) time.schedule(chance.between(20, 200), edge.dial)
+  }
+  const everStarted = new Set<Device>()
+
+  const preload = (device: Device): void => {
+    for (let at = 0; at < device.plan.preload; at++) {
+      const shared = at % 3 === 0
+      device.write(shared ? `shared-${at}` : `own-${device.index}-${at}`, {
+        w: `${device.index}/${at}`,
+        n: at,
+      })
+    }
+  }
+
+  /** A device that is gone, for now or for good, drops its links. */
+  const dropLinks = (device: Device): void => {
+    for (const edge of edgesOf(device)) {
+      edge.lost(edge.ends[0] === device ? 0 : 1, chance.chance(0.3) ? null : chance.below(3_000))
+    }
+  }
+
+  /** Acknowledged writes that no disk of the world holds any more were lost with a disk, not by the protocol. */
+  const writeOff = (): void => {
+    const images = devices.filter(({ gone }) => !gone).map(({ disk }) => disk.image())
+    for (const write of history.writes) {
+      if (write.gone || !write.acknowledged) continue
+      write.gone = !images.some((image) => holds(image, write.document, write.dot))
+    }
+  }
+
+  const act = (event: PlannedEvent, number: number): void => {
+    switch (event.type) {
+      case "write": {
+        const payload: JsonObject = {
+          w: number,
+          n: number % 97,
+          ...(event.forbidden && { forbidden: true }),
+          ...(event.padding > 0 && { filling: "x".repeat(event.padding) }),
+        }
+        device(event.peer).write(`doc-${event.document}`, event.deletes ? null : payload)
+        return
+      }
+      case "cut":
+        edge(event.edge).cut(event.noticeMs, event.backAfterMs)
+        return
+      case "partition":
+        faults.count(event.from === "both" ? "partition" : "partition-one-way")
+        world.trace(`partition of edge ${event.edge}, ${event.from}`)
+        edge(event.edge).setStalled(event.from, true)
+        time.schedule(event.forMs, () => edge(event.edge).setStalled(event.from, false))
+        return
+      case "slow":
+        faults.count("slow-peer")
+        world.trace(`${event.peer} becomes slow: ${event.bytesPerMs.toFixed(1)} bytes/ms`)
+        setSpeed(device(event.peer), event.bytesPerMs)
+        time.schedule(event.forMs, () => setSpeed(device(event.peer), Number.POSITIVE_INFINITY))
+        return
+      case "duplicate":
+        edge(event.edge).setDuplicationRate(event.rate)
+        time.schedule(event.forMs, () => edge(event.edge).setDuplicationRate(0))
+        return
+      case "garbage":
+        edge(event.edge).sendGarbage(event.from, event.kind)
+        return
+      case "crash":
+        crash(device(event.peer), event)
+        return
+      case "backup":
+        device(event.peer).backup = device(event.peer).disk.image()
+        return
+      case "copy": {
+        const copy = device(event.into)
+        if (everStarted.has(copy)) return
+        faults.count("copied-profile")
+        world.trace(`${event.into} starts with a copy of ${event.peer}`)
+        copy.disk.restore(device(event.peer).disk.image())
+        start(copy)
+        return
+      }
+      case "leave": {
+        const leaver = device(event.peer)
+        if (leaver.process === null) return
+        leaver.leave()
+        if (event.backAfterMs === null) {
+          leaver.gone = true
+          writeOff()
+        } else {
+          // A closing device still writes its last state.
+          time.schedule(event.backAfterMs + 2_000, () => {
+            faults.count("returned")
+            start(leaver)
+          })
+        }
+        return
+      }
+      case "clock-step":
+        device(event.peer).stepClock(event.byMs)
+        return
+      case "disk-slow":
+        faults.count("disk-slow")
+        device(event.peer).disk.setSyncMs(event.syncMs / 2, event.syncMs)
+        time.schedule(event.forMs, () => device(event.peer).disk.setSyncMs(1, 5))
+        return
+      case "disk-failing":
+        device(event.peer).disk.setFailureRate(event.rate)
+        time.schedule(event.forMs, () => device(event.peer).disk.setFailureRate(0))
+        return
+    }
+  }
+
+  const crash = (
+    victim: Device,
+    { rollback, backAfterMs }: { readonly rollback: boolean; readonly backAfterMs: number },
+  ): void => {
+    if (victim.process === null) return
+    victim.crash()
+    dropLinks(victim)
+    if (rollback && victim.backup !== null) {
+      faults.count("disk-rollback")
+      world.trace(`${victim.index} gets its backup back`)
+      victim.disk.restore(victim.backup)
+      writeOff()
+    }
+    time.schedule(backAfterMs, () => start(victim))
+  }
+
+  const setSpeed = (slow: Device, bytesPerMs: number): void => {
+    for (const one of edgesOf(slow)) for (const from of [0, 1] as const) one.setBytesPerMs(from, bytesPerMs)
+  }
+
+  const device = (index: number): Device => devices[index] as Device
+  const edge = (index: number): Edge => edges[index] as Edge
+
+  const heal = (): void => {
+    world.trace("all faults end")
+    for (const one of devices) {
+      one.disk.setSyncMs(1, 5)
+      one.disk.setFailureRate(0)
+      if (everStarted.has(one)) start(one)
+    }
+    for (const one of edges) {
+      one.cleanse()
+      one.heal()
+    }
+  }
+
+  const runFor = async (durationMs: number): Promise<void> => {
+    await time.runUntil(() => failure !== null, durationMs)
+  }
+
+  const countPlan = (): void => {
+    faults.count(`topology:${scenario.topology}`)
+    if (scenario.twoVersions) faults.count("two-handler-versions")
+    if (new Set(scenario.peers.map(({ schemaTag }) => schemaTag)).size > 1) faults.count("two-schema-tags")
+    for (const plan of scenario.peers) {
+      if (plan.role === "reader") faults.count("reader")
+      if (plan.direction !== "both") faults.count("one-way-replica")
+      if (plan.startsAtMs >= 300 && plan.startsAtMs < scenario.healAtMs) faults.count("joined-late")
+    }
+  }
+
+  return {
+    fail,
+    async toRest() {
+      countPlan()
+      for (const one of devices) {
+        if (one.plan.startsAtMs < scenario.healAtMs) time.schedule(one.plan.startsAtMs, () => start(one))
+      }
+      for (const [number, event] of scenario.events.entries()) {
+        time.schedule(event.atMs, () => act(event, number))
+      }
+      await runFor(scenario.healAtMs)
+      heal()
+      const healedAt = time.now
+      let reason: string | null = "nothing happened"
+      while (failure === null && time.now - healedAt < QUIET_AFTER_MS) {
+        await runFor(POLL_MS)
+        reason = findDivergence(devices, edges, history)
+        if (reason === null) break
+      }
+      const convergedAfterMs = time.now - healedAt
+      if (reason !== null) fail(reason)
+      if (failure === null) await runFor(QUIET_AFTER_MS - convergedAfterMs)
+      observing = true
+      if (failure === null) await runFor(OBSERVED_MS)
+      if (failure === null) {
+        const broken = findDivergence(devices, edges, history) ?? findBrokenRule(devices, history)
+        if (broken !== null) fail(broken)
+      }
+      return convergedAfterMs
+    },
+    result() {
+      for (const { disk } of devices) for (const [, value] of disk.image()) absorb(value)
+      return { failure, faults: faults.counts, digest: digest >>> 0, messages, writes: history.writes.length }
+    },
+  }
+}
+
+function holds(image: DiskImage, document: string, dot: Parameters<typeof covers>[1]): boolean {
+  const state = readStoredDocument(image, document)
+  return state !== null && covers(state.context, dot)
+}
