@@ -2,7 +2,8 @@ import { TransportError } from "../ports/transport.ts"
 
 /** A W3C-shaped implementation for runtimes without one, such as the module `node-datachannel/polyfill`. */
 export interface WebRtcImplementation {
-  readonly RTCPeerConnection: new (configuration?: RTCConfiguration) => RTCPeerConnection
+  /** Loosely typed: the types of implementations differ from the DOM's in places that nobody uses. */
+  readonly RTCPeerConnection: new (...configuration: never[]) => object
 }
 
 /** What differs between implementations, in one place. */
@@ -15,8 +16,9 @@ export interface RtcPlatform {
 }
 
 export function findRtcPlatform(given: WebRtcImplementation | undefined): RtcPlatform {
-  const implementation: Partial<WebRtcImplementation> = given ?? globalThis
-  const { RTCPeerConnection: Connection } = implementation
+  const { RTCPeerConnection: Connection } = (given ?? globalThis) as {
+    RTCPeerConnection?: new (configuration: RTCConfiguration) => RTCPeerConnection
+  }
   if (Connection === undefined) {
     throw new TransportError(
       "no-webrtc",

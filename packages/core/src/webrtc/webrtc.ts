@@ -15,21 +15,21 @@ import { findWebSocket, type WebSocketConstructor } from "./web-socket.ts"
 
 export interface WebRtcOptions {
   /** One or several signaling servers, ws: or wss:. Default: those that the invite names. */
-  readonly signaling?: string | readonly string[]
+  readonly signaling?: string | readonly string[] | undefined
   /** In Node: `import * as wrtc from "node-datachannel/polyfill"`. */
-  readonly wrtc?: WebRtcImplementation
-  readonly webSocket?: WebSocketConstructor
+  readonly wrtc?: WebRtcImplementation | undefined
+  readonly webSocket?: WebSocketConstructor | undefined
   /** STUN and TURN. Default: what the signaling server hands out. */
-  readonly iceServers?: readonly RTCIceServer[]
+  readonly iceServers?: readonly RTCIceServer[] | undefined
   /** "relay" hides this device's addresses from peers: everything goes through TURN. */
-  readonly privacy?: "relay"
+  readonly privacy?: "relay" | undefined
   /** What the server's authentication wants; a function is asked again before the token expires. */
-  readonly token?: string | (() => string | Promise<string>)
+  readonly token?: string | (() => string | Promise<string>) | undefined
   /**
    * How long a caller keeps its ICE candidates back. Two node-datachannel peers sometimes need a second to connect
    * without it, and 50 ms more with it. Default: 15 with node-datachannel, else 0.
    */
-  readonly holdMs?: number
+  readonly holdMs?: number | undefined
 }
 
 const HOLD_MS = 15
