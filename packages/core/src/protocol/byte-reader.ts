@@ -10,12 +10,10 @@ const MAX_SAFE = Number.MAX_SAFE_INTEGER
  */
 export class ByteReader {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
   #at = 0
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   get remaining(): number {
@@ -27,23 +25,27 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#advance(1))
+    return this.#bytes[this.#advance(1)] as number
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#advance(2))
+    const at = this.#advance(2)
+    return ((this.#bytes[at] as number) << 8) | (this.#bytes[at + 1] as number)
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#advance(4))
+    const at = this.#advance(4)
+    const bytes = this.#bytes
+    const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+    return ((high << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0
   }
 
   /** A 64-bit unsigned integer that must fit JavaScript's 53 bits. */
   u53(): number {
-    const at = this.#advance(8)
-    const high = this.#view.getUint32(at)
+    const high = this.u32()
+    const low = this.u32()
     if (high > 0x1f_ffff) throw new DecodeError("bad-number", "over 53 bits")
-    return high * 0x1_0000_0000 + this.#view.getUint32(at + 4)
+    return high * 0x1_0000_0000 + low
   }
 
   /** LEB128, at most 8 bytes and 53 bits; the shortest form is required so that bytes are canonical. */

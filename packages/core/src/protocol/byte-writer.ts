@@ -3,12 +3,10 @@ import { encodeUtf8 } from "./utf8.ts"
 /** Growing big-endian buffer: the counterpart of `ByteReader`. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>
-  #view: DataView
   #length = 0
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity)
-    this.#view = new DataView(this.#bytes.buffer)
   }
 
   get length(): number {
@@ -24,22 +22,24 @@ export class ByteWriter {
 
   u16(value: number): this {
     const at = this.#reserve(2)
-    this.#view.setUint16(at, value)
+    this.#bytes[at] = value >>> 8
+    this.#bytes[at + 1] = value
     return this
   }
 
   u32(value: number): this {
+    // Shifts, not a DataView: a writer per frame is short-lived, and a view costs as much as what it writes.
     const at = this.#reserve(4)
-    this.#view.setUint32(at, value)
+    this.#bytes[at] = value >>> 24
+    this.#bytes[at + 1] = value >>> 16
+    this.#bytes[at + 2] = value >>> 8
+    this.#bytes[at + 3] = value
     return this
   }
 
   /** A safe integer as 64 bits. */
   u53(value: number): this {
-    const at = this.#reserve(8)
-    this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000))
-    this.#view.setUint32(at + 4, value % 0x1_0000_0000)
-    return this
+    return this.u32(Math.floor(value / 0x1_0000_0000)).u32(value % 0x1_0000_0000)
   }
 
   varint(value: number): this {
@@ -63,6 +63,12 @@ export class ByteWriter {
 
   text(value: string): this {
     return this.block(encodeUtf8(value))
+  }
+
+  /** Empties the writer and keeps its buffer: what `view` gave out before is overwritten. */
+  reset(): this {
+    this.#length = 0
+    return this
   }
 
   /** Overwrites one byte that was written before, such as a count known only at the end. */
@@ -89,7 +95,6 @@ export class ByteWriter {
       const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
       grown.set(this.#bytes)
       this.#bytes = grown
-      this.#view = new DataView(grown.buffer)
     }
     this.#length = needed
     return at

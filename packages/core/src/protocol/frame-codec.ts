@@ -39,7 +39,7 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
   const write = new ByteWriter(frameSizeHint(frame))
   write.u8(TAG[frame.type])
   writeBody(write, frame)
-  return write.finish()
+  return write.view()
 }
 
 /** Total over hostile input: returns a frame or throws `DecodeError`, nothing else. Views into `input` are copied. */

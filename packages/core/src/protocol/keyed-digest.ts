@@ -25,12 +25,12 @@ export function createKeyedDigest(digestKey: Uint8Array): KeyedDigest {
   if (digestKey.length !== HASH_BYTES) throw new RangeError("a digest key has 32 bytes")
   const positions = absorbed(digestKey, "dunlin position")
   const digests = absorbed(digestKey, "dunlin digest")
+  const write = new ByteWriter(256)
   return {
     position: (key) => positions(encodeUtf8(key)),
     digest(kind, key, stateHash) {
       if (stateHash.length !== HASH_BYTES) throw new RangeError("a state hash has 32 bytes")
-      const write = new ByteWriter(HASH_BYTES + 32 + key.length * 3)
-      return digests(write.u8(kind).text(key).bytes(stateHash).view())
+      return digests(write.reset().u8(kind).text(key).bytes(stateHash).view())
     },
   }
 }

@@ -14,7 +14,7 @@ export function framedBytes(length: number): number {
 export function encodeMessage(frames: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const write = new ByteWriter(frames.reduce((sum, frame) => sum + framedBytes(frame.length), 0))
   for (const frame of frames) write.block(frame)
-  return write.finish()
+  return write.view()
 }
 
 export interface SizedFrame {

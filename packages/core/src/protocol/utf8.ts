@@ -11,11 +11,27 @@ declare class TextDecoder {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
+/** Below this a loop beats the call into the platform. */
+const SHORT_TEXT = 48
+
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(text)
+  if (text.length > SHORT_TEXT) return encoder.encode(text)
+  const bytes = new Uint8Array(text.length)
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit > 0x7f) return encoder.encode(text)
+    bytes[at] = unit
+  }
+  return bytes
 }
 
 /** Throws a `TypeError` on malformed UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string {
-  return decoder.decode(bytes)
+  if (bytes.length > SHORT_TEXT) return decoder.decode(bytes)
+  let text = ""
+  for (const byte of bytes) {
+    if (byte > 0x7f) return decoder.decode(bytes)
+    text += String.fromCharCode(byte)
+  }
+  return text
 }

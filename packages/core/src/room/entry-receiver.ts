@@ -38,8 +38,6 @@ export interface EntryReceiverEvents {
   wantedChanged(room: RoomReplica): void
   confirmed(room: RoomReplica, position: Uint8Array): void
   refused(room: RoomReplica, reason: string): void
-  /** Something was settled: acknowledgements and answers are due. */
-  progressed(): void
 }
 
 export function createEntryReceiver(options: EntryReceiverOptions): EntryReceiver {
@@ -71,9 +69,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       delta: frame.delta,
       settle(result) {
         countJoining(target.room, -1)
-        if (closed) return
-        settle(target, frame, receipt, position, result)
-        events.progressed()
+        if (!closed) settle(target, frame, receipt, position, result)
       },
     })
   }
@@ -134,7 +130,8 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const { shared } = room
       if (frame.kind !== shared.replica.kind) throw new DecodeError("protocol-violation", "kind of entry")
       const position = shared.digests.position(frame.key)
-      own.peerHolds(position, digestOf(frame))
+      // Entries that come in bulk are not worth remembering: nothing is announced until the phase is live.
+      if (own.phase === "live") own.peerHolds(position, digestOf(frame))
       room.wanted.resolve(mapKey(position))
       const held = shared.index.get(position)?.digest
       if (held === undefined || !startsWithBytes(held, digestOf(frame))) {

@@ -75,6 +75,8 @@ export interface LinkSession extends LinkInput {
   /** Asks for entries. */
   want(replica: RoomReplica, positions: readonly Uint8Array[]): void
   flush(): void
+  /** Sends entries as far as there is room for them, and all frames. */
+  pump(): void
   retryLarge(): void
   status(): LinkStatus
   statusOf(replica: RoomReplica): ReplicaLinkStatus
@@ -102,6 +104,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   }
 
   const pump = (): void => {
+    if (closed) return
     sender.pump()
     blobs.pump()
     flush()
@@ -129,7 +132,6 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       wantedChanged: events.wantedChanged,
       confirmed: events.confirmed,
       refused: (room, reason) => events.refused(room, reason, "us"),
-      progressed: pump,
     },
   })
 
@@ -383,6 +385,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       })
     },
     flush,
+    pump,
     retryLarge() {
       inbox.retryLarge()
       flush()

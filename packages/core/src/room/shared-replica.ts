@@ -55,6 +55,8 @@ export interface SharedReplicaOptions<Handle> {
   readonly host: Omit<ReplicaHost, "changed">
   /** Changes that were made here, already in the index. */
   readonly onLocal: (transitions: readonly Transition[]) => void
+  /** A batch of joins was settled: what it asks for can be sent together. */
+  readonly onBatch: () => void
   readonly signal?: AbortSignal
 }
 
@@ -156,6 +158,7 @@ export async function shareReplica<Handle>(
     })
     for (const changes of deferred.values()) locals.push(...changes.map(apply))
     report(locals)
+    options.onBatch()
   }
 
   /** A local write that the join was made upon came first, although it was reported while the join ran. */

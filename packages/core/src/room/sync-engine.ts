@@ -255,6 +255,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
             const own = replicasByName.get(replica.name)
             if (own !== undefined) localChanges(own, transitions)
           },
+          onBatch: () => {
+            for (const session of sessions.values()) session.pump()
+          },
           signal: closing.signal,
         })
         if (closed !== null) {
