@@ -1,14 +1,16 @@
-import { profile } from "../device/profile.ts"
 import { randomId } from "../device/random-id.ts"
 import type { WorkspaceDatabase } from "./database.ts"
 import { cleanTags, MAX_TITLE, readDocument, type DocumentEntry } from "./entries.ts"
 import { createLiveList, type LiveList } from "./live-list.ts"
-import type { DocumentRow } from "./schemas.ts"
+import { DOCUMENT_GROUPS, type DocumentRow } from "./schemas.ts"
+import { signature } from "./signature.ts"
+
+export type DocumentFields = Omit<DocumentEntry, "editor">
 
 export interface DocumentList {
   readonly entries: LiveList<DocumentEntry>
-  create(fields?: Partial<Pick<DocumentEntry, "title" | "tags" | "created" | "updated" | "archived">>): Promise<string>
-  createMany(rows: readonly Pick<DocumentEntry, "id" | "title" | "tags" | "created" | "updated" | "archived">[]): Promise<void>
+  create(fields?: Partial<Omit<DocumentFields, "id">>): Promise<string>
+  createMany(rows: readonly DocumentFields[]): Promise<void>
   rename(id: string, title: string): Promise<void>
   setTags(id: string, tags: readonly string[]): Promise<void>
   setArchived(id: string, archived: boolean): Promise<void>
@@ -23,7 +25,7 @@ export function createDocumentList(database: WorkspaceDatabase): DocumentList {
 
   async function patch(id: string, fields: Partial<DocumentRow>): Promise<void> {
     const found = await database.documents.findOne(id).exec()
-    await found?.incrementalPatch({ ...fields, updated: Date.now(), editor: profile.get().name })
+    await found?.incrementalModify((row) => ({ ...row, ...fields, ...signature(DOCUMENT_GROUPS, fields, row.edits) }))
   }
 
   return {
@@ -47,8 +49,10 @@ export function createDocumentList(database: WorkspaceDatabase): DocumentList {
   }
 }
 
-function rowOf(fields: Pick<DocumentEntry, "id" | "title" | "tags" | "created" | "updated" | "archived">): DocumentRow {
-  return { ...fields, title: fields.title.slice(0, MAX_TITLE), tags: [...cleanTags(fields.tags)], editor: profile.get().name } // prettier-ignore
+function rowOf(entry: DocumentFields): DocumentRow {
+  const { id, created, updated, archived } = entry
+  const fields = { title: entry.title.slice(0, MAX_TITLE), tags: [...cleanTags(entry.tags)], archived }
+  return { id, created, ...fields, ...signature(DOCUMENT_GROUPS, fields, {}), updated }
 }
 
 function newestFirst(a: DocumentEntry, b: DocumentEntry): number {

@@ -1,4 +1,5 @@
 import type { RxJsonSchema } from "rxdb/plugins/core"
+import type { FieldEdits, FieldGroups } from "./merge-fields.ts"
 
 export interface DocumentRow {
   id: string
@@ -8,6 +9,7 @@ export interface DocumentRow {
   updated: number
   archived: boolean
   editor: string
+  edits: FieldEdits
 }
 
 export interface TaskRow {
@@ -19,6 +21,7 @@ export interface TaskRow {
   created: number
   updated: number
   editor: string
+  edits: FieldEdits
 }
 
 /** The text of a document as last seen here: for search, excerpts, and reading when Loro cannot load. */
@@ -45,7 +48,12 @@ export interface MergeRow {
 const id = { type: "string", maxLength: 64 } as const
 const string = { type: "string" } as const
 const number = { type: "number" } as const
+const object = { type: "object" } as const
 const boolean = { type: "boolean" } as const
+
+/** Fields that are merged as one; the first names the group in "Merged changes". */
+export const DOCUMENT_GROUPS = { title: ["title"], tags: ["tags"], archived: ["archived"] } as const satisfies FieldGroups
+export const TASK_GROUPS = { title: ["title"], note: ["note"], place: ["column", "rank"] } as const satisfies FieldGroups
 
 /**
  * Devices exchange entries only where name, version and hash of a schema agree. Raise the version with each change
@@ -64,8 +72,9 @@ export const documentSchema: RxJsonSchema<DocumentRow> = {
     updated: number,
     archived: boolean,
     editor: string,
+    edits: object,
   },
-  required: ["id", "title", "tags", "created", "updated", "archived", "editor"],
+  required: ["id", "title", "tags", "created", "updated", "archived", "editor", "edits"],
 }
 
 export const taskSchema: RxJsonSchema<TaskRow> = {
@@ -82,8 +91,9 @@ export const taskSchema: RxJsonSchema<TaskRow> = {
     created: number,
     updated: number,
     editor: string,
+    edits: object,
   },
-  required: ["id", "title", "note", "column", "rank", "created", "updated", "editor"],
+  required: ["id", "title", "note", "column", "rank", "created", "updated", "editor", "edits"],
 }
 
 export const bodySchema: RxJsonSchema<BodyRow> = {

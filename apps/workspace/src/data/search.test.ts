@@ -11,11 +11,11 @@ const tasks = [readTask({ id: "t", title: "Order tide gauge", note: "ask Ada", r
 const bodies = new Map([["b", "Fuel\n\nThe spring TIDE costs us a day of counting."]])
 
 describe("searchWorkspace", () => {
-  it("finds titles, bodies, tags and tasks, titles first", () => {
+  it("finds titles, bodies, tags and tasks; titles first, archived last", () => {
     const ids = searchWorkspace({ documents, tasks, bodies }, "tide").map((hit) =>
       hit.type === "document" ? hit.document.id : hit.task.id,
     )
-    expect(ids).toEqual(["a", "t", "c", "b"])
+    expect(ids).toEqual(["a", "t", "b", "c"])
   })
 
   it("wants every word and points at the match", () => {

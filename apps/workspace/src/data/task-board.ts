@@ -1,10 +1,10 @@
-import { profile } from "../device/profile.ts"
 import { randomId } from "../device/random-id.ts"
 import type { WorkspaceDatabase } from "./database.ts"
 import { MAX_NOTE, MAX_TITLE, readTask, type Column, type Task } from "./entries.ts"
 import { createLiveList, type LiveList } from "./live-list.ts"
 import { byRank, rankAt, ranksAfter } from "./rank.ts"
-import type { TaskRow } from "./schemas.ts"
+import { TASK_GROUPS, type TaskRow } from "./schemas.ts"
+import { signature } from "./signature.ts"
 
 export interface TaskBoard {
   /** By rank over all columns. */
@@ -28,7 +28,7 @@ export function createTaskBoard(database: WorkspaceDatabase): TaskBoard {
 
   async function patch(id: string, fields: Partial<TaskRow>): Promise<void> {
     const found = await database.tasks.findOne(id).exec()
-    await found?.incrementalPatch({ ...fields, updated: Date.now(), editor: profile.get().name })
+    await found?.incrementalModify((row) => ({ ...row, ...fields, ...signature(TASK_GROUPS, fields, row.edits) }))
   }
 
   return {
@@ -58,6 +58,6 @@ export function createTaskBoard(database: WorkspaceDatabase): TaskBoard {
 
 function rowOf(task: Omit<Task, "editor">): TaskRow {
   const { id, column, rank, created, updated } = task
-  const title = task.title.slice(0, MAX_TITLE)
-  return { id, title, note: task.note.slice(0, MAX_NOTE), column, rank, created, updated, editor: profile.get().name }
+  const fields = { title: task.title.slice(0, MAX_TITLE), note: task.note.slice(0, MAX_NOTE), column, rank }
+  return { id, created, ...fields, ...signature(TASK_GROUPS, fields, {}), updated }
 }

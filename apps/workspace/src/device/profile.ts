@@ -21,6 +21,9 @@ const state = createState<Profile>(loadProfile())
 
 export const profile: State<Profile> = state
 
+/** This browser among the authors of edits: random, kept, and no secret. */
+export const authorId: string = loadAuthorId()
+
 export function saveProfile(next: Profile): void {
   const clean = { name: cleanName(next.name) || state.get().name, hue: cleanHue(next.hue) }
   smallStore.write("profile", JSON.stringify(clean))
@@ -40,6 +43,14 @@ export function cleanName(value: unknown): string {
 
 export function cleanHue(value: unknown): number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value % HUES : 0
+}
+
+function loadAuthorId(): string {
+  const saved = smallStore.read("author")
+  if (saved !== null && /^[a-z0-9]{10}$/.test(saved)) return saved
+  const fresh = randomId(10)
+  smallStore.write("author", fresh)
+  return fresh
 }
 
 function loadProfile(): Profile {

@@ -9,6 +9,8 @@ export interface VirtualRowsProps<T> {
   readonly label?: string
   /** Rows that stay mounted wherever they are, such as the one that holds the focus. */
   readonly keep?: string | null
+  /** A row that stays mounted but takes no place: the finger that drags it must not lose its element. */
+  readonly parked?: string | null
   readonly scroller?: RefObject<HTMLDivElement | null>
 }
 
@@ -16,7 +18,7 @@ const OVERSCAN = 6
 
 /** A list that mounts only the rows in view. Every row has the same height, so no row has to be measured. */
 export function VirtualRows<T>(props: VirtualRowsProps<T>) {
-  const { items, rowHeight, keyOf, render, className = "", label, keep = null } = props
+  const { items, rowHeight, keyOf, render, className = "", label, keep = null, parked = null } = props
   const own = useRef<HTMLDivElement>(null)
   const scroller = props.scroller ?? own
   const [view, setView] = useState({ first: 0, last: 30 })
@@ -39,18 +41,28 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
     }
   }, [rowHeight, scroller])
 
-  const shown = items.flatMap((item, index) =>
-    (index >= view.first && index < view.last) || keyOf(item) === keep ? [{ item, index }] : [],
-  )
+  const parkedAt = parked === null ? -1 : items.findIndex((item) => keyOf(item) === parked)
+  const count = items.length - (parkedAt >= 0 ? 1 : 0)
+  const shown = items.flatMap((item, at) => {
+    const index = parkedAt >= 0 && at > parkedAt ? at - 1 : at
+    const wanted = (index >= view.first && index < view.last) || at === parkedAt || keyOf(item) === keep
+    return wanted ? [{ item, index, isParked: at === parkedAt }] : []
+  })
   return (
     <div ref={scroller} className={`virtual ${className}`}>
-      <ul aria-label={label} style={{ height: items.length * rowHeight, position: "relative" }}>
-        {shown.map(({ item, index }) => (
+      <ul aria-label={label} style={{ height: count * rowHeight, position: "relative" }}>
+        {shown.map(({ item, index, isParked }) => (
           <li
             key={keyOf(item)}
-            aria-setsize={items.length}
+            aria-setsize={count}
             aria-posinset={index + 1}
-            style={{ position: "absolute", insetInline: 0, top: index * rowHeight, height: rowHeight }}
+            style={{
+              position: "absolute",
+              insetInline: 0,
+              top: index * rowHeight,
+              height: rowHeight,
+              visibility: isParked ? "hidden" : undefined,
+            }}
           >
             {render(item, index)}
           </li>

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest"
 import { inviteInHash, readInvite } from "./invite-link.ts"
 
-const bytes = (version: number, suite: number, length = 55): string =>
-  Buffer.from([version, suite, ...Array.from({ length: length - 2 }, (_, index) => index)]).toString("base64url")
+const bytes = (version: number, suite: number, length = 55): string => {
+  const numbers = Array.from({ length: length - 2 }, (_, index) => index)
+  // The last byte counts the servers that follow.
+  return Buffer.from([version, suite, ...numbers.slice(0, -1), 0]).toString("base64url")
+}
 
 describe("invites in the address", () => {
   it("tells an invite from a route", () => {

@@ -1,0 +1,63 @@
+import { memo } from "react"
+import { COLUMNS, type Task } from "../data/entries.ts"
+import { Icon } from "../ui/icon.tsx"
+import { Menu } from "../ui/menu.tsx"
+import type { BoardMoves } from "./board-screen.tsx"
+import type { CardDrag } from "./use-card-drag.ts"
+import type { CardKeys } from "./use-card-keys.ts"
+
+export interface CardProps {
+  readonly task: Task
+  readonly drag: CardDrag
+  readonly keys: CardKeys
+  readonly moves: BoardMoves
+  readonly open: () => void
+}
+
+export function Card({ task, drag, keys, moves, open }: CardProps) {
+  const lifted = keys.lifted === task.id
+  return (
+    <div className="card" data-card={task.id} data-lifted={lifted ? "" : undefined}>
+      <button
+        type="button"
+        className="card-face"
+        aria-describedby="card-help"
+        aria-pressed={lifted ? true : undefined}
+        onPointerDown={(event) => drag.start(event, task)}
+        onKeyDown={(event) => keys.pressed(event, task)}
+        onBlur={() => keys.left(task)}
+        onClick={() => {
+          if (!drag.justDropped()) open()
+        }}
+      >
+        <CardText task={task} />
+      </button>
+      <Menu
+        label={`Move “${task.title}” to…`}
+        className="icon-button card-menu"
+        buttonProps={{ "data-move-menu": "" }}
+        button={<Icon name="more" size={16} />}
+        items={COLUMNS.map((column) => ({
+          label: `Move to ${column.name}`,
+          disabled: column.id === task.column,
+          run: () => {
+            moves.move(task, column.id, moves.byColumn.get(column.id)?.length ?? 0)
+            moves.say(`“${task.title}” moved to ${column.name}.`)
+          },
+        }))}
+      />
+    </div>
+  )
+}
+
+export const CardText = memo(function CardText({ task }: { readonly task: Task }) {
+  return (
+    <>
+      <span className="card-title">{task.title || "Untitled"}</span>
+      <span className="card-meta soft">
+        {task.note !== "" && <Icon name="document" size={13} />}
+        {task.note === "" ? task.editor : task.note.slice(0, 60)}
+      </span>
+    </>
+  )
+})

@@ -1,0 +1,90 @@
+import { createState, type State } from "@dunlin/core"
+import { deepEqual, type RxConflictHandler } from "rxdb/plugins/core"
+import type { ConflictHandlers, WorkspaceDatabase } from "./database.ts"
+import { findClashes, mergeRows, type FieldClash, type FieldGroups, type MergeableRow } from "./merge-fields.ts"
+import { DOCUMENT_GROUPS, TASK_GROUPS, type MergeRow } from "./schemas.ts"
+
+/** What was merged on this device: per field the value that stayed and the one that gave way, and whose they were. */
+export interface MergeLog {
+  readonly handlers: ConflictHandlers
+  /** Newest first. */
+  readonly merges: State<readonly Merge[]>
+  attach(database: WorkspaceDatabase): void
+  markSeen(): Promise<void>
+  close(): void
+}
+
+export type Merge = Readonly<MergeRow>
+
+const KEPT = 200
+
+export function createMergeLog(): MergeLog {
+  const merges = createState<readonly Merge[]>([])
+  const waiting: MergeRow[] = []
+  let database: WorkspaceDatabase | null = null
+  let end: (() => void) | null = null
+
+  function record(kind: string, clash: FieldClash): void {
+    waiting.push(rowOf(kind, clash))
+    if (waiting.length === 1) queueMicrotask(() => void flush())
+  }
+
+  async function flush(): Promise<void> {
+    if (database === null) return
+    // The handler runs again whenever the same versions meet: the id makes it the same row.
+    const rows = [...new Map(waiting.splice(0).map((row) => [row.id, row])).values()]
+    await database.merges.bulkInsert(rows).catch(() => undefined)
+  }
+
+  return {
+    handlers: {
+      documents: handlerFor(DOCUMENT_GROUPS, (clash) => record("document", clash)),
+      tasks: handlerFor(TASK_GROUPS, (clash) => record("task", clash)),
+    },
+    merges,
+    attach(opened) {
+      database = opened
+      const subscription = opened.merges.find().$.subscribe((rows) => {
+        merges.set(rows.map((row) => row.toJSON() as Merge).sort((a, b) => b.at - a.at).slice(0, KEPT)) // prettier-ignore
+      })
+      end = () => subscription.unsubscribe()
+      void flush()
+    },
+    async markSeen() {
+      const unseen = merges.get().filter((merge) => !merge.seen)
+      await database?.merges.bulkUpsert(unseen.map((merge) => ({ ...merge, seen: true })))
+    },
+    close() {
+      end?.()
+      database = null
+    },
+  }
+}
+
+function handlerFor<Row extends MergeableRow>(
+  groups: FieldGroups,
+  onClash: (clash: FieldClash) => void,
+): RxConflictHandler<Row> {
+  return {
+    isEqual: (a, b) => deepEqual(a, b),
+    async resolve({ realMasterState, newDocumentState }) {
+      for (const clash of findClashes<Row>(realMasterState, newDocumentState, groups)) onClash(clash)
+      return mergeRows<Row>(realMasterState, newDocumentState, groups) as typeof realMasterState
+    },
+  }
+}
+
+function rowOf(kind: string, clash: FieldClash): MergeRow {
+  const { target, title, field, kept, keptBy, lost, lostBy } = clash
+  const id = `${target}.${field}.${hash(`${kept}\u0000${lost}`)}`.slice(0, 100)
+  return { id, kind, target, title, field, kept, keptBy, lost, lostBy, at: Date.now(), seen: false }
+}
+
+/** FNV-1a: names a pair of values, guards nothing. */
+function hash(text: string): string {
+  let value = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) {
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193)
+  }
+  return (value >>> 0).toString(36)
+}

@@ -1,0 +1,59 @@
+import { useEffect, useRef, useState } from "react"
+import { Icon, Mark } from "../ui/icon.tsx"
+import { isDemoMessage, type DemoCommand } from "./demo-messages.ts"
+
+const DEVICES = [
+  { id: "a", name: "Ada’s laptop" },
+  { id: "b", name: "Ben’s phone" },
+] as const
+
+/** Two devices on one screen, each with its own storage, and the cable between them. */
+export function SplitDemo() {
+  const [invite, setInvite] = useState<string | null>(null)
+  const [cut, setCut] = useState(false)
+  const first = useRef<HTMLIFrameElement>(null)
+  const second = useRef<HTMLIFrameElement>(null)
+
+  useEffect(() => {
+    const received = ({ origin, data, source }: MessageEvent): void => {
+      if (origin !== location.origin || source !== first.current?.contentWindow) return
+      if (isDemoMessage(data)) setInvite(data.invite)
+    }
+    addEventListener("message", received)
+    return () => removeEventListener("message", received)
+  }, [])
+
+  useEffect(() => {
+    const command: DemoCommand = { dunlinDemo: "cable", cut }
+    for (const frame of [first, second]) frame.current?.contentWindow?.postMessage(command, location.origin)
+  }, [cut])
+
+  return (
+    <main className="demo">
+      <header>
+        <Mark />
+        <h1>Two devices, no server between their data</h1>
+        <button type="button" className={`button cable ${cut ? "primary" : ""}`} aria-pressed={cut} onClick={() => setCut(!cut)}>
+          <Icon name={cut ? "merge" : "close"} size={16} />
+          {cut ? "Mend the cable" : "Cut the cable"}
+        </button>
+        <p className="soft" role="status">
+          {cut ? "Cut: write on both sides. Nothing is lost." : "Connected: what one side writes, the other sees."}
+        </p>
+      </header>
+      <div className="demo-devices" data-cut={cut ? "" : undefined}>
+        <iframe ref={first} title={DEVICES[0].name} src={addressOf("a", null)} allow="clipboard-write" />
+        <div className="demo-line" aria-hidden="true" />
+        {invite === null ? (
+          <div className="centre soft">Waiting for the first device…</div>
+        ) : (
+          <iframe ref={second} title={DEVICES[1].name} src={addressOf("b", invite)} allow="clipboard-write" />
+        )}
+      </div>
+    </main>
+  ) // prettier-ignore
+}
+
+function addressOf(device: string, invite: string | null): string {
+  return `${location.pathname}?device=${device}#${invite ?? "/documents"}`
+}

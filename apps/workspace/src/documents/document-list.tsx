@@ -1,0 +1,111 @@
+import { useStateValue } from "@dunlin/react"
+import { useDeferredValue, useEffect, useMemo, useState } from "react"
+import { Link } from "wouter"
+import type { DocumentEntry } from "../data/entries.ts"
+import { usePeople } from "../people/use-everyone.ts"
+import { Avatar } from "../ui/avatar.tsx"
+import { Icon } from "../ui/icon.tsx"
+import { relativeTime } from "../ui/relative-time.ts"
+import { VirtualRows } from "../ui/virtual-rows.tsx"
+import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
+import { TagFilter } from "./tag-filter.tsx"
+import { useNewDocument } from "./use-new-document.ts"
+
+const ROW = 76
+
+type Shown = "active" | "archived"
+
+export function DocumentList({ openId }: { readonly openId: string | null }) {
+  const { bodies } = useWorkspace()
+  const documents = useDocuments()
+  const texts = useDeferredValue(useStateValue(bodies.texts, bodies.texts.get()))
+  const [shown, setShown] = useState<Shown>("active")
+  const [tag, setTag] = useState<string | null>(null)
+  const create = useNewDocument()
+  useEffect(() => void bodies.load(), [bodies])
+  const inState = useMemo(
+    () => documents?.filter((entry) => entry.archived === (shown === "archived")) ?? [],
+    [documents, shown],
+  )
+  const entries = useMemo(
+    () => (tag === null ? inState : inState.filter((entry) => entry.tags.includes(tag))),
+    [inState, tag],
+  )
+  return (
+    <section className="list" aria-labelledby="documents-title">
+      <header>
+        <h1 id="documents-title" className="serif-title">
+          Documents
+        </h1>
+        <button type="button" className="button primary" onClick={() => void create()}>
+          <Icon name="plus" size={16} />
+          New
+        </button>
+      </header>
+      <div className="list-filters">
+        <div className="segments" role="group" aria-label="Which documents">
+          <button type="button" aria-pressed={shown === "active"} onClick={() => setShown("active")}>
+            Active
+          </button>
+          <button type="button" aria-pressed={shown === "archived"} onClick={() => setShown("archived")}>
+            Archived
+          </button>
+        </div>
+        <TagFilter entries={inState} tag={tag} choose={setTag} />
+      </div>
+      {documents !== null && entries.length === 0 ? (
+        <p className="list-empty soft">
+          {shown === "archived" ? "Nothing is archived." : tag === null ? "No documents yet." : "Nothing has this tag."}
+        </p>
+      ) : (
+        <VirtualRows
+          items={entries}
+          rowHeight={ROW}
+          keyOf={(entry) => entry.id}
+          keep={openId}
+          label="Documents"
+          className="rows"
+          render={(entry) => <Row entry={entry} open={entry.id === openId} text={texts.get(entry.id)} />}
+        />
+      )}
+    </section>
+  )
+}
+
+interface RowProps {
+  readonly entry: DocumentEntry
+  readonly open: boolean
+  readonly text: string | undefined
+}
+
+function Row({ entry, open, text }: RowProps) {
+  const readers = [...usePeople().values()].filter((person) => person.document === entry.id)
+  const excerpt = text === undefined ? "" : excerptOf(text)
+  return (
+    <Link href={`/documents/${entry.id}`} className="row" aria-current={open ? "true" : undefined}>
+      <span className="row-title">
+        <span>{entry.title || "Untitled"}</span>
+        {readers.length > 0 && (
+          <span className="avatars">
+            {readers.slice(0, 3).map((person) => (
+              <Avatar key={person.session} name={person.name} hue={person.hue} />
+            ))}
+          </span>
+        )}
+      </span>
+      <span className="row-excerpt soft">{excerpt || "No text yet"}</span>
+      <span className="row-meta soft numbers">
+        {relativeTime(entry.updated)}
+        {entry.tags.slice(0, 3).map((tag) => (
+          <span key={tag} className="tag">
+            {tag}
+          </span>
+        ))}
+      </span>
+    </Link>
+  )
+}
+
+function excerptOf(text: string): string {
+  return text.slice(0, 240).replaceAll(/^#{1,6} |[*_`>]|^- /gm, "").replaceAll(/\s+/g, " ").trim().slice(0, 120) // prettier-ignore
+}

@@ -1,0 +1,94 @@
+import { useStateValue } from "@dunlin/react"
+import { useState } from "react"
+import { Link, useLocation } from "wouter"
+import { MAX_TITLE, type DocumentEntry } from "../data/entries.ts"
+import { usePeople } from "../people/use-everyone.ts"
+import { attempt } from "../ui/attempt.ts"
+import { Avatar } from "../ui/avatar.tsx"
+import { DraftInput } from "../ui/draft-input.tsx"
+import { Icon } from "../ui/icon.tsx"
+import { Menu } from "../ui/menu.tsx"
+import { toast } from "../ui/toasts.tsx"
+import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
+import { DocumentAbout } from "./document-about.tsx"
+import { DocumentHistory } from "./document-history.tsx"
+import { EngineFailed } from "./engine-failed.tsx"
+import { MarkdownEditor } from "./markdown-editor.tsx"
+import { TagEditor } from "./tag-editor.tsx"
+import { useNote } from "./use-note.ts"
+
+export function DocumentPage({ id }: { readonly id: string }) {
+  const documents = useDocuments()
+  const entry = documents?.find((document) => document.id === id)
+  if (documents === null) return null
+  if (entry === undefined) return <Missing />
+  return <OpenDocument entry={entry} />
+}
+
+function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
+  const { documents, bodies } = useWorkspace()
+  const [, navigate] = useLocation()
+  const note = useNote(entry.id)
+  const [history, setHistory] = useState(false)
+  const readers = [...usePeople().values()].filter((person) => person.document === entry.id)
+  const cached = useStateValue(bodies.texts, bodies.texts.get()).get(entry.id)
+
+  async function setArchived(archived: boolean): Promise<void> {
+    if (!(await attempt(documents.setArchived(entry.id, archived))) || !archived) return
+    toast("Archived.", { label: "Undo", run: () => void attempt(documents.setArchived(entry.id, false)) })
+    navigate("/documents")
+  }
+
+  return (
+    <article className="document">
+      <header className="document-head">
+        <div className="document-tools">
+          <span className="avatars" aria-label={readers.length > 0 ? `Also here: ${readers.map((one) => one.name).join(", ")}` : undefined} role={readers.length > 0 ? "img" : undefined}>
+            {readers.slice(0, 6).map((person) => <Avatar key={person.session} name={person.name} hue={person.hue} />)}
+          </span>
+          <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={note.type !== "ready"} onClick={() => setHistory(!history)}>
+            <Icon name="history" />
+          </button>
+          <Menu label="Document" button={<Icon name="more" />} items={[
+            entry.archived
+              ? { label: "Bring back from archive", icon: <Icon name="archive" />, run: () => void setArchived(false) }
+              : { label: "Archive", icon: <Icon name="archive" />, run: () => void setArchived(true) },
+          ]} />
+        </div>
+        <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} save={(title) => attempt(documents.rename(entry.id, title))} />
+        <TagEditor tags={entry.tags} save={(tags) => attempt(documents.setTags(entry.id, tags))} />
+      </header>
+      {note.type === "failed" && <EngineFailed reason={note.reason} retry={note.retry} text={cached} />}
+      {note.type === "loading" && <Waiting text={cached} />}
+      {note.type === "ready" && (
+        <>
+          <DocumentAbout doc={note.doc} />
+          {history
+            ? <DocumentHistory doc={note.doc} onClose={() => setHistory(false)} />
+            : <MarkdownEditor key={entry.id} documentId={entry.id} doc={note.doc} />}
+        </>
+      )}
+    </article>
+  ) // prettier-ignore
+}
+
+/** The text as last seen, so that reading starts before the editor does. */
+function Waiting({ text }: { readonly text: string | undefined }) {
+  return (
+    <div className="prose waiting" aria-busy="true">
+      {text ?? ""}
+    </div>
+  )
+}
+
+function Missing() {
+  return (
+    <div className="centre">
+      <h2 className="serif-title">This document is not here</h2>
+      <p className="soft">It may not have arrived from the other devices yet. It opens by itself when it does.</p>
+      <Link href="/documents" className="button">
+        All documents
+      </Link>
+    </div>
+  )
+}

@@ -1,0 +1,23 @@
+import { lazy, Suspense } from "react"
+import { DocumentList } from "./document-list.tsx"
+import { NothingOpen } from "./nothing-open.tsx"
+
+const DocumentPage = lazy(async () => ({ default: (await import("./document-page.tsx")).DocumentPage }))
+
+/** List and page side by side where there is room, one after the other where there is not. */
+export function DocumentsScreen({ id }: { readonly id: string | null }) {
+  return (
+    <div className="documents" data-open={id === null ? undefined : ""}>
+      <DocumentList openId={id} />
+      <section className="page" aria-label={id === null ? "No document open" : "Document"}>
+        {id === null ? (
+          <NothingOpen />
+        ) : (
+          <Suspense>
+            <DocumentPage key={id} id={id} />
+          </Suspense>
+        )}
+      </section>
+    </div>
+  )
+}

@@ -1,0 +1,40 @@
+import type { LoroDoc } from "loro-crdt"
+
+/** Brings the body to `next` by its smallest change, so that what others write meanwhile stays. */
+export function replaceText(doc: LoroDoc, next: string): void {
+  const text = doc.getText("body")
+  try {
+    // Loro's own comparison knows no limit unless it is given one.
+    text.update(next, { timeoutMs: 50 })
+  } catch {
+    const now = text.toString()
+    const start = commonStart(now, next)
+    const end = commonEnd(now.slice(start), next.slice(start))
+    text.delete(start, now.length - start - end)
+    text.insert(start, next.slice(start, next.length - end))
+  }
+  doc.commit()
+}
+
+function commonStart(a: string, b: string): number {
+  let length = 0
+  while (length < a.length && length < b.length && a[length] === b[length]) length++
+  // Never inside a surrogate pair: Loro refuses such positions.
+  return isHighSurrogate(a, length - 1) ? length - 1 : length
+}
+
+function commonEnd(a: string, b: string): number {
+  let length = 0
+  while (length < a.length && length < b.length && a.at(-1 - length) === b.at(-1 - length)) length++
+  return isLowSurrogate(a, a.length - length) ? length - 1 : length
+}
+
+function isHighSurrogate(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code >= 0xd800 && code <= 0xdbff
+}
+
+function isLowSurrogate(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code >= 0xdc00 && code <= 0xdfff
+}

@@ -1,0 +1,11 @@
+import { useLocation } from "wouter"
+import { attempt } from "../ui/attempt.ts"
+import { useWorkspace } from "../workspace/workspace-context.ts"
+
+export function useNewDocument(): () => Promise<void> {
+  const { documents } = useWorkspace()
+  const [, navigate] = useLocation()
+  return async () => {
+    await attempt(documents.create().then((id) => navigate(`/documents/${id}`)))
+  }
+}

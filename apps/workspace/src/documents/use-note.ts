@@ -1,0 +1,34 @@
+import type { LoroDocument } from "@dunlin/loro"
+import { useStateValue } from "@dunlin/react"
+import { useLoroDoc } from "@dunlin/react/loro"
+import type { LoroDoc } from "loro-crdt"
+import { useEffect } from "react"
+import { useWorkspace } from "../workspace/workspace-context.ts"
+
+export type OpenNote =
+  | { readonly type: "loading" }
+  | { readonly type: "ready"; readonly doc: LoroDoc; readonly note: LoroDocument }
+  | { readonly type: "failed"; readonly reason: string; readonly retry: () => void }
+
+/** Opens the Loro document of an entry for as long as the component lives. */
+export function useNote(id: string): OpenNote {
+  const { session } = useWorkspace()
+  const phase = useStateValue(session.notes, { type: "loading" })
+  useEffect(() => session.loadNotes(), [session])
+  const opened = useLoroDoc(phase.type === "ready" ? phase.notes : null, id)
+  if (phase.type === "failed") return { type: "failed", reason: phase.reason, retry: session.loadNotes }
+  switch (opened.status) {
+    case "loading":
+      return { type: "loading" }
+    case "open":
+      return { type: "ready", doc: opened.doc, note: opened.document }
+    case "deleted":
+      return { type: "failed", reason: "The text was deleted on another device.", retry: opened.retry }
+    case "failed":
+      return { type: "failed", reason: `The text did not open: ${messageOf(opened.error)}.`, retry: opened.retry }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,21 @@
+import { EngineFailed } from "../documents/engine-failed.tsx"
+import { useNote } from "../documents/use-note.ts"
+import { NoteArea } from "./note-area.tsx"
+
+/** One document that every workspace has; its id is the same on every device. */
+export const QUICK_NOTE = "quick-note"
+
+export function NoteScreen() {
+  const note = useNote(QUICK_NOTE)
+  return (
+    <div className="note">
+      <header className="screen-head">
+        <h1 className="serif-title">Quick note</h1>
+        <p className="soft">One sheet for everybody here. Write at the same time; nothing is overwritten.</p>
+      </header>
+      {note.type === "failed" && <EngineFailed reason={note.reason} retry={note.retry} text={undefined} />}
+      {note.type === "loading" && <textarea className="sheet" aria-label="Quick note" disabled placeholder="Opening…" />}
+      {note.type === "ready" && <NoteArea doc={note.doc} />}
+    </div>
+  )
+}

@@ -1,0 +1,35 @@
+import type { PresenceEntry } from "@dunlin/core"
+import { cleanHue, cleanName } from "../device/profile.ts"
+
+/** Somebody in the room, as far as what they show of themselves can be used. */
+export interface Person {
+  readonly session: string
+  readonly name: string
+  readonly hue: number
+  /** The document they look at, if any. */
+  readonly document: string | null
+  /** Their clock minus ours when their presence came, in milliseconds; null if they do not tell. */
+  readonly clockAheadMs: number | null
+}
+
+export const CLOCK_TOLERANCE_MS = 5 * 60_000
+
+/** Presence is hostile input: each field is checked, and everything else in it is left alone. */
+export function readPerson(entry: PresenceEntry, receivedAt: number): Person {
+  const { name, hue, document, clock } = entry.value
+  return {
+    session: entry.session,
+    name: cleanName(name) || "Someone",
+    hue: cleanHue(hue),
+    document: typeof document === "string" && document.length <= 64 ? document : null,
+    clockAheadMs: typeof clock === "number" && Number.isFinite(clock) ? clock - receivedAt : null,
+  }
+}
+
+/** "a day ahead": how far a clock is off, in words; null within tolerance. */
+export function clockWords(aheadMs: number | null): string | null {
+  if (aheadMs === null || Math.abs(aheadMs) < CLOCK_TOLERANCE_MS) return null
+  const minutes = Math.round(Math.abs(aheadMs) / 60_000)
+  const amount = minutes < 120 ? `${minutes} minutes` : minutes < 2_880 ? `${Math.round(minutes / 60)} hours` : `${Math.round(minutes / 1_440)} days` // prettier-ignore
+  return `${amount} ${aheadMs > 0 ? "ahead" : "behind"}`
+}

@@ -1,0 +1,115 @@
+import { createState, type State } from "@dunlin/core"
+import type { LoroDocuments } from "@dunlin/loro"
+import type { BodyCache } from "../data/body-cache.ts"
+import type { RoomPhase, SessionOptions } from "./session.ts"
+
+export type NotesPhase =
+  | { readonly type: "loading" }
+  | { readonly type: "ready"; readonly notes: LoroDocuments }
+  | { readonly type: "failed"; readonly reason: string }
+
+export interface NotesLoader {
+  readonly phase: State<NotesPhase>
+  load(): void
+  close(): Promise<void>
+  remove(): Promise<void>
+}
+
+export interface NotesLoaderOptions extends Pick<SessionOptions, "database" | "bodies" | "textChanged"> {
+  readonly room: State<RoomPhase>
+  readonly storeName: string
+}
+
+type Engine = typeof import("./loro-engine.ts")
+type Opened = Awaited<ReturnType<Engine["openNotes"]>>
+
+/** Brings Loro in after the first screen: its WASM is larger than all the rest together. */
+export function createNotesLoader({ room, storeName, database, bodies, textChanged }: NotesLoaderOptions): NotesLoader {
+  const phase = createState<NotesPhase>({ type: "loading" })
+  let opened: Opened | null = null
+  let loading: Promise<void> | null = null
+  let isClosed = false
+
+  async function start(): Promise<void> {
+    phase.set({ type: "loading" })
+    try {
+      const engine = await loadEngine()
+      const settled = await settledRoom(room)
+      if (isClosed) return
+      opened = await engine.openNotes({ room: settled, storeName, durable: database.durable })
+      const { documents } = opened
+      documents.subscribe((event) => event.type === "changed" && textChanged(event.id, event.origin))
+      phase.set({ type: "ready", notes: documents })
+      void fillCache(opened, bodies)
+    } catch (error) {
+      loading = null
+      phase.set({ type: "failed", reason: reasonOf(error) })
+    }
+  }
+
+  const load = (): void => {
+    if (!isClosed) loading ??= start()
+  }
+  // Documents that others change must arrive even if nobody opens one here.
+  const idle = whenIdle(load)
+
+  return {
+    phase,
+    load,
+    async close() {
+      isClosed = true
+      idle()
+      await loading
+      await opened?.close()
+    },
+    async remove() {
+      const { removeNotes } = await loadEngine()
+      await removeNotes(storeName)
+    },
+  }
+}
+
+class EngineLoadError extends Error {}
+
+async function loadEngine(): Promise<Engine> {
+  try {
+    const engine = await import("./loro-engine.ts")
+    await engine.startLoro()
+    return engine
+  } catch (cause) {
+    throw new EngineLoadError("Loro did not load", { cause })
+  }
+}
+
+/** Texts that were never seen open, such as those that came while the page was closing. */
+async function fillCache({ documents, readBody }: Opened, bodies: BodyCache): Promise<void> {
+  await bodies.load()
+  for (const { id } of await documents.list()) {
+    if (!bodies.texts.get().has(id)) bodies.put(id, await readBody(id))
+  }
+}
+
+function settledRoom(room: State<RoomPhase>): Promise<Exclude<RoomPhase, { type: "opening" }>> {
+  return new Promise((resolve) => {
+    const look = (): boolean => {
+      const now = room.get()
+      if (now.type === "opening") return false
+      resolve(now)
+      return true
+    }
+    if (look()) return
+    const end = room.subscribe(() => look() && end())
+  })
+}
+
+function whenIdle(run: () => void): () => void {
+  const timer = setTimeout(run, 1_200)
+  return () => clearTimeout(timer)
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof EngineLoadError) {
+    return "The part of the app that holds texts did not load: without a network at the first visit, or blocked by the browser."
+  }
+  return `The texts of this workspace did not open: ${error instanceof Error ? error.message : String(error)}.`
+}

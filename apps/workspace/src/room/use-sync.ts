@@ -1,0 +1,11 @@
+import { useStateValue, useSyncStatus } from "@dunlin/react"
+import { useOnline } from "../shell/use-online.ts"
+import { useWorkspace } from "../workspace/workspace-context.ts"
+import { describeSync, type SyncWords } from "./sync-words.ts"
+
+export function useSync(): SyncWords {
+  const { session, durable } = useWorkspace()
+  const room = useStateValue(session.room, { type: "opening" })
+  const paused = useStateValue(session.cable.cut, false)
+  return describeSync({ room, status: useSyncStatus(), online: useOnline(), paused, durable })
+}

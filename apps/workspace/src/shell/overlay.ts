@@ -1,0 +1,12 @@
+import { createState, type State } from "@dunlin/core"
+
+/** The one thing that may lie over a screen. */
+export type Overlay = "palette" | "share" | "shortcuts" | null
+
+const state = createState<Overlay>(null)
+
+export const overlay: State<Overlay> = state
+
+export function showOverlay(next: Overlay): void {
+  state.set(next)
+}

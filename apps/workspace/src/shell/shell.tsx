@@ -1,0 +1,87 @@
+import { useStateValue } from "@dunlin/react"
+import { lazy, Suspense, useEffect } from "react"
+import { Redirect, Route, Switch, useLocation } from "wouter"
+import { DocumentsScreen } from "../documents/documents-screen.tsx"
+import { useShowOwnPresence } from "../people/own-presence.ts"
+import { OpeningScreen } from "./opening-screen.tsx"
+import { overlay, showOverlay } from "./overlay.ts"
+import { SideBar } from "./side-bar.tsx"
+import { TabBar } from "./tab-bar.tsx"
+import { TopBar } from "./top-bar.tsx"
+import { Troubles } from "./troubles.tsx"
+import { useShortcuts } from "./shortcuts.ts"
+
+const BoardScreen = lazy(async () => ({ default: (await import("../board/board-screen.tsx")).BoardScreen }))
+const NoteScreen = lazy(async () => ({ default: (await import("../note/note-screen.tsx")).NoteScreen }))
+const PeopleScreen = lazy(async () => ({ default: (await import("../people/people-screen.tsx")).PeopleScreen }))
+const SettingsScreen = lazy(async () => ({ default: (await import("../settings/settings-screen.tsx")).SettingsScreen })) // prettier-ignore
+const Palette = lazy(async () => ({ default: (await import("../palette/palette.tsx")).Palette }))
+const ShareDialog = lazy(async () => ({ default: (await import("../share/share-dialog.tsx")).ShareDialog }))
+const ShortcutsDialog = lazy(async () => ({ default: (await import("../palette/shortcuts-dialog.tsx")).ShortcutsDialog })) // prettier-ignore
+
+const TITLES: Readonly<Record<string, string>> = {
+  documents: "Documents",
+  board: "Board",
+  note: "Quick note",
+  people: "People",
+  settings: "Settings",
+}
+
+export function Shell() {
+  const [location] = useLocation()
+  const section = location.split("/")[1] ?? ""
+  useShortcuts()
+  useShowOwnPresence(location)
+  useEffect(() => {
+    document.title = `${TITLES[section] ?? "Workspace"} · Dunlin`
+  }, [section])
+  return (
+    <div className="shell" data-section={section} data-detail={location.split("/").length > 2 ? "" : undefined}>
+      <a className="skip" href="#main" onClick={focusMain}>
+        Skip to content
+      </a>
+      <SideBar />
+      <TopBar title={TITLES[section] ?? "Workspace"} />
+      <main id="main" tabIndex={-1}>
+        <Troubles />
+        <Suspense fallback={<OpeningScreen />}>
+          <Switch>
+            <Route path="/documents/:id?">{({ id }) => <DocumentsScreen id={id ?? null} />}</Route>
+            <Route path="/board/:id?">{({ id }) => <BoardScreen taskId={id ?? null} />}</Route>
+            <Route path="/note">
+              <NoteScreen />
+            </Route>
+            <Route path="/people">
+              <PeopleScreen />
+            </Route>
+            <Route path="/settings">
+              <SettingsScreen />
+            </Route>
+            <Route>
+              <Redirect to="/documents" replace />
+            </Route>
+          </Switch>
+        </Suspense>
+      </main>
+      <TabBar />
+      <Suspense>
+        <Overlays />
+      </Suspense>
+    </div>
+  )
+}
+
+function Overlays() {
+  const shown = useStateValue(overlay, null)
+  const close = (): void => showOverlay(null)
+  if (shown === "palette") return <Palette onClose={close} />
+  if (shown === "share") return <ShareDialog onClose={close} />
+  if (shown === "shortcuts") return <ShortcutsDialog onClose={close} />
+  return null
+}
+
+/** A fragment of its own would be taken for a route. */
+function focusMain(event: React.MouseEvent): void {
+  event.preventDefault()
+  document.querySelector<HTMLElement>("#main")?.focus()
+}

@@ -1,0 +1,48 @@
+import { useEffect } from "react"
+import { navigate } from "wouter/use-hash-location"
+import { showOverlay } from "./overlay.ts"
+
+export const SHORTCUTS: readonly { readonly keys: string; readonly does: string }[] = [
+  { keys: "Ctrl K", does: "Search and commands" },
+  { keys: "?", does: "This list" },
+  { keys: "G then D", does: "Documents" },
+  { keys: "G then B", does: "Board" },
+  { keys: "G then N", does: "Quick note" },
+  { keys: "G then P", does: "People" },
+  { keys: "Space, arrows, Space", does: "Lift, move and drop a card of the board" },
+  { keys: "M", does: "Move the focused card to another column" },
+  { keys: "Ctrl Z", does: "Undo what you wrote; never what others wrote" },
+]
+
+const PLACES: Readonly<Record<string, string>> = {
+  d: "/documents",
+  b: "/board",
+  n: "/note",
+  p: "/people",
+}
+const SEQUENCE_MS = 1_200
+
+export function useShortcuts(): void {
+  useEffect(() => {
+    let wentAt = 0
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.defaultPrevented) return
+      if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "k") {
+        event.preventDefault()
+        return showOverlay("palette")
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return
+      if (event.key === "?") return showOverlay("shortcuts")
+      const place = PLACES[event.key]
+      if (place !== undefined && Date.now() - wentAt < SEQUENCE_MS) navigate(place)
+      wentAt = event.key === "g" ? Date.now() : 0
+    }
+    addEventListener("keydown", pressed)
+    return () => removeEventListener("keydown", pressed)
+  }, [])
+}
+
+function isWriting(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false
+  return target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) || target.closest("dialog") !== null
+} // prettier-ignore

@@ -1,0 +1,37 @@
+import { Link, useLocation } from "wouter"
+import { Icon } from "../ui/icon.tsx"
+import { Menu } from "../ui/menu.tsx"
+import { showOverlay } from "./overlay.ts"
+import { SyncLine } from "./sync-line.tsx"
+
+/** Narrow screens only: where I am, how sync is, search and the rest. */
+export function TopBar({ title }: { readonly title: string }) {
+  const [location, navigate] = useLocation()
+  const inside = location.startsWith("/documents/")
+  return (
+    <header className="top">
+      {inside ? (
+        <Link href="/documents" className="icon-button" aria-label="Back to documents">
+          <Icon name="back" />
+        </Link>
+      ) : (
+        <span className="top-title" aria-hidden="true">
+          {title}
+        </span>
+      )}
+      <span className="top-space" />
+      <SyncLine compact />
+      <button type="button" className="icon-button" aria-label="Search" onClick={() => showOverlay("palette")}>
+        <Icon name="search" />
+      </button>
+      <Menu
+        label="More"
+        button={<Icon name="more" />}
+        items={[
+          { label: "Share…", icon: <Icon name="share" />, run: () => showOverlay("share") },
+          { label: "Settings", icon: <Icon name="settings" />, run: () => navigate("/settings") },
+        ]}
+      />
+    </header>
+  )
+}

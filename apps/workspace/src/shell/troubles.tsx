@@ -1,0 +1,85 @@
+import { useStateValue } from "@dunlin/react"
+import { storageHealth } from "../device/storage-health.ts"
+import { Notice } from "../ui/notice.tsx"
+import { dismissInviteTrouble, refusedInvite, type InviteTrouble } from "../workspace/start.ts"
+import { useLocation } from "wouter"
+import { useInsecurePage } from "./use-insecure-page.ts"
+
+/** Everything that went wrong and matters on every screen. */
+export function Troubles() {
+  const { trouble } = useStateValue(storageHealth, storageHealth.get())
+  const invite = useStateValue(refusedInvite, null)
+  const insecure = useInsecurePage()
+  if (trouble === null && invite === null && !insecure) return null
+  return (
+    <div className="troubles">
+      {invite !== null && <InviteNotice trouble={invite} />}
+      {trouble !== null && <StorageNotice trouble={trouble} />}
+      {insecure && (
+        <Notice tone="warn" title="This address is not secure, so this device cannot sync.">
+          <p>
+            Browsers allow encryption only on https:// and on localhost. Open the page through one of these; what you
+            write here is kept on this device.
+          </p>
+        </Notice>
+      )}
+    </div>
+  )
+}
+
+function StorageNotice({ trouble }: { readonly trouble: "refused" | "full" }) {
+  const [, navigate] = useLocation()
+  const actions = (
+    <div className="notice-actions">
+      <button type="button" className="button" onClick={() => navigate("/settings")}>
+        Export everything
+      </button>
+    </div>
+  )
+  if (trouble === "refused") {
+    return (
+      <Notice tone="warn" title="This browser refuses to store data.">
+        <p>
+          Everything works, but only until this tab closes. Private windows and blocked site data do this: allow storage
+          for this site and reload, or export before you leave.
+        </p>
+        {actions}
+      </Notice>
+    )
+  }
+  return (
+    <Notice tone="bad" title="The storage of this device is full.">
+      <p>
+        What you wrote last is still on the screen but not yet saved. Free some space, then change it again; or export
+        everything now.
+      </p>
+      {actions}
+    </Notice>
+  )
+}
+
+function InviteNotice({ trouble }: { readonly trouble: InviteTrouble }) {
+  return (
+    <Notice
+      tone="warn"
+      title={trouble === "damaged" ? "That invite link is not complete." : "That invite needs a newer version of Dunlin."}
+    >
+      <p>
+        {trouble === "damaged"
+          ? "It was cut or changed on its way. Ask for the link again and copy all of it, including everything after the #."
+          : "Reload this page to get the newest version, then open the link again."}{" "}
+        Your own workspace is open and unchanged.
+      </p>
+      <div className="notice-actions">
+        {trouble === "too-new" && (
+          <button type="button" className="button" onClick={() => location.reload()}>
+            Reload
+          </button>
+        )}
+        <button type="button" className="button quiet" onClick={dismissInviteTrouble}>
+          Dismiss
+        </button>
+      </div>
+    </Notice>
+  )
+}

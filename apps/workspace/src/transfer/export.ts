@@ -1,0 +1,27 @@
+import type { Workspace } from "../workspace/workspace.ts"
+import { packArchive, type PortableDocument } from "./archive.ts"
+import { notesOf } from "./with-notes.ts"
+
+export interface Exported {
+  readonly blob: Blob
+  readonly documents: number
+  readonly tasks: number
+}
+
+export async function exportWorkspace({ documents, tasks, session }: Workspace): Promise<Exported> {
+  const [entries, board, notes] = await Promise.all([documents.entries.ready(), tasks.entries.ready(), notesOf(session)])
+  const portable: PortableDocument[] = []
+  for (const entry of entries) {
+    await using document = await notes.open(entry.id)
+    const { doc } = document
+    const meta = doc.getMap("meta")
+    portable.push({
+      entry,
+      body: doc.getText("body").toString(),
+      description: String(meta.get("description") ?? ""),
+      language: String(meta.get("language") ?? ""),
+    })
+  }
+  const bytes = packArchive({ documents: portable, tasks: board })
+  return { blob: new Blob([bytes], { type: "application/zip" }), documents: portable.length, tasks: board.length }
+}

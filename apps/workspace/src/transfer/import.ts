@@ -1,0 +1,75 @@
+import { readDocument, type Task } from "../data/entries.ts"
+import { ranksAfter } from "../data/rank.ts"
+import { randomId } from "../device/random-id.ts"
+import type { Workspace } from "../workspace/workspace.ts"
+import { unpackArchive, type Portable, type PortableDocument } from "./archive.ts"
+import { notesOf } from "./with-notes.ts"
+
+export interface Imported {
+  readonly documents: number
+  readonly tasks: number
+  /** Already here with the same title and text. */
+  readonly skipped: number
+}
+
+export async function importFiles(workspace: Workspace, files: readonly File[]): Promise<Imported> {
+  const portables = await Promise.all(files.map(readFile))
+  return addPortable(workspace, {
+    documents: portables.flatMap(({ documents }) => documents),
+    tasks: portables.flatMap(({ tasks }) => tasks),
+  })
+}
+
+/**
+ * Adds documents under fresh ids. The old id would join the imported text to the history that some other device
+ * still holds under it, and everything would be there twice.
+ */
+export async function addPortable(workspace: Workspace, { documents, tasks }: Portable): Promise<Imported> {
+  const notes = await notesOf(workspace.session)
+  const known = await fingerprintsHere(workspace)
+  const fresh = documents.filter(({ entry, body }) => !known.has(fingerprint(entry.title, body)))
+  const added = fresh.map((document) => ({ ...document, entry: { ...document.entry, id: randomId() } }))
+  for (const { entry, body, description, language } of added) {
+    await using document = await notes.open(entry.id)
+    const { doc } = document
+    if (body !== "") doc.getText("body").insert(0, body)
+    if (description !== "") doc.getMap("meta").set("description", description)
+    if (language !== "") doc.getMap("meta").set("language", language)
+    document.commit()
+    workspace.bodies.put(entry.id, body)
+  }
+  await workspace.documents.createMany(added.map(({ entry }) => entry))
+  const newTasks = await tasksNotHere(workspace, tasks)
+  await workspace.tasks.createMany(newTasks)
+  const skipped = documents.length - added.length + tasks.length - newTasks.length
+  return { documents: added.length, tasks: newTasks.length, skipped }
+}
+
+async function readFile(file: File): Promise<Portable> {
+  if (/\.zip$/i.test(file.name)) return unpackArchive(new Uint8Array(await file.arrayBuffer()))
+  const now = Date.now()
+  const title = file.name.replace(/\.[^.]+$/, "")
+  const entry = readDocument({ id: randomId(), title, tags: [], created: now, updated: now, archived: false })
+  const document: PortableDocument = { entry, body: await file.text(), description: "", language: "" }
+  return { documents: [document], tasks: [] }
+}
+
+async function fingerprintsHere({ documents, bodies }: Workspace): Promise<ReadonlySet<string>> {
+  const [entries] = await Promise.all([documents.entries.ready(), bodies.load()])
+  return new Set(entries.map(({ id, title }) => fingerprint(title, bodies.texts.get().get(id) ?? "")))
+}
+
+async function tasksNotHere({ tasks }: Workspace, candidates: readonly Task[]): Promise<readonly Task[]> {
+  const here = await tasks.entries.ready()
+  const known = new Set(here.map((task) => fingerprint(task.title, `${task.column}\n${task.note}`)))
+  const fresh = candidates.filter((task) => !known.has(fingerprint(task.title, `${task.column}\n${task.note}`)))
+  if (here.length === 0) return fresh
+  // Behind what is on the board, in their own order.
+  const last = here.reduce((greatest, { rank }) => (rank > greatest ? rank : greatest), "")
+  const ranks = ranksAfter(last, fresh.length)
+  return fresh.map((task, index) => ({ ...task, rank: ranks[index] ?? task.rank }))
+}
+
+function fingerprint(title: string, text: string): string {
+  return `${title}\u0000${text}`
+}

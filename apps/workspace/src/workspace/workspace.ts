@@ -1,0 +1,66 @@
+import { createBodyCache, type BodyCache } from "../data/body-cache.ts"
+import { openDatabase, type WorkspaceDatabase } from "../data/database.ts"
+import { createDocumentList, type DocumentList } from "../data/document-list.ts"
+import { createMergeLog, type MergeLog } from "../data/merge-log.ts"
+import { createTaskBoard, type TaskBoard } from "../data/task-board.ts"
+import { storageName } from "../device/namespace.ts"
+import { reportStorageTrouble } from "../device/storage-health.ts"
+import { openSession, type Session } from "../room/session.ts"
+import { createTextWatch } from "../room/text-watch.ts"
+import type { KnownWorkspace } from "./registry.ts"
+
+/** Everything of one workspace on this device: its data, and the room it shares the data with. */
+export interface Workspace {
+  readonly id: string
+  readonly invite: string
+  readonly documents: DocumentList
+  readonly tasks: TaskBoard
+  readonly bodies: BodyCache
+  readonly merges: MergeLog
+  readonly session: Session
+  /** False when the browser refuses storage. */
+  readonly durable: boolean
+  close(): Promise<void>
+  /** Closes it and deletes its data from this device. */
+  remove(): Promise<void>
+}
+
+/** Opens the data first, then the room: the screens never wait for a network. */
+export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Workspace> {
+  const mergeLog = createMergeLog()
+  const database = await openDatabase(storageName(id.slice(0, 16)), mergeLog.handlers)
+  if (!database.durable) reportStorageTrouble("refused")
+  mergeLog.attach(database)
+  const bodies = createBodyCache(database)
+  const documents = createDocumentList(database)
+  const tasks = createTaskBoard(database)
+  const texts = createTextWatch({ documents, bodies })
+  const session = openSession({ id, invite, database, bodies, textChanged: texts.changed })
+  texts.attach(session)
+
+  async function close(end: (database: WorkspaceDatabase) => Promise<void>): Promise<void> {
+    documents.entries.close()
+    tasks.entries.close()
+    texts.close()
+    bodies.close()
+    mergeLog.close()
+    await session.close()
+    await end(database)
+  }
+
+  return {
+    id,
+    invite,
+    documents,
+    tasks,
+    bodies,
+    merges: mergeLog,
+    session,
+    durable: database.durable,
+    close: () => close((open) => open.close()),
+    async remove() {
+      await close((open) => open.remove())
+      await session.remove()
+    },
+  }
+}

@@ -1,0 +1,2 @@
+export { type LoroDocState, useLoroDoc } from "./use-loro-doc.ts"
+export { useText } from "./use-text.ts"

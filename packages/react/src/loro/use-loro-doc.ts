@@ -1,0 +1,51 @@
+import type { DocumentStatus, LoroDocument, LoroDocuments } from "@dunlin/loro"
+import type { LoroDoc } from "loro-crdt"
+import { useEffect, useReducer, useState } from "react"
+import { useStateValue } from "../use-state-value.ts"
+
+export type LoroDocState =
+  | { readonly status: "loading" }
+  | {
+      readonly status: "open"
+      /** Another object after a fault inside Loro: use it as a dependency of effects. */
+      readonly doc: LoroDoc
+      readonly document: LoroDocument
+    }
+  | { readonly status: "deleted"; readonly retry: () => void }
+  | { readonly status: "failed"; readonly error: unknown; readonly retry: () => void }
+
+type Opened =
+  | { readonly documents: LoroDocuments; readonly id: string; readonly document: LoroDocument }
+  | { readonly documents: LoroDocuments; readonly id: string; readonly error: unknown }
+
+const CLOSED: DocumentStatus = { phase: "closed" }
+
+/** Opens a document for as long as the component lives; null documents mean "not yet". */
+export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDocState {
+  const [opened, setOpened] = useState<Opened | null>(null)
+  const [attempt, retry] = useReducer((count: number) => count + 1, 0)
+  useEffect(() => {
+    if (documents === null) return
+    const controller = new AbortController()
+    const opening = documents.open(id, { signal: controller.signal })
+    opening.then(
+      (document) => !controller.signal.aborted && setOpened({ documents, id, document }),
+      (error: unknown) => !controller.signal.aborted && setOpened({ documents, id, error }),
+    )
+    return () => {
+      controller.abort()
+      setOpened(null)
+      void opening.then((document) => document.close()).catch(() => undefined)
+    }
+  }, [documents, id, attempt])
+
+  const current = opened?.documents === documents && opened?.id === id ? opened : null
+  const document = current !== null && "document" in current ? current.document : null
+  // Read for its changes: `document.doc` is another object after each.
+  const { phase } = useStateValue(document?.status ?? null, CLOSED)
+  if (current === null) return { status: "loading" }
+  if ("error" in current) return { status: "failed", error: current.error, retry }
+  if (phase === "deleted") return { status: "deleted", retry }
+  if (phase === "closed") return { status: "loading" }
+  return { status: "open", doc: current.document.doc, document: current.document }
+}
