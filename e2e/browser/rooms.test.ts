@@ -26,7 +26,7 @@ test("two Chromium profiles and a Node process share a room", async () => {
   const ada = await (await harness.chromium()).open<RoomPage>(site)
   const bob = await (await harness.chromium()).open<RoomPage>(site)
   const cat = await harness.peer<RoomPeer>(peerModule)
-  await Promise.all([ada, bob, cat].map((member) => member.call("join", { invite, signaling: host.url })))
+  await Promise.all([ada, bob, cat].map((member) => member.call("join", { invite, webrtc: { signaling: host.url } })))
   await ada.call("set", "things", "a", "from ada")
   await bob.call("set", "things", "b", "from bob")
   await cat.call("set", "things", "c", "from cat")
@@ -47,8 +47,8 @@ test("tabs of one profile share the connections of one of them, and another take
     await ada.open<RoomPage>(site),
   ]
   const other = await harness.peer<RoomPeer>(peerModule)
-  await other.call("join", { invite, signaling: host.url })
-  const options = { invite, signaling: host.url, tabs: true }
+  await other.call("join", { invite, webrtc: { signaling: host.url } })
+  const options = { invite, webrtc: { signaling: host.url }, tabs: true }
   expect((await first.call("join", options)).tab).toBe("holder")
   await second.call("join", options)
   await third.call("join", options)

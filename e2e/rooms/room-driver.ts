@@ -4,10 +4,7 @@ import { createMemoryReplica, type MemoryCollection } from "../../packages/core/
 
 export interface JoinOptions {
   readonly invite: string
-  readonly signaling?: string | readonly string[]
-  readonly privacy?: "relay"
-  readonly iceServers?: WebRtcOptions["iceServers"]
-  readonly holdMs?: number
+  readonly webrtc: Pick<WebRtcOptions, "signaling" | "privacy" | "iceServers" | "holdMs" | "token">
   readonly replicas?: readonly string[]
   /** In pages: share one set of connections with the other tabs. */
   readonly tabs?: boolean
@@ -30,6 +27,7 @@ export interface RoomDriver {
   diagnostics(): readonly string[]
   setPresence(value: Record<string, unknown> | null): void
   others(): readonly unknown[]
+  waitForOthers(count: number, timeoutMs: number): Promise<number>
   reconnect(): void
   leave(): Promise<void>
 }
@@ -132,6 +130,8 @@ export function createRoomDriver(transports: (options: JoinOptions) => readonly 
     diagnostics: () => log.splice(0),
     setPresence: (value) => current().presence.set(value),
     others: () => [...current().presence.others.get().values()],
+    waitForOthers: (count, timeoutMs) =>
+      wait(() => current().presence.others.get().size === count, `${count} others`, timeoutMs),
     reconnect: () => current().reconnect(),
     async leave() {
       await room?.close()

@@ -16,9 +16,7 @@ export const {
   diagnostics,
   setPresence,
   others,
+  waitForOthers,
   reconnect,
   leave,
-} = createRoomDriver(({ invite: _, replicas: __, tabs: withTabs = false, ...options }) => [
-  ...(withTabs ? [tabs()] : []),
-  webrtc(options),
-])
+} = createRoomDriver((options) => [...(options.tabs === true ? [tabs()] : []), webrtc(options.webrtc)])

@@ -16,6 +16,7 @@ export const {
   diagnostics,
   setPresence,
   others,
+  waitForOthers,
   reconnect,
   leave,
-} = createRoomDriver(({ invite: _, replicas: __, tabs: ___, ...options }) => [webrtc({ wrtc, ...options })])
+} = createRoomDriver((options) => [webrtc({ wrtc, ...options.webrtc })])
