@@ -1,4 +1,4 @@
-import type { Diagnostic } from "@dunlin/core"
+import type { Diagnostic, TransportReport } from "@dunlin/core"
 import { useRoom } from "@dunlin/react"
 import { useEffect, useState } from "react"
 import { cleanName } from "../device/profile.ts"
@@ -53,9 +53,7 @@ function Events() {
 export function eventWords(event: Diagnostic): string {
   switch (event.type) {
     case "transport":
-      return event.report.type === "signaling"
-        ? `Signaling server: ${event.report.state}${event.report.detail ? `, ${event.report.detail}` : ""}`
-        : `${event.transport}: ${event.report.type}`
+      return transportWords(event.transport, event.report)
     case "replica":
       return `${event.replica}: ${event.report.reason}`
     case "stage":
@@ -72,6 +70,19 @@ export function eventWords(event: Diagnostic): string {
       return `${short(event.peer)}: ${event.replica} refused by ${event.by}: ${event.reason}`
     case "warning":
       return `${event.code}: ${event.detail}`
+  }
+}
+
+function transportWords(transport: string, report: TransportReport): string {
+  switch (report.type) {
+    case "signaling":
+      return `Signaling server: ${report.state}${report.detail ? `, ${report.detail}` : ""}`
+    case "stage":
+      return `${short(report.remote)}: ${report.stage} ${report.outcome}${report.detail ? `, ${report.detail}` : ""}`
+    case "room-full":
+      return `The room is full: ${report.count} of ${report.limit}`
+    case "warning":
+      return `${transport}: ${report.detail}`
   }
 }
 

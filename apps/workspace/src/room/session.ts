@@ -1,22 +1,10 @@
-import {
-  browserIdentity,
-  createState,
-  memoryIdentity,
-  openRoom,
-  RoomError,
-  type Room,
-  type State,
-  type Transport,
-} from "@dunlin/core"
-import { tabs } from "@dunlin/core/tabs"
-import { webrtc } from "@dunlin/core/webrtc"
+import { createState, type Room, type State } from "@dunlin/core"
 import { rxdbReplica } from "@dunlin/rxdb"
 import type { BodyCache } from "../data/body-cache.ts"
 import type { WorkspaceDatabase } from "../data/database.ts"
-import { deviceName, storageName } from "../device/namespace.ts"
+import { storageName } from "../device/namespace.ts"
 import { createCable, type Cable } from "./cable.ts"
 import { createNotesLoader, type NotesPhase } from "./notes-loader.ts"
-import { signalingUrl } from "./signaling-url.ts"
 
 export type RoomPhase =
   | { readonly type: "opening" }
@@ -52,19 +40,25 @@ export function openSession(options: SessionOptions): Session {
   const replicas = [rxdbReplica(database.documents), rxdbReplica(database.tasks)]
   const notes = createNotesLoader({ ...options, room, storeName: storageName(`notes-${id.slice(0, 16)}`) })
 
-  const opening = openRoom({
-    invite,
-    transports: transportsThrough(cable),
-    identity: database.durable ? browserIdentity(storageName("identity")) : memoryIdentity(),
-  })
-  const replicating = opening.then(
-    async (opened) => {
-      room.set({ type: "open", room: opened })
-      await Promise.all(replicas.map((replica) => opened.replicate(replica)))
-    },
-    (error: unknown) => room.set({ type: "unavailable", reason: reasonOf(error) }),
-  )
-  replicating.catch((error: unknown) => room.set({ type: "unavailable", reason: reasonOf(error) }))
+  const opening = open()
+  async function open(): Promise<Room | null> {
+    try {
+      // Not part of the first screen: lists and board show before the network code has arrived.
+      const { connect, reasonForNoRoom } = await import("./connect.ts")
+      try {
+        const opened = await connect({ invite, cable, durable: database.durable })
+        room.set({ type: "open", room: opened })
+        // A collection that cannot be shared says so in the room's events; the others are shared.
+        await Promise.allSettled(replicas.map((replica) => opened.replicate(replica)))
+        return opened
+      } catch (error) {
+        room.set({ type: "unavailable", reason: reasonForNoRoom(error) })
+      }
+    } catch {
+      room.set({ type: "unavailable", reason: "The part of the app that syncs did not load. Reload the page when the network is back." })
+    }
+    return null
+  } // prettier-ignore
 
   return {
     room,
@@ -73,23 +67,9 @@ export function openSession(options: SessionOptions): Session {
     loadNotes: notes.load,
     async close() {
       await notes.close()
-      await opening.then((opened) => opened.close()).catch(() => undefined)
+      await (await opening)?.close()
       cable.close()
     },
     remove: notes.remove,
   }
 }
-
-/** Tabs of one browser share storage and one set of connections. The demo's two devices are no tabs of each other. */
-function transportsThrough(cable: Cable): readonly Transport[] {
-  const network = cable.through(webrtc({ signaling: signalingUrl() }))
-  return deviceName === "" ? [tabs(), network] : [network]
-}
-
-function reasonOf(error: unknown): string {
-  const code = error instanceof RoomError ? error.code : null
-  if (code === "insecure-context") return "This address is not secure (neither https nor localhost), so this device cannot sync."
-  if (code === "missing-crypto") return "This browser lacks the cryptography that sync needs: update it, or use another one."
-  if (code === "invite-too-new") return "This workspace was made by a newer version of the app: reload the page to update."
-  return `Sync did not start: ${error instanceof Error ? error.message : String(error)}`
-} // prettier-ignore
