@@ -9,6 +9,7 @@ import {
   type ReadRequest,
   ReplicaError,
   type ReplicaHost,
+  shownValue,
   stateHash,
   summarizeRegister,
 } from "@dunlin/core"
@@ -30,12 +31,22 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
   readonly release: () => Promise<void>
 }
 
+/** What a room holds of an attached collection. */
+export interface AttachedCollection<Handle> extends AttachedReplica<Handle> {
+  /** Resolves once it is detached, by whomever. */
+  readonly left: Promise<void>
+}
+
 const INDEX_RECORD = "index"
 
 /** A collection in a room. Every operation takes its turn in one queue. */
-export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>): AttachedReplica<Handle> {
+export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>): AttachedCollection<Handle> {
   const { store, queue, host, sidecar } = deps
   let detached: Promise<void> | null = null
+  let leave = (): void => {}
+  const left = new Promise<void>((resolve) => {
+    leave = resolve
+  })
 
   const changes = watchLocalChanges({
     ...deps,
@@ -53,6 +64,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
 
   return {
     handle: deps.handle,
+    left,
     ...(deps.holdsAttachments ? { blobs: deps.shelf.blobs } : {}),
     scan: (since, options) => scanCollection(deps, since, options?.signal),
     async loadIndex() {
@@ -68,21 +80,35 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
           return held === undefined ? new Uint8Array(0) : encodeSummary(summarizeRegister(held.state))
         })
       }),
-    read: (requests) =>
+    read: (requests, peer) =>
       inTurn(async () => {
         const heldByKey = byKey(await store.load([...new Set(requests.map((request) => request.key))]))
+        if (deps.traffic.observed) tellSent(deps, peer.session, [...heldByKey.values()])
         return requests.map((request) => readOne(request, heldByKey.get(request.key)))
       }),
-    join: (entries) => inTurn(() => joinBatch(deps, entries)),
+    join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {
       detached ??= (async () => {
         changes.stop()
         await queue.drained()
         await deps.release()
+        leave()
       })()
       return detached
     },
   }
+}
+
+function tellSent(
+  { traffic, shape }: Pick<JoinBatchDeps, "traffic" | "shape">,
+  peer: string | null,
+  list: readonly Held[],
+): void {
+  const documents = list.flatMap(({ key, state }) => {
+    const shown = shownValue(state)
+    return shown === null ? [] : [shape.documentOf(key, shown)]
+  })
+  traffic.next({ direction: "sent", peer, documents })
 }
 
 function readOne({ summary }: ReadRequest, held: Held | undefined): ReadOutcome {

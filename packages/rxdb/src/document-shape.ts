@@ -31,7 +31,7 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(["_deleted", "_rev", "_meta", "_
 
 export function documentShape(collection: RxCollection): DocumentShape {
   const { primaryPath, jsonSchema } = collection.schema
-  const path = String(primaryPath)
+  const path: string = primaryPath
   const holdsAttachments = jsonSchema.attachments !== undefined
   const composed = typeof jsonSchema.primaryKey !== "string"
   const maxKeyLength = keyLength(jsonSchema.properties, path)

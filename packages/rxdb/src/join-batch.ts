@@ -8,6 +8,7 @@ import {
   millisFromHlc,
   type RegisterDelta,
   type RegisterState,
+  type ReplicaPeer,
   type ReplicaReport,
   sameBytes,
   shownValue,
@@ -15,6 +16,7 @@ import {
 } from "@dunlin/core"
 import { type AttachmentShelf, MAX_ATTACHMENT_BYTES } from "./attachment-shelf.ts"
 import type { ConflictLog } from "./conflict-log.ts"
+import type { TrafficSink } from "./document-traffic.ts"
 import { type AttachmentStub, attachmentsOf, type DocumentShape } from "./document-shape.ts"
 import type { Materialised, Materialiser, Transition } from "./materialiser.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
@@ -27,6 +29,7 @@ export interface JoinBatchDeps {
   readonly stamper: Stamper
   readonly shelf: AttachmentShelf
   readonly conflicts: ConflictLog
+  readonly traffic: TrafficSink
   readonly report: (report: ReplicaReport) => void
 }
 
@@ -43,6 +46,7 @@ type Draft = { readonly work: Work | null; outcome: JoinOutcome }
 export async function joinBatch(
   deps: JoinBatchDeps,
   entries: readonly Incoming[],
+  peer: ReplicaPeer,
 ): Promise<readonly JoinOutcome[]> {
   const keys = [...new Set(entries.map((entry) => entry.key))]
   const works = new Map<string, Work>()
@@ -64,6 +68,7 @@ export async function joinBatch(
       deps.report({ type: "quarantined", key: held.key, reason: outcome.reason })
     if (outcome?.type === "done" && next.siblings.length > 1) logConflict(deps, held.key, outcome.state)
   }
+  tellTraffic(deps, peer, materialised)
   return drafts.map(({ work, outcome }, index) => {
     const done = work === null ? undefined : materialised.get(work.held.key)
     return done === undefined ? outcome : settled(outcome, done, isLast(drafts, index))
@@ -134,6 +139,19 @@ function settled(planned: JoinOutcome, done: Materialised, last: boolean): JoinO
   if (done.type === "refused") return { type: "refused", reason: done.reason }
   if (!last || !done.rebased) return planned
   return { ...planned, before: stateHash(done.base), stateHash: stateHash(done.state) }
+}
+
+function tellTraffic(
+  { traffic, shape }: JoinBatchDeps,
+  peer: ReplicaPeer,
+  materialised: ReadonlyMap<string, Materialised>,
+): void {
+  if (!traffic.observed || materialised.size === 0) return
+  const documents = [...materialised].flatMap(([key, outcome]) => {
+    const shown = outcome.type === "done" ? shownValue(outcome.state) : null
+    return shown === null ? [] : [shape.documentOf(key, shown)]
+  })
+  traffic.next({ direction: "received", peer: peer.session, documents })
 }
 
 function isLast(drafts: readonly Draft[], index: number): boolean {

@@ -9,6 +9,7 @@ import {
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import { JOIN_CONTEXT } from "./collection-rows.ts"
+import type { TrafficSink } from "./document-traffic.ts"
 import type { DocumentShape, Row } from "./document-shape.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
@@ -19,6 +20,7 @@ export interface LocalChangesDeps {
   readonly shape: DocumentShape
   readonly store: RegisterStore
   readonly queue: SerialQueue
+  readonly traffic: TrafficSink
   readonly changed: (changes: readonly EntryChange[]) => void
   readonly failed: (cause: unknown) => void
 }
@@ -65,9 +67,18 @@ export function watchLocalChanges(deps: LocalChangesDeps): { stop(): void } {
     changed(changes)
   }
 
+  const tell = (events: readonly RowEvent[]): void => {
+    if (!deps.traffic.observed) return
+    const documents = events.map(({ documentData: row }) =>
+      shape.documentOf(shape.keyOf(row), shape.valueOf(row)),
+    )
+    deps.traffic.next({ direction: "sent", peer: null, documents })
+  }
+
   const subscription = collection.storageInstance.changeStream().subscribe((bulk) => {
     if (bulk.context === JOIN_CONTEXT) return
     const events = bulk.events as unknown as readonly RowEvent[]
+    tell(events)
     if (queue.idle() && beforeByKey.size === 0 && reportNow(events)) return
     const first = beforeByKey.size === 0
     for (const { documentData: row, previousDocumentData: previous } of events) {

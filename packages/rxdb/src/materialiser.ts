@@ -155,7 +155,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     await store.putRecords(new Map(obsolete.map((one) => [one.key, null])))
     if (journaled.length > 0 && errors.size === 0) await journal.clear()
     for (const one of done) {
-      const row = (one.write?.document as Row | undefined) ?? one.held.row
+      const row = one.write?.document ?? one.held.row
       if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)
       else if (row !== undefined) stamper.contextsAhead.delete(one.key)
       else stamper.contextsAhead.set(one.key, one.state.context)

@@ -13,11 +13,13 @@ import {
 import type { RxCollection } from "rxdb"
 import { defaultHashSha256, now } from "rxdb/plugins/core"
 import { type Observable, Subject } from "rxjs"
-import { attachedCollection } from "./attached-collection.ts"
+import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
 import { attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
+import { collectionLock } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
-import { type ConflictLog, createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
+import { createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
+import type { DocumentTraffic } from "./document-traffic.ts"
 import { createMaterialiser, type Journal } from "./materialiser.ts"
 import { isMergeFields, mergePolicy } from "./merge-policy.ts"
 import { documentModifiers, type Modifier } from "./modifiers.ts"
@@ -43,7 +45,11 @@ export interface RxdbHandle {
   recentConflicts(): readonly ResolvedConflict[]
   /** Documents that were refused, handlers that failed, and other troubles that stopped nothing. */
   readonly error$: Observable<ReplicaReport>
+  /** Documents as they come from and go to peers. */
+  readonly traffic$: Observable<DocumentTraffic>
   readonly links: ReplicaHost["links"]
+  /** Withdraws the collection from the room. Idempotent. */
+  close(): Promise<void>
   synced: ReplicaHost["synced"]
 }
 
@@ -69,12 +75,19 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     kind: KIND_RXDB,
     schemaTag: schemaTag(collection),
     direction: options.direction ?? "both",
-    async attach(host) {
-      const release = stamper.claim(name)
+    async attach(host, { signal } = {}) {
+      const giveBack = stamper.claim(name)
       try {
-        return await open(host, release)
+        const unlock = await collectionLock(collection).acquire(signal)
+        return await open(host, () => {
+          unlock()
+          giveBack()
+        }).catch((error: unknown) => {
+          unlock()
+          throw error
+        })
       } catch (error) {
-        release()
+        giveBack()
         throw error
       }
     },
@@ -85,6 +98,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     const meta = await openMeta(sidecar)
     const conflicts = createConflictLog()
     const error$ = new Subject<ReplicaReport>()
+    const traffic$ = new Subject<DocumentTraffic>()
     const report = (one: ReplicaReport): void => {
       host.report(one)
       error$.next(one)
@@ -128,10 +142,20 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
       await journal.clear()
     }
     const queue = createSerialQueue()
-    const attached = attachedCollection<RxdbHandle>({
+    const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
       collection,
       host,
-      handle: handleOf(collection, host, conflicts, error$),
+      handle: {
+        collection,
+        conflicts$: conflicts.conflicts$,
+        recentConflicts: conflicts.recent,
+        error$,
+        traffic$,
+        links: host.links,
+        synced: (given) => host.synced(given),
+        close: () => withdraw(host, attached),
+      },
+      traffic: traffic$,
       shape,
       store,
       materialiser,
@@ -146,17 +170,32 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
       async release() {
         conflicts.close()
         error$.complete()
+        traffic$.complete()
         await sidecar.close()
         release()
       },
     })
-    collection.onClose.push(() => attached.detach())
+    collection.onClose.push(() => withdraw(host, attached))
     collection.onRemove.push(async () => {
-      await attached.detach()
       await (await openSidecar(collection)).remove()
     })
     return attached
   }
+}
+
+/** The room detaches what is released; a host that does not gets no longer than this. */
+const WITHDRAW_TIMEOUT_MS = 2_000
+
+/** Lets the room store its index and detach, and detaches in any case before the collection closes. */
+async function withdraw(host: ReplicaHost, attached: AttachedCollection<RxdbHandle>): Promise<void> {
+  host.released()
+  await Promise.race([
+    attached.left,
+    new Promise<void>((resolve) => {
+      setTimeout(resolve, WITHDRAW_TIMEOUT_MS)
+    }),
+  ])
+  await attached.detach()
 }
 
 /** "v2 1f0e…": the version for people, the hash of the fields for two applications that both say 2. */
@@ -164,22 +203,6 @@ function schemaTag({ schema }: RxCollection): string {
   const { primaryKey, properties, required } = schema.getJsonSchemaWithoutMeta()
   const shape = JSON.parse(canonicalJson({ primaryKey, properties, required })) as JsonObject
   return `v${schema.version} ${hexFromBytes(hashValue({ deleted: false, payload: shape }).hash.subarray(0, 8))}`
-}
-
-function handleOf(
-  collection: RxCollection,
-  host: ReplicaHost,
-  conflicts: ConflictLog,
-  error$: Observable<ReplicaReport>,
-): RxdbHandle {
-  return {
-    collection,
-    conflicts$: conflicts.conflicts$,
-    recentConflicts: conflicts.recent,
-    error$,
-    links: host.links,
-    synced: (options) => host.synced(options),
-  }
 }
 
 const META_RECORD = "meta"

@@ -130,7 +130,7 @@ function recordRow(
 function sidecarSchema(collection: RxCollection): RxJsonSchema<RxDocumentData<RecordDocument>> {
   const { jsonSchema, primaryPath } = collection.schema
   const properties = jsonSchema.properties as Record<string, { readonly maxLength?: number }>
-  const keyLength = properties[String(primaryPath)]?.maxLength ?? 1024
+  const keyLength = properties[primaryPath]?.maxLength ?? 1024
   const encrypted = (jsonSchema.encrypted?.length ?? 0) > 0 || jsonSchema.attachments?.encrypted === true
   const schema: RxJsonSchema<RecordDocument> = {
     title: "DunlinSidecar",

@@ -1,5 +1,5 @@
 import { createState, type EntryChange, type ReplicaHost, type ReplicaLinkStatus } from "@dunlin/core"
-import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, describe, expect, test } from "vitest"
 import { rxdbReplica } from "./index.ts"
@@ -37,6 +37,7 @@ async function attach(collection: RxCollection) {
     device: "00".repeat(32),
     changed: (list) => void changes.push(...list),
     report: (report) => void reports.push(report),
+    released: () => {},
     synced: () => Promise.resolve(),
     links: createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map()),
   }
@@ -68,11 +69,11 @@ async function sync(a: Side, b: Side): Promise<number> {
     ] as const) {
       const summaries = await to.attached.summarize(keys)
       const read = await from.attached.read(
-        keys.map((key, at) => ({ key, summary: summaries[at] as Uint8Array })),
+        keys.map((key, at) => ({ key, summary: summaries[at] })),
         somebody,
       )
       const deltas = read.flatMap((one, at) =>
-        one.type === "delta" ? [{ key: keys[at] as string, delta: one.delta }] : [],
+        one.type === "delta" ? [{ key: keys[at], delta: one.delta }] : [],
       )
       const outcomes = await to.attached.join(deltas, somebody)
       for (const outcome of outcomes) expect(outcome.type).toBe("joined")

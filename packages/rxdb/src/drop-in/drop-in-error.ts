@@ -1,0 +1,23 @@
+export type DropInErrorCode =
+  | "invalid-option"
+  | "unsupported" // an export of RxDB's plugin that has another place here
+  | "peer" // something went wrong with one peer or document
+  | "transport"
+  | "canceled"
+
+/** In the shape of RxDB's errors, with a closed code. */
+export class DropInError extends Error {
+  override readonly name = "DropInError"
+  readonly code: DropInErrorCode
+  readonly parameters: Readonly<Record<string, unknown>>
+
+  constructor(
+    code: DropInErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly parameters?: Readonly<Record<string, unknown>> } = {},
+  ) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause })
+    this.code = code
+    this.parameters = options.parameters ?? {}
+  }
+}

@@ -1,0 +1,221 @@
+import {
+  type Lane,
+  type Pipe,
+  type PipeReceiver,
+  type Transport,
+  TransportError,
+  type TransportHost,
+} from "@dunlin/core"
+import type { Subscription } from "rxjs"
+import { base64FromBytes, bytesFromBase64 } from "../byte-text.ts"
+import type { ConnectionMessage, WebRTCConnectionHandler } from "./connection-handler.ts"
+
+export interface HandlerTransportOptions<PeerType> {
+  readonly create: () => Promise<WebRTCConnectionHandler<PeerType>>
+  readonly isPeerValid: (peer: PeerType) => boolean | Promise<boolean>
+  readonly failed: (error: unknown) => void
+}
+
+/** RxDB's handlers cut messages into parts of 16 KiB of text by themselves. */
+const MAX_MESSAGE_BYTES = 64 * 1024
+const LOW_BYTES = 256 * 1024
+const MAX_WAITING = 256
+const REOPEN_MS = 1_000
+/** The method that RxDB's own handler and those written after it pass on as a message. */
+const METHOD = "masterWrite"
+
+/** The peers of a connection handler of RxDB's interface as pipes. Whatever runs below, the record layer encrypts. */
+export function handlerTransport<PeerType>(options: HandlerTransportOptions<PeerType>): Transport {
+  return {
+    name: "connection-handler",
+    start(host) {
+      const ends = new Map<PeerType, HandlerEnd>()
+      const subscriptions: Subscription[] = []
+      let stopped = false
+      const opening = options.create().then(
+        (handler) => {
+          if (stopped) return handler
+          subscriptions.push(
+            handler.error$.subscribe(options.failed),
+            handler.connect$.subscribe((peer) => void admit(handler, peer).catch(options.failed)),
+            handler.disconnect$.subscribe((peer) => {
+              ends.get(peer)?.lost()
+              ends.delete(peer)
+            }),
+            handler.message$.subscribe(({ peer, message }) => ends.get(peer)?.receive(message)),
+          )
+          return handler
+        },
+        (error: unknown) => {
+          options.failed(error)
+          return null
+        },
+      )
+
+      async function admit(handler: WebRTCConnectionHandler<PeerType>, peer: PeerType): Promise<void> {
+        // Its first messages may come before the application has made up its mind.
+        const end = createEnd(host, (message) => handler.send(peer, message as never))
+        ends.set(peer, end)
+        if (await options.isPeerValid(peer)) end.start()
+        else if (ends.get(peer) === end) ends.delete(peer)
+      }
+
+      return {
+        reconnect() {},
+        async stop() {
+          stopped = true
+          for (const subscription of subscriptions) subscription.unsubscribe()
+          for (const end of ends.values()) end.lost()
+          ends.clear()
+          const handler = await opening
+          await handler?.close()
+        },
+      }
+    },
+  }
+}
+
+interface HandlerEnd {
+  start(): void
+  receive(message: ConnectionMessage): void
+  lost(): void
+}
+
+/** One pipe at a time to one peer; each side numbers its pipes by chance, so that both notice a new beginning. */
+function createEnd(host: TransportHost, send: (message: ConnectionMessage) => Promise<void>): HandlerEnd {
+  let pipe: HandlerPipe | null = null
+  let theirs: string | null = null
+  let started = false
+  let gone = false
+  const early: ConnectionMessage[] = []
+  let cancelReopen = (): void => {}
+  let tail: Promise<void> = Promise.resolve()
+
+  const say = (own: string, lane: Lane | "end", data: string): Promise<void> => {
+    const message: ConnectionMessage = { id: `dunlin|${own}`, method: METHOD, params: [own, lane, data] }
+    tail = tail.then(() => send(message)).catch(() => undefined)
+    return tail
+  }
+
+  const open = (): void => {
+    if (gone || pipe !== null || !started || !host.wantsLinks()) return
+    const own = [...host.random.bytes(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+    theirs = null
+    const made = createPipe(
+      (lane, data) => say(own, lane, data),
+      () => {
+        if (pipe !== made) return
+        pipe = null
+        if (gone) return
+        void say(own, "end", "")
+        cancelReopen = host.clock.after(REOPEN_MS * (1 + host.random.unit()), open)
+      },
+    )
+    pipe = made
+    host.connected(made.pipe)
+  }
+
+  const receive = ({ method, params }: ConnectionMessage): void => {
+    const [from, lane, data] = params as readonly [unknown, unknown, unknown]
+    if (method !== METHOD || typeof from !== "string" || typeof data !== "string") return
+    if (theirs !== null && theirs !== from) {
+      pipe?.end("remote")
+      pipe = null
+    }
+    if (lane === "end") {
+      if (theirs === from) {
+        pipe?.end("remote")
+        pipe = null
+        cancelReopen()
+        cancelReopen = host.clock.after(REOPEN_MS * (1 + host.random.unit()), open)
+      }
+      return
+    }
+    if (lane !== "control" && lane !== "bulk") return
+    if (pipe === null) open()
+    theirs = from
+    pipe?.receive(lane, data)
+  }
+
+  return {
+    start() {
+      started = true
+      open()
+      for (const message of early.splice(0)) receive(message)
+    },
+    receive(message) {
+      if (started) receive(message)
+      else if (early.length < MAX_WAITING) early.push(message)
+    },
+    lost() {
+      gone = true
+      cancelReopen()
+      pipe?.end("failed")
+      pipe = null
+    },
+  }
+}
+
+interface HandlerPipe {
+  readonly pipe: Pipe
+  receive(lane: Lane, data: string): void
+  end(reason: "remote" | "failed"): void
+}
+
+function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: () => void): HandlerPipe {
+  const waiting: (readonly [Lane, Uint8Array])[] = []
+  const bufferedBytes = { control: 0, bulk: 0 }
+  let receiver: PipeReceiver | null = null
+  let over = false
+
+  const pipe: Pipe = {
+    path: "custom",
+    role: "undecided",
+    binding: null,
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    remote: "connection handler",
+    open(given) {
+      receiver = given
+      for (const [lane, bytes] of waiting.splice(0)) given.message(lane, bytes)
+    },
+    send(lane, message) {
+      if (over) throw new TransportError("pipe-closed", "The connection handler lost this peer.")
+      if (message.length > MAX_MESSAGE_BYTES)
+        throw new TransportError("message-too-large", `A message has at most ${MAX_MESSAGE_BYTES} bytes.`)
+      bufferedBytes[lane] += message.length
+      void say(lane, base64FromBytes(message)).then(() => {
+        bufferedBytes[lane] -= message.length
+        if (!over && bufferedBytes[lane] < LOW_BYTES) receiver?.drained(lane)
+      })
+    },
+    buffered: (lane) => bufferedBytes[lane],
+    close() {
+      if (over) return
+      over = true
+      closed()
+      receiver?.closed("local")
+    },
+  }
+  return {
+    pipe,
+    receive(lane, data) {
+      if (over) return
+      let bytes: Uint8Array
+      try {
+        bytes = bytesFromBase64(data)
+      } catch {
+        pipe.close()
+        return
+      }
+      if (bytes.length > MAX_MESSAGE_BYTES) pipe.close()
+      else if (receiver !== null) receiver.message(lane, bytes)
+      else if (waiting.length < MAX_WAITING) waiting.push([lane, bytes])
+      else pipe.close()
+    },
+    end(reason) {
+      if (over) return
+      over = true
+      receiver?.closed(reason)
+    },
+  }
+}

@@ -1,0 +1,117 @@
+import {
+  type AuthenticatedPeer,
+  type Diagnostic,
+  type Identity,
+  openRoom,
+  type Room,
+  topicInvite,
+  type Transport,
+} from "@dunlin/core"
+import type { RxDatabase } from "rxdb"
+
+export type PeerCheck = (peer: AuthenticatedPeer) => boolean | Promise<boolean>
+
+export interface RoomRequest {
+  readonly topic: string
+  readonly secret?: string
+  readonly identity?: Identity
+  /** What the connections are made of: rooms of one topic are shared only over the same. */
+  readonly via: string | object
+  readonly transport: () => Transport
+  readonly isPeerValid: PeerCheck | null
+  readonly onDiagnostic: (diagnostic: Diagnostic) => void
+}
+
+/** A pool's part in a room. */
+export interface RoomShare {
+  readonly room: Room
+  /** Leaves the room, and closes it when no other pool uses it. */
+  leave(): Promise<void>
+}
+
+interface SharedRoom {
+  readonly via: string | object
+  readonly topic: string
+  readonly secret: string | undefined
+  readonly room: Promise<Room>
+  readonly checks: Set<PeerCheck>
+  readonly listeners: Set<(diagnostic: Diagnostic) => void>
+  users: number
+}
+
+interface DatabaseRooms {
+  readonly rooms: Set<SharedRoom>
+  /** Pools look for their rooms one after the other, or two of them would open the same. */
+  tail: Promise<unknown>
+}
+
+const roomsByDatabase = new WeakMap<RxDatabase, DatabaseRooms>()
+
+/** One room for each database, topic and way to connect, with one connection for each peer, whatever the collections. */
+export async function joinSharedRoom(database: RxDatabase, request: RoomRequest): Promise<RoomShare> {
+  const known = roomsByDatabase.get(database) ?? { rooms: new Set(), tail: Promise.resolve() }
+  roomsByDatabase.set(database, known)
+  const { rooms } = known
+  const choosing = known.tail.then(async () => {
+    const found = (await findRoom(rooms, request)) ?? openShared(rooms, request)
+    found.users++
+    return found
+  })
+  known.tail = choosing.catch(() => undefined)
+  const shared = await choosing
+  shared.listeners.add(request.onDiagnostic)
+  if (request.isPeerValid !== null) shared.checks.add(request.isPeerValid)
+
+  let left: Promise<void> | null = null
+  const leave = (): Promise<void> => {
+    left ??= (async () => {
+      shared.users--
+      shared.listeners.delete(request.onDiagnostic)
+      if (request.isPeerValid !== null) shared.checks.delete(request.isPeerValid)
+      if (shared.users > 0) return
+      rooms.delete(shared)
+      await (await shared.room).close()
+    })()
+    return left
+  }
+  try {
+    return { room: await shared.room, leave }
+  } catch (error) {
+    rooms.delete(shared)
+    throw error
+  }
+}
+
+/** A room in which nobody is whom this pool keeps out. */
+async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): Promise<SharedRoom | null> {
+  for (const shared of rooms) {
+    if (shared.via !== request.via || shared.topic !== request.topic || shared.secret !== request.secret)
+      continue
+    if (request.isPeerValid === null) return shared
+    const peers = (await shared.room).peers.get()
+    const verdicts = await Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer)))
+    if (verdicts.every((verdict) => verdict === true) && rooms.has(shared)) return shared
+  }
+  return null
+}
+
+function openShared(rooms: Set<SharedRoom>, request: RoomRequest): SharedRoom {
+  const checks = new Set<PeerCheck>()
+  const listeners = new Set<(diagnostic: Diagnostic) => void>()
+  const { topic, secret, identity } = request
+  const room = openRoom({
+    invite: topicInvite(topic, secret === undefined ? {} : { secret }),
+    transports: [request.transport()],
+    ...(identity === undefined ? {} : { identity }),
+    isPeerValid: async (peer) => {
+      for (const check of checks) if (!(await check(peer))) return false
+      return true
+    },
+    onDiagnostic: (diagnostic) => {
+      for (const listener of listeners) listener(diagnostic)
+    },
+  })
+  const shared: SharedRoom = { via: request.via, topic, secret, room, checks, listeners, users: 0 }
+  rooms.add(shared)
+  return shared
+}

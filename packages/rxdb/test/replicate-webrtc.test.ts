@@ -1,0 +1,195 @@
+import { memoryIdentity } from "@dunlin/core"
+import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
+import * as wrtc from "node-datachannel/polyfill"
+import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
+import { WebSocket } from "ws"
+import {
+  DunlinWebRTCPlugin,
+  getConnectionHandlerSimplePeer,
+  replicateWebRTC,
+  type WebRTCReplicationPool,
+  type WithSyncWebRTC,
+} from "../src/index.ts"
+
+const schema = {
+  version: 0,
+  primaryKey: "id",
+  type: "object",
+  properties: { id: { type: "string", maxLength: 40 }, text: { type: "string" } },
+  required: ["id"],
+} as const
+
+let server: SimplePeerSignalingServer
+beforeAll(async () => {
+  server = await startSignalingServerSimplePeer({ port: 0 })
+})
+afterAll(() => server.close())
+
+const databases: RxDatabase[] = []
+afterEach(async () => {
+  await Promise.all(databases.splice(0).map((database) => database.close()))
+})
+
+let counter = 0
+async function peer(...names: string[]): Promise<Record<string, RxCollection>> {
+  const database = await createRxDatabase({
+    name: `drop-in-${counter++}`,
+    storage: getRxStorageMemory(),
+    multiInstance: false,
+  })
+  databases.push(database)
+  return database.addCollections(Object.fromEntries(names.map((name) => [name, { schema }])))
+}
+
+const handler = () =>
+  getConnectionHandlerSimplePeer({
+    signalingServerUrl: server.localUrl,
+    wrtc,
+    webSocketConstructor: WebSocket as never,
+    config: { iceServers: [] },
+  })
+
+const until = async (condition: () => boolean | Promise<boolean>, what: string): Promise<void> => {
+  const end = Date.now() + 30_000
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`waited 30 s for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+function start(collection: RxCollection, topic: string): Promise<WebRTCReplicationPool> {
+  return replicateWebRTC({
+    collection,
+    topic,
+    connectionHandlerCreator: handler(),
+    pull: {},
+    push: {},
+    identity: memoryIdentity(),
+  })
+}
+
+describe("replicateWebRTC", () => {
+  test("replicates both ways, tells peers and their states, and ends with cancel", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const todos = a["todos"] as RxCollection
+    const theirs = b["todos"] as RxCollection
+    await todos.bulkInsert(Array.from({ length: 100 }, (_, n) => ({ id: `a${n}`, text: "a" })))
+    await theirs.insert({ id: "b", text: "b" })
+    const pool = await start(todos, "a-topic-of-two-peers")
+    const other = await start(theirs, "a-topic-of-two-peers")
+    const states = await pool.awaitFirstPeer()
+    const [state] = [...states.values()]
+    expect(state?.peerToken).toMatch(/^[0-9a-f]{32}$/)
+    await state?.replicationState.awaitInSync()
+    await until(async () => (await theirs.count().exec()) === 101, "all documents at the other side")
+    expect((await todos.findOne("b").exec(true)).text).toBe("b")
+
+    const received: unknown[] = []
+    const [back] = [...(await other.awaitFirstPeer()).values()]
+    back?.replicationState.received$.subscribe((document) => received.push(document))
+    await todos.upsert({ id: "a1", text: "edited" })
+    await until(() => received.length > 0, "the edit on received$")
+    expect(received).toEqual([{ id: "a1", text: "edited", _deleted: false }])
+
+    await pool.cancel()
+    expect(pool.canceled).toBe(true)
+    await until(() => other.peerStates$.getValue().size === 0, "the peer to be gone")
+    await expect(pool.awaitFirstPeer()).rejects.toThrow("canceled")
+  })
+
+  test("five collections share one socket and one connection", async () => {
+    const names = ["one", "two", "three", "four", "five"]
+    const sides = [await peer(...names), await peer(...names)]
+    const before = sockets
+    for (const side of sides)
+      await Promise.all(
+        names.map((name) =>
+          replicateWebRTC({
+            collection: side[name] as RxCollection,
+            topic: "a-topic-of-five-collections",
+            connectionHandlerCreator: getConnectionHandlerSimplePeer({
+              signalingServerUrl: server.localUrl,
+              wrtc: { RTCPeerConnection: CountedConnection },
+              webSocketConstructor: CountedSocket as never,
+            }),
+            pull: {},
+            push: {},
+            identity: memoryIdentity(),
+          }),
+        ),
+      )
+    await Promise.all(names.map((name) => sides[0]?.[name]?.insert({ id: "x", text: name })))
+    for (const name of names)
+      await until(
+        async () => (await sides[1]?.[name]?.findOne("x").exec()) !== null,
+        `the document of ${name}`,
+      )
+    expect(sockets - before).toBe(2)
+    expect(connections).toBe(2)
+  })
+
+  test("is a method of collections with the plugin, and takes the short form of the handler", async () => {
+    addRxPlugin(DunlinWebRTCPlugin)
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    for (const side of [a, b])
+      await (side["todos"] as WithSyncWebRTC<RxCollection>).syncWebRTC({
+        topic: "a-topic-for-the-plugin",
+        connectionHandlerCreator: getConnectionHandlerSimplePeer(server.localUrl, wrtc),
+        pull: {},
+        push: {},
+        identity: memoryIdentity(),
+      })
+    await a["todos"]?.insert({ id: "x", text: "by method" })
+    await until(async () => (await b["todos"]?.findOne("x").exec()) !== null, "the document")
+  })
+
+  test("keeps out whom isPeerValid refuses", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const asked: unknown[] = []
+    const pool = await replicateWebRTC({
+      collection: a["todos"] as RxCollection,
+      topic: "a-topic-with-a-door",
+      connectionHandlerCreator: handler(),
+      pull: {},
+      push: {},
+      identity: memoryIdentity(),
+      isPeerValid: (candidate) => {
+        asked.push(candidate)
+        return false
+      },
+    })
+    await start(b["todos"] as RxCollection, "a-topic-with-a-door")
+    await until(() => asked.length > 0, "the question")
+    expect(asked[0]).toMatchObject({ device: expect.stringMatching(/^[0-9a-f]{64}$/) as string })
+    expect(pool.peerStates$.getValue().size).toBe(0)
+  })
+
+  test("refuses what cannot work, and names the way that does", async () => {
+    const { todos } = await peer("todos")
+    const options = {
+      collection: todos as RxCollection,
+      topic: "some-topic",
+      connectionHandlerCreator: handler(),
+    }
+    await expect(replicateWebRTC({ ...options, pull: {}, live: false })).rejects.toThrow("live: false")
+    await expect(replicateWebRTC(options)).rejects.toThrow("pull: {}")
+    expect(() => getConnectionHandlerSimplePeer({} as never)).toThrow("@dunlin/host")
+  })
+})
+
+let sockets = 0
+class CountedSocket extends WebSocket {
+  constructor(...given: ConstructorParameters<typeof WebSocket>) {
+    super(...given)
+    sockets++
+  }
+}
+let connections = 0
+class CountedConnection extends wrtc.RTCPeerConnection {
+  constructor(configuration?: RTCConfiguration) {
+    super(configuration as never)
+    connections++
+  }
+}
