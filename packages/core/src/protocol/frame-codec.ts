@@ -62,6 +62,8 @@ function writeBody(write: ByteWriter, frame: Frame): void {
     case "announce":
       write.varint(frame.slot).text(frame.name).u8(frame.kind).text(frame.schemaTag)
       write.u8(DIRECTIONS.indexOf(frame.direction)).varint(frame.count).bytes(frame.root)
+      write.u8(frame.basis === null ? 0 : 1)
+      if (frame.basis !== null) write.bytes(frame.basis)
       return
     case "withdraw":
       write.varint(frame.slot)
@@ -267,7 +269,9 @@ function readAnnounce(read: ByteReader): Frame {
   if (direction === undefined) throw new DecodeError("bad-value", "direction")
   if (name === "") throw new DecodeError("bad-value", "empty replica name")
   const count = read.varint(0xffff_ffff)
-  return { type: "announce", slot, name, kind, schemaTag, direction, count, root: readDigest(read) }
+  const root = readDigest(read)
+  const basis = readFlag(read) ? readDigest(read) : null
+  return { type: "announce", slot, name, kind, schemaTag, direction, count, root, basis }
 }
 
 function readRoot(read: ByteReader): RootItem {

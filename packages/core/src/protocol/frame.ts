@@ -50,6 +50,8 @@ export interface AnnounceFrame {
   readonly direction: "both" | "send-only" | "receive-only"
   readonly count: number
   readonly root: Uint8Array
+  /** The last root that sender and receiver had in common, as far as the sender remembers. */
+  readonly basis: Uint8Array | null
 }
 
 /** A request of the initiator, or a reply to one. Stands alone; the responder keeps no state between frames. */
@@ -78,6 +80,7 @@ export interface RangeAckFrame {
   readonly later: boolean
 }
 
+/** An entry newer than the last common root: worth asking for at once. */
 export interface OfferItem {
   readonly position: Uint8Array
   readonly digest: Uint8Array

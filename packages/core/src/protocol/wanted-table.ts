@@ -2,8 +2,9 @@
 interface Wanted {
   /** Links that hold it, the next to ask first. */
   sources: string[]
-  /** The link that was asked, null before the first time. */
-  asked: string | null
+  /** The link that was asked, or will be first. */
+  from: string
+  asked: boolean
   /** When to ask, or to ask the next one. */
   at: number
   attempts: number
@@ -19,6 +20,8 @@ export interface WantedRequest {
  * next only when it does not answer. Positions and links are Map keys; times are monotonic milliseconds.
  */
 export interface WantedTable {
+  /** Whether another link than this one is, or will first be, asked for the entry. */
+  isAskedElsewhere(position: string, link: string): boolean
   /** `link` holds the entry. False when the table is full: reconciliation will find the entry again. */
   add(position: string, link: string, at: number): boolean
   /** Requests that are due; each counts as asked from now on. */
@@ -27,7 +30,7 @@ export interface WantedTable {
   resolve(position: string): void
   /** The link is gone: what was asked of it is asked of the next at once. */
   dropLink(link: string, now: number): void
-  /** Entries asked of the link and not come. */
+  /** Entries that were, or will first be, asked of the link. */
   pending(link: string): number
   /** Null when nothing is wanted. */
   readonly nextAt: number | null
@@ -43,27 +46,32 @@ export function createWantedTable(): WantedTable {
   const wantedByPosition = new Map<string, Wanted>()
   const pendingByLink = new Map<string, number>()
 
-  const count = (link: string | null, change: number): void => {
-    if (link === null) return
+  const count = (link: string, change: number): void => {
     const pending = (pendingByLink.get(link) ?? 0) + change
     if (pending > 0) pendingByLink.set(link, pending)
     else pendingByLink.delete(link)
   }
 
   const drop = (position: string, wanted: Wanted): void => {
-    count(wanted.asked, -1)
+    count(wanted.from, -1)
     wantedByPosition.delete(position)
   }
 
   return {
+    isAskedElsewhere(position, link) {
+      const wanted = wantedByPosition.get(position)
+      return wanted !== undefined && wanted.from !== link
+    },
     add(position, link, at) {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) {
         if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) wanted.sources.push(link)
+        if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
         return true
       }
       if (wantedByPosition.size >= MAX_WANTED) return false
-      wantedByPosition.set(position, { sources: [link], asked: null, at, attempts: 0 })
+      wantedByPosition.set(position, { sources: [link], from: link, asked: false, at, attempts: 0 })
+      count(link, 1)
       return true
     },
     due(now) {
@@ -77,8 +85,9 @@ export function createWantedTable(): WantedTable {
         }
         // A source that does not answer goes to the end: it may be the only one.
         wanted.sources.push(link)
-        count(wanted.asked, -1)
-        wanted.asked = link
+        count(wanted.from, -1)
+        wanted.from = link
+        wanted.asked = true
         count(link, 1)
         wanted.attempts++
         wanted.at = now + ANSWER_TIMEOUT_MS
@@ -93,12 +102,16 @@ export function createWantedTable(): WantedTable {
     dropLink(link, now) {
       for (const [position, wanted] of wantedByPosition) {
         wanted.sources = wanted.sources.filter((source) => source !== link)
-        if (wanted.asked === link) {
+        const next = wanted.sources[0]
+        if (next === undefined) {
+          drop(position, wanted)
+        } else if (wanted.from === link) {
           count(link, -1)
-          wanted.asked = null
-          wanted.at = now
+          count(next, 1)
+          wanted.from = next
+          if (wanted.asked) wanted.at = now
+          wanted.asked = false
         }
-        if (wanted.sources.length === 0) drop(position, wanted)
       }
     },
     pending: (link) => pendingByLink.get(link) ?? 0,

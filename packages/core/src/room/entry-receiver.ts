@@ -15,8 +15,8 @@ import type { JoinResult, Transition } from "./shared-replica.ts"
 export interface EntryReceiver {
   /** Throws `DecodeError` for an entry of another kind. Settles the receipt sooner or later. */
   receive(target: LinkTarget, frame: DataFrame | PushFrame, receipt: Receipt): void
-  /** The peer says that it holds this digest (8 bytes). */
-  offered(target: LinkTarget, position: Uint8Array, digest: Uint8Array): void
+  /** The peer says that it holds this digest (8 bytes): one of many that may, or the one to ask at once. */
+  offered(target: LinkTarget, position: Uint8Array, digest: Uint8Array, by: "have" | "offer"): void
   /** Entries received and not durable yet. */
   joining(room: RoomReplica): number
   close(): void
@@ -141,14 +141,14 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       inbox.settle(receipt)
       own.check()
     },
-    offered({ room, own }, position, digest) {
+    offered({ room, own }, position, digest, by) {
       own.peerHolds(position, digest)
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.resolve(mapKey(position))
         events.confirmed(room, position)
       } else if (own.permissions.receive) {
-        want(room, position, shortDelayMs())
+        want(room, position, by === "offer" ? 0 : shortDelayMs())
       }
     },
     joining: (room) => joiningByReplica.get(room) ?? 0,

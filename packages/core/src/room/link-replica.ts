@@ -2,7 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
 import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
-import type { AnnounceFrame, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
+import type { AnnounceFrame, OfferItem, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
 import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
@@ -31,6 +31,7 @@ export interface ReconcileReport {
 
 export interface LinkReplicaOptions {
   readonly session: string
+  readonly device: string
   readonly shared: SharedReplica
   readonly announced: AnnounceFrame
   /** Of the two sides the one with the lower session id. */
@@ -42,7 +43,8 @@ export interface LinkReplicaOptions {
   readonly random: Random
   /** Entries asked of this peer for this replica, or received and not durable yet. */
   readonly pendingIn: () => number
-  readonly want: (position: Uint8Array) => void
+  /** False when another peer is asked for the entry. */
+  readonly want: (position: Uint8Array) => boolean
   /** Sends what is queued: entries as far as there is room, and all frames. */
   readonly pump: () => void
   readonly changed: () => void
@@ -92,6 +94,9 @@ const QUIET_MS = 1_000
 const RESPONDER_PATIENCE_MS = 500
 /** A peer with fewer entries than this is not worth waiting for. */
 const BEHIND_ENTRIES = 64
+/** With more changes than this, ranges are cheaper to compare than entries to list. */
+const MAX_OFFERED = 2_048
+const MAX_OFFERED_PER_FRAME = 400
 const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
@@ -114,6 +119,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
+  /** A reconciliation has been run on this link: without one, unequal roots excuse nothing. */
+  let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
   let unagreed = true
   let activeAt = clock.monotonic() - QUIET_MS
@@ -121,6 +128,11 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let excused: RootDifference | null = null
   let reading = 0
   let theirCount = announced.count
+  let theirRoot = announced.root
+  /** The roots of both sides when the last run began. */
+  let rootsAtStart: { readonly own: Uint8Array; readonly theirs: Uint8Array } | null = null
+  /** Something that the last run found was asked of another peer, who may know less of it. */
+  let delegated = false
   let closed = false
 
   const findings: EntryFindings = {
@@ -131,7 +143,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (permissions.send) queue.addEntry(position, null)
     },
     differs: (position) => {
-      if (permissions.receive) options.want(position)
+      if (permissions.receive) delegated = !options.want(position) || delegated
       else if (permissions.send) announceHeld(position)
     },
   }
@@ -150,10 +162,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     timers,
     behind: () => permissions.receive && theirCount > BEHIND_ENTRIES && index.count * 2 < theirCount,
     started() {
+      hasRun = true
       awaitingSettle = false
       sent = 0
       received = 0
       runStartedAt = clock.monotonic()
+      rootsAtStart = { own: index.root(), theirs: theirRoot }
+      delegated = false
     },
     ended(run) {
       lastRun = { rounds: run.rounds, bytes: run.bytes }
@@ -209,11 +224,23 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     if (equal) {
       excused = null
       unconfirmed.confirmAll()
+      shared.history.agreed(options.device, index.root())
     }
     if (equal || !comparable) lastSyncedAt = clock.now()
     setPhase("live")
     options.changed()
   }
+
+  /**
+   * A run that left both roots as they were cannot be improved on: what differs was refused, or says nothing new. Entries that
+   * moved prove nothing, they may have been known; and what another peer was asked for may still be to be had here.
+   */
+  const wasFruitless = (item: RootItem): boolean =>
+    lastRun !== null &&
+    rootsAtStart !== null &&
+    !delegated &&
+    bytesEqual(rootsAtStart.own, index.root()) &&
+    bytesEqual(rootsAtStart.theirs, item.root)
 
   const compareUnequal = (item: RootItem): void => {
     const difference = differenceOf(index, item)
@@ -231,7 +258,12 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       awaitingSettle ||= item.settled
       return
     }
-    if (lastRun !== null && sent + received === 0) excused = difference
+    if (!hasRun && phase !== "live") {
+      // The last common root did not lead to equal ones: compare everything.
+      runner.begin()
+      return
+    }
+    if (wasFruitless(item)) excused = difference
     if (sameDifference(excused, difference)) {
       const silent = phase === "live" && !item.answer
       finish(false)
@@ -256,6 +288,24 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       return
     }
     sendRoot({ answer, agreed: false })
+  }
+
+  /**
+   * A pair that remembers a common root exchanges what is newer, and compares roots. True when this side may expect
+   * that to be enough.
+   */
+  const offerNewer = (): boolean => {
+    const newer = announced.basis === null ? null : shared.history.since(announced.basis)
+    if (newer === null || newer.length > MAX_OFFERED) return false
+    const items: OfferItem[] = []
+    for (const position of newer) {
+      const digest = index.get(position)?.digest
+      if (digest !== undefined) items.push({ position, digest, size: 0 })
+    }
+    for (let at = 0; at < items.length; at += MAX_OFFERED_PER_FRAME) {
+      outbox.control({ type: "offer", slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })
+    }
+    return shared.history.basisFor(options.device) !== null
   }
 
   const probe = (): void => {
@@ -295,9 +345,20 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
         return
       }
       const equal = announced.count === index.count && bytesEqual(announced.root, index.root())
-      if (equal && comparable) finish(true)
-      else if (initiator) runner.begin()
-      else timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
+      if (equal && comparable) {
+        finish(true)
+        return
+      }
+      const enough = comparable && offerNewer()
+      if (enough && initiator) {
+        awaitingSettle = true
+        check()
+        options.pump()
+      } else if (initiator) {
+        runner.begin()
+      } else {
+        timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
+      }
     },
     range(frame) {
       if (!frame.reply) timers.cancel("patience")
@@ -310,6 +371,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     root(item) {
       theirCount = item.count
+      theirRoot = item.root.slice()
       const equal = item.count === index.count && bytesEqual(item.root, index.root())
       if (equal && comparable) {
         const tell = item.answer || (initiator && unagreed && !item.agreed)

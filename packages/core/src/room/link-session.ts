@@ -162,6 +162,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const createReplica = (room: RoomReplica, announced: AnnounceFrame): LinkReplica =>
     createLinkReplica({
       session: link.session,
+      device: link.device,
       shared: room.shared,
       announced,
       initiator,
@@ -172,8 +173,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       random,
       pendingIn: () => pendingIn(room),
       want: (position) => {
-        room.wanted.add(mapKey(position), link.session, clock.monotonic())
+        const key = mapKey(position)
+        room.wanted.add(key, link.session, clock.monotonic())
         events.wantedChanged(room)
+        return !room.wanted.isAskedElsewhere(key, link.session)
       },
       pump,
       changed: events.statusChanged,
@@ -204,10 +207,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   }
 
   const announce = ({ shared }: RoomReplica): void => {
-    const { slot, index } = shared
+    const { slot, index, history } = shared
     const { name, kind, schemaTag, direction } = shared.replica
-    const root = index.root()
-    outbox.control({ type: "announce", slot, name, kind, schemaTag, direction, count: index.count, root })
+    const state = { count: index.count, root: index.root(), basis: history.basisFor(link.device) }
+    outbox.control({ type: "announce", slot, name, kind, schemaTag, direction, ...state })
   }
 
   const dispatch = (frame: Frame, lane: Lane, size: number): void => {
@@ -244,11 +247,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         for (const item of frame.items) refusedByPeer(frame.slot, item)
         return
       case "have":
-        for (const { position, digest } of frame.items) offered(frame.slot, position, digest)
+        for (const { position, digest } of frame.items) offered(frame.slot, position, digest, "have")
         return
       case "offer":
         for (const { position, digest } of frame.items) {
-          offered(frame.slot, position, digest.subarray(0, SHORT_DIGEST_BYTES))
+          offered(frame.slot, position, digest.subarray(0, SHORT_DIGEST_BYTES), "offer")
         }
         return
       case "want": {
@@ -292,9 +295,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     else receiver.receive(target, frame, receipt)
   }
 
-  const offered = (slot: number, position: Uint8Array, digest: Uint8Array): void => {
+  const offered = (slot: number, position: Uint8Array, digest: Uint8Array, by: "have" | "offer"): void => {
     const target = matched.at(slot)
-    if (target !== null) receiver.offered(target, position, digest)
+    if (target !== null) receiver.offered(target, position, digest, by)
   }
 
   const refusedByPeer = (slot: number, item: NakItem): void => {

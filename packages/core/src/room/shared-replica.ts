@@ -11,6 +11,7 @@ import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import { createIndexKeeper } from "./index-keeper.ts"
+import { createRootHistory, type RootHistory } from "./root-history.ts"
 
 /** A change of an entry as the index sees it. */
 export interface Transition {
@@ -40,6 +41,7 @@ export interface SharedReplica<Handle = unknown> {
   readonly attached: AttachedReplica<Handle>
   readonly index: FingerprintIndex
   readonly digests: KeyedDigest
+  readonly history: RootHistory
   /** Joins in order of arrival, in batches; calls `settle` on every job, whatever happens. */
   join(job: JoinJob): void
   readonly joining: number
@@ -73,6 +75,7 @@ export async function shareReplica<Handle>(
   /** Changes of keys that a running join may change too: sorted out when it is done. */
   let deferredByKey: Map<string, EntryChange[]> | null = null
   const queue: JoinJob[] = []
+  const history = createRootHistory()
   let running = 0
   let closed: Promise<void> | null = null
 
@@ -120,6 +123,7 @@ export async function shareReplica<Handle>(
     const before = index.get(position)?.digest ?? null
     const after = digestOf(change.key, change.stateHash)
     keeper.set(position, after, change.key)
+    if (!sameDigest(before, after)) history.changed(position)
     // A delta is only right for a peer that is where this change began.
     const fits = change.delta !== undefined && sameDigest(before, digestOf(change.key, change.before))
     return {
@@ -201,6 +205,7 @@ export async function shareReplica<Handle>(
     attached,
     index,
     digests,
+    history,
     join(job) {
       if (closed !== null) {
         job.settle({ type: "failed", cause: new Error("the replica is closed") })

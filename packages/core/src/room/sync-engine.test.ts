@@ -92,30 +92,33 @@ afterEach(async () => {
 interface Node {
   readonly engine: SyncEngine
   readonly session: string
+  readonly device: string
   readonly violations: string[]
+  readonly reconciled: string[]
 }
 
-function createNode(): Node {
+function createNode(device: string = bytesToHex(systemRandom().bytes(32))): Node {
   const random = systemRandom()
   const sessionId = random.bytes(16)
   const violations: string[] = []
+  const reconciled: string[] = []
   const engine = createSyncEngine({
     clock: systemClock(),
     random,
     sessionId,
-    device: bytesToHex(random.bytes(32)),
+    device,
     digestKey: new Uint8Array(32).fill(7),
     roomTag: new Uint8Array(32).fill(8),
     events: {
       presence: () => {},
       replicaReport: () => {},
       violation: (_session, code, detail) => void violations.push(`${code}: ${detail}`),
-      reconciled: () => {},
+      reconciled: ({ replica }) => void reconciled.push(replica),
       refused: () => {},
     },
   })
   engines.push(engine)
-  return { engine, session: bytesToHex(sessionId), violations }
+  return { engine, session: bytesToHex(sessionId), device, violations, reconciled }
 }
 
 interface Wire {
@@ -130,7 +133,7 @@ function connect(a: Node, b: Node): Wire {
   const inputs: { a?: LinkInput; b?: LinkInput } = {}
   const linkTo = (to: Node, far: "a" | "b"): SecureLink => ({
     session: to.session,
-    device: to.session.repeat(2),
+    device: to.device,
     role: "writer",
     maxMessageBytes: 262_144,
     send(lane: Lane, message: Uint8Array) {
@@ -188,6 +191,43 @@ describe("two engines", () => {
     await a.engine.synced()
     await b.engine.synced()
     expect(wire.bytes()).toBeLessThan(400)
+  })
+
+  it("exchange only what is newer when they meet again, in one round trip", async () => {
+    const [a, b] = [createNode(), createNode()]
+    const left = await a.engine.replicate(createCounterReplica("numbers"))
+    const right = await b.engine.replicate(createCounterReplica("numbers"))
+    for (let n = 0; n < 2_000; n++) left.put(`k${n}`, n)
+    const first = connect(a, b)
+    await a.engine.synced()
+    await b.engine.synced()
+    first.cut()
+    for (let n = 0; n < 10; n++) {
+      left.put(`k${n}`, 10_000 + n)
+      right.put(`k${n + 5}`, 20_000 + n)
+    }
+    const second = connect(a, b)
+    await a.engine.synced()
+    await b.engine.synced()
+    expect(left.values).toEqual(new Map([...right.values].map(([key, value]) => [key, value])))
+    expect(a.reconciled.length + b.reconciled.length).toBe(1)
+    expect(second.bytes()).toBeLessThan(3_000)
+  })
+
+  it("reconcile when the common root is forgotten by one side", async () => {
+    const [a, b] = [createNode(), createNode()]
+    const left = await a.engine.replicate(createCounterReplica("numbers"))
+    await b.engine.replicate(createCounterReplica("numbers"))
+    for (let n = 0; n < 500; n++) left.put(`k${n}`, n)
+    const first = connect(a, b)
+    await a.engine.synced()
+    first.cut()
+    await b.engine.close()
+    const wiped = createNode(b.device)
+    const fresh = await wiped.engine.replicate(createCounterReplica("numbers"))
+    connect(a, wiped)
+    await a.engine.synced()
+    expect(fresh.values.size).toBe(500)
   })
 
   it("move entries that are longer than a message", async () => {

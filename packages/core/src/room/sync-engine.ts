@@ -108,7 +108,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     if (after === null) return
     for (const session of sessions.values()) {
       const target = session.targets.get(replica.shared.replica.name)?.own
-      if (session === source || target === undefined || target.phase !== "live") continue
+      if (session === source || target === undefined) continue
+      // The roots that end a reconciliation show what it missed, but roots of a one-way link are never compared.
+      const { send, receive } = target.permissions
+      if (target.phase !== "live" && send && receive) continue
       if (source.isLinkedTo(session.session)) {
         target.announce(position, after, HAVE_DELAY_MS * (1 + random.unit()))
         continue

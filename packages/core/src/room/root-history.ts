@@ -1,0 +1,69 @@
+import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+
+/**
+ * Which roots this replica has had in common with others, and what changed since: lets a pair that meets again
+ * exchange just that. It lives in memory and may forget or be wrong: roots are compared afterwards in any case, and
+ * a pair that finds no common root reconciles.
+ */
+export interface RootHistory {
+  /** The entry changed; the newest change of a position counts. */
+  changed(position: Uint8Array): void
+  /** Both sides had this root just now. */
+  agreed(device: string, root: Uint8Array): void
+  /** The last root in common with the device. */
+  basisFor(device: string): Uint8Array | null
+  /** Positions changed after the root was agreed with anyone; null when it is not known (any more). */
+  since(root: Uint8Array): readonly Uint8Array[] | null
+}
+
+const MAX_ROOTS = 1_024
+const MAX_CHANGES = 8_192
+const MAX_DEVICES = 256
+
+export function createRootHistory(): RootHistory {
+  /** In the order of their last change. */
+  const changeByPosition = new Map<string, number>()
+  const changeByRoot = new Map<string, number>()
+  const rootByDevice = new Map<string, Uint8Array>()
+  let changes = 0
+  /** Changes up to here may have been forgotten. */
+  let forgotten = 0
+
+  return {
+    changed(position) {
+      const key = mapKey(position)
+      changes++
+      changeByPosition.delete(key)
+      changeByPosition.set(key, changes)
+      if (changeByPosition.size > MAX_CHANGES) forgotten = dropOldest(changeByPosition) ?? forgotten
+    },
+    agreed(device, root) {
+      const key = mapKey(root)
+      changeByRoot.delete(key)
+      changeByRoot.set(key, changes)
+      rootByDevice.delete(device)
+      rootByDevice.set(device, root)
+      if (changeByRoot.size > MAX_ROOTS) dropOldest(changeByRoot)
+      if (rootByDevice.size > MAX_DEVICES) dropOldest(rootByDevice)
+    },
+    basisFor: (device) => rootByDevice.get(device) ?? null,
+    since(root) {
+      const agreedAt = changeByRoot.get(mapKey(root))
+      if (agreedAt === undefined || agreedAt < forgotten) return null
+      const positions: Uint8Array[] = []
+      for (const [key, change] of [...changeByPosition].toReversed()) {
+        if (change <= agreedAt) break
+        positions.push(mapKeyBytes(key))
+      }
+      return positions
+    },
+  }
+}
+
+/** Removes the first entry of a Map and returns its value. */
+function dropOldest<Value>(map: Map<string, Value>): Value | undefined {
+  const oldest = map.entries().next().value
+  if (oldest === undefined) return undefined
+  map.delete(oldest[0])
+  return oldest[1]
+}
