@@ -279,10 +279,12 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const check = (): void => {
     if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
+    const compared = awaitingSettle
     const answer = awaitingSettle && initiator
     owesRoot = false
     awaitingSettle = false
-    if (!comparable && initiator) {
+    // A one-way link has nothing but its run to go by: until that has ended, an answer must not pass for one.
+    if (!comparable && initiator && (compared || phase === "live")) {
       finish(false)
       sendRoot({ answer: false, agreed: true })
       return
