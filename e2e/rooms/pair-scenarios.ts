@@ -157,7 +157,10 @@ export const startNode: ActorStarter = async (harness, options) => {
 
 /** A page in a Chromium profile of its own. */
 export const startChromium: ActorStarter = async (harness, options) => {
-  const tab = await (await harness.chromium(options)).open<RoomDriver>(await harness.site(pageModule))
+  // Pages fed by interception count as public, and those may not speak to a host on a local network.
+  const args = ["--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks"]
+  const browser = await harness.chromium({ ...options, args })
+  const tab = await browser.open<RoomDriver>(await harness.site(pageModule))
   return { ...tab, restart: () => tab.reload() }
 }
 
