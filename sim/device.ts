@@ -101,6 +101,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
         faults.count("lagged-materialisation")
         return chance.below(plan.materialiseLagMs)
       },
+      handlerTimeoutMs: 300,
       onMinted: (write) => history.minted(index, write),
       ...planted,
     })

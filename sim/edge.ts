@@ -31,7 +31,7 @@ export interface Edge {
 
 export interface EdgeEvents {
   /** A message arrives at the device; `order` counts messages of the whole world as they were sent. */
-  arrived(at: Device, lane: Lane, message: Uint8Array, order: number): void
+  arrived(at: Device, from: Device, lane: Lane, message: Uint8Array, order: number): void
   sent(message: Uint8Array): number
 }
 
@@ -68,7 +68,7 @@ export function createEdge(
   ): readonly Uint8Array[] => {
     const order = (orders[from] as Record<Lane, number[]>)[lane].shift() ?? 0
     const receiver = ends[1 - from] as Device
-    events.arrived(receiver, lane, message, order)
+    events.arrived(receiver, ends[from], lane, message, order)
     const planted = world.bug?.tap?.(message)
     if (planted != null) return planted
     if (duplicationRate > 0 && chance.chance(duplicationRate) && isRepeatable(message)) {

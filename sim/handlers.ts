@@ -40,7 +40,7 @@ export const HANDLERS = {
   slow: (world) => async (earlier, later) => {
     await new Promise<void>((resolve) => {
       // Now and then slower than the limit, and then it counts as failed.
-      world.clock.after((textOf(earlier).length % 7) * 1_000, resolve)
+      world.clock.after((textOf(earlier).length % 7) * 60, resolve)
     })
     return { deleted: false, payload: { slow: `${hashText(textOf(earlier))}${hashText(textOf(later))}` } }
   },

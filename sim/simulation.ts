@@ -19,6 +19,10 @@ export interface SimulationOptions {
   readonly bug?: PlantedBug
   /** Receives a line for everything that happens. */
   readonly trace?: (line: string) => void
+  /** Also a line for every frame that arrives. */
+  readonly frames?: boolean
+  /** Sees the devices at the end, before anything is closed. */
+  readonly inspect?: (devices: readonly Device[]) => void
 }
 
 export interface SimulationResult {
@@ -60,7 +64,7 @@ interface Run {
   result(): Omit<SimulationResult, "convergedAfterMs">
 }
 
-function createRun(scenario: Scenario, { bug, trace }: SimulationOptions): Run {
+function createRun(scenario: Scenario, { bug, trace, frames, inspect }: SimulationOptions): Run {
   const time = createSimulatedTime()
   const random = createSeededRandom(`world/${scenario.seed}`)
   const faults: Faults = createFaults()
@@ -96,13 +100,21 @@ function createRun(scenario: Scenario, { bug, trace }: SimulationOptions): Run {
     },
   }
 
-  const arrived = (at: Device, _lane: Lane, message: Uint8Array, order: number): void => {
+  const arrived = (at: Device, from: Device, _lane: Lane, message: Uint8Array, order: number): void => {
+    if (frames === true) traceFrames(at, from, message)
     if (order < (lastOrderByDevice.get(at) ?? 0)) faults.count("reordered-across-links")
     else lastOrderByDevice.set(at, order)
     if (!observing) return
     for (const { frame } of decodeMessage(message)) {
       if (!HEARTBEATS.has(frame.type))
         fail(`${frame.type} still travels ${QUIET_AFTER_MS / 1000} s after heal`)
+    }
+  }
+  const traceFrames = (at: Device, from: Device, message: Uint8Array): void => {
+    for (const { frame, size } of decodeMessage(message)) {
+      const { type, ...body } = frame
+      if (type !== "ping" && type !== "pong")
+        world.trace(`  ${from.index} → ${at.index} ${type} ${size} B ${describe(body)}`)
     }
   }
   const sent = (message: Uint8Array): number => {
@@ -317,6 +329,7 @@ function createRun(scenario: Scenario, { bug, trace }: SimulationOptions): Run {
       return convergedAfterMs
     },
     result() {
+      inspect?.(devices)
       for (const { disk } of devices) for (const [, value] of disk.image()) absorb(value)
       return { failure, faults: faults.counts, digest: digest >>> 0, messages, writes: history.writes.length }
     },
@@ -326,4 +339,14 @@ function createRun(scenario: Scenario, { bug, trace }: SimulationOptions): Run {
 function holds(image: DiskImage, document: string, dot: Parameters<typeof covers>[1]): boolean {
   const state = readStoredDocument(image, document)
   return state !== null && covers(state.context, dot)
+}
+
+/** A frame's content in one line: bytes as their first hex digits. */
+function describe(body: object): string {
+  const text = JSON.stringify(body, (_key, value: unknown) =>
+    value instanceof Uint8Array
+      ? `${Buffer.from(value.subarray(0, 4)).toString("hex")}/${value.length}`
+      : value,
+  )
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text
 }

@@ -1,0 +1,84 @@
+import { writeFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { createScenario, type ScenarioLimits } from "./scenario.ts"
+import { rareFaults, runSeeds, seedRange } from "./seeds.ts"
+import { shrink } from "./shrink.ts"
+import { runSimulation } from "./simulation.ts"
+
+const USAGE = `npm run sim -- [options]
+  --seeds N      run N seeds (default 1000)
+  --from S       starting with this one (default 0)
+  --seed S       replay one seed and print what happened; --frames prints every frame
+  --shrink       with --seed: look for the smallest world that still fails, and keep it in sim/regressions
+  --peers A-B    worlds of A to B peers (default 3-8)
+  --workers N    (default: one a core)`
+
+const { values: options } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "1000" },
+    from: { type: "string", default: "0" },
+    seed: { type: "string" },
+    frames: { type: "boolean", default: false },
+    shrink: { type: "boolean", default: false },
+    peers: { type: "string", default: "3-8" },
+    workers: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+})
+
+if (options.help) console.log(USAGE)
+else if (options.seed !== undefined && options.shrink) await shrinkSeed(options.seed)
+else if (options.seed !== undefined) await replay(options.seed)
+else await runMany()
+
+function limits(): ScenarioLimits {
+  const [minPeers = 3, maxPeers = minPeers] = options.peers.split("-").map(Number)
+  return { minPeers, maxPeers }
+}
+
+async function replay(seed: string): Promise<void> {
+  const result = await runSimulation(createScenario(seed, limits()), {
+    trace: (line) => console.log(line),
+    frames: options.frames,
+  })
+  const { failure, messages, writes, convergedAfterMs, digest } = result
+  console.log(failure === null ? "passed" : `failed: ${failure}`)
+  console.log(`${writes} writes, ${messages} messages, equal after ${convergedAfterMs} ms, digest ${digest}`)
+  if (failure !== null) process.exitCode = 1
+}
+
+async function shrinkSeed(seed: string): Promise<void> {
+  const { scenario, failure } = await shrink(createScenario(seed, limits()), (line) => console.log(line))
+  if (failure === null) {
+    console.log(`seed ${seed} does not fail`)
+    return
+  }
+  const file = fileURLToPath(new URL(`regressions/${seed}.json`, import.meta.url))
+  await writeFile(file, `${JSON.stringify({ failure, scenario }, null, 2)}\n`)
+  console.log(`${failure}\nkept as ${file}`)
+  process.exitCode = 1
+}
+
+async function runMany(): Promise<void> {
+  const run = await runSeeds({
+    seeds: seedRange(Number(options.from), Number(options.seeds)),
+    limits: limits(),
+    ...(options.workers !== undefined && { workers: Number(options.workers) }),
+    onOutcome({ seed, failure }) {
+      if (failure === null) return
+      const peers = options.peers === "3-8" ? "" : ` --peers ${options.peers}`
+      console.log(`seed ${seed} failed: ${failure}\n  replay: npm run sim -- --seed ${seed}${peers}`)
+    },
+  })
+  for (const [kind, times] of [...run.faults].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    console.log(`${kind.padEnd(32)} ${times}`)
+  }
+  const rare = rareFaults(run)
+  if (rare.length > 0) console.log(`too rare to prove anything: ${rare.join(", ")}`)
+  console.log(
+    `${run.seeds} seeds, ${run.failures.length} failures, ${run.writes} writes, ${run.messages} messages, ` +
+      `equal within ${run.slowestConvergenceMs} ms of virtual time, ${(run.elapsedMs / 1_000).toFixed(1)} s`,
+  )
+  if (run.failures.length > 0 || rare.length > 0) process.exitCode = 1
+}

@@ -1,0 +1,44 @@
+import { parentPort } from "node:worker_threads"
+import { findPlantedBug } from "./planted-bugs.ts"
+import { createScenario, type ScenarioLimits } from "./scenario.ts"
+import { runSimulation, type SimulationResult } from "./simulation.ts"
+
+/** One seed to run, with a bug to plant or none. */
+export interface SeedJob {
+  readonly seed: string
+  readonly limits: ScenarioLimits
+  readonly bug: string | null
+}
+
+export interface SeedOutcome extends Omit<SimulationResult, "faults"> {
+  readonly seed: string
+  readonly faults: readonly (readonly [kind: string, times: number])[]
+  readonly elapsedMs: number
+}
+
+const port = parentPort
+if (port !== null) {
+  let unhandled: unknown = null
+  process.on("unhandledRejection", (reason) => {
+    unhandled = reason
+  })
+  port.on("message", ({ seed, limits, bug }: SeedJob) => {
+    const startedAt = performance.now()
+    const planted = bug === null ? {} : { bug: findPlantedBug(bug) }
+    void runSimulation(createScenario(seed, limits), planted).then((result) => {
+      const failure = unhandled === null ? result.failure : `unhandled rejection: ${describe(unhandled)}`
+      unhandled = null
+      port.postMessage({
+        ...result,
+        failure,
+        seed,
+        faults: [...result.faults],
+        elapsedMs: performance.now() - startedAt,
+      } satisfies SeedOutcome)
+    })
+  })
+}
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
+}
