@@ -15,7 +15,7 @@ export function NoteScreen() {
       </header>
       {note.type === "failed" && <EngineFailed reason={note.reason} retry={note.retry} text={undefined} />}
       {note.type === "loading" && <textarea className="sheet" aria-label="Quick note" disabled placeholder="Opening…" />}
-      {note.type === "ready" && <NoteArea doc={note.doc} />}
+      {note.type === "ready" && <NoteArea key={note.note.id} note={note.note} />}
     </div>
   )
 }

@@ -1,6 +1,6 @@
 import { useRoom, useStateValue } from "@dunlin/react"
 import { useEffect } from "react"
-import { profile } from "../device/profile.ts"
+import { HUE_COLORS, profile } from "../device/profile.ts"
 
 const CLOCK_EVERY_MS = 20_000
 
@@ -13,6 +13,7 @@ export function useShowOwnPresence(location: string): void {
     if (room === null) return
     room.presence.setField("name", name)
     room.presence.setField("hue", hue)
+    room.presence.setField("color", HUE_COLORS[hue])
     room.presence.setField("document", document)
   }, [room, name, hue, document])
   useEffect(() => {

@@ -60,16 +60,27 @@ export function openSession(options: SessionOptions): Session {
     return null
   } // prettier-ignore
 
+  const ending = new AbortController()
+  // The others see at once that a closed page is gone, rather than when its silence has become long.
+  addEventListener("pagehide", () => void leave(room.get()), { signal: ending.signal })
+  // A page that the browser kept and brings back has left its room.
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload(), { signal: ending.signal })
+
   return {
     room,
     notes: notes.phase,
     cable,
     loadNotes: notes.load,
     async close() {
+      ending.abort()
       await notes.close()
       await (await opening)?.close()
       cable.close()
     },
     remove: notes.remove,
   }
+}
+
+async function leave(phase: RoomPhase): Promise<void> {
+  if (phase.type === "open") await phase.room.close()
 }

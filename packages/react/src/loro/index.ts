@@ -1,2 +1,2 @@
 export { type LoroDocState, useLoroDoc } from "./use-loro-doc.ts"
-export { useText } from "./use-text.ts"
+export { type TextHandle, useText } from "./use-text.ts"

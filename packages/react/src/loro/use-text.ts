@@ -1,6 +1,50 @@
-import type { LoroDoc } from "loro-crdt"
-import { useCallback, type RefCallback } from "react"
+import { bindTextarea, type BindTextareaOptions, type LoroDocument, type TextField, textOf } from "@dunlin/loro"
+import type { LoroDoc, LoroText } from "loro-crdt"
+import { useCallback, useMemo, useSyncExternalStore, type RefCallback } from "react"
 
-export function useText(doc: LoroDoc, container: string): { readonly ref: RefCallback<HTMLTextAreaElement> } {
-  return { ref: useCallback((element: HTMLTextAreaElement | null) => { if (element) element.value = doc.getText(container).toString() }, [doc, container]) }
+export interface TextHandle {
+  /** The text as it is now, following every edit. */
+  readonly value: string
+  /** For a `<textarea>` or `<input type="text">`: keeps it equal to the text. Give it no `value` of its own. */
+  readonly ref: RefCallback<TextField>
 }
+
+/**
+ * A text of a document, named, or found by a function of stable identity. Options count when the element appears.
+ */
+export function useText(
+  document: LoroDocument | LoroDoc,
+  where: string | ((doc: LoroDoc) => LoroText),
+  options?: BindTextareaOptions,
+): TextHandle {
+  const source = useMemo(() => textOf(document, where), [document, where])
+  const subscribe = useCallback(
+    (onChange: () => void) => {
+      let end = source.text().subscribe(onChange)
+      const endSource = source.subscribe(() => {
+        end()
+        end = source.isWritable() ? source.text().subscribe(onChange) : noop
+        onChange()
+      })
+      return () => {
+        end()
+        endSource()
+      }
+    },
+    [source],
+  )
+  const read = (): string => source.text().toString()
+  const value = useSyncExternalStore(subscribe, read, read)
+  const ref = useCallback(
+    (element: TextField | null) => {
+      if (element === null) return
+      const binding = bindTextarea(source, element, options)
+      return () => binding.unbind()
+    },
+    // The options are those of the first render with this source: a new object at each render must not bind anew.
+    [source],
+  )
+  return { value, ref }
+}
+
+function noop(): void {}

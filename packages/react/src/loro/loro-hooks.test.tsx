@@ -1,0 +1,107 @@
+// @vitest-environment happy-dom
+import { createInvite, memoryIdentity, openRoom, type Room } from "@dunlin/core"
+import { type LoroDocuments, loroReplica, memoryStore } from "@dunlin/loro"
+import { act, cleanup, render, renderHook, screen, waitFor } from "@testing-library/react"
+import { LoroDoc } from "loro-crdt"
+import { StrictMode, type ReactNode } from "react"
+import { afterEach, describe, expect, it } from "vitest"
+import { useLoroDoc, useText } from "./index.ts"
+
+const rooms: Room[] = []
+afterEach(async () => {
+  cleanup()
+  await Promise.all(rooms.splice(0).map((room) => room.close()))
+})
+
+async function openDocuments(): Promise<LoroDocuments> {
+  const room = await openRoom({ invite: createInvite(), transports: [], identity: memoryIdentity() })
+  rooms.push(room)
+  return room.replicate(loroReplica({ name: "notes", store: memoryStore() }))
+}
+
+describe("useLoroDoc", () => {
+  it("waits for the documents, then opens one", async () => {
+    const documents = await openDocuments()
+    const { result, rerender } = renderHook(({ from }: { from: LoroDocuments | null }) => useLoroDoc(from, "welcome"), {
+      initialProps: { from: null as LoroDocuments | null },
+      wrapper: StrictMode,
+    })
+    expect(result.current.status).toBe("loading")
+    rerender({ from: documents })
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    if (result.current.status === "open") result.current.doc.getText("body").insert(0, "Hello, flock!")
+    await using again = await documents.open("welcome")
+    expect(again.doc.getText("body").toString()).toBe("Hello, flock!")
+  })
+
+  it("never shows the document of another id", async () => {
+    const documents = await openDocuments()
+    await using first = await documents.open("a")
+    first.doc.getText("body").insert(0, "text of a")
+    const seen: string[] = []
+    const { result, rerender } = renderHook(
+      ({ id }) => {
+        const opened = useLoroDoc(documents, id)
+        if (opened.status === "open" && opened.document.id !== id) seen.push(opened.document.id)
+        return opened
+      },
+      { initialProps: { id: "a" } },
+    )
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    rerender({ id: "b" })
+    expect(result.current.status).toBe("loading")
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    expect(seen).toEqual([])
+  })
+
+  it("tells that a document was deleted, and that one could not be opened", async () => {
+    const documents = await openDocuments()
+    const { result } = renderHook(() => useLoroDoc(documents, "a"))
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    await act(() => documents.delete("a"))
+    await waitFor(() => expect(result.current.status).toBe("deleted"))
+    const invalid = renderHook(() => useLoroDoc(documents, ""))
+    await waitFor(() => expect(invalid.result.current.status).toBe("failed"))
+  })
+})
+
+describe("useText", () => {
+  function Field({ doc }: { readonly doc: LoroDoc }): ReactNode {
+    const { value, ref } = useText(doc, "body")
+    return (
+      <>
+        <textarea ref={ref} aria-label="Body" />
+        <output>{value}</output>
+      </>
+    )
+  }
+
+  it("follows the text and writes what is typed, in StrictMode", async () => {
+    const doc = new LoroDoc()
+    doc.getText("body").insert(0, "abc")
+    doc.commit()
+    const view = render(
+      <StrictMode>
+        <Field doc={doc} />
+      </StrictMode>,
+    )
+    const field = screen.getByLabelText<HTMLTextAreaElement>("Body")
+    expect(field.value).toBe("abc")
+    act(() => {
+      doc.getText("body").insert(3, "d")
+      doc.commit()
+    })
+    expect(field.value).toBe("abcd")
+    act(() => {
+      field.value = "abXcd"
+      field.setSelectionRange(3, 3)
+      field.dispatchEvent(new InputEvent("input", { bubbles: true }))
+    })
+    expect(doc.getText("body").toString()).toBe("abXcd")
+    await waitFor(() => expect(screen.getByText("abXcd", { selector: "output" })).toBeDefined())
+    view.unmount()
+    field.value = "after unmount"
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }))
+    expect(doc.getText("body").toString()).toBe("abXcd")
+  })
+})
