@@ -49,12 +49,7 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Chr
   const context = await chromium.launchPersistentContext(options.profile ?? join(own, "profile"), {
     executablePath,
     headless: options.headless ?? true,
-    args: [
-      ...ARGS,
-      // Test peers in Node do not resolve `.local` names.
-      ...(options.mdns === true ? [] : ["--disable-features=WebRtcHideLocalIpsWithMdns"]),
-      ...(options.args ?? []),
-    ],
+    args: [...ARGS, ...disabledFeatures(options), ...(options.args ?? [])],
   })
   const removeOwn = (): Promise<void> => rm(own, { recursive: true, force: true, maxRetries: 5 })
 
@@ -82,6 +77,16 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Chr
       await removeOwn()
     },
   }
+}
+
+function disabledFeatures({ mdns, namespace }: ChromiumOptions): readonly string[] {
+  const features = [
+    // Test peers in Node do not resolve `.local` names.
+    ...(mdns === true ? [] : ["WebRtcHideLocalIpsWithMdns"]),
+    // An intercepted page has no address, so Chromium takes it for a public one and asks before it goes to 10.x.
+    ...(namespace === undefined ? [] : ["LocalNetworkAccessChecks", "LocalNetworkAccessChecksWebSockets"]),
+  ]
+  return features.length === 0 ? [] : [`--disable-features=${features.join(",")}`]
 }
 
 /** A namespace has no way to the test server, so every file of the site comes by interception. */

@@ -10,6 +10,7 @@ Each line on stdin is a JSON command, each is answered by a line on stdout once 
     {"set": {"delayMs": 25}}                                     every link, both ways
     {"set": {"lossPercent": 5}, "between": ["ada", "bob"]}       one link, both ways
     {"set": {"cut": true}, "from": "ada", "to": "bob"}           one direction
+    {"reset": true}                                              every link ideal again
 The namespaces go when stdin closes.
 """
 
@@ -154,6 +155,9 @@ class Internet:
             loop.add_reader(host.tun, self._read, host)
 
     def apply(self, command):
+        if command.get("reset"):
+            self.everywhere, self.special = dict(IDEAL), {}
+            return
         change = command["set"]
         unknown = set(change) - set(IDEAL)
         if unknown:

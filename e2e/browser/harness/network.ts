@@ -33,6 +33,8 @@ export interface Network {
   ): Promise<void>
   cut(one: string, other: string): Promise<void>
   heal(one: string, other: string): Promise<void>
+  /** Every link as it was at the start. */
+  reset(): Promise<void>
   close(): Promise<void>
 }
 
@@ -102,6 +104,7 @@ export async function createNetwork(hosts: Readonly<Record<string, NatKind>>): P
     setOneWay: (conditions, direction) => command({ set: conditions, ...direction }),
     cut: (one, other) => set({ cut: true }, [one, other]),
     heal: (one, other) => set({ cut: false }, [one, other]),
+    reset: () => command({ reset: true }),
     async close() {
       child.stdin.end()
       await exited
