@@ -36,7 +36,6 @@ export interface EntryReceiverEvents {
   /** `push` when the peer's own push led exactly to where the entry is now. */
   joined(room: RoomReplica, transition: Transition, push: PushFrame | null): void
   wantedChanged(room: RoomReplica): void
-  confirmed(room: RoomReplica, position: Uint8Array): void
   refused(room: RoomReplica, reason: string): void
 }
 
@@ -139,6 +138,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
         return
       }
       inbox.settle(receipt)
+      if (frame.type === "push") events.duplicate(target)
       own.check()
     },
     offered({ room, own }, position, digest, by) {
@@ -146,7 +146,6 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.resolve(mapKey(position))
-        events.confirmed(room, position)
       } else if (own.permissions.receive) {
         want(room, position, by === "offer" ? 0 : shortDelayMs())
       }

@@ -64,11 +64,15 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   }
 
   const replay = async (signal?: AbortSignal): Promise<void> => {
-    const fresh: IndexEntry[] | null = cursor === null ? [] : null
+    let fresh: IndexEntry[] | null = cursor === null ? [] : null
     for await (const page of attached.scan(cursor, signal === undefined ? {} : { signal })) {
       for (const { key, stateHash } of page.entries) {
         if (stateHash === null) {
+          // It may be among those not built yet: from here on, one by one.
+          if (fresh !== null) index.build(fresh)
+          fresh = null
           index.delete(digests.position(key))
+          unsaved++
           continue
         }
         const entry = entryOf(key, stateHash)

@@ -69,10 +69,15 @@ export interface LinkReplica {
   range(frame: RangeFrame): void
   rangeAck(frame: RangeAckFrame): void
   root(item: RootItem): void
-  /** Sends a change at once, or says HAVE when it cannot be pushed. */
+  /** Sends a change at once, or says HAVE when it cannot be pushed or the peer hears of it elsewhere first. */
   push(transition: Transition): void
-  /** Says HAVE after `delayMs`, unless the peer is known to hold the entry by then. */
+  /** Says HAVE after at most `delayMs`. */
   announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
+  /** The peer's push told nothing new: both sides announce changes to each other from now on. */
+  prune(): void
+  pruned(): void
+  /** One of the sides wanted an entry that was only announced: changes are pushed again. */
+  graft(): void
   /** The peer said, or showed, that it holds this digest. */
   peerHolds(position: Uint8Array, digest: Uint8Array): void
   /** An entry came in or was confirmed and counted as progress. */
@@ -94,6 +99,8 @@ const QUIET_MS = 1_000
 const RESPONDER_PATIENCE_MS = 500
 /** A peer with fewer entries than this is not worth waiting for. */
 const BEHIND_ENTRIES = 64
+/** Time for a change to arrive on the way that is quicker. */
+const LAZY_DELAY_MS = 100
 /** With more changes than this, ranges are cheaper to compare than entries to list. */
 const MAX_OFFERED = 2_048
 const MAX_OFFERED_PER_FRAME = 400
@@ -119,7 +126,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
-  /** A reconciliation has been run on this link: without one, unequal roots excuse nothing. */
+  /** Changes reach the peer another way sooner: they are announced here, not pushed. */
+  let lazy = false
+  /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
   let unagreed = true
@@ -162,7 +171,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     timers,
     behind: () => permissions.receive && theirCount > BEHIND_ENTRIES && index.count * 2 < theirCount,
     started() {
-      hasRun = true
       awaitingSettle = false
       sent = 0
       received = 0
@@ -171,6 +179,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       delegated = false
     },
     ended(run) {
+      hasRun = true
       lastRun = { rounds: run.rounds, bytes: run.bytes }
       awaitingSettle = true
       check()
@@ -192,6 +201,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Nothing is under way for this replica in either direction, as far as this side knows. */
   const settled = (): boolean => {
     const inFlight = outbox.unacknowledged === 0 ? 0 : unconfirmed.size
+    // A first run that waits for its turn is still to come: the responder must not take this side's root for the end.
+    if (runner.waiting && phase !== "live") return false
     return !runner.running && queue.size === 0 && reading === 0 && options.pendingIn() === 0 && inFlight === 0
   }
 
@@ -255,7 +266,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       return
     }
     if (!item.settled || !settled()) {
-      awaitingSettle ||= item.settled
+      // An unsettled responder owes nothing by itself: asking now makes it answer as soon as it is settled.
+      awaitingSettle = true
       return
     }
     if (!hasRun && phase !== "live") {
@@ -398,6 +410,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
         unconfirmed.confirmed(mapKey(position), changes)
         return
       }
+      if (lazy) {
+        announcements.add(position, after, LAZY_DELAY_MS)
+        return
+      }
       const digest = after.slice(0, SHORT_DIGEST_BYTES)
       const kind = shared.replica.kind
       const began = before?.slice(0, SHORT_DIGEST_BYTES) ?? NO_DIGEST
@@ -411,11 +427,23 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (!pushed) announcements.add(position, after, 0)
     },
     announce(position, digest, delayMs) {
-      if (permissions.send && !closed) announcements.add(position, digest, delayMs)
+      if (!permissions.send || closed) return
+      unconfirmed.changed(mapKey(position), digest)
+      announcements.add(position, digest, delayMs)
+    },
+    prune() {
+      if (!lazy) outbox.control({ type: "prune", slot })
+      lazy = true
+    },
+    pruned() {
+      lazy = true
+    },
+    graft() {
+      lazy = false
     },
     peerHolds(position, digest) {
       announcements.peerHolds(position, digest)
-      unconfirmed.holds(mapKey(position), digest)
+      if (unconfirmed.holds(mapKey(position), digest)) options.changed()
     },
     exchanged(direction) {
       activeAt = clock.monotonic()

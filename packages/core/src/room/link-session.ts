@@ -50,10 +50,10 @@ export interface LinkSessionEvents {
   /** A join changed an entry: others may want it. `push` when the peer's own push led exactly here. */
   joined(replica: RoomReplica, transition: Transition, push: PushFrame | null): void
   wantedChanged(replica: RoomReplica): void
+  /** The peer pushed what was here already. */
+  duplicate(target: LinkTarget): void
   presence(value: Uint8Array | null): void
   statusChanged(): void
-  /** The peer holds the entry, or with null everything. */
-  confirmed(replica: RoomReplica, position: Uint8Array | null): void
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
   violation(code: string, detail: string): void
@@ -130,7 +130,6 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     events: {
       joined: events.joined,
       wantedChanged: events.wantedChanged,
-      confirmed: events.confirmed,
       refused: (room, reason) => events.refused(room, reason, "us"),
     },
   })
@@ -228,9 +227,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return matched.at(frame.slot)?.own.rangeAck(frame)
       case "root":
         for (const item of frame.roots) {
-          const target = matched.at(item.slot)
-          target?.own.root(item)
-          if (target?.own.phase === "live" && target.own.pendingOut === 0) events.confirmed(target.room, null)
+          matched.at(item.slot)?.own.root(item)
         }
         return
       case "data":
@@ -257,9 +254,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "want": {
         const target = matched.at(frame.slot)
         if (target === null || !target.own.permissions.send) return
+        target.own.graft()
         for (const { position, summary } of frame.items) target.own.queue.addEntry(position, summary)
         return pump()
       }
+      case "prune":
+        return matched.at(frame.slot)?.own.pruned()
       case "credit":
         outbox.credited(frame.total)
         return pump()
@@ -319,13 +319,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     for (const { slot, position, digest, changes } of references) {
       const target = [...matched.targets.values()].find(({ own }) => own.shared.slot === slot)
       if (target === undefined) continue
-      const { own, room } = target
+      const { own } = target
       own.unconfirmed.confirmed(mapKey(position), changes)
       const refused = own.refused.get(mapKey(position))
       if (refused !== undefined && startsWithBytes(refused, digest)) continue
       own.exchanged("sent")
       own.peerHolds(position, digest)
-      events.confirmed(room, position)
     }
     for (const { own } of matched.targets.values()) own.check()
     events.statusChanged()
@@ -381,6 +380,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       if (outbox.wantsControl) outbox.control({ type: "presence", value })
     },
     want(replica, positions) {
+      matched.targets.get(replica.shared.replica.name)?.own.graft()
       void wantFrames(replica.shared, positions).then((frames) => {
         if (closed) return
         for (const frame of frames) outbox.control(frame)

@@ -81,7 +81,8 @@ export async function shareReplica<Handle>(
 
   const changed = (changes: readonly EntryChange[]): void => {
     if (early !== null) {
-      early.push(...changes)
+      // Not as arguments: a bulk insert is longer than an argument list may be.
+      for (const change of changes) early.push(change)
       return
     }
     const transitions: Transition[] = []
@@ -153,16 +154,28 @@ export async function shareReplica<Handle>(
         job.settle(result)
         return
       }
-      let transition: Transition | null = null
-      if (result.type === "joined") {
-        locals.push(...applyEarlier(deferred.get(job.key), job.key, result.before))
-        transition = apply({ key: job.key, stateHash: result.stateHash, before: result.before })
-      }
-      job.settle({ type: "outcome", outcome: result, transition })
+      job.settle(joined(result, job.key, deferred, locals))
     })
     for (const changes of deferred.values()) locals.push(...changes.map(apply))
     report(locals)
     options.onBatch()
+  }
+
+  /** What the index makes of an outcome. A replica that answers nonsense fails the entry, not the room. */
+  const joined = (
+    outcome: JoinOutcome,
+    key: string,
+    deferred: ReadonlyMap<string, EntryChange[]>,
+    locals: Transition[],
+  ): JoinResult => {
+    if (outcome.type !== "joined") return { type: "outcome", outcome, transition: null }
+    try {
+      locals.push(...applyEarlier(deferred.get(key), key, outcome.before))
+      const transition = apply({ key, stateHash: outcome.stateHash, before: outcome.before })
+      return { type: "outcome", outcome, transition }
+    } catch (cause) {
+      return { type: "failed", cause }
+    }
   }
 
   /** A local write that the join was made upon came first, although it was reported while the join ran. */

@@ -18,8 +18,6 @@ import { createSyncedWaits } from "./synced-waits.ts"
 /** A replica of the room, with what only the engine keeps for it. */
 interface EngineReplica extends RoomReplica {
   readonly links: MutableState<ReadonlyMap<string, ReplicaLinkStatus>>
-  /** Entries changed here that no other device is known to hold. */
-  readonly unshared: Map<string, Uint8Array>
 }
 
 /** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
@@ -29,7 +27,6 @@ const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 const PRESENCE_INTERVAL_MS = 100
 const PROBE_DELAY_MS = 250
-const MAX_UNSHARED = 65_536
 
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { clock, random, events } = options
@@ -38,6 +35,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const sessions = new Map<string, LinkSession>()
   const replicasByName = new Map<string, EngineReplica>()
   const opening = new Set<string>()
+  /** Replicas that closed by themselves before they had opened. */
+  const releasedEarly = new Set<string>()
   const timers = new Map<string, () => void>()
   const closing = new AbortController()
   let nextSlot = 0
@@ -45,10 +44,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let presenceSentAt = Number.NEGATIVE_INFINITY
   let largeTaken = false
   let closed: Promise<void> | null = null
+  /** Set before anything is closed: what closing sets off must start nothing. */
+  let ending = false
 
   /** Runs `work` once after `delayMs`, however often it is asked for. */
   const soon = (purpose: string, delayMs: number, work: () => void): void => {
-    if (timers.has(purpose) || closed !== null) return
+    if (timers.has(purpose) || ending) return
     const cancel = clock.after(delayMs, () => {
       timers.delete(purpose)
       work()
@@ -80,15 +81,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     waits.check()
   }
 
-  const engineReplica = (replica: RoomReplica): EngineReplica => replica as EngineReplica
-
   /** A change made on this device: pushed to everyone. */
   const localChanges = (replica: EngineReplica, transitions: readonly Transition[]): void => {
     for (const transition of transitions) {
       replica.wanted.resolve(mapKey(transition.position))
-      if (transition.after !== null && replica.unshared.size < MAX_UNSHARED) {
-        replica.unshared.set(mapKey(transition.position), transition.after)
-      }
       for (const session of sessions.values()) {
         session.targets.get(replica.shared.replica.name)?.own.push(transition)
       }
@@ -122,6 +118,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     }
     statusChanged()
   }
+
+  /** Where everyone is linked to everyone, nothing is passed on, and a duplicate is only a coincidence. */
+  const isPartial = (peer: LinkSession): boolean =>
+    [...sessions.values()].some((session) => session !== peer && !peer.isLinkedTo(session.session))
 
   const askWanted = (): void => {
     const now = clock.monotonic()
@@ -180,12 +180,6 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     publish()
   }
 
-  const confirmed = (replica: EngineReplica, position: Uint8Array | null): void => {
-    if (position === null) replica.unshared.clear()
-    else replica.unshared.delete(mapKey(position))
-    statusChanged()
-  }
-
   const waits = createSyncedWaits({
     clock,
     sessions: () => sessions.values(),
@@ -208,7 +202,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     roomTag: options.roomTag,
     device: options.device,
     report: (report) => events.replicaReport(replica.name, report),
-    released: () => void withdraw(replica.name),
+    released: () => void released(replica.name),
     synced: (wait) => synced({ ...wait, replica: replica.name }),
     links: replicaLinks,
   })
@@ -219,11 +213,20 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     replicasByName.delete(name)
     for (const session of sessions.values()) session.removed(replica)
     publish()
-    await replica.shared.close()
+    try {
+      await replica.shared.close()
+    } catch (cause) {
+      events.replicaReport(name, { type: "warning", reason: "the replica could not be detached", cause })
+    }
+  }
+
+  const released = async (name: string): Promise<void> => {
+    if (opening.has(name)) releasedEarly.add(name)
+    await withdraw(name)
   }
 
   const assertUsable = (replica: Replica): void => {
-    if (closed !== null) throw new RoomError("closed", "The room is closed. Open it again to replicate.")
+    if (ending) throw new RoomError("closed", "The room is closed. Open it again to replicate.")
     if (replicasByName.has(replica.name) || opening.has(replica.name)) {
       const message = `This room has a replica named "${replica.name}" already. Give each its own name.`
       throw new ReplicaError("duplicate-name", message)
@@ -263,16 +266,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           },
           signal: closing.signal,
         })
-        if (closed !== null) {
+        if (ending || releasedEarly.has(replica.name)) {
           await shared.close()
-          throw new RoomError("closed", "The room was closed while the replica was opening.")
+          if (ending) throw new RoomError("closed", "The room was closed while the replica was opening.")
+          throw new ReplicaError(
+            "replica-closed",
+            `The replica "${replica.name}" closed while it was opening.`,
+          )
         }
         const own: EngineReplica = {
           shared,
           wanted: createWantedTable(),
           lease: createReconcileLease(),
           links: replicaLinks,
-          unshared: new Map(),
         }
         replicasByName.set(replica.name, own)
         for (const session of sessions.values()) session.added(own)
@@ -280,14 +286,20 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         return shared.attached.handle
       } finally {
         opening.delete(replica.name)
+        releasedEarly.delete(replica.name)
       }
     },
     addLink(link) {
+      if (ending) {
+        link.close("the room was closed")
+        return { message: () => {}, drained: () => {}, closed: () => {} }
+      }
       sessions.get(link.session)?.bye("replaced by a newer link")
       return openSession(link)
     },
     setPresence(value) {
       presence = value
+      if (ending) return
       const dueInMs = presenceSentAt + PRESENCE_INTERVAL_MS - clock.monotonic()
       if (dueInMs <= 0) sendPresence()
       else soon("presence", dueInMs, sendPresence)
@@ -295,13 +307,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     synced,
     close() {
       closed ??= (async () => {
+        ending = true
         for (const cancel of timers.values()) cancel()
         timers.clear()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
         const closedError = new RoomError("closed", "The room was closed.")
         closing.abort(closedError)
-        await Promise.all([...replicasByName.values()].map(({ shared }) => shared.close()))
-        replicasByName.clear()
+        const closings = [...replicasByName.keys()].map(withdraw)
+        await Promise.all(closings)
       })()
       return closed
     },
@@ -320,9 +333,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       events: {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => soon("wanted", 0, askWanted),
+        duplicate: ({ own }) => {
+          if (isPartial(session)) own.prune()
+        },
         presence: (value) => events.presence(link.session, value),
         statusChanged,
-        confirmed: (replica, position) => confirmed(engineReplica(replica), position),
         reconciled: (replica, report) =>
           events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),
         refused: (replica, reason, by) =>

@@ -1,4 +1,4 @@
-import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { startsWithBytes } from "../protocol/bytes-equal.ts"
 
 interface UnconfirmedEntry {
   /** Count of the oldest change that is not confirmed. */
@@ -14,8 +14,8 @@ export interface Unconfirmed {
   changed(position: string, digest: Uint8Array | null): number
   /** The peer holds what the entry was at change `upTo`. */
   confirmed(position: string, upTo: number): void
-  /** The peer says that it holds this digest (8 bytes or more). */
-  holds(position: string, digest: Uint8Array): void
+  /** The peer says that it holds this digest (8 bytes or more). True when that confirms the newest change. */
+  holds(position: string, digest: Uint8Array): boolean
   /** The peer holds everything. */
   confirmAll(): void
   /** Whether every change up to `count` is confirmed. */
@@ -46,8 +46,8 @@ export function createUnconfirmed(): Unconfirmed {
     },
     holds(position, digest) {
       const entry = entryByPosition.get(position)
-      if (entry?.digest == null) return
-      if (bytesEqual(entry.digest.subarray(0, digest.length), digest)) entryByPosition.delete(position)
+      if (entry?.digest == null) return false
+      return startsWithBytes(entry.digest, digest) && entryByPosition.delete(position)
     },
     confirmAll: () => entryByPosition.clear(),
     confirmedUpTo(count, only) {
