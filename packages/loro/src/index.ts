@@ -24,3 +24,18 @@ export type {
   StoredRow,
   StoreLease,
 } from "./store/document-store.ts"
+export { textOf, type TextSource } from "./text/text-source.ts"
+export {
+  bindTextarea,
+  type BindTextareaOptions,
+  type TextBinding,
+  type TextField,
+} from "./text/bind-textarea.ts"
+export { createTextUndo, type TextUndo, type TextUndoOptions } from "./text/text-undo.ts"
+export {
+  CURSOR_FIELD,
+  presenceCursor,
+  type PresenceCursorSink,
+  readRemoteCursors,
+  type RemoteCursor,
+} from "./text/presence-cursor.ts"

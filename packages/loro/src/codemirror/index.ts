@@ -1,0 +1,1 @@
+export { loroCodeMirror, type LoroCodeMirrorOptions } from "./loro-codemirror.ts"

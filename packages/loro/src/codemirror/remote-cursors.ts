@@ -1,0 +1,154 @@
+import { type Extension, type Range, StateEffect, StateField } from "@codemirror/state"
+import {
+  Decoration,
+  type DecorationSet,
+  EditorView,
+  type PluginValue,
+  ViewPlugin,
+  type ViewUpdate,
+  WidgetType,
+} from "@codemirror/view"
+import type { Presence } from "@dunlin/core"
+
+import { presenceCursor, readRemoteCursors, type RemoteCursor } from "../text/presence-cursor.ts"
+import type { TextSource } from "../text/text-source.ts"
+
+const setCursors = StateEffect.define<readonly RemoteCursor[]>()
+
+/** Shows where the others are, and tells them where we are while the editor has the focus. */
+export function remoteCursors(text: TextSource, presence: Presence): Extension {
+  return [field, theme, ViewPlugin.define((view) => createCursorExchange(view, text, presence))]
+}
+
+function createCursorExchange(view: EditorView, text: TextSource, presence: Presence): PluginValue {
+  const sink = presenceCursor(presence)
+  let asked = false
+  let destroyed = false
+
+  const publish = (): void => {
+    if (!view.hasFocus) return sink.clear()
+    const { anchor, head } = view.state.selection.main
+    sink.set(text, anchor, head)
+  }
+  const later = (work: () => void): void => {
+    // Neither presence nor the document may be touched in the middle of an update.
+    queueMicrotask(() => {
+      if (!destroyed) work()
+    })
+  }
+  const refresh = (): void => {
+    if (asked) return
+    asked = true
+    later(() => {
+      asked = false
+      const length = view.state.doc.length
+      const cursors = readRemoteCursors(text, presence.others.get()).filter(
+        ({ anchor, head }) => anchor <= length && head <= length,
+      )
+      view.dispatch({ effects: setCursors.of(cursors) })
+    })
+  }
+
+  const unsubscribe = presence.others.subscribe(refresh)
+  refresh()
+  return {
+    update(update: ViewUpdate) {
+      if (update.selectionSet || update.docChanged || update.focusChanged) later(publish)
+    },
+    destroy() {
+      destroyed = true
+      unsubscribe()
+      sink.clear()
+    },
+  }
+}
+
+const field = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(decorations, transaction) {
+    let next = decorations.map(transaction.changes)
+    for (const effect of transaction.effects) if (effect.is(setCursors)) next = decorate(effect.value)
+    return next
+  },
+  provide: (self) => EditorView.decorations.from(self),
+})
+
+function decorate(cursors: readonly RemoteCursor[]): DecorationSet {
+  const ranges: Range<Decoration>[] = []
+  for (const cursor of cursors) {
+    const [from, to] = [Math.min(cursor.anchor, cursor.head), Math.max(cursor.anchor, cursor.head)]
+    if (to > from) {
+      // The style is safe: colours are checked to be `#rrggbb`.
+      const attributes = { style: `background-color: ${cursor.color}33` }
+      ranges.push(Decoration.mark({ class: "dunlin-selection", attributes }).range(from, to))
+    }
+    ranges.push(Decoration.widget({ widget: createCaret(cursor), side: 1 }).range(cursor.head))
+  }
+  return Decoration.set(ranges, true)
+}
+
+function createCaret({ session, name, color }: RemoteCursor): WidgetType {
+  return new Caret(session, name, color)
+}
+
+/** CodeMirror's widgets are classes. */
+class Caret extends WidgetType {
+  readonly #session: string
+  readonly #name: string
+  readonly #color: string
+
+  constructor(session: string, name: string, color: string) {
+    super()
+    this.#session = session
+    this.#name = name
+    this.#color = color
+  }
+
+  override eq(other: Caret): boolean {
+    return other.#session === this.#session && other.#name === this.#name && other.#color === this.#color
+  }
+
+  override toDOM(): HTMLElement {
+    const caret = document.createElement("span")
+    caret.className = "dunlin-caret"
+    caret.style.borderColor = this.#color
+    caret.dataset["session"] = this.#session
+    // Peers write their names: text, never markup.
+    const label = document.createElement("span")
+    label.className = "dunlin-caret-name"
+    label.style.backgroundColor = this.#color
+    label.textContent = this.#name
+    caret.append("\u2060", label, "\u2060")
+    caret.setAttribute("aria-hidden", "true")
+    return caret
+  }
+
+  override ignoreEvent(): boolean {
+    return true
+  }
+}
+
+const theme = EditorView.baseTheme({
+  ".dunlin-caret": {
+    position: "relative",
+    borderLeft: "2px solid",
+    marginLeft: "-1px",
+    marginRight: "-1px",
+    pointerEvents: "none",
+  },
+  ".dunlin-caret-name": {
+    position: "absolute",
+    bottom: "100%",
+    left: "-1px",
+    padding: "0 4px",
+    borderRadius: "3px 3px 3px 0",
+    fontSize: "11px",
+    fontFamily: "system-ui, sans-serif",
+    lineHeight: "1.4",
+    color: "#ffffff",
+    whiteSpace: "nowrap",
+    userSelect: "none",
+    zIndex: "1",
+  },
+  ".dunlin-caret-name:empty": { display: "none" },
+})

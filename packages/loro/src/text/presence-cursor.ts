@@ -1,0 +1,140 @@
+import type { Presence, PresenceEntry } from "@dunlin/core"
+import { Cursor, type LoroDoc, type LoroText } from "loro-crdt"
+
+import type { TextSource } from "./text-source.ts"
+
+/** The presence field that holds this session's cursor. */
+export const CURSOR_FIELD = "cursor"
+
+/** Where a binding tells its caret and selection. */
+export interface PresenceCursorSink {
+  set(source: TextSource, anchor: number, head: number): void
+  clear(): void
+}
+
+/** Another person's cursor in a text, in UTF-16 positions of now. */
+export interface RemoteCursor {
+  /** Session id of its owner. */
+  readonly session: string
+  /** As the peer says it: a label of at most 40 characters, not an identity. */
+  readonly name: string
+  /** `#rrggbb`: the peer's, or one made from its session. */
+  readonly color: string
+  readonly anchor: number
+  readonly head: number
+}
+
+const MAX_NAME_CHARACTERS = 40
+const MAX_ENCODED_CHARACTERS = 256
+const COLOR = /^#[0-9a-f]{6}$/i
+
+/**
+ * Keeps this session's cursor in the room's presence as Loro's own positions, which stay with the text they point
+ * into while others edit it. Names and colours are the presence fields `name` and `color`.
+ */
+export function presenceCursor(presence: Presence): PresenceCursorSink {
+  let last = ""
+  return {
+    set(source, anchor, head) {
+      const text = source.text()
+      const field = {
+        document: source.documentId,
+        text: text.id,
+        anchor: encodePosition(text, anchor),
+        head: encodePosition(text, head),
+      }
+      const key = JSON.stringify(field)
+      if (key === last) return
+      last = key
+      presence.setField(CURSOR_FIELD, field)
+    },
+    clear() {
+      if (last === "") return
+      last = ""
+      presence.setField(CURSOR_FIELD, null)
+    },
+  }
+}
+
+/** The cursors of the others in this text. Fields of peers that make no sense are left out. */
+export function readRemoteCursors(
+  source: TextSource,
+  others: ReadonlyMap<string, PresenceEntry>,
+): readonly RemoteCursor[] {
+  const doc = source.doc()
+  const target = source.text().id
+  const cursors: RemoteCursor[] = []
+  for (const { session, value } of others.values()) {
+    const field = value[CURSOR_FIELD]
+    if (!isRecord(field) || field["document"] !== source.documentId || field["text"] !== target) continue
+    const anchor = decodePosition(doc, target, field["anchor"])
+    const head = decodePosition(doc, target, field["head"])
+    if (anchor === null || head === null) continue
+    cursors.push({
+      session,
+      name: labelOf(value["name"]),
+      color: colorOf(value["color"], session),
+      anchor,
+      head,
+    })
+  }
+  return cursors
+}
+
+function encodePosition(text: LoroText, at: number): string {
+  const cursor = text.getCursor(Math.max(0, Math.min(at, text.length)))
+  if (cursor === undefined) return ""
+  try {
+    return btoa(String.fromCharCode(...cursor.encode()))
+  } finally {
+    cursor.free()
+  }
+}
+
+/** Null for a cursor that does not lie in this text. An empty one stands at the beginning. */
+function decodePosition(doc: LoroDoc, target: string, encoded: unknown): number | null {
+  if (encoded === "") return 0
+  if (typeof encoded !== "string" || encoded.length > MAX_ENCODED_CHARACTERS) return null
+  try {
+    const cursor = Cursor.decode(Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0)))
+    try {
+      if (cursor.containerId() !== target) return null
+      return doc.getCursorPos(cursor)?.offset ?? null
+    } finally {
+      cursor.free()
+    }
+  } catch {
+    // From a stranger: neither base64 nor a cursor, or one of operations that are not here yet.
+    return null
+  }
+}
+
+function labelOf(name: unknown): string {
+  return typeof name === "string"
+    ? Array.from(name.slice(0, 4 * MAX_NAME_CHARACTERS))
+        .slice(0, MAX_NAME_CHARACTERS)
+        .join("")
+    : ""
+}
+
+function colorOf(color: unknown, session: string): string {
+  if (typeof color === "string" && COLOR.test(color)) return color
+  const hue = Number.parseInt(session.slice(0, 4), 16) % 360 || 0
+  return hueToHex(hue)
+}
+
+/** A colour of middle lightness, readable behind white text. */
+function hueToHex(hue: number): string {
+  const channel = (offset: number): string => {
+    const k = (offset + hue / 30) % 12
+    const level = 0.42 - 0.25 * Math.max(-1, Math.min(k - 3, 9 - k, 1))
+    return Math.round(level * 255)
+      .toString(16)
+      .padStart(2, "0")
+  }
+  return `#${channel(0)}${channel(8)}${channel(4)}`
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}

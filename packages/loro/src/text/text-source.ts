@@ -1,0 +1,46 @@
+import { LoroDoc, type LoroText } from "loro-crdt"
+
+import type { LoroDocument } from "../loro-documents.ts"
+
+/** A text inside a document, as editors are bound to it. It outlives the instance that holds it. */
+export interface TextSource {
+  /** Names the document towards peers, for cursors; empty for a document without a replica. */
+  readonly documentId: string
+  doc(): LoroDoc
+  text(): LoroText
+  /** Whether edits lead anywhere. */
+  isWritable(): boolean
+  /** Told when `doc` and `text` became other objects, or the document was deleted or closed. */
+  subscribe(listener: () => void): () => void
+}
+
+/**
+ * The text `where` of a document: the name of a root text, or a function that finds it. Takes an open document of a
+ * replica, or any `LoroDoc`.
+ */
+export function textOf(
+  document: LoroDocument | LoroDoc,
+  where: string | ((doc: LoroDoc) => LoroText),
+): TextSource {
+  const find = typeof where === "string" ? (doc: LoroDoc): LoroText => doc.getText(where) : where
+  if (document instanceof LoroDoc) {
+    return {
+      documentId: "",
+      doc: () => document,
+      text: () => find(document),
+      isWritable: () => isEditable(document),
+      subscribe: () => () => undefined,
+    }
+  }
+  return {
+    documentId: document.id,
+    doc: () => document.doc,
+    text: () => find(document.doc),
+    isWritable: () => document.status.get().phase === "open" && isEditable(document.doc),
+    subscribe: (listener) => document.status.subscribe(listener),
+  }
+}
+
+function isEditable(doc: LoroDoc): boolean {
+  return !doc.isDetached() || doc.isDetachedEditingEnabled()
+}
