@@ -47,7 +47,7 @@ export function createFlockMember(name: string, wrtc?: NonNullable<WebRtcOptions
     contents: () =>
       [...(things?.keys ?? [])]
         .toSorted()
-        .map((key) => `${key}=${String(things?.get(key)?.["by"])}`)
+        .map((key) => `${key}=${JSON.stringify(things?.get(key))}`)
         .join(" "),
     paths: () => room?.peers.get().map(({ path }) => path) ?? [],
     story: () => (room?.diagnostics.recent() ?? []).slice(-30).map((one) => JSON.stringify(one)),

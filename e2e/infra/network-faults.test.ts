@@ -79,7 +79,7 @@ describe.skipIf(problem !== null)("three Node peers and a Chromium, on networks 
     const started = performance.now()
     for (;;) {
       const contents = await each((member) => member.call("contents"))
-      const wanted = MEMBERS.every((name) => contents[0]?.includes(`${written}-${name}-0`))
+      const wanted = MEMBERS.every((name) => contents[0]?.includes(`${written}-${name}-0=`))
       if (wanted && new Set(contents).size === 1) break
       if (performance.now() - started > SETTLE_LIMIT_MS) {
         const stories = await each(async (member, name) => [name, ...(await member.call("story"))].join("\n"))
