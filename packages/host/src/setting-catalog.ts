@@ -119,7 +119,7 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
     secret: true,
   },
   turnSecretFile: text("STUN and TURN", "", "a file that holds the secret instead"),
-  turnTtlSeconds: whole("STUN and TURN", 3600, 60, 86_400, "how long TURN credentials are valid, in s"),
+  turnTtlSeconds: whole("STUN and TURN", 3600, 10, 86_400, "how long TURN credentials are valid, in s"),
   turnRequestsPerMinute: whole("STUN and TURN", 5, 1, 600, "credentials a socket may ask for in a minute"),
   cluster: list(
     "Cluster",
