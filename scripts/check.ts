@@ -16,8 +16,8 @@ const packages = readdirSync(join(ROOT, "packages")).filter((name) =>
 const STEPS: Readonly<Record<string, Step>> = {
   format: () => runStep("format", tool("oxfmt/bin/oxfmt", "--check")),
   lint: () => runStep("lint", tool("oxlint/bin/oxlint", "--deny-warnings")),
-  types: () => runStep("types", tsc("-b")),
-  "test types": () => runStep("test types", tsc("-p", "tsconfig.tests.json")),
+  types: () => runStep("types", tsc("-b", "tsconfig.build.json")),
+  "test types": () => runStep("test types", tsc("-p", ".")),
   "workspace types": () =>
     whenPresent("apps/workspace/tsconfig.json", () =>
       runStep("workspace types", tsc("-p", "apps/workspace", "--noEmit")),

@@ -40,7 +40,7 @@ const folder = await mkdtemp(join(tmpdir(), "dunlin-fresh-user-"))
 const harness = createHarness()
 
 try {
-  results.push(await runStep("build", tool("typescript/bin/tsc", "-b")))
+  results.push(await runStep("build", tool("typescript/bin/tsc", "-b", "tsconfig.build.json")))
   await timed("install", install)
   const host = await harness.host()
   const programs = readDocsPrograms(ROOT).map((program) => ({

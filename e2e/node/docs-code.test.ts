@@ -28,7 +28,7 @@ afterAll(() => harness.close())
 
 test("every program in README.md and the guides compiles", async () => {
   const config = {
-    extends: "../../tsconfig.tests.json",
+    extends: "../../tsconfig.json",
     compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, rootDir: "../.." },
     include: ["*.ts"],
   }
