@@ -81,7 +81,8 @@ export function createEdge(
   const attach = (end: End, process: Process, other: Process, over: SimulatedConnection): void => {
     const device = ends[end]
     const pipe = over.ends[end]
-    if (!process.alive || device.process !== process) {
+    // A handshake over a connection that broke never ends.
+    if (!over.isOpen || !process.alive || device.process !== process) {
       pipe.close()
       return
     }

@@ -8,6 +8,8 @@ export interface SimulatedTime {
   readonly pending: number
   /** Calls `run` once, `delayMs` from now. Events of one instant run in the order in which they were scheduled. */
   schedule(delayMs: Millis, run: () => void): () => void
+  /** The same at an absolute time: delays that are sums of others would lose their order to rounding. */
+  scheduleAt(at: Millis, run: () => void): () => void
   /** Runs every event of the next `durationMs`, each after all promises before it have settled. */
   runFor(durationMs: Millis): Promise<void>
   /** The same until `isDone`, asked after each event; false when `limitMs` passed without it. */
@@ -40,8 +42,8 @@ export function createSimulatedTime(): SimulatedTime {
   let order = 0
   let cancelledCount = 0
 
-  const schedule = (delayMs: Millis, run: () => void): (() => void) => {
-    const event: Event = { at: now + Math.max(0, delayMs), order: order++, run, cancelled: false }
+  const scheduleAt = (at: Millis, run: () => void): (() => void) => {
+    const event: Event = { at: Math.max(now, at), order: order++, run, cancelled: false }
     push(queue, event)
     return () => {
       if (event.cancelled) return
@@ -49,6 +51,8 @@ export function createSimulatedTime(): SimulatedTime {
       cancelledCount++
     }
   }
+
+  const schedule = (delayMs: Millis, run: () => void): (() => void) => scheduleAt(now + delayMs, run)
 
   const takeNext = (before: Millis): Event | null => {
     for (;;) {
@@ -88,6 +92,7 @@ export function createSimulatedTime(): SimulatedTime {
       return queue.length - cancelledCount
     },
     schedule,
+    scheduleAt,
     runUntil,
     async runFor(durationMs) {
       await runUntil(() => false, durationMs)

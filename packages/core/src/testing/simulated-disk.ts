@@ -77,7 +77,7 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
       const copied = changes.map(({ key, value }) => ({ key, value: value?.slice() ?? null }))
       const fails = random.chance(failureRate)
       lastSyncAt = Math.max(lastSyncAt, time.now + random.between(sync[0], sync[1]))
-      const cancel = time.schedule(lastSyncAt - time.now, () => {
+      const cancel = time.scheduleAt(lastSyncAt, () => {
         pending = pending.filter((one) => one !== entry)
         if (fails) {
           reject(new StoreError("write-failed", "The simulated disk refused to write."))

@@ -187,7 +187,7 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
   const depart = (lane: LaneState, message: Message): void => {
     sentBytes += message.bytes.length
     lane.lastArrival = Math.max(lane.lastArrival, time.now + random.between(...latencyMs))
-    time.schedule(lane.lastArrival - time.now, () => arrive(message))
+    time.scheduleAt(lane.lastArrival, () => arrive(message))
   }
 
   const leaveNext = (lane: LaneState): void => {
