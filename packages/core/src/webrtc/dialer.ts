@@ -50,6 +50,8 @@ interface Remote {
   /** An older connection that counts until the new one is open. */
   former: Call | null
   cancelRetry: (() => void) | null
+  /** Candidates whose offer is still on its way. */
+  early: Pick<Envelope, "connection" | "payload">[]
 }
 
 interface Call {
@@ -65,6 +67,10 @@ const WORTHWHILE_MS = 10_000
 const FULL_RETRY_MS = 30_000
 /** Who is called gives the caller this long after a loss before asking for a call. */
 const CALL_ME_AFTER_MS = 3_000
+/** An attempt that takes longer is given up when somebody asks for a reconnect. */
+const STUCK_AFTER_MS = 2_000
+/** Candidates that overtook their offer. */
+const MAX_EARLY_BATCHES = 8
 /** Attempts at one time, over all peers; members alone can start any. */
 const MAX_ATTEMPTS = 24
 const MAX_REMOTES = 512
@@ -89,6 +95,7 @@ export function createDialer(options: DialerOptions): Dialer {
       call: null,
       former: null,
       cancelRetry: null,
+      early: [],
     }
     remotesById.set(key, remote)
     return remote
@@ -207,7 +214,20 @@ export function createDialer(options: DialerOptions): Dialer {
     if (attempts() >= MAX_ATTEMPTS) return
     remote.cancelRetry?.()
     remote.cancelRetry = null
-    void start(remote, id.slice())?.connection.describe(sdp)
+    const call = start(remote, id.slice())
+    if (call === null) return
+    void call.connection.describe(sdp)
+    for (const batch of remote.early.splice(0)) {
+      if (bytesEqual(batch.connection, id)) call.connection.addCandidates(decodeCandidates(batch.payload))
+    }
+  }
+
+  function addCandidates(remote: Remote, { connection, payload }: Envelope): void {
+    const call = callOf(remote, connection)
+    if (call !== null) return call.connection.addCandidates(decodeCandidates(payload))
+    if (!remote.isCaller) return
+    remote.early.push({ connection: connection.slice(), payload: payload.slice() })
+    if (remote.early.length > MAX_EARLY_BATCHES) remote.early.shift()
   }
 
   function refuseAsFull(remote: Remote, id: Uint8Array): void {
@@ -287,9 +307,7 @@ export function createDialer(options: DialerOptions): Dialer {
               void callOf(remote, envelope.connection)?.connection.describe(decodeUtf8(envelope.payload))
             return
           case "candidates":
-            return callOf(remote, envelope.connection)?.connection.addCandidates(
-              decodeCandidates(envelope.payload),
-            )
+            return addCandidates(remote, envelope)
           case "hang-up":
             return hangUp(remote, envelope)
           case "call-me":
@@ -304,6 +322,10 @@ export function createDialer(options: DialerOptions): Dialer {
     reconnect() {
       for (const remote of [...remotesById.values()]) {
         remote.backOff.reset()
+        const { call } = remote
+        const isStuck =
+          call !== null && !call.connection.isOpen() && clock.monotonic() - call.startedAt > STUCK_AFTER_MS
+        if (isStuck || call?.connection.isBroken()) closeQuietly(remote, call)
         dial(remote)
       }
     },

@@ -45,6 +45,7 @@ export interface PeerConnection {
   close(failure?: ConnectionFailure): void
 }
 
+const ANSWER_TIMEOUT_MS = 7_000
 const OPEN_TIMEOUT_MS = 15_000
 /** Shorter cuts than this heal by themselves. */
 const RESTART_AFTER_MS = 8_000
@@ -69,7 +70,12 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
   let cancelHold = (): void => {}
-  const cancelDeadline = clock.after(OPEN_TIMEOUT_MS, () => close({ stage, detail: explain(stage) }))
+  let cancelDeadline = clock.after(ANSWER_TIMEOUT_MS, () => {
+    if (stage === "signaling") return close({ stage, detail: explain(stage) })
+    cancelDeadline = clock.after(OPEN_TIMEOUT_MS - ANSWER_TIMEOUT_MS, () =>
+      close({ stage, detail: explain(stage) }),
+    )
+  })
 
   function close(failure: ConnectionFailure | null = null): void {
     if (isOver) return
@@ -329,7 +335,7 @@ async function usesRelay(connection: RTCPeerConnection): Promise<boolean | null>
 function explain(stage: ConnectionStage): string {
   switch (stage) {
     case "signaling":
-      return `no answer to the call within ${OPEN_TIMEOUT_MS / 1000} s`
+      return `no answer to the call within ${ANSWER_TIMEOUT_MS / 1000} s`
     case "ice":
       return "no path was found: both sides may be behind strict NATs or firewalls, where a TURN server is needed"
     default:
