@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
-import type { AnnounceFrame, Frame, RootItem } from "./frame.ts"
+import type { AnnounceFrame, Frame, NakItem, RootItem } from "./frame.ts"
 import * as limits from "./limits.ts"
 
 const TAG = {
@@ -27,6 +27,7 @@ const TAG = {
   pong: 20,
   fragment: 21,
   bye: 22,
+  prune: 23,
 } as const satisfies Record<Frame["type"], number>
 
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
@@ -66,6 +67,7 @@ function writeBody(write: ByteWriter, frame: Frame): void {
       if (frame.basis !== null) write.bytes(frame.basis)
       return
     case "withdraw":
+    case "prune":
       write.varint(frame.slot)
       return
     case "range":
@@ -107,7 +109,13 @@ function writeBody(write: ByteWriter, frame: Frame): void {
       return
     case "nak":
       write.varint(frame.slot).varint(frame.items.length)
-      for (const item of frame.items) write.bytes(item.position).bytes(item.digest).text(item.reason)
+      for (const item of frame.items) {
+        write
+          .bytes(item.position)
+          .bytes(item.digest)
+          .u8(item.again ? 1 : 0)
+          .text(item.reason)
+      }
       return
     case "root":
       write.varint(frame.roots.length)
@@ -165,7 +173,7 @@ function readBody(tag: number, read: ByteReader): Frame {
         sequence: read.varint(0xffff_ffff),
         reply: readFlag(read),
         grant: read.varint(limits.MAX_MESSAGE_BYTES),
-        records: read.rest().slice(),
+        records: readRecords(read),
       }
     case TAG["range-ack"]:
       return {
@@ -205,7 +213,7 @@ function readBody(tag: number, read: ByteReader): Frame {
     case TAG.ack:
       return { type: "ack", control: read.varint(), bulk: read.varint() }
     case TAG.nak:
-      return { type: "nak", slot: readSlot(read), items: readItems(read, 25, readNakItem) }
+      return { type: "nak", slot: readSlot(read), items: readItems(read, 26, readNakItem) }
     case TAG.root: {
       const roots = Array.from({ length: read.count(limits.MAX_REPLICAS, 19) }, () => readRoot(read))
       return { type: "root", roots }
@@ -243,6 +251,8 @@ function readBody(tag: number, read: ByteReader): Frame {
       return { type: "pong", nonce: read.u32() }
     case TAG.fragment:
       return readFragment(read)
+    case TAG.prune:
+      return { type: "prune", slot: readSlot(read) }
     case TAG.bye:
       return { type: "bye", reason: read.text(limits.MAX_REASON_BYTES) }
     default:
@@ -297,8 +307,8 @@ function readFragment(read: ByteReader): Frame {
   const size = read.varint(limits.MAX_ENTRY_BYTES + limits.MAX_KEY_BYTES + 64)
   const bytes = read.rest().slice()
   if (total < 2 || index >= total) throw new DecodeError("bad-value", "fragment index")
-  // An empty piece would let a peer make progress on paper for ever.
-  if (bytes.length === 0 || bytes.length > size) throw new DecodeError("bad-value", "fragment size")
+  const least = index < total - 1 ? limits.MIN_FRAGMENT_BYTES : 1
+  if (bytes.length < least || bytes.length > size) throw new DecodeError("bad-value", "fragment size")
   return { type: "fragment", id, index, total, size, bytes }
 }
 
@@ -319,8 +329,13 @@ function readHaveItem(read: ByteReader): { position: Uint8Array; digest: Uint8Ar
   return { position: readPosition(read), digest: read.bytes(limits.SHORT_DIGEST_BYTES).slice() }
 }
 
-function readNakItem(read: ByteReader): { position: Uint8Array; digest: Uint8Array; reason: string } {
-  return { ...readHaveItem(read), reason: read.text(limits.MAX_REASON_BYTES) }
+function readNakItem(read: ByteReader): NakItem {
+  return { ...readHaveItem(read), again: readFlag(read), reason: read.text(limits.MAX_REASON_BYTES) }
+}
+
+function readRecords(read: ByteReader): Uint8Array {
+  if (read.remaining > limits.MAX_RANGE_BYTES) throw new DecodeError("frame-too-large", "range")
+  return read.rest().slice()
 }
 
 function readPresence(read: ByteReader): Uint8Array | null {

@@ -13,6 +13,8 @@ export type Frame =
   | DataFrame
   | PushFrame
   | { readonly type: "have"; readonly slot: number; readonly items: readonly HaveItem[] }
+  /** The sender had the change already: further changes on this link are announced by HAVE, until one is wanted. */
+  | { readonly type: "prune"; readonly slot: number }
   /** Entries (DATA and PUSH) processed so far, per lane, in order: each is durable, refused or asked for again. */
   | { readonly type: "ack"; readonly control: number; readonly bulk: number }
   | { readonly type: "nak"; readonly slot: number; readonly items: readonly NakItem[] }
@@ -102,6 +104,11 @@ export interface NakItem {
   readonly position: Uint8Array
   /** 8 bytes: what was refused. */
   readonly digest: Uint8Array
+  /**
+   * True when the receiver could not take the entry now and still lacks it; its acknowledgement then confirms nothing.
+   * False when it never will, while the digest stands.
+   */
+  readonly again: boolean
   readonly reason: string
 }
 

@@ -1,18 +1,15 @@
-import { bytesEqual, mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 import { MAX_ITEMS, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { PurposeTimers } from "./purpose-timers.ts"
 
-/** HAVE frames to one peer for one replica, and what the peer is known to hold. */
+/** HAVE frames to one peer for one replica: they offer an entry, and confirm that it is held. */
 export interface Announcements {
-  /** Says HAVE after `delayMs`, unless the peer is known to hold the entry by then. */
+  /** Says HAVE after at most `delayMs`, with what has gathered by then. */
   add(position: Uint8Array, digest: Uint8Array, delayMs: number): void
-  /** The peer said, or showed, that it holds this digest. */
-  peerHolds(position: Uint8Array, digest: Uint8Array): void
   clear(): void
 }
 
-const MAX_REMEMBERED = 4_096
 const CONGESTED_RETRY_MS = 200
 
 export function createAnnouncements(options: {
@@ -23,7 +20,6 @@ export function createAnnouncements(options: {
 }): Announcements {
   const { slot, outbox, timers } = options
   const digestByPosition = new Map<string, Uint8Array>()
-  const heldByPeer = new Map<string, Uint8Array>()
 
   const send = (): void => {
     if (digestByPosition.size === 0) return
@@ -31,11 +27,8 @@ export function createAnnouncements(options: {
       timers.start("announce", CONGESTED_RETRY_MS, send)
       return
     }
-    const items: { position: Uint8Array; digest: Uint8Array }[] = []
-    for (const [key, digest] of digestByPosition) {
-      const held = heldByPeer.get(key)
-      if (held === undefined || !bytesEqual(held, digest)) items.push({ position: mapKeyBytes(key), digest })
-    }
+    // Said even when the peer is known to hold it: to the peer it is the confirmation that we do.
+    const items = [...digestByPosition].map(([key, digest]) => ({ position: mapKeyBytes(key), digest }))
     digestByPosition.clear()
     for (let at = 0; at < items.length; at += MAX_ITEMS / 2) {
       outbox.control({ type: "have", slot, items: items.slice(at, at + MAX_ITEMS / 2) })
@@ -49,17 +42,6 @@ export function createAnnouncements(options: {
       if (delayMs === 0) send()
       else if (!timers.has("announce")) timers.start("announce", delayMs, send)
     },
-    peerHolds(position, digest) {
-      const key = mapKey(position)
-      heldByPeer.delete(key)
-      heldByPeer.set(key, digest.slice(0, SHORT_DIGEST_BYTES))
-      if (heldByPeer.size <= MAX_REMEMBERED) return
-      const oldest = heldByPeer.keys().next().value
-      if (oldest !== undefined) heldByPeer.delete(oldest)
-    },
-    clear() {
-      digestByPosition.clear()
-      heldByPeer.clear()
-    },
+    clear: () => digestByPosition.clear(),
   }
 }

@@ -36,6 +36,8 @@ export interface EntryReceiverEvents {
   /** `push` when the peer's own push led exactly to where the entry is now. */
   joined(room: RoomReplica, transition: Transition, push: PushFrame | null): void
   wantedChanged(room: RoomReplica): void
+  /** The peer pushed what was here already. */
+  duplicate(target: LinkTarget): void
   refused(room: RoomReplica, reason: string): void
 }
 
@@ -82,16 +84,33 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
   ): void => {
     const { room, own } = target
     if (result.type === "failed") {
-      refuse(room, position, digestOf(frame), "storage-failed")
+      refuse(target, position, frame, "storage-failed", "again")
     } else if (result.outcome.type === "refused") {
-      refuse(room, position, digestOf(frame), result.outcome.reason)
+      own.decline(position, digestOf(frame))
+      refuse(target, position, frame, result.outcome.reason, "never")
     } else if (result.outcome.type === "incomplete") {
+      refuse(target, position, frame, "incomplete", "again")
       want(room, position, 0)
     } else if (result.outcome.type === "missing-blobs") {
-      const retry = (): void => join(target, frame, receipt, position)
-      const drop = (): void => inbox.settle(receipt)
       const { blobs: missing } = result.outcome
-      if (blobs.fetch(own, frame.key, position, missing, frame.delta.length, retry, drop)) return
+      const drop = (): void => {
+        refuse(target, position, frame, "blobs-missing", "again")
+        inbox.settle(receipt)
+        own.check()
+      }
+      const waited =
+        (then: () => void): (() => void) =>
+        () => {
+          countJoining(room, -1)
+          then()
+        }
+      const retry = waited(() => join(target, frame, receipt, position))
+      // Until the blobs are here the entry is under way, and roots are not compared without it.
+      countJoining(room, 1)
+      if (blobs.fetch(own, frame.key, position, missing, frame.delta.length, retry, waited(drop))) return
+      countJoining(room, -1)
+      drop()
+      return
     } else if (result.transition !== null) {
       joined(target, frame, result.transition, result.outcome)
     }
@@ -117,10 +136,20 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     if (changed) events.joined(room, transition, equal && frame.type === "push" ? frame : null)
   }
 
-  const refuse = (room: RoomReplica, position: Uint8Array, digest: Uint8Array, reason: string): void => {
-    const items = [{ position, digest, reason: reasonForWire(reason) }]
+  /** Goes out before the acknowledgement that counts the entry, and so takes back what that would say. */
+  const refuse = (
+    { room, own }: LinkTarget,
+    position: Uint8Array,
+    frame: DataFrame | PushFrame,
+    reason: string,
+    until: "again" | "never",
+  ): void => {
+    const again = until === "again"
+    const items = [{ position, digest: digestOf(frame), again, reason: reasonForWire(reason) }]
     outbox.control({ type: "nak", slot: room.shared.slot, items })
-    events.refused(room, reason)
+    if (again) own.postponed()
+    // A delta made for another base is everyday life, not worth a diagnostic.
+    if (reason !== "incomplete") events.refused(room, reason)
   }
 
   return {
@@ -146,7 +175,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.resolve(mapKey(position))
-      } else if (own.permissions.receive) {
+      } else if (own.permissions.receive && !own.hasDeclined(position, digest)) {
         want(room, position, by === "offer" ? 0 : shortDelayMs())
       }
     },

@@ -5,6 +5,7 @@ import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, OfferItem, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
 import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
+import { itemDigestOf } from "../protocol/range-record.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
 import { createAnnouncements } from "./announcements.ts"
@@ -41,6 +42,8 @@ export interface LinkReplicaOptions {
   readonly lease: ReconcileLease
   readonly clock: Clock
   readonly random: Random
+  /** Counts the changes of the whole link. */
+  readonly nextChange: () => number
   /** Entries asked of this peer for this replica, or received and not durable yet. */
   readonly pendingIn: () => number
   /** False when another peer is asked for the entry. */
@@ -63,6 +66,14 @@ export interface LinkReplica {
   readonly pendingOut: number
   /** Entries (positions to digests) that the peer refused; not sent again while the digest stands. */
   readonly refused: Map<string, Uint8Array>
+  /** This side refused the entry with this digest (8 bytes): it is not asked for again while the digest stands. */
+  decline(position: Uint8Array, digest: Uint8Array): void
+  hasDeclined(position: Uint8Array, digest: Uint8Array): boolean
+  /** Entries (positions to digests, 8 bytes) that the peer could not take now: their acknowledgement confirms nothing. */
+  readonly putOff: Map<string, Uint8Array>
+  /** Something could not be exchanged now: what differs is not excused by that. */
+  postponed(): void
+  readonly closed: boolean
   /** Entries being read from the replica for the peer. */
   reading: number
   start(): void
@@ -104,6 +115,8 @@ const LAZY_DELAY_MS = 100
 /** With more changes than this, ranges are cheaper to compare than entries to list. */
 const MAX_OFFERED = 2_048
 const MAX_OFFERED_PER_FRAME = 400
+/** Beyond this a refused entry is asked for, and refused, once more. */
+const MAX_DECLINED = 4_096
 const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
@@ -111,8 +124,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const { index, slot } = shared
   const comparable = permissions.send && permissions.receive
   const queue = createSendQueue(index)
-  const unconfirmed = createUnconfirmed()
+  const unconfirmed = createUnconfirmed(options.nextChange)
   const refused = new Map<string, Uint8Array>()
+  const putOff = new Map<string, Uint8Array>()
+  const declined = new Map<string, Uint8Array>()
   const timers = createPurposeTimers(clock)
   const announcements = createAnnouncements({ slot, outbox, timers, flush: options.pump })
 
@@ -140,7 +155,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let theirRoot = announced.root
   /** The roots of both sides when the last run began. */
   let rootsAtStart: { readonly own: Uint8Array; readonly theirs: Uint8Array } | null = null
-  /** Something that the last run found was asked of another peer, who may know less of it. */
+  /** Something that the last run found was put off, or asked of another peer who may know less of it. */
   let delegated = false
   let closed = false
 
@@ -151,7 +166,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     lacksEntry: (position) => {
       if (permissions.send) queue.addEntry(position, null)
     },
-    differs: (position) => {
+    differs: (position, theirs) => {
+      const refusedHere = declined.get(mapKey(position))
+      if (refusedHere !== undefined && itemDigestOf(refusedHere) === theirs) return
       if (permissions.receive) delegated = !options.want(position) || delegated
       else if (permissions.send) announceHeld(position)
     },
@@ -338,6 +355,24 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     queue,
     unconfirmed,
     refused,
+    putOff,
+    postponed() {
+      delegated = true
+    },
+    get closed() {
+      return closed
+    },
+    decline(position, digest) {
+      const key = mapKey(position)
+      declined.delete(key)
+      declined.set(key, digest)
+      const oldest = declined.keys().next().value
+      if (declined.size > MAX_DECLINED && oldest !== undefined) declined.delete(oldest)
+    },
+    hasDeclined(position, digest) {
+      const refusedHere = declined.get(mapKey(position))
+      return refusedHere !== undefined && bytesEqual(refusedHere, digest)
+    },
     get phase() {
       return phase
     },
@@ -442,7 +477,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       lazy = false
     },
     peerHolds(position, digest) {
-      announcements.peerHolds(position, digest)
       if (unconfirmed.holds(mapKey(position), digest)) options.changed()
     },
     exchanged(direction) {

@@ -2,12 +2,13 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkStatus } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
-import { bytesToHex, hexToBytes, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { bytesEqual, bytesToHex, hexToBytes, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import type { AnnounceFrame, Frame, HelloFrame, NakItem, PushFrame } from "../protocol/frame.ts"
 import { createInbox, type LargeEntryGate, type ReceivedPayload } from "../protocol/inbox.ts"
 import {
   BULK_MESSAGE_BYTES,
+  MAX_LINKS_ANNOUNCED,
   MAX_MESSAGE_BYTES,
   PROTOCOL_VERSION,
   SHORT_DIGEST_BYTES,
@@ -84,6 +85,9 @@ export interface LinkSession extends LinkInput {
   bye(reason: string): void
 }
 
+/** Entries put off by the peer and not acknowledged yet; a batch of joins is far smaller. */
+const MAX_PUT_OFF = 4_096
+
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
   const outbox = createOutbox(link)
@@ -96,11 +100,16 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let closed = false
   let bytesIn = 0
   let framesIn = 0
+  /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
+  let presenceDue = false
+  let changes = 0
 
   const flush = (): void => {
     if (closed) return
     for (const frame of inbox.answers()) outbox.control(frame)
+    if (presenceDue) self.sendPresence(options.presence())
     outbox.flush()
+    if (outbox.overflowing) end("the peer does not read", false)
   }
 
   const pump = (): void => {
@@ -130,6 +139,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     events: {
       joined: events.joined,
       wantedChanged: events.wantedChanged,
+      duplicate: events.duplicate,
       refused: (room, reason) => events.refused(room, reason, "us"),
     },
   })
@@ -170,6 +180,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       lease: room.lease,
       clock,
       random,
+      nextChange: () => ++changes,
       pendingIn: () => pendingIn(room),
       want: (position) => {
         const key = mapKey(position)
@@ -304,12 +315,16 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     const target = matched.at(slot)
     if (target === null) return
     const { own, room } = target
+    const key = mapKey(item.position)
     const held = room.shared.index.get(item.position)?.digest
-    if (held !== undefined && startsWithBytes(held, item.digest) && item.reason !== "storage-failed") {
-      own.refused.set(mapKey(item.position), held)
-      own.unconfirmed.confirmed(mapKey(item.position), own.unconfirmed.changes)
+    if (item.again) {
+      own.postponed()
+      if (own.putOff.size < MAX_PUT_OFF) own.putOff.set(key, item.digest)
+    } else if (held !== undefined && startsWithBytes(held, item.digest)) {
+      own.refused.set(key, held)
+      own.unconfirmed.confirmed(key, own.unconfirmed.changes)
     }
-    events.refused(room, item.reason, "them")
+    if (item.reason !== "incomplete") events.refused(room, item.reason, "them")
     own.check()
   }
 
@@ -320,8 +335,16 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       const target = [...matched.targets.values()].find(({ own }) => own.shared.slot === slot)
       if (target === undefined) continue
       const { own } = target
-      own.unconfirmed.confirmed(mapKey(position), changes)
-      const refused = own.refused.get(mapKey(position))
+      const key = mapKey(position)
+      // Sent for a replica that the peer has closed and announced anew since then.
+      if (changes < own.unconfirmed.since) continue
+      const putOff = own.putOff.get(key)
+      if (putOff !== undefined && bytesEqual(putOff, digest)) {
+        own.putOff.delete(key)
+        continue
+      }
+      own.unconfirmed.confirmed(key, changes)
+      const refused = own.refused.get(key)
       if (refused !== undefined && startsWithBytes(refused, digest)) continue
       own.exchanged("sent")
       own.peerHolds(position, digest)
@@ -374,10 +397,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       flush()
     },
     sendLinks() {
-      outbox.control({ type: "links", sessions: options.linkedSessions().map(hexToBytes) })
+      const sessions = options.linkedSessions().slice(0, MAX_LINKS_ANNOUNCED)
+      outbox.control({ type: "links", sessions: sessions.map(hexToBytes) })
     },
     sendPresence(value) {
-      if (outbox.wantsControl) outbox.control({ type: "presence", value })
+      presenceDue = !outbox.wantsControl
+      if (!presenceDue) outbox.control({ type: "presence", value })
     },
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.graft()

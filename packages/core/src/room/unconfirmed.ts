@@ -20,16 +20,21 @@ export interface Unconfirmed {
   confirmAll(): void
   /** Whether every change up to `count` is confirmed. */
   confirmedUpTo(count: number, only?: ReadonlySet<string>): boolean
+  /** The count of the newest change. */
   readonly changes: number
+  /** Counts up to here belong to what the link had under this name before. */
+  readonly since: number
   readonly size: number
 }
 
-export function createUnconfirmed(): Unconfirmed {
+/** `nextCount` counts the changes of a whole link, so that a replica announced anew never takes up old confirmations. */
+export function createUnconfirmed(nextCount: () => number): Unconfirmed {
   const entryByPosition = new Map<string, UnconfirmedEntry>()
-  let changes = 0
+  const since = nextCount()
+  let changes = since
   return {
     changed(position, digest) {
-      changes++
+      changes = nextCount()
       const entry = entryByPosition.get(position)
       if (entry === undefined) entryByPosition.set(position, { first: changes, last: changes, digest })
       else {
@@ -59,6 +64,7 @@ export function createUnconfirmed(): Unconfirmed {
     get changes() {
       return changes
     },
+    since,
     get size() {
       return entryByPosition.size
     },
