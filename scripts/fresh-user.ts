@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
+import type { Page } from "playwright-core"
 import { createHarness } from "../e2e/browser/harness.ts"
 import { findChromium } from "../e2e/browser/harness/find-browser.ts"
 import { serveFolder } from "../e2e/browser/harness/test-site.ts"
@@ -146,7 +147,7 @@ async function runCompiled(node: string, name: string): Promise<void> {
 }
 
 /** Builds a program with Vite and its defaults, opens it in Chromium, and wants no complaint. */
-async function openPage({ name }: DocsProgram): Promise<void> {
+async function openPage({ name, code }: DocsProgram): Promise<void> {
   const page = join(folder, "pages", name)
   await mkdir(page, { recursive: true })
   await writeFile(
@@ -166,21 +167,29 @@ async function openPage({ name }: DocsProgram): Promise<void> {
     },
   )
   const site = await serveFolder(join(page, "built"))
-  const browser = await harness.chromium()
-  try {
-    const tab = await browser.context.newPage()
-    const complaints: string[] = []
+  const complaints: string[] = []
+  const open = async (hash: string): Promise<Page> => {
+    const tab = await (await harness.chromium()).context.newPage()
     tab.on("pageerror", (error) => complaints.push(error.stack ?? error.message))
     tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
-    await tab.goto(site.url)
+    await tab.goto(`${site.url}${hash}`)
+    return tab
+  }
+  const first = await open("")
+  const tabs = [first]
+  if (code.includes("location.hash")) {
+    // The program makes its address an invite: a second device follows it.
+    await first.waitForFunction("location.hash.length > 1", undefined, { timeout: NODE_LIMIT_MS })
+    tabs.push(await open(new URL(first.url()).hash))
+  }
+  for (const tab of tabs) {
     await tab
       .waitForFunction(`document.title === "reached the end"`, undefined, { timeout: NODE_LIMIT_MS })
       .catch((error: unknown) => complaints.push(describe(error)))
-    if (complaints.length > 0) throw new Error(complaints.join("\n"))
-  } finally {
-    await browser.close()
-    await site.close()
+    await tab.context().close()
   }
+  await site.close()
+  if (complaints.length > 0) throw new Error(complaints.join("\n"))
 }
 
 /** npm's own package of Node brings any version, for this platform. */
