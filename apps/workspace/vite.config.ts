@@ -36,7 +36,7 @@ export default defineConfig({
     }),
   ],
   resolve: {
-    conditions: ["@dunlin/source", "module", "browser", "import", "default"],
+    conditions: ["@dunlin/source", "module", "browser", "development|production"],
     alias: [
       // Every package must meet the same Loro; this entry compiles its WASM without blocking the page.
       { find: /^loro-crdt$/, replacement: "loro-crdt/web" },

@@ -12,7 +12,7 @@ export interface Profile {
 export const HUES = 8
 /** The colour of each hue as peers get it: readable on light paper and on dark. */
 export const HUE_COLORS: readonly string[] = [
-  "#b05f34", "#2a818a", "#7563c0", "#3f8a4c", "#b8487d", "#3f77bb", "#946f12", "#75726a",
+  "#b05f34", "#287c85", "#7563c0", "#377d44", "#b8487d", "#3f77bb", "#946f12", "#75726a",
 ] // prettier-ignore
 const MAX_NAME = 40
 const BIRDS = [

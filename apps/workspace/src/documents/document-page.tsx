@@ -65,7 +65,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
           <DocumentAbout doc={note.doc} />
           {history
             ? <DocumentHistory doc={note.doc} onClose={() => setHistory(false)} />
-            : <MarkdownEditor key={entry.id} documentId={entry.id} doc={note.doc} />}
+            : <MarkdownEditor key={entry.id} note={note.note} />}
         </>
       )}
     </article>

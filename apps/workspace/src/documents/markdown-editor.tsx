@@ -1,40 +1,66 @@
-import type { LoroDoc } from "loro-crdt"
 import "../styles/editor.css"
-import { defaultKeymap } from "@codemirror/commands"
+import { defaultKeymap, indentWithTab } from "@codemirror/commands"
+import { indentUnit } from "@codemirror/language"
+import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search"
 import { EditorView, keymap, placeholder } from "@codemirror/view"
-import { useEffect, useRef, useState } from "react"
+import { type LoroDocument, textOf } from "@dunlin/loro"
+import { loroCodeMirror } from "@dunlin/loro/codemirror"
+import { useRoom } from "@dunlin/react"
+import { useText } from "@dunlin/react/loro"
+import { useEffect, useRef } from "react"
 import { markdown } from "./markdown-language.ts"
 
-export interface MarkdownEditorProps {
-  readonly documentId: string
-  readonly doc: LoroDoc
-}
-
-export function MarkdownEditor({ doc }: MarkdownEditorProps) {
+/** The body of a document: Markdown as it is written, with the carets of the others. */
+export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
   const host = useRef<HTMLDivElement>(null)
-  const [words, setWords] = useState(0)
+  const room = useRoom()
   useEffect(() => {
     if (host.current === null) return
+    const text = textOf(note, "body")
     const view = new EditorView({
       parent: host.current,
-      doc: doc.getText("body").toString(),
+      doc: text.text().toString(),
       extensions: [
+        loroCodeMirror(room === null ? { text } : { text, presence: room.presence }),
         markdown(),
-        keymap.of(defaultKeymap),
+        search({ top: true }),
+        highlightSelectionMatches(),
+        indentUnit.of("  "),
+        keymap.of([...searchKeymap, ...defaultKeymap, ...leaveByEscape, indentWithTab]),
         EditorView.lineWrapping,
         placeholder("Write here. Markdown works."),
-        EditorView.contentAttributes.of({ "aria-label": "Text", spellcheck: "true" }),
-        EditorView.updateListener.of((update) => update.docChanged && setWords(update.state.doc.length)),
+        EditorView.contentAttributes.of({ "aria-label": "Text", spellcheck: "true", autocapitalize: "sentences" }),
       ],
     })
+    if (text.text().length === 0) view.focus()
     return () => view.destroy()
-  }, [doc])
+  }, [note, room])
   return (
     <>
       <div ref={host} className="editor" />
-      <footer className="editor-foot numbers">
-        <span>{words} characters</span>
-      </footer>
+      <WordCount note={note} />
     </>
+  )
+}
+
+/** Tab indents, so there must be another way out for the keyboard. */
+const leaveByEscape = [
+  {
+    key: "Escape",
+    run(view: EditorView): boolean {
+      view.contentDOM.blur()
+      view.dom.closest<HTMLElement>(".page")?.querySelector<HTMLElement>(".title-input")?.focus()
+      return true
+    },
+  },
+]
+
+function WordCount({ note }: { readonly note: LoroDocument }) {
+  const { value } = useText(note, "body")
+  const words = value.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0
+  return (
+    <footer className="editor-foot numbers">
+      <span>{words === 1 ? "1 word" : `${words.toLocaleString("en")} words`}</span>
+    </footer>
   )
 }

@@ -1,0 +1,294 @@
+import { afterEach, beforeAll, describe, expect, test } from "vitest"
+import { openPerson, openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+
+let server: WorkspaceServer
+beforeAll(async () => {
+  server = await startWorkspaceServer()
+  return () => server.close()
+})
+
+const opened: Person[] = []
+afterEach(async () => {
+  await server.startSignaling()
+  for (const person of opened.splice(0)) await person.close()
+})
+
+async function person(address: string = server.url): Promise<Person> {
+  const one = await openPerson(address)
+  opened.push(one)
+  return one
+}
+
+/** Ada with a document, and Ben who opened her link and that document. */
+async function pair(title = "Shared notes"): Promise<readonly [Person, Person]> {
+  const ada = await person()
+  await ada.newDocument(title)
+  const ben = await person(await ada.invite())
+  await ben.openDocument(title)
+  await timeUntil("two here", async () => (await here(ada)) === 2)
+  return [ada, ben]
+}
+
+const here = async ({ page }: Pick<Person, "page">): Promise<number> =>
+  Number(/(\d+) here/.exec(await page.getByTestId("here").innerText())?.[1])
+
+const report = (row: number, what: string, ms: number, limit: number): void =>
+  console.log(`row ${row}: ${what}: ${ms} ms (aim ${limit} ms)`)
+
+const bothRead =
+  (ada: Person, ben: Person, text: string): (() => Promise<boolean>) =>
+  async () =>
+    (await ada.text()).includes(text) && (await ben.text()).includes(text)
+
+describe("with two devices", () => {
+  test("row 2: an invite link brings the documents, and its secret is in no request", async () => {
+    const ada = await person()
+    await ada.newDocument("Tide table")
+    const link = await ada.invite()
+    const started = performance.now()
+    const ben = await person(link)
+    await ben.page.locator(".row", { hasText: "Tide table" }).waitFor()
+    report(
+      2,
+      "listed at the other device, browser start included",
+      Math.round(performance.now() - started),
+      5_000,
+    )
+    const secret = link.split("#")[1] ?? ""
+    expect(secret.length).toBeGreaterThan(60)
+    expect(ben.page.url()).not.toContain(secret)
+    for (const url of [...ben.requests, ...ada.requests]) expect(url).not.toContain(secret.slice(0, 20))
+    expect([...ada.errors, ...ben.errors]).toEqual([])
+  })
+
+  test("row 3: two people type at once and nothing is lost", async () => {
+    const [ada, ben] = await pair()
+    const [a, b] = ["abcdefghij".repeat(5), "0123456789".repeat(5)]
+    await ada.editor().click()
+    await ben.editor().click()
+    await Promise.all([ada.page.keyboard.type(a), ben.page.keyboard.type(b)])
+    const ms = await timeUntil("equal texts", async () => {
+      const [one, two] = [await ada.text(), await ben.text()]
+      return one === two && one.replaceAll(/\s/g, "").length === 100
+    })
+    report(3, "equal after the last key", ms, 2_000)
+    const text = await ada.text()
+    for (const character of "abcdefghij0123456789") expect(text.split(character).length - 1).toBe(5)
+  })
+
+  test("row 4: the caret of the other shows with the name, and goes with them", async () => {
+    const [ada, ben] = await pair()
+    const name = await nameOf(ben)
+    const started = performance.now()
+    await ben.editor().click()
+    await ben.page.keyboard.type("here")
+    const caret = ada.page.locator(".document").getByText(name, { exact: true })
+    await caret.first().waitFor({ state: "attached" })
+    report(4, "caret and name seen", Math.round(performance.now() - started), 1_000)
+    await ben.close()
+    opened.splice(opened.indexOf(ben), 1)
+    const ms = await timeUntil("caret gone", async () => (await caret.count()) === 0)
+    report(4, "caret gone", ms, 5_000)
+  })
+
+  test("row 5: the count of who is here follows", async () => {
+    const [ada, ben] = await pair()
+    expect(await here(ben)).toBe(2)
+    await ben.close()
+    opened.splice(opened.indexOf(ben), 1)
+    report(5, "one left", await timeUntil("one here", async () => (await here(ada)) === 1), 10_000)
+  })
+
+  test("row 7: what both change while apart is merged, and nothing is lost", async () => {
+    const [ada, ben] = await pair()
+    await ada.goto("/board")
+    await ada.addTask("Count birds")
+    await ben.goto("/board")
+    await ben.page.locator(".card", { hasText: "Count birds" }).waitFor()
+    for (const one of [ada, ben]) {
+      await one.pause()
+      await one.context.setOffline(true)
+    }
+    for (const [one, title, text] of [
+      [ada, "Count waders", "from Ada. "],
+      [ben, "Count gulls", "from Ben. "],
+    ] as const) {
+      await one.page.locator(".card-face", { hasText: "Count birds" }).click()
+      await one.page.getByRole("dialog").getByRole("textbox", { name: "Title" }).fill(title)
+      await one.page.getByRole("button", { name: "Done" }).click()
+      await one.page.locator(".card", { hasText: title }).waitFor()
+      await one.goto("/documents")
+      await one.openDocument("Shared notes")
+      await one.editor().click()
+      await one.page.keyboard.type(text)
+      expect(await one.sync()).toMatch(/paused/i)
+    }
+    for (const one of [ada, ben]) {
+      await one.context.setOffline(false)
+      await one.resume()
+    }
+    const started = performance.now()
+    await timeUntil("both texts at both", bothRead(ada, ben, "from Ada."))
+    await timeUntil("both texts at both", bothRead(ada, ben, "from Ben."))
+    report(7, "document equal after both are back", Math.round(performance.now() - started), 5_000)
+    expect(await ada.text()).toBe(await ben.text())
+    for (const one of [ada, ben]) await one.goto("/board")
+    const titleOf = ({ page }: Person): Promise<string> => page.locator(".card-title").first().innerText()
+    await timeUntil("one title at both", async () => (await titleOf(ada)) === (await titleOf(ben)))
+    report(7, "task equal too", Math.round(performance.now() - started), 5_000)
+    const kept = await titleOf(ada)
+    const lost = kept === "Count gulls" ? "Count waders" : "Count gulls"
+    // The value that gave way is told with its author, and can be brought back.
+    const merged = await Promise.any(
+      [ada, ben].map(async (one) => {
+        await one.page.getByRole("button", { name: /Merged changes/ }).waitFor()
+        return one
+      }),
+    )
+    await merged.page.getByRole("button", { name: /Merged changes/ }).click()
+    await merged.page.locator(".merges .lost", { hasText: lost }).waitFor()
+    await merged.page.getByRole("button", { name: /^Restore/ }).click()
+    for (const one of [ada, ben]) await one.page.locator(".card", { hasText: lost }).waitFor()
+  })
+
+  test("row 8: pending goes to zero after a reconnect", async () => {
+    const [ada, ben] = await pair()
+    await timeUntil("synced", async () => /^Synced with 1 of 1/.test(await ada.sync()))
+    await ben.close()
+    opened.splice(opened.indexOf(ben), 1)
+    await timeUntil("alone", async () => /Saved on this device/.test(await ada.sync()))
+    const again = await person(await ada.invite())
+    const ms = await timeUntil("synced again", async () => /^Synced with 1 of 1/.test(await ada.sync()))
+    report(8, "synced with a new device", ms, 5_000)
+    await ada.goto("/people")
+    await ada.page.locator(".facts").getByText("0", { exact: true }).waitFor()
+    expect(await again.sync()).toMatch(/Synced/)
+  })
+
+  test("row 9: undo takes back only what I wrote", async () => {
+    const [ada, ben] = await pair()
+    await ben.editor().click()
+    await ben.page.keyboard.type("Ben was here. ")
+    await timeUntil("Ben’s text at Ada", async () => (await ada.text()).includes("Ben was here."))
+    await ada.editor().click()
+    await ada.page.keyboard.press("Control+End")
+    await ada.page.keyboard.type("Ada too.")
+    await timeUntil("both", bothRead(ada, ben, "Ada too."))
+    await ada.page.keyboard.press("Control+z")
+    await timeUntil("only Ada’s text gone", async () => !(await ada.text()).includes("Ada too."))
+    expect(await ada.text()).toContain("Ben was here.")
+    await timeUntil("gone at Ben too", async () => !(await ben.text()).includes("Ada too."))
+    expect(await ben.text()).toContain("Ben was here.")
+  })
+
+  test("row 15 and 17: without the server people go on, and are told calmly", async () => {
+    const [ada, ben] = await pair()
+    await server.stopSignaling()
+    await ada.editor().click()
+    await ada.page.keyboard.type("still here")
+    report(
+      17,
+      "a key arrives without a server",
+      await timeUntil("text", bothRead(ada, ben, "still here")),
+      2_000,
+    )
+    await ben.close()
+    opened.splice(opened.indexOf(ben), 1)
+    const ms = await timeUntil("calm note", async () =>
+      /Can’t find other devices, retrying/.test(await ada.sync()),
+    )
+    report(15, "calm note", ms, 10_000)
+    expect(await ada.page.getByRole("dialog").count()).toBe(0)
+    await ada.newDocument("Written alone")
+    await ada.editor().click()
+    await ada.page.keyboard.type("and kept")
+    await server.startSignaling()
+    const again = await person(await ada.invite())
+    await again.openDocument("Written alone")
+    await timeUntil("text", async () => (await again.text()).includes("and kept"))
+  })
+})
+
+describe("with one device", () => {
+  test("row 6: without a network the app opens, and document and board can be edited", async () => {
+    const ada = await person()
+    await ada.newDocument("Offline notes")
+    await ada.page.evaluate(async () => void (await navigator.serviceWorker.ready))
+    await timeUntil("the app is kept", async () =>
+      ada.page.evaluate(async () => {
+        const names = await caches.keys()
+        const keys = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()))
+        return keys.flat().some(({ url }) => url.includes(".wasm"))
+      }),
+    )
+    await ada.context.setOffline(true)
+    const started = performance.now()
+    await ada.page.reload()
+    await ada.openDocument("Offline notes")
+    report(6, "document open after an offline reload", Math.round(performance.now() - started), 5_000)
+    await ada.editor().click()
+    await ada.page.keyboard.type("typed without a network")
+    await ada.goto("/board")
+    await ada.addTask("Moved without a network")
+    expect(await ada.sync()).toBe("Offline: changes are saved on this device")
+    await ada.page.reload()
+    await ada.page.locator(".card", { hasText: "Moved without a network" }).waitFor()
+    await ada.goto("/documents")
+    await ada.openDocument("Offline notes")
+    await timeUntil("the text is kept", async () => (await ada.text()).includes("typed without a network"))
+  })
+
+  test("row 10: everything is there after a reload, and the browser was asked to keep it", async () => {
+    const ada = await person()
+    await ada.newDocument("Kept")
+    await ada.editor().click()
+    await ada.page.keyboard.type("every word")
+    await ada.goto("/board")
+    await ada.addTask("A task")
+    await ada.goto("/note")
+    await ada.page.getByRole("textbox", { name: "Quick note" }).fill("a note")
+    await ada.page.waitForTimeout(500)
+    await ada.page.reload()
+    await timeUntil("the note", async () => (await ada.page.locator(".sheet").inputValue()) === "a note")
+    await ada.goto("/board")
+    await ada.page.locator(".card", { hasText: "A task" }).waitFor()
+    await ada.goto("/documents")
+    await ada.openDocument("Kept")
+    await timeUntil("the text", async () => (await ada.text()).includes("every word"))
+    await ada.goto("/settings")
+    await ada.page.getByTestId("persistence").waitFor()
+    expect(await ada.page.getByTestId("persistence").innerText()).toMatch(
+      /^The browser (promised|may)|makes no promise/,
+    )
+    await ada.page.getByText(/used of the/).waitFor()
+  })
+
+  test("row 16: two tabs stay equal without a network", async () => {
+    const ada = await person()
+    await ada.newDocument("In two tabs")
+    const tab = await openTab(ada, server.url)
+    await tab.openDocument("In two tabs")
+    const ben = await person(await ada.invite())
+    await timeUntil("Ben is connected", async () => (await here(ben)) >= 2)
+    await ben.goto("/people")
+    // One connection serves both tabs: Ben sees one direct path.
+    expect(await ben.page.locator(".facts").count()).toBe(1)
+    await ada.context.setOffline(true)
+    await ada.editor().click()
+    await ada.page.keyboard.type("from the first tab")
+    const ms = await timeUntil("the second tab", async () =>
+      (await tab.text()).includes("from the first tab"),
+    )
+    report(16, "a text in the other tab", ms, 1_000)
+    await tab.goto("/board")
+    await tab.addTask("From the second tab")
+    await ada.goto("/board")
+    await ada.page.locator(".card", { hasText: "From the second tab" }).waitFor()
+  })
+})
+
+async function nameOf(one: Person): Promise<string> {
+  const label = (await one.page.locator(".here").getAttribute("aria-label")) ?? ""
+  return (/here: ([^,]+)/.exec(label)?.[1] ?? "").trim()
+}

@@ -1,0 +1,118 @@
+import type { BrowserContext, Locator, Page } from "playwright-core"
+import { type ChromiumOptions, type ChromiumProfile, launchChromium } from "../browser/harness/chromium.ts"
+
+/** One person at one browser profile, with what they do said in their words. */
+export interface Person {
+  readonly page: Page
+  readonly context: BrowserContext
+  readonly profile: ChromiumProfile
+  /** Every request URL of the profile, for what must not be in one. */
+  readonly requests: readonly string[]
+  /** Console errors and uncaught exceptions. */
+  readonly errors: string[]
+  goto(route: string): Promise<void>
+  invite(): Promise<string>
+  newDocument(title: string): Promise<void>
+  openDocument(title: string): Promise<void>
+  editor(): Locator
+  text(): Promise<string>
+  addTask(title: string, column?: string): Promise<void>
+  sync(): Promise<string>
+  pause(): Promise<void>
+  resume(): Promise<void>
+  close(): Promise<void>
+}
+
+export const WAIT_MS = 30_000
+
+export async function openPerson(
+  address: string,
+  options: ChromiumOptions & { readonly prepare?: (context: BrowserContext) => Promise<void> } = {},
+): Promise<Person> {
+  const profile = await launchChromium(options)
+  const { context } = profile
+  const requests: string[] = []
+  context.on("request", (request) => requests.push(request.url()))
+  await options.prepare?.(context)
+  const page = context.pages()[0] ?? (await context.newPage())
+  const person = await personAt(page, address, requests)
+  return { ...person, context, profile, requests, close: () => profile.close() }
+}
+
+/** The same person in a further tab. */
+export async function openTab(
+  person: Person,
+  address: string,
+): Promise<Omit<Person, "context" | "profile" | "requests" | "close">> {
+  return personAt(await person.context.newPage(), address, [])
+}
+
+async function personAt(
+  page: Page,
+  address: string,
+  requests: readonly string[],
+): Promise<Omit<Person, "context" | "profile" | "close">> {
+  const errors: string[] = []
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()))
+  page.on("pageerror", (error) => errors.push(error.stack ?? error.message))
+  page.setDefaultTimeout(WAIT_MS)
+  await page.goto(address)
+  await page.locator("#main").waitFor()
+  const editor = (): Locator => page.locator(".cm-content")
+
+  return {
+    page,
+    requests,
+    errors,
+    async goto(route) {
+      await page.evaluate((hash) => (location.hash = hash), `#${route}`)
+    },
+    async invite() {
+      await page.getByRole("button", { name: "Share" }).first().click()
+      const link = await page.getByRole("textbox", { name: "Invite link" }).inputValue()
+      await page.keyboard.press("Escape")
+      return link
+    },
+    async newDocument(title) {
+      await page.getByRole("button", { name: "New", exact: true }).click()
+      await page.getByRole("textbox", { name: "Title" }).fill(title)
+      await editor().waitFor()
+    },
+    async openDocument(title) {
+      await page.locator(".row", { hasText: title }).first().click()
+      await editor().waitFor()
+    },
+    editor,
+    text: () => editor().innerText(),
+    async addTask(title, column = "To do") {
+      await page.getByRole("textbox", { name: `New task in ${column}` }).fill(title)
+      await page.keyboard.press("Enter")
+      await page.locator(".card", { hasText: title }).waitFor()
+    },
+    sync: () => page.getByTestId("sync").first().innerText(),
+    pause: () => switchSync(page, "Pause sync", "Resume sync"),
+    resume: () => switchSync(page, "Resume sync", "Pause sync"),
+  }
+}
+
+async function switchSync(page: Page, press: string, then: string): Promise<void> {
+  const back = await page.evaluate(() => location.hash)
+  await page.evaluate(() => (location.hash = "#/people"))
+  await page.getByRole("button", { name: press }).click()
+  await page.getByRole("button", { name: then }).waitFor()
+  await page.evaluate((hash) => (location.hash = hash), back)
+}
+
+/** Waits until `condition` holds and returns the milliseconds it took. */
+export async function timeUntil(
+  what: string,
+  condition: () => Promise<boolean>,
+  limitMs: number = WAIT_MS,
+): Promise<number> {
+  const started = performance.now()
+  while (!(await condition())) {
+    if (performance.now() - started > limitMs) throw new Error(`Not within ${limitMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return Math.round(performance.now() - started)
+}
