@@ -1,7 +1,7 @@
 import { DecodeError } from "./decode-error.ts"
 import type { ChunkFrame, DataFrame, Frame, FragmentFrame, PushFrame } from "./frame.ts"
 import { decodeFrame } from "./frame-codec.ts"
-import { CREDIT_WINDOW_BYTES, REASSEMBLY_BYTES } from "./limits.ts"
+import { CREDIT_WINDOW_BYTES, MAX_ENTRY_BYTES, REASSEMBLY_BYTES } from "./limits.ts"
 
 type Lane = "control" | "bulk"
 
@@ -51,9 +51,13 @@ export interface LargeEntryGate {
 
 /** Credit is returned in steps, so that small entries do not each cost a frame. */
 const CREDIT_STEP_BYTES = CREDIT_WINDOW_BYTES / 8
-const MAX_PARTIAL_FRAMES = 8
+/** With the room's place for a large entry: one that is whole and waits for the disk, and the next one as it comes. */
+const LARGE_REASSEMBLY_BYTES = MAX_ENTRY_BYTES + REASSEMBLY_BYTES
 
+/** The fragmented frame that is coming. A sender finishes one before it begins the next. */
 interface PartialFrame {
+  readonly id: number
+  readonly lane: Lane
   readonly total: number
   readonly size: number
   readonly pieces: Uint8Array[]
@@ -61,7 +65,7 @@ interface PartialFrame {
 }
 
 export function createInbox(gate: LargeEntryGate): Inbox {
-  const partialById = new Map<number, PartialFrame>()
+  let partial: PartialFrame | null = null
   const receipts: Record<Lane, Receipt[]> = { control: [], bulk: [] }
   const acknowledged: Record<Lane, number> = { control: 0, bulk: 0 }
   let received = 0
@@ -74,6 +78,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   let withheld = 0
   let large = false
   let entriesIn = 0
+  let closed = false
 
   const account = (size: number): void => {
     received += size
@@ -81,9 +86,9 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   }
 
   const mayHold = (): boolean => {
-    if (held <= REASSEMBLY_BYTES || large) return true
-    large = gate.acquire()
-    return large
+    if (held <= REASSEMBLY_BYTES) return true
+    large ||= !closed && gate.acquire()
+    return large && held <= LARGE_REASSEMBLY_BYTES
   }
 
   const returnWithheld = (): void => {
@@ -105,8 +110,10 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     held += fragment.bytes.length
     if (mayHold()) returned += size
     else withheld += size
-    const whole = addPiece(partialById, fragment)
-    if (whole === null) return null
+    partial = withPiece(partial, lane, fragment)
+    if (partial.pieces.length < partial.total) return null
+    const whole = joinPieces(partial)
+    partial = null
     const frame = decodeFrame(whole)
     if (frame.type !== "data" && frame.type !== "chunk") {
       throw new DecodeError("protocol-violation", `${frame.type} in fragments`)
@@ -121,7 +128,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
       return { frame, receipt: openReceipt(lane, frame.type !== "chunk", 0, size) }
     },
     settle(receipt) {
-      if (receipt.done) return
+      if (receipt.done || closed) return
       receipt.done = true
       returned += receipt.credit
       held -= receipt.held
@@ -151,9 +158,10 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     },
     retryLarge: returnWithheld,
     close() {
+      closed = true
+      partial = null
       if (large) gate.release()
       large = false
-      partialById.clear()
     },
     get pendingEntries() {
       return receipts.control.length + receipts.bulk.length
@@ -164,29 +172,27 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   }
 }
 
-/** The whole frame once its last piece is in. Pieces must come in order: a lane keeps it. */
-function addPiece(partialById: Map<number, PartialFrame>, fragment: FragmentFrame): Uint8Array | null {
-  let partial = partialById.get(fragment.id)
-  if (partial === undefined) {
-    if (fragment.index !== 0 || partialById.size >= MAX_PARTIAL_FRAMES) {
-      throw new DecodeError("protocol-violation", "fragment out of place")
-    }
-    partial = { total: fragment.total, size: fragment.size, pieces: [], received: 0 }
-    partialById.set(fragment.id, partial)
-  }
-  const expected = partial.pieces.length === fragment.index && partial.total === fragment.total
-  if (!expected || partial.size !== fragment.size) {
+/** Pieces must come in order: a lane keeps it. */
+function withPiece(partial: PartialFrame | null, lane: Lane, fragment: FragmentFrame): PartialFrame {
+  const { id, index, total, size, bytes } = fragment
+  const whole = partial ?? { id, lane, total, size, pieces: [], received: 0 }
+  const fits = whole.id === id && whole.lane === lane && whole.total === total && whole.size === size
+  if (!fits || whole.pieces.length !== index) {
     throw new DecodeError("protocol-violation", "fragment out of place")
   }
-  partial.pieces.push(fragment.bytes)
-  partial.received += fragment.bytes.length
-  if (partial.received > partial.size) throw new DecodeError("protocol-violation", "fragments too long")
-  if (partial.pieces.length < partial.total) return null
-  if (partial.received < partial.size) throw new DecodeError("protocol-violation", "fragments too short")
-  partialById.delete(fragment.id)
-  const whole = new Uint8Array(partial.size)
+  whole.pieces.push(bytes)
+  whole.received += bytes.length
+  if (whole.received > size) throw new DecodeError("protocol-violation", "fragments too long")
+  if (whole.pieces.length === total && whole.received < size) {
+    throw new DecodeError("protocol-violation", "fragments too short")
+  }
+  return whole
+}
+
+function joinPieces({ size, pieces }: PartialFrame): Uint8Array {
+  const whole = new Uint8Array(size)
   let at = 0
-  for (const piece of partial.pieces) {
+  for (const piece of pieces) {
     whole.set(piece, at)
     at += piece.length
   }

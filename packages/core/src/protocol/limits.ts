@@ -7,8 +7,10 @@ export const MAX_MESSAGE_BYTES = 262_144
 export const CONTROL_MESSAGE_BYTES = 16_384
 /** Messages on the bulk lane: long enough for throughput, see PROTOCOL.md. */
 export const BULK_MESSAGE_BYTES = 65_536
-/** A peer that cannot take this much cannot take a RANGE frame. */
-export const MIN_MESSAGE_BYTES = 1_024
+/** Every frame of the control lane fits a control message, so whoever takes these takes all of them. */
+export const MIN_MESSAGE_BYTES: number = CONTROL_MESSAGE_BYTES
+/** Records of one RANGE frame: what a control message has room for beside the frame's header. */
+export const MAX_RANGE_BYTES: number = CONTROL_MESSAGE_BYTES - 32
 
 export const SESSION_ID_BYTES = 16
 export const POSITION_BYTES = 16
@@ -36,6 +38,8 @@ export const MAX_ITEMS = 1_024
 export const MAX_PUSH_BYTES = 12_288
 /** Payload of one fragment: a bulk message carries one with its header. */
 export const FRAGMENT_BYTES = 61_440
+/** Every piece but the last has this much: a million tiny ones would take more memory than they carry. */
+export const MIN_FRAGMENT_BYTES = 512
 /** Entry-bearing bytes that a peer may have under way to us before we return credit. */
 export const CREDIT_WINDOW_BYTES = 2_097_152
 /** Bytes of unfinished fragments held per link. One larger entry at a time is admitted per room. */

@@ -40,6 +40,8 @@ export interface Outbox {
   readonly wantsBulk: boolean
   /** The control lane takes further optional frames. */
   readonly wantsControl: boolean
+  /** So much waits for the control lane that the peer cannot be reading: answers to a flood would grow for ever. */
+  readonly overflowing: boolean
   /** Hands to the transport what may go now. */
   flush(): void
   /** The peer's HELLO named its longest message. */
@@ -56,6 +58,8 @@ export interface Outbox {
 
 /** More than this waiting in the transport's control lane means that the peer does not keep up. */
 const CONTROL_HIGH_BYTES = 262_144
+/** What an honest peer can ask for in one go (all ranges that may be out, a batch of refusals) is far less. */
+const CONTROL_OVERFLOW_BYTES = 4_194_304
 /** Enough to fill a long path; little enough that memory stays flat and control frames are not delayed. */
 const BULK_HIGH_BYTES = 1_048_576
 /** Encoded payload held ready for the transport. */
@@ -193,6 +197,9 @@ export function createOutbox(path: OutboxPath): Outbox {
     },
     get wantsControl() {
       return controlBytes < CONTROL_HIGH_BYTES && path.buffered("control") <= CONTROL_HIGH_BYTES
+    },
+    get overflowing() {
+      return controlBytes > CONTROL_OVERFLOW_BYTES
     },
     flush() {
       flushControl()

@@ -30,6 +30,8 @@ export interface RangeFindings {
 
 /** A node of up to this many entries is listed rather than split: cheaper than another round trip. */
 const LISTED_ENTRIES = 8
+/** A node of more entries is never compared one by one, whatever a peer asks: it is split instead. */
+const COMPARED_ENTRIES = 64
 /** From here on the opening record names 256 children at once and saves a round trip. */
 const WIDE_OPENING_ENTRIES = 2_000
 /** Bytes of reply that one record can cause, at most: 256 children, each listed or split. */
@@ -56,12 +58,14 @@ export function compareRecord(
       compareSplit(index, salt, record, findings, mayReceive)
       return
     case "items":
+      if (splitLarge(index, salt, record, findings)) return
       compareItems(index, record, findings, mayReceive)
       return
     case "all":
       findings.lacksNode(record.depth, record.prefix)
       return
     case "need": {
+      if (splitLarge(index, salt, record, findings)) return
       const wanted = new Set(record.suffixes)
       index.forEachIn(record.depth, record.prefix, (position) => {
         if (wanted.has(suffixOf(position))) findings.lacksEntry(position.slice())
@@ -69,6 +73,23 @@ export function compareRecord(
       return
     }
   }
+}
+
+/**
+ * The other side lists few entries, or asks for a few, where many are held: what it has nothing of is found by splitting
+ * the node, as whole subtrees and without going through them.
+ */
+function splitLarge(
+  index: FingerprintIndex,
+  salt: number,
+  { depth, prefix }: RangeRecord,
+  findings: RangeFindings,
+): boolean {
+  if (depth === MAX_NODE_DEPTH || index.node(depth, prefix, createFingerprint()).count <= COMPARED_ENTRIES) {
+    return false
+  }
+  findings.reply(encodeRangeRecord(splitOf(index, salt, depth, prefix, 1)))
+  return true
 }
 
 /** All records of a frame, decoded before the first is compared. Throws `DecodeError`. */

@@ -1,6 +1,7 @@
 import type { FingerprintIndex } from "./fingerprint-index.ts"
 import type { RangeAckFrame, RangeFrame } from "./frame.ts"
-import { CONTROL_MESSAGE_BYTES } from "./limits.ts"
+import { DecodeError } from "./decode-error.ts"
+import { MAX_RANGE_BYTES } from "./limits.ts"
 import {
   compareRecord,
   decodeRangeRecords,
@@ -38,9 +39,10 @@ export interface RangeAnswer {
 const MAX_REQUESTS_OUT = 4
 /** What a request grants for its reply. */
 const REPLY_GRANT_BYTES = 65_536
-/** Room for a frame's header and length beside its records. */
-const FRAME_HEADER_BYTES = 32
-const RECORDS_PER_FRAME_BYTES = CONTROL_MESSAGE_BYTES - FRAME_HEADER_BYTES
+/** A reply over four grants is malice: an honest one ends within its grant, or with the record that overruns it. */
+const MAX_REPLY_BYTES = 4 * REPLY_GRANT_BYTES
+/** Records still to ask for, at most. What is left out shows in the roots and is asked for by the next run. */
+const MAX_OPEN_BYTES = 4_194_304
 
 export function createReconciliation(
   index: FingerprintIndex,
@@ -51,13 +53,19 @@ export function createReconciliation(
 ): Reconciliation {
   /** Last in, first out: going deep first keeps this short. */
   const open: Uint8Array[] = [openingRecord(index, salt)]
-  const outBySequence = new Map<number, readonly Uint8Array[]>()
+  let openBytes = (open[0] as Uint8Array).length
+  const outBySequence = new Map<number, { readonly records: readonly Uint8Array[]; replyBytes: number }>()
   let nextSequence = 1
   let rounds = 0
   let bytes = 0
   let postponed = false
 
-  const sink: RangeFindings = { ...findings, reply: (record) => void open.push(record) }
+  const add = (record: Uint8Array): void => {
+    if (openBytes + record.length > MAX_OPEN_BYTES) return
+    open.push(record)
+    openBytes += record.length
+  }
+  const sink: RangeFindings = { ...findings, reply: add }
 
   return {
     salt,
@@ -66,23 +74,28 @@ export function createReconciliation(
       while (open.length > 0 && outBySequence.size < MAX_REQUESTS_OUT && !postponed) {
         const records = takeRecords(open)
         const sequence = nextSequence++
-        outBySequence.set(sequence, records)
+        outBySequence.set(sequence, { records, replyBytes: 0 })
         const frame = rangeFrame(slot, salt, sequence, records, REPLY_GRANT_BYTES)
+        openBytes -= frame.records.length
         bytes += frame.records.length
         frames.push(frame)
       }
       return frames
     },
     replied(frame) {
-      if (frame.salt !== salt || !outBySequence.has(frame.sequence)) return
+      const out = outBySequence.get(frame.sequence)
+      if (frame.salt !== salt || out === undefined) return
       bytes += frame.records.length
+      out.replyBytes += frame.records.length
+      if (out.replyBytes > MAX_REPLY_BYTES)
+        throw new DecodeError("protocol-violation", "reply over its grant")
       for (const record of decodeRangeRecords(frame.records)) {
         compareRecord(index, salt, record, sink, mayReceive)
       }
     },
     acknowledged(frame) {
-      const records = outBySequence.get(frame.sequence)
-      if (frame.salt !== salt || records === undefined) return
+      const out = outBySequence.get(frame.sequence)
+      if (frame.salt !== salt || out === undefined) return
       outBySequence.delete(frame.sequence)
       rounds++
       if (frame.later) {
@@ -90,7 +103,7 @@ export function createReconciliation(
         return
       }
       // What the grant did not cover is asked again.
-      for (const record of records.slice(frame.answered)) open.push(record)
+      for (const record of out.records.slice(frame.answered)) add(record)
     },
     get done() {
       return !postponed && open.length === 0 && outBySequence.size === 0
@@ -157,7 +170,7 @@ function takeRecords(open: Uint8Array[]): readonly Uint8Array[] {
   const records: Uint8Array[] = []
   let size = 0
   for (let record = open.pop(); record !== undefined; record = open.pop()) {
-    if (records.length > 0 && size + record.length > RECORDS_PER_FRAME_BYTES) {
+    if (records.length > 0 && size + record.length > MAX_RANGE_BYTES) {
       open.push(record)
       break
     }

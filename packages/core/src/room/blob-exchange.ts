@@ -55,7 +55,11 @@ interface Serving {
   readonly key: string
   readonly position: Uint8Array
   readonly blob: Uint8Array
-  readonly indices: number[]
+  readonly chunks: number
+  readonly first: number
+  readonly bitmap: Uint8Array
+  /** The next bit to look at. */
+  bit: number
 }
 
 /** Entries that wait keep their credit, and chunks need some of it too. */
@@ -79,16 +83,18 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     return bytes
   }
 
+  const isWaiting = (entry: WaitingEntry): boolean =>
+    waitingByPosition.get(waitingKey(entry.own, entry.position)) === entry
+
   const finish = (entry: WaitingEntry, end: () => void): void => {
-    if (waitingByPosition.get(waitingKey(entry.own, entry.position)) !== entry) return
+    if (!isWaiting(entry)) return
     waitingByPosition.delete(waitingKey(entry.own, entry.position))
     if (!closed) end()
   }
 
   const drop = (entry: WaitingEntry): void => {
-    // Counted as progress, so that the next comparison of roots does not excuse the difference for good.
-    entry.own.exchanged("received")
     finish(entry, entry.drop)
+    flush()
   }
 
   /** Asks for the next chunks of the first blob that is not complete; retries the entry when all are. */
@@ -101,7 +107,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     try {
       for (const blob of entry.blobs) {
         const missing = await store.missing(entry.key, blob)
-        if (closed) return
+        if (!isWaiting(entry)) return
         if (missing.length === 0) continue
         ask(entry, blob, missing.slice(0, CHUNKS_OUT))
         return
@@ -139,7 +145,9 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   const watch = (): void => {
     cancelWatch = null
     const now = clock.monotonic()
-    for (const entry of [...waitingByPosition.values()]) if (now - entry.progressAt > STALLED_MS) drop(entry)
+    for (const entry of [...waitingByPosition.values()]) {
+      if (entry.own.closed || now - entry.progressAt > STALLED_MS) drop(entry)
+    }
     if (waitingByPosition.size > 0 && !closed) cancelWatch = clock.after(STALLED_MS / 4, watch)
   }
 
@@ -149,7 +157,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
       entry.progressAt = clock.monotonic()
       entry.out.delete(frame.index)
       if (result === "corrupt") drop(entry)
-      else if (entry.out.size === 0) await advance(entry)
+      else if (entry.out.size === 0 && isWaiting(entry)) await advance(entry)
     } catch {
       drop(entry)
     }
@@ -167,8 +175,8 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   }
 
   const sendNext = async (request: Serving): Promise<void> => {
-    const index = request.indices.shift()
-    if (index === undefined) {
+    const index = nextChunk(request)
+    if (index === null) {
       serving.shift()
       return
     }
@@ -188,11 +196,10 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   return {
     fetch(own, key, position, blobs, heldBytes, retry, dropEntry) {
       const id = waitingKey(own, position)
-      const full = waitingByPosition.size >= MAX_WAITING || waitingBytes() + heldBytes > MAX_WAITING_BYTES
-      if (full || waitingByPosition.has(id)) {
-        own.exchanged("received")
-        return false
-      }
+      // One entry may always wait, however long it is.
+      const waiting = waitingByPosition.size
+      const full = waiting >= MAX_WAITING || (waiting > 0 && waitingBytes() + heldBytes > MAX_WAITING_BYTES)
+      if (full || waitingByPosition.has(id)) return false
       const entry: WaitingEntry = {
         own,
         key,
@@ -235,13 +242,9 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     wanted(own, frame) {
       const key = own?.shared.index.get(frame.position)?.key
       if (own === null || key === undefined || !own.permissions.send || serving.length >= MAX_SERVING) return
-      const indices: number[] = []
+      const { position, blob, first, bitmap } = frame
       const chunks = Math.ceil(frame.size / CHUNK_BYTES)
-      for (let bit = 0; bit < frame.bitmap.length * 8; bit++) {
-        const wanted = ((frame.bitmap[bit >> 3] as number) >> (bit & 7)) & 1
-        if (wanted === 1 && frame.first + bit < chunks) indices.push(frame.first + bit)
-      }
-      serving.push({ own, key, position: frame.position, blob: frame.blob, indices })
+      serving.push({ own, key, position, blob, chunks, first, bitmap, bit: 0 })
       void serve()
     },
     pump() {
@@ -254,6 +257,17 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
       serving.length = 0
     },
   }
+}
+
+/** The next chunk that the bitmap asks for; null behind the last. */
+function nextChunk(request: Serving): number | null {
+  const { bitmap, first, chunks } = request
+  while (request.bit < bitmap.length * 8) {
+    const bit = request.bit++
+    const wanted = ((bitmap[bit >> 3] as number) >> (bit & 7)) & 1
+    if (wanted === 1 && first + bit < chunks) return first + bit
+  }
+  return null
 }
 
 function chunkLength(size: number, index: number): number {

@@ -67,12 +67,14 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     try {
       const requests = entries.map(({ held, summary }) => ({ key: held.key, summary }))
       const outcomes = await own.shared.attached.read(requests, peer)
-      if (closed) return
+      if (closed || own.closed) return
+      if (outcomes.length === 0) throw new Error("the replica answered no read")
       outcomes.forEach((outcome, at) => send(target, entries[at] as ReadableEntry, outcome))
       for (const { position, summary } of entries.slice(outcomes.length))
         own.queue.addEntry(position, summary)
     } catch (cause) {
       // What could not be read is found missing again by the next comparison of roots.
+      own.postponed()
       options.refused(target.room, `could not be read: ${String(cause)}`)
     } finally {
       reads--

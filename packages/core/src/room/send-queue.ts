@@ -15,7 +15,7 @@ export interface SendQueue {
   /** Up to `limit` entries, those that were asked for first. */
   take(limit: number): readonly QueuedEntry[]
   clear(): void
-  /** Entries, as the index counts them now. */
+  /** Entries, as the index counted them when they were queued. */
   readonly size: number
 }
 
@@ -26,15 +26,24 @@ const NOTHING = new Uint8Array(0)
 
 export function createSendQueue(index: FingerprintIndex): SendQueue {
   const summaryByPosition = new Map<string, Uint8Array>()
-  let nodes: { readonly depth: number; readonly prefix: number }[] = []
+  let nodes: { readonly depth: number; readonly prefix: number; readonly count: number }[] = []
+  let nodeEntries = 0
   const scratch = createFingerprint()
+
+  const queueNode = (depth: number, prefix: number): void => {
+    const { count } = index.node(depth, prefix, scratch)
+    if (count === 0) return
+    nodes.push({ depth, prefix, count })
+    nodeEntries += count
+  }
 
   const listNextNode = (): void => {
     const node = nodes.pop()
     if (node === undefined) return
     const { depth, prefix } = node
+    nodeEntries -= node.count
     if (index.node(depth, prefix, scratch).count > LISTED_ENTRIES && depth < MAX_NODE_DEPTH) {
-      for (let child = 15; child >= 0; child--) nodes.push({ depth: depth + 1, prefix: prefix * 16 + child })
+      for (let child = 15; child >= 0; child--) queueNode(depth + 1, prefix * 16 + child)
       return
     }
     index.forEachIn(depth, prefix, (position) => {
@@ -45,7 +54,7 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
 
   return {
     addNode(depth, prefix) {
-      if (nodes.length < MAX_QUEUED) nodes.push({ depth, prefix })
+      if (nodes.length < MAX_QUEUED) queueNode(depth, prefix)
     },
     addEntry(position, summary) {
       const key = mapKey(position)
@@ -67,11 +76,10 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
     clear() {
       summaryByPosition.clear()
       nodes = []
+      nodeEntries = 0
     },
     get size() {
-      let size = summaryByPosition.size
-      for (const { depth, prefix } of nodes) size += index.node(depth, prefix, scratch).count
-      return size
+      return summaryByPosition.size + nodeEntries
     },
   }
 }
