@@ -86,14 +86,21 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     for (const transition of transitions) {
       replica.wanted.resolve(mapKey(transition.position))
       for (const session of sessions.values()) {
-        session.targets.get(replica.shared.replica.name)?.own.push(transition)
+        const own = session.targets.get(replica.shared.replica.name)?.own
+        if (own === undefined) continue
+        // Links that a large room pruned carry changes again once it is small.
+        if (!isPartial(session)) own.graft()
+        own.push(transition)
       }
     }
     for (const session of sessions.values()) session.flush()
     statusChanged()
   }
 
-  /** A change that came from a peer goes on to those that the peer does not reach itself. */
+  /**
+   * A change that came from a peer goes on to the others. Where that peer is linked to all of them it is told, not
+   * pushed; elsewhere it is pushed along the tree that pruning leaves.
+   */
   const forward = (
     source: LinkSession,
     replica: RoomReplica,
@@ -102,13 +109,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   ): void => {
     const { position, after } = transition
     if (after === null) return
+    const partial = isPartial(source)
     for (const session of sessions.values()) {
       const target = session.targets.get(replica.shared.replica.name)?.own
       if (session === source || target === undefined) continue
       // The roots that end a reconciliation show what it missed, but roots of a one-way link are never compared.
       const { send, receive } = target.permissions
       if (target.phase !== "live" && send && receive) continue
-      if (source.isLinkedTo(session.session)) {
+      if (!partial) {
         target.announce(position, after, HAVE_DELAY_MS * (1 + random.unit()))
         continue
       }
@@ -119,7 +127,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     statusChanged()
   }
 
-  /** Where everyone is linked to everyone, nothing is passed on, and a duplicate is only a coincidence. */
+  /** Whether the peer lacks a link to someone we are linked to. */
   const isPartial = (peer: LinkSession): boolean =>
     [...sessions.values()].some((session) => session !== peer && !peer.isLinkedTo(session.session))
 
