@@ -1,0 +1,182 @@
+import { randomBytes } from "node:crypto"
+import { connect } from "node:net"
+import { setTimeout as pause } from "node:timers/promises"
+import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
+import { encodeClientMessage, SIGNALING_SUBPROTOCOL } from "@dunlin/core/signaling"
+import { WebSocket } from "ws"
+import type { ServerKind } from "./dialects.ts"
+
+export interface StormOptions {
+  readonly port: number
+  readonly frames: number
+  readonly seed: number
+}
+
+export interface StormFigures {
+  readonly frames: number
+  readonly connections: number
+  readonly bytes: number
+  readonly seconds: number
+}
+
+/** Frames of one connection; the first that is deadly ends it, and the rest meets a socket that is closing. */
+const FRAMES_PER_CONNECTION = 20
+const PARALLEL = 48
+
+const valid = {
+  join: () =>
+    encodeClientMessage({
+      type: "join",
+      channel: 1,
+      topic: randomBytes(32),
+      peer: randomBytes(16),
+      resume: null,
+      token: "",
+    }),
+  signal: (channel: number) =>
+    encodeClientMessage({ type: "signal", channel, to: randomBytes(16), blob: randomBytes(64) }),
+}
+
+/** Malformed, oversized, truncated, fragmented and out-of-order frames, as fast as the connections go. */
+export async function malformedStorm({ port, frames, seed }: StormOptions): Promise<StormFigures> {
+  const started = performance.now()
+  let sent = 0
+  let connections = 0
+  let bytes = 0
+  const worker = async (index: number): Promise<void> => {
+    const random = createSeededRandom(seed + index)
+    while (sent < frames) {
+      const count = Math.min(FRAMES_PER_CONNECTION, frames - sent)
+      sent += count
+      const at = connections++
+      const payload = Buffer.concat([
+        handshake(),
+        ...(random.unit() < 0.5 ? [frame(0x82, valid.join())] : []),
+        ...Array.from({ length: count }, () => hostileFrame(random)),
+      ])
+      bytes += payload.length
+      await deliver(port, payload, `127.0.${1 + (at % 200)}.${1 + (at % 250)}`)
+    }
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, (_, index) => worker(index)))
+  return { frames: sent, connections, bytes, seconds: (performance.now() - started) / 1000 }
+}
+
+/** Sends one frame the polite way, and waits a moment for what it does. */
+export async function killWith({
+  url,
+  kind,
+  frame: payload,
+}: {
+  url: string
+  kind: ServerKind
+  frame: string
+}): Promise<void> {
+  const socket = new WebSocket(url, kind === "dunlin" ? SIGNALING_SUBPROTOCOL : [])
+  socket.on("error", () => {})
+  await new Promise((resolve) => socket.once("open", resolve))
+  socket.send(payload)
+  await pause(500)
+  socket.terminate()
+}
+
+function deliver(port: number, payload: Buffer, localAddress: string): Promise<void> {
+  return new Promise((resolve) => {
+    const tcp = connect({ port, host: "127.0.0.1", localAddress })
+    const done = (): void => {
+      clearTimeout(timer)
+      tcp.destroy()
+      resolve()
+    }
+    // Some of it is only wrong in its order, and ends nothing.
+    const timer = setTimeout(done, 300)
+    tcp.on("error", done)
+    tcp.on("close", done)
+    tcp.on("data", () => {})
+    tcp.write(payload)
+  })
+}
+
+function handshake(): Buffer {
+  return Buffer.from(
+    `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` +
+      `Sec-WebSocket-Protocol: ${SIGNALING_SUBPROTOCOL}\r\n\r\n`,
+  )
+}
+
+function hostileFrame(random: SeededRandom): Buffer {
+  const pick = random.unit()
+  const below = (limit: number): number => Math.floor(random.unit() * limit)
+  if (pick < 0.3) return frame(0x82, structured(random))
+  if (pick < 0.5) return frame(0x82, outOfOrder(below(6)))
+  if (pick < 0.62) return frame(0x82, valid.join().subarray(0, below(72)))
+  if (pick < 0.7) return frame(0x82, Buffer.concat([valid.join(), random.bytes(1 + below(50))]))
+  if (pick < 0.78) return frame(0x82, random.bytes(below(200)))
+  if (pick < 0.82) return fragments(random, valid.join())
+  if (pick < 0.85) return frame(0x81, Buffer.from('{"type":"join","room":"x"}'))
+  if (pick < 0.88) return frame(0x80 | below(16), random.bytes(below(130)))
+  if (pick < 0.91) return frame(0x82 | (0x10 << below(3)), random.bytes(20))
+  if (pick < 0.94) return frame(0x82, valid.join(), { masked: false })
+  if (pick < 0.96) return frame(0x82, random.bytes(30), { claimed: 2n ** BigInt(15 + below(48)) })
+  if (pick < 0.97) return frame(0x82, random.bytes(33_000))
+  if (pick < 0.98) return frame(0x02, random.bytes(20_000))
+  return Buffer.from(random.bytes(below(100)))
+}
+
+/** The header of the protocol, and anything behind it. */
+function structured(random: SeededRandom): Uint8Array {
+  const body = random.bytes(Math.floor(random.unit() * 120))
+  const type = [1, 2, 3, 4, 5, 6, 7, 0x81, 0xff][Math.floor(random.unit() * 9)] ?? 0
+  return Buffer.concat([Buffer.from([1, type, 0, Math.floor(random.unit() * 4)]), body])
+}
+
+/** Well formed, at the wrong moment. */
+function outOfOrder(kind: number): Uint8Array {
+  switch (kind) {
+    case 0:
+      return encodeClientMessage({ type: "leave", channel: 77 })
+    case 1:
+      return valid.signal(78)
+    case 2:
+      return valid.signal(1)
+    case 3:
+      return encodeClientMessage({ type: "renew", channel: 79, token: "x.y.z" })
+    case 4:
+      return encodeClientMessage({ type: "ice-request" })
+    default:
+      return valid.join()
+  }
+}
+
+function fragments(random: SeededRandom, payload: Uint8Array): Buffer {
+  const cut = 1 + Math.floor(random.unit() * (payload.length - 2))
+  const orphan = random.unit() < 0.3
+  return Buffer.concat([
+    orphan ? Buffer.alloc(0) : frame(0x02, payload.subarray(0, cut)),
+    frame(0x89, Buffer.from("ping")),
+    frame(0x00, new Uint8Array(0)),
+    frame(0x80, payload.subarray(cut)),
+  ])
+}
+
+function frame(
+  head: number,
+  payload: Uint8Array,
+  { masked = true, claimed }: { readonly masked?: boolean; readonly claimed?: bigint } = {},
+): Buffer {
+  const length = claimed ?? BigInt(payload.length)
+  const bit = masked ? 0x80 : 0
+  let prefix: Buffer
+  if (length < 126n) prefix = Buffer.from([head, bit | Number(length)])
+  else if (length < 65_536n) {
+    prefix = Buffer.from([head, bit | 126, 0, 0])
+    prefix.writeUInt16BE(Number(length), 2)
+  } else {
+    prefix = Buffer.alloc(10)
+    prefix[0] = head
+    prefix[1] = bit | 127
+    prefix.writeBigUInt64BE(length, 2)
+  }
+  return Buffer.concat([prefix, masked ? Buffer.alloc(4) : Buffer.alloc(0), payload])
+}
