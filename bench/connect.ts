@@ -1,0 +1,187 @@
+// `npm run bench -- connect`: how soon peers are connected and how well the connection is used, beside y-webrtc and the
+// bare data channel. Browsers and peers are processes of their own, everything on loopback.
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
+import { cpus, loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
+import { createInvite } from "@dunlin/core"
+import { createHarness, type Harness } from "../e2e/browser/harness.ts"
+import type { ChildPeer } from "../e2e/browser/harness/child-peer.ts"
+import { spawnChild } from "./host/child-calls.ts"
+import { median, quantile } from "./host/quantile.ts"
+
+type Page = typeof import("./connect/dunlin-page.ts")
+type Peer = typeof import("./connect/peer-child.ts")
+
+const OUT = fileURLToPath(new URL("out/connect.jsonl", import.meta.url))
+const peerModule = new URL("./connect/peer-child.ts", import.meta.url)
+
+export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
+  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
+  writeFileSync(OUT, "")
+  const [cpu] = cpus()
+  console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
+  await using harness = createHarness()
+  await comparePages(harness, quick ? 5 : 15)
+  await measureNodePairs(harness, quick ? 20 : 100)
+  await compareRoundTrips(harness, quick ? 100 : 500)
+  await compareThroughput(harness, quick ? 3 : 5, quick ? 24 : 64)
+  console.log("JSON lines: bench/out/connect.jsonl")
+}
+
+/** A page starts in a profile of its own and waits for an entry that another profile holds. */
+async function comparePages(harness: Harness, rounds: number): Promise<void> {
+  const theirServer = await spawnChild("server-child.ts", ["y-webrtc", "{}"])
+  try {
+    const [ourSite, theirSite] = [
+      await harness.site(new URL("./connect/dunlin-page.ts", import.meta.url)),
+      await harness.site(new URL("./connect/y-webrtc-page.ts", import.meta.url)),
+    ]
+    const resident = await harness.chromium()
+    const newcomer = await harness.chromium()
+    const invite = createInvite()
+    const ourUrl = (await harness.host()).url
+    const theirUrl = await theirServer.call<string>("url")
+    await resident.open<Page>(ourSite, `#${invite}|${ourUrl}|write`)
+    await resident.open<Page>(theirSite, `#room|${theirUrl}|write`)
+    const visit = async (site: typeof ourSite, hash: string): Promise<number> => {
+      const tab = await newcomer.open<Page>(site, hash)
+      const ms = await tab.call("waitForSync")
+      if (process.env["DUNLIN_TIMELINE"] !== undefined) console.log((await tab.call("timeline")).join("\n"))
+      await tab.close()
+      // The one who stays notices before the next comes.
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      return ms
+    }
+    const ours: number[] = []
+    const theirs: number[] = []
+    for (let round = 0; round <= rounds; round++) {
+      const pair = [
+        await visit(ourSite, `#${invite}|${ourUrl}|`),
+        await visit(theirSite, `#room|${theirUrl}|`),
+      ] as const
+      // The first round warms up caches of code and of the browser on both sides.
+      if (round === 0) continue
+      ours.push(pair[0])
+      theirs.push(pair[1])
+    }
+    report("page start to first synced entry, Chromium, ms", {
+      dunlin: { p50: median(ours), p95: p95(ours) },
+      "y-webrtc": { p50: median(theirs), p95: p95(theirs) },
+    })
+    await Promise.all([resident.close(), newcomer.close()])
+  } finally {
+    await theirServer.stop()
+  }
+}
+
+async function withPeers<T>(
+  harness: Harness,
+  work: (one: ChildPeer<Peer>, two: ChildPeer<Peer>, url: string) => Promise<T>,
+): Promise<T> {
+  const url = (await harness.host()).url
+  const [one, two] = [await harness.peer<Peer>(peerModule), await harness.peer<Peer>(peerModule)]
+  try {
+    return await work(one, two, url)
+  } finally {
+    await Promise.all([one.close(), two.close()])
+  }
+}
+
+async function measureNodePairs(harness: Harness, rounds: number): Promise<void> {
+  const times = await withPeers(harness, async (one, two, url) => {
+    const all: number[] = []
+    for (let round = 0; round <= rounds; round++) {
+      const invite = createInvite()
+      const pair = await Promise.all([one.call("join", invite, url), two.call("join", invite, url)])
+      if (round > 0) all.push(Math.max(...pair))
+      await Promise.all([one.call("leave"), two.call("leave")])
+    }
+    return all
+  })
+  report(`Node pairs, opening a room to a live link, ${rounds} set-ups, ms`, {
+    dunlin: { p50: median(times), p95: p95(times), max: Math.max(...times) },
+  })
+}
+
+async function connectRaw(one: ChildPeer<Peer>, two: ChildPeer<Peer>): Promise<void> {
+  const answer = await two.call("rawAnswer", await one.call("rawOffer"))
+  await one.call("rawConnect", answer)
+}
+
+async function compareRoundTrips(harness: Harness, count: number): Promise<void> {
+  const [raw, ours] = await withPeers(harness, async (one, two, url) => {
+    await connectRaw(one, two)
+    await one.call("rawPing", 50, 64)
+    const invite = createInvite()
+    await Promise.all([one.call("join", invite, url), two.call("join", invite, url)])
+    await two.call("echo")
+    await one.call("ping", 50)
+    // In slices and in turn, so that what else the machine does falls on both.
+    const samples: [number[], number[]] = [[], []]
+    for (let slice = 0; slice < 5; slice++) {
+      samples[0].push(...(await one.call("rawPing", count / 5, 64)))
+      samples[1].push(...(await one.call("ping", count / 5)))
+    }
+    return samples
+  })
+  report("round trip of a small change, ms", {
+    "raw channel": { p50: median(raw), p95: p95(raw) },
+    dunlin: { p50: median(ours), p95: p95(ours) },
+  })
+}
+
+async function compareThroughput(harness: Harness, rounds: number, megabytes: number): Promise<void> {
+  const entryBytes = 32_768
+  const count = Math.round((megabytes * 1e6) / entryBytes)
+  const total = count * entryBytes
+  const raw: number[] = []
+  const ours: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    await withPeers(harness, async (one, two, url) => {
+      await connectRaw(one, two)
+      await two.call("rawCount")
+      const receiving = two.call("rawReceive", total)
+      await one.call("rawSend", total, 65_536)
+      raw.push(total / 1e3 / (await receiving))
+      await Promise.all([one.call("rawClose"), two.call("rawClose")])
+
+      const invite = createInvite()
+      await one.call("open", invite, url)
+      await one.call("fill", count, entryBytes)
+      await two.call("open", invite, url)
+      ours.push(total / 1e3 / (await two.call("receive", count)))
+    })
+  }
+  report(`throughput of ${megabytes} MB in entries of 32 KiB, MB/s (median of ${rounds})`, {
+    "raw channel": { p50: median(raw) },
+    dunlin: { p50: median(ours) },
+  })
+}
+
+function report(title: string, rows: Readonly<Record<string, Readonly<Record<string, number>>>>): void {
+  const ours = rows["dunlin"] ?? {}
+  console.log(`\n${title}`)
+  console.table(
+    Object.fromEntries(
+      Object.entries(rows).map(([name, row]) => {
+        appendFileSync(OUT, `${JSON.stringify({ measure: title, name, ...row })}\n`)
+        const shown = Object.entries(row).flatMap(([figure, value]) => {
+          const rounded = [figure, Number(value.toFixed(2))] as const
+          if (name === "dunlin") return [rounded]
+          const ratio = (ours[figure] ?? Number.NaN) / value
+          return [rounded, [`dunlin ÷ ${figure}`, Number(ratio.toFixed(2))] as const]
+        })
+        return [name, Object.fromEntries(shown)]
+      }),
+    ),
+  )
+}
+
+function p95(values: readonly number[]): number {
+  return (
+    quantile(
+      values.toSorted((a, b) => a - b),
+      0.95,
+    ) ?? Number.NaN
+  )
+}

@@ -1,0 +1,211 @@
+// One peer in a process of its own: rooms over WebRTC, or a bare data channel beside them.
+import { memoryIdentity, openRoom, type Room } from "@dunlin/core"
+import { createMemoryReplica, type MemoryCollection } from "@dunlin/core/testing"
+import { webrtc } from "@dunlin/core/webrtc"
+import * as wrtc from "node-datachannel/polyfill"
+
+let room: Room | null = null
+let entries: MemoryCollection | null = null
+const identity = memoryIdentity()
+
+const opened = (): MemoryCollection => {
+  if (entries === null) throw new Error("not joined")
+  return entries
+}
+
+/** Milliseconds from the call to a link that is live. */
+export async function join(invite: string, signaling: string): Promise<number> {
+  const start = performance.now()
+  room = await openRoom({ invite, identity, transports: [webrtc({ wrtc, signaling })] })
+  entries = await room.replicate(createMemoryReplica({ name: "entries" }))
+  const end = start + 30_000
+  while (room.peers.get()[0]?.stage !== "live") {
+    if (performance.now() > end) throw new Error("no link in 30 s")
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  return performance.now() - start
+}
+
+/** Joins without waiting for anybody. */
+export async function open(invite: string, signaling: string): Promise<void> {
+  room = await openRoom({ invite, identity, transports: [webrtc({ wrtc, signaling })] })
+  entries = await room.replicate(createMemoryReplica({ name: "entries" }))
+}
+
+export async function leave(): Promise<void> {
+  await room?.close()
+  room = null
+  entries = null
+}
+
+export async function fill(count: number, bytes: number): Promise<void> {
+  const text = "x".repeat(bytes)
+  for (let from = 0; from < count; from += 200) {
+    await Promise.all(
+      Array.from({ length: Math.min(200, count - from) }, (_, index) =>
+        opened().set(`e${from + index}`, { text }),
+      ),
+    )
+  }
+}
+
+/** Milliseconds from the first of `count` entries to the last. */
+export async function receive(count: number): Promise<number> {
+  const collection = opened()
+  let first: number | null = null
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`${collection.keys.length} of ${count} in 120 s`)),
+      120_000,
+    )
+    const look = (): void => {
+      first ??= performance.now()
+      if (collection.keys.length < count) return
+      clearTimeout(timer)
+      unsubscribe()
+      resolve(performance.now() - first)
+    }
+    const unsubscribe = collection.subscribe(look)
+  })
+}
+
+/** Answers each entry `ping-n` with `pong-n`. */
+export function echo(): void {
+  const collection = opened()
+  collection.subscribe((key) => {
+    if (key.startsWith("ping-")) void collection.set(key.replace("ping", "pong"), { n: 1 })
+  })
+}
+
+/** Round trips of small entries, in milliseconds. */
+export async function ping(count: number): Promise<readonly number[]> {
+  const collection = opened()
+  const times: number[] = []
+  for (let index = 0; index < count; index++) {
+    const start = performance.now()
+    await new Promise<void>((resolve) => {
+      const unsubscribe = collection.subscribe((key) => {
+        if (key !== `pong-${index}`) return
+        unsubscribe()
+        resolve()
+      })
+      void collection.set(`ping-${index}`, { n: 1 })
+    })
+    times.push(performance.now() - start)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return times
+}
+
+let connection: wrtc.RTCPeerConnection | null = null
+let channel: RTCDataChannel | null = null
+let isEcho = true
+let receivedBytes = 0
+
+const gathered = async (): Promise<string> => {
+  const current = connection
+  if (current === null) throw new Error("no connection")
+  while (current.iceGatheringState !== "complete") await new Promise((resolve) => setTimeout(resolve, 5))
+  return current.localDescription?.sdp ?? ""
+}
+
+const adopt = (given: RTCDataChannel): void => {
+  channel = given
+  channel.binaryType = "arraybuffer"
+  channel.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
+    if (isEcho) given.send(data)
+    else receivedBytes += data.byteLength
+  }
+}
+
+export async function rawOffer(): Promise<string> {
+  connection = new wrtc.RTCPeerConnection({ iceServers: [] })
+  adopt(connection.createDataChannel("raw"))
+  isEcho = false
+  await connection.setLocalDescription(await connection.createOffer())
+  return gathered()
+}
+
+export async function rawAnswer(sdp: string): Promise<string> {
+  connection = new wrtc.RTCPeerConnection({ iceServers: [] })
+  connection.ondatachannel = ({ channel: given }: { channel: unknown }) => adopt(given as RTCDataChannel)
+  await connection.setRemoteDescription({ type: "offer", sdp: split(sdp).rest })
+  await connection.createAnswer()
+  return gathered()
+}
+
+/** Candidates in the answer itself sometimes make libdatachannel throw: they follow it. */
+export async function rawConnect(sdp: string): Promise<void> {
+  const { rest, candidates } = split(sdp)
+  await connection?.setRemoteDescription({ type: "answer", sdp: rest })
+  for (const candidate of candidates) await connection?.addIceCandidate({ candidate, sdpMid: "0" })
+  const end = performance.now() + 15_000
+  while (channel?.readyState !== "open") {
+    if (performance.now() > end) throw new Error("the bare channel did not open in 15 s")
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+function split(sdp: string): { readonly rest: string; readonly candidates: readonly string[] } {
+  const lines = sdp.split("\r\n")
+  const isCandidate = (line: string): boolean => /^a=(candidate:|end-of-candidates)/.test(line)
+  return {
+    rest: lines.filter((line) => !isCandidate(line)).join("\r\n"),
+    candidates: lines.filter((line) => line.startsWith("a=candidate:")).map((line) => line.slice(2)),
+  }
+}
+
+export async function rawPing(count: number, bytes: number): Promise<readonly number[]> {
+  const current = channel
+  if (current === null) throw new Error("no channel")
+  const times: number[] = []
+  for (let index = 0; index < count; index++) {
+    const start = performance.now()
+    await new Promise<void>((resolve) => {
+      current.onmessage = () => resolve()
+      current.send(new Uint8Array(bytes))
+    })
+    times.push(performance.now() - start)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return times
+}
+
+export function rawCount(): void {
+  isEcho = false
+  receivedBytes = 0
+}
+
+export async function rawSend(totalBytes: number, messageBytes: number): Promise<void> {
+  const current = channel
+  if (current === null) throw new Error("no channel")
+  const message = new Uint8Array(messageBytes)
+  current.bufferedAmountLowThreshold = 256 * 1024
+  for (let sent = 0; sent < totalBytes; sent += messageBytes) {
+    while (current.bufferedAmount > 1024 * 1024) {
+      await new Promise<void>((resolve) => {
+        current.onbufferedamountlow = () => resolve()
+        setTimeout(resolve, 20)
+      })
+    }
+    current.send(message)
+  }
+}
+
+/** Milliseconds from the first byte to the last. */
+export async function rawReceive(totalBytes: number): Promise<number> {
+  let first: number | null = null
+  const end = performance.now() + 120_000
+  while (receivedBytes < totalBytes) {
+    if (receivedBytes > 0) first ??= performance.now()
+    if (performance.now() > end) throw new Error("too slow")
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  return performance.now() - (first ?? performance.now())
+}
+
+export function rawClose(): void {
+  connection?.close()
+  connection = null
+  channel = null
+}
