@@ -1,4 +1,4 @@
-import { createState, type EntryChange, type ReplicaHost, type ReplicaLinkStatus } from "@dunlin/core"
+import { type AttachedReplica, createState, type EntryChange, type ReplicaHost, type ReplicaLinkStatus } from "@dunlin/core"
 import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, describe, expect, test } from "vitest"
@@ -37,11 +37,11 @@ async function attach(collection: RxCollection) {
     device: "00".repeat(32),
     changed: (list) => void changes.push(...list),
     report: (report) => void reports.push(report),
-    released: () => {},
+    released: () => void attached.detach(),
     synced: () => Promise.resolve(),
     links: createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map()),
   }
-  const attached = await rxdbReplica(collection).attach(host)
+  const attached: AttachedReplica = await rxdbReplica(collection).attach(host)
   return { attached, changes, reports }
 }
 type Side = Awaited<ReturnType<typeof attach>>
@@ -69,11 +69,11 @@ async function sync(a: Side, b: Side): Promise<number> {
     ] as const) {
       const summaries = await to.attached.summarize(keys)
       const read = await from.attached.read(
-        keys.map((key, at) => ({ key, summary: summaries[at] })),
+        keys.map((key, at) => ({ key, summary: summaries[at] ?? new Uint8Array(0) })),
         somebody,
       )
       const deltas = read.flatMap((one, at) =>
-        one.type === "delta" ? [{ key: keys[at], delta: one.delta }] : [],
+        one.type === "delta" ? [{ key: keys[at] ?? "", delta: one.delta }] : [],
       )
       const outcomes = await to.attached.join(deltas, somebody)
       for (const outcome of outcomes) expect(outcome.type).toBe("joined")

@@ -8,11 +8,11 @@ import {
   type Dot,
   incarnationFromBytes,
   INCARNATION_BYTES,
-  incarnationToBytes,
   MAX_CONTEXT_ENTRIES,
   MAX_SUMMARY_BYTES,
   sameDot,
   sortedEntries,
+  writeIncarnation,
 } from "./dot.ts"
 import { readValue, writeValue } from "./value-codec.ts"
 import {
@@ -112,7 +112,7 @@ function writeContext(write: ByteWriter, entries: readonly (readonly [string, nu
   if (entries.length === 0) return
   const highest = entries.reduce((top, [, hlc]) => Math.max(top, hlc), 0)
   writeU56(write, highest)
-  for (const [incarnation, hlc] of entries) write.bytes(incarnationToBytes(incarnation)).varint(highest - hlc)
+  for (const [incarnation, hlc] of entries) writeIncarnation(write, incarnation).varint(highest - hlc)
 }
 
 function readContext(read: ByteReader): readonly (readonly [string, number])[] {
@@ -145,7 +145,7 @@ function writeDot(
   const seen = context.get(dot.incarnation)
   if (index !== undefined && seen !== undefined && seen >= dot.hlc)
     write.varint(index + 1).varint(seen - dot.hlc)
-  else writeU56(write.varint(0).bytes(incarnationToBytes(dot.incarnation)), dot.hlc)
+  else writeU56(writeIncarnation(write.varint(0), dot.incarnation), dot.hlc)
 }
 
 function readDot(read: ByteReader, entries: readonly (readonly [string, number])[]): Dot {

@@ -1,3 +1,4 @@
+import type { ByteWriter } from "../byte-writer.ts"
 import { DecodeError } from "../decode-error.ts"
 
 /** One start of one process or tab: 64 random bits as 16 lower-case hex digits, minted at its first write. */
@@ -68,11 +69,16 @@ export function incarnationFromBytes(bytes: Uint8Array): Incarnation {
   return text
 }
 
-export function incarnationToBytes(incarnation: Incarnation): Uint8Array {
-  const bytes = new Uint8Array(INCARNATION_BYTES)
+export function writeIncarnation(write: ByteWriter, incarnation: Incarnation): ByteWriter {
   for (let index = 0; index < INCARNATION_BYTES; index++)
-    bytes[index] = Number.parseInt(incarnation.slice(index * 2, index * 2 + 2), 16)
-  return bytes
+    write.u8((digit(incarnation, index * 2) << 4) | digit(incarnation, index * 2 + 1))
+  return write
+}
+
+/** The value of a lower-case hex digit. */
+function digit(text: string, index: number): number {
+  const code = text.charCodeAt(index)
+  return code <= 57 ? code - 48 : code - 87
 }
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))

@@ -231,12 +231,25 @@ function viewOfDelta(state: RegisterState, { view, fingerprint }: RegisterDelta)
 }
 
 function missingAtSender(state: RegisterState, delta: RegisterDelta): RegisterSummary | null {
+  if (delta.fingerprint === null && saysAll(delta, state)) return null
   const theirs: RegisterState = { context: delta.context, siblings: delta.siblings, view: null }
   const fingerprint = delta.fingerprint ?? stateFingerprint(theirs)
   // The sender's state is below ours after the join, so another hash can only mean that it lacks something. A
   // state still to be folded is never the sender's: its view would have come along.
   if (!needsFold(state) && sameBytes(stateFingerprint(state), fingerprint)) return null
   return { context: delta.context, fingerprint }
+}
+
+/** The common case of a delta with every value, without hashing: it is the whole state. */
+function saysAll({ context, siblings }: RegisterDelta, state: RegisterState): boolean {
+  return (
+    state.siblings.length === siblings.length &&
+    state.siblings.every((mine, at) => {
+      const theirs = siblings[at]
+      return theirs !== undefined && sameDot(mine.dot, theirs.dot) && sameBytes(mine.hash, theirs.hash)
+    }) &&
+    sameContext(state.context, context)
+  )
 }
 
 function bareValue(value: HashedValue): HashedValue {

@@ -1,6 +1,6 @@
-import { sha256 } from "@noble/hashes/sha2.js"
 import { ByteWriter } from "../byte-writer.ts"
-import { type Context, incarnationToBytes, sortedEntries } from "./dot.ts"
+import { contentHash } from "./content-hash.ts"
+import { type Context, sortedEntries, writeIncarnation } from "./dot.ts"
 import type { HashedValue } from "./value.ts"
 
 /** How much of a state hash travels in summaries and deltas: enough to tell states of one document apart. */
@@ -18,16 +18,16 @@ interface Hashable {
 
 /** 32 bytes that are equal on every peer exactly when context, siblings and view are. */
 export function stateHash({ context, siblings, view }: Hashable): Uint8Array<ArrayBuffer> {
-  const write = new ByteWriter(64 + 16 * context.size + 40 * siblings.length)
-  write.varint(context.size)
-  for (const [incarnation, hlc] of sortedEntries(context))
-    write.bytes(incarnationToBytes(incarnation)).u53(hlc)
+  const write = scratch.reset().varint(context.size)
+  for (const [incarnation, hlc] of sortedEntries(context)) writeIncarnation(write, incarnation).u53(hlc)
   write.varint(siblings.length)
-  for (const { dot, hash } of siblings)
-    write.bytes(incarnationToBytes(dot.incarnation)).u53(dot.hlc).bytes(hash)
+  for (const { dot, hash } of siblings) writeIncarnation(write, dot.incarnation).u53(dot.hlc).bytes(hash)
   if (siblings.length > 1 && view !== null) write.bytes(view.hash)
-  return sha256(write.view())
+  return contentHash(write.view())
 }
+
+/** Used and left within one call. */
+const scratch = new ByteWriter(256)
 
 export function stateFingerprint(state: Hashable): Uint8Array<ArrayBuffer> {
   return stateHash(state).slice(0, FINGERPRINT_BYTES)

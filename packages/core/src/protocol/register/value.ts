@@ -1,5 +1,5 @@
-import { sha256 } from "@noble/hashes/sha2.js"
 import { encodeUtf8 } from "../utf8.ts"
+import { contentHash } from "./content-hash.ts"
 import { type Incarnation, incarnationFromBytes, INCARNATION_BYTES } from "./dot.ts"
 import { canonicalJson, type JsonObject } from "./json.ts"
 
@@ -45,7 +45,7 @@ function tombstone(fields: FieldClocks | undefined): HashedValue {
 
 function hashOf(kind: "v" | "d", fields: FieldClocks | undefined, text: string): Uint8Array<ArrayBuffer> {
   const clocks = fields === undefined ? "" : canonicalJson(fields)
-  return sha256(encodeUtf8(`${kind}${clocks}\n${text}`)).slice(0, VALUE_HASH_BYTES)
+  return contentHash(encodeUtf8(`${kind}${clocks}\n${text}`)).slice(0, VALUE_HASH_BYTES)
 }
 
 function withFields(value: HashedValue, fields: FieldClocks | undefined): HashedValue {
@@ -61,7 +61,7 @@ export function birthIncarnation(key: string, hash: Uint8Array): Incarnation {
   const input = new Uint8Array(hash.length + name.length)
   input.set(hash)
   input.set(name, hash.length)
-  return incarnationFromBytes(sha256(input).subarray(0, INCARNATION_BYTES))
+  return incarnationFromBytes(contentHash(input).subarray(0, INCARNATION_BYTES))
 }
 
 /** Byte order; negative when `a` comes first. */

@@ -1,0 +1,41 @@
+import { PeerConnection } from "node-datachannel"
+
+/** What a data channel between two peers of this machine carries when nothing else is done. */
+export async function channelFloor(megabytes: number): Promise<{ readonly mbPerSecond: number }> {
+  const offerer = new PeerConnection("offerer", { iceServers: [] })
+  const answerer = new PeerConnection("answerer", { iceServers: [] })
+  offerer.onLocalDescription((sdp, type) => answerer.setRemoteDescription(sdp, type))
+  answerer.onLocalDescription((sdp, type) => offerer.setRemoteDescription(sdp, type))
+  offerer.onLocalCandidate((candidate, mid) => answerer.addRemoteCandidate(candidate, mid))
+  answerer.onLocalCandidate((candidate, mid) => offerer.addRemoteCandidate(candidate, mid))
+
+  const bytes = Buffer.alloc(16 * 1024)
+  const total = megabytes * 1_000_000
+  const channel = offerer.createDataChannel("floor")
+  const elapsedMs = await new Promise<number>((resolve) => {
+    let started = 0
+    let sent = 0
+    let received = 0
+    const fill = (): void => {
+      while (sent < total && channel.bufferedAmount() < 1_000_000) {
+        channel.sendMessageBinary(bytes)
+        sent += bytes.length
+      }
+    }
+    answerer.onDataChannel((incoming) => {
+      incoming.onMessage((message) => {
+        received += typeof message === "string" ? message.length : message.byteLength
+        if (received >= total) resolve(performance.now() - started)
+      })
+    })
+    channel.setBufferedAmountLowThreshold(500_000)
+    channel.onBufferedAmountLow(fill)
+    channel.onOpen(() => {
+      started = performance.now()
+      fill()
+    })
+  })
+  offerer.close()
+  answerer.close()
+  return { mbPerSecond: total / 1e6 / (elapsedMs / 1000) }
+}
