@@ -13,6 +13,7 @@ import {
   type PeerConnection,
   shortName,
 } from "./peer-connection.ts"
+import { createMeshLinks } from "./mesh-links.ts"
 import type { RtcPlatform } from "./rtc-platform.ts"
 
 export interface DialerOptions {
@@ -25,11 +26,12 @@ export interface DialerOptions {
 }
 
 /**
- * Keeps one connection to every peer of the topic. The smaller peer id calls, the other answers and can ask to be
- * called: with fixed roles nobody ever calls past each other.
+ * Keeps one connection to every peer of the topic, or in a large room to those that the mesh plan names. The smaller
+ * peer id calls, the other answers and can ask to be called: with fixed roles nobody ever calls past each other.
  */
 export interface Dialer {
-  present(peer: Uint8Array): void
+  /** Peers that are there now, all at once: in a large room not all of them are called. */
+  present(peers: readonly Uint8Array[]): void
   absent(peer: Uint8Array): void
   receive(envelope: Envelope): void
   /** Forgets all back-off and calls, or asks to be called. */
@@ -81,6 +83,29 @@ export function createDialer(options: DialerOptions): Dialer {
   const { clock, random } = host
   const remotesById = new Map<string, Remote>()
   let isClosed = false
+
+  const mesh = createMeshLinks({
+    self: bytesToHex(host.peerId),
+    clock,
+    maxLinks: host.linkLimit,
+    present: () => [...remotesById].filter(([, { isPresent }]) => isPresent).map(([id]) => id),
+    linked: () => [...remotesById].filter(([, remote]) => isLinked(remote)).map(([id]) => id),
+    wanted(id) {
+      const remote = remotesById.get(id)
+      if (remote !== undefined && remote.cancelRetry === null) dial(remote)
+    },
+    surplus(id) {
+      const remote = remotesById.get(id)
+      if (remote?.call == null) return
+      post(remote, "hang-up", remote.call.id, encodeHangUp({ reason: "lost" }))
+      closeQuietly(remote, remote.call)
+    },
+  })
+
+  const isLinked = ({ call, former }: Remote): boolean =>
+    call?.connection.isOpen() === true || former?.connection.isOpen() === true
+
+  const hasRoomFor = (remote: Remote): boolean => host.wantsLinks() || mesh.makeRoom(bytesToHex(remote.id))
 
   const remoteOf = (id: Uint8Array): Remote | null => {
     const key = bytesToHex(id)
@@ -186,7 +211,8 @@ export function createDialer(options: DialerOptions): Dialer {
     if (isClosed || !remote.isPresent || remote.call !== null) return
     remote.cancelRetry?.()
     remote.cancelRetry = null
-    if (!host.wantsLinks() || attempts() >= MAX_ATTEMPTS)
+    if (!mesh.wants(bytesToHex(remote.id))) return
+    if (!hasRoomFor(remote) || attempts() >= MAX_ATTEMPTS)
       return retryLater(remote, FULL_RETRY_MS * random.unit())
     const id = random.bytes(CONNECTION_ID_BYTES)
     if (remote.isCaller) {
@@ -200,17 +226,14 @@ export function createDialer(options: DialerOptions): Dialer {
   const attempts = (): number =>
     [...remotesById.values()].filter(({ call }) => call !== null && !call.connection.isOpen()).length
 
-  const openCount = (): number =>
-    [...remotesById.values()].filter(
-      ({ call, former }) => call?.connection.isOpen() || former?.connection.isOpen(),
-    ).length
+  const openCount = (): number => [...remotesById.values()].filter(isLinked).length
 
   function answerOffer(remote: Remote, { connection: id, payload }: Envelope): void {
     const sdp = decodeUtf8(payload)
     const known = callOf(remote, id)
     if (known !== null) return void known.connection.describe(sdp)
     if (!remote.isCaller) return
-    if (remote.call === null && !host.wantsLinks()) return refuseAsFull(remote, id)
+    if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     if (attempts() >= MAX_ATTEMPTS) return
     remote.cancelRetry?.()
     remote.cancelRetry = null
@@ -249,7 +272,7 @@ export function createDialer(options: DialerOptions): Dialer {
   function calledFor(remote: Remote, { connection: id }: Envelope): void {
     if (remote.isCaller) return
     if (remote.call?.connection.isBroken()) closeQuietly(remote, remote.call)
-    if (remote.call === null && !host.wantsLinks()) return refuseAsFull(remote, id)
+    if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     remote.backOff.reset()
     dial(remote)
   }
@@ -266,24 +289,28 @@ export function createDialer(options: DialerOptions): Dialer {
   }
 
   return {
-    present(peer) {
-      const remote = remoteOf(peer)
-      if (remote === null || isClosed) return
-      const wasPresent = remote.isPresent
-      remote.isPresent = true
-      if (remote.call !== null || (wasPresent && remote.cancelRetry !== null)) return
-      // The newcomer of a pair is always told of the other, so that the caller hears of it too.
-      if (!remote.isCaller) dial(remote)
-      else
-        remote.cancelRetry ??= clock.after(CALL_ME_AFTER_MS, () => {
-          remote.cancelRetry = null
-          dial(remote)
-        })
+    present(peers) {
+      if (isClosed) return
+      const arrived: { readonly remote: Remote; readonly wasPresent: boolean }[] = []
+      for (const peer of peers) {
+        const remote = remoteOf(peer)
+        if (remote === null) continue
+        arrived.push({ remote, wasPresent: remote.isPresent })
+        remote.isPresent = true
+      }
+      if (arrived.some(({ wasPresent }) => !wasPresent)) mesh.changed()
+      for (const { remote, wasPresent } of arrived) {
+        if (remote.call !== null || (wasPresent && remote.cancelRetry !== null)) continue
+        // The newcomer of a pair is always told of the other, so that the caller hears of it too.
+        if (!remote.isCaller) dial(remote)
+        else if (remote.cancelRetry === null) retryLater(remote, CALL_ME_AFTER_MS)
+      }
     },
     absent(peer) {
       const remote = remotesById.get(bytesToHex(peer))
       if (remote === undefined) return
       remote.isPresent = false
+      mesh.changed()
       remote.cancelRetry?.()
       remote.cancelRetry = null
       const { call } = remote
@@ -335,6 +362,7 @@ export function createDialer(options: DialerOptions): Dialer {
     openCount,
     close() {
       isClosed = true
+      mesh.close()
       for (const remote of [...remotesById.values()]) {
         remote.cancelRetry?.()
         // What is open belongs to the room, which closes it.

@@ -133,10 +133,8 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
     let waiting = 0
 
     const arrive = (peers: readonly Uint8Array[]): void => {
-      for (const peer of peers) {
-        here.add(bytesToHex(peer))
-        dialer.present(peer)
-      }
+      for (const peer of peers) here.add(bytesToHex(peer))
+      dialer.present(peers)
     }
     const depart = (peer: Uint8Array): void => {
       const id = bytesToHex(peer)

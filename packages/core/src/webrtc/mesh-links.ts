@@ -1,0 +1,90 @@
+import type { Clock } from "../ports/clock.ts"
+import { type MeshPlan, planMesh } from "../protocol/mesh-plan.ts"
+
+export interface MeshLinksOptions {
+  /** Our peer id in hex. */
+  readonly self: string
+  readonly clock: Clock
+  readonly maxLinks: number
+  /** Peers of the topic, ourselves not among them. */
+  readonly present: () => readonly string[]
+  /** Peers with an open connection. */
+  readonly linked: () => readonly string[]
+  /** The plan names a peer that is not linked. */
+  readonly wanted: (id: string) => void
+  /** A connection can go: the plan does not name it and the ring stands without it. */
+  readonly surplus: (id: string) => void
+}
+
+/** Follows the mesh plan as peers come and go, slowly enough that a burst of arrivals does not tear links down. */
+export interface MeshLinks {
+  wants(id: string): boolean
+  /** Gives up a connection outside the plan for one that is in it. True when that was possible. */
+  makeRoom(id: string): boolean
+  /** Somebody came or went. */
+  changed(): void
+  close(): void
+}
+
+/** Presence comes in bursts, and both ends should plan with the same list. */
+const PLAN_DELAY_MS = 300
+/** A connection outside the plan may be in the other side's: its list is given time to become ours. */
+const TRIM_DELAY_MS = 5_000
+const TRIM_STEP_MS = 1_000
+
+export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
+  const { clock, self, maxLinks } = options
+  let plan: MeshPlan | null = null
+  let cancelPlan: (() => void) | null = null
+  let cancelTrim: (() => void) | null = null
+  let closed = false
+
+  const isPlanned = (id: string): boolean => plan === null || plan.ring.has(id) || plan.chords.has(id)
+
+  const replan = (): void => {
+    cancelPlan = null
+    const present = options.present()
+    // While everyone can be linked to everyone there is nothing to plan, and no delay.
+    plan = present.length <= maxLinks ? null : planMesh(self, present, maxLinks)
+    const linked = new Set(options.linked())
+    for (const id of present) if (isPlanned(id) && !linked.has(id)) options.wanted(id)
+    cancelTrim?.()
+    cancelTrim = plan === null ? null : clock.after(TRIM_DELAY_MS, trim)
+  }
+
+  const trim = (): void => {
+    cancelTrim = null
+    if (plan === null || closed) return
+    const linked = options.linked()
+    const ringStands = [...plan.ring].every((id) => linked.includes(id))
+    const surplus = linked.find((id) => !isPlanned(id))
+    if (surplus === undefined) return
+    if (ringStands || linked.length >= maxLinks) options.surplus(surplus)
+    cancelTrim = clock.after(TRIM_STEP_MS, trim)
+  }
+
+  return {
+    wants: isPlanned,
+    makeRoom(id) {
+      if (plan === null || !isPlanned(id)) return false
+      const surplus = options.linked().find((linked) => !isPlanned(linked))
+      if (surplus !== undefined) options.surplus(surplus)
+      return surplus !== undefined
+    },
+    changed() {
+      if (closed) return
+      // Who comes into a large room must not call everyone first.
+      if (plan === null && options.present().length > maxLinks) {
+        cancelPlan?.()
+        replan()
+      } else {
+        cancelPlan ??= clock.after(PLAN_DELAY_MS, replan)
+      }
+    },
+    close() {
+      closed = true
+      cancelPlan?.()
+      cancelTrim?.()
+    },
+  }
+}
