@@ -1,0 +1,278 @@
+import {
+  createMemoryReplica,
+  createSeededRandom,
+  createSimulatedConnection,
+  createSimulatedTime,
+  createSyncEngine,
+  decodeMessage,
+  type LinkInput,
+  type MemoryCollection,
+  planMesh,
+  type SeededRandom,
+  type SimulatedConnection,
+  type SimulatedTime,
+  type SyncEngine,
+} from "@dunlin/core/testing"
+
+export interface MeshOptions {
+  readonly seed: number
+  readonly peers: number
+  readonly maxLinks: number
+  readonly writes: number
+  /** Peers that leave and are replaced while writes go on. */
+  readonly churn: number
+}
+
+export interface MeshResult {
+  readonly peers: number
+  readonly linksMean: number
+  readonly linksMax: number
+  /** Links from the author to the farthest peer, at most. */
+  readonly hopsMax: number
+  /** Payload frames that arrive, a peer and write, once the links have settled. */
+  readonly receptions: number
+  readonly bytesPerPeerAndWrite: number
+  /** Virtual milliseconds from a write to the last peer that shows it: median and worst. */
+  readonly reachMs: { readonly p50: number; readonly max: number }
+  /** After the churn all peers hold the same within this time. */
+  readonly convergedAfterMs: number
+}
+
+interface Member {
+  readonly id: string
+  readonly engine: SyncEngine
+  readonly collection: MemoryCollection
+  readonly linkById: Map<string, SimulatedConnection>
+  /** Links between the author of a write and this peer, by key. */
+  readonly hopsByKey: Map<string, number>
+  alive: boolean
+}
+
+const LATENCY_MS: readonly [number, number] = [5, 40]
+/** How long it takes until everybody knows who came or went, and has acted on it. */
+const PRESENCE_MS = 500
+const SETTLE_MS = 20_000
+const CONVERGE_LIMIT_MS = 180_000
+const DIGEST_KEY = new Uint8Array(32).fill(3)
+const ROOM_TAG = new Uint8Array(32).fill(4)
+
+/** A large room in virtual time: the production engine on a planned mesh, with peers that come and go. */
+export async function runMesh(options: MeshOptions): Promise<MeshResult> {
+  const time = createSimulatedTime()
+  const random = createSeededRandom(`mesh/${options.seed}`)
+  const members: Member[] = []
+  const traffic: Traffic = { payloads: 0, bytes: 0, counting: false }
+
+  const join = async (): Promise<void> => {
+    members.push(await createMember(time, random.fork(`member/${members.length}`)))
+  }
+  const relink = (): void => linkAsPlanned(members, options.maxLinks, { time, random, traffic })
+
+  for (let count = 0; count < options.peers; count++) await join()
+  relink()
+  await time.runFor(SETTLE_MS)
+
+  // The first writes find the tree: duplicates prune the links that only bring them.
+  await writeSome(members, random, time, 30, "warm")
+  await time.runFor(SETTLE_MS)
+
+  traffic.counting = true
+  const reach: number[] = []
+  for (let write = 0; write < options.writes; write++) {
+    reach.push(await reachOfOneWrite(members, random, time, `measured-${write}`))
+  }
+  await time.runFor(2_000)
+  traffic.counting = false
+  const { payloads, bytes } = traffic
+  const links = living(members).map(({ linkById }) => linkById.size)
+  const hopsMax = Math.max(...members.flatMap(({ hopsByKey }) => [...hopsByKey.values()]))
+
+  for (let change = 0; change < options.churn; change++) {
+    leave(random.pick(living(members)))
+    await join()
+    await time.runFor(PRESENCE_MS)
+    relink()
+    await writeSome(members, random, time, 1, `churn-${change}`)
+  }
+  const startedAt = time.now
+  const equal = await time.runUntil(() => allEqual(members), CONVERGE_LIMIT_MS)
+  if (!equal) throw new Error(`mesh of ${options.peers}, seed ${options.seed}: not equal after churn`)
+  const result: MeshResult = {
+    peers: options.peers,
+    linksMean: sum(links) / links.length,
+    linksMax: Math.max(...links),
+    receptions: payloads / (options.writes * (options.peers - 1)),
+    bytesPerPeerAndWrite: bytes / (options.writes * options.peers),
+    reachMs: { p50: median(reach), max: Math.max(...reach) },
+    hopsMax,
+    convergedAfterMs: time.now - startedAt,
+  }
+  for (const member of living(members)) leave(member)
+  return result
+}
+
+async function createMember(time: SimulatedTime, random: SeededRandom): Promise<Member> {
+  const sessionId = random.bytes(16)
+  const clock = time.clock()
+  const engine = createSyncEngine({
+    clock,
+    random: random.fork("engine"),
+    sessionId,
+    device: hexOf(random.bytes(32)),
+    digestKey: DIGEST_KEY,
+    roomTag: ROOM_TAG,
+    events: {
+      presence: () => undefined,
+      replicaReport: () => undefined,
+      violation: (_session, code, detail) => {
+        throw new Error(`${code}: ${detail}`)
+      },
+      reconciled: () => undefined,
+      refused: () => undefined,
+    },
+  })
+  const replica = createMemoryReplica({ name: "notes", clock, random: random.fork("replica") })
+  const collection = await engine.replicate(replica)
+  return { id: hexOf(sessionId), engine, collection, linkById: new Map(), hopsByKey: new Map(), alive: true }
+}
+
+interface Traffic {
+  payloads: number
+  bytes: number
+  counting: boolean
+}
+
+interface LinkWorld {
+  readonly time: SimulatedTime
+  readonly random: SeededRandom
+  readonly traffic: Traffic
+}
+
+/** Makes the links that the plan names and ends those that it does not, as each peer would for itself. */
+function linkAsPlanned(members: readonly Member[], maxLinks: number, world: LinkWorld): void {
+  const alive = living(members)
+  const ids = alive.map(({ id }) => id)
+  const byId = new Map(alive.map((member) => [member.id, member]))
+  for (const member of alive) {
+    const { ring, chords } = planMesh(member.id, ids, maxLinks)
+    const planned = new Set([...ring, ...chords])
+    for (const [id, connection] of member.linkById) {
+      if (!planned.has(id)) connection.cut([0, 0])
+    }
+    for (const id of planned) {
+      const other = byId.get(id)
+      if (other !== undefined && !member.linkById.has(id)) link(member, other, world)
+    }
+  }
+}
+
+function link(a: Member, b: Member, { time, random, traffic }: LinkWorld): void {
+  const connection = createSimulatedConnection({
+    time,
+    random: random.fork(`${a.id}/${b.id}`),
+    names: [a.id, b.id],
+    latencyMs: LATENCY_MS,
+  })
+  attach(a, b, connection, 0)
+  attach(b, a, connection, 1)
+  for (const end of [0, 1] as const) {
+    connection.setTap(end, (_lane, message) => {
+      if (traffic.counting) count(traffic, message, end === 0 ? [a, b] : [b, a])
+      return [message]
+    })
+  }
+}
+
+function count(traffic: Traffic, message: Uint8Array, [from, to]: readonly [Member, Member]): void {
+  traffic.bytes += message.length
+  for (const { frame } of decodeMessage(message)) {
+    if (frame.type !== "push" && frame.type !== "data") continue
+    traffic.payloads++
+    if (!to.hopsByKey.has(frame.key)) to.hopsByKey.set(frame.key, (from.hopsByKey.get(frame.key) ?? 0) + 1)
+  }
+}
+
+function attach(own: Member, other: Member, connection: SimulatedConnection, end: 0 | 1): void {
+  const pipe = connection.ends[end]
+  own.linkById.set(other.id, connection)
+  const input: LinkInput = own.engine.addLink({
+    session: other.id,
+    device: other.id.repeat(2),
+    role: "writer",
+    maxMessageBytes: pipe.maxMessageBytes,
+    send(lane, message) {
+      if (connection.isOpen) pipe.send(lane, message)
+    },
+    buffered: (lane) => pipe.buffered(lane),
+    close: () => pipe.close(),
+  })
+  pipe.open({
+    message: (lane, bytes) => input.message(lane, bytes),
+    drained: (lane) => input.drained(lane),
+    closed(reason) {
+      if (own.linkById.get(other.id) === connection) own.linkById.delete(other.id)
+      input.closed(reason)
+    },
+  })
+}
+
+function leave(member: Member): void {
+  member.alive = false
+  void member.engine.close()
+}
+
+async function writeSome(
+  members: readonly Member[],
+  random: SeededRandom,
+  time: SimulatedTime,
+  count: number,
+  label: string,
+): Promise<void> {
+  for (let write = 0; write < count; write++) {
+    void random.pick(living(members)).collection.set(`${label}-${write}`, { text: "x".repeat(120) })
+    await time.runFor(200)
+  }
+}
+
+async function reachOfOneWrite(
+  members: readonly Member[],
+  random: SeededRandom,
+  time: SimulatedTime,
+  key: string,
+): Promise<number> {
+  const startedAt = time.now
+  void random.pick(living(members)).collection.set(key, { text: "x".repeat(120) })
+  const reached = await time.runUntil(
+    () => living(members).every(({ collection }) => collection.get(key) !== null),
+    60_000,
+  )
+  if (!reached) throw new Error(`${key} did not reach everyone within 60 s`)
+  const tookMs = time.now - startedAt
+  await time.runFor(1_000)
+  return tookMs
+}
+
+function allEqual(members: readonly Member[]): boolean {
+  const [first, ...rest] = living(members)
+  if (first === undefined) return true
+  const { keys } = first.collection
+  return rest.every(
+    ({ collection }) => collection.keys.length === keys.length && keys.every((key) => collection.get(key) !== null),
+  )
+}
+
+function living(members: readonly Member[]): Member[] {
+  return members.filter(({ alive }) => alive)
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+}
