@@ -1,42 +1,55 @@
-import { afterEach, expect, test } from "vitest"
-import { memoryIdentity } from "../crypto/identity.ts"
+import { afterEach, describe, expect, test } from "vitest"
+import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
+import { type Clock, systemClock } from "../ports/clock.ts"
+import type { Pipe, Transport } from "../ports/transport.ts"
+import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createMemoryNetwork, type MemoryTransportOptions } from "../testing/memory-transport.ts"
-import { createMemoryReplica } from "../testing/memory-replica.ts"
-import { createInvite } from "./invite.ts"
+import { createInvite, parseInvite, topicInvite } from "./invite.ts"
 import { openRoom, type OpenRoomOptions } from "./open-room.ts"
-import type { Room } from "./room.ts"
+import { type Diagnostic, type Room, RoomError } from "./room.ts"
 
 const opened: Room[] = []
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((room) => room.close()))
 })
 
-async function open(
-  options: Partial<OpenRoomOptions> & Pick<OpenRoomOptions, "invite" | "transports">,
-): Promise<Room> {
+type Options = Partial<OpenRoomOptions> & Pick<OpenRoomOptions, "invite" | "transports">
+
+async function open(options: Options): Promise<Room> {
   const room = await openRoom({ identity: memoryIdentity(), ...options })
   opened.push(room)
   return room
 }
 
+const share = (room: Room, name = "things"): Promise<MemoryCollection> =>
+  room.replicate(createMemoryReplica({ name }))
+
 const until = async (condition: () => boolean, what: string): Promise<void> => {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 15_000
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited 10 s for: ${what}`)
+    if (Date.now() > end) throw new Error(`waited 15 s for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Delays pass so many times sooner; what has to wait for 30 s in a test of logic need not take them. */
+function hurriedClock(times: number): Clock {
+  const clock = systemClock()
+  return { ...clock, after: (delayMs, wake) => clock.after(delayMs / times, wake) }
+}
+
+const warnings = (room: Room): string[] =>
+  room.diagnostics.recent().flatMap((finding) => (finding.type === "warning" ? finding.code : []))
 
 const paths: readonly MemoryTransportOptions[] = [{ bound: true }, { bound: false, path: "custom" }]
-
 for (const path of paths) {
   test(`two rooms exchange entries, ${path.bound ? "bound to certificates" : "through the record layer"}`, async () => {
     const network = createMemoryNetwork()
     const invite = createInvite()
     const ada = await open({ invite, transports: [network.transport(path)] })
     const bob = await open({ invite, transports: [network.transport(path)] })
-    const mine = await ada.replicate(createMemoryReplica({ name: "things" }))
-    const theirs = await bob.replicate(createMemoryReplica({ name: "things" }))
+    const [mine, theirs] = [await share(ada), await share(bob)]
     await mine.set("a", { from: "ada" })
     await theirs.set("b", { from: "bob" })
     await until(() => theirs.get("a") !== null && mine.get("b") !== null, "both entries at both sides")
@@ -46,3 +59,395 @@ for (const path of paths) {
     expect(bob.status.get().phase).toBe("connected")
   })
 }
+
+test("many replicas share one link", async () => {
+  const network = createMemoryNetwork()
+  const invite = createInvite()
+  const ada = await open({ invite, transports: [network.transport()] })
+  const bob = await open({ invite, transports: [network.transport()] })
+  const names = ["one", "two", "three", "four", "five"]
+  for (const name of names) await (await share(ada, name)).set("key", { name })
+  const theirs = await Promise.all(names.map((name) => share(bob, name)))
+  await until(() => theirs.every((each) => each.get("key") !== null), "one entry in each")
+  expect(ada.diagnostics.recent().filter(({ type }) => type === "link-opened")).toHaveLength(1)
+  const listed = (): string[] => [...(ada.peers.get()[0]?.replicas.keys() ?? [])].toSorted()
+  await until(() => listed().length === names.length, "all of them in the list of peers")
+  expect(listed()).toEqual(names.toSorted())
+})
+
+describe("one process", () => {
+  test("holds rooms that know nothing of each other", async () => {
+    const network = createMemoryNetwork()
+    const rooms = await Promise.all(
+      [createInvite(), createInvite()].map((invite) => open({ invite, transports: [network.transport()] })),
+    )
+    await pause(100)
+    expect(rooms.map((room) => room.peers.get().length)).toEqual([0, 0])
+  })
+
+  test("opens the same room twice with the same arguments: two peers of one device", async () => {
+    const network = createMemoryNetwork()
+    const options = { invite: createInvite(), transports: [network.transport()], identity: memoryIdentity() }
+    const [one, two] = [await open(options), await open(options)]
+    const [mine, theirs] = [await share(one), await share(two)]
+    await mine.set("a", { n: 1 })
+    await until(() => theirs.get("a") !== null, "the entry at the other")
+    expect(one.device).toBe(two.device)
+    expect(one.session).not.toBe(two.session)
+  })
+
+  test("survives open, close, open as React's StrictMode does it", async () => {
+    const network = createMemoryNetwork()
+    const options = { invite: createInvite(), transports: [network.transport()], identity: memoryIdentity() }
+    const other = await open({ ...options, identity: memoryIdentity() })
+    const theirs = await share(other)
+    const first = openRoom(options)
+    const second = open(options)
+    await (await first).close()
+    const mine = await share(await second)
+    await mine.set("a", { n: 1 })
+    await until(() => theirs.get("a") !== null, "the entry of the second mount")
+    await until(() => other.peers.get().length === 1, "the first mount to be gone")
+  })
+})
+
+describe("who is let in", () => {
+  const pair = async (options: Partial<OpenRoomOptions>): Promise<readonly [Room, Room]> => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const ada = await open({ invite, transports: [network.transport()], ...options })
+    return [ada, await open({ invite, transports: [network.transport()] })]
+  }
+
+  test("isPeerValid sees an authenticated device and can refuse it", async () => {
+    const seen: string[] = []
+    const [ada, bob] = await pair({
+      isPeerValid: ({ device }) => {
+        seen.push(device)
+        return false
+      },
+    })
+    await until(() => warnings(ada).includes("refused-by-isPeerValid"), "the refusal")
+    expect(seen).toEqual([bob.device])
+    expect(ada.peers.get()).toEqual([])
+    expect(ada.status.get().problem?.code).toBe("refused")
+  })
+
+  test("authorize can refuse, later and by a promise", async () => {
+    const [ada] = await pair({ authorize: () => Promise.resolve(false) })
+    await until(() => warnings(ada).includes("refused-by-authorize"), "the refusal")
+    expect(ada.peers.get()).toEqual([])
+  })
+
+  test("authorize makes readers", async () => {
+    const [ada] = await pair({ authorize: () => "reader" })
+    await until(() => ada.peers.get().length === 1, "the link")
+    expect(ada.peers.get()[0]?.role).toBe("reader")
+  })
+
+  test("an application that throws lets nobody in", async () => {
+    const [ada] = await pair({
+      authorize: () => {
+        throw new Error("database is down")
+      },
+    })
+    await until(() => warnings(ada).includes("authorization-failed"), "the refusal")
+    expect(ada.peers.get()).toEqual([])
+  })
+
+  test("an application that never answers lets nobody in", async () => {
+    const [ada] = await pair({ isPeerValid: () => new Promise(() => {}), clock: hurriedClock(50) })
+    await until(() => warnings(ada).includes("authorization-timeout"), "the refusal")
+    expect(ada.peers.get()).toEqual([])
+  })
+
+  test("a full room says so and stays as it is", async () => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const forced: Transport = {
+      name: "forced",
+      // Links come whether or not they are wanted, as a hostile peer's would.
+      start: (host) => network.transport().start({ ...host, wantsLinks: () => true }),
+    }
+    const ada = await open({ invite, transports: [forced], maxLinks: 1 })
+    const bob = await open({ invite, transports: [forced] })
+    await until(() => ada.peers.get().length === 1, "the first link")
+    await open({ invite, transports: [forced] })
+    await until(() => warnings(ada).includes("room-full"), "the refusal")
+    expect(ada.peers.get()).toMatchObject([{ session: bob.session }])
+  })
+})
+
+test("two connections between the same two sessions become one, the same at both ends", async () => {
+  const networks = [createMemoryNetwork(), createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  const transports = (): Transport[] => networks.map((network) => network.transport())
+  const [ada, bob] = [
+    await open({ invite, transports: transports() }),
+    await open({ invite, transports: transports() }),
+  ]
+  const [mine, theirs] = [await share(ada), await share(bob)]
+  await pause(300)
+  await mine.set("a", { n: 1 })
+  await theirs.set("b", { n: 1 })
+  await until(() => theirs.get("a") !== null && mine.get("b") !== null, "entries over the one that is left")
+  expect([ada, bob].map((room) => room.peers.get().length)).toEqual([1, 1])
+})
+
+test("a tab is preferred to any other way there", async () => {
+  const [direct, tab] = [createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  const transports = (): Transport[] => [direct.transport(), tab.transport({ path: "tab", bound: false })]
+  const [ada] = [
+    await open({ invite, transports: transports() }),
+    await open({ invite, transports: transports() }),
+  ]
+  await until(() => ada.peers.get()[0]?.path === "tab", "the tab path")
+  expect(ada.peers.get()).toHaveLength(1)
+})
+
+test("after a cut both come together again and lack nothing", async () => {
+  const network = createMemoryNetwork()
+  const invite = createInvite()
+  const [ada, bob] = [
+    await open({ invite, transports: [network.transport()] }),
+    await open({ invite, transports: [network.transport()] }),
+  ]
+  const [mine, theirs] = [await share(ada), await share(bob)]
+  await until(() => ada.peers.get().length === 1, "the link")
+  network.cutAll()
+  await until(() => ada.peers.get().length === 0, "the cut")
+  await mine.set("meanwhile", { n: 1 })
+  expect(theirs.get("meanwhile")).toBeNull()
+  ada.reconnect()
+  await until(() => theirs.get("meanwhile") !== null, "what was written meanwhile")
+})
+
+describe("presence", () => {
+  test("shows what others set, changes by field, and goes with its session", async () => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const [ada, bob] = [
+      await open({ invite, transports: [network.transport()] }),
+      await open({ invite, transports: [network.transport()] }),
+    ]
+    ada.presence.set({ name: "Ada", cursor: 1 })
+    const seen = (): unknown => bob.presence.others.get().get(ada.session)?.value
+    await until(() => seen() !== undefined, "Ada's presence")
+    expect(bob.presence.others.get().get(ada.session)).toMatchObject({ device: ada.device })
+    await until(() => bob.peers.get()[0]?.name === "Ada", "Ada's name in the list")
+    ada.presence.setField("cursor", 2)
+    await until(() => (seen() as { cursor: number }).cursor === 2, "the new cursor")
+    expect(seen()).toEqual({ name: "Ada", cursor: 2 })
+    await ada.close()
+    await until(() => bob.presence.others.get().size === 0, "Ada to be gone")
+  })
+
+  test("refuses what is too large, and keeps what was there", async () => {
+    const room = await open({ invite: createInvite(), transports: [] })
+    room.presence.set({ small: true })
+    expect(() => room.presence.set({ large: "x".repeat(3000) })).toThrow(
+      expect.objectContaining({ code: "presence-too-large" }) as Error,
+    )
+    expect(room.presence.local()).toEqual({ small: true })
+  })
+})
+
+describe("opening", () => {
+  const refusals: Record<string, [Partial<Options>, string]> = {
+    "an empty invite": [{ invite: "" }, "bad-invite"],
+    "a cut invite": [{ invite: createInvite().slice(0, 30) }, "bad-invite"],
+    "maxLinks 0": [{ maxLinks: 0 }, "invalid-option"],
+    "maxLinks 1000": [{ maxLinks: 1000 }, "invalid-option"],
+    "an identity that cannot be had": [
+      { identity: { load: () => Promise.reject(new IdentityError("storage-failed", "the disk is full")) } },
+      "identity-unavailable",
+    ],
+    "an identity that throws anything": [
+      { identity: { load: () => Promise.reject(new Error("no")) } },
+      "identity-unavailable",
+    ],
+  }
+  for (const [name, [options, code]] of Object.entries(refusals)) {
+    test(`rejects ${name}`, async () => {
+      const opening = openRoom({
+        invite: createInvite(),
+        transports: [],
+        identity: memoryIdentity(),
+        ...options,
+      })
+      await expect(opening).rejects.toThrow(expect.objectContaining({ name: "RoomError", code }) as Error)
+    })
+  }
+
+  test("ends with an aborted signal, and a later abort closes the room", async () => {
+    const signal = AbortSignal.abort(new Error("changed my mind"))
+    await expect(open({ invite: createInvite(), transports: [], signal })).rejects.toThrow("changed my mind")
+    const later = new AbortController()
+    const room = await open({ invite: createInvite(), transports: [], signal: later.signal })
+    later.abort()
+    await until(() => room.status.get().phase === "closed", "the room to close")
+  })
+
+  test("takes a topic in place of an invite, with servers in it", async () => {
+    const servers = ["wss://signal.example.org/"]
+    expect(parseInvite(topicInvite("kitchen", { servers }))).toMatchObject({ epoch: 0, servers })
+    const network = createMemoryNetwork()
+    const [ada] = [
+      await open({ invite: topicInvite("kitchen", { secret: "s" }), transports: [network.transport()] }),
+      await open({ invite: topicInvite("kitchen", { secret: "s" }), transports: [network.transport()] }),
+      await open({ invite: topicInvite("kitchen", { secret: "other" }), transports: [network.transport()] }),
+    ]
+    await until(() => ada.peers.get().length === 1, "the one with the same secret")
+    await pause(50)
+    expect(ada.peers.get()).toHaveLength(1)
+  })
+})
+
+describe("synced", () => {
+  test("rejects with no-peers, in words, when nobody comes", async () => {
+    const room = await open({ invite: createInvite(), transports: [], clock: hurriedClock(100) })
+    await expect(room.synced()).rejects.toThrow(expect.objectContaining({ code: "no-peers" }) as Error)
+  })
+
+  test("waits as long as a signal lets it", async () => {
+    const room = await open({ invite: createInvite(), transports: [], clock: hurriedClock(100) })
+    const signal = AbortSignal.timeout(600)
+    await expect(room.synced({ signal })).rejects.toThrow(
+      expect.objectContaining({ name: "TimeoutError" }) as Error,
+    )
+  })
+
+  test("ends with the room", async () => {
+    const room = await open({ invite: createInvite(), transports: [] })
+    const waiting = expect(room.synced()).rejects.toThrow(
+      expect.objectContaining({ code: "closed" }) as Error,
+    )
+    await room.close()
+    await waiting
+  })
+})
+
+describe("closing", () => {
+  test("is idempotent, ends everything, and says so to the others", async () => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const [ada, bob] = [
+      await open({ invite, transports: [network.transport()] }),
+      await open({ invite, transports: [network.transport()] }),
+    ]
+    await until(() => bob.peers.get().length === 1, "the link")
+    await Promise.all([ada.close(), ada.close()])
+    await ada.close()
+    expect(ada.status.get()).toMatchObject({ phase: "closed", peers: 0, problem: null })
+    expect(ada.peers.get()).toEqual([])
+    await until(() => bob.peers.get().length === 0, "Bob to notice")
+    await expect(share(ada)).rejects.toThrow(RoomError)
+    await expect(ada.synced()).rejects.toThrow(RoomError)
+    expect(() => ada.reconnect()).not.toThrow()
+  })
+
+  test("ends by `await using`", async () => {
+    let kept: Room
+    {
+      await using room = await openRoom({
+        invite: createInvite(),
+        transports: [],
+        identity: memoryIdentity(),
+      })
+      kept = room
+    }
+    expect(kept.status.get().phase).toBe("closed")
+  })
+
+  test("lets a replica go to another room", async () => {
+    const replica = createMemoryReplica({ name: "things" })
+    const [one, two] = [
+      await open({ invite: createInvite(), transports: [] }),
+      await open({ invite: createInvite(), transports: [] }),
+    ]
+    await one.replicate(replica)
+    await expect(two.replicate(replica)).rejects.toThrow(
+      expect.objectContaining({ code: "replica-in-use" }) as Error,
+    )
+    await one.close()
+    await two.replicate(replica)
+  })
+})
+
+describe("diagnostics", () => {
+  test("keep the last findings, tell listeners, and survive those that throw", async () => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const told: Diagnostic[] = []
+    const ada = await open({
+      invite,
+      transports: [network.transport()],
+      onDiagnostic: (diagnostic) => told.push(diagnostic),
+    })
+    const unsubscribe = ada.diagnostics.subscribe(() => unsubscribe())
+    await open({ invite, transports: [network.transport()] })
+    await until(() => told.some(({ type }) => type === "link-opened"), "the link")
+    const steps = told.flatMap((finding) =>
+      finding.type === "stage" ? `${finding.stage} ${finding.outcome}` : [],
+    )
+    expect(steps).toEqual(["handshake started", "handshake passed"])
+    expect(ada.diagnostics.recent()).toEqual(told)
+    expect([...ada.diagnostics.counters().values()][0]?.framesOut).toBeGreaterThan(0)
+  })
+})
+
+test("a pipe that never speaks is given up, in words", async () => {
+  const silent: Pipe = {
+    path: "custom",
+    role: "undecided",
+    binding: null,
+    maxMessageBytes: 65_536,
+    remote: "silent",
+    open: () => {},
+    send: () => {},
+    buffered: () => 0,
+    close: () => {},
+  }
+  const transport: Transport = {
+    name: "silent",
+    start(host) {
+      host.connected(silent)
+      return { reconnect: () => {}, stop: () => Promise.resolve() }
+    },
+  }
+  const room = await open({ invite: createInvite(), transports: [transport], clock: hurriedClock(100) })
+  await until(() => warnings(room).includes("handshake-timeout"), "the deadline")
+  const failed = room.diagnostics
+    .recent()
+    .find((finding) => finding.type === "stage" && finding.outcome === "failed")
+  expect(failed).toMatchObject({ stage: "handshake", detail: "no answer to the handshake within 10 s" })
+})
+
+test("pipes beyond what can be greeted at once wait, and beyond that are closed", async () => {
+  let closed = 0
+  const transport: Transport = {
+    name: "flood",
+    start(host) {
+      for (let index = 0; index < 100; index++) {
+        host.connected({
+          path: "custom",
+          role: "undecided",
+          binding: null,
+          maxMessageBytes: 65_536,
+          remote: `flood ${index}`,
+          open: () => {},
+          send: () => {},
+          buffered: () => 0,
+          close: () => void (closed += 1),
+        })
+      }
+      return { reconnect: () => {}, stop: () => Promise.resolve() }
+    },
+  }
+  const room = await open({ invite: createInvite(), transports: [transport] })
+  expect(closed).toBe(100 - 8 - 32)
+  expect(warnings(room).filter((code) => code === "handshake-queue-full")).toHaveLength(60)
+  await room.close()
+  expect(closed).toBe(100)
+})
