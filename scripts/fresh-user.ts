@@ -138,7 +138,18 @@ async function compile(programs: readonly DocsProgram[]): Promise<void> {
     include: ["src"],
   }
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config))
-  await execute(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."], { cwd: folder })
+  const tsc = [join(folder, "node_modules/typescript/bin/tsc"), "-p", ".", "--pretty", "false"]
+  const said = await execute(process.execPath, tsc, { cwd: folder }).then(
+    () => "",
+    (error: unknown) => (error as { stdout?: string }).stdout ?? describe(error),
+  )
+  // Declarations of other packages may be wrong by themselves; those of Dunlin and the programs may not.
+  const faults = said.split("\n").filter((line) => line.includes("error TS"))
+  const ours = faults.filter(
+    (line) => !line.startsWith("node_modules/") || line.startsWith("node_modules/@dunlin/"),
+  )
+  console.log(`${faults.length - ours.length} faults in declarations of other packages`)
+  if (ours.length > 0) throw new Error(said)
 }
 
 async function runCompiled(node: string, name: string): Promise<void> {
@@ -168,27 +179,31 @@ async function openPage({ name, code }: DocsProgram): Promise<void> {
   )
   const site = await serveFolder(join(page, "built"))
   const complaints: string[] = []
+  const tabs: Page[] = []
   const open = async (hash: string): Promise<Page> => {
     const tab = await (await harness.chromium()).context.newPage()
+    tabs.push(tab)
     tab.on("pageerror", (error) => complaints.push(error.stack ?? error.message))
     tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
     await tab.goto(`${site.url}${hash}`)
     return tab
   }
-  const first = await open("")
-  const tabs = [first]
-  if (code.includes("location.hash")) {
-    // The program makes its address an invite: a second device follows it.
-    await first.waitForFunction("location.hash.length > 1", undefined, { timeout: NODE_LIMIT_MS })
-    tabs.push(await open(new URL(first.url()).hash))
+  try {
+    const first = await open("")
+    if (code.includes("location.hash =")) {
+      // The program makes its address an invite: a second device follows it.
+      await first.waitForFunction("location.hash.length > 1", undefined, { timeout: NODE_LIMIT_MS })
+      await open(new URL(first.url()).hash)
+    }
+    for (const tab of tabs) {
+      await tab.waitForFunction(`document.title === "reached the end"`, undefined, { timeout: NODE_LIMIT_MS })
+    }
+  } catch (error) {
+    complaints.push(describe(error))
+  } finally {
+    await Promise.all(tabs.map((tab) => tab.context().close()))
+    await site.close()
   }
-  for (const tab of tabs) {
-    await tab
-      .waitForFunction(`document.title === "reached the end"`, undefined, { timeout: NODE_LIMIT_MS })
-      .catch((error: unknown) => complaints.push(describe(error)))
-    await tab.context().close()
-  }
-  await site.close()
   if (complaints.length > 0) throw new Error(complaints.join("\n"))
 }
 
