@@ -263,25 +263,37 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
    * A run that left both roots as they were cannot be improved on: what differs was refused, or says nothing new. Entries that
    * moved prove nothing, they may have been known; and what another peer was asked for may still be to be had here.
    */
-  const wasFruitless = (item: RootItem): boolean =>
-    lastRun !== null &&
+  const wasFruitless = (item: RootItem): boolean => lastRun !== null && isUnmovedSinceRun(item)
+
+  const isUnmovedSinceRun = (item: RootItem): boolean =>
     rootsAtStart !== null &&
     !delegated &&
     bytesEqual(rootsAtStart.own, index.root()) &&
     bytesEqual(rootsAtStart.theirs, item.root)
 
+  /**
+   * Roots of a one-way link are never equal, but their difference stands still while every change arrives. Once it
+   * moved, something was missed: a full disk, an answer that another peer was asked for and did not have.
+   */
+  const repairOneWay = (item: RootItem): void => {
+    const difference = differenceOf(index, item)
+    if (!item.settled || !settled() || sameDifference(excused, difference)) return
+    if (isUnmovedSinceRun(item)) excused = difference
+    else if (!runner.waiting) runner.beginAfter(QUIET_MS)
+  }
+
   const compareUnequal = (item: RootItem): void => {
     const difference = differenceOf(index, item)
-    if (item.agreed) {
-      excused = difference
-      finish(false)
-      return
-    }
     if (!initiator) {
+      if (item.agreed) {
+        finish(false)
+        return
+      }
       if (item.answer) owesRoot = true
       if (item.answer && item.settled && settled()) setPhase("live")
       return
     }
+    // A responder agrees only when it sees equal roots. That they are not equal here means that this side has moved on.
     if (!item.settled || !settled()) {
       // An unsettled responder owes nothing by itself: asking now makes it answer as soon as it is settled.
       awaitingSettle = true
@@ -433,6 +445,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       } else {
         if (item.agreed || (item.settled && phase === "live")) finish(false)
         if (item.answer) owesRoot = true
+        if (initiator && phase === "live") repairOneWay(item)
       }
       check()
     },

@@ -157,7 +157,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     ping: (nonce) => {
       outbox.control({ type: "ping", nonce })
       const roots = [...matched.targets.values()]
-        .filter(({ own }) => own.permissions.send && own.permissions.receive)
+        .filter(({ own }) => own.permissions.send || own.permissions.receive)
         .map(({ own }) => own.rootItem(initiator))
       if (roots.length > 0) outbox.control({ type: "root", roots })
       flush()
