@@ -77,12 +77,8 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
   let starts = 0
   let wallMs = WALL_START_MS + plan.wallOffsetMs
 
-  const createReplica = (
-    clock: SimulatedClock,
-    chance: SeededRandom,
-    started: number,
-  ): Replica<MemoryCollection> => {
-    const planted = bug?.replicaOptions?.({ device: index, started, random: chance })
+  const createReplica = (clock: SimulatedClock, chance: SeededRandom): Replica<MemoryCollection> => {
+    const planted = bug?.replicaOptions?.({ device: index, disk, random: chance })
     const replica = createMemoryReplica({
       name: "documents",
       schemaTag: plan.schemaTag,
@@ -105,7 +101,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       onMinted: (write) => history.minted(index, write),
       ...planted,
     })
-    return bug?.wrapReplica?.(replica, { disk, time }) ?? replica
+    return bug?.wrapReplica?.(replica) ?? replica
   }
 
   return {
@@ -119,8 +115,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
     backup: null,
     gone: false,
     start(onOpen) {
-      const started = starts++
-      const chance = random.fork(`process/${started}`)
+      const chance = random.fork(`process/${starts++}`)
       const clock = time.clock({ wallMs })
       const sessionId = chance.bytes(16)
       const engine = createSyncEngine({
@@ -149,7 +144,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       const own: Process = { session: hexOf(sessionId), engine, clock, collection: null, alive: true }
       process = own
       world.trace(`${index} starts as ${own.session.slice(0, 6)}`)
-      engine.replicate(createReplica(clock, chance.fork("replica"), started)).then(
+      engine.replicate(createReplica(clock, chance.fork("replica"))).then(
         (collection) => {
           if (process !== own) return
           own.collection = collection

@@ -69,8 +69,6 @@ export function createEdge(
     const order = (orders[from] as Record<Lane, number[]>)[lane].shift() ?? 0
     const receiver = ends[1 - from] as Device
     events.arrived(receiver, ends[from], lane, message, order)
-    const planted = world.bug?.tap?.(message)
-    if (planted != null) return planted
     if (duplicationRate > 0 && chance.chance(duplicationRate) && isRepeatable(message)) {
       faults.count("duplicated-message")
       return [message, message]
@@ -105,7 +103,7 @@ export function createEdge(
   const linkOver = (pipe: Pipe, end: End, other: Process): SecureLink => ({
     session: other.session,
     device: (ends[1 - end] as Device).key,
-    role: (ends[1 - end] as Device).plan.role,
+    role: world.bug?.ignoresRoles === true ? "writer" : (ends[1 - end] as Device).plan.role,
     maxMessageBytes: pipe.maxMessageBytes,
     send(lane, message) {
       ;(orders[end] as Record<Lane, number[]>)[lane].push(events.sent(message))

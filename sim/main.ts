@@ -1,10 +1,14 @@
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { PLANTED_BUGS } from "./planted-bugs.ts"
 import { createScenario, type ScenarioLimits } from "./scenario.ts"
 import { rareFaults, runSeeds, seedRange } from "./seeds.ts"
 import { shrink } from "./shrink.ts"
 import { runSimulation } from "./simulation.ts"
+
+/** A planted bug must be caught by one of so many seeds. */
+const SEEDS_TO_CATCH = 300
 
 const USAGE = `npm run sim -- [options]
   --seeds N      run N seeds (default 1000)
@@ -12,7 +16,8 @@ const USAGE = `npm run sim -- [options]
   --seed S       replay one seed and print what happened; --frames prints every frame
   --shrink       with --seed: look for the smallest world that still fails, and keep it in sim/regressions
   --peers A-B    worlds of A to B peers (default 3-8)
-  --workers N    (default: one a core)`
+  --workers N    (default: one a core)
+  --bugs         plant each known bug and show which seed catches it; --bug NAME plants one`
 
 const { values: options } = parseArgs({
   options: {
@@ -23,6 +28,8 @@ const { values: options } = parseArgs({
     shrink: { type: "boolean", default: false },
     peers: { type: "string", default: "3-8" },
     workers: { type: "string" },
+    bugs: { type: "boolean", default: false },
+    bug: { type: "string" },
     help: { type: "boolean", default: false },
   },
 })
@@ -30,6 +37,8 @@ const { values: options } = parseArgs({
 if (options.help) console.log(USAGE)
 else if (options.seed !== undefined && options.shrink) await shrinkSeed(options.seed)
 else if (options.seed !== undefined) await replay(options.seed)
+else if (options.bugs) await plantBugs(PLANTED_BUGS.map(({ name }) => name))
+else if (options.bug !== undefined) await plantBugs([options.bug])
 else await runMany()
 
 function limits(): ScenarioLimits {
@@ -68,7 +77,9 @@ async function runMany(): Promise<void> {
     onOutcome({ seed, failure }) {
       if (failure === null) return
       const peers = options.peers === "3-8" ? "" : ` --peers ${options.peers}`
-      console.log(`seed ${seed} failed: ${failure}\n  replay: npm run sim -- --seed ${seed}${peers}`)
+      console.log(
+        `seed ${seed} failed: ${failure.split("\n")[0]}\n  replay: npm run sim -- --seed ${seed}${peers}`,
+      )
     },
   })
   for (const [kind, times] of [...run.faults].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
@@ -81,4 +92,21 @@ async function runMany(): Promise<void> {
       `equal within ${run.slowestConvergenceMs} ms of virtual time, ${(run.elapsedMs / 1_000).toFixed(1)} s`,
   )
   if (run.failures.length > 0 || rare.length > 0) process.exitCode = 1
+}
+
+async function plantBugs(names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const run = await runSeeds({
+      seeds: seedRange(Number(options.from), SEEDS_TO_CATCH),
+      bug: name,
+      stopAfter: 1,
+      ...(options.workers !== undefined && { workers: Number(options.workers) }),
+    })
+    const [caught] = run.failures
+    if (caught === undefined) process.exitCode = 1
+    const how = caught === undefined ? "NOT CAUGHT" : `caught: ${caught.failure?.split("\n")[0]}`
+    console.log(
+      `${name.padEnd(56)} ${String(run.seeds).padStart(4)} seeds, ${(run.elapsedMs / 1_000).toFixed(1)} s, ${how}`,
+    )
+  }
 }

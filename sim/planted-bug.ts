@@ -4,23 +4,30 @@ import type {
   MemoryReplicaOptions,
   SeededRandom,
   SimulatedDisk,
-  SimulatedTime,
 } from "@dunlin/core/testing"
 
 /** A bug built into a world from outside, to see that the invariants notice it. */
 export interface PlantedBug {
   readonly name: string
   /** What the replica is made with instead. */
-  replicaOptions?(at: {
-    readonly device: number
-    /** How often the device was started before. */
-    readonly started: number
-    readonly random: SeededRandom
-  }): Partial<MemoryReplicaOptions>
-  wrapReplica?(
-    replica: Replica<MemoryCollection>,
-    at: { readonly disk: SimulatedDisk; readonly time: SimulatedTime },
-  ): Replica<MemoryCollection>
-  /** What arrives instead of a message; null for the message itself. */
-  tap?(message: Uint8Array): readonly Uint8Array[] | null
+  replicaOptions?(at: PlantedAt): Partial<MemoryReplicaOptions>
+  wrapReplica?(replica: Replica<MemoryCollection>): Replica<MemoryCollection>
+  /** Everyone takes everyone for a writer. */
+  readonly ignoresRoles?: boolean
+  /** A change of the production source, made while the simulator is bundled. */
+  readonly mutation?: Mutation
+}
+
+export interface PlantedAt {
+  readonly device: number
+  readonly disk: SimulatedDisk
+  readonly random: SeededRandom
+}
+
+export interface Mutation {
+  /** End of the path of a file. */
+  readonly file: string
+  /** Must be there, once: a mutation that no longer applies proves nothing. */
+  readonly find: string
+  readonly replace: string
 }

@@ -1,10 +1,200 @@
+import {
+  type AttachedReplica,
+  createDotMinter,
+  type DotMinter,
+  type DotMinterOptions,
+  deltaFor,
+  EMPTY_REGISTER,
+  hlcFromMillis,
+  incarnationFromBytes,
+  type Incarnation,
+  type JoinOutcome,
+  joinContexts,
+  joinRegister,
+  type RegisterJoin,
+  type RegisterState,
+  type Replica,
+  sameDot,
+  stateHash,
+  type Store,
+  writeRegister,
+} from "@dunlin/core"
+import type { MemoryCollection } from "@dunlin/core/testing"
 import type { PlantedBug } from "./planted-bug.ts"
 
-export const PLANTED_BUGS: readonly PlantedBug[] = []
+/** What is easily got wrong in a library like this one. Each must be caught within a few hundred seeds. */
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: "skip-the-answer-to-data",
+    wrapReplica: (replica) => onJoin(replica, (outcome) => ({ ...outcome, senderLacks: null })),
+  },
+  {
+    name: "clear-siblings-on-a-local-write",
+    replicaOptions: () => {
+      let local = false
+      return {
+        steps: {
+          write(...args) {
+            local = true
+            return writeRegister(...args)
+          },
+          join(state, delta) {
+            const seen = local ? joinContexts(state.context, delta.context) : delta.context
+            local = false
+            return joinRegister(state, { ...delta, context: seen })
+          },
+        },
+      }
+    },
+  },
+  {
+    name: "prune-a-context",
+    replicaOptions: () => ({ steps: { join: afterJoin(pruned) } }),
+  },
+  {
+    name: "reuse-an-incarnation",
+    replicaOptions: ({ device }) => {
+      const own: Incarnation = incarnationFromBytes(new Uint8Array(8).fill(device + 1))
+      return { steps: { createMinter: ({ now }) => createDotMinter({ now, freshIncarnation: () => own }) } }
+    },
+  },
+  {
+    name: "follow-the-wall-clock-back",
+    replicaOptions: () => ({ steps: { createMinter: minterByWallClock } }),
+  },
+  {
+    name: "write-merges-back",
+    wrapReplica: (replica) =>
+      onJoin(replica, (outcome, key, collection) => {
+        const state = collection.state(key)
+        if (state !== null && state.siblings.length > 1 && state.view !== null) {
+          collection.set(key, state.view.payload).catch(() => undefined)
+        }
+        return outcome
+      }),
+  },
+  {
+    name: "forget-a-tombstone",
+    replicaOptions: () => ({
+      steps: {
+        join: afterJoin((state) => (state.siblings.every(({ deleted }) => deleted) ? EMPTY_REGISTER : state)),
+      },
+    }),
+  },
+  {
+    name: "acknowledge-before-durability",
+    replicaOptions: ({ disk }) => ({ store: acknowledgingEarly(disk.open()) }),
+  },
+  {
+    name: "fold-again-on-restart",
+    replicaOptions: () => ({ steps: { restore: (stored) => ({ ...stored, view: null }) } }),
+  },
+  {
+    name: "adopt-a-context-without-its-values",
+    replicaOptions: () => ({
+      steps: {
+        join(state, delta) {
+          const known = delta.dots.filter(
+            (dot) =>
+              state.siblings.some((held) => sameDot(held.dot, dot)) ||
+              delta.siblings.some((brought) => sameDot(brought.dot, dot)),
+          )
+          return joinRegister(state, { ...delta, dots: known })
+        },
+      },
+    }),
+  },
+  {
+    name: "leave-the-view-out-of-the-hash",
+    replicaOptions: () => ({ steps: { stateHash: (state) => stateHash({ ...state, view: null }) } }),
+  },
+  {
+    name: "send-no-view",
+    replicaOptions: () => ({
+      steps: { deltaFor: (state, summary) => ({ ...deltaFor(state, summary), view: null }) },
+    }),
+  },
+  { name: "take-readers-for-writers", ignoresRoles: true },
+  {
+    name: "fold-in-the-order-of-arrival",
+    mutation: {
+      file: "register/register.ts",
+      find: "siblings: siblings.sort((a, b) => compareDots(a.dot, b.dot))",
+      replace: "siblings",
+    },
+  },
+  {
+    name: "excuse-a-difference-that-another-peer-was-asked-about",
+    mutation: {
+      file: "room/link-replica.ts",
+      find: "if (wasFruitless(item))",
+      replace: "if (lastRun !== null)",
+    },
+  },
+  {
+    name: "never-excuse-a-difference",
+    mutation: { file: "room/link-replica.ts", find: "if (wasFruitless(item))", replace: "if (false)" },
+  },
+]
 
 /** Throws a `RangeError` for a name that is none. */
 export function findPlantedBug(name: string): PlantedBug {
   const found = PLANTED_BUGS.find((bug) => bug.name === name)
   if (found === undefined) throw new RangeError(`no planted bug is called "${name}"`)
   return found
+}
+
+type Joined = Extract<JoinOutcome, { readonly type: "joined" }>
+
+function onJoin(
+  replica: Replica<MemoryCollection>,
+  change: (outcome: Joined, key: string, collection: MemoryCollection) => JoinOutcome,
+): Replica<MemoryCollection> {
+  return {
+    ...replica,
+    async attach(host, options) {
+      const attached = await replica.attach(host, options)
+      const join: AttachedReplica["join"] = async (entries, peer) => {
+        const outcomes = await attached.join(entries, peer)
+        return outcomes.map((outcome, at) =>
+          outcome.type === "joined" ? change(outcome, entries[at]?.key ?? "", attached.handle) : outcome,
+        )
+      }
+      return { ...attached, join }
+    },
+  }
+}
+
+function afterJoin(change: (state: RegisterState) => RegisterState): typeof joinRegister {
+  return (state, delta): RegisterJoin => {
+    const joined = joinRegister(state, delta)
+    return joined.type === "joined" ? { ...joined, state: change(joined.state) } : joined
+  }
+}
+
+/** The two newest entries, and those of siblings. */
+function pruned(state: RegisterState): RegisterState {
+  const inUse = new Set(state.siblings.map(({ dot }) => dot.incarnation))
+  const newest = [...state.context].toSorted((a, b) => b[1] - a[1])
+  return {
+    ...state,
+    context: new Map(newest.filter(([incarnation], at) => at < 2 || inUse.has(incarnation))),
+  }
+}
+
+function acknowledgingEarly(store: Store): Store {
+  return {
+    ...store,
+    async write(changes) {
+      store.write(changes).catch(() => undefined)
+    },
+  }
+}
+
+/** Believes the wall clock, wherever it goes. */
+function minterByWallClock({ now, freshIncarnation }: DotMinterOptions): DotMinter {
+  const honest = createDotMinter({ now, freshIncarnation })
+  const incarnation = freshIncarnation()
+  let counter = 0
+  return { ...honest, mint: () => ({ incarnation, hlc: hlcFromMillis(now()) + (counter++ % 2_048) }) }
 }

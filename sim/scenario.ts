@@ -250,10 +250,10 @@ function planEvents(plan: EventPlan): PlannedEvent[] {
   times(1, () => ({
     type: "disk-failing",
     peer: peer(),
-    rate: 0.1 + random.unit() * 0.6,
-    forMs: random.below(4_000),
+    rate: 0.1 + random.unit() * 0.7,
+    forMs: 500 + random.below(5_000),
   }))
-  times(2, () => ({ type: "crash", peer: peer(), backAfterMs: random.below(6_000), rollback: false }))
+  for (let count = random.below(3); count > 0; count--) planCrash(plan, add)
   if (random.chance(0.35)) {
     const victim = peer()
     const backupAt = at()
@@ -288,6 +288,31 @@ function planEvents(plan: EventPlan): PlannedEvent[] {
   }
   return events
 }
+
+/** Most crashes come while the disk is busy, or there would be nothing to lose. */
+function planCrash({ random, peers, documents, faultsMs }: EventPlan, add: Add): void {
+  const victim = random.below(peers.length)
+  const crashAt = 500 + random.below(faultsMs - 500)
+  add({ type: "crash", peer: victim, backAfterMs: random.below(6_000), rollback: false }, crashAt)
+  if (random.chance(0.2)) return
+  const busyMs = 200 + random.below(1_500)
+  add({ type: "disk-slow", peer: victim, syncMs: busyMs, forMs: busyMs }, crashAt - busyMs / 2)
+  for (let count = 4 + random.below(8); count > 0; count--) {
+    const author = random.below(peers.length)
+    const document = random.below(documents)
+    const write = {
+      type: "write",
+      peer: author,
+      document,
+      deletes: false,
+      forbidden: false,
+      padding: 0,
+    } as const
+    add(write, crashAt - random.below(busyMs / 2 + 1))
+  }
+}
+
+type Add = (action: PlannedAction, atMs: number) => void
 
 function planNotice(random: SeededRandom): readonly [number | null, number | null] {
   const one = (): number | null =>

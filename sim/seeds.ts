@@ -1,10 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
-import { build } from "esbuild"
+import { build, type Plugin } from "esbuild"
 import { FAULT_KINDS } from "./fault-counts.ts"
+import type { Mutation } from "./planted-bug.ts"
+import { findPlantedBug } from "./planted-bugs.ts"
 import { type ScenarioLimits, USUAL_LIMITS } from "./scenario.ts"
 import type { SeedJob, SeedOutcome } from "./seed-worker.ts"
 
@@ -55,7 +57,7 @@ export async function runSeeds(options: SeedRunOptions): Promise<SeedRun> {
     options.onOutcome?.(outcome)
   }
 
-  const { file, remove } = await bundleWorker()
+  const { file, remove } = await bundleWorker(bug === null ? undefined : findPlantedBug(bug).mutation)
   try {
     const count = options.workers ?? Math.max(1, availableParallelism())
     await Promise.all(
@@ -88,7 +90,9 @@ export function* seedRange(from: number, count: number): Generator<string> {
 }
 
 /** One file for the workers: they start in no time, and run without a loader in between. */
-async function bundleWorker(): Promise<{ readonly file: string; readonly remove: () => Promise<void> }> {
+async function bundleWorker(
+  mutation: Mutation | undefined,
+): Promise<{ readonly file: string; readonly remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "dunlin-sim-"))
   const file = join(folder, "seed-worker.mjs")
   await build({
@@ -101,8 +105,26 @@ async function bundleWorker(): Promise<{ readonly file: string; readonly remove:
     conditions: ["@dunlin/source"],
     sourcemap: "inline",
     logLevel: "error",
+    plugins: mutation === undefined ? [] : [mutating(mutation)],
   })
   return { file, remove: () => rm(folder, { recursive: true, force: true }) }
+}
+
+/** Builds a bug into a copy of the production source. */
+function mutating({ file, find, replace }: Mutation): Plugin {
+  return {
+    name: "mutation",
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        if (!path.endsWith(file)) return undefined
+        const [before, after, ...more] = (await readFile(path, "utf8")).split(find)
+        if (before === undefined || after === undefined || more.length > 0) {
+          throw new Error(`"${find}" is not in ${file} exactly once: bring the planted bug up to date`)
+        }
+        return { contents: `${before}${replace}${after}`, loader: "ts" }
+      })
+    },
+  }
 }
 
 function work(file: string, next: () => SeedJob | null, note: (outcome: SeedOutcome) => void): Promise<void> {
