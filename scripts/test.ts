@@ -27,12 +27,12 @@ async function bringBrowsers(): Promise<string | null> {
     find: findChromium,
     aptPackage: "chromium",
     advice:
-      "The browser tests need Chromium, Chrome or Edge. Install one, or name its program in DUNLIN_CHROMIUM, and run npm test again.",
+      "The browser tests need Chromium, Chrome or Edge. Install one, or name its program in CHROMIUM_PATH, and run npm test again.",
   })
   const noFirefox = await bringProgram({
     find: findFirefox,
     aptPackage: "firefox-esr",
-    advice: "no Firefox is installed, or it is not named in DUNLIN_FIREFOX",
+    advice: "no Firefox is installed, or it is not named in FIREFOX_PATH",
   })
   if (noFirefox !== null) console.log(`Firefox tests skipped: ${noFirefox}`)
   return missing

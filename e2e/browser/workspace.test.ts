@@ -270,10 +270,12 @@ describe("with one device", () => {
     const tab = await openTab(ada, server.url)
     await tab.openDocument("In two tabs")
     const ben = await person(await ada.invite())
-    await timeUntil("Ben is connected", async () => (await here(ben)) >= 2)
+    await timeUntil("Ben is connected", async () => (await here(ben)) === 2)
     await ben.goto("/people")
-    // One connection serves both tabs: Ben sees one direct path.
-    expect(await ben.page.locator(".facts").count()).toBe(1)
+    // One connection serves both tabs: each side sees one other person, whichever tab is asked.
+    await timeUntil("one connection", async () => (await ben.page.locator(".facts").count()) === 1)
+    expect(await ben.page.locator(".facts").innerText()).toContain("direct")
+    await timeUntil("two people in both tabs", async () => (await here(ada)) === 2 && (await here(tab)) === 2)
     await ada.context.setOffline(true)
     await ada.editor().click()
     await ada.page.keyboard.type("from the first tab")

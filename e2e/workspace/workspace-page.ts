@@ -83,7 +83,13 @@ async function personAt(
       await editor().waitFor()
     },
     editor,
-    text: () => editor().innerText(),
+    // Carets of others and the placeholder are in the editor, but not in the text.
+    text: () =>
+      editor().evaluate((content) => {
+        const copy = content.cloneNode(true) as HTMLElement
+        for (const extra of copy.querySelectorAll(".dunlin-caret, .cm-placeholder, .cm-widgetBuffer")) extra.remove()
+        return [...copy.querySelectorAll(".cm-line")].map((line) => line.textContent).join("\n")
+      }),
     async addTask(title, column = "To do") {
       await page.getByRole("textbox", { name: `New task in ${column}` }).fill(title)
       await page.keyboard.press("Enter")

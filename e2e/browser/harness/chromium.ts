@@ -41,7 +41,7 @@ const ARGS = [
 export async function launchChromium(options: ChromiumOptions = {}): Promise<ChromiumProfile> {
   const installed = findChromium()
   if (installed === null) {
-    throw new Error("No Chromium, Chrome or Edge found. Install one, or name it in DUNLIN_CHROMIUM.")
+    throw new Error("No Chromium, Chrome or Edge found. Install one, or name it in CHROMIUM_PATH.")
   }
   const own = await mkdtemp(join(tmpdir(), "dunlin-chromium-"))
   const executablePath =

@@ -29,14 +29,14 @@ const FIREFOX_PLACES: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   win32: windowsPlaces(["Mozilla Firefox\\firefox.exe"]),
 }
 
-/** Path of an installed Chromium, Chrome or Edge; `DUNLIN_CHROMIUM` names another one. */
+/** Path of an installed Chromium, Chrome or Edge; `CHROMIUM_PATH` names another one. */
 export function findChromium(): string | null {
-  return process.env["DUNLIN_CHROMIUM"] ?? firstInstalled(CHROMIUM_PLACES)
+  return process.env["CHROMIUM_PATH"] ?? firstInstalled(CHROMIUM_PLACES)
 }
 
-/** Path of an installed Firefox; `DUNLIN_FIREFOX` names another one. */
+/** Path of an installed Firefox; `FIREFOX_PATH` names another one. */
 export function findFirefox(): string | null {
-  return process.env["DUNLIN_FIREFOX"] ?? firstInstalled(FIREFOX_PLACES)
+  return process.env["FIREFOX_PATH"] ?? firstInstalled(FIREFOX_PLACES)
 }
 
 /** Path of a program in PATH, or null. */

@@ -23,7 +23,7 @@ const PREFERENCES = {
 /** Firefox through WebDriver BiDi, which needs no driver program beside the browser. */
 export async function launchFirefox(): Promise<FirefoxProfile> {
   const executablePath = findFirefox()
-  if (executablePath === null) throw new Error("No Firefox found. Install one, or name it in DUNLIN_FIREFOX.")
+  if (executablePath === null) throw new Error("No Firefox found. Install one, or name it in FIREFOX_PATH.")
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath,
