@@ -1,0 +1,224 @@
+import { spawn } from "node:child_process"
+import { type AddressInfo, createServer, type Server } from "node:net"
+import { fileURLToPath } from "node:url"
+import * as wrtc from "node-datachannel/polyfill"
+import { afterEach, describe, expect, test } from "vitest"
+import { WebSocketServer } from "ws"
+import { TransportError } from "../src/ports/transport.ts"
+import { createInvite } from "../src/room/invite.ts"
+import type { Room } from "../src/room/room.ts"
+import { SIGNALING_SUBPROTOCOL } from "../src/signaling/index.ts"
+import { webrtc } from "../src/webrtc/index.ts"
+import { openMember, until } from "./room-pair.ts"
+import { startScriptedSignaling } from "./scripted-signaling.ts"
+
+const closing: { close(): Promise<void> | void }[] = []
+afterEach(async () => {
+  for (const thing of closing.splice(0).reverse()) await thing.close()
+})
+
+async function join(signaling: string): Promise<Room> {
+  const { room } = await openMember({ invite: createInvite() }, { signaling })
+  closing.push(room)
+  return room
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  closing.push({
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+      }),
+  })
+  return (server.address() as AddressInfo).port
+}
+
+const problem = (room: Room): string => room.status.get().problem?.message ?? ""
+
+describe("a person is told what is wrong", () => {
+  test("when there is no server", async () => {
+    const port = await listen(createServer())
+    await closing.pop()?.close()
+    const room = await join(`ws://127.0.0.1:${port}`)
+    await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 5_000)
+    expect(problem(room)).toMatch(/no signaling server: .*no connection; retrying in \d+ s/)
+    expect(room.status.get().phase).toBe("searching")
+  })
+
+  test("when the name of the server does not exist", async () => {
+    const room = await join("wss://nowhere.invalid")
+    await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 12_000)
+  })
+
+  test("when something takes the connection and says nothing", async () => {
+    const sockets = new Set<{ destroy(): void }>()
+    const port = await listen(createServer((socket) => sockets.add(socket)))
+    closing.push({ close: () => sockets.forEach((socket) => socket.destroy()) })
+    const room = await join(`ws://127.0.0.1:${port}`)
+    await until(() => problem(room).includes("no answer within 3 s"), "the concern after 3 s", 6_000)
+    await until(() => problem(room).includes("no connection within 10 s"), "the end after 10 s", 15_000)
+  })
+
+  test("when a WebSocket server takes the join and says nothing", async () => {
+    const server = new WebSocketServer({
+      port: 0,
+      host: "127.0.0.1",
+      handleProtocols: () => SIGNALING_SUBPROTOCOL,
+    })
+    await new Promise((resolve) => server.once("listening", resolve))
+    closing.push({
+      close() {
+        for (const client of server.clients) client.terminate()
+        server.close()
+      },
+    })
+    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    await until(() => problem(room).includes("no answer to join within 5 s"), "the end after 5 s", 10_000)
+  })
+
+  test("when the server speaks another protocol", async () => {
+    const server = new WebSocketServer({
+      port: 0,
+      host: "127.0.0.1",
+      handleProtocols: () => SIGNALING_SUBPROTOCOL,
+    })
+    await new Promise((resolve) => server.once("listening", resolve))
+    server.on("connection", (socket) => socket.send("hello"))
+    closing.push({
+      close() {
+        for (const client of server.clients) client.terminate()
+        server.close()
+      },
+    })
+    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    await until(() => problem(room).includes("does not speak"), "the problem", 10_000)
+  })
+
+  test("when nobody else is there", async () => {
+    const server = await startScriptedSignaling()
+    closing.push(server)
+    const room = await join(server.url)
+    await until(() => room.status.get().problem?.code === "no-peers", "the word", 6_000)
+  })
+
+  test("when a peer is there and never answers", async () => {
+    const server = await startScriptedSignaling()
+    closing.push(server)
+    server.script(() => {})
+    const invite = createInvite()
+    const members = await Promise.all([1, 2].map(() => openMember({ invite }, { signaling: server.url })))
+    closing.push(...members.map(({ room }) => room))
+    const told = (): boolean =>
+      members.some(({ room }) => problem(room).includes("signaling failed: no answer to the call within 7 s"))
+    await until(told, "the caller's deadline", 15_000)
+  })
+})
+
+describe("closing takes no time, whatever is under way", () => {
+  const closeQuickly = async (room: Room): Promise<void> => {
+    const start = performance.now()
+    await room.close()
+    expect(performance.now() - start).toBeLessThan(3_000)
+    expect(room.status.get().phase).toBe("closed")
+  }
+
+  test("while it connects to a server that says nothing", async () => {
+    const sockets = new Set<{ destroy(): void }>()
+    const port = await listen(createServer((socket) => sockets.add(socket)))
+    closing.push({ close: () => sockets.forEach((socket) => socket.destroy()) })
+    await closeQuickly(await join(`ws://127.0.0.1:${port}`))
+  })
+
+  for (const delayMs of [0, 5, 15, 30, 60, 100, 200, 400]) {
+    test(`${delayMs} ms into connecting to a peer`, async () => {
+      const server = await startScriptedSignaling()
+      closing.push(server)
+      const invite = createInvite()
+      const [ada, bob] = await Promise.all(
+        [1, 2].map(() => openMember({ invite }, { signaling: server.url })),
+      )
+      if (ada === undefined || bob === undefined) throw new Error("no rooms")
+      await new Promise((resolve) => setTimeout(resolve, delayMs))
+      await closeQuickly(ada.room)
+      await until(() => bob.room.peers.get().length === 0, "the other to notice")
+      await closeQuickly(bob.room)
+    })
+  }
+})
+
+describe("what cannot work is refused at once, with what to do", () => {
+  test("no WebRTC in Node", () => {
+    expect(() => webrtc({ signaling: "wss://example.org" })).toThrow(
+      expect.objectContaining({
+        code: "no-webrtc",
+        message: expect.stringContaining("node-datachannel") as string,
+      }) as Error,
+    )
+  })
+
+  for (const signaling of ["https://example.org", "example.org", "", "javascript:alert(1)"]) {
+    test(`the URL ${JSON.stringify(signaling)}`, () => {
+      expect(() => webrtc({ wrtc, signaling })).toThrow(TransportError)
+      expect(() => webrtc({ wrtc, signaling })).toThrow(expect.objectContaining({ code: "bad-url" }) as Error)
+    })
+  }
+
+  test("a hold of minutes", () => {
+    expect(() => webrtc({ wrtc, signaling: "ws://127.0.0.1", holdMs: 60_000 })).toThrow(TransportError)
+  })
+})
+
+describe("a process", () => {
+  const program = (body: string): string => `
+    import * as wrtc from "node-datachannel/polyfill"
+    import { createInvite, memoryIdentity, openRoom } from "@dunlin/core"
+    import { webrtc } from "@dunlin/core/webrtc"
+    const open = (signaling) => openRoom({
+      invite: process.argv[1] ?? createInvite(), identity: memoryIdentity(), transports: [webrtc({ wrtc, signaling })],
+    })
+    ${body}
+  `
+  const run = async (body: string): Promise<{ readonly code: number | null; readonly output: string }> => {
+    const args = [
+      "--conditions=@dunlin/source",
+      "--import",
+      "tsx",
+      "--input-type=module",
+      "-e",
+      program(body),
+    ]
+    const child = spawn(process.execPath, args, { cwd: fileURLToPath(new URL("..", import.meta.url)) })
+    let output = ""
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (text: Buffer) => (output += text.toString()))
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000)
+    const code = await new Promise<number | null>((resolve) => child.once("exit", resolve))
+    clearTimeout(timer)
+    return { code, output }
+  }
+
+  test("ends by itself once its rooms are closed, connected or not", async () => {
+    const server = await startScriptedSignaling()
+    closing.push(server)
+    const outcome = await run(`
+      process.argv[1] = createInvite()
+      const one = await open(${JSON.stringify(server.url)})
+      const two = await open(${JSON.stringify(server.url)})
+      const lonely = await open("ws://127.0.0.1:9")
+      while (one.peers.get().length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+      await Promise.all([one.close(), two.close(), lonely.close()])
+      console.log("closed")
+    `)
+    expect(outcome).toEqual({ code: 0, output: "closed\n" })
+  })
+
+  test("stays while a room of it searches", async () => {
+    const outcome = await run(`
+      const room = await open("ws://127.0.0.1:9")
+      const timer = setTimeout(() => { console.log(room.status.get().phase); room.close() }, 1500)
+      timer.unref()
+    `)
+    expect(outcome).toEqual({ code: 0, output: "searching\n" })
+  })
+})
