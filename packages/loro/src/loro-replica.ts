@@ -130,6 +130,7 @@ async function attachStore(
   let detaching: Promise<void> | null = null
   const detach = async (): Promise<void> => {
     await documents.close()
+    await tabs.quiet()
     await shelf.close()
     detached = true
     tabs.stop()

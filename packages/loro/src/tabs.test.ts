@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
 
 import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
+import type { DocumentStore } from "./store/document-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
 
 async function openTabs(
@@ -88,6 +89,35 @@ describe("tabs over one store", () => {
     expect(again.doc.getText("body").toString()).toBe("from the second tab")
     expect(after.attached).toBeDefined()
     await expect.poll(async () => (await keys(after)).length).toBe(1)
+  })
+
+  test("tell each other only of what is stored: an edit upon a lost one would be lost as well", async () => {
+    const inner = memoryStore()
+    let release: () => void = () => undefined
+    let gate: Promise<void> | null = null
+    const slow: DocumentStore = {
+      name: "slow",
+      async open() {
+        const opened = await inner.open()
+        return {
+          ...opened,
+          async commit(batch) {
+            await gate
+            return opened.commit(batch)
+          },
+        }
+      },
+    }
+    const holder = await attachByHand({ name: "notes", store: slow })
+    const follower = await attachByHand({ name: "notes", store: inner })
+    const [here, there] = [await holder.docs.open("x"), await follower.docs.open("x")]
+    gate = new Promise((resolve) => (release = resolve))
+    here.doc.getText("body").insert(0, "not stored yet")
+    here.commit()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(there.doc.getText("body").toString()).toBe("")
+    release()
+    await expect.poll(() => there.doc.getText("body").toString()).toBe("not stored yet")
   })
 
   test("delete together", async () => {

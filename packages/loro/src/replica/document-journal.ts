@@ -16,7 +16,7 @@ const SNAPSHOT_ENTRIES = 128
 const SNAPSHOT_BYTES = 65_536
 /** Compaction waits for a pause in the typing, but not beyond so many entries. */
 const COMPACT_DELAY_MS = 250
-const COMPACT_AT_ONCE_ENTRIES = 1_024
+const COMPACT_AT_ONCE_ENTRIES = 256
 const RETRY_DELAY_MS = 2_000
 
 export interface JournalOptions {

@@ -86,8 +86,8 @@ export interface DocumentSet {
   /** A local edit of a document on the shelf. */
   local(entry: ShelfEntry, change: LocalChange): void
   remove(entry: ShelfEntry): Promise<void>
-  /** Tells the room and the other tabs of a change that is in memory already. */
-  announce(change: EntryChange, delta: Uint8Array): void
+  /** Tells the room of a change that is in memory, and the other tabs once it is durable. */
+  announce(durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void
   subscribe(listener: (event: DocumentsEvent) => void): () => void
 }
 
@@ -260,10 +260,22 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     }
     const push = encodeDelta({ type: "push", update: result.update })
     if (source.origin === "remote") {
-      options.post({ key: entry.id, before: result.before.hash, stateHash: hash }, push)
+      postWhenDurable(durable, { key: entry.id, before: result.before.hash, stateHash: hash }, push)
     }
     emit({ type: "changed", id: entry.id, origin: source.origin })
     return { outcome, durable, delta: push }
+  }
+
+  /**
+   * Other tabs keep nothing of what they hear: what they heard before it was stored, and edited upon, would be without
+   * its base when this tab is killed.
+   */
+  const postWhenDurable = (durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void => {
+    durable.then(
+      () => options.post(change, delta),
+      // The journal tells of it and tries again.
+      () => undefined,
+    )
   }
 
   const keep = (
@@ -343,7 +355,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const durable = source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch)
     const tombstone = encodeDelta({ type: "tombstone" })
     if (source.origin === "remote")
-      options.post({ key: entry.id, before, stateHash: TOMBSTONE_HASH }, tombstone)
+      postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, tombstone)
     emit({ type: "deleted", id: entry.id, origin: source.origin })
     return {
       outcome: { type: "joined", changed: true, before, stateHash: TOMBSTONE_HASH, senderLacks: null },
@@ -393,8 +405,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       const change: EntryChange = { key: entry.id, before: before.hash, stateHash: after.hash }
       // Told before it is durable, which a fresh Loro peer id at every start makes safe: a crash here loses
       // nothing that a peer holds, and no operation id is ever used twice.
-      set.announce(change, delta)
-      entry.journal.append(entry.live, update, before.version).catch(() => undefined)
+      set.announce(entry.journal.append(entry.live, update, before.version), change, delta)
       emit({ type: "changed", id: entry.id, origin: "local" })
     },
     async remove(entry) {
@@ -404,11 +415,11 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       if (outcome.type !== "joined" || delta === null) return
       const change: EntryChange = { key: entry.id, before: outcome.before, stateHash: outcome.stateHash }
       await result.durable
-      set.announce(change, delta)
+      set.announce(result.durable, change, delta)
     },
-    announce(change, delta) {
+    announce(durable, change, delta) {
       options.changed(delta.length > MAX_PUSH_BYTES ? change : { ...change, delta })
-      options.post(change, delta)
+      postWhenDurable(durable, change, delta)
     },
     subscribe(listener) {
       const own = (event: DocumentsEvent): void => listener(event)

@@ -16,7 +16,7 @@ import {
   prepareLoroDoc,
   watchDocument,
 } from "./live-document.ts"
-import { EMPTY_VERSION } from "./version.ts"
+import { covers, EMPTY_VERSION } from "./version.ts"
 
 export interface ShelfOptions {
   readonly store: OpenDocumentStore
@@ -62,6 +62,8 @@ export interface DocumentShelf {
   reload(entry: ShelfEntry): Promise<void>
   /** Reads the store again into a live document and the journal, as after a takeover. */
   refresh(entry: ShelfEntry): Promise<void>
+  /** Stores whatever this instance holds and the store does not. */
+  keepAll(entry: ShelfEntry): Promise<void>
   /** Turns a live entry into a deleted one. */
   kill(entry: ShelfEntry): void
   /** Settles everything, frees everything. */
@@ -291,6 +293,15 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         for (const bytes of storedBlobs(stored)) entry.live.integrate(bytes)
       }
       resume(entry, stored, row)
+    },
+    async keepAll(entry) {
+      const [bytes] = await store.rows([entry.id])
+      const { live } = entry
+      if (live === null || entry.phase !== "live") return
+      live.settle()
+      const kept = bytes === null || bytes === undefined ? EMPTY_VERSION : decodeRow(bytes).version
+      const { version } = live.state()
+      if (!covers(kept, version)) await entry.journal.append(live, live.updateSince(kept), kept)
     },
     kill(entry) {
       entry.live?.abandon()

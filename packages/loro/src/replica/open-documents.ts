@@ -130,7 +130,11 @@ export function createDocuments(options: OpenDocumentsOptions): {
           )
         }
         if (outcome.type === "joined" && outcome.changed && delta !== null) {
-          set.announce({ key: id, before: outcome.before, stateHash: outcome.stateHash }, delta)
+          set.announce(
+            result.durable,
+            { key: id, before: outcome.before, stateHash: outcome.stateHash },
+            delta,
+          )
         }
         await result.durable
       }),

@@ -25,6 +25,8 @@ export interface TabSync {
   postInbox(id: string, key: number, delta: Uint8Array): void
   /** Begins to listen; resolves when what was left in the inbox is taken over, if that is ours to do. */
   start(): Promise<void>
+  /** Hears nothing any more, and resolves when what was heard is worked off. What is posted still goes out. */
+  quiet(): Promise<void>
   stop(): void
 }
 
@@ -57,8 +59,15 @@ export function createTabSync(
     if (!holder) await follow(message)
   }
 
-  /** Moves an inbox entry into the log, in one transaction. */
-  const takeIn = async (id: string, key: number, bytes: Uint8Array): Promise<void> => {
+  /**
+   * Moves an inbox entry into the log, in one transaction. Resolves once it is in memory; `durable` when it is
+   * stored, which nobody needs to wait for: what is typed fast must not pile up, and the entry stays until then.
+   */
+  const takeIn = async (
+    id: string,
+    key: number,
+    bytes: Uint8Array,
+  ): Promise<{ readonly durable: Promise<unknown> }> => {
     const delta = parseDelta(bytes)
     const batch = { inboxDeletes: [key] }
     if (delta.type === "invalid") {
@@ -67,18 +76,24 @@ export function createTabSync(
         key: id,
         reason: `an edit of another tab cannot be read: ${delta.reason}`,
       })
-      await writer.write(batch)
-      return
+      return { durable: writer.write(batch) }
     }
     const source = { origin: "tab", sender: "another tab", batch, store: "write" } as const
     const result = await options.parts().set.integrate(id, delta, source)
     const { outcome } = result
+    // Awaited with others later, or not at all: until then a failure is not an unhandled one.
+    result.durable.catch(() => undefined)
     if (outcome.type === "joined" && outcome.changed && result.delta !== null) {
-      const change = { key: id, before: outcome.before, stateHash: outcome.stateHash }
-      options.changed({ ...change, delta: result.delta })
-      send({ type: "changed", id, before: change.before, stateHash: change.stateHash, delta: result.delta })
+      const { before, stateHash } = outcome
+      const bytesNow = result.delta
+      options.changed({ key: id, before, stateHash, delta: bytesNow })
+      result.durable.then(
+        () => send({ type: "changed", id, before, stateHash, delta: bytesNow }),
+        // The journal tells of it and tries again.
+        () => undefined,
+      )
     }
-    await result.durable
+    return { durable: result.durable }
   }
 
   /** The holder changed a document: ours follows, and our room hears of it. */
@@ -110,20 +125,24 @@ export function createTabSync(
     const { shelf } = options.parts()
     writer.follow(await store.lastSequence())
     // The holder before us wrote rows and logs that our journals know nothing of. Until they do, edits go to the inbox.
-    for (const entry of [...shelf.entries()]) {
+    const entries = [...shelf.entries()]
+    for (const entry of entries) {
       await entry.ready.catch(() => undefined)
       if (entry.phase === "live") await catchUp(entry)
     }
     holder = true
     await writer.idle()
     await drainInbox()
+    for (const entry of entries) await shelf.keepAll(entry)
   }
 
   const drainInbox = async (): Promise<void> => {
     let after = 0
     for (;;) {
       const page = await store.inbox(after, INBOX_PAGE)
-      for (const { id, key, bytes } of page) await takeIn(id, key, bytes)
+      const taken = []
+      for (const { id, key, bytes } of page) taken.push(await takeIn(id, key, bytes))
+      await Promise.all(taken.map((one) => one.durable))
       after = page.at(-1)?.key ?? after
       if (page.length < INBOX_PAGE || stopped) return
     }
@@ -155,7 +174,7 @@ export function createTabSync(
     },
     postInbox(id, key, delta) {
       // Between the takeover of the lease and of the inbox nobody else would take our own entry.
-      if (holder) void enqueue(() => takeIn(id, key, delta))
+      if (holder) void enqueue(async () => void (await takeIn(id, key, delta)))
       else send({ type: "inbox", key, id, delta })
     },
     start() {
@@ -168,9 +187,13 @@ export function createTabSync(
       if (!holder) return Promise.resolve()
       return enqueue(drainInbox)
     },
+    quiet() {
+      for (const stop of stops.splice(0)) stop()
+      return queue
+    },
     stop() {
       stopped = true
-      for (const stop of stops) stop()
+      for (const stop of stops.splice(0)) stop()
     },
   }
 }

@@ -1,0 +1,117 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { createHarness, type Harness } from "./harness.ts"
+import type { TestSite } from "./harness/test-site.ts"
+
+type Page = typeof import("../loro/loro-page.ts")
+
+let harness: Harness
+let site: TestSite
+beforeAll(async () => {
+  harness = createHarness()
+  site = await harness.site(new URL("../loro/loro-page.ts", import.meta.url))
+})
+afterAll(() => harness.close())
+
+function missing(words: Iterable<string>, text: string): readonly string[] {
+  const there = new Set(text.trim().split(" "))
+  return [...words].filter((word) => !there.has(word))
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+describe("tabs of one browser", () => {
+  test("lose nothing when they are closed in the middle of typing", async () => {
+    const profile = await harness.chromium()
+    const words = new Set<string>()
+    const start = async (name: string): Promise<Awaited<ReturnType<typeof profile.open<Page>>>> => {
+      const tab = await profile.open<Page>(site)
+      await tab.call("start", { store: "tabs" })
+      await tab.call("open", "x")
+      await tab.call("typeForEver", "x", name, 15)
+      return tab
+    }
+    const tabs = [await start("a"), await start("b"), await start("c")]
+    for (let round = 0; round < 4; round++) {
+      await pause(300 + round * 60)
+      // The oldest holds the lease; whoever is next takes over while all go on typing.
+      const oldest = tabs.shift()
+      for (const word of (await oldest?.call("typed")) ?? []) words.add(word)
+      await oldest?.page.close({ runBeforeUnload: false })
+      tabs.push(await start(`${round}-`))
+    }
+    await pause(300)
+    for (const tab of tabs) for (const word of await tab.call("typed")) words.add(word)
+    const reader = await profile.open<Page>(site)
+    await reader.call("start", { store: "tabs" })
+    await reader.call("open", "x")
+    await expect
+      .poll(async () => missing(words, await reader.call("read", "x")), { timeout: 10_000 })
+      .toEqual([])
+    expect(words.size).toBeGreaterThan(100)
+    for (const tab of tabs) await tab.page.close()
+    // And all of it is on the disk: a new tab alone finds it.
+    await reader.page.close()
+    const alone = await profile.open<Page>(site)
+    await alone.call("start", { store: "tabs" })
+    await alone.call("open", "x")
+    expect(missing(words, await alone.call("read", "x"))).toEqual([])
+    expect(await alone.call("reported")).toEqual([])
+    await alone.call("insert", "x", 0, "still-writable ")
+    await alone.call("saved", "x")
+    await profile.close()
+  })
+})
+
+describe("a browser that is killed", () => {
+  test("in the middle of writes and compactions loses nothing it acknowledged", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "dunlin-killed-"))
+    const words = new Set<string>()
+    try {
+      for (let round = 0; round < 3; round++) {
+        const profile = await harness.chromium({ profile: folder })
+        const tab = await profile.open<Page>(site)
+        await tab.call("start", { store: "killed" })
+        await tab.call("open", "x")
+        expect(missing(words, await tab.call("read", "x"))).toEqual([])
+        await tab.call("typeForEver", "x", `r${round}-`, 5)
+        await pause(900 + round * 330)
+        for (const word of await tab.call("typed")) words.add(word)
+        await profile.kill()
+      }
+      const profile = await harness.chromium({ profile: folder })
+      const tab = await profile.open<Page>(site)
+      await tab.call("start", { store: "killed" })
+      await tab.call("open", "x")
+      expect(missing(words, await tab.call("read", "x"))).toEqual([])
+      expect(words.size).toBeGreaterThan(100)
+      expect(await tab.call("reported")).toEqual([])
+      await profile.close()
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    }
+  })
+})
+
+describe("an encrypted store in the browser", () => {
+  test("opens with the profile's key after a reload, and with no other", async () => {
+    const profile = await harness.chromium()
+    const tab = await profile.open<Page>(site)
+    await tab.call("start", { store: "sealed", encrypted: "profile-key" })
+    await tab.call("open", "x")
+    await tab.call("insert", "x", 0, "sealed text")
+    await tab.call("saved", "x")
+    await tab.reload()
+    await tab.call("start", { store: "sealed", encrypted: "profile-key" })
+    await tab.call("open", "x")
+    expect(await tab.call("read", "x")).toBe("sealed text")
+    await tab.reload()
+    await expect(tab.call("start", { store: "sealed", encrypted: "other-key" })).rejects.toThrow(
+      /does not open with this key/,
+    )
+    await expect(tab.call("start", { store: "sealed" })).rejects.toThrow(/is encrypted/)
+    await profile.close()
+  })
+})
