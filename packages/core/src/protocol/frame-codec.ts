@@ -28,6 +28,7 @@ const TAG = {
   fragment: 21,
   bye: 22,
   prune: 23,
+  "presence-relay": 24,
 } as const satisfies Record<Frame["type"], number>
 
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
@@ -132,6 +133,11 @@ function writeBody(write: ByteWriter, frame: Frame): void {
       write.u8(frame.value === null ? 0 : 1)
       if (frame.value !== null) write.bytes(frame.value)
       return
+    case "presence-relay":
+      write.bytes(frame.session).bytes(frame.device).varint(frame.sequence).varint(frame.ageMs)
+      write.bytes(frame.signature).u8(frame.value === null ? 0 : 1)
+      if (frame.value !== null) write.bytes(frame.value)
+      return
     case "chunk-want":
       write.varint(frame.slot).bytes(frame.position).bytes(frame.blob)
       write.varint(frame.size).varint(frame.first).bytes(frame.bitmap)
@@ -226,6 +232,16 @@ function readBody(tag: number, read: ByteReader): Frame {
     }
     case TAG.presence:
       return { type: "presence", value: readPresence(read) }
+    case TAG["presence-relay"]:
+      return {
+        type: "presence-relay",
+        session: readSession(read),
+        device: read.bytes(limits.DEVICE_KEY_BYTES).slice(),
+        sequence: read.varint(),
+        ageMs: read.varint(0xffff_ffff),
+        signature: read.bytes(limits.SIGNATURE_BYTES).slice(),
+        value: readPresence(read),
+      }
     case TAG["chunk-want"]:
       return {
         type: "chunk-want",

@@ -24,6 +24,7 @@ export type Frame =
   /** Session ids the sender is linked to. */
   | { readonly type: "links"; readonly sessions: readonly Uint8Array[] }
   | { readonly type: "presence"; readonly value: Uint8Array | null }
+  | PresenceRelayFrame
   | ChunkWantFrame
   | ChunkFrame
   | { readonly type: "ping"; readonly nonce: number }
@@ -150,6 +151,22 @@ export interface RootItem {
   readonly answer: boolean
   /** The sender knows that nothing more can be exchanged, equal or not. */
   readonly agreed: boolean
+}
+
+/** Presence of a peer that may be several links away, signed by its device. */
+export interface PresenceRelayFrame {
+  readonly type: "presence-relay"
+  /** 16 bytes. */
+  readonly session: Uint8Array
+  /** Public key, 32 bytes. */
+  readonly device: Uint8Array
+  /** Grows with every signature of the session. */
+  readonly sequence: number
+  /** Milliseconds since it was signed, as far as the relays between counted. Not signed. */
+  readonly ageMs: number
+  /** Ed25519, 64 bytes. */
+  readonly signature: Uint8Array
+  readonly value: Uint8Array | null
 }
 
 export interface ChunkWantFrame {

@@ -13,6 +13,9 @@ export const MIN_MESSAGE_BYTES: number = CONTROL_MESSAGE_BYTES
 export const MAX_RANGE_BYTES: number = CONTROL_MESSAGE_BYTES - 32
 
 export const SESSION_ID_BYTES = 16
+/** Ed25519. */
+export const DEVICE_KEY_BYTES = 32
+export const SIGNATURE_BYTES = 64
 export const POSITION_BYTES = 16
 export const DIGEST_BYTES = 16
 /** Digests on entry frames are cut to this; the ROOT comparison catches a collision. */

@@ -4,7 +4,14 @@ import type { ReplicaLinkStatus } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
 import { bytesEqual, bytesToHex, hexToBytes, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
-import type { AnnounceFrame, Frame, HelloFrame, NakItem, PushFrame } from "../protocol/frame.ts"
+import type {
+  AnnounceFrame,
+  Frame,
+  HelloFrame,
+  NakItem,
+  PresenceRelayFrame,
+  PushFrame,
+} from "../protocol/frame.ts"
 import { createInbox, type LargeEntryGate, type ReceivedPayload } from "../protocol/inbox.ts"
 import {
   BULK_MESSAGE_BYTES,
@@ -54,6 +61,9 @@ export interface LinkSessionEvents {
   /** The peer pushed what was here already. */
   duplicate(target: LinkTarget): void
   presence(value: Uint8Array | null): void
+  presenceRelayed(frame: PresenceRelayFrame): void
+  /** The peer said to whom it is linked. */
+  linksChanged(): void
   statusChanged(): void
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
@@ -73,6 +83,8 @@ export interface LinkSession extends LinkInput {
   removed(replica: RoomReplica): void
   sendLinks(): void
   sendPresence(value: Uint8Array | null): void
+  /** Passes the presence of another peer on, unless this one does not keep up. */
+  relayPresence(frame: PresenceRelayFrame): void
   /** Asks for entries. */
   want(replica: RoomReplica, positions: readonly Uint8Array[]): void
   flush(): void
@@ -276,9 +288,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return pump()
       case "links":
         linkedTo = new Set(frame.sessions.map(bytesToHex))
-        return
+        return events.linksChanged()
       case "presence":
         return events.presence(frame.value)
+      case "presence-relay":
+        return events.presenceRelayed(frame)
       case "chunk-want":
         return blobs.wanted(matched.at(frame.slot)?.own ?? null, frame)
       case "ping":
@@ -403,6 +417,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     sendPresence(value) {
       presenceDue = !outbox.wantsControl
       if (!presenceDue) outbox.control({ type: "presence", value })
+    },
+    relayPresence(frame) {
+      if (outbox.wantsControl) outbox.control(frame)
     },
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.graft()

@@ -3,7 +3,7 @@ import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { browserIdentity } from "../crypto/identity-browser.ts"
 import { fileIdentity, hasFileSystem } from "../crypto/identity-file.ts"
 import { deriveRoomKeys, type RoomKeys } from "../crypto/key-schedule.ts"
-import { findMissingCrypto } from "../crypto/primitives.ts"
+import { findMissingCrypto, verify } from "../crypto/primitives.ts"
 import { encodeInvite, type Invite } from "../crypto/invite.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
 import { type Random, systemRandom } from "../ports/random.ts"
@@ -101,8 +101,13 @@ function assemble(parts: Parts): Room {
     device: deviceHex,
     digestKey: keys.digestKey,
     roomTag: keys.roomTag,
+    signer: {
+      sign: (message) => device.sign(message),
+      verify: (signedBy, message, signature) => verify(signedBy, signature, message),
+    },
     events: {
-      presence: (from, value) => presence.receive(from, table.peers.get().get(from)?.device ?? null, value),
+      presence: (from, value, relayed) =>
+        presence.receive(from, relayed ?? table.peers.get().get(from)?.device ?? null, value),
       replicaReport: (replica, report) => diagnostics.add({ type: "replica", replica, report }),
       violation: (from, code, detail) => table.violated(from, code, detail),
       reconciled: ({ session: peer, ...report }) => diagnostics.add({ type: "reconciled", peer, ...report }),

@@ -3,6 +3,7 @@ import type { Random } from "../ports/random.ts"
 import type { Replica, ReplicaLinkStatus, ReplicaReport } from "../ports/replica.ts"
 import type { State } from "../ports/state.ts"
 import type { Lane } from "../ports/transport.ts"
+import type { PresenceSigner } from "./presence-relay.ts"
 import type { LinkCounters, PeerRole } from "./room.ts"
 
 /** An authenticated, encrypted link to one peer. The engine speaks the sync protocol over it. */
@@ -47,11 +48,14 @@ export interface SyncEngineOptions {
   readonly digestKey: Uint8Array
   /** 32 bytes naming room and epoch, for stored index blobs. */
   readonly roomTag: Uint8Array
+  /** Signs presence for peers that are several links away; without it only linked peers see each other. */
+  readonly signer?: PresenceSigner
   readonly events: SyncEngineEvents
 }
 
 export interface SyncEngineEvents {
-  presence(session: string, value: Uint8Array | null): void
+  /** A linked peer's value, or with `device` one that was relayed and is signed by that device. */
+  presence(session: string, value: Uint8Array | null, device?: string): void
   replicaReport(replica: string, report: ReplicaReport): void
   violation(session: string, code: string, detail: string): void
   reconciled(report: {

@@ -1,7 +1,7 @@
 import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
-import { mapKey, mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { hexToBytes, mapKey, mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
@@ -9,6 +9,7 @@ import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
 import { createLinkSession, type LinkSession } from "./link-session.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
+import { createPresenceRelay } from "./presence-relay.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
 import { shareReplica, type Transition } from "./shared-replica.ts"
@@ -151,7 +152,36 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     if (left > 0) soon("wanted", WANTED_TICK_MS, askWanted)
   }
 
+  const isLargeRoom = (): boolean => [...sessions.values()].some(isPartial)
+
+  const relay =
+    options.signer === undefined
+      ? null
+      : createPresenceRelay({
+          clock,
+          roomTag: options.roomTag,
+          session: options.sessionId,
+          device: hexToBytes(options.device),
+          signer: options.signer,
+          send(frame, from) {
+            const source = from === null ? undefined : sessions.get(from)
+            for (const session of sessions.values()) {
+              if (session === source || source?.isLinkedTo(session.session)) continue
+              session.relayPresence(frame)
+              session.flush()
+            }
+          },
+          isLinked: (session) => sessions.has(session),
+          changed: (session, device, value) => events.presence(session, value, device),
+        })
+
+  /** Where everyone is linked to everyone, nobody needs to be told about third peers. */
+  const relayOwnPresence = (): void => {
+    if (isLargeRoom()) relay?.publish(presence)
+  }
+
   const sendPresence = (): void => {
+    relayOwnPresence()
     presenceSentAt = clock.monotonic()
     for (const session of sessions.values()) {
       session.sendPresence(presence)
@@ -318,6 +348,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         ending = true
         for (const cancel of timers.values()) cancel()
         timers.clear()
+        relay?.close()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
         const closedError = new RoomError("closed", "The room was closed.")
         closing.abort(closedError)
@@ -345,6 +376,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           if (isPartial(session)) own.prune()
         },
         presence: (value) => events.presence(link.session, value),
+        presenceRelayed: (frame) => relay?.received(link.session, frame),
+        linksChanged: () => soon("relay", LINKS_DELAY_MS, relayOwnPresence),
         statusChanged,
         reconciled: (replica, report) =>
           events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),
@@ -355,6 +388,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       },
     })
     sessions.set(link.session, session)
+    for (const frame of relay?.recent() ?? []) session.relayPresence(frame)
     soon("links", LINKS_DELAY_MS, sendLinks)
     statusChanged()
     return session

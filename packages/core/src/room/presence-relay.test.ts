@@ -1,0 +1,134 @@
+import { sha256 } from "@noble/hashes/sha2.js"
+import { describe, expect, it } from "vitest"
+import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import type { PresenceRelayFrame } from "../protocol/frame.ts"
+import { encodeUtf8 } from "../protocol/utf8.ts"
+import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
+import { createPresenceRelay, type PresenceRelay, type PresenceSigner } from "./presence-relay.ts"
+
+/** A stand-in for Ed25519 that anyone could forge who knows the key: the relay only asks whether it is good. */
+function signerFor(device: Uint8Array): PresenceSigner {
+  const tag = (key: Uint8Array, message: Uint8Array): Uint8Array => {
+    const once = sha256(Uint8Array.from([...key, ...message]))
+    return Uint8Array.from([...once, ...sha256(once)])
+  }
+  return {
+    sign: async (message) => tag(device, message),
+    verify: async (key, message, signature) => bytesEqual(tag(key, message), signature),
+  }
+}
+
+interface Station {
+  readonly relay: PresenceRelay
+  readonly session: string
+  readonly seen: Map<string, string | null>
+  readonly sent: PresenceRelayFrame[]
+}
+
+/** A line: each station passes on to the next and the one before. */
+function createLine(time: SimulatedTime, count: number): Station[] {
+  const stations: Station[] = []
+  for (let n = 0; n < count; n++) {
+    const session = new Uint8Array(16).fill(n + 1)
+    const device = new Uint8Array(32).fill(n + 101)
+    const seen = new Map<string, string | null>()
+    const sent: PresenceRelayFrame[] = []
+    const relay = createPresenceRelay({
+      clock: time.clock(),
+      roomTag: new Uint8Array(32),
+      session,
+      device,
+      signer: signerFor(device),
+      isLinked: (other) => [n - 1, n + 1].some((near) => stations[near]?.session === other),
+      changed: (from, _device, value) =>
+        void seen.set(from, value === null ? null : new TextDecoder().decode(value)),
+      send(frame, from) {
+        sent.push(frame)
+        for (const near of [n - 1, n + 1]) {
+          const next = stations[near]
+          if (next === undefined || next.session === from) continue
+          time.schedule(20, () => next.relay.received(bytesToHex(session), frame))
+        }
+      },
+    })
+    stations.push({ relay, session: bytesToHex(session), seen, sent })
+  }
+  return stations
+}
+
+const at = (stations: readonly Station[], index: number): Station => stations[index] as Station
+
+describe("presence over several links", () => {
+  it("reaches peers that are not linked, and leaves those that are to their own word", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 5)
+    at(line, 0).relay.publish(encodeUtf8("Ada"))
+    await time.runFor(1_000)
+    expect(at(line, 4).seen.get(at(line, 0).session)).toBe("Ada")
+    expect(at(line, 1).seen.has(at(line, 0).session)).toBe(false)
+    at(line, 0).relay.publish(encodeUtf8("Grace"))
+    await time.runFor(1_000)
+    expect(at(line, 4).seen.get(at(line, 0).session)).toBe("Grace")
+  })
+
+  it("is forgotten when nothing refreshes it, and kept while its device does", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 4)
+    at(line, 0).relay.publish(encodeUtf8("Ada"))
+    await time.runFor(200_000)
+    expect(at(line, 3).seen.get(at(line, 0).session)).toBe("Ada")
+    at(line, 0).relay.close()
+    await time.runFor(90_000)
+    expect(at(line, 3).seen.get(at(line, 0).session)).toBe(null)
+  })
+
+  it("adds to its age at every relay, so that going round does not keep it alive", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 3)
+    at(line, 0).relay.publish(encodeUtf8("Ada"))
+    await time.runFor(1_000)
+    const [frame] = at(line, 0).sent
+    await time.runFor(70_000)
+    at(line, 0).relay.close()
+    const late = createLine(time, 1)
+    at(late, 0).relay.received("aa", {
+      ...(frame as PresenceRelayFrame),
+      session: new Uint8Array(16).fill(9),
+    })
+    expect(
+      at(line, 1)
+        .relay.recent()
+        .every(({ ageMs }) => ageMs < 75_000),
+    ).toBe(true)
+    at(late, 0).relay.received("aa", { ...(frame as PresenceRelayFrame), ageMs: 75_001 })
+    await time.runFor(100)
+    expect(at(late, 0).seen.size).toBe(0)
+  })
+
+  it("passes on neither forgeries nor repetitions", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 3)
+    at(line, 0).relay.publish(encodeUtf8("Ada"))
+    await time.runFor(1_000)
+    const frame = at(line, 0).sent[0] as PresenceRelayFrame
+    const before = at(line, 1).sent.length
+    at(line, 1).relay.received(at(line, 0).session, frame)
+    at(line, 1).relay.received(at(line, 0).session, { ...frame, sequence: 99 })
+    at(line, 1).relay.received(at(line, 0).session, { ...frame, sequence: 99, value: encodeUtf8("Eve") })
+    await time.runFor(1_000)
+    expect(at(line, 1).sent.length).toBe(before)
+    expect(at(line, 2).seen.get(at(line, 0).session)).toBe("Ada")
+  })
+
+  it("signs at most twice a second", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 2)
+    for (let n = 0; n < 50; n++) {
+      at(line, 0).relay.publish(encodeUtf8(`caret ${n}`))
+      await time.runFor(20)
+    }
+    await time.runFor(1_000)
+    expect(at(line, 0).sent.length).toBeLessThanOrEqual(5)
+    expect(at(line, 0).sent.at(-1)?.value).toEqual(encodeUtf8("caret 49"))
+  })
+})
