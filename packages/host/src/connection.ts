@@ -1,8 +1,8 @@
 import type { Millis } from "@dunlin/core"
-import { encodeHostMessage, type HostMessage } from "@dunlin/core/signaling"
+import { encodeHostMessage, type HostMessage, type UnreachableReason } from "@dunlin/core/signaling"
 import type { WebSocket } from "ws"
 import { bytesOfKey } from "./binary-key.ts"
-import type { HostCounters } from "./host-counters.ts"
+import { count, type HostCounters } from "./host-counters.ts"
 import { mergeChanges, type PresenceChanges, presenceFrames } from "./presence-changes.ts"
 import type { TokenBucket } from "./token-bucket.ts"
 import type { Member, Outlet } from "./topic-directory.ts"
@@ -104,6 +104,11 @@ export class Connection implements Outlet {
     }
     this.tell({ type: "signal", channel, from: bytesOfKey(from), blob })
     return true
+  }
+
+  unreachable(channel: number, peer: string, reason: UnreachableReason): void {
+    count(this.#counters.drops, reason)
+    this.tell({ type: "unreachable", channel, peer: bytesOfKey(peer), reason })
   }
 
   presence(member: Member, changes: PresenceChanges): void {

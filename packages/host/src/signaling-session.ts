@@ -4,7 +4,6 @@ import {
   DecodeError,
   decodeClientMessage,
   signalingCloseCodes,
-  type UnreachableReason,
 } from "@dunlin/core/signaling"
 import { keyOfBytes } from "./binary-key.ts"
 import type { Connection } from "./connection.ts"
@@ -54,16 +53,6 @@ export function createSignalingSessions(deps: {
   const { settings, clock, directory, desk, replies, counters } = deps
   const iceRate = { perSecond: settings.turnRequestsPerMinute / 60, burst: settings.turnRequestsPerMinute }
 
-  const unreachable = (
-    connection: Connection,
-    channel: number,
-    peer: Uint8Array,
-    reason: UnreachableReason,
-  ): void => {
-    count(counters.drops, reason)
-    connection.tell({ type: "unreachable", channel, peer, reason })
-  }
-
   const notJoined = (connection: Connection, channel: number): void => {
     count(counters.drops, "not-joined")
     replies.complain(connection, channel, "not-joined", "this channel has no membership")
@@ -80,9 +69,10 @@ export function createSignalingSessions(deps: {
       replies.complain(connection, channel, "rate-limited", "the room as a whole sends too much", 1000)
       return
     }
-    const target = member.topic.members.get(keyOfBytes(to))
+    const peer = keyOfBytes(to)
+    const target = member.topic.members.get(peer)
     if (target === undefined || target.place.type === "away") {
-      unreachable(connection, channel, to, target === undefined ? "gone" : "away")
+      connection.unreachable(channel, peer, target === undefined ? "gone" : "away")
       return
     }
     const delivered =
@@ -90,7 +80,7 @@ export function createSignalingSessions(deps: {
         ? deps.forwardRemote(target, member.peer, blob)
         : target.place.outlet.signal(target.place.channel, member.peer, blob)
     if (delivered) counters.forwards += 1
-    else unreachable(connection, channel, to, "busy")
+    else connection.unreachable(channel, peer, "busy")
   }
 
   const requestIce = (connection: Connection, now: Millis): void => {

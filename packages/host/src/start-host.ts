@@ -2,6 +2,8 @@ import type { AddressInfo } from "node:net"
 import { systemClock, systemRandom } from "@dunlin/core"
 import { createAddressLimits } from "./address-limits.ts"
 import { createAddressReader } from "./client-address.ts"
+import { createHostCluster, type HostCluster } from "./cluster/host-cluster.ts"
+import { createNatsLink } from "./cluster/nats-link.ts"
 import type { Connection } from "./connection.ts"
 import { watchConnections } from "./connection-watch.ts"
 import { drainConnections } from "./drain.ts"
@@ -17,7 +19,7 @@ import { parseSettings } from "./parse-settings.ts"
 import { createJoinDesk } from "./join-desk.ts"
 import { createSessionReplies } from "./session-replies.ts"
 import { createProcessLoad } from "./process-load.ts"
-import { readSecret, readTlsFiles } from "./setting-files.ts"
+import { readSecret, readSettingFile, readTlsFiles } from "./setting-files.ts"
 import { createSignalingSessions } from "./signaling-session.ts"
 import { createSocketServer } from "./socket-server.ts"
 import { createTcpAdmission } from "./tcp-admission.ts"
@@ -82,7 +84,8 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     clock,
     random,
   })
-  const node = settings.clusterNode || Buffer.from(random.bytes(8)).toString("hex")
+  // Fresh at each start, whatever the name: what a host said before it died is not what it says now.
+  const node = `${settings.clusterNode || "host"}-${Buffer.from(random.bytes(8)).toString("hex")}`
   const directory = createTopicDirectory(settings, clock, node)
   const addresses = createAddressLimits(settings)
   const load = createProcessLoad(settings, clock)
@@ -107,7 +110,12 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   })
   const shared = { settings, clock, random, directory, ice, counters, replies, faulted }
   const desk = createJoinDesk({ ...shared, authority, addresses, isDraining })
-  const sessions = createSignalingSessions({ ...shared, desk, forwardRemote: () => false })
+  const cluster = settings.cluster.length === 0 ? null : joinCluster()
+  const sessions = createSignalingSessions({
+    ...shared,
+    desk,
+    forwardRemote: (target, from, blob) => cluster?.forward(target, from, blob) ?? false,
+  })
   const reader = createAddressReader(settings)
   const sockets = createSocketServer({
     settings,
@@ -141,6 +149,24 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     },
   })
 
+  function joinCluster(): HostCluster {
+    const credentials =
+      settings.clusterCredentialsFile === ""
+        ? ""
+        : readSettingFile("clusterCredentialsFile", settings.clusterCredentialsFile)
+    const link = createNatsLink({
+      servers: settings.cluster,
+      credentials,
+      name: node,
+      clock,
+      report: (event, detail) => {
+        if (event === "connected") logger.info({ server: detail }, "cluster connected")
+        else logger.warn({ detail }, `cluster ${event}`)
+      },
+    })
+    return createHostCluster({ link, directory, node, clock, counters })
+  }
+
   const stats = (): HostStats => ({
     sockets: connections.size,
     topics: directory.topicCount,
@@ -154,7 +180,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     topics: () => directory.topicCount,
     members: () => directory.memberCount,
     bufferedBytes: () => stats().bufferedBytes,
-    clusterUp: () => null,
+    clusterUp: () => (cluster === null ? null : Number(cluster.up)),
   })
   const operations = createOperationsServer({
     unready: () => (isDraining() ? "draining" : load.overload()),
@@ -165,7 +191,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     watch.close()
     load.close()
     directory.close()
-    await Promise.all([sockets.close(), closeServer(operations)])
+    await Promise.all([sockets.close(), closeServer(operations), cluster?.close()])
   }
 
   let port: number

@@ -41,6 +41,7 @@ function createSeat(): Seat {
     told,
     dispossessions: 0,
     signal: () => true,
+    unreachable: () => {},
     presence(member: Member, changes: PresenceChanges) {
       for (const [peer, change] of changes)
         if (peer !== member.peer) told.push(`${change === "joined" ? "+" : "-"}${peer}`)

@@ -1,4 +1,5 @@
 import type { Clock, Millis } from "@dunlin/core"
+import { MAX_ROOM_PEERS, type UnreachableReason } from "@dunlin/core/signaling"
 import { type BucketRate, createBucket, draw, type TokenBucket } from "./token-bucket.ts"
 import type { PresenceChanges } from "./presence-changes.ts"
 
@@ -13,6 +14,8 @@ export type Place =
 export interface Outlet {
   /** Passes a signal on. False when the socket does not read what it is sent. */
   signal(channel: number, from: string, blob: Uint8Array): boolean
+  /** Tells the sender of a signal, later, that it did not arrive. */
+  unreachable(channel: number, peer: string, reason: UnreachableReason): void
   /** Tells the socket who came and went, now or once it has read what it was sent before. */
   presence(member: Member, changes: PresenceChanges): void
   /** The session was taken up elsewhere, or purged; the socket has lost this membership. */
@@ -90,6 +93,10 @@ export interface TopicDirectory {
   /** Members that another host of the cluster has announced. */
   remoteJoined(topic: Topic, remote: RemoteMember): void
   remoteLeft(topic: Topic, peer: string, node: string): void
+  /** Everyone whom that host has in the topic: who is not among them has left without our hearing of it. */
+  retainRemote(topic: Topic, node: string, peers: ReadonlySet<string>): void
+  /** A host of the cluster is gone, and all its members with it. */
+  forgetNode(node: string): void
   observe(observer: DirectoryObserver): void
   topics(): IterableIterator<Topic>
   readonly topicCount: number
@@ -268,7 +275,8 @@ export function createTopicDirectory(
     remoteJoined(topic, { peer, claim, generation, node }) {
       const present = topic.members.get(peer)
       if (present === undefined) {
-        if (topic.members.size >= limits.roomMaxSockets && !evictAway(topic)) return
+        // Hosts that fill a room at once may overfill it a little: what the other one has let in is in.
+        if (topic.members.size >= MAX_ROOM_PEERS) return
         const place: Place = { type: "remote", node }
         topic.members.set(peer, { topic, peer, claim, generation, place, toldSince: topic.history })
         noteChange(topic, peer, "joined")
@@ -276,10 +284,9 @@ export function createTopicDirectory(
       }
       const { place } = present
       if (generation < present.generation) return
-      // Two hosts that could not see each other may both have let it in: all settle on the one that counts as later.
-      if (generation === present.generation && place.type !== "remote") {
-        if (node < localNode) return
-      }
+      // Hosts that could not see each other may both have let it in: all settle on the same one of them.
+      const owner = place.type === "remote" ? place.node : localNode
+      if (generation === present.generation && node < owner) return
       present.claim = claim
       present.generation = generation
       present.place = { type: "remote", node }
@@ -294,6 +301,19 @@ export function createTopicDirectory(
     remoteLeft(topic, peer, node) {
       const member = topic.members.get(peer)
       if (member?.place.type === "remote" && member.place.node === node) remove(member)
+    },
+    retainRemote(topic, node, peers) {
+      for (const member of topic.members.values()) {
+        if (member.place.type === "remote" && member.place.node === node && !peers.has(member.peer))
+          remove(member)
+      }
+    },
+    forgetNode(node) {
+      for (const topic of topics.values()) {
+        for (const member of topic.members.values()) {
+          if (member.place.type === "remote" && member.place.node === node) remove(member)
+        }
+      }
     },
     observe: (observer) => void observers.push(observer),
     topics: () => topics.values(),

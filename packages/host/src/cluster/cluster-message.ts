@@ -1,0 +1,159 @@
+import { ByteReader, ByteWriter, DecodeError } from "@dunlin/core"
+import {
+  MAX_ROOM_PEERS,
+  PEER_ID_BYTES,
+  type UnreachableReason,
+  unreachableReasonNumbers,
+} from "@dunlin/core/signaling"
+import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
+import type { RemoteMember } from "../topic-directory.ts"
+
+/** A topic as hosts call it among each other: a hash, since the topic itself lets one in. 16 bytes as a key. */
+export type TopicHash = string
+
+export type ClusterMessage =
+  /** Every 2 s, to all, with the time since the host started. */
+  | { readonly type: "heartbeat"; readonly node: string; readonly uptimeMs: number }
+  /** A host has its first member in a topic, and asks who is there. */
+  | { readonly type: "ask"; readonly node: string; readonly topic: TopicHash }
+  /** Members of one host in a topic: all of them, or what has changed. */
+  | {
+      readonly type: "announce"
+      readonly node: string
+      readonly topic: TopicHash
+      readonly complete: boolean
+      readonly joined: readonly Omit<RemoteMember, "node">[]
+      readonly left: readonly string[]
+    }
+  /** To the host that has the receiver. */
+  | {
+      readonly type: "signal"
+      readonly node: string
+      readonly topic: TopicHash
+      readonly to: string
+      readonly from: string
+      readonly blob: Uint8Array
+    }
+  /** Back to the host of the sender. */
+  | {
+      readonly type: "unreachable"
+      readonly topic: TopicHash
+      readonly sender: string
+      readonly peer: string
+      readonly reason: UnreachableReason
+    }
+
+export const TOPIC_HASH_BYTES = 16
+const CLAIM_BYTES = 16
+const MAX_NODE_BYTES = 64
+const VERSION = 1
+const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5 } as const
+const reasons = Object.keys(unreachableReasonNumbers) as UnreachableReason[]
+
+export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
+  const write = new ByteWriter(message.type === "signal" ? 160 + message.blob.length : 256)
+    .u8(VERSION)
+    .u8(tags[message.type])
+  switch (message.type) {
+    case "heartbeat":
+      return write.text(message.node).u53(message.uptimeMs).finish()
+    case "ask":
+      return write.text(message.node).bytes(bytesOfKey(message.topic)).finish()
+    case "announce": {
+      write
+        .text(message.node)
+        .bytes(bytesOfKey(message.topic))
+        .u8(message.complete ? 1 : 0)
+      write.u16(message.joined.length)
+      for (const { peer, claim, generation } of message.joined) {
+        write.bytes(bytesOfKey(peer)).bytes(bytesOfKey(claim)).u32(generation)
+      }
+      write.u16(message.left.length)
+      for (const peer of message.left) write.bytes(bytesOfKey(peer))
+      return write.finish()
+    }
+    case "signal":
+      return write
+        .text(message.node)
+        .bytes(bytesOfKey(message.topic))
+        .bytes(bytesOfKey(message.to))
+        .bytes(bytesOfKey(message.from))
+        .bytes(message.blob)
+        .finish()
+    case "unreachable":
+      return write
+        .bytes(bytesOfKey(message.topic))
+        .bytes(bytesOfKey(message.sender))
+        .bytes(bytesOfKey(message.peer))
+        .u8(unreachableReasonNumbers[message.reason])
+        .finish()
+  }
+}
+
+/** Throws `DecodeError` on anything else: whatever else talks on the same NATS must not disturb a host. */
+export function decodeClusterMessage(bytes: Uint8Array): ClusterMessage {
+  const read = new ByteReader(bytes)
+  if (read.u8() !== VERSION) throw new DecodeError("unknown-version")
+  const message = readBody(read.u8(), read)
+  read.end()
+  return message
+}
+
+function readBody(tag: number, read: ByteReader): ClusterMessage {
+  const key = (length: number): string => keyOfBytes(read.bytes(length))
+  const node = (): string => read.text(MAX_NODE_BYTES)
+  switch (tag) {
+    case tags.heartbeat:
+      return { type: "heartbeat", node: node(), uptimeMs: read.u53() }
+    case tags.ask:
+      return { type: "ask", node: node(), topic: key(TOPIC_HASH_BYTES) }
+    case tags.announce:
+      return {
+        type: "announce",
+        node: node(),
+        topic: key(TOPIC_HASH_BYTES),
+        complete: read.u8() === 1,
+        joined: readMany(read, PEER_ID_BYTES + CLAIM_BYTES + 4, () => ({
+          peer: key(PEER_ID_BYTES),
+          claim: key(CLAIM_BYTES),
+          generation: read.u32(),
+        })),
+        left: readMany(read, PEER_ID_BYTES, () => key(PEER_ID_BYTES)),
+      }
+    case tags.signal:
+      return {
+        type: "signal",
+        node: node(),
+        topic: key(TOPIC_HASH_BYTES),
+        to: key(PEER_ID_BYTES),
+        from: key(PEER_ID_BYTES),
+        blob: read.rest(),
+      }
+    case tags.unreachable:
+      return {
+        type: "unreachable",
+        topic: key(TOPIC_HASH_BYTES),
+        sender: key(PEER_ID_BYTES),
+        peer: key(PEER_ID_BYTES),
+        reason: readReason(read.u8()),
+      }
+    default:
+      throw new DecodeError("unknown-tag", String(tag))
+  }
+}
+
+function readMany<T>(read: ByteReader, itemBytes: number, readOne: () => T): T[] {
+  const count = read.u16()
+  if (count > MAX_CHANGES) throw new DecodeError("too-many-items")
+  if (count * itemBytes > read.remaining) throw new DecodeError("truncated")
+  return Array.from({ length: count }, readOne)
+}
+
+/** Members come and go between two announcements; more than this goes into several. */
+export const MAX_CHANGES: number = MAX_ROOM_PEERS * 4
+
+function readReason(number: number): UnreachableReason {
+  const reason = reasons.find((name) => unreachableReasonNumbers[name] === number)
+  if (reason === undefined) throw new DecodeError("bad-value", "unknown reason")
+  return reason
+}

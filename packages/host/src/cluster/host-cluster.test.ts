@@ -1,0 +1,348 @@
+import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
+import { describe, expect, test } from "vitest"
+import { keyOfBytes } from "../binary-key.ts"
+import { createCounters } from "../host-counters.ts"
+import { createTopicDirectory, type Member, type Outlet, type TopicDirectory } from "../topic-directory.ts"
+import type { ClusterLink } from "./cluster-link.ts"
+import { createHostCluster, type HostCluster } from "./host-cluster.ts"
+
+const limits = {
+  roomMaxSockets: 8,
+  roomMessagesPerSecond: 100,
+  roomMessageBurst: 100,
+  maxTopics: 100,
+  graceMs: 10_000,
+}
+const key = (text: string, length: number): string => text.padEnd(length, "_")
+const peerKey = (name: string): string => key(name, 16)
+const topicKey = key("topic", 32)
+
+interface Bus {
+  link(): ClusterLink & { setUp(up: boolean): void; lossy: boolean }
+}
+
+/** What NATS does: at most once, in order, to those who are subscribed and reachable. */
+function createBus(time: SimulatedTime): Bus {
+  const links: { subscriptions: Map<object, readonly [string, (bytes: Uint8Array) => void]>; up: boolean }[] =
+    []
+  return {
+    link() {
+      const subscriptions = new Map<object, readonly [string, (bytes: Uint8Array) => void]>()
+      const listeners: ((up: boolean) => void)[] = []
+      const self = { subscriptions, up: true }
+      links.push(self)
+      return {
+        lossy: false,
+        publish(subject, bytes) {
+          if (!self.up) return false
+          const copy = bytes.slice()
+          if (this.lossy) return true
+          time.schedule(1, () => {
+            for (const link of links) {
+              if (link === self || !link.up) continue
+              for (const [wanted, receive] of [...link.subscriptions.values()])
+                if (wanted === subject) receive(copy)
+            }
+          })
+          return true
+        },
+        subscribe(subject, receive) {
+          const handle = {}
+          subscriptions.set(handle, [subject, receive])
+          return () => void subscriptions.delete(handle)
+        },
+        get up() {
+          return self.up
+        },
+        onChange: (listener) => void listeners.push(listener),
+        setUp(up) {
+          self.up = up
+          for (const listener of listeners) listener(up)
+        },
+        close: async () => void (self.up = false),
+      }
+    },
+  }
+}
+
+interface Node {
+  readonly directory: TopicDirectory
+  readonly cluster: HostCluster
+  readonly link: ReturnType<Bus["link"]>
+  readonly clock: ReturnType<SimulatedTime["clock"]>
+  /** Peers that this node's members can reach in the topic, sorted. */
+  known(): string[]
+}
+
+interface Seat extends Outlet {
+  readonly heard: string[]
+}
+
+function createWorld(): { time: SimulatedTime; start(name: string): Node } {
+  const time = createSimulatedTime()
+  const bus = createBus(time)
+  return {
+    time,
+    start(name) {
+      const clock = time.clock()
+      const directory = createTopicDirectory(limits, clock, name)
+      const link = bus.link()
+      const cluster = createHostCluster({ link, directory, node: name, clock, counters: createCounters() })
+      return {
+        directory,
+        cluster,
+        link,
+        clock,
+        known: () =>
+          [...(directory.find(topicKey)?.members.keys() ?? [])]
+            .map((peer) => peer.replaceAll("_", ""))
+            .toSorted(),
+      }
+    },
+  }
+}
+
+function createSeat(): Seat {
+  const heard: string[] = []
+  return {
+    heard,
+    signal: (_channel, from, blob) => {
+      heard.push(`signal ${from.replaceAll("_", "")} ${Buffer.from(blob).toString()}`)
+      return true
+    },
+    unreachable: (_channel, peer, reason) =>
+      void heard.push(`unreachable ${peer.replaceAll("_", "")} ${reason}`),
+    presence: (member, changes) => {
+      for (const [peer, change] of changes) {
+        if (peer !== member.peer) heard.push(`${change} ${peer.replaceAll("_", "")}`)
+      }
+    },
+    dispossessed: () => void heard.push("dispossessed"),
+  }
+}
+
+let claims = 0
+function join(node: Node, name: string, options: { seat?: Seat; presentedClaim?: string } = {}): Member {
+  const result = node.directory.join({
+    topic: topicKey,
+    peer: peerKey(name),
+    presentedClaim: options.presentedClaim ?? null,
+    claim: key(`claim${++claims}`, 16),
+    outlet: options.seat ?? createSeat(),
+    channel: 1,
+    now: node.clock.monotonic(),
+  })
+  if (result.type !== "joined") throw new Error(result.type)
+  return result.member
+}
+
+describe("a cluster of hosts", () => {
+  test("members on different hosts learn of each other and reach each other", async () => {
+    const { time, start } = createWorld()
+    const [a, b, c] = [start("a"), start("b"), start("c")]
+    const [ada, bob] = [createSeat(), createSeat()]
+    join(a, "ada", { seat: ada })
+    await time.runFor(200)
+    join(b, "bob", { seat: bob })
+    join(c, "cyd")
+    await time.runFor(500)
+    for (const node of [a, b, c]) expect(node.known()).toEqual(["ada", "bob", "cyd"])
+    expect(ada.heard).toEqual(["joined bob", "joined cyd"])
+
+    const target = a.directory.find(topicKey)?.members.get(peerKey("bob"))
+    if (target === undefined) throw new Error("bob is not known")
+    expect(a.cluster.forward(target, peerKey("ada"), Buffer.from("hello"))).toBe(true)
+    await time.runFor(10)
+    expect(bob.heard).toContain("signal ada hello")
+    expect(a.cluster.nodeCount).toBe(2)
+  })
+
+  test("who leaves or does not come back is gone everywhere", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    join(a, "ada")
+    const bob = join(b, "bob")
+    const bea = join(b, "bea")
+    await time.runFor(500)
+    b.directory.leave(bob)
+    b.directory.lose(bea, b.clock.monotonic())
+    await time.runFor(100)
+    expect(a.known()).toEqual(["ada", "bea"])
+    await time.runFor(11_000)
+    b.directory.sweep(b.clock.monotonic())
+    await time.runFor(100)
+    expect(a.known()).toEqual(["ada"])
+  })
+
+  test("a signal to one who is away or gone is answered from over there", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    const ada = createSeat()
+    join(a, "ada", { seat: ada })
+    const bob = join(b, "bob")
+    await time.runFor(500)
+    b.directory.lose(bob, b.clock.monotonic())
+    const target = a.directory.find(topicKey)?.members.get(peerKey("bob"))
+    if (target === undefined) throw new Error("bob is not known")
+    a.cluster.forward(target, peerKey("ada"), Buffer.from("?"))
+    await time.runFor(100)
+    expect(ada.heard).toContain("unreachable bob away")
+  })
+
+  test("a host that dies is forgotten within 8 s, and its members with it", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    const ada = createSeat()
+    join(a, "ada", { seat: ada })
+    join(b, "bob")
+    await time.runFor(5000)
+    b.clock.stop()
+    b.link.setUp(false)
+    await time.runFor(5000)
+    expect(a.known()).toEqual(["ada", "bob"])
+    await time.runFor(3000)
+    expect(a.known()).toEqual(["ada"])
+    expect(ada.heard).toEqual(["joined bob", "left bob"])
+  })
+
+  test("a session moves from a dead host to another, and nobody notices", async () => {
+    const { time, start } = createWorld()
+    const [a, b, c] = [start("a"), start("b"), start("c")]
+    const ada = createSeat()
+    join(a, "ada", { seat: ada })
+    const bob = join(b, "bob")
+    join(c, "cyd")
+    await time.runFor(1000)
+    b.clock.stop()
+    b.link.setUp(false)
+    await time.runFor(2000)
+    expect(() => join(c, "bob", { presentedClaim: "a guess" })).toThrow("peer-id-taken")
+    join(c, "bob", { presentedClaim: bob.claim })
+    await time.runFor(20_000)
+    for (const node of [a, c]) expect(node.known()).toEqual(["ada", "bob", "cyd"])
+    expect(ada.heard).toEqual(["joined bob", "joined cyd"])
+    expect(a.directory.find(topicKey)?.members.get(peerKey("bob"))?.place).toEqual({
+      type: "remote",
+      node: "c",
+    })
+  })
+
+  test("a session taken up on a second host leaves the first, which is still there", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    const old = createSeat()
+    const bob = join(a, "bob", { seat: old })
+    join(b, "bea")
+    await time.runFor(500)
+    join(b, "bob", { presentedClaim: bob.claim })
+    await time.runFor(500)
+    expect(old.heard).toContain("dispossessed")
+    expect(a.directory.topicCount).toBe(0)
+    expect(b.known()).toEqual(["bea", "bob"])
+  })
+
+  test("without NATS rooms split by side, and heal when it is back", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    const ada = createSeat()
+    join(a, "ada", { seat: ada })
+    join(b, "bob")
+    await time.runFor(1000)
+    for (const node of [a, b]) node.link.setUp(false)
+    await time.runFor(10_000)
+    expect(a.known()).toEqual(["ada"])
+    expect(b.known()).toEqual(["bob"])
+    join(b, "bea")
+    await time.runFor(1000)
+    for (const node of [a, b]) node.link.setUp(true)
+    await time.runFor(1000)
+    for (const node of [a, b]) expect(node.known()).toEqual(["ada", "bea", "bob"])
+    expect(ada.heard).toEqual(["joined bob", "left bob", "joined bob", "joined bea"])
+  })
+
+  test("a host that was cut off alone comes back alone", async () => {
+    const { time, start } = createWorld()
+    const [a, b, c] = [start("a"), start("b"), start("c")]
+    const ada = createSeat()
+    join(a, "ada", { seat: ada })
+    join(b, "bob")
+    join(c, "cyd")
+    await time.runFor(1000)
+    c.link.setUp(false)
+    await time.runFor(10_000)
+    expect(a.known()).toEqual(["ada", "bob"])
+    c.link.setUp(true)
+    await time.runFor(1000)
+    for (const node of [a, b, c]) expect(node.known()).toEqual(["ada", "bob", "cyd"])
+    expect(ada.heard.filter((line) => line.endsWith("bob"))).toEqual(["joined bob"])
+  })
+
+  test("what is lost on the way is made good within a round of announcements", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    join(a, "ada")
+    const bob = join(b, "bob")
+    await time.runFor(1000)
+    b.link.lossy = true
+    join(b, "bea")
+    b.directory.leave(bob)
+    await time.runFor(1000)
+    b.link.lossy = false
+    expect(a.known()).toEqual(["ada", "bob"])
+    await time.runFor(32_000)
+    expect(a.known()).toEqual(["ada", "bea"])
+  })
+
+  test("two who took the same peer id on hosts that could not see each other become one, the same everywhere", async () => {
+    const { time, start } = createWorld()
+    const [a, b, c] = [start("a"), start("b"), start("c")]
+    join(c, "cyd")
+    for (const node of [a, b]) node.link.setUp(false)
+    const [one, two] = [createSeat(), createSeat()]
+    join(a, "bob", { seat: one })
+    join(b, "bob", { seat: two })
+    for (const node of [a, b]) node.link.setUp(true)
+    await time.runFor(40_000)
+    expect([one.heard.includes("dispossessed"), two.heard.includes("dispossessed")]).toEqual([true, false])
+    expect(c.directory.find(topicKey)?.members.get(peerKey("bob"))?.place).toEqual({
+      type: "remote",
+      node: "b",
+    })
+  })
+
+  test("rubbish on the subjects disturbs nobody", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    join(a, "ada")
+    join(b, "bob")
+    await time.runFor(500)
+    for (const subject of ["sig.hb", "sig.n.a"]) {
+      for (const bytes of [
+        [],
+        [1],
+        [1, 9],
+        [9, 9, 9],
+        [1, 3, 1, 98, ...Array.from({ length: 40 }, () => 255)],
+      ]) {
+        b.link.publish(subject, new Uint8Array(bytes))
+      }
+    }
+    await time.runFor(500)
+    expect(a.known()).toEqual(["ada", "bob"])
+  })
+
+  test("the topic itself never leaves a host", async () => {
+    const { time, start } = createWorld()
+    const a = start("a")
+    const seen: Buffer[] = []
+    const publish = a.link.publish.bind(a.link)
+    a.link.publish = (subject, bytes) => {
+      seen.push(Buffer.from(subject), Buffer.from(bytes))
+      return publish(subject, bytes)
+    }
+    join(a, "ada")
+    await time.runFor(40_000)
+    expect(seen.length).toBeGreaterThan(10)
+    for (const bytes of seen) expect(keyOfBytes(bytes)).not.toContain("topic_")
+  })
+})

@@ -1,0 +1,339 @@
+import { createHash } from "node:crypto"
+import type { Clock, Millis } from "@dunlin/core"
+import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
+import { count, type HostCounters } from "../host-counters.ts"
+import type { Member, Topic, TopicDirectory } from "../topic-directory.ts"
+import type { ClusterLink } from "./cluster-link.ts"
+import {
+  type ClusterMessage,
+  decodeClusterMessage,
+  encodeClusterMessage,
+  MAX_CHANGES,
+  type TopicHash,
+} from "./cluster-message.ts"
+
+/** Makes several hosts one: rooms span them, and who is where is soft state that heals by being said again. */
+export interface HostCluster {
+  /** Passes a signal to the host that has the member. False when it cannot at present. */
+  forward(target: Member, from: string, blob: Uint8Array): boolean
+  /** Hosts heard of lately, this one not counted. */
+  readonly nodeCount: number
+  readonly up: boolean
+  close(): Promise<void>
+}
+
+const HEARTBEAT_MS = 2000
+/** Three heartbeats missed. */
+const NODE_LIFE_MS = 3 * HEARTBEAT_MS + 500
+/** Every topic is announced whole within this time, in slices of a second. */
+const ANNOUNCE_ROUND_S = 30
+/** How often it is looked whether a host has fallen silent. */
+const TICK_MS = 500
+/** A tick later than this means that it was this host that did not run. */
+const STALL_MS = 1000
+/** After a gap this many topics are said again in a row, then others get their turn. */
+const CATCH_UP_SLICE = 500
+const CATCH_UP_PAUSE_MS = 20
+/** Changes of a moment travel together. */
+const GATHER_MS = 5
+/** Interest in a new topic takes a moment to reach every NATS server: what was missed is asked for again. */
+const ASK_AGAIN_MS = 150
+const MAX_NODES = 1000
+
+const subjects = {
+  heartbeat: "sig.hb",
+  node: (node: string) => `sig.n.${node}`,
+  topic: (hash: TopicHash) => `sig.r.${Buffer.from(bytesOfKey(hash)).toString("base64url")}`,
+}
+
+interface SharedTopic {
+  readonly topic: Topic
+  readonly hash: TopicHash
+  readonly unsubscribe: () => void
+  /** Local changes that the other hosts have not been told of. */
+  readonly changes: Map<string, "joined" | "left">
+}
+
+export function createHostCluster(deps: {
+  readonly link: ClusterLink
+  readonly directory: TopicDirectory
+  readonly node: string
+  readonly clock: Clock
+  readonly counters: HostCounters
+}): HostCluster {
+  const { link, directory, node, clock, counters } = deps
+  const sharedByTopic = new Map<Topic, SharedTopic>()
+  const sharedByHash = new Map<TopicHash, SharedTopic>()
+  const heardAt = new Map<string, Millis>()
+  const dirty = new Set<SharedTopic>()
+  let cancelGather: (() => void) | null = null
+  const startedAt = clock.monotonic()
+  let tickedAt = startedAt
+  let beatAt = Number.NEGATIVE_INFINITY
+  let cancelTick = (): void => {}
+  let cancelCatchUp: (() => void) | null = null
+  let slice = 0
+
+  const publish = (subject: string, message: ClusterMessage): boolean => {
+    if (link.publish(subject, encodeClusterMessage(message))) return true
+    count(counters.drops, "cluster")
+    return false
+  }
+
+  const memberFacts = ({
+    peer,
+    claim,
+    generation,
+  }: Member): Pick<Member, "peer" | "claim" | "generation"> => ({
+    peer,
+    claim,
+    generation,
+  })
+
+  const announceAll = (shared: SharedTopic, subject: string): void => {
+    const local = [...shared.topic.members.values()].filter(({ place }) => place.type !== "remote")
+    publish(subject, {
+      type: "announce",
+      node,
+      topic: shared.hash,
+      complete: true,
+      joined: local.map(memberFacts),
+      left: [],
+    })
+  }
+
+  const announceChanges = (shared: SharedTopic): void => {
+    const changes = [...shared.changes]
+    shared.changes.clear()
+    for (let at = 0; at < changes.length; at += MAX_CHANGES) {
+      const part = changes.slice(at, at + MAX_CHANGES)
+      publish(subjects.topic(shared.hash), {
+        type: "announce",
+        node,
+        topic: shared.hash,
+        complete: false,
+        joined: part.flatMap(([peer]) => {
+          const member = shared.topic.members.get(peer)
+          return member === undefined || member.place.type === "remote" ? [] : [memberFacts(member)]
+        }),
+        left: part.flatMap(([peer, change]) =>
+          change === "left" && !shared.topic.members.has(peer) ? [peer] : [],
+        ),
+      })
+    }
+  }
+
+  const gather = (member: Member, change: "joined" | "left"): void => {
+    const shared = sharedByTopic.get(member.topic)
+    if (shared === undefined) return
+    shared.changes.set(member.peer, change)
+    dirty.add(shared)
+    cancelGather ??= clock.after(GATHER_MS, () => {
+      cancelGather = null
+      for (const one of dirty) announceChanges(one)
+      dirty.clear()
+    })
+  }
+
+  const ask = (shared: SharedTopic): void =>
+    void publish(subjects.topic(shared.hash), { type: "ask", node, topic: shared.hash })
+
+  /** After a gap nobody knows what was missed: everything is said and asked again, in slices. */
+  const catchUp = (): void => {
+    if (cancelCatchUp !== null) return
+    const left = [...sharedByTopic.values()]
+    const turn = (): void => {
+      cancelCatchUp = null
+      for (const shared of left.splice(0, CATCH_UP_SLICE)) {
+        if (sharedByTopic.get(shared.topic) !== shared) continue
+        announceAll(shared, subjects.topic(shared.hash))
+        ask(shared)
+      }
+      if (left.length > 0 && link.up) cancelCatchUp = clock.after(CATCH_UP_PAUSE_MS, turn)
+    }
+    cancelCatchUp = clock.after(CATCH_UP_PAUSE_MS, turn)
+  }
+
+  directory.observe({
+    topicOpened(topic) {
+      const hash = hashOf(topic.key)
+      const subject = subjects.topic(hash)
+      const shared: SharedTopic = {
+        topic,
+        hash,
+        changes: new Map(),
+        unsubscribe: link.subscribe(subject, receive),
+      }
+      sharedByTopic.set(topic, shared)
+      sharedByHash.set(hash, shared)
+      ask(shared)
+      clock.after(ASK_AGAIN_MS, () => {
+        if (sharedByTopic.get(topic) === shared) ask(shared)
+      })
+    },
+    topicClosed(topic) {
+      const shared = sharedByTopic.get(topic)
+      if (shared === undefined) return
+      announceChanges(shared)
+      dirty.delete(shared)
+      shared.unsubscribe()
+      sharedByTopic.delete(topic)
+      sharedByHash.delete(shared.hash)
+    },
+    joined: (member) => gather(member, "joined"),
+    left: (member) => gather(member, "left"),
+  })
+
+  const hear = (from: string): void => {
+    if (heardAt.has(from) || heardAt.size < MAX_NODES) heardAt.set(from, clock.monotonic())
+  }
+
+  const takeHeartbeat = (from: string, uptimeMs: Millis): void => {
+    // One that has just started asks by itself; an old one that is new to us was cut off, and was forgotten.
+    if (!heardAt.has(from) && uptimeMs > NODE_LIFE_MS) catchUp()
+    hear(from)
+  }
+
+  const takeAnnouncement = (message: Extract<ClusterMessage, { type: "announce" }>): void => {
+    const shared = sharedByHash.get(message.topic)
+    if (shared === undefined) return
+    const { topic } = shared
+    for (const joined of message.joined) directory.remoteJoined(topic, { ...joined, node: message.node })
+    for (const peer of message.left) directory.remoteLeft(topic, peer, message.node)
+    if (message.complete) {
+      directory.retainRemote(topic, message.node, new Set(message.joined.map(({ peer }) => peer)))
+    }
+  }
+
+  const takeSignal = (message: Extract<ClusterMessage, { type: "signal" }>): void => {
+    const member = sharedByHash.get(message.topic)?.topic.members.get(message.to)
+    const place = member?.place
+    if (place?.type === "here") {
+      if (place.outlet.signal(place.channel, message.from, message.blob)) return
+    }
+    const reason =
+      place === undefined || place.type === "remote" ? "gone" : place.type === "away" ? "away" : "busy"
+    publish(subjects.node(message.node), {
+      type: "unreachable",
+      topic: message.topic,
+      sender: message.from,
+      peer: message.to,
+      reason,
+    })
+  }
+
+  const takeUnreachable = (message: Extract<ClusterMessage, { type: "unreachable" }>): void => {
+    const place = sharedByHash.get(message.topic)?.topic.members.get(message.sender)?.place
+    if (place?.type === "here") place.outlet.unreachable(place.channel, message.peer, message.reason)
+  }
+
+  const take = (message: ClusterMessage): void => {
+    switch (message.type) {
+      case "heartbeat":
+        takeHeartbeat(message.node, message.uptimeMs)
+        return
+      case "ask": {
+        const shared = sharedByHash.get(message.topic)
+        if (message.node !== node && shared !== undefined) announceAll(shared, subjects.node(message.node))
+        return
+      }
+      case "announce":
+        if (message.node === node) return
+        hear(message.node)
+        takeAnnouncement(message)
+        return
+      case "signal":
+        takeSignal(message)
+        return
+      case "unreachable":
+        takeUnreachable(message)
+    }
+  }
+
+  function receive(bytes: Uint8Array): void {
+    try {
+      take(decodeClusterMessage(bytes))
+    } catch {
+      // NATS may be shared with others; a fault in handling must not end the subscription either.
+      counters.handlerErrors += 1
+    }
+  }
+
+  const forgetSilentNodes = (now: Millis, stalledMs: Millis): void => {
+    for (const [other, at] of heardAt) {
+      // What was said while this host did not run is still waiting to be read.
+      if (stalledMs > 0) heardAt.set(other, at + stalledMs)
+      else if (now - at >= NODE_LIFE_MS) {
+        heardAt.delete(other)
+        directory.forgetNode(other)
+      }
+    }
+  }
+
+  const beat = (now: Millis): void => {
+    beatAt = now
+    publish(subjects.heartbeat, { type: "heartbeat", node, uptimeMs: Math.round(now - startedAt) })
+    // A slice of all topics: a lost message is made good within a round.
+    for (let seconds = 0; seconds < HEARTBEAT_MS / 1000; seconds++) {
+      slice = (slice + 1) % ANNOUNCE_ROUND_S
+      for (const shared of sharedByHash.values()) {
+        if (shared.hash.charCodeAt(0) % ANNOUNCE_ROUND_S === slice)
+          announceAll(shared, subjects.topic(shared.hash))
+      }
+    }
+  }
+
+  const tick = (): void => {
+    const now = clock.monotonic()
+    const lateMs = now - tickedAt - TICK_MS
+    tickedAt = now
+    forgetSilentNodes(now, lateMs > STALL_MS ? lateMs : 0)
+    if (now - beatAt >= HEARTBEAT_MS && link.up) beat(now)
+    cancelTick = clock.after(TICK_MS, tick)
+  }
+
+  const subscriptions = [
+    link.subscribe(subjects.heartbeat, receive),
+    link.subscribe(subjects.node(node), receive),
+  ]
+  link.onChange((up) => {
+    if (!up) return
+    beat(clock.monotonic())
+    catchUp()
+  })
+  tick()
+
+  return {
+    forward(target, from, blob) {
+      const shared = sharedByTopic.get(target.topic)
+      if (shared === undefined || target.place.type !== "remote") return false
+      return publish(subjects.node(target.place.node), {
+        type: "signal",
+        node,
+        topic: shared.hash,
+        to: target.peer,
+        from,
+        blob,
+      })
+    },
+    get nodeCount() {
+      return heardAt.size
+    },
+    get up() {
+      return link.up
+    },
+    async close() {
+      cancelTick()
+      cancelGather?.()
+      cancelCatchUp?.()
+      for (const unsubscribe of subscriptions) unsubscribe()
+      await link.close()
+    },
+  }
+}
+
+function hashOf(topicKey: string): TopicHash {
+  return keyOfBytes(
+    createHash("sha256").update("dunlin/1 cluster").update(bytesOfKey(topicKey)).digest().subarray(0, 16),
+  )
+}
