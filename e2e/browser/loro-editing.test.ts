@@ -72,7 +72,7 @@ describe("a bound textarea, with real keys", () => {
     expect([count(value, "a"), count(value, "b")]).toEqual([50, 50])
     await ada.page.keyboard.press("Control+z")
     await expect
-      .poll(async () => count((await bob.call("area")).value, "a"), { timeout: 10_000 })
+      .poll(async () => count((await bob.call("area")).value, "a"), { timeout: 40_000 })
       .toBeLessThan(50)
     expect(count((await ada.call("area")).value, "b")).toBe(50)
     await ada.page.keyboard.press("Control+Shift+z")
@@ -130,13 +130,13 @@ describe("a bound CodeMirror, with real keys", () => {
     await ada.call("waitForText", "editor", "Hello, flock! Bob", 10_000)
     await bob.page.keyboard.press("Control+z")
     await expect
-      .poll(async () => (await ada.call("read", "editor")).trim(), { timeout: 10_000 })
+      .poll(async () => (await ada.call("read", "editor")).trim(), { timeout: 40_000 })
       .toBe("Hello, flock!")
     expect(new Set(await ada.call("deviceAuthors", "editor")).size).toBe(2)
     // The cursor goes with the peer.
     await ada.page.close()
     await bob.page.waitForFunction("document.querySelector('.dunlin-caret') === null", undefined, {
-      timeout: 10_000,
+      timeout: 40_000,
     })
   })
 })

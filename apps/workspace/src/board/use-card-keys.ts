@@ -59,10 +59,16 @@ export function useCardKeys(moves: BoardMoves): CardKeys {
     const count = (moves.byColumn.get(column.id)?.length ?? 0) - (column.id === now.column ? 1 : 0)
     const index = Math.min(Math.max(now.index + rows, 0), count)
     if (column.id === now.column && index === now.index) return
-    movingUntil.current = performance.now() + 1_500
-    moves.move(task, column.id, index)
+    moveTo(currentTarget, task, column.id, index)
     moves.say(`${column.name}, position ${index + 1} of ${count + 1}.`)
-    focusAgain(currentTarget, task.id)
+  }
+
+  function moveTo(card: Element, task: Task, column: Column, index: number): void {
+    movingUntil.current = performance.now() + MOVING_MS
+    moves.move(task, column, index)
+    if (column !== task.column) return follow(card, task.id)
+    // The same element in another place.
+    setTimeout(() => card.scrollIntoView({ block: "nearest" }), 120)
   }
 
   function drop(task: Task): void {
@@ -73,10 +79,8 @@ export function useCardKeys(moves: BoardMoves): CardKeys {
   function putBack(event: KeyboardEvent, task: Task): void {
     event.stopPropagation()
     if (lift === null) return
-    movingUntil.current = performance.now() + 1_500
-    moves.move(task, lift.from.column, lift.from.index)
+    moveTo(event.currentTarget, task, lift.from.column, lift.from.index)
     moves.say(`“${task.title}” put back.`)
-    focusAgain(event.currentTarget, task.id)
     setLift(null)
   }
 
@@ -89,6 +93,9 @@ export function useCardKeys(moves: BoardMoves): CardKeys {
   }
 }
 
+/** Longer than a move takes to reach the screen. */
+const MOVING_MS = 1_500
+
 type Step = readonly [columns: number, rows: number]
 
 const STEPS: Readonly<Record<string, Step>> = {
@@ -99,14 +106,18 @@ const STEPS: Readonly<Record<string, Step>> = {
 }
 
 /** A card that changes its column is mounted anew there: give it the focus when it has arrived. */
-function focusAgain(from: Element, id: string): void {
+function follow(from: Element, id: string): void {
   const board = from.closest(".board")
-  const deadline = performance.now() + 1_500
+  const deadline = performance.now() + MOVING_MS
   const look = (): void => {
     const face = board?.querySelector<HTMLElement>(`[data-card="${CSS.escape(id)}"] .card-face`)
-    if (face && face !== document.activeElement) face.focus()
+    // Gone, or still the one that is about to go.
+    if ((!face || (face === from && performance.now() < deadline)) && performance.now() < deadline) {
+      requestAnimationFrame(look)
+      return
+    }
+    face?.focus()
     face?.scrollIntoView({ block: "nearest" })
-    if (performance.now() < deadline && (!face || face.isSameNode(from))) requestAnimationFrame(look)
   }
   requestAnimationFrame(look)
 }

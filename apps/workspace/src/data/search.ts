@@ -17,7 +17,7 @@ export interface SearchSource {
   readonly bodies: ReadonlyMap<string, string>
 }
 
-const MAX_HITS = 60
+const MAX_HITS = 30
 const MAX_QUERY = 200
 
 /**

@@ -47,7 +47,7 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
           <button type="button" className="button primary" disabled={isNow} onClick={restore}>Restore this</button>
         </div>
       </div>
-      <div className="prose" data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
+      <div className="prose" role="region" aria-label="Text at this moment" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
     </div>
   ) // prettier-ignore
 }

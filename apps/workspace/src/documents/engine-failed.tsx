@@ -8,7 +8,7 @@ export interface EngineFailedProps {
 
 export function EngineFailed({ reason, retry, text }: EngineFailedProps) {
   return (
-    <div className="engine-failed">
+    <div className="engine-failed" role="region" aria-label="Text as last seen" tabIndex={0}>
       <Notice tone="warn" title="The text cannot be edited right now.">
         <p>
           {reason} The list and the board work, and nothing that you wrote is lost

@@ -29,7 +29,12 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
         keymap.of([...searchKeymap, ...defaultKeymap, ...leaveByEscape, indentWithTab]),
         EditorView.lineWrapping,
         placeholder("Write here. Markdown works."),
-        EditorView.contentAttributes.of({ "aria-label": "Text", spellcheck: "true", autocapitalize: "sentences" }),
+        EditorView.contentAttributes.of({
+          "aria-label": "Text",
+          autocapitalize: "sentences",
+          spellcheck: "true",
+          tabindex: "0",
+        }),
       ],
     })
     if (text.text().length === 0) view.focus()

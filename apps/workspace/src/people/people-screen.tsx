@@ -1,4 +1,4 @@
-import { usePeers, useStateValue } from "@dunlin/react"
+import { useStateValue } from "@dunlin/react"
 import { useSync } from "../room/use-sync.ts"
 import { showOverlay } from "../shell/overlay.ts"
 import { Icon } from "../ui/icon.tsx"
@@ -14,7 +14,7 @@ export function PeopleScreen() {
   const everyone = useEveryone()
   const words = useSync()
   const paused = useStateValue(session.cable.cut, false)
-  const incompatible = usePeers().some((peer) => [...peer.replicas.values()].some((link) => link.phase === "incompatible"))
+  const incompatible = everyone.some(({ facts }) => facts !== null && facts.incompatible.length > 0)
   return (
     <div className="people">
       <header className="screen-head">

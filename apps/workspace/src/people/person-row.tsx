@@ -1,9 +1,8 @@
-import type { Peer } from "@dunlin/core"
 import { Link } from "wouter"
 import { Avatar } from "../ui/avatar.tsx"
 import { relativeTime } from "../ui/relative-time.ts"
 import { useDocuments } from "../workspace/workspace-context.ts"
-import { clockWords } from "./person.ts"
+import { clockWords, type PeerFacts } from "./person.ts"
 import type { PersonHere } from "./use-everyone.ts"
 
 const PATHS = {
@@ -12,7 +11,7 @@ const PATHS = {
   relayed: "relayed",
   memory: "this page",
   custom: "custom",
-} as const satisfies Readonly<Record<Peer["path"], string>>
+} as const satisfies Readonly<Record<PeerFacts["path"], string>>
 
 export function PersonRow({ person }: { readonly person: PersonHere }) {
   const title = useDocuments()?.find((document) => document.id === person.document)?.title
@@ -35,24 +34,28 @@ export function PersonRow({ person }: { readonly person: PersonHere }) {
             This device’s clock is {clock} of yours. Merging does not depend on clocks; times shown may be off.
           </p>
         )}
-        {person.peer !== null && <Incompatible peer={person.peer} />}
+        {person.facts !== null && person.facts.incompatible.length > 0 && (
+          <p className="person-clock">
+            Another version of this app: {person.facts.incompatible.join(", ")} wait for an update.
+          </p>
+        )}
       </div>
-      {person.peer !== null && <PeerFacts peer={person.peer} />}
+      {person.facts !== null && <Facts facts={person.facts} />}
     </li>
   )
 }
 
-function PeerFacts({ peer }: { readonly peer: Peer }) {
-  const pending = peer.pendingIn + peer.pendingOut
+function Facts({ facts }: { readonly facts: PeerFacts }) {
+  const { path, rttMs, pending, lastSyncedAt } = facts
   return (
     <dl className="facts numbers">
       <div>
         <dt>Path</dt>
-        <dd>{PATHS[peer.path]}</dd>
+        <dd>{PATHS[path]}</dd>
       </div>
       <div>
         <dt>Round trip</dt>
-        <dd>{peer.rttMs === null ? "–" : `${Math.max(1, Math.round(peer.rttMs))} ms`}</dd>
+        <dd>{rttMs === null ? "–" : `${Math.max(1, Math.round(rttMs))} ms`}</dd>
       </div>
       <div>
         <dt>Pending</dt>
@@ -60,14 +63,8 @@ function PeerFacts({ peer }: { readonly peer: Peer }) {
       </div>
       <div>
         <dt>Last equal</dt>
-        <dd>{peer.lastSyncedAt === null ? "not yet" : relativeTime(peer.lastSyncedAt)}</dd>
+        <dd>{lastSyncedAt === null ? "not yet" : relativeTime(lastSyncedAt)}</dd>
       </div>
     </dl>
   )
-}
-
-function Incompatible({ peer }: { readonly peer: Peer }) {
-  const names = [...peer.replicas].filter(([, link]) => link.phase === "incompatible").map(([name]) => name)
-  if (names.length === 0) return null
-  return <p className="person-clock">Another version of this app: {names.join(", ")} wait for an update.</p>
 }

@@ -1,4 +1,4 @@
-import type { PresenceEntry } from "@dunlin/core"
+import type { Peer, PresenceEntry } from "@dunlin/core"
 import { cleanHue, cleanName } from "../device/profile.ts"
 
 /** Somebody in the room, as far as what they show of themselves can be used. */
@@ -10,6 +10,38 @@ export interface Person {
   readonly document: string | null
   /** Their clock minus ours when their presence came, in milliseconds; null if they do not tell. */
   readonly clockAheadMs: number | null
+}
+
+/** How this device is connected with somebody. */
+export interface PeerFacts {
+  readonly path: Peer["path"]
+  readonly rttMs: number | null
+  readonly pending: number
+  readonly isSynced: boolean
+  readonly lastSyncedAt: number | null
+  /** Replicas that wait because the other side has another version of the app. */
+  readonly incompatible: readonly string[]
+}
+
+export interface ConnectedPerson extends Person {
+  readonly facts: PeerFacts
+}
+
+/** Everybody at another browser who is connected. The further tabs of this browser are no other people. */
+export function connectedPeople(peers: readonly Peer[], people: ReadonlyMap<string, Person>): readonly ConnectedPerson[] {
+  return peers
+    .filter((peer) => peer.path !== "tab" && (peer.stage === "live" || peer.stage === "reconcile"))
+    .map((peer) => {
+      const unknown = { session: peer.session, name: "Connecting…", hue: 7, document: null, clockAheadMs: null }
+      return { ...(people.get(peer.session) ?? unknown), facts: factsOf(peer) }
+    })
+}
+
+function factsOf({ path, rttMs, pendingIn, pendingOut, lastSyncedAt, stage, replicas }: Peer): PeerFacts {
+  const incompatible = [...replicas].filter(([, link]) => link.phase === "incompatible").map(([name]) => name)
+  const pending = pendingIn + pendingOut
+  const isSynced = stage === "live" && pending === 0 && incompatible.length === 0
+  return { path, rttMs, pending, isSynced, lastSyncedAt, incompatible }
 }
 
 export const CLOCK_TOLERANCE_MS = 5 * 60_000

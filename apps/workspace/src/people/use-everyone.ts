@@ -1,35 +1,51 @@
-import { usePeers, usePresence, useRoom, useStateValue } from "@dunlin/react"
-import type { Peer } from "@dunlin/core"
+import { usePeers, usePresence, useRoom, useStateValue, useSyncStatus } from "@dunlin/react"
 import { useMemo, useRef } from "react"
 import { profile } from "../device/profile.ts"
-import { readPerson, type Person } from "./person.ts"
+import { useWorkspace } from "../workspace/workspace-context.ts"
+import { connectedPeople, readPerson, type ConnectedPerson, type PeerFacts, type Person } from "./person.ts"
 
 export interface PersonHere extends Person {
   readonly self: boolean
   /** Null for oneself. */
-  readonly peer: Peer | null
+  readonly facts: PeerFacts | null
 }
 
-/** Oneself first, then every connected peer, with what it shows of itself. */
+/** Oneself first, then everybody who is connected. */
 export function useEveryone(): readonly PersonHere[] {
   const room = useRoom()
   const own = useStateValue(profile, profile.get())
-  const peers = usePeers()
-  const people = usePeople()
+  const others = useOthers()
   return useMemo(() => {
-    const self: PersonHere = { session: room?.session ?? "self", name: own.name, hue: own.hue, document: null, clockAheadMs: null, self: true, peer: null }
-    const others = peers
-      .filter((peer) => peer.stage === "live" || peer.stage === "reconcile")
-      .map((peer): PersonHere => {
-        const person = people.get(peer.session) ?? { session: peer.session, name: "Connecting…", hue: 7, document: null, clockAheadMs: null }
-        return { ...person, self: false, peer }
-      })
-    return [self, ...others]
-  }, [room, own, peers, people])
-} // prettier-ignore
+    const self: Person = {
+      session: room?.session ?? "self",
+      name: own.name,
+      hue: own.hue,
+      document: null,
+      clockAheadMs: null,
+    }
+    return [{ ...self, self: true, facts: null }, ...others.map((other) => ({ ...other, self: false }))]
+  }, [room, own, others])
+}
 
-/** The others by session id. Kept by reference, so that a clock is compared when a presence comes, not later. */
+/** Who is connected with this browser: by this tab, or by the tab that holds the connections. */
+export function useOthers(): readonly ConnectedPerson[] {
+  const { session } = useWorkspace()
+  const isFollower = useSyncStatus()?.tab === "follower"
+  const told = useStateValue(session.otherTabs.people, [])
+  const peers = usePeers()
+  const people = usePresentPeople()
+  const mine = useMemo(() => connectedPeople(peers, people), [peers, people])
+  return isFollower ? told : mine
+}
+
+/** What the others show of themselves, by session id. */
 export function usePeople(): ReadonlyMap<string, Person> {
+  const others = useOthers()
+  return useMemo(() => new Map(others.map((person) => [person.session, person])), [others])
+}
+
+/** Kept by reference, so that a clock is compared when a presence comes, not later. */
+function usePresentPeople(): ReadonlyMap<string, Person> {
   const { others } = usePresence()
   const read = useRef(new WeakMap<object, Person>())
   return useMemo(() => {

@@ -4,6 +4,7 @@ import type { BodyCache } from "../data/body-cache.ts"
 import type { WorkspaceDatabase } from "../data/database.ts"
 import { storageName } from "../device/namespace.ts"
 import { createCable, type Cable } from "./cable.ts"
+import { createOtherTabs, type OtherTabs } from "./other-tabs.ts"
 import { createNotesLoader, type NotesPhase } from "./notes-loader.ts"
 
 export type RoomPhase =
@@ -16,6 +17,7 @@ export interface Session {
   readonly room: State<RoomPhase>
   readonly notes: State<NotesPhase>
   readonly cable: Cable
+  readonly otherTabs: OtherTabs
   /** Loads Loro if it is not loaded, or failed to. */
   loadNotes(): void
   close(): Promise<void>
@@ -36,6 +38,7 @@ export function openSession(options: SessionOptions): Session {
   const { id, invite, database } = options
   const room = createState<RoomPhase>({ type: "opening" })
   const cable = createCable(`cable-${id.slice(0, 16)}`)
+  const otherTabs = createOtherTabs(storageName(`people-${id.slice(0, 16)}`))
   // Made before anything is written: from here on each write is stamped, with or without a room.
   const replicas = [rxdbReplica(database.documents), rxdbReplica(database.tasks)]
   const notes = createNotesLoader({ ...options, room, storeName: storageName(`notes-${id.slice(0, 16)}`) })
@@ -47,6 +50,7 @@ export function openSession(options: SessionOptions): Session {
       const { connect, reasonForNoRoom } = await import("./connect.ts")
       try {
         const opened = await connect({ invite, cable, durable: database.durable })
+        otherTabs.follow(opened)
         room.set({ type: "open", room: opened })
         // A collection that cannot be shared says so in the room's events; the others are shared.
         await Promise.allSettled(replicas.map((replica) => opened.replicate(replica)))
@@ -70,12 +74,14 @@ export function openSession(options: SessionOptions): Session {
     room,
     notes: notes.phase,
     cable,
+    otherTabs,
     loadNotes: notes.load,
     async close() {
       ending.abort()
       await notes.close()
       await (await opening)?.close()
       cable.close()
+      otherTabs.close()
     },
     remove: notes.remove,
   }

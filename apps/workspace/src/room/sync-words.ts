@@ -1,8 +1,10 @@
-import type { RoomStatus } from "@dunlin/core"
+import type { RoomProblem } from "@dunlin/core"
 
 export interface SyncFacts {
   readonly room: { readonly type: "opening" | "open" } | { readonly type: "unavailable"; readonly reason: string }
-  readonly status: RoomStatus | null
+  /** One for each connected device. */
+  readonly others: readonly { readonly pending: number; readonly isSynced: boolean }[]
+  readonly problem: RoomProblem | null
   readonly online: boolean
   readonly paused: boolean
   readonly durable: boolean
@@ -17,36 +19,36 @@ export interface SyncWords {
 }
 
 /** What the state of sync means to a person. Trouble with others is calm: the data is safe on this device. */
-export function describeSync({ room, status, online, paused, durable }: SyncFacts): SyncWords {
+export function describeSync({ room, others, problem, online, paused, durable }: SyncFacts): SyncWords {
   if (!durable) {
     return say("bad", "Not saved", "This browser refuses to store data. Everything works until this tab closes; export what you want to keep.")
   }
   if (paused) return say("calm", "Sync is paused", "Changes are saved on this device and go out when you resume.")
   if (room.type === "unavailable") return say("calm", "Saved on this device", room.reason)
-  const peers = status?.peers ?? 0
-  if (status !== null && peers > 0) return connected(status, peers)
+  if (others.length > 0) return connected(others, problem)
   if (!online) {
     return say("calm", "Offline: changes are saved on this device", "They reach your other devices when the network is back.")
   }
-  if (status?.problem?.code === "no-signaling") {
-    return say("calm", "Can’t find other devices, retrying", `Everything is saved on this device and works. ${sentence(status.problem.message)}`)
+  if (problem?.code === "no-signaling") {
+    return say("calm", "Can’t find other devices, retrying", `Everything is saved on this device and works. ${sentence(problem.message)}`)
   }
-  if (status?.problem) return say("calm", "Saved on this device", sentence(status.problem.message))
+  if (problem) return say("calm", "Saved on this device", sentence(problem.message))
   return say("calm", "Saved on this device", "No other device is connected. Open the invite link on another one to sync with it.")
 } // prettier-ignore
 
-function connected(status: RoomStatus, peers: number): SyncWords {
-  const pending = status.pendingOut + status.pendingIn
+function connected(others: SyncFacts["others"], problem: RoomProblem | null): SyncWords {
+  const synced = others.filter(({ isSynced }) => isSynced).length
+  const pending = others.reduce((most, one) => Math.max(most, one.pending), 0)
+  const ratio = `Synced with ${synced} of ${others.length}`
   if (pending > 0) {
     const count = `${pending} ${pending === 1 ? "change" : "changes"}`
-    return say("busy", `Syncing ${count}`, `Synced with ${status.syncedPeers} of ${peers}; ${count} on the way.`)
+    return say("busy", `Syncing ${count}`, `${ratio}; ${count} on the way.`)
   }
-  const tone = status.syncedPeers === peers ? "good" : "busy"
-  return say(
-    tone,
-    `Synced with ${status.syncedPeers} of ${peers}`,
-    status.problem ? sentence(status.problem.message) : "Every change is on this device and on the devices listed here.",
-  )
+  const isAll = synced === others.length
+  const calm = isAll
+    ? "Every change is on this device and on the devices listed here."
+    : "What is missing on the others follows as soon as they can take it."
+  return say(isAll ? "good" : "busy", ratio, problem ? sentence(problem.message) : calm)
 }
 
 function say(tone: SyncWords["tone"], short: string, long: string): SyncWords {

@@ -1,4 +1,5 @@
 import { useStateValue, useSyncStatus } from "@dunlin/react"
+import { useOthers } from "../people/use-everyone.ts"
 import { useOnline } from "../shell/use-online.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 import { describeSync, type SyncWords } from "./sync-words.ts"
@@ -7,5 +8,7 @@ export function useSync(): SyncWords {
   const { session, durable } = useWorkspace()
   const room = useStateValue(session.room, { type: "opening" })
   const paused = useStateValue(session.cable.cut, false)
-  return describeSync({ room, status: useSyncStatus(), online: useOnline(), paused, durable })
+  const others = useOthers().map(({ facts }) => facts)
+  const problem = useSyncStatus()?.problem ?? null
+  return describeSync({ room, others, problem, online: useOnline(), paused, durable })
 }

@@ -1,4 +1,5 @@
 import { createInvite, createState, type State } from "@dunlin/core"
+import { navigate } from "wouter/use-hash-location"
 import { followDemo } from "../demo/demo-messages.ts"
 import { deviceName } from "../device/namespace.ts"
 import { askPersistence } from "../device/storage-health.ts"
@@ -47,6 +48,7 @@ export async function switchWorkspace(entry: KnownWorkspace): Promise<void> {
   enterWorkspace(entry.id, entry.invite, entry.name)
   const present = phase.get()
   phase.set({ type: "opening" })
+  navigate("/documents")
   if (present.type === "open") await present.workspace.close()
   await open(entry)
 }
@@ -60,6 +62,7 @@ export async function leaveWorkspace(): Promise<void> {
   const present = phase.get()
   if (present.type !== "open") return
   phase.set({ type: "opening" })
+  navigate("/documents")
   await present.workspace.remove()
   forgetWorkspace(present.workspace.id)
   await open(currentWorkspace() ?? newWorkspace("My workspace"))
