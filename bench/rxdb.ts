@@ -56,7 +56,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
 
 function tasks(quick: boolean): readonly Task[] {
   const count = quick ? 2_000 : 10_000
-  const rounds = quick ? 1 : 5
+  const rounds = Number(process.argv.find((argument) => argument.startsWith("--rounds="))?.slice(9) ?? (quick ? 1 : 5))
   const settle = { documents: 50, timeoutMs: quick ? 8_000 : 30_000 }
   return [
     {

@@ -62,9 +62,15 @@ async function startRxdb(): Promise<SignalingServer> {
 
 async function spawnPeer(engine: Engine): Promise<RemotePeer> {
   const file = fileURLToPath(new URL("peer.ts", import.meta.url))
-  const child = spawn(process.execPath, ["--conditions=@dunlin/source", "--import", "tsx", file, engine], {
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  })
+  const profile = process.env["BENCH_PROFILE_DIR"]
+  const flags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
+  const child = spawn(
+    process.execPath,
+    [...flags, "--conditions=@dunlin/source", "--import", "tsx", file, engine],
+    {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    },
+  )
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
   let nextId = 0
   await new Promise<void>((resolve, reject) => {
@@ -93,7 +99,11 @@ function remote(
   child: ChildProcess,
   ask: (command: string, options: unknown) => Promise<unknown>,
 ): RemotePeer {
-  const stop = (): void => void child.kill("SIGKILL")
+  const stop = (): void => {
+    // A profile is written by a process that ends by itself.
+    if (process.env["BENCH_PROFILE_DIR"] === undefined) child.kill("SIGKILL")
+    else if (child.connected) child.disconnect()
+  }
   return new Proxy({} as RemotePeer, {
     get: (_, command: string) => {
       if (command === "stop") return stop

@@ -18,7 +18,8 @@ export interface ScanDeps {
   readonly storeId: string
 }
 
-const PAGE = 1000
+/** Storages walk everything newer than the checkpoint for each page, so few large pages cost less than many small ones. */
+const PAGE = 4000
 
 /**
  * Pages of entries, first from rows, then from records: a document whose row is purged is still a tombstone. The

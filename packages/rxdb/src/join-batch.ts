@@ -6,6 +6,7 @@ import {
   joinRegister,
   type JoinOutcome,
   millisFromHlc,
+  needsFold,
   type RegisterDelta,
   type RegisterState,
   type ReplicaPeer,
@@ -98,7 +99,7 @@ async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming
       deps.stamper.minter.observe(decoded.context)
       const before = work.state.context.size === 0 ? null : stateHash(work.state)
       if (joined.changed) {
-        work.state = await deps.store.fold(key, joined.state)
+        work.state = needsFold(joined.state) ? await deps.store.fold(key, joined.state) : joined.state
         work.changed = true
       }
       const outcome: JoinOutcome = {

@@ -29,6 +29,7 @@ export interface MaterialiserDeps {
   readonly modifiers: Modifiers
   readonly stamper: Stamper
   readonly shelf: AttachmentShelf
+  readonly holdsAttachments: boolean
   readonly journal: Journal
   readonly report: (report: ReplicaReport) => void
 }
@@ -75,7 +76,7 @@ const CONFLICT = 409
 const MAX_ATTEMPTS = 100
 
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
-  const { store, rows, shape, modifiers, stamper, shelf, journal, report } = deps
+  const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
   const plan = async ({ held, next }: Transition): Promise<Plan> => {
     const { key, row } = held
@@ -100,7 +101,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       ...(alone && shown.fields !== undefined ? { fields: shown.fields } : {}),
       ...(modified ? { raw: true as const } : {}),
     }
-    const attachments = await shelf.writesFor(key, row, attachmentsOf(local))
+    const attachments = holdsAttachments ? await shelf.writesFor(key, row, attachmentsOf(local)) : {}
     const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
     const record = alone ? null : { state: next, revision: null, hidden: false }
     return { key, held, state: next, record, write }
@@ -142,7 +143,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const commit = async (
     plans: readonly Plan[],
   ): Promise<ReadonlyMap<string, RxStorageWriteError<DocumentData>>> => {
-    for (const one of plans) await shelveLosers(one)
+    if (holdsAttachments) for (const one of plans) await shelveLosers(one)
     const records = new Map<string, SidecarRecord | null>()
     for (const { key, record } of plans) if (record !== null) records.set(key, record)
     const writes = plans.filter((one) => one.write !== null)
@@ -159,7 +160,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)
       else if (row !== undefined) stamper.contextsAhead.delete(one.key)
       else stamper.contextsAhead.set(one.key, one.state.context)
-      await clearShelf(one)
+      if (holdsAttachments) await clearShelf(one)
     }
     return errors
   }

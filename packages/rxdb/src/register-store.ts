@@ -195,8 +195,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
           continue
         }
         const known = record?.state ?? EMPTY_REGISTER
-        const state =
-          claim.type === "write" ? await fold(key, joinStates(known, claim.write)) : await fold(key, known)
+        const unfolded = claim.type === "write" ? joinStates(known, claim.write) : known
+        const state = needsFold(unfolded) ? await fold(key, unfolded) : unfolded
         if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, state)
         held.push({ key, row, record, state })
       } catch (error) {

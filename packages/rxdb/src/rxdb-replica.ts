@@ -132,6 +132,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
       modifiers,
       stamper,
       shelf,
+      holdsAttachments,
       journal,
       report,
     })

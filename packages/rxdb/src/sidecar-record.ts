@@ -70,9 +70,11 @@ async function migrateState(
   migrate: (value: RegisterValue) => Promise<RegisterValue>,
 ): Promise<RegisterState> {
   const siblings: Sibling[] = []
-  for (const sibling of state.siblings)
-    siblings.push(sibling.deleted ? sibling : { ...sibling, ...(await migrate(sibling)) })
-  const view =
-    state.view === null || state.view.deleted ? state.view : { ...state.view, ...(await migrate(state.view)) }
+  for (const sibling of state.siblings) {
+    const { hash, dot } = sibling
+    siblings.push(sibling.deleted ? sibling : { ...(await migrate(sibling)), hash, dot })
+  }
+  const { view: old } = state
+  const view = old === null || old.deleted ? old : { ...(await migrate(old)), hash: old.hash }
   return { context: state.context, siblings, view }
 }

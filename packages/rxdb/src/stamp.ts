@@ -4,7 +4,6 @@ import {
   type Dot,
   type FieldClocks,
   type HashedValue,
-  isIncarnation,
   type RegisterValue,
 } from "@dunlin/core"
 import { getHeightOfRevision } from "rxdb/plugins/core"
@@ -49,6 +48,8 @@ export function storedStamp({ context, dot, height, hash, fields, raw }: Stamp):
   }
 }
 
+const INCARNATION_DIGITS = 16
+
 /** The row's stamp, whether or not it still fits the row; null when there is none that can be read. */
 export function readStamp(row: Row): Stamp | null {
   const stored = (row._meta as Readonly<Record<string, unknown>>)[STAMP_FIELD] as
@@ -60,7 +61,7 @@ export function readStamp(row: Row): Stamp | null {
   const clocks = new Map<string, number>()
   for (const incarnation in context) {
     const hlc = context[incarnation]
-    if (!isIncarnation(incarnation) || !Number.isSafeInteger(hlc)) return null
+    if (incarnation.length !== INCARNATION_DIGITS || !Number.isSafeInteger(hlc)) return null
     clocks.set(incarnation, hlc as number)
   }
   return {

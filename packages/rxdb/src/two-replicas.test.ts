@@ -1,4 +1,10 @@
-import { type AttachedReplica, createState, type EntryChange, type ReplicaHost, type ReplicaLinkStatus } from "@dunlin/core"
+import {
+  type AttachedReplica,
+  createState,
+  type EntryChange,
+  type ReplicaHost,
+  type ReplicaLinkStatus,
+} from "@dunlin/core"
 import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, describe, expect, test } from "vitest"
@@ -93,6 +99,8 @@ describe("two replicas", () => {
     expect((await b.find().exec()).length).toBe(51)
 
     await (await a.findOne("a3").exec(true)).patch({ text: "edited by a" })
+    // The same millisecond would leave the order to chance.
+    await new Promise((resolve) => setTimeout(resolve, 5))
     await (await b.findOne("a3").exec(true)).patch({ text: "edited by b" })
     await (await b.findOne("a4").exec(true)).remove()
     await sync(left, right)

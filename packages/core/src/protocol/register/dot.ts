@@ -40,7 +40,7 @@ export function includesContext(outer: Context, inner: Context): boolean {
 }
 
 export function sameContext(a: Context, b: Context): boolean {
-  return a.size === b.size && includesContext(a, b)
+  return a.size === b.size && includesContext(a, b) && includesContext(b, a)
 }
 
 /** The pointwise maximum; gives `a` itself when `b` adds nothing. */

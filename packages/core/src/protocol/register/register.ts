@@ -10,7 +10,7 @@ import {
   sameDot,
 } from "./dot.ts"
 import { stateFingerprint } from "./state-hash.ts"
-import { compareBytes, type HashedValue, sameBytes } from "./value.ts"
+import { compareBytes, type HashedValue, sameBytes, withoutDot } from "./value.ts"
 
 /** A write that no other write here has overwritten. More than one: a conflict, shown as the view. */
 export interface Sibling extends HashedValue {
@@ -227,7 +227,7 @@ function viewOfDelta(state: RegisterState, { view, fingerprint }: RegisterDelta)
   if (view === null || fingerprint === null) return null
   const value = view.type === "inline" ? view.value : siblingFinder(state.siblings)(view.dot)
   if (value === undefined) return null
-  return sameBytes(stateFingerprint({ ...state, view: value }), fingerprint) ? bareValue(value) : null
+  return sameBytes(stateFingerprint({ ...state, view: value }), fingerprint) ? withoutDot(value) : null
 }
 
 function missingAtSender(state: RegisterState, delta: RegisterDelta): RegisterSummary | null {
@@ -250,11 +250,6 @@ function saysAll({ context, siblings }: RegisterDelta, state: RegisterState): bo
     }) &&
     sameContext(state.context, context)
   )
-}
-
-function bareValue(value: HashedValue): HashedValue {
-  const { deleted, payload, hash, fields } = value
-  return fields === undefined ? { deleted, payload, hash } : { deleted, payload, hash, fields }
 }
 
 /** Linear for the few siblings of real documents, by table for the many of a hostile one. */

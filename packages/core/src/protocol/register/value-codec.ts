@@ -27,8 +27,9 @@ export function writeValue(write: ByteWriter, value: HashedValue | null): void {
     write.u8(0)
     return
   }
-  const text = value.deleted ? "" : canonicalJson(value.payload)
-  const computed = value.deleted ? hashValue(value) : hashValueText(value, text)
+  const text = value.deleted ? "" : (value.text ?? canonicalJson(value.payload))
+  const computed =
+    value.text !== undefined ? value : value.deleted ? hashValue(value) : hashValueText(value, text)
   const claimed = !sameBytes(computed.hash, value.hash)
   write.u8(
     PRESENT |

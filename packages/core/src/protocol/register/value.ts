@@ -19,6 +19,8 @@ export interface RegisterValue {
  */
 export interface HashedValue extends RegisterValue {
   readonly hash: Uint8Array
+  /** The payload's canonical text, where it is at hand and is what was hashed. */
+  readonly text?: string
 }
 
 export const VALUE_HASH_BYTES = 16
@@ -34,7 +36,7 @@ export function hashValue(value: RegisterValue): HashedValue {
 
 /** The same for a value that is not deleted, when the payload's canonical text is at hand. */
 export function hashValueText({ payload, fields }: RegisterValue, text: string): HashedValue {
-  return withFields({ deleted: false, payload, hash: hashOf("v", fields, text) }, fields)
+  return withFields({ deleted: false, payload, hash: hashOf("v", fields, text), text }, fields)
 }
 
 function tombstone(fields: FieldClocks | undefined): HashedValue {
@@ -50,6 +52,12 @@ function hashOf(kind: "v" | "d", fields: FieldClocks | undefined, text: string):
 
 function withFields(value: HashedValue, fields: FieldClocks | undefined): HashedValue {
   return fields === undefined ? value : { ...value, fields }
+}
+
+/** A sibling as a plain value. */
+export function withoutDot({ deleted, payload, hash, fields, text }: HashedValue): HashedValue {
+  const value = withFields({ deleted, payload, hash }, fields)
+  return text === undefined ? value : { ...value, text }
 }
 
 /**

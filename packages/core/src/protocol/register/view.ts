@@ -1,6 +1,6 @@
 import { cloneJson } from "./json.ts"
 import type { Sibling } from "./register.ts"
-import { type HashedValue, hashValue, type RegisterValue, sameBytes } from "./value.ts"
+import { type HashedValue, hashValue, type RegisterValue, sameBytes, withoutDot } from "./value.ts"
 
 /** One side of a merge; a clone that the handler may keep or change. */
 export interface MergeSide extends RegisterValue {
@@ -86,10 +86,6 @@ function side({ deleted, payload, fields }: RegisterValue, hlc: number): MergeSi
 function clone<T extends RegisterValue>(value: T): T {
   const copied = { ...value, payload: cloneJson(value.payload) }
   return value.fields === undefined ? copied : { ...copied, fields: { ...value.fields } }
-}
-
-function withoutDot({ deleted, payload, hash, fields }: HashedValue): HashedValue {
-  return fields === undefined ? { deleted, payload, hash } : { deleted, payload, hash, fields }
 }
 
 function isValue(value: unknown): value is RegisterValue {
