@@ -23,6 +23,11 @@ export interface RoomDriver {
   waitForPeers(count: number, timeoutMs: number): Promise<number>
   synced(timeoutMs: number, peers?: number): Promise<void>
   facts(): RoomFacts
+  /** Writes the time of day under `tick-<n>` every `everyMs`, `count` times. */
+  tick(replica: string, count: number, everyMs: number): Promise<void>
+  /** Milliseconds that each tick of another took to get here, from now on. */
+  watchTicks(replica: string): void
+  ticks(): readonly number[]
   /** What went by since the last call, for a test that failed. */
   diagnostics(): readonly string[]
   setPresence(value: Record<string, unknown> | null): void
@@ -50,6 +55,7 @@ export function createRoomDriver(transports: (options: JoinOptions) => readonly 
   let room: Room | null = null
   const collections = new Map<string, MemoryCollection>()
   let log: string[] = []
+  let delays: number[] = []
 
   const current = (): Room => {
     if (room === null) throw new Error("not joined")
@@ -127,6 +133,20 @@ export function createRoomDriver(transports: (options: JoinOptions) => readonly 
       wait(() => facts().peers.length === count, `${count} peers`, timeoutMs),
     synced: (timeoutMs, peers = 1) => current().synced({ peers, signal: AbortSignal.timeout(timeoutMs) }),
     facts,
+    async tick(replica, count, everyMs) {
+      for (let index = 0; index < count; index++) {
+        await collection(replica).set(`tick-${index}`, { value: String(Date.now()) })
+        await new Promise((resolve) => setTimeout(resolve, everyMs))
+      }
+    },
+    watchTicks(replica) {
+      const things = collection(replica)
+      delays = []
+      things.subscribe((key) => {
+        if (key.startsWith("tick-")) delays.push(Date.now() - Number(things.get(key)?.["value"]))
+      })
+    },
+    ticks: () => delays,
     diagnostics: () => log.splice(0),
     setPresence: (value) => current().presence.set(value),
     others: () => [...current().presence.others.get().values()],
