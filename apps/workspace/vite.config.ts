@@ -22,7 +22,8 @@ export default defineConfig({
       manifest: {
         name: "Dunlin workspace",
         short_name: "Dunlin",
-        description: "Documents, a board and a note that live on your devices and sync directly between them.",
+        description:
+          "Documents, a board and a note that live on your devices and sync directly between them.",
         start_url: "/",
         display: "standalone",
         background_color: "#f6f4f0",

@@ -16,7 +16,9 @@ afterEach(() => ada.close())
 
 async function importZip(buffer: Buffer): Promise<void> {
   await ada.goto("/settings")
-  await ada.page.getByLabel("Files to import").setInputFiles({ name: "workspace.zip", mimeType: "application/zip", buffer })
+  await ada.page
+    .getByLabel("Files to import")
+    .setInputFiles({ name: "workspace.zip", mimeType: "application/zip", buffer })
   await ada.page.getByText(/^Imported \d+ documents/).waitFor({ timeout: 120_000 })
 }
 
@@ -41,17 +43,20 @@ test("row 11: search finds bodies and task titles among a thousand documents", a
     const field = ada.page.getByRole("combobox")
     await field.fill("")
     // From the last key to the frame that shows the hit, measured in the page.
-    const ms = await field.evaluate(async (input, wanted) => {
-      const before = performance.now()
-      const setValue = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set
-      setValue?.call(input, wanted.query)
-      input.dispatchEvent(new Event("input", { bubbles: true }))
-      while (document.querySelector("[role=option] .result-hint")?.textContent !== wanted.hint) {
-        if (performance.now() - before > 10_000) throw new Error("no hit")
-        await new Promise((resolve) => requestAnimationFrame(resolve))
-      }
-      return Math.round(performance.now() - before)
-    }, { query, hint })
+    const ms = await field.evaluate(
+      async (input, wanted) => {
+        const before = performance.now()
+        const setValue = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set
+        setValue?.call(input, wanted.query)
+        input.dispatchEvent(new Event("input", { bubbles: true }))
+        while (document.querySelector("[role=option] .result-hint")?.textContent !== wanted.hint) {
+          if (performance.now() - before > 10_000) throw new Error("no hit")
+          await new Promise((resolve) => requestAnimationFrame(resolve))
+        }
+        return Math.round(performance.now() - before)
+      },
+      { query, hint },
+    )
     console.log(`row 11: "${query}" shown in ${ms} ms (aim 200 ms)`)
     if (expected !== "") expect(await ada.page.getByRole("option").first().innerText()).toContain(expected)
     await ada.page.keyboard.press("Escape")
@@ -95,8 +100,13 @@ const SCREENS = ["/documents", "/board", "/note", "/people", "/settings"] as con
 test("row 13: no barrier on any screen, light or dark", async () => {
   ada = await openPerson(server.url)
   const check = async (what: string): Promise<void> => {
-    const found = await new AxeBuilder({ page: ada.page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]).analyze()
-    const told = found.violations.map(({ id, nodes }) => `${what}: ${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(" ")} ${failureSummary}`).join("; ")}`)
+    const found = await new AxeBuilder({ page: ada.page })
+      .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+      .analyze()
+    const told = found.violations.map(
+      ({ id, nodes }) =>
+        `${what}: ${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(" ")} ${failureSummary}`).join("; ")}`,
+    )
     expect(told).toEqual([])
   }
   for (const scheme of ["light", "dark"] as const) {
@@ -144,9 +154,13 @@ test("row 13: the board by keyboard alone", async () => {
   await ada.goto("/board")
   for (const title of ["One", "Two", "Three"]) await ada.addTask(title)
   const order = (column: string): Promise<readonly string[]> =>
-    ada.page.locator(`[data-column="${column}"] li`).evaluateAll((rows) =>
-      rows.toSorted((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map((row) => row.querySelector(".card-title")?.textContent ?? ""),
-    )
+    ada.page
+      .locator(`[data-column="${column}"] li`)
+      .evaluateAll((rows) =>
+        rows
+          .toSorted((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+          .map((row) => row.querySelector(".card-title")?.textContent ?? ""),
+      )
   const focused = (title: string): Promise<number> =>
     timeUntil(`the focus on ${title}`, () =>
       ada.page.evaluate((text) => document.activeElement?.textContent?.includes(text) ?? false, title),
@@ -199,10 +213,16 @@ test("row 14: nothing is wider than a small phone, and targets can be hit", asyn
     expect(wide, `${what} scrolls sideways`).toBeLessThanOrEqual(0)
     const small = await ada.page.evaluate(() =>
       [...document.querySelectorAll<HTMLElement>("button, a, input, select, summary, textarea")]
-        .filter((element) => element.checkVisibility() && !element.closest("p") && element.getClientRects().length > 0)
+        .filter(
+          (element) =>
+            element.checkVisibility() && !element.closest("p") && element.getClientRects().length > 0,
+        )
         .map((element) => ({ element, box: element.getBoundingClientRect() }))
         .filter(({ box }) => box.width > 1 && (box.width < 24 || box.height < 24))
-        .map(({ element, box }) => `${element.outerHTML.slice(0, 90)} ${Math.round(box.width)}×${Math.round(box.height)}`),
+        .map(
+          ({ element, box }) =>
+            `${element.outerHTML.slice(0, 90)} ${Math.round(box.width)}×${Math.round(box.height)}`,
+        ),
     )
     expect(small, `${what} has small targets`).toEqual([])
   }

@@ -23,7 +23,9 @@ test("row 1: one command builds, serves, says where, and stops on Ctrl+C", async
   try {
     const ada = await openPerson(url)
     await ada.page.getByText("A workspace that lives on your devices").waitFor()
-    console.log(`row 1: first screen ${Math.round(performance.now() - started)} ms after the command (aim 60000 ms)`)
+    console.log(
+      `row 1: first screen ${Math.round(performance.now() - started)} ms after the command (aim 60000 ms)`,
+    )
     await ada.page.waitForTimeout(2_500)
     expect(ada.errors).toEqual([])
     expect(output.join("")).toMatch(/second browser or a private window/)

@@ -2,7 +2,8 @@ import { readDocument, readTask } from "../../apps/workspace/src/data/entries.ts
 import { ranksAfter } from "../../apps/workspace/src/data/rank.ts"
 import { packArchive, type PortableDocument } from "../../apps/workspace/src/transfer/archive.ts"
 
-const WORDS = "tide flock mud scope count wind north bank channel point sheet bird wing dawn harbour survey".split(" ")
+const WORDS =
+  "tide flock mud scope count wind north bank channel point sheet bird wing dawn harbour survey".split(" ")
 const SPECIES = ["Dunlin", "Knot", "Sanderling", "Curlew", "Oystercatcher", "Turnstone", "Godwit", "Plover"]
 const COLUMNS = ["todo", "doing", "done"] as const
 const START = Date.UTC(2026, 0, 1)
@@ -14,7 +15,14 @@ export function sampleArchive(size: { readonly documents: number; readonly tasks
     const title = `${SPECIES[index % SPECIES.length]} survey ${index + 1}`
     const rare = index === 776 ? "\n\nA grey phalarope, at last." : ""
     return {
-      entry: readDocument({ id: `d${index}`, title, tags: [WORDS[index % 7]], created: at, updated: at, archived: false }),
+      entry: readDocument({
+        id: `d${index}`,
+        title,
+        tags: [WORDS[index % 7]],
+        created: at,
+        updated: at,
+        archived: false,
+      }),
       body: `# ${title}\n\n${paragraph(index)}\n\n${paragraph(index + 5)}${rare}\n`,
       description: "",
       language: "en",
@@ -36,6 +44,9 @@ export function sampleArchive(size: { readonly documents: number; readonly tasks
 }
 
 function paragraph(seed: number): string {
-  const words = Array.from({ length: 80 }, (_, index) => WORDS[(seed * 31 + index * index * 7 + index) % WORDS.length])
+  const words = Array.from(
+    { length: 80 },
+    (_, index) => WORDS[(seed * 31 + index * index * 7 + index) % WORDS.length],
+  )
   return `${words.join(" ")}.`
 }

@@ -27,7 +27,7 @@ export const WAIT_MS = 30_000
 
 export async function openPerson(
   address: string,
-  options: ChromiumOptions & { readonly prepare?: (context: BrowserContext) => Promise<void> } = {},
+  options: ChromiumOptions & { readonly prepare?: (context: BrowserContext) => Promise<unknown> } = {},
 ): Promise<Person> {
   const profile = await launchChromium(options)
   const { context } = profile
@@ -87,7 +87,8 @@ async function personAt(
     text: () =>
       editor().evaluate((content) => {
         const copy = content.cloneNode(true) as HTMLElement
-        for (const extra of copy.querySelectorAll(".dunlin-caret, .cm-placeholder, .cm-widgetBuffer")) extra.remove()
+        for (const extra of copy.querySelectorAll(".dunlin-caret, .cm-placeholder, .cm-widgetBuffer"))
+          extra.remove()
         return [...copy.querySelectorAll(".cm-line")].map((line) => line.textContent).join("\n")
       }),
     async addTask(title, column = "To do") {

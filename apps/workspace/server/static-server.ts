@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from "node:http"
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type Server,
+  type ServerResponse,
+} from "node:http"
 import { readFile, stat } from "node:fs/promises"
 import { extname, join, normalize, sep } from "node:path"
 import type { Duplex } from "node:stream"
@@ -94,7 +100,13 @@ async function readIfFile(path: string): Promise<Buffer | null> {
 }
 
 /** Joins a WebSocket handshake to the host behind, byte for byte. */
-function tunnel(target: string, request: IncomingMessage, socket: Duplex, head: Buffer, tunnels: Set<Duplex>): void {
+function tunnel(
+  target: string,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  tunnels: Set<Duplex>,
+): void {
   const url = new URL(target)
   const behind = httpRequest({
     host: url.hostname,

@@ -16,7 +16,11 @@ function createRooms(): () => Promise<Room> {
   const network = createMemoryNetwork()
   const invite = createInvite()
   return async () => {
-    const room = await openRoom({ invite, transports: [network.transport({ bound: true })], identity: memoryIdentity() })
+    const room = await openRoom({
+      invite,
+      transports: [network.transport({ bound: true })],
+      identity: memoryIdentity(),
+    })
     opened.push(room)
     return room
   }
@@ -41,16 +45,22 @@ describe("hooks of a room", () => {
   it("follow peers, status and presence", async () => {
     const open = createRooms()
     const ada = await open()
-    const { result } = renderHook(() => ({ peers: usePeers(), status: useSyncStatus(), presence: usePresence() }), {
-      wrapper: around(ada),
-    })
+    const { result } = renderHook(
+      () => ({ peers: usePeers(), status: useSyncStatus(), presence: usePresence() }),
+      {
+        wrapper: around(ada),
+      },
+    )
     expect(result.current.peers).toEqual([])
     const ben = await open()
     ben.presence.set({ name: "Ben" })
     await waitFor(() => expect(result.current.peers).toHaveLength(1), { timeout: 10_000 })
-    await waitFor(() => expect(result.current.presence.others.get(ben.session)?.value).toEqual({ name: "Ben" }), {
-      timeout: 10_000,
-    })
+    await waitFor(
+      () => expect(result.current.presence.others.get(ben.session)?.value).toEqual({ name: "Ben" }),
+      {
+        timeout: 10_000,
+      },
+    )
     expect(result.current.status?.phase).toBe("connected")
     act(() => result.current.presence.setField("name", "Ada"))
     await waitFor(() => expect(ben.presence.others.get().get(ada.session)?.value).toEqual({ name: "Ada" }), {

@@ -19,11 +19,7 @@ export type RoomProviderProps = { readonly children?: ReactNode } & (
 /** Makes a room known to the hooks below it. They work without one: empty lists, no peers. */
 export function RoomProvider(props: RoomProviderProps): ReactNode {
   const opened = useOpenedRoom("open" in props ? props.open : null)
-  return createElement(
-    RoomContext.Provider,
-    { value: "open" in props ? opened : props.room },
-    props.children,
-  )
+  return createElement(RoomContext.Provider, { value: "open" in props ? opened : props.room }, props.children)
 }
 
 type Opening = { readonly room: Room | null } | { readonly error: unknown }

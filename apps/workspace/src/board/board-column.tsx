@@ -33,6 +33,7 @@ export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: Boar
         keyOf={(task) => task.id}
         keep={keys.lifted}
         parked={drag.dragged?.id ?? null}
+        spare={target === null ? 0 : 1}
         scroller={scroller}
         label={column.name}
         className="cards"

@@ -16,7 +16,12 @@ export interface ColumnBox {
 }
 
 /** Where a card held at (x, y) would go. Rows are equally high, so the place follows from the arithmetic. */
-export function dropTarget(boxes: readonly ColumnBox[], x: number, y: number, rowHeight: number): DropTarget | null {
+export function dropTarget(
+  boxes: readonly ColumnBox[],
+  x: number,
+  y: number,
+  rowHeight: number,
+): DropTarget | null {
   const box = boxes.find(({ left, right }) => x >= left && x < right)
   if (box === undefined) return null
   const index = Math.round((y - box.rowsTop) / rowHeight)

@@ -60,7 +60,10 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
     addEventListener("pointercancel", () => end.current?.(), options)
     addEventListener("keydown", (key) => key.key === "Escape" && end.current?.(), options)
     // Once a finger has lifted the card, its movement is not a scroll.
-    addEventListener("touchmove", (touch) => grip.ghost && touch.preventDefault(), { ...options, passive: false })
+    addEventListener("touchmove", (touch) => grip.ghost && touch.preventDefault(), {
+      ...options,
+      passive: false,
+    })
     addEventListener("contextmenu", (menu) => grip.ghost && menu.preventDefault(), options)
   }
 
@@ -77,7 +80,12 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
     grip.ghost.style.transform = `translate(${x}px, ${y}px) rotate(1.2deg)`
     scrollNearEdges(surface.current, event)
     const top = grip.ghost.offsetTop + y
-    const next = dropTarget(measure(surface.current, latest.current.moves, grip.task), event.clientX, top, CARD_ROW)
+    const next = dropTarget(
+      measure(surface.current, latest.current.moves, grip.task),
+      event.clientX,
+      top,
+      CARD_ROW,
+    )
     const old = latest.current.target
     if (next?.column !== old?.column || next?.index !== old?.index) setTarget(next)
   }
@@ -127,7 +135,9 @@ function scrollNearEdges(surface: HTMLElement | null, { clientX, clientY }: Poin
   const around = surface.getBoundingClientRect()
   if (clientX > around.right - EDGE) surface.scrollBy(SCROLL_STEP, 0)
   if (clientX < around.left + EDGE) surface.scrollBy(-SCROLL_STEP, 0)
-  const rows = document.elementsFromPoint(clientX, clientY).find((element) => element.classList.contains("virtual"))
+  const rows = document
+    .elementsFromPoint(clientX, clientY)
+    .find((element) => element.classList.contains("virtual"))
   const box = rows?.getBoundingClientRect()
   if (!rows || !box) return
   if (clientY > box.bottom - EDGE) rows.scrollBy(0, SCROLL_STEP)

@@ -131,7 +131,9 @@ function focusNeighbour(from: Element, [columns, rows]: Step): void {
   if (rows !== 0) return faces(column)[index + rows]?.focus()
   const next = columns > 0 ? column.nextElementSibling : column.previousElementSibling
   if (next === null) return
-  const nearest = faces(next).sort((a, b) => Math.abs(topOf(a) - topOf(from)) - Math.abs(topOf(b) - topOf(from)))[0]
+  const nearest = faces(next).sort(
+    (a, b) => Math.abs(topOf(a) - topOf(from)) - Math.abs(topOf(b) - topOf(from)),
+  )[0]
   nearest?.focus()
 }
 

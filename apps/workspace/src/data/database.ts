@@ -1,4 +1,9 @@
-import { createRxDatabase, type RxCollection, type RxConflictHandler, type RxStorage } from "rxdb/plugins/core"
+import {
+  createRxDatabase,
+  type RxCollection,
+  type RxConflictHandler,
+  type RxStorage,
+} from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { storageWorks } from "../device/storage-health.ts"
 import {

@@ -25,7 +25,11 @@ export function createDocumentList(database: WorkspaceDatabase): DocumentList {
 
   async function patch(id: string, fields: Partial<DocumentRow>): Promise<void> {
     const found = await database.documents.findOne(id).exec()
-    await found?.incrementalModify((row) => ({ ...row, ...fields, ...signature(DOCUMENT_GROUPS, fields, row.edits) }))
+    await found?.incrementalModify((row) => ({
+      ...row,
+      ...fields,
+      ...signature(DOCUMENT_GROUPS, fields, row.edits),
+    }))
   }
 
   return {

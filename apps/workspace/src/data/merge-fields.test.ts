@@ -23,7 +23,13 @@ const base: Row = {
 }
 
 function write(row: Row, fields: Partial<Row>, group: string, author: typeof ada, now: number): Row {
-  return { ...row, ...fields, updated: now, editor: author.name, edits: recordEdits(row.edits, [group], author, now) }
+  return {
+    ...row,
+    ...fields,
+    updated: now,
+    editor: author.name,
+    edits: recordEdits(row.edits, [group], author, now),
+  }
 }
 
 describe("field-wise merge", () => {
@@ -65,7 +71,12 @@ describe("field-wise merge", () => {
   })
 
   it("is a join, whatever peers send", () => {
-    const edit = fc.record({ at: fc.nat(3), by: fc.constantFrom("a", "b"), who: fc.constant("x"), saw: fc.nat(3) })
+    const edit = fc.record({
+      at: fc.nat(3),
+      by: fc.constantFrom("a", "b"),
+      who: fc.constant("x"),
+      saw: fc.nat(3),
+    })
     const row: fc.Arbitrary<Row> = fc.record({
       id: fc.constant("t"),
       title: fc.constantFrom("x", "y", "z"),

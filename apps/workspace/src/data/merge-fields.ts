@@ -44,7 +44,12 @@ export interface Author {
 const NO_EDIT: FieldEdit = { at: 0, by: "", who: "", saw: 0 }
 
 /** The edits of a row after `author` wrote `groups` of it. */
-export function recordEdits(edits: FieldEdits, groups: readonly string[], author: Author, now: number): FieldEdits {
+export function recordEdits(
+  edits: FieldEdits,
+  groups: readonly string[],
+  author: Author,
+  now: number,
+): FieldEdits {
   const next: Record<string, FieldEdit> = { ...edits }
   for (const group of groups) {
     const old = readEdit(edits[group])
@@ -122,7 +127,7 @@ function fieldOf(row: object, field: string): unknown {
 function show(value: unknown): string {
   if (Array.isArray(value)) return value.map(String).join(", ")
   if (typeof value === "boolean") return value ? "archived" : "not archived"
-  return typeof value === "string" ? value : String(value ?? "")
+  return typeof value === "string" ? value : ""
 }
 
 function isTime(value: unknown): value is number {

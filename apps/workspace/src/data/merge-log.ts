@@ -1,7 +1,13 @@
 import { createState, type State } from "@dunlin/core"
 import { deepEqual, type RxConflictHandler } from "rxdb/plugins/core"
 import type { ConflictHandlers, WorkspaceDatabase } from "./database.ts"
-import { findClashes, mergeRows, type FieldClash, type FieldGroups, type MergeableRow } from "./merge-fields.ts"
+import {
+  findClashes,
+  mergeRows,
+  type FieldClash,
+  type FieldGroups,
+  type MergeableRow,
+} from "./merge-fields.ts"
 import { DOCUMENT_GROUPS, TASK_GROUPS, type MergeRow } from "./schemas.ts"
 
 /** What was merged on this device: per field the value that stayed and the one that gave way, and whose they were. */
@@ -45,7 +51,7 @@ export function createMergeLog(): MergeLog {
     attach(opened) {
       database = opened
       const subscription = opened.merges.find().$.subscribe((rows) => {
-        merges.set(rows.map((row) => row.toJSON() as Merge).sort((a, b) => b.at - a.at).slice(0, KEPT)) // prettier-ignore
+        merges.set(rows.map((row) => row.toJSON()).sort((a, b) => b.at - a.at).slice(0, KEPT)) // prettier-ignore
       })
       end = () => subscription.unsubscribe()
       void flush()

@@ -48,5 +48,5 @@ function keyBetween(before: string | null, after: string | null): string {
 
 /** The last digit must not be zero: a key that ends in zero has no predecessor. */
 function rankTail(): string {
-  return `${randomId(2)}${1 + (crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % 9}`
+  return `${randomId(2)}${1 + ((crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % 9)}`
 }

@@ -52,8 +52,16 @@ const object = { type: "object" } as const
 const boolean = { type: "boolean" } as const
 
 /** Fields that are merged as one; the first names the group in "Merged changes". */
-export const DOCUMENT_GROUPS = { title: ["title"], tags: ["tags"], archived: ["archived"] } as const satisfies FieldGroups
-export const TASK_GROUPS = { title: ["title"], note: ["note"], place: ["column", "rank"] } as const satisfies FieldGroups
+export const DOCUMENT_GROUPS = {
+  title: ["title"],
+  tags: ["tags"],
+  archived: ["archived"],
+} as const satisfies FieldGroups
+export const TASK_GROUPS = {
+  title: ["title"],
+  note: ["note"],
+  place: ["column", "rank"],
+} as const satisfies FieldGroups
 
 /**
  * Devices exchange entries only where name, version and hash of a schema agree. Raise the version with each change

@@ -27,9 +27,13 @@ describe("searchWorkspace", () => {
   })
 
   it("stays quick over a thousand documents and five thousand tasks", () => {
-    const many = Array.from({ length: 1_000 }, (_, index) => readDocument({ id: `d${index}`, title: `Paper ${index}` }))
+    const many = Array.from({ length: 1_000 }, (_, index) =>
+      readDocument({ id: `d${index}`, title: `Paper ${index}` }),
+    )
     const texts = new Map(many.map(({ id }) => [id, `${"lorem ipsum dolor ".repeat(300)} needle ${id}`]))
-    const list = Array.from({ length: 5_000 }, (_, index) => readTask({ id: `t${index}`, title: `Task ${index}` }))
+    const list = Array.from({ length: 5_000 }, (_, index) =>
+      readTask({ id: `t${index}`, title: `Task ${index}` }),
+    )
     const started = performance.now()
     expect(searchWorkspace({ documents: many, tasks: list, bodies: texts }, "needle d777")).toHaveLength(1)
     console.log(`search over 1,000 documents of 5 kB: ${Math.round(performance.now() - started)} ms`)

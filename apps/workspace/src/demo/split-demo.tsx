@@ -25,8 +25,9 @@ export function SplitDemo() {
 
   useEffect(() => {
     const command: DemoCommand = { dunlinDemo: "cable", cut }
+    if (invite === null) return
     for (const frame of [first, second]) frame.current?.contentWindow?.postMessage(command, location.origin)
-  }, [cut])
+  }, [cut, invite])
 
   return (
     <main className="demo">
@@ -42,12 +43,18 @@ export function SplitDemo() {
         </p>
       </header>
       <div className="demo-devices" data-cut={cut ? "" : undefined}>
-        <iframe ref={first} title={DEVICES[0].name} src={addressOf("a", null)} allow="clipboard-write" />
+        <figure>
+          <figcaption>{DEVICES[0].name}</figcaption>
+          <iframe ref={first} title={DEVICES[0].name} src={addressOf("a", null)} allow="clipboard-write" />
+        </figure>
         <div className="demo-line" aria-hidden="true" />
         {invite === null ? (
           <div className="centre soft">Waiting for the first device…</div>
         ) : (
-          <iframe ref={second} title={DEVICES[1].name} src={addressOf("b", invite)} allow="clipboard-write" />
+          <figure>
+            <figcaption>{DEVICES[1].name}</figcaption>
+            <iframe ref={second} title={DEVICES[1].name} src={addressOf("b", invite)} allow="clipboard-write" />
+          </figure>
         )}
       </div>
     </main>

@@ -1,4 +1,5 @@
 import { createState, type State } from "@dunlin/core"
+import { deviceName } from "./namespace.ts"
 import { randomId } from "./random-id.ts"
 import { smallStore } from "./small-store.ts"
 
@@ -15,6 +16,11 @@ export const HUE_COLORS: readonly string[] = [
   "#b05f34", "#287c85", "#7563c0", "#377d44", "#b8487d", "#3f77bb", "#946f12", "#75726a",
 ] // prettier-ignore
 const MAX_NAME = 40
+/** Who is at the two devices of the split screen. */
+const DEMO_PEOPLE: ReadonlyMap<string, Profile> = new Map([
+  ["a", { name: "Ada", hue: 1 }],
+  ["b", { name: "Ben", hue: 0 }],
+])
 const BIRDS = [
   "Avocet", "Bittern", "Curlew", "Dipper", "Egret", "Fulmar", "Godwit", "Heron",
   "Ibis", "Jacana", "Knot", "Lapwing", "Merlin", "Nightjar", "Oriole", "Plover",
@@ -60,6 +66,8 @@ function loadAuthorId(): string {
 function loadProfile(): Profile {
   const saved = parseProfile(smallStore.read("profile"))
   if (saved !== null) return saved
+  const played = DEMO_PEOPLE.get(deviceName)
+  if (played !== undefined) return played
   const seed = Number.parseInt(randomId(6), 36)
   const fresh = { name: BIRDS[seed % BIRDS.length] ?? "Dunlin", hue: Math.floor(seed / 31) % HUES }
   smallStore.write("profile", JSON.stringify(fresh))

@@ -1,21 +1,7 @@
 import type { LoroDoc } from "loro-crdt"
 import { useEffect, useState } from "react"
+import { LANGUAGES, MAX_DESCRIPTION, readMeta, type DocumentMeta } from "./document-meta.ts"
 import { DraftInput } from "../ui/draft-input.tsx"
-
-const LANGUAGES = [
-  ["", "Not set"],
-  ["en", "English"],
-  ["de", "Deutsch"],
-  ["es", "Español"],
-  ["fr", "Français"],
-  ["it", "Italiano"],
-  ["nl", "Nederlands"],
-  ["pt", "Português"],
-  ["ja", "日本語"],
-  ["zh", "中文"],
-] as const
-
-const MAX_DESCRIPTION = 300
 
 /** Description and language live in the document's own map `meta`, beside its text. */
 export function DocumentAbout({ doc }: { readonly doc: LoroDoc }) {
@@ -44,25 +30,11 @@ export function DocumentAbout({ doc }: { readonly doc: LoroDoc }) {
   ) // prettier-ignore
 }
 
-interface Meta {
-  readonly description: string
-  readonly language: string
-}
-
-function useMeta(doc: LoroDoc): Meta {
+function useMeta(doc: LoroDoc): DocumentMeta {
   const [meta, setMeta] = useState(() => readMeta(doc))
   useEffect(() => {
     setMeta(readMeta(doc))
     return doc.getMap("meta").subscribe(() => setMeta(readMeta(doc)))
   }, [doc])
   return meta
-}
-
-function readMeta(doc: LoroDoc): Meta {
-  const map = doc.getMap("meta")
-  const [description, language] = [map.get("description"), map.get("language")]
-  return {
-    description: typeof description === "string" ? description.slice(0, MAX_DESCRIPTION) : "",
-    language: LANGUAGES.find(([code]) => code === language)?.[0] ?? "",
-  }
 }

@@ -47,6 +47,7 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
           <button type="button" className="button primary" disabled={isNow} onClick={restore}>Restore this</button>
         </div>
       </div>
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboards must be able to scroll it */}
       <div className="prose" role="region" aria-label="Text at this moment" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
     </div>
   ) // prettier-ignore

@@ -55,7 +55,11 @@ export function DocumentList({ openId }: { readonly openId: string | null }) {
       </div>
       {documents !== null && entries.length === 0 ? (
         <p className="list-empty soft">
-          {shown === "archived" ? "Nothing is archived." : tag === null ? "No documents yet." : "Nothing has this tag."}
+          {shown === "archived"
+            ? "Nothing is archived."
+            : tag === null
+              ? "No documents yet."
+              : "Nothing has this tag."}
         </p>
       ) : (
         <VirtualRows

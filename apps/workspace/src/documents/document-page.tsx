@@ -85,7 +85,9 @@ function Missing() {
   return (
     <div className="centre">
       <h2 className="serif-title">This document is not here</h2>
-      <p className="soft">It may not have arrived from the other devices yet. It opens by itself when it does.</p>
+      <p className="soft">
+        It may not have arrived from the other devices yet. It opens by itself when it does.
+      </p>
       <Link href="/documents" className="button">
         All documents
       </Link>

@@ -8,6 +8,8 @@ export interface EngineFailedProps {
 
 export function EngineFailed({ reason, retry, text }: EngineFailedProps) {
   return (
+    // Keyboards must be able to scroll it.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className="engine-failed" role="region" aria-label="Text as last seen" tabIndex={0}>
       <Notice tone="warn" title="The text cannot be edited right now.">
         <p>

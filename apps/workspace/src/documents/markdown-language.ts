@@ -1,4 +1,10 @@
-import { defineLanguageFacet, HighlightStyle, Language, languageDataProp, syntaxHighlighting } from "@codemirror/language"
+import {
+  defineLanguageFacet,
+  HighlightStyle,
+  Language,
+  languageDataProp,
+  syntaxHighlighting,
+} from "@codemirror/language"
 import type { Extension } from "@codemirror/state"
 import { tags } from "@lezer/highlight"
 import { GFM, parser } from "@lezer/markdown"

@@ -1,3 +1,4 @@
+import { useCallback } from "react"
 import { useLocation } from "wouter"
 import { attempt } from "../ui/attempt.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
@@ -5,7 +6,7 @@ import { useWorkspace } from "../workspace/workspace-context.ts"
 export function useNewDocument(): () => Promise<void> {
   const { documents } = useWorkspace()
   const [, navigate] = useLocation()
-  return async () => {
+  return useCallback(async () => {
     await attempt(documents.create().then((id) => navigate(`/documents/${id}`)))
-  }
+  }, [documents, navigate])
 }

@@ -25,7 +25,11 @@ export function useNote(id: string): OpenNote {
     case "deleted":
       return { type: "failed", reason: "The text was deleted on another device.", retry: opened.retry }
     case "failed":
-      return { type: "failed", reason: `The text did not open: ${messageOf(opened.error)}.`, retry: opened.retry }
+      return {
+        type: "failed",
+        reason: `The text did not open: ${messageOf(opened.error)}.`,
+        retry: opened.retry,
+      }
   }
 }
 

@@ -56,7 +56,10 @@ function runsOf(doc: LoroDoc): readonly Run[] {
   return runs.sort((a, b) => a.lamport - b.lamport || (a.peer < b.peer ? -1 : 1))
 }
 
-function prefixOf(runs: readonly Run[], operations: number): { vector: Map<PeerID, number>; timestamp: number } {
+function prefixOf(
+  runs: readonly Run[],
+  operations: number,
+): { vector: Map<PeerID, number>; timestamp: number } {
   const vector = new Map<PeerID, number>()
   let left = operations
   let timestamp = 0

@@ -14,7 +14,9 @@ export function NoteScreen() {
         <p className="soft">One sheet for everybody here. Write at the same time; nothing is overwritten.</p>
       </header>
       {note.type === "failed" && <EngineFailed reason={note.reason} retry={note.retry} text={undefined} />}
-      {note.type === "loading" && <textarea className="sheet" aria-label="Quick note" disabled placeholder="Opening…" />}
+      {note.type === "loading" && (
+        <textarea className="sheet" aria-label="Quick note" disabled placeholder="Opening…" />
+      )}
       {note.type === "ready" && <NoteArea key={note.note.id} note={note.note} />}
     </div>
   )

@@ -120,7 +120,10 @@ function useEntries(query: string): readonly Entry[] {
 
 const RECENT = 6
 
-function recent(documents: NonNullable<ReturnType<typeof useDocuments>>, navigate: (to: string) => void): readonly Entry[] {
+function recent(
+  documents: NonNullable<ReturnType<typeof useDocuments>>,
+  navigate: (to: string) => void,
+): readonly Entry[] {
   return documents
     .filter((document) => !document.archived)
     .slice(0, RECENT)

@@ -26,7 +26,6 @@ export function useCommands(): readonly Command[] {
       { name: "Dark theme", icon: "moon", run: () => saveTheme("dark") },
       { name: "Keyboard shortcuts", icon: "keyboard", run: () => showOverlay("shortcuts") },
     ],
-    // `create` is made anew at each render but always does the same.
-    [navigate],
+    [navigate, create],
   )
 }

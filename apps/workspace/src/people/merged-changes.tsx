@@ -36,12 +36,18 @@ export function MergedChanges({ kind }: { readonly kind: "task" | "all" }) {
   )
 }
 
-function MergedDialog({ merges, onClose }: { readonly merges: readonly Merge[]; readonly onClose: () => void }) {
+function MergedDialog({
+  merges,
+  onClose,
+}: {
+  readonly merges: readonly Merge[]
+  readonly onClose: () => void
+}) {
   return (
     <Dialog title="Merged changes" onClose={onClose}>
       <p className="soft">
-        These were changed in two places at once. The later change stayed; the other one is kept here, in case it was the
-        better one.
+        These were changed in two places at once. The later change stayed; the other one is kept here, in case
+        it was the better one.
       </p>
       <ul className="merges">
         {merges.slice(0, 50).map((merge) => (

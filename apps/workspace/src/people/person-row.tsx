@@ -31,7 +31,8 @@ export function PersonRow({ person }: { readonly person: PersonHere }) {
         )}
         {clock !== null && (
           <p className="person-clock">
-            This device’s clock is {clock} of yours. Merging does not depend on clocks; times shown may be off.
+            This device’s clock is {clock} of yours. Merging does not depend on clocks; times shown may be
+            off.
           </p>
         )}
         {person.facts !== null && person.facts.incompatible.length > 0 && (

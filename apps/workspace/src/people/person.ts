@@ -28,11 +28,20 @@ export interface ConnectedPerson extends Person {
 }
 
 /** Everybody at another browser who is connected. The further tabs of this browser are no other people. */
-export function connectedPeople(peers: readonly Peer[], people: ReadonlyMap<string, Person>): readonly ConnectedPerson[] {
+export function connectedPeople(
+  peers: readonly Peer[],
+  people: ReadonlyMap<string, Person>,
+): readonly ConnectedPerson[] {
   return peers
     .filter((peer) => peer.path !== "tab" && (peer.stage === "live" || peer.stage === "reconcile"))
     .map((peer) => {
-      const unknown = { session: peer.session, name: "Connecting…", hue: 7, document: null, clockAheadMs: null }
+      const unknown = {
+        session: peer.session,
+        name: "Connecting…",
+        hue: 7,
+        document: null,
+        clockAheadMs: null,
+      }
       return { ...(people.get(peer.session) ?? unknown), facts: factsOf(peer) }
     })
 }

@@ -4,7 +4,12 @@ import { useEffect, useState } from "react"
 import { cleanName } from "../device/profile.ts"
 
 const SHOWN = 40
-const TIME = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false })
+const TIME = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+})
 
 /** "Why is it not syncing?": what the room noticed lately, in words. */
 export function RecentEvents() {

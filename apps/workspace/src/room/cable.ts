@@ -1,4 +1,11 @@
-import { createState, type Pipe, type RunningTransport, type State, type Transport, type TransportHost } from "@dunlin/core"
+import {
+  createState,
+  type Pipe,
+  type RunningTransport,
+  type State,
+  type Transport,
+  type TransportHost,
+} from "@dunlin/core"
 import { storageName } from "../device/namespace.ts"
 import { smallStore } from "../device/small-store.ts"
 
@@ -15,9 +22,13 @@ export interface Cable {
 export function createCable(name: string): Cable {
   const cut = createState(smallStore.read(name) === "cut")
   const controller = new AbortController()
-  addEventListener("storage", ({ key }) => key === storageName(name) && cut.set(smallStore.read(name) === "cut"), {
-    signal: controller.signal,
-  })
+  addEventListener(
+    "storage",
+    ({ key }) => key === storageName(name) && cut.set(smallStore.read(name) === "cut"),
+    {
+      signal: controller.signal,
+    },
+  )
   return {
     cut,
     setCut(next) {

@@ -1,5 +1,11 @@
 import { createState, type ReplicaHost } from "@dunlin/core"
-import { deleteIndexedDbStore, indexedDbStore, loroReplica, memoryStore, type LoroDocuments } from "@dunlin/loro"
+import {
+  deleteIndexedDbStore,
+  indexedDbStore,
+  loroReplica,
+  memoryStore,
+  type LoroDocuments,
+} from "@dunlin/loro"
 import * as loro from "loro-crdt/web"
 import wasmUrl from "loro-crdt/web/loro_wasm_bg.wasm?url"
 import type { RoomPhase } from "./session.ts"

@@ -24,7 +24,13 @@ type Engine = typeof import("./loro-engine.ts")
 type Opened = Awaited<ReturnType<Engine["openNotes"]>>
 
 /** Brings Loro in after the first screen: its WASM is larger than all the rest together. */
-export function createNotesLoader({ room, storeName, database, bodies, textChanged }: NotesLoaderOptions): NotesLoader {
+export function createNotesLoader({
+  room,
+  storeName,
+  database,
+  bodies,
+  textChanged,
+}: NotesLoaderOptions): NotesLoader {
   const phase = createState<NotesPhase>({ type: "loading" })
   let opened: Opened | null = null
   let loading: Promise<void> | null = null

@@ -9,7 +9,9 @@ export interface OtherTabs {
   close(): void
 }
 
-type Message = { readonly type: "ask" } | { readonly type: "people"; readonly people: readonly ConnectedPerson[] }
+type Message =
+  | { readonly type: "ask" }
+  | { readonly type: "people"; readonly people: readonly ConnectedPerson[] }
 
 const TELL_AFTER_MS = 150
 
@@ -36,7 +38,11 @@ export function createOtherTabs(name: string): OtherTabs {
       else people.set(data.people)
     })
     ends.push(room.peers.subscribe(tellSoon), room.presence.others.subscribe(tellSoon))
-    ends.push(room.status.subscribe(({ tab }) => tab === "follower" && people.get().length === 0 && post({ type: "ask" })))
+    ends.push(
+      room.status.subscribe(
+        ({ tab }) => tab === "follower" && people.get().length === 0 && post({ type: "ask" }),
+      ),
+    )
     post({ type: "ask" })
   }
 

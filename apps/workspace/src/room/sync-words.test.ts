@@ -28,7 +28,7 @@ describe("describeSync", () => {
     ["without storage", facts({ durable: false }), "Not saved"],
     [
       "while peers go on without the server",
-facts({ others: [done], problem: { code: "no-signaling", message: "gone" } }),
+      facts({ others: [done], problem: { code: "no-signaling", message: "gone" } }),
       "Synced with 1 of 1",
     ],
   ])("%s", (_, given, short) => {

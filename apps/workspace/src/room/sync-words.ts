@@ -1,7 +1,9 @@
 import type { RoomProblem } from "@dunlin/core"
 
 export interface SyncFacts {
-  readonly room: { readonly type: "opening" | "open" } | { readonly type: "unavailable"; readonly reason: string }
+  readonly room:
+    | { readonly type: "opening" | "open" }
+    | { readonly type: "unavailable"; readonly reason: string }
   /** One for each connected device. */
   readonly others: readonly { readonly pending: number; readonly isSynced: boolean }[]
   readonly problem: RoomProblem | null

@@ -11,7 +11,10 @@ export interface TextWatch {
 
 const READ_AFTER_MS = 400
 
-export function createTextWatch(to: { readonly documents: DocumentList; readonly bodies: BodyCache }): TextWatch {
+export function createTextWatch(to: {
+  readonly documents: DocumentList
+  readonly bodies: BodyCache
+}): TextWatch {
   const waiting = new Set<string>()
   let session: Session | null = null
   let timer: ReturnType<typeof setTimeout> | null = null

@@ -86,7 +86,12 @@ function StorageSettings() {
       <h2>Storage on this device</h2>
       {usedBytes !== null && quotaBytes !== null && (
         <>
-          <meter min={0} max={1} value={Math.max(usedBytes / Math.max(quotaBytes, 1), 0.004)} aria-label="Storage used" />
+          <meter
+            min={0}
+            max={1}
+            value={Math.max(usedBytes / Math.max(quotaBytes, 1), 0.004)}
+            aria-label="Storage used"
+          />
           <p className="numbers">
             {formatBytes(usedBytes)} used of the {formatBytes(quotaBytes)} this browser allows.
           </p>

@@ -21,8 +21,8 @@ export function FirstRun() {
       <Mark size={52} />
       <h2 className="serif-title">A workspace that lives on your devices</h2>
       <p className="soft lead">
-        What you write is stored here first and travels straight to the devices you share with. There is no account, and
-        no server holds a copy.
+        What you write is stored here first and travels straight to the devices you share with. There is no
+        account, and no server holds a copy.
       </p>
       <ol>
         <li>
@@ -30,7 +30,9 @@ export function FirstRun() {
             <Icon name="document" size={20} />
             <span>
               <strong>Write something</strong>
-              <span className="soft">A document others can edit with you, at the same time or days apart.</span>
+              <span className="soft">
+                A document others can edit with you, at the same time or days apart.
+              </span>
             </span>
           </button>
         </li>
@@ -39,7 +41,9 @@ export function FirstRun() {
             <Icon name="window" size={20} />
             <span>
               <strong>Open it in a second window</strong>
-              <span className="soft">Copy the invite link into another browser or phone and watch both move.</span>
+              <span className="soft">
+                Copy the invite link into another browser or phone and watch both move.
+              </span>
             </span>
           </button>
         </li>

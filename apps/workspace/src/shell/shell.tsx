@@ -13,7 +13,9 @@ import { useShortcuts } from "./shortcuts.ts"
 
 const BoardScreen = lazy(async () => ({ default: (await import("../board/board-screen.tsx")).BoardScreen }))
 const NoteScreen = lazy(async () => ({ default: (await import("../note/note-screen.tsx")).NoteScreen }))
-const PeopleScreen = lazy(async () => ({ default: (await import("../people/people-screen.tsx")).PeopleScreen }))
+const PeopleScreen = lazy(async () => ({
+  default: (await import("../people/people-screen.tsx")).PeopleScreen,
+}))
 const SettingsScreen = lazy(async () => ({ default: (await import("../settings/settings-screen.tsx")).SettingsScreen })) // prettier-ignore
 const Palette = lazy(async () => ({ default: (await import("../palette/palette.tsx")).Palette }))
 const ShareDialog = lazy(async () => ({ default: (await import("../share/share-dialog.tsx")).ShareDialog }))
@@ -36,7 +38,11 @@ export function Shell() {
     document.title = `${TITLES[section] ?? "Workspace"} · Dunlin`
   }, [section])
   return (
-    <div className="shell" data-section={section} data-detail={location.split("/").length > 2 ? "" : undefined}>
+    <div
+      className="shell"
+      data-section={section}
+      data-detail={location.split("/").length > 2 ? "" : undefined}
+    >
       <a className="skip" href="#main" onClick={focusMain}>
         Skip to content
       </a>

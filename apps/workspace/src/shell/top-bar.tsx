@@ -21,7 +21,12 @@ export function TopBar({ title }: { readonly title: string }) {
       )}
       <span className="top-space" />
       <SyncLine compact />
-      <button type="button" className="icon-button" aria-label="Search" onClick={() => showOverlay("palette")}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Search"
+        onClick={() => showOverlay("palette")}
+      >
         <Icon name="search" />
       </button>
       <Menu

@@ -18,8 +18,8 @@ export function Troubles() {
       {insecure && (
         <Notice tone="warn" title="This address is not secure, so this device cannot sync.">
           <p>
-            Browsers allow encryption only on https:// and on localhost. Open the page through one of these; what you
-            write here is kept on this device.
+            Browsers allow encryption only on https:// and on localhost. Open the page through one of these;
+            what you write here is kept on this device.
           </p>
         </Notice>
       )}
@@ -40,8 +40,8 @@ function StorageNotice({ trouble }: { readonly trouble: "refused" | "full" }) {
     return (
       <Notice tone="warn" title="This browser refuses to store data.">
         <p>
-          Everything works, but only until this tab closes. Private windows and blocked site data do this: allow storage
-          for this site and reload, or export before you leave.
+          Everything works, but only until this tab closes. Private windows and blocked site data do this:
+          allow storage for this site and reload, or export before you leave.
         </p>
         {actions}
       </Notice>
@@ -50,8 +50,8 @@ function StorageNotice({ trouble }: { readonly trouble: "refused" | "full" }) {
   return (
     <Notice tone="bad" title="The storage of this device is full.">
       <p>
-        What you wrote last is still on the screen but not yet saved. Free some space, then change it again; or export
-        everything now.
+        What you wrote last is still on the screen but not yet saved. Free some space, then change it again;
+        or export everything now.
       </p>
       {actions}
     </Notice>
@@ -62,7 +62,11 @@ function InviteNotice({ trouble }: { readonly trouble: InviteTrouble }) {
   return (
     <Notice
       tone="warn"
-      title={trouble === "damaged" ? "That invite link is not complete." : "That invite needs a newer version of Dunlin."}
+      title={
+        trouble === "damaged"
+          ? "That invite link is not complete."
+          : "That invite needs a newer version of Dunlin."
+      }
     >
       <p>
         {trouble === "damaged"

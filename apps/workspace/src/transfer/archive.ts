@@ -41,7 +41,7 @@ export function packArchive({ documents, tasks }: Portable): Uint8Array<ArrayBuf
     return { ...entry, description, language, file }
   })
   files[INDEX] = strToU8(JSON.stringify({ format: FORMAT, documents: index, tasks }, null, 2))
-  return zipSync(files, { level: 6 }) as Uint8Array<ArrayBuffer>
+  return zipSync(files, { level: 6 })
 }
 
 /** Reads an archive of this application. Throws `ArchiveError`; sizes are bounded before anything is unpacked. */
@@ -69,7 +69,10 @@ function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
         count++
         total += originalSize
         if (count > MAX_FILES || originalSize > MAX_FILE_BYTES || total > MAX_TOTAL_BYTES) {
-          throw new ArchiveError("too-large", "The zip holds more than this app imports: split it into smaller ones")
+          throw new ArchiveError(
+            "too-large",
+            "The zip holds more than this app imports: split it into smaller ones",
+          )
         }
         return true
       },
@@ -91,7 +94,9 @@ function readIndex(file: Uint8Array | undefined): Readonly<Record<string, unknow
 
 function list(value: unknown): readonly Readonly<Record<string, unknown>>[] {
   if (!Array.isArray(value)) return []
-  return value.filter((entry): entry is Record<string, unknown> => typeof entry === "object" && entry !== null)
+  return value.filter(
+    (entry): entry is Record<string, unknown> => typeof entry === "object" && entry !== null,
+  )
 }
 
 function slugOf(title: string): string {

@@ -1,3 +1,4 @@
+import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { packArchive, type PortableDocument } from "./archive.ts"
 import { notesOf } from "./with-notes.ts"
@@ -9,19 +10,25 @@ export interface Exported {
 }
 
 export async function exportWorkspace({ documents, tasks, session }: Workspace): Promise<Exported> {
-  const [entries, board, notes] = await Promise.all([documents.entries.ready(), tasks.entries.ready(), notesOf(session)])
+  const [entries, board, notes] = await Promise.all([
+    documents.entries.ready(),
+    tasks.entries.ready(),
+    notesOf(session),
+  ])
   const portable: PortableDocument[] = []
   for (const entry of entries) {
     await using document = await notes.open(entry.id)
     const { doc } = document
-    const meta = doc.getMap("meta")
     portable.push({
       entry,
       body: doc.getText("body").toString(),
-      description: String(meta.get("description") ?? ""),
-      language: String(meta.get("language") ?? ""),
+      ...readMeta(doc),
     })
   }
   const bytes = packArchive({ documents: portable, tasks: board })
-  return { blob: new Blob([bytes], { type: "application/zip" }), documents: portable.length, tasks: board.length }
+  return {
+    blob: new Blob([bytes], { type: "application/zip" }),
+    documents: portable.length,
+    tasks: board.length,
+  }
 }

@@ -62,7 +62,9 @@ async function fingerprintsHere({ documents, bodies }: Workspace): Promise<Reado
 async function tasksNotHere({ tasks }: Workspace, candidates: readonly Task[]): Promise<readonly Task[]> {
   const here = await tasks.entries.ready()
   const known = new Set(here.map((task) => fingerprint(task.title, `${task.column}\n${task.note}`)))
-  const fresh = candidates.filter((task) => !known.has(fingerprint(task.title, `${task.column}\n${task.note}`)))
+  const fresh = candidates.filter(
+    (task) => !known.has(fingerprint(task.title, `${task.column}\n${task.note}`)),
+  )
   if (here.length === 0) return fresh
   // Behind what is on the board, in their own order.
   const last = here.reduce((greatest, { rank }) => (rank > greatest ? rank : greatest), "")

@@ -9,7 +9,10 @@ export async function attempt(write: Promise<unknown>): Promise<boolean> {
     return true
   } catch (error) {
     if (isStorageFull(error)) reportStorageTrouble("full")
-    else toast(`That could not be saved: ${error instanceof Error ? error.message.slice(0, 120) : "unknown error"}`)
+    else
+      toast(
+        `That could not be saved: ${error instanceof Error ? error.message.slice(0, 120) : "unknown error"}`,
+      )
     return false
   }
 }

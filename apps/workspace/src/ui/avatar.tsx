@@ -8,6 +8,12 @@ export function Avatar({ name, hue }: { readonly name: string; readonly hue: num
 
 export function initials(name: string): string {
   const words = name.split(" ").filter((word) => word !== "")
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]]
-  return letters.map((word) => [...(word ?? "?")][0] ?? "?").join("").toUpperCase() // prettier-ignore
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0] ?? "?"]
+  return letters.map((word) => firstCharacter(word ?? "?")).join("").toUpperCase() // prettier-ignore
+}
+
+/** As people see it: a letter with its accents, or a whole emoji. */
+function firstCharacter(word: string): string {
+  for (const { segment } of new Intl.Segmenter().segment(word)) return segment
+  return "?"
 }

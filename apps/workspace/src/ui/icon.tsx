@@ -18,7 +18,8 @@ const PATHS = {
   note: "M4 3.5h12v9l-4 4H4zM16 12.5h-4v4M7 7h6M7 10h4",
   palette: "M6.5 3.5a2 2 0 1 0 2 2v9a2 2 0 1 0-2-2h7a2 2 0 1 0-2 2v-9a2 2 0 1 0 2 2h-7",
   pause: "M7 5v10M13 5v10",
-  people: "M7.5 9.5a2.7 2.7 0 1 0 0-5.4 2.7 2.7 0 0 0 0 5.4zM2.5 16c.3-3 2.2-4.6 5-4.6s4.7 1.6 5 4.6M13 4.4a2.6 2.6 0 0 1 0 5M14.6 11.7c1.7.6 2.7 2 2.9 4.3",
+  people:
+    "M7.5 9.5a2.7 2.7 0 1 0 0-5.4 2.7 2.7 0 0 0 0 5.4zM2.5 16c.3-3 2.2-4.6 5-4.6s4.7 1.6 5 4.6M13 4.4a2.6 2.6 0 0 1 0 5M14.6 11.7c1.7.6 2.7 2 2.9 4.3",
   plus: "M10 4v12M4 10h12",
   search: "M9 14.5a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11zM13 13l4 4",
   settings: "M3 6h8M15 6h2M3 14h2M9 14h8M13 8a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM7 16a2 2 0 1 0 0-4 2 2 0 0 0 0 4z",
@@ -35,7 +36,7 @@ export type IconName = keyof typeof PATHS
 
 export function Icon({ name, size = 18 }: { readonly name: IconName; readonly size?: number }) {
   return (
-    <svg width={size} height={size} viewBox="0 0 20 20" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+    <svg width={size} height={size} viewBox="0 0 20 20" fill="none" stroke="currentColor" strokeWidth={name === "more" ? 2.4 : 1.5} strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
       <path d={PATHS[name]} />
     </svg>
   ) // prettier-ignore

@@ -11,6 +11,8 @@ export interface VirtualRowsProps<T> {
   readonly keep?: string | null
   /** A row that stays mounted but takes no place: the finger that drags it must not lose its element. */
   readonly parked?: string | null
+  /** Empty rows at the end, such as the place for what is dragged here. */
+  readonly spare?: number
   readonly scroller?: RefObject<HTMLDivElement | null>
 }
 
@@ -18,7 +20,17 @@ const OVERSCAN = 6
 
 /** A list that mounts only the rows in view. Every row has the same height, so no row has to be measured. */
 export function VirtualRows<T>(props: VirtualRowsProps<T>) {
-  const { items, rowHeight, keyOf, render, className = "", label, keep = null, parked = null } = props
+  const {
+    items,
+    rowHeight,
+    keyOf,
+    render,
+    className = "",
+    label,
+    keep = null,
+    parked = null,
+    spare = 0,
+  } = props
   const own = useRef<HTMLDivElement>(null)
   const scroller = props.scroller ?? own
   const [view, setView] = useState({ first: 0, last: 30 })
@@ -50,7 +62,7 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
   })
   return (
     <div ref={scroller} className={`virtual ${className}`}>
-      <ul aria-label={label} style={{ height: count * rowHeight, position: "relative" }}>
+      <ul aria-label={label} style={{ height: (count + spare) * rowHeight, position: "relative" }}>
         {shown.map(({ item, index, isParked }) => (
           <li
             key={keyOf(item)}

@@ -30,7 +30,9 @@ export function enterWorkspace(id: string, invite: string, name: string): KnownW
 export function renameWorkspace(id: string, name: string): void {
   const clean = cleanName(name)
   if (clean === "") return
-  const workspaces = state.get().workspaces.map((entry) => (entry.id === id ? { ...entry, name: clean } : entry))
+  const workspaces = state
+    .get()
+    .workspaces.map((entry) => (entry.id === id ? { ...entry, name: clean } : entry))
   save({ ...state.get(), workspaces })
 }
 

@@ -22,10 +22,13 @@ async function openDocuments(): Promise<LoroDocuments> {
 describe("useLoroDoc", () => {
   it("waits for the documents, then opens one", async () => {
     const documents = await openDocuments()
-    const { result, rerender } = renderHook(({ from }: { from: LoroDocuments | null }) => useLoroDoc(from, "welcome"), {
-      initialProps: { from: null as LoroDocuments | null },
-      wrapper: StrictMode,
-    })
+    const { result, rerender } = renderHook(
+      ({ from }: { from: LoroDocuments | null }) => useLoroDoc(from, "welcome"),
+      {
+        initialProps: { from: null as LoroDocuments | null },
+        wrapper: StrictMode,
+      },
+    )
     expect(result.current.status).toBe("loading")
     rerender({ from: documents })
     await waitFor(() => expect(result.current.status).toBe("open"))

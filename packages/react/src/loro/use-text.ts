@@ -1,6 +1,12 @@
-import { bindTextarea, type BindTextareaOptions, type LoroDocument, type TextField, textOf } from "@dunlin/loro"
+import {
+  bindTextarea,
+  type BindTextareaOptions,
+  type LoroDocument,
+  type TextField,
+  textOf,
+} from "@dunlin/loro"
 import type { LoroDoc, LoroText } from "loro-crdt"
-import { useCallback, useMemo, useSyncExternalStore, type RefCallback } from "react"
+import { type RefCallback, useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react"
 
 export interface TextHandle {
   /** The text as it is now, following every edit. */
@@ -35,13 +41,17 @@ export function useText(
   )
   const read = (): string => source.text().toString()
   const value = useSyncExternalStore(subscribe, read, read)
+  // Read when the element appears: a new object at each render must not bind anew.
+  const latestOptions = useRef(options)
+  useEffect(() => {
+    latestOptions.current = options
+  })
   const ref = useCallback(
     (element: TextField | null) => {
       if (element === null) return
-      const binding = bindTextarea(source, element, options)
+      const binding = bindTextarea(source, element, latestOptions.current)
       return () => binding.unbind()
     },
-    // The options are those of the first render with this source: a new object at each render must not bind anew.
     [source],
   )
   return { value, ref }

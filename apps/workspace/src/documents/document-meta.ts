@@ -1,0 +1,31 @@
+import type { LoroDoc } from "loro-crdt"
+
+export const LANGUAGES = [
+  ["", "Not set"],
+  ["en", "English"],
+  ["de", "Deutsch"],
+  ["es", "Español"],
+  ["fr", "Français"],
+  ["it", "Italiano"],
+  ["nl", "Nederlands"],
+  ["pt", "Português"],
+  ["ja", "日本語"],
+  ["zh", "中文"],
+] as const
+
+export const MAX_DESCRIPTION = 300
+
+export interface DocumentMeta {
+  readonly description: string
+  readonly language: string
+}
+
+/** Peers write here: only what makes sense is read. */
+export function readMeta(doc: LoroDoc): DocumentMeta {
+  const map = doc.getMap("meta")
+  const [description, language] = [map.get("description"), map.get("language")]
+  return {
+    description: typeof description === "string" ? description.slice(0, MAX_DESCRIPTION) : "",
+    language: LANGUAGES.find(([code]) => code === language)?.[0] ?? "",
+  }
+}

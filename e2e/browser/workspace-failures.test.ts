@@ -1,0 +1,204 @@
+import type { BrowserContext } from "playwright-core"
+import { afterEach, beforeAll, expect, test } from "vitest"
+import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+
+let server: WorkspaceServer
+beforeAll(async () => {
+  server = await startWorkspaceServer()
+  return () => server.close()
+})
+
+const opened: Person[] = []
+afterEach(async () => {
+  await server.startSignaling()
+  for (const person of opened.splice(0)) await person.close()
+})
+
+async function person(
+  address: string = server.url,
+  prepare?: (context: BrowserContext) => Promise<unknown>,
+): Promise<Person> {
+  const one = await openPerson(address, prepare === undefined ? {} : { prepare })
+  opened.push(one)
+  return one
+}
+
+test("no server: everything works, and a grey line says what is missing", async () => {
+  await server.stopSignaling()
+  const ada = await person()
+  await ada.newDocument("Alone")
+  await ada.editor().click()
+  await ada.page.keyboard.type("kept")
+  await timeUntil("the note", async () => (await ada.sync()) === "Can’t find other devices, retrying")
+  await ada.goto("/people")
+  await ada.page.getByText(/Everything is saved on this device and works/).waitFor()
+  expect(await ada.page.getByRole("alert").count()).toBe(0)
+})
+
+test("a wrong invite: says so and leaves the own workspace open", async () => {
+  const ada = await person()
+  await ada.newDocument("Mine")
+  const link = await ada.invite()
+  await ada.page.goto(link.slice(0, -20))
+  await ada.page.getByText("That invite link is not complete.").waitFor()
+  await ada.page.locator(".row", { hasText: "Mine" }).waitFor()
+  expect(ada.page.url()).not.toContain(link.split("#")[1]?.slice(0, 20))
+  await ada.page.getByRole("button", { name: "Dismiss" }).click()
+  expect(await ada.page.getByText("That invite link").count()).toBe(0)
+})
+
+test("an invite of a newer version: says to reload, and keeps what is there", async () => {
+  const ada = await person()
+  await ada.newDocument("Mine")
+  const bytes = Buffer.from((await ada.invite()).split("#")[1] ?? "", "base64url")
+  bytes[0] = 2
+  await ada.page.goto(`${server.url}#${bytes.toString("base64url")}`)
+  await ada.page.getByText("That invite needs a newer version of Dunlin.").waitFor()
+  await ada.page.getByText(/Reload this page to get the newest version/).waitFor()
+  await ada.page.locator(".row", { hasText: "Mine" }).waitFor()
+})
+
+test("storage refused: works until the tab closes, and says so", async () => {
+  const ada = await person(server.url, (context) =>
+    context.addInitScript(() => {
+      const refuse = (): never => {
+        throw new DOMException("The operation is insecure.", "SecurityError")
+      }
+      Object.defineProperty(IDBFactory.prototype, "open", { value: refuse })
+      Object.defineProperty(globalThis, "localStorage", { get: refuse })
+    }),
+  )
+  await ada.page.getByText("This browser refuses to store data.").waitFor()
+  expect(await ada.sync()).toBe("Not saved")
+  await ada.newDocument("Fleeting")
+  await ada.editor().click()
+  await ada.page.keyboard.type("still typed")
+  expect(await ada.text()).toBe("still typed")
+  const ben = await person(await ada.invite())
+  await ben.openDocument("Fleeting")
+  await timeUntil("it syncs all the same", async () => (await ben.text()) === "still typed")
+})
+
+test("storage full: what was typed stays on the screen and is saved when there is room", async () => {
+  const ada = await person()
+  await ada.newDocument("Before")
+  await ada.page.evaluate(() => {
+    const original = { add: IDBObjectStore.prototype.add, put: IDBObjectStore.prototype.put }
+    const full = (): never => {
+      throw new DOMException("The quota has been exceeded.", "QuotaExceededError")
+    }
+    Object.assign(IDBObjectStore.prototype, { add: full, put: full })
+    Object.assign(globalThis, { makeRoom: () => Object.assign(IDBObjectStore.prototype, original) })
+  })
+  await ada.page.getByRole("textbox", { name: "Title" }).fill("After")
+  await ada.page.getByText("The storage of this device is full.").waitFor()
+  expect(await ada.page.getByRole("textbox", { name: "Title" }).inputValue()).toBe("After")
+  await ada.page.evaluate(() => (globalThis as unknown as { makeRoom(): void }).makeRoom())
+  await ada.page.getByRole("textbox", { name: "Title" }).press("End")
+  await ada.page.keyboard.type("wards")
+  await ada.page.locator(".row", { hasText: "Afterwards" }).waitFor()
+  await timeUntil(
+    "the notice goes",
+    async () => (await ada.page.getByText("The storage of this device is full.").count()) === 0,
+  )
+})
+
+test("Loro does not load: list and board work, the text is shown, and a retry helps", async () => {
+  const ada = await person()
+  await ada.newDocument("Readable")
+  await ada.editor().click()
+  await ada.page.keyboard.type("as last seen")
+  await ada.page.waitForTimeout(3_000)
+  await ada.page.addInitScript(() => {
+    const { fetch } = globalThis
+    globalThis.fetch = (input, init) => {
+      const blocked = String(input).endsWith(".wasm") && sessionStorage.getItem("blocked") !== "no"
+      return blocked ? Promise.reject(new TypeError("Failed to fetch")) : fetch(input, init)
+    }
+  })
+  await ada.page.reload()
+  await ada.page.locator(".row", { hasText: "Readable" }).click()
+  await ada.page.getByText("The text cannot be edited right now.").waitFor()
+  await ada.page.getByText("as last seen", { exact: true }).first().waitFor()
+  await ada.goto("/board")
+  await ada.addTask("Works")
+  await ada.goto("/documents")
+  await ada.page.locator(".row", { hasText: "Readable" }).click()
+  await ada.page.evaluate(() => sessionStorage.setItem("blocked", "no"))
+  await ada.page.getByRole("button", { name: "Try again" }).click()
+  await ada.editor().waitFor()
+  expect(await ada.text()).toBe("as last seen")
+})
+
+test("a peer with another version of the app: both are told, and nothing is mixed", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Only in this version")
+  const ben = await person(await ada.invite(), (context) =>
+    context.route("**/assets/*.js", async (route) => {
+      const response = await route.fetch()
+      const body = await response.text()
+      // The next version of the application has another schema of tasks.
+      await route.fulfill({
+        response,
+        body: body.replace(
+          /title:(["'`])tasks\1,version:0/,
+          "title:$1tasks$1,description:$1next$1,version:0",
+        ),
+      })
+    }),
+  )
+  for (const one of [ada, ben]) {
+    await one.goto("/people")
+    await one.page.getByText("Someone here uses another version of this app.").waitFor()
+    await one.page.getByText(/tasks wait for an update/).waitFor()
+  }
+  await ben.goto("/board")
+  await ben.addTask("Only in the next version")
+  expect(await ben.page.locator(".card", { hasText: "Only in this version" }).count()).toBe(0)
+  // What both versions know alike goes on.
+  await ada.goto("/documents")
+  await ada.newDocument("For both")
+  await ben.goto("/documents")
+  await ben.page.locator(".row", { hasText: "For both" }).waitFor()
+})
+
+test("a clock that is a day off: syncs, merges by what was seen, and is named", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Written on time")
+  const ben = await person(await ada.invite(), (context) =>
+    context.addInitScript(() => {
+      const now = Date.now.bind(Date)
+      Date.now = () => now() - 86_400_000
+    }),
+  )
+  await ben.goto("/board")
+  await ben.page.locator(".card-face", { hasText: "Written on time" }).click()
+  await ben.page.getByRole("dialog").getByRole("textbox", { name: "Title" }).fill("Corrected a day earlier")
+  await ben.page.getByRole("button", { name: "Done" }).click()
+  // By the clock this change is older than what it replaces.
+  await ada.page.locator(".card", { hasText: "Corrected a day earlier" }).waitFor()
+  await ada.goto("/people")
+  await ada.page.getByText(/clock is 24 hours behind of yours|clock is 1 days behind/).waitFor()
+})
+
+test("hostile names and texts are shown as text", async () => {
+  const hostile = `<img src=x onerror="document.title='owned'">\u202Egnp.exe`
+  const ada = await person()
+  await ada.goto("/settings")
+  await ada.page.getByRole("textbox", { name: "Name, as others see it" }).fill(hostile)
+  await ada.goto("/documents")
+  await ada.newDocument(hostile)
+  await ada.editor().click()
+  await ada.page.keyboard.type("<script>document.title='owned'</script> [x](javascript:alert(1))")
+  const ben = await person(await ada.invite())
+  await ben.page.locator(".row").first().click()
+  await timeUntil("the text", async () => (await ben.text()).startsWith("<script>"))
+  await ben.goto("/people")
+  await ben.page.locator(".person", { hasText: "<img src=x" }).first().waitFor()
+  expect(await ben.page.locator("img[src=x]").count()).toBe(0)
+  expect(await ben.page.title()).not.toContain("owned")
+  expect(await ben.page.locator("a[href^='javascript:']").count()).toBe(0)
+})
