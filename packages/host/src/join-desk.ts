@@ -15,7 +15,7 @@ import type { HostSettings } from "./host-settings.ts"
 import type { IceIssuer } from "./ice-issuer.ts"
 import type { Authorization, JoinAuthority } from "./join-authority.ts"
 import type { SessionReplies } from "./session-replies.ts"
-import { reachablePeers, type TopicDirectory } from "./topic-directory.ts"
+import { reachablePeers, type SessionElsewhere, type TopicDirectory } from "./topic-directory.ts"
 
 type JoinMessage = Extract<ClientMessage, { type: "join" }>
 type RenewMessage = Extract<ClientMessage, { type: "renew" }>
@@ -52,6 +52,8 @@ export function createJoinDesk(deps: {
   readonly counters: HostCounters
   readonly replies: SessionReplies
   readonly isDraining: () => boolean
+  /** Asks the other hosts of a cluster for a session; null where there is no cluster. */
+  readonly findElsewhere: (topic: string, peer: string) => null | Promise<SessionElsewhere | null>
   /** A fault of ours while deciding. */
   readonly faulted: (connection: Connection) => void
 }): JoinDesk {
@@ -82,7 +84,12 @@ export function createJoinDesk(deps: {
       Math.ceil(random.unit() * DRAIN_SPREAD_MS),
     )
 
-  const admit = (connection: Connection, join: JoinMessage, expiresAt: Millis | null): void => {
+  const admit = (
+    connection: Connection,
+    join: JoinMessage,
+    expiresAt: Millis | null,
+    elsewhere: SessionElsewhere | null,
+  ): void => {
     const { channel } = join
     const now = clock.monotonic()
     const resume = random.bytes(RESUME_BYTES)
@@ -91,6 +98,7 @@ export function createJoinDesk(deps: {
       peer: keyOfBytes(join.peer),
       presentedClaim: join.resume === null ? null : claimOf(join.resume),
       claim: claimOf(resume),
+      elsewhere,
       outlet: connection,
       channel,
       now,
@@ -129,35 +137,54 @@ export function createJoinDesk(deps: {
     })
   }
 
-  /** Calls back at once when no rule needs to wait; never when the channel was left or the socket closed. */
-  const authorize = (
+  /** Calls back at once when nothing needs to be waited for; never when the channel was left or the socket closed. */
+  const settle = <T>(
     connection: Connection,
-    request: Pick<JoinMessage, "channel" | "topic" | "peer" | "token">,
-    decided: (decision: Authorization) => void,
+    channel: number,
+    ask: (signal: AbortSignal) => T | Promise<T>,
+    decided: (answer: T) => void,
   ): void => {
     const aborter = new AbortController()
-    const decision = deps.authority.authorize({
-      topic: request.topic,
-      peer: request.peer,
-      token: request.token,
-      address: connection.address,
-      origin: connection.origin,
-      signal: aborter.signal,
-    })
-    if (!(decision instanceof Promise)) {
-      decided(decision)
+    const answer = ask(aborter.signal)
+    if (!(answer instanceof Promise)) {
+      decided(answer)
       return
     }
-    connection.pendingJoins.set(request.channel, aborter)
-    void decision.then((settled) => {
-      if (connection.pendingJoins.get(request.channel) !== aborter) return
-      connection.pendingJoins.delete(request.channel)
+    connection.pendingJoins.set(channel, aborter)
+    void answer.then((settled) => {
+      if (connection.pendingJoins.get(channel) !== aborter) return
+      connection.pendingJoins.delete(channel)
       try {
         if (connection.alive) decided(settled)
       } catch {
         deps.faulted(connection)
       }
     })
+  }
+
+  const authorize = (
+    connection: Connection,
+    { channel, topic, peer, token }: Pick<JoinMessage, "channel" | "topic" | "peer" | "token">,
+    decided: (decision: Authorization) => void,
+  ): void => {
+    const { address, origin } = connection
+    const ask = (signal: AbortSignal): Authorization | Promise<Authorization> =>
+      deps.authority.authorize({ topic, peer, token, address, origin, signal })
+    settle(connection, channel, ask, decided)
+  }
+
+  /** A session that wants to be taken up again and is not known here may be known to another host. */
+  const search = (
+    connection: Connection,
+    join: JoinMessage,
+    found: (elsewhere: SessionElsewhere | null) => void,
+  ): void => {
+    const topic = keyOfBytes(join.topic)
+    const peer = keyOfBytes(join.peer)
+    const isKnown = directory.find(topic)?.members.has(peer) ?? false
+    const ask = (): null | Promise<SessionElsewhere | null> =>
+      join.resume === null || isKnown ? null : deps.findElsewhere(topic, peer)
+    settle(connection, join.channel, ask, found)
   }
 
   const forget = (connection: Connection, membership: Membership): void => {
@@ -200,11 +227,16 @@ export function createJoinDesk(deps: {
         return
       }
       authorize(connection, message, (decision) => {
-        if (decision.type === "denied") refuse(connection, channel, decision.code, decision.detail)
-        else if (deps.isDraining()) refuseDraining(connection, channel)
-        else if (isTaken(connection, message)) {
-          replies.endMalformed(connection, "channel-in-use", "a topic was joined twice on one socket")
-        } else admit(connection, message, decision.expiresAt)
+        if (decision.type === "denied") {
+          refuse(connection, channel, decision.code, decision.detail)
+          return
+        }
+        search(connection, message, (elsewhere) => {
+          if (deps.isDraining()) refuseDraining(connection, channel)
+          else if (isTaken(connection, message)) {
+            replies.endMalformed(connection, "channel-in-use", "a topic was joined twice on one socket")
+          } else admit(connection, message, decision.expiresAt, elsewhere)
+        })
       })
     },
     renew(connection, { channel, token }) {

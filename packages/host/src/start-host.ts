@@ -109,8 +109,14 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     clock,
   })
   const shared = { settings, clock, random, directory, ice, counters, replies, faulted }
-  const desk = createJoinDesk({ ...shared, authority, addresses, isDraining })
   const cluster = settings.cluster.length === 0 ? null : joinCluster()
+  const desk = createJoinDesk({
+    ...shared,
+    authority,
+    addresses,
+    isDraining,
+    findElsewhere: (topic, peer) => cluster?.find(topic, peer) ?? null,
+  })
   const sessions = createSignalingSessions({
     ...shared,
     desk,

@@ -61,6 +61,7 @@ function join(
     peer,
     presentedClaim: options.presentedClaim ?? null,
     claim: `claim ${++claims}`,
+    elsewhere: null,
     outlet: options.seat ?? createSeat(),
     channel: 1,
     now: clock.monotonic(),

@@ -55,10 +55,10 @@ export type JoinResult =
   | { readonly type: "peer-id-taken" }
   | { readonly type: "too-many-topics" }
 
-export interface RemoteMember {
+export type SessionElsewhere = Pick<Member, "claim" | "generation">
+
+export interface RemoteMember extends Readonly<SessionElsewhere> {
   readonly peer: string
-  readonly claim: string
-  readonly generation: number
   readonly node: string
 }
 
@@ -78,6 +78,8 @@ export interface TopicDirectory {
     /** Hash of the secret that the client presented. */
     readonly presentedClaim: string | null
     readonly claim: string
+    /** The session as another host of the cluster has it, where this one does not know the topic. */
+    readonly elsewhere: SessionElsewhere | null
     readonly outlet: Outlet
     readonly channel: number
     readonly now: Millis
@@ -223,7 +225,7 @@ export function createTopicDirectory(
   }
 
   return {
-    join({ topic: key, peer, presentedClaim, claim, outlet, channel, now }) {
+    join({ topic: key, peer, presentedClaim, claim, elsewhere, outlet, channel, now }) {
       const known = topics.get(key)
       const present = known?.members.get(peer)
       if (present !== undefined) {
@@ -231,6 +233,7 @@ export function createTopicDirectory(
         resume(present, outlet, channel, claim)
         return { type: "joined", member: present, resumed: true }
       }
+      if (elsewhere !== null && presentedClaim !== elsewhere.claim) return { type: "peer-id-taken" }
       if (known === undefined && topics.size >= limits.maxTopics) return { type: "too-many-topics" }
       if (known !== undefined && known.members.size >= limits.roomMaxSockets && !evictAway(known)) {
         return { type: "room-full" }
@@ -241,7 +244,7 @@ export function createTopicDirectory(
         topic,
         peer,
         claim,
-        generation: 1,
+        generation: (elsewhere?.generation ?? 0) + 1,
         place: { type: "here", outlet, channel },
         toldSince: topic.history,
       }
@@ -250,7 +253,7 @@ export function createTopicDirectory(
       memberCount += 1
       noteChange(topic, peer, "joined")
       for (const observer of observers) observer.joined(member)
-      return { type: "joined", member, resumed: false }
+      return { type: "joined", member, resumed: elsewhere !== null }
     },
     leave: remove,
     lose(member, now) {

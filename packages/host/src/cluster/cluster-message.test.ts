@@ -10,6 +10,14 @@ const node = fc.stringMatching(/^[a-z0-9-]{1,40}$/)
 const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
   fc.record({ type: fc.constant("heartbeat" as const), node, uptimeMs: fc.maxSafeNat() }),
   fc.record({ type: fc.constant("ask" as const), node, topic: key }),
+  fc.record({ type: fc.constant("find" as const), node, topic: key, peer: key }),
+  fc.record({
+    type: fc.constant("found" as const),
+    topic: key,
+    peer: key,
+    claim: key,
+    generation: fc.nat(0xffff_ffff),
+  }),
   fc.record({
     type: fc.constant("announce" as const),
     node,

@@ -6,7 +6,7 @@ import {
   unreachableReasonNumbers,
 } from "@dunlin/core/signaling"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
-import type { RemoteMember } from "../topic-directory.ts"
+import type { RemoteMember, SessionElsewhere } from "../topic-directory.ts"
 
 /** A topic as hosts call it among each other: a hash, since the topic itself lets one in. 16 bytes as a key. */
 export type TopicHash = string
@@ -25,6 +25,14 @@ export type ClusterMessage =
       readonly joined: readonly Omit<RemoteMember, "node">[]
       readonly left: readonly string[]
     }
+  /** Someone wants to take up a session that the asking host does not know. */
+  | { readonly type: "find"; readonly node: string; readonly topic: TopicHash; readonly peer: string }
+  /** What a host knows of it; who knows nothing says nothing. */
+  | ({
+      readonly type: "found"
+      readonly topic: TopicHash
+      readonly peer: string
+    } & Readonly<SessionElsewhere>)
   /** To the host that has the receiver. */
   | {
       readonly type: "signal"
@@ -47,7 +55,7 @@ export const TOPIC_HASH_BYTES = 16
 const CLAIM_BYTES = 16
 const MAX_NODE_BYTES = 64
 const VERSION = 1
-const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5 } as const
+const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5, find: 6, found: 7 } as const
 const reasons = Object.keys(unreachableReasonNumbers) as UnreachableReason[]
 
 export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
@@ -59,6 +67,19 @@ export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
       return write.text(message.node).u53(message.uptimeMs).finish()
     case "ask":
       return write.text(message.node).bytes(bytesOfKey(message.topic)).finish()
+    case "find":
+      return write
+        .text(message.node)
+        .bytes(bytesOfKey(message.topic))
+        .bytes(bytesOfKey(message.peer))
+        .finish()
+    case "found":
+      return write
+        .bytes(bytesOfKey(message.topic))
+        .bytes(bytesOfKey(message.peer))
+        .bytes(bytesOfKey(message.claim))
+        .u32(message.generation)
+        .finish()
     case "announce": {
       write
         .text(message.node)
@@ -107,6 +128,16 @@ function readBody(tag: number, read: ByteReader): ClusterMessage {
       return { type: "heartbeat", node: node(), uptimeMs: read.u53() }
     case tags.ask:
       return { type: "ask", node: node(), topic: key(TOPIC_HASH_BYTES) }
+    case tags.find:
+      return { type: "find", node: node(), topic: key(TOPIC_HASH_BYTES), peer: key(PEER_ID_BYTES) }
+    case tags.found:
+      return {
+        type: "found",
+        topic: key(TOPIC_HASH_BYTES),
+        peer: key(PEER_ID_BYTES),
+        claim: key(CLAIM_BYTES),
+        generation: read.u32(),
+      }
     case tags.announce:
       return {
         type: "announce",

@@ -2,7 +2,13 @@ import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { describe, expect, test } from "vitest"
 import { keyOfBytes } from "../binary-key.ts"
 import { createCounters } from "../host-counters.ts"
-import { createTopicDirectory, type Member, type Outlet, type TopicDirectory } from "../topic-directory.ts"
+import {
+  createTopicDirectory,
+  type Member,
+  type Outlet,
+  type SessionElsewhere,
+  type TopicDirectory,
+} from "../topic-directory.ts"
 import type { ClusterLink } from "./cluster-link.ts"
 import { createHostCluster, type HostCluster } from "./host-cluster.ts"
 
@@ -122,12 +128,17 @@ function createSeat(): Seat {
 }
 
 let claims = 0
-function join(node: Node, name: string, options: { seat?: Seat; presentedClaim?: string } = {}): Member {
+function join(
+  node: Node,
+  name: string,
+  options: { seat?: Seat; presentedClaim?: string; elsewhere?: SessionElsewhere | null } = {},
+): Member {
   const result = node.directory.join({
     topic: topicKey,
     peer: peerKey(name),
     presentedClaim: options.presentedClaim ?? null,
     claim: key(`claim${++claims}`, 16),
+    elsewhere: options.elsewhere ?? null,
     outlet: options.seat ?? createSeat(),
     channel: 1,
     now: node.clock.monotonic(),
@@ -225,6 +236,29 @@ describe("a cluster of hosts", () => {
       type: "remote",
       node: "c",
     })
+  })
+
+  test("it moves as well to a host where nobody is in the topic yet", async () => {
+    const { time, start } = createWorld()
+    const [a, b, c] = [start("a"), start("b"), start("c")]
+    const ada = createSeat()
+    join(a, "ada", { seat: ada })
+    const bob = join(b, "bob")
+    await time.runFor(1000)
+    b.clock.stop()
+    b.link.setUp(false)
+    const searched = c.cluster.find(topicKey, peerKey("bob"))
+    await time.runFor(200)
+    const elsewhere = await searched
+    expect(elsewhere).toMatchObject({ claim: bob.claim, generation: 1 })
+    expect(() => join(c, "bob", { presentedClaim: "a guess", elsewhere })).toThrow("peer-id-taken")
+    join(c, "bob", { presentedClaim: bob.claim, elsewhere })
+    await time.runFor(20_000)
+    for (const node of [a, c]) expect(node.known()).toEqual(["ada", "bob"])
+    expect(ada.heard).toEqual(["joined bob"])
+    const unknown = c.cluster.find(key("another", 32), peerKey("bob"))
+    await time.runFor(200)
+    expect(await unknown).toBeNull()
   })
 
   test("a session taken up on a second host leaves the first, which is still there", async () => {

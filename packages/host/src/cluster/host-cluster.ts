@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import type { Clock, Millis } from "@dunlin/core"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
 import { count, type HostCounters } from "../host-counters.ts"
-import type { Member, Topic, TopicDirectory } from "../topic-directory.ts"
+import type { Member, SessionElsewhere, Topic, TopicDirectory } from "../topic-directory.ts"
 import type { ClusterLink } from "./cluster-link.ts"
 import {
   type ClusterMessage,
@@ -16,6 +16,8 @@ import {
 export interface HostCluster {
   /** Passes a signal to the host that has the member. False when it cannot at present. */
   forward(target: Member, from: string, blob: Uint8Array): boolean
+  /** Asks the other hosts for a session that this one does not know. Answers null after a moment without news. */
+  find(topicKey: string, peer: string): Promise<SessionElsewhere | null>
   /** Hosts heard of lately, this one not counted. */
   readonly nodeCount: number
   readonly up: boolean
@@ -38,6 +40,8 @@ const CATCH_UP_PAUSE_MS = 20
 const GATHER_MS = 5
 /** Interest in a new topic takes a moment to reach every NATS server: what was missed is asked for again. */
 const ASK_AGAIN_MS = 150
+const FIND_MS = 150
+const MAX_SEARCHES = 10_000
 const MAX_NODES = 1000
 
 const subjects = {
@@ -66,6 +70,8 @@ export function createHostCluster(deps: {
   const sharedByHash = new Map<TopicHash, SharedTopic>()
   const heardAt = new Map<string, Millis>()
   const dirty = new Set<SharedTopic>()
+  /** Searches that are under way, by topic and peer. */
+  const searches = new Map<string, Set<(found: SessionElsewhere) => void>>()
   let cancelGather: (() => void) | null = null
   const startedAt = clock.monotonic()
   let tickedAt = startedAt
@@ -205,6 +211,23 @@ export function createHostCluster(deps: {
     }
   }
 
+  const takeFind = (message: Extract<ClusterMessage, { type: "find" }>): void => {
+    const member = sharedByHash.get(message.topic)?.topic.members.get(message.peer)
+    if (member === undefined) return
+    const { claim, generation } = member
+    publish(subjects.node(message.node), {
+      type: "found",
+      topic: message.topic,
+      peer: message.peer,
+      claim,
+      generation,
+    })
+  }
+
+  const takeFound = (message: Extract<ClusterMessage, { type: "found" }>): void => {
+    for (const settle of searches.get(message.topic + message.peer) ?? []) settle(message)
+  }
+
   const takeSignal = (message: Extract<ClusterMessage, { type: "signal" }>): void => {
     const member = sharedByHash.get(message.topic)?.topic.members.get(message.to)
     const place = member?.place
@@ -241,6 +264,12 @@ export function createHostCluster(deps: {
         if (message.node === node) return
         hear(message.node)
         takeAnnouncement(message)
+        return
+      case "find":
+        if (message.node !== node) takeFind(message)
+        return
+      case "found":
+        takeFound(message)
         return
       case "signal":
         takeSignal(message)
@@ -314,6 +343,23 @@ export function createHostCluster(deps: {
         to: target.peer,
         from,
         blob,
+      })
+    },
+    find(topicKey, peer) {
+      if (!link.up || searches.size >= MAX_SEARCHES) return Promise.resolve(null)
+      const topic = hashOf(topicKey)
+      const search = topic + peer
+      return new Promise((resolve) => {
+        const settle = (found: SessionElsewhere | null): void => {
+          cancel()
+          const waiting = searches.get(search)
+          waiting?.delete(settle)
+          if (waiting?.size === 0) searches.delete(search)
+          resolve(found)
+        }
+        const cancel = clock.after(FIND_MS, () => settle(null))
+        searches.set(search, (searches.get(search) ?? new Set()).add(settle))
+        publish(subjects.topic(topic), { type: "find", node, topic, peer })
       })
     },
     get nodeCount() {
