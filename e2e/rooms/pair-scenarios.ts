@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { createHarness, type Harness } from "../browser/harness.ts"
 import { type Network, networkProblem } from "../browser/harness/network.ts"
 import type { RemoteModule } from "../browser/harness/remote-module.ts"
-import type { RoomDriver } from "./room-driver.ts"
+import type { JoinOptions, RoomDriver } from "./room-driver.ts"
 
 /** One device in a scenario: a page or a process that can be started again. */
 export interface Actor extends RemoteModule<RoomDriver> {
@@ -17,28 +17,42 @@ export interface PairScenario {
   readonly actors: readonly [ActorStarter, ActorStarter]
   /** A reason not to run, printed. */
   readonly skip?: string | null
+  /** What stands beside the host, such as a TURN server. */
+  readonly surroundings?: (harness: Harness) => Promise<Surroundings>
 }
+
+export interface Surroundings {
+  /** Settings of the host. */
+  readonly hostEnv: Readonly<Record<string, string>>
+  readonly webrtc: Omit<JoinOptions["webrtc"], "signaling">
+  /** The path that peers must come by. */
+  readonly path: string
+}
+
+const openNetwork: Surroundings = { hostEnv: {}, webrtc: {}, path: "direct" }
 
 export type ActorStarter = (harness: Harness, options: { readonly namespace?: string }) => Promise<Actor>
 
 const CONNECT_MS = 20_000
 
 /** What any two devices must come through. */
-export function describePair({ name, actors, skip = null }: PairScenario): void {
+export function describePair({ name, actors, skip = null, surroundings }: PairScenario): void {
   if (skip !== null) console.log(`skipped: ${name}: ${skip}`)
   describe.skipIf(skip !== null)(name, () => {
     let harness: Harness
     let one: Actor
     let two: Actor
-    let options: Parameters<RoomDriver["join"]>[0]
+    let options: JoinOptions
+    let around = openNetwork
     let host: Awaited<ReturnType<Harness["host"]>>
 
     beforeAll(async () => {
       harness = createHarness()
-      host = await harness.host()
+      around = (await surroundings?.(harness)) ?? openNetwork
+      host = await harness.host({ env: around.hostEnv })
       one = await actors[0](harness, {})
       two = await actors[1](harness, {})
-      options = { invite: createInvite(), webrtc: { signaling: host.url } }
+      options = { invite: createInvite(), webrtc: { ...around.webrtc, signaling: host.url } }
       await Promise.all([one.call("join", options), two.call("join", options)])
     })
     afterAll(() => harness.close())
@@ -54,7 +68,7 @@ export function describePair({ name, actors, skip = null }: PairScenario): void 
       await exchange("first")
       await one.call("synced", CONNECT_MS)
       const [left, right] = [await one.call("facts"), await two.call("facts")]
-      expect(left).toMatchObject({ phase: "connected", problem: null, peers: [{ path: "direct" }] })
+      expect(left).toMatchObject({ phase: "connected", problem: null, peers: [{ path: around.path }] })
       expect(left.peers[0]).toMatchObject({ session: right.session, device: right.device })
       await one.call("setPresence", { name: "Ada" })
       await two.call("waitForOthers", 1, CONNECT_MS)
@@ -64,7 +78,7 @@ export function describePair({ name, actors, skip = null }: PairScenario): void 
     test("goes on while the host is away, and meets newcomers once it is back", async () => {
       await host.kill()
       await exchange("without-host")
-      host = await harness.host({ port: host.port })
+      host = await harness.host({ port: host.port, env: around.hostEnv })
       const third = await actors[1](harness, {})
       await third.call("join", options)
       await third.call("waitForPeers", 2, 60_000)
