@@ -145,6 +145,15 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     })),
   bye: fc.record({ type: fc.constant("bye"), reason: text(40) }),
   prune: fc.record({ type: fc.constant("prune"), slot }),
+  "presence-relay": fc.record({
+    type: fc.constant("presence-relay"),
+    session: bytes(16),
+    device: bytes(32),
+    sequence: fc.maxSafeNat(),
+    ageMs: u32,
+    signature: bytes(64),
+    value: nullable(upTo(100)),
+  }),
 }
 
 const anyFrame: fc.Arbitrary<Frame> = fc.oneof(...Object.values(arbitraries))

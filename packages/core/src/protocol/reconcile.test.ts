@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { createSeededRandom } from "../testing/seeded-random.ts"
+import { bytesToHex } from "./bytes-equal.ts"
 import { createFingerprint, createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
 import { encodeRangeRecord, itemDigestOf, type RangeRecord, suffixOf } from "./range-record.ts"
 import {
@@ -97,7 +98,7 @@ describe("comparing a record", () => {
     index.forEachIn(0, 0, (position) => void positions.push(position.slice()))
     const suffixes = positions.slice(3, 6).map(suffixOf)
     const found = compare(index, { type: "need", depth: 0, prefix: 0, suffixes: [...suffixes, 77] })
-    expect(found.entries.toSorted()).toEqual(positions.slice(3, 6).toSorted())
+    expect(new Set(found.entries.map(bytesToHex))).toEqual(new Set(positions.slice(3, 6).map(bytesToHex)))
   })
 
   test("splits a large node instead of going through it, whatever is asked", () => {

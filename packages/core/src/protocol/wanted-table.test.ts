@@ -1,0 +1,90 @@
+import * as fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { createWantedTable } from "./wanted-table.ts"
+
+describe("a wanted entry", () => {
+  test("is asked of one link only, however many hold it", () => {
+    const table = createWantedTable()
+    for (const link of ["a", "b", "c"]) table.add("p", link, 0)
+    expect(table.due(0)).toEqual([{ position: "p", link: "a" }])
+    expect(table.due(3_999)).toEqual([])
+    expect([table.pending("a"), table.pending("b")]).toEqual([1, 0])
+    expect(table.isAskedElsewhere("p", "b")).toBe(true)
+    expect(table.isAskedElsewhere("p", "a")).toBe(false)
+  })
+
+  test("is not asked for before its time, and sooner when a later source is sooner", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 500)
+    expect(table.due(499)).toEqual([])
+    table.add("p", "b", 100)
+    expect(table.nextAt).toBe(100)
+    expect(table.due(100)).toEqual([{ position: "p", link: "a" }])
+  })
+
+  test("is asked of the next link when the first does not answer, and given up after four", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.add("p", "b", 0)
+    const asked: string[] = []
+    for (let now = 0; now < 60_000; now += 1_000) for (const { link } of table.due(now)) asked.push(link)
+    expect(asked).toEqual(["a", "b", "a", "b"])
+    expect([table.size, table.nextAt, table.pending("a"), table.pending("b")]).toEqual([0, null, 0, 0])
+  })
+
+  test("is no longer pending once it came", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.due(0)
+    table.resolve("p")
+    table.resolve("p")
+    expect([table.size, table.pending("a")]).toEqual([0, 0])
+  })
+
+  test("is asked of the next at once when its link goes, and forgotten with the last", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.add("p", "b", 0)
+    table.due(0)
+    table.dropLink("a", 10)
+    expect(table.due(10)).toEqual([{ position: "p", link: "b" }])
+    table.dropLink("b", 20)
+    expect(table.size).toBe(0)
+  })
+})
+
+describe("the table", () => {
+  test("takes no more than its share", () => {
+    const table = createWantedTable()
+    for (let n = 0; n < 8_192; n++) expect(table.add(`p${n}`, "a", 0)).toBe(true)
+    expect(table.add("one more", "a", 0)).toBe(false)
+    expect(table.add("p1", "b", 0)).toBe(true)
+    expect(table.size).toBe(8_192)
+  })
+
+  test("counts for each link what is pending, through anything that happens", () => {
+    const link = fc.constantFrom("a", "b", "c")
+    const position = fc.constantFrom("p", "q", "r", "s")
+    const step = fc.oneof(
+      fc.record({ do: fc.constant("add" as const), position, link }),
+      fc.record({ do: fc.constant("resolve" as const), position, link }),
+      fc.record({ do: fc.constant("drop" as const), position, link }),
+      fc.record({ do: fc.constant("due" as const), position, link }),
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const table = createWantedTable()
+        let now = 0
+        for (const taken of steps) {
+          now += 1_500
+          if (taken.do === "add") table.add(taken.position, taken.link, now)
+          else if (taken.do === "resolve") table.resolve(taken.position)
+          else if (taken.do === "drop") table.dropLink(taken.link, now)
+          else table.due(now)
+          const pending = ["a", "b", "c"].reduce((sum, name) => sum + table.pending(name), 0)
+          expect(pending).toBe(table.size)
+        }
+      }),
+    )
+  })
+})
