@@ -1,8 +1,9 @@
 // `npm run bench -- host`: the signaling host beside a bare `ws` relay, y-webrtc's server and RxDB's server, in turn
 // in one run; each server and each driver is a process of its own, everything on loopback.
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
+import { freeTcpPort, natsServerProblem, startNatsServer } from "../e2e/infra/nats-server.ts"
 import { type BenchChild, spawnChild } from "./host/child-calls.ts"
 import type { Attack, AttackFigures } from "./host/containment.ts"
 import type { ServerKind } from "./host/dialects.ts"
@@ -37,12 +38,12 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
   const [cpu] = cpus()
   console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
   const rounds = quick ? 1 : 5
-  await compareJoins(rounds, quick ? 1000 : 3000)
-  await compareIdle(quick ? 2000 : 10_000)
-  await compareForwards(rounds, quick ? 2 : 5)
+  await compareLoad(rounds, quick ? 600 : 3000, quick ? 1 : 5)
+  await compareIdle(quick ? 1000 : 10_000)
+  await compareCluster(quick ? 1 : 10)
   await compareDeadlyFrames()
   await storm(quick ? 20_000 : 1_000_000)
-  await containment(quick ? 3 : 10)
+  await containment(quick ? 2 : 10)
   console.log("JSON lines: bench/out/host.jsonl")
 }
 
@@ -58,12 +59,15 @@ async function withStage<T>(
   options: object,
   work: (stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const server = await spawnChild("server-child.ts", [kind, JSON.stringify(options)])
-  const driver = await spawnChild("driver-child.ts")
+  const children = await Promise.all([
+    spawnChild("server-child.ts", [kind, JSON.stringify(options)]),
+    spawnChild("driver-child.ts"),
+  ])
+  const [server, driver] = children
   try {
     return await work({ kind, server, driver, url: await server.call<string>("url") })
   } finally {
-    await Promise.all([server.stop(), driver.stop()])
+    await Promise.all(children.map((child) => child.stop()))
   }
 }
 
@@ -74,35 +78,40 @@ async function settledUsage(server: BenchChild): Promise<ServerUsage> {
   return await usage(server)
 }
 
-/** Runs the kinds in turn, so that what else the machine does falls on all of them. */
-async function inTurn(
+type Figures = Readonly<Record<string, number>>
+
+/** Runs the kinds in turn, so that what else the machine does falls on all of them. One row of medians a kind. */
+async function inTurn<Name extends string>(
   rounds: number,
-  options: object,
-  measure: (stage: Stage) => Promise<Readonly<Record<string, number>>>,
-): Promise<Map<ServerKind, Record<string, number>>> {
-  const samples = new Map<ServerKind, Readonly<Record<string, number>>[]>(kinds.map((kind) => [kind, []]))
+  measure: (stage: Stage) => Promise<Readonly<Record<Name, Figures>>>,
+): Promise<Readonly<Record<Name, Map<ServerKind, Figures>>>> {
+  const samples: { readonly kind: ServerKind; readonly sample: Readonly<Record<Name, Figures>> }[] = []
   for (let round = 0; round < rounds; round++) {
     for (const kind of kinds) {
-      const sample = await withStage(kind, kind === "dunlin" ? options : {}, measure)
-      samples.get(kind)?.push(sample)
+      samples.push({ kind, sample: await withStage(kind, kind === "dunlin" ? unlimited : {}, measure) })
     }
   }
-  return new Map(
-    [...samples].map(([kind, all]) => {
-      const names = Object.keys(all[0] ?? {})
-      return [
-        kind,
-        Object.fromEntries(names.map((name) => [name, median(all.map((one) => one[name] ?? Number.NaN))])),
-      ]
-    }),
+  const names = Object.keys(samples[0]?.sample ?? {}) as Name[]
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      new Map(
+        kinds.map((kind) => [
+          kind,
+          medians(samples.filter((one) => one.kind === kind).map((one) => one.sample[name])),
+        ]),
+      ),
+    ]),
+  ) as Record<Name, Map<ServerKind, Figures>>
+}
+
+function medians(rows: readonly Figures[]): Figures {
+  return Object.fromEntries(
+    Object.keys(rows[0] ?? {}).map((name) => [name, median(rows.map((row) => row[name] ?? Number.NaN))]),
   )
 }
 
-function table(
-  title: string,
-  rows: ReadonlyMap<ServerKind, Record<string, number>>,
-  digits: Record<string, number>,
-): void {
+function table(title: string, rows: ReadonlyMap<ServerKind, Figures>, digits: Record<string, number>): void {
   console.log(`\n${title}`)
   const ours = rows.get("dunlin") ?? {}
   console.table(
@@ -113,7 +122,7 @@ function table(
           kind,
           Object.fromEntries(
             Object.entries(row).flatMap(([name, value]) => {
-              const shown = Number(value.toFixed(digits[name] ?? 1))
+              const shown = Number(value.toFixed(digits[name] ?? 0))
               const ratio = Number(((ours[name] ?? Number.NaN) / value).toFixed(2))
               return kind === "dunlin"
                 ? [[name, shown]]
@@ -129,75 +138,112 @@ function table(
   )
 }
 
-async function compareJoins(rounds: number, count: number): Promise<void> {
-  const rows = await inTurn(rounds, unlimited, async ({ kind, server, driver, url }) => {
+const OFFERED_PER_SECOND = 15_000
+
+async function compareLoad(rounds: number, joins: number, seconds: number): Promise<void> {
+  const rows = await inTurn(rounds, async ({ kind, server, driver, url }) => {
     await driver.call("joins", { kind, url, count: 300 })
-    const before = await usage(server)
-    const { joinsPerSecond } = await driver.call<JoinFigures>("joins", { kind, url, count })
-    const cpuUs = (((await usage(server)).cpuMs - before.cpuMs) / count) * 1000
-    return { joinsPerSecond, cpuUsPerJoin: cpuUs, joinsPerCoreSecond: 1e6 / cpuUs }
+    const beforeJoins = await usage(server)
+    const { joinsPerSecond } = await driver.call<JoinFigures>("joins", { kind, url, count: joins })
+    const cpuUsPerJoin = (((await usage(server)).cpuMs - beforeJoins.cpuMs) / joins) * 1000
+    await driver.call("forwards", { kind, url, pairs: 50, seconds: 0.2 })
+    const beforeForwards = await usage(server)
+    const most = await driver.call<ForwardFigures>("forwards", { kind, url, pairs: 50, seconds })
+    const cpuUsPerForward = (((await usage(server)).cpuMs - beforeForwards.cpuMs) / most.allForwards) * 1000
+    const offered = { kind, url, pairs: 50, seconds, perSecond: OFFERED_PER_SECOND }
+    const paced = await driver.call<ForwardFigures>("forwards", offered)
+    return {
+      joins: { joinsPerSecond, cpuUsPerJoin, joinsPerCoreSecond: 1e6 / cpuUsPerJoin },
+      most: {
+        forwardsPerSecond: most.forwardsPerSecond,
+        cpuUsPerForward,
+        forwardsPerCoreSecond: 1e6 / cpuUsPerForward,
+      },
+      paced: {
+        forwardsPerSecond: paced.forwardsPerSecond,
+        p50Ms: paced.p50Ms ?? Number.NaN,
+        p99Ms: paced.p99Ms ?? Number.NaN,
+      },
+    }
   })
-  table(`joins, each with its connection (median of ${rounds})`, rows, {
-    joinsPerSecond: 0,
-    cpuUsPerJoin: 0,
-    joinsPerCoreSecond: 0,
+  const of = `(median of ${rounds})`
+  table(`joins, each with its connection ${of}`, rows.joins, { cpuUsPerJoin: 0 })
+  table(`forwards of 700-byte envelopes, as many as go ${of}`, rows.most, { cpuUsPerForward: 1 })
+  table(`forwards of 700-byte envelopes, ${OFFERED_PER_SECOND}/s offered ${of}`, rows.paced, {
+    p50Ms: 2,
+    p99Ms: 2,
   })
 }
 
 async function compareIdle(count: number): Promise<void> {
-  const rows = await inTurn(1, unlimited, async ({ kind, server, driver, url }) => {
+  const rows = await inTurn(1, async ({ kind, server, driver, url }) => {
     await driver.call("joins", { kind, url, count: 500 })
     const before = await settledUsage(server)
     await driver.call("openIdle", { kind, url, count })
     const after = await settledUsage(server)
     await driver.call("releaseIdle")
     return {
-      kibPerSocket: (after.rssBytes - before.rssBytes) / count / 1024,
-      heapKibPerSocket: (after.heapBytes - before.heapBytes) / count / 1024,
+      idle: {
+        kibPerSocket: (after.rssBytes - before.rssBytes) / count / 1024,
+        heapKibPerSocket: (after.heapBytes - before.heapBytes) / count / 1024,
+      },
     }
   })
-  table(`${count} idle sockets`, rows, { kibPerSocket: 1, heapKibPerSocket: 1 })
+  table(`${count} idle sockets`, rows.idle, { kibPerSocket: 1, heapKibPerSocket: 1 })
 }
 
-async function compareForwards(rounds: number, seconds: number): Promise<void> {
-  const most = await inTurn(rounds, unlimited, async ({ kind, server, driver, url }) => {
-    await driver.call("forwards", { kind, url, pairs: 50, seconds: 0.5 })
-    const before = await usage(server)
-    const figures = await driver.call<ForwardFigures>("forwards", { kind, url, pairs: 50, seconds })
-    // The warm-up second inside the call costs as well: the processor's time is spread over all of it.
-    const cpuMs = ((await usage(server)).cpuMs - before.cpuMs) * (seconds / (seconds + 1))
-    const cpuUs = (cpuMs / figures.forwards) * 1000
-    return {
-      forwardsPerSecond: figures.forwardsPerSecond,
-      cpuUsPerForward: cpuUs,
-      forwardsPerCoreSecond: 1e6 / cpuUs,
+/** One host, and two with NATS between them: what a forward costs each process. */
+async function compareCluster(seconds: number): Promise<void> {
+  const problem = natsServerProblem()
+  if (problem !== null) {
+    console.log(`\nskipped: the cluster (${problem})`)
+    return
+  }
+  const nats = await startNatsServer(await freeTcpPort())
+  const options = JSON.stringify({ ...unlimited, cluster: [nats.url] })
+  const children = await Promise.all([
+    spawnChild("server-child.ts", ["dunlin", options]),
+    spawnChild("server-child.ts", ["dunlin", options]),
+    spawnChild("driver-child.ts"),
+  ])
+  try {
+    const [near, far, driver] = children
+    const [url, farUrl] = [await near.call<string>("url"), await far.call<string>("url")]
+    const rows: Record<string, object> = {}
+    for (const [name, receiverUrl] of [
+      ["one host", url],
+      ["two hosts and NATS", farUrl],
+    ] as const) {
+      const load = { kind: "dunlin", url, receiverUrl, pairs: 50, seconds }
+      await driver.call("forwards", { ...load, seconds: 0.2 })
+      const before = [(await usage(near)).cpuMs, (await usage(far)).cpuMs, processorMs(nats.pid)] as const
+      const figures = await driver.call<ForwardFigures>("forwards", load)
+      const after = [(await usage(near)).cpuMs, (await usage(far)).cpuMs, processorMs(nats.pid)] as const
+      const us = (index: 0 | 1 | 2): number =>
+        Number((((after[index] - before[index]) / figures.allForwards) * 1000).toFixed(1))
+      const row = {
+        forwardsPerSecond: Math.round(figures.forwardsPerSecond),
+        senderHostUs: us(0),
+        receiverHostUs: us(1),
+        natsUs: us(2),
+        p50Ms: Number((figures.p50Ms ?? Number.NaN).toFixed(2)),
+        p99Ms: Number((figures.p99Ms ?? Number.NaN).toFixed(2)),
+      }
+      rows[name] = row
+      record({ measure: "cluster", name, ...row })
     }
-  })
-  table(`forwards of 700-byte envelopes, as many as go (median of ${rounds})`, most, {
-    forwardsPerSecond: 0,
-    cpuUsPerForward: 1,
-    forwardsPerCoreSecond: 0,
-  })
-  const perSecond = 15_000
-  const paced = await inTurn(rounds, unlimited, async ({ kind, driver, url }) => {
-    const figures = await driver.call<ForwardFigures>("forwards", {
-      kind,
-      url,
-      pairs: 50,
-      seconds,
-      perSecond,
-    })
-    return {
-      forwardsPerSecond: figures.forwardsPerSecond,
-      p50Ms: figures.p50Ms ?? Number.NaN,
-      p99Ms: figures.p99Ms ?? Number.NaN,
-    }
-  })
-  table(`forwards of 700-byte envelopes at ${perSecond}/s offered (median of ${rounds})`, paced, {
-    forwardsPerSecond: 0,
-    p50Ms: 2,
-    p99Ms: 2,
-  })
+    console.log("\nprocessor time a forward, in one host and across two")
+    console.table(rows)
+  } finally {
+    await Promise.all(children.map((child) => child.stop()))
+    await nats.stop()
+  }
+}
+
+/** What a process that is not ours has used, in milliseconds; Linux counts in hundredths of a second. */
+function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
+  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 async function compareDeadlyFrames(): Promise<void> {

@@ -1,5 +1,6 @@
 // What puts load on a server, in a process of its own.
 import { serveCalls } from "./child-calls.ts"
+import { startChurn, stopChurn } from "./churn.ts"
 import { contain } from "./containment.ts"
 import { killWith, malformedStorm } from "./malformed-storm.ts"
 import { measureForwards, measureJoins, openIdle, releaseIdle } from "./load-driver.ts"
@@ -15,4 +16,6 @@ serveCalls({
   startTalk,
   stopTalk,
   contain,
+  startChurn,
+  stopChurn,
 })
