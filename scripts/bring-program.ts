@@ -17,12 +17,12 @@ export async function bringProgram({
   if (find() !== null) return null
   if (findProgram("apt-get") === null || process.getuid?.() !== 0) return advice
   console.log(`Installing ${aptPackage} by apt-get.`)
-  const env = { DEBIAN_FRONTEND: "noninteractive" }
+  const options = { env: { DEBIAN_FRONTEND: "noninteractive" }, limitMs: 300_000 }
   const install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", aptPackage]
   // A fresh machine has no package lists; one that has them needs no update.
-  if ((await runProgram(install, env)) !== 0) {
-    await runProgram(["apt-get", "update", "-qq"], env)
-    await runProgram(install, env)
+  if ((await runProgram(install, options)) !== 0) {
+    await runProgram(["apt-get", "update", "-qq"], options)
+    await runProgram(install, options)
   }
   return find() === null ? `${advice} (apt-get install ${aptPackage} did not bring it.)` : null
 }

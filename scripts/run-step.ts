@@ -15,18 +15,24 @@ export interface StepResult {
 export async function runStep(
   name: string,
   command: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  options: RunOptions = {},
 ): Promise<StepResult> {
   console.log(`\n── ${name}: ${command.join(" ")}`)
   const started = performance.now()
-  const code = await runProgram(command, env)
+  const code = await runProgram(command, options)
   return { name, passed: code === 0, seconds: (performance.now() - started) / 1000 }
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** After this long the program is killed, and has failed. */
+  readonly limitMs?: number
 }
 
 /** Resolves with the exit code; 127 when the program could not be started, 128 after a signal. */
 export function runProgram(
   [program = "", ...args]: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, limitMs }: RunOptions = {},
 ): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
@@ -39,7 +45,12 @@ export function runProgram(
       console.error(error.message)
       resolve(127)
     })
-    child.once("exit", (code) => resolve(code ?? 128))
+    const limit = limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), limitMs)
+    child.once("exit", (code) => {
+      clearTimeout(limit)
+      if (code === null) console.error(`${program} was killed after ${(limitMs ?? 0) / 60_000} minutes.`)
+      resolve(code ?? 128)
+    })
   })
 }
 
