@@ -1,5 +1,6 @@
 // `npm run bench -- host`: the signaling host beside a bare `ws` relay, y-webrtc's server and RxDB's server, in turn
 // in one run; each server and each driver is a process of its own, everything on loopback.
+//   npm run bench -- host --only=load    one part: load, idle, cluster, deadly, storm or containment
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
@@ -38,12 +39,16 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
   const [cpu] = cpus()
   console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
   const rounds = quick ? 1 : 5
-  await compareLoad(rounds, quick ? 600 : 3000, quick ? 1 : 5)
-  await compareIdle(quick ? 1000 : 10_000)
-  await compareCluster(quick ? 1 : 10)
-  await compareDeadlyFrames()
-  await storm(quick ? 20_000 : 1_000_000)
-  await containment(quick ? 2 : 10)
+  const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length)
+  const parts: Readonly<Record<string, () => Promise<void>>> = {
+    load: () => compareLoad(rounds, quick ? 600 : 3000, quick ? 1 : 5),
+    idle: () => compareIdle(quick ? 1000 : 10_000),
+    cluster: () => compareCluster(quick ? 1 : 10),
+    deadly: compareDeadlyFrames,
+    storm: () => storm(quick ? 20_000 : 1_000_000),
+    containment: () => containment(quick ? 2 : 10),
+  }
+  for (const [name, part] of Object.entries(parts)) if (only === undefined || only === name) await part()
   console.log("JSON lines: bench/out/host.jsonl")
 }
 
