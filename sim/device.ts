@@ -75,6 +75,8 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
   const key = hexOf(random.bytes(32))
   let process: Process | null = null
   let starts = 0
+  let asked = 0
+  let minted = 0
   let wallMs = WALL_START_MS + plan.wallOffsetMs
 
   const createReplica = (clock: SimulatedClock, chance: SeededRandom): Replica<MemoryCollection> => {
@@ -98,7 +100,11 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
         return chance.below(plan.materialiseLagMs)
       },
       handlerTimeoutMs: 300,
-      onMinted: (write) => history.minted(index, write),
+      onMinted(write) {
+        history.minted(index, write)
+        // Each user write mints one dot, and nothing else does.
+        if (++minted > asked) world.fail(`device ${index} made a write of its own to ${write.key}`)
+      },
       ...planted,
     })
     return bug?.wrapReplica?.(replica) ?? replica
@@ -192,6 +198,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       world.trace(
         `${index} writes ${document}: ${payload === null ? "deleted" : JSON.stringify(payload).slice(0, 50)}`,
       )
+      asked++
       const done = payload === null ? collection.delete(document) : collection.set(document, payload)
       done.then(
         (dot) => history.acknowledge(dot),

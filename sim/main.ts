@@ -38,7 +38,7 @@ if (options.help) console.log(USAGE)
 else if (options.seed !== undefined && options.shrink) await shrinkSeed(options.seed)
 else if (options.seed !== undefined) await replay(options.seed)
 else if (options.bugs) await plantBugs(PLANTED_BUGS.map(({ name }) => name))
-else if (options.bug !== undefined) await plantBugs([options.bug])
+else if (options.bug !== undefined) await plantBugs(options.bug.split(","))
 else await runMany()
 
 function limits(): ScenarioLimits {

@@ -257,7 +257,8 @@ function allEqual(members: readonly Member[]): boolean {
   if (first === undefined) return true
   const { keys } = first.collection
   return rest.every(
-    ({ collection }) => collection.keys.length === keys.length && keys.every((key) => collection.get(key) !== null),
+    ({ collection }) =>
+      collection.keys.length === keys.length && keys.every((key) => collection.get(key) !== null),
   )
 }
 

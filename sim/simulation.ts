@@ -21,6 +21,8 @@ export interface SimulationOptions {
   readonly trace?: (line: string) => void
   /** Also a line for every frame that arrives. */
   readonly frames?: boolean
+  /** Sees every message as it is sent. */
+  readonly capture?: (message: Uint8Array) => void
   /** Sees the devices at the end, before anything is closed. */
   readonly inspect?: (devices: readonly Device[]) => void
 }
@@ -40,6 +42,8 @@ export interface SimulationResult {
 /** After this only heartbeats may travel. */
 const QUIET_AFTER_MS = 60_000
 const OBSERVED_MS = 20_000
+/** Twenty times what the busiest of the usual worlds needs. */
+const MOST_MESSAGES_PER_EDGE = 20_000
 const POLL_MS = 500
 const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root"])
 
@@ -64,7 +68,7 @@ interface Run {
   result(): Omit<SimulationResult, "convergedAfterMs">
 }
 
-function createRun(scenario: Scenario, { bug, trace, frames, inspect }: SimulationOptions): Run {
+function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }: SimulationOptions): Run {
   const time = createSimulatedTime()
   const random = createSeededRandom(`world/${scenario.seed}`)
   const faults: Faults = createFaults()
@@ -119,7 +123,10 @@ function createRun(scenario: Scenario, { bug, trace, frames, inspect }: Simulati
   }
   const sent = (message: Uint8Array): number => {
     absorb(message)
-    return ++messages
+    capture?.(message)
+    messages++
+    if (messages > MOST_MESSAGES_PER_EDGE * (scenario.edges.length + 2)) fail("this room never comes to rest")
+    return messages
   }
 
   const devices = scenario.peers.map((plan, index) => createDevice(world, index, plan))
