@@ -48,7 +48,7 @@ export function documentShape(collection: RxCollection): DocumentShape {
       if (stubs !== null) payload["_attachments"] = stubs
       return { deleted: false, payload: payload as JsonObject }
     },
-    documentOf: (key, { deleted, payload }) => ({ ...payload, [path]: key, _deleted: deleted }),
+    documentOf: (key, { deleted, payload }) => ({ [path]: key, ...payload, _deleted: deleted }),
     refusal(key, { deleted, payload }) {
       if (key.length === 0 || key.length > maxKeyLength) return "its key is longer than the schema allows"
       if (deleted) return null
