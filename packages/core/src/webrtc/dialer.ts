@@ -23,6 +23,8 @@ export interface DialerOptions {
   readonly configuration: () => RTCConfiguration
   /** Seals and sends, in the order of the calls. */
   send(message: Omit<Envelope, "from">): void
+  /** A connection that was up was lost: the network may be gone, and with it the signaling socket. */
+  pathLost(): void
 }
 
 /**
@@ -194,7 +196,10 @@ export function createDialer(options: DialerOptions): Dialer {
     remote.former = null
     if (remote.call !== null || isClosed) return
     if (call.openedAt !== null && clock.monotonic() - call.openedAt > WORTHWHILE_MS) remote.backOff.reset()
-    if (failure !== null) post(remote, "hang-up", call.id, encodeHangUp({ reason: "lost" }))
+    if (failure !== null) {
+      post(remote, "hang-up", call.id, encodeHangUp({ reason: "lost" }))
+      if (call.openedAt !== null) options.pathLost()
+    }
     retryLater(remote, remote.isCaller ? CALL_ME_AFTER_MS + remote.backOff.next() : remote.backOff.next())
     forgetIfIdle(remote)
   }

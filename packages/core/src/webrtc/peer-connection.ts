@@ -45,8 +45,8 @@ export interface PeerConnection {
   close(failure?: ConnectionFailure): void
 }
 
-const ANSWER_TIMEOUT_MS = 7_000
-const OPEN_TIMEOUT_MS = 15_000
+/** A slow network needs seconds for DTLS; where ICE finds no path in its time, the next attempt may. */
+const STAGE_TIMEOUTS_MS = { signaling: 7_000, ice: 8_000, dtls: 12_000 } as const
 /** Shorter cuts than this heal by themselves. */
 const RESTART_AFTER_MS = 8_000
 /** Then a connection that was up and is not is given up: both sides come here, and the offerer calls anew. */
@@ -70,12 +70,11 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
   let cancelHold = (): void => {}
-  let cancelDeadline = clock.after(ANSWER_TIMEOUT_MS, () => {
-    if (stage === "signaling") return close({ stage, detail: explain(stage) })
-    cancelDeadline = clock.after(OPEN_TIMEOUT_MS - ANSWER_TIMEOUT_MS, () =>
-      close({ stage, detail: explain(stage) }),
-    )
-  })
+  let cancelDeadline = deadlineOf("signaling")
+
+  function deadlineOf(attempted: keyof typeof STAGE_TIMEOUTS_MS): () => void {
+    return clock.after(STAGE_TIMEOUTS_MS[attempted], () => close({ stage, detail: explain(stage) }))
+  }
 
   function close(failure: ConnectionFailure | null = null): void {
     if (isOver) return
@@ -93,8 +92,10 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
 
   const fail = (detail: string): void => close({ stage, detail })
 
-  const enter = (next: ConnectionStage): void => {
+  const enter = (next: keyof typeof STAGE_TIMEOUTS_MS): void => {
     if (stage === next) return
+    cancelDeadline()
+    cancelDeadline = deadlineOf(next)
     events.stage(stage, "passed")
     stage = next
     events.stage(stage, "started")
@@ -113,8 +114,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     const local = readFingerprint(connection.localDescription?.sdp ?? "")
     if (typeof local === "string" || remotePrint === null)
       return fail("its own description has no fingerprint")
-    cancelDeadline()
     enter("dtls")
+    cancelDeadline()
     events.stage("dtls", "passed")
     const relayOnly = options.configuration.iceTransportPolicy === "relay"
     pipe = createDataPipe({
@@ -335,7 +336,7 @@ async function usesRelay(connection: RTCPeerConnection): Promise<boolean | null>
 function explain(stage: ConnectionStage): string {
   switch (stage) {
     case "signaling":
-      return `no answer to the call within ${ANSWER_TIMEOUT_MS / 1000} s`
+      return `no answer to the call within ${STAGE_TIMEOUTS_MS.signaling / 1000} s`
     case "ice":
       return "no path was found: both sides may be behind strict NATs or firewalls, where a TURN server is needed"
     default:

@@ -44,6 +44,7 @@ export interface SignalingClient {
   /** False when it was not sent because there is no connection. */
   signal(to: Uint8Array, blob: Uint8Array): boolean
   requestIce(): void
+  /** Tries now when it waits; asks the server for a sign of life when it seems to be connected. */
   reconnect(): void
   close(): Promise<void>
 }
@@ -52,6 +53,7 @@ export interface SignalingClient {
 const CONCERN_AFTER_MS = 3_000
 const CONNECT_TIMEOUT_MS = 10_000
 const JOIN_TIMEOUT_MS = 5_000
+const PROBE_TIMEOUT_MS = 4_000
 const CLOSE_TIMEOUT_MS = 1_000
 const RETRY = { firstMs: 500, longestMs: 30_000 }
 /** A server that said no is asked again rarely: a token may have been renewed or a place become free. */
@@ -209,13 +211,12 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   const reconnect = (): void => {
+    if (state.phase === "joined") return state.socket.probe()
     if (state.phase !== "waiting") return
     state.cancel()
     backOff.reset()
     connect()
   }
-  // Browsers say when the network is back: waiting for the back-off would look broken to people.
-  const unlisten = listenOnline(reconnect)
   wait(0)
 
   return {
@@ -232,7 +233,6 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       const last = state
       if (last.phase === "closed") return
       state = { phase: "closed" }
-      unlisten()
       cancelRenewal()
       if (last.phase === "waiting") return last.cancel()
       if (last.phase === "joined") last.socket.send({ type: "leave", channel })
@@ -243,6 +243,8 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
 
 interface Socket {
   send(message: ClientMessage): void
+  /** Ends the socket unless something is heard soon: a dead one can look alive for minutes. */
+  probe(): void
   /** Joined: from here only silence ends it. */
   settled(heartbeatMs: number): void
   /** Resolves when the socket is closed, or after `CLOSE_TIMEOUT_MS`. */
@@ -327,6 +329,13 @@ function openSocket(
 
   return {
     send,
+    probe() {
+      const askedAt = clock.monotonic()
+      send({ type: "ping", nonce: (pinged += 1) })
+      clock.after(PROBE_TIMEOUT_MS, () => {
+        if (heardAt < askedAt) end("the server has gone silent")
+      })
+    },
     settled(everyMs) {
       stage = "settled"
       if (everyMs >= 1000) heartbeatMs = everyMs
@@ -347,10 +356,3 @@ function openSocket(
 }
 
 const OPEN = 1
-
-function listenOnline(listener: () => void): () => void {
-  const target = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
-  if (target.addEventListener === undefined || target.removeEventListener === undefined) return () => {}
-  target.addEventListener("online", listener)
-  return () => target.removeEventListener?.("online", listener)
-}

@@ -93,6 +93,9 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
     platform: options.platform,
     holdMs: options.holdMs ?? (options.platform.needsHold ? HOLD_MS : 0),
     configuration,
+    pathLost() {
+      for (const client of presence.keys()) client.reconnect()
+    },
     send(message) {
       sending = sendAfter(sending, message)
     },
@@ -131,6 +134,7 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
     const here = new Set<string>()
     let opening: Promise<void> = Promise.resolve()
     let waiting = 0
+    let hasJoined = false
 
     const arrive = (peers: readonly Uint8Array[]): void => {
       for (const peer of peers) here.add(bytesToHex(peer))
@@ -166,6 +170,9 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
           const now = new Set(peers.map(bytesToHex))
           for (const id of [...here]) if (!now.has(id)) depart(hexToBytes(id))
           arrive(peers)
+          // Offers and candidates were lost meanwhile: what is broken or stuck is begun anew.
+          if (hasJoined) dialer.reconnect()
+          hasJoined = true
         },
         presence(joined, left) {
           arrive(joined)
@@ -191,16 +198,28 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
   }
   for (const url of new Set(options.servers)) connectTo(url)
 
+  function reconnect(): void {
+    for (const client of presence.keys()) client.reconnect()
+    dialer.reconnect()
+  }
+  // Browsers say when the network is back: waiting for the back-off would look broken to people.
+  const unlisten = listenOnline(reconnect)
+
   return {
-    reconnect() {
-      for (const client of presence.keys()) client.reconnect()
-      dialer.reconnect()
-    },
+    reconnect,
     async stop() {
       isStopped = true
+      unlisten()
       dialer.close()
       await sending
       await Promise.all([...presence.keys()].map((client) => client.close()))
     },
   }
+}
+
+function listenOnline(listener: () => void): () => void {
+  const target = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
+  if (target.addEventListener === undefined || target.removeEventListener === undefined) return () => {}
+  target.addEventListener("online", listener)
+  return () => target.removeEventListener?.("online", listener)
 }
