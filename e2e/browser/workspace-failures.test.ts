@@ -143,8 +143,8 @@ test("a peer with another version of the app: both are told, and nothing is mixe
       await route.fulfill({
         response,
         body: body.replace(
-          /title:(["'`])tasks\1,version:0/,
-          "title:$1tasks$1,description:$1next$1,version:0",
+          /(title:(["'`])tasks\2,version:0,.{0,60}?properties:\{)/,
+          "$1due:{type:$2number$2},",
         ),
       })
     }),

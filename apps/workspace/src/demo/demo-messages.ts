@@ -1,11 +1,12 @@
 import { navigate } from "wouter/use-hash-location"
-import { deviceName } from "../device/namespace.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 
 /** From the first device to the page around it. */
 export interface DemoMessage {
   readonly dunlinDemo: "ready"
   readonly invite: string
+  /** What both show. */
+  readonly document: string
 }
 
 /** From the page to its devices. */
@@ -15,8 +16,8 @@ export interface DemoCommand {
 }
 
 export function isDemoMessage(data: unknown): data is DemoMessage {
-  const { dunlinDemo, invite } = (data ?? {}) as Record<string, unknown>
-  return dunlinDemo === "ready" && typeof invite === "string"
+  const { dunlinDemo, invite, document } = (data ?? {}) as Record<string, unknown>
+  return dunlinDemo === "ready" && typeof invite === "string" && typeof document === "string"
 }
 
 export function isDemoCommand(data: unknown): data is DemoCommand {
@@ -24,30 +25,23 @@ export function isDemoCommand(data: unknown): data is DemoCommand {
   return dunlinDemo === "cable" && typeof cut === "boolean"
 }
 
-/** Inside the split screen a workspace tells its invite to the page around it, and obeys its cable. */
-export function followDemo(workspace: Workspace): void {
+/** Inside the split screen a workspace says what it shows to the page around it, and obeys its cable. */
+export async function followDemo(workspace: Workspace): Promise<void> {
   if (window.parent === window) return
-  void showSomething(workspace)
-  const message: DemoMessage = { dunlinDemo: "ready", invite: workspace.invite }
-  window.parent.postMessage(message, location.origin)
   addEventListener("message", ({ origin, source, data }) => {
     if (origin !== location.origin || source !== window.parent) return
     if (isDemoCommand(data)) workspace.session.cable.setCut(data.cut)
   })
+  const document = new URLSearchParams(location.search).get("show") ?? (await somethingToShow(workspace))
+  navigate(`/documents/${encodeURIComponent(document)}`)
+  const message: DemoMessage = { dunlinDemo: "ready", invite: workspace.invite, document }
+  window.parent.postMessage(message, location.origin)
 }
 
-/** Both devices open the same document: the first brings it, the second waits until it has arrived. */
-async function showSomething(workspace: Workspace): Promise<void> {
-  const { entries } = workspace.documents
-  if (deviceName === "a" && (await entries.ready()).length === 0) {
+async function somethingToShow({ documents, ...workspace }: Workspace): Promise<string> {
+  if ((await documents.entries.ready()).length === 0) {
     const { addSample } = await import("../transfer/sample.ts")
-    await addSample(workspace)
+    await addSample({ documents, ...workspace })
   }
-  const show = (): boolean => {
-    const guide = entries.get()?.find(({ archived }) => !archived)
-    if (guide !== undefined && !location.hash.startsWith("#/documents/")) navigate(`/documents/${guide.id}`)
-    return guide !== undefined
-  }
-  if (show()) return
-  const end = entries.subscribe(() => show() && end())
+  return documents.entries.get()?.find(({ archived }) => !archived)?.id ?? documents.create()
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react"
 import { Icon, Mark } from "../ui/icon.tsx"
-import { isDemoMessage, type DemoCommand } from "./demo-messages.ts"
+import { isDemoMessage, type DemoCommand, type DemoMessage } from "./demo-messages.ts"
 
 const DEVICES = [
   { id: "a", name: "Ada’s laptop" },
@@ -9,7 +9,7 @@ const DEVICES = [
 
 /** Two devices on one screen, each with its own storage, and the cable between them. */
 export function SplitDemo() {
-  const [invite, setInvite] = useState<string | null>(null)
+  const [ready, setReady] = useState<DemoMessage | null>(null)
   const [cut, setCut] = useState(false)
   const first = useRef<HTMLIFrameElement>(null)
   const second = useRef<HTMLIFrameElement>(null)
@@ -17,7 +17,7 @@ export function SplitDemo() {
   useEffect(() => {
     const received = ({ origin, data, source }: MessageEvent): void => {
       if (origin !== location.origin || source !== first.current?.contentWindow) return
-      if (isDemoMessage(data)) setInvite(data.invite)
+      if (isDemoMessage(data)) setReady(data)
     }
     addEventListener("message", received)
     return () => removeEventListener("message", received)
@@ -25,9 +25,9 @@ export function SplitDemo() {
 
   useEffect(() => {
     const command: DemoCommand = { dunlinDemo: "cable", cut }
-    if (invite === null) return
+    if (ready === null) return
     for (const frame of [first, second]) frame.current?.contentWindow?.postMessage(command, location.origin)
-  }, [cut, invite])
+  }, [cut, ready])
 
   return (
     <main className="demo">
@@ -48,12 +48,12 @@ export function SplitDemo() {
           <iframe ref={first} title={DEVICES[0].name} src={addressOf("a", null)} allow="clipboard-write" />
         </figure>
         <div className="demo-line" aria-hidden="true" />
-        {invite === null ? (
+        {ready === null ? (
           <div className="centre soft">Waiting for the first device…</div>
         ) : (
           <figure>
             <figcaption>{DEVICES[1].name}</figcaption>
-            <iframe ref={second} title={DEVICES[1].name} src={addressOf("b", invite)} allow="clipboard-write" />
+            <iframe ref={second} title={DEVICES[1].name} src={addressOf("b", ready)} allow="clipboard-write" />
           </figure>
         )}
       </div>
@@ -61,6 +61,7 @@ export function SplitDemo() {
   ) // prettier-ignore
 }
 
-function addressOf(device: string, invite: string | null): string {
-  return `${location.pathname}?device=${device}#${invite ?? "/documents"}`
+function addressOf(device: string, ready: DemoMessage | null): string {
+  const show = ready === null ? "" : `&show=${encodeURIComponent(ready.document)}`
+  return `${location.pathname}?device=${device}${show}#${ready?.invite ?? "/documents"}`
 }

@@ -72,7 +72,7 @@ async function open(entry: KnownWorkspace): Promise<void> {
   try {
     const workspace = await openWorkspace(entry)
     phase.set({ type: "open", workspace })
-    if (deviceName !== "") followDemo(workspace)
+    if (deviceName !== "") void followDemo(workspace)
   } catch (error) {
     phase.set({ type: "failed", reason: error instanceof Error ? error.message : String(error) })
   }
