@@ -117,7 +117,7 @@ export function createEdge(
     },
     buffered: (lane) => pipe.buffered(lane),
     close(reason) {
-      world.trace(`${(ends[end] as Device).index} ends its link to ${other.session.slice(0, 6)}: ${reason}`)
+      world.trace(`${(ends[end]).index} ends its link to ${other.session.slice(0, 6)}: ${reason}`)
       pipe.close()
     },
   })

@@ -60,7 +60,7 @@ function textOf({ deleted, payload }: MergeSide): string {
 }
 
 function numberOf({ payload }: MergeSide): number {
-  const n = (payload as JsonObject)["n"]
+  const n = (payload)["n"]
   return typeof n === "number" ? n : 7
 }
 
