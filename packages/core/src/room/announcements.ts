@@ -39,8 +39,9 @@ export function createAnnouncements(options: {
   return {
     add(position, digest, delayMs) {
       digestByPosition.set(mapKey(position), digest.slice(0, SHORT_DIGEST_BYTES))
-      if (delayMs === 0) send()
-      else if (!timers.has("announce")) timers.start("announce", delayMs, send)
+      // Without delay, but with all that is said in the same moment: a bulk insert is one frame, not ten thousand.
+      if (delayMs === 0) timers.start("announce", 0, send)
+      else timers.startOnce("announce", delayMs, send)
     },
     clear: () => digestByPosition.clear(),
   }

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest"
+import { createSeededRandom } from "../testing/seeded-random.ts"
+import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
+import { createHeartbeat, type Heartbeat } from "./heartbeat.ts"
+
+function create(answer: (heartbeat: Heartbeat, nonce: number, time: SimulatedTime) => void) {
+  const time = createSimulatedTime()
+  const pings: number[] = []
+  const silentAt: number[] = []
+  const heartbeat = createHeartbeat({
+    clock: time.clock(),
+    random: createSeededRandom("beat"),
+    ping: (nonce) => {
+      pings.push(time.now)
+      answer(heartbeat, nonce, time)
+    },
+    silent: () => {
+      silentAt.push(time.now)
+      heartbeat.close()
+    },
+    measured: () => {},
+  })
+  return { time, heartbeat, pings, silentAt }
+}
+
+describe("a heartbeat", () => {
+  test("pings at once and about every fifteen seconds, and measures the way", async () => {
+    const { time, heartbeat, pings, silentAt } = create((own, nonce, world) => {
+      world.schedule(80, () => {
+        own.heard()
+        own.pong(nonce)
+      })
+    })
+    heartbeat.start()
+    await time.runFor(120_000)
+    expect(pings[0]).toBe(0)
+    expect(pings.length).toBeGreaterThanOrEqual(8)
+    expect(pings.length).toBeLessThanOrEqual(10)
+    expect(heartbeat.rttMs).toBe(80)
+    expect(silentAt).toEqual([])
+    heartbeat.close()
+    expect(time.pending).toBe(0)
+  })
+
+  test("gives a link up that was silent for forty seconds, not for five", async () => {
+    const { time, heartbeat, silentAt } = create(() => {})
+    heartbeat.start()
+    await time.runFor(20_000)
+    heartbeat.heard()
+    await time.runFor(39_000)
+    expect(silentAt).toEqual([])
+    await time.runFor(20_000)
+    expect(silentAt).toHaveLength(1)
+    expect(time.pending).toBe(0)
+  })
+
+  test("takes no answer to what it did not ask", () => {
+    const { heartbeat } = create(() => {})
+    heartbeat.start()
+    heartbeat.pong(12_345)
+    expect(heartbeat.rttMs).toBeNull()
+  })
+})

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest"
+import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { createFingerprintIndex, type FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import { createSeededRandom } from "../testing/seeded-random.ts"
+import { createSendQueue, type SendQueue } from "./send-queue.ts"
+
+const random = createSeededRandom("queue")
+
+function indexOf(count: number): FingerprintIndex {
+  const index = createFingerprintIndex()
+  for (let n = 0; n < count; n++) index.set(random.bytes(16), random.bytes(16), `k${n}`)
+  return index
+}
+
+function takeAll(queue: SendQueue, limit: number): string[] {
+  const positions: string[] = []
+  for (let taken = queue.take(limit); taken.length > 0; taken = queue.take(limit)) {
+    expect(taken.length).toBeLessThanOrEqual(limit)
+    positions.push(...taken.map(({ position }) => bytesToHex(position)))
+  }
+  return positions
+}
+
+describe("a send queue", () => {
+  test("gives every entry of a node once, however large it is", () => {
+    const index = indexOf(20_000)
+    const queue = createSendQueue(index)
+    queue.addNode(0, 0)
+    expect(queue.size).toBe(20_000)
+    const positions = takeAll(queue, 300)
+    expect(positions.length).toBe(20_000)
+    expect(new Set(positions).size).toBe(20_000)
+    expect(queue.size).toBe(0)
+  })
+
+  test("gives what was asked for first, and once, with what is known of the peer", () => {
+    const index = indexOf(3)
+    const queue = createSendQueue(index)
+    const position = random.bytes(16)
+    queue.addEntry(position, null)
+    queue.addEntry(position, Uint8Array.of(7))
+    queue.addEntry(position, null)
+    queue.addNode(0, 0)
+    expect(queue.take(1)).toEqual([{ position, summary: Uint8Array.of(7) }])
+    expect(takeAll(queue, 10)).toHaveLength(3)
+  })
+
+  test("is empty of nodes that hold nothing", () => {
+    const queue = createSendQueue(createFingerprintIndex())
+    queue.addNode(0, 0)
+    expect(queue.size).toBe(0)
+  })
+
+  test("never counts less than nothing, though the index changes under it", () => {
+    const index = indexOf(5_000)
+    const queue = createSendQueue(index)
+    for (let child = 0; child < 16; child++) queue.addNode(1, child)
+    const positions: Uint8Array[] = []
+    index.forEachIn(0, 0, (position) => void positions.push(position.slice()))
+    for (const position of positions.slice(0, 4_000)) index.delete(position)
+    expect(takeAll(queue, 100)).toHaveLength(1_000)
+    expect(queue.size).toBe(0)
+  })
+
+  test("takes a bounded number of entries and of nodes", () => {
+    const index = indexOf(100)
+    const queue = createSendQueue(index)
+    for (let n = 0; n < 65_536; n++) queue.addEntry(random.bytes(16), null)
+    expect(queue.addEntry(random.bytes(16), null)).toBe(false)
+    for (let n = 0; n < 100_000; n++) queue.addNode(0, 0)
+    expect(queue.size).toBeLessThanOrEqual(65_536 + 65_536 * 100)
+    queue.clear()
+    expect([queue.size, queue.take(1).length]).toEqual([0, 0])
+  })
+})

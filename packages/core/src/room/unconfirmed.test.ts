@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest"
+import { createUnconfirmed, type Unconfirmed } from "./unconfirmed.ts"
+
+function create(): Unconfirmed {
+  let count = 0
+  return createUnconfirmed(() => ++count)
+}
+const digest = (fill: number): Uint8Array => new Uint8Array(16).fill(fill)
+
+describe("what a peer is not known to hold", () => {
+  test("is confirmed up to the change that was sent, and no further", () => {
+    const unconfirmed = create()
+    const first = unconfirmed.changed("p", digest(1))
+    const second = unconfirmed.changed("p", digest(2))
+    unconfirmed.confirmed("p", first)
+    expect(unconfirmed.confirmedUpTo(first)).toBe(true)
+    expect(unconfirmed.confirmedUpTo(second)).toBe(false)
+    unconfirmed.confirmed("p", second)
+    expect(unconfirmed.size).toBe(0)
+  })
+
+  test("is asked about for some keys only", () => {
+    const unconfirmed = create()
+    const count = unconfirmed.changed("p", digest(1))
+    expect(unconfirmed.confirmedUpTo(count, new Set(["q"]))).toBe(true)
+    expect(unconfirmed.confirmedUpTo(count, new Set(["p", "q"]))).toBe(false)
+  })
+
+  test("is confirmed by the digest that the peer names, and by no older one", () => {
+    const unconfirmed = create()
+    unconfirmed.changed("p", digest(1))
+    unconfirmed.changed("p", digest(2))
+    expect(unconfirmed.holds("p", digest(1).slice(0, 8))).toBe(false)
+    expect(unconfirmed.size).toBe(1)
+    expect(unconfirmed.holds("p", digest(2).slice(0, 8))).toBe(true)
+    expect(unconfirmed.size).toBe(0)
+    expect(unconfirmed.holds("unknown", digest(2))).toBe(false)
+  })
+
+  test("does not belong to what the link had under the name before", () => {
+    let count = 0
+    const next = (): number => ++count
+    const former = createUnconfirmed(next)
+    const sent = former.changed("p", digest(1))
+    const renewed = createUnconfirmed(next)
+    renewed.changed("p", digest(2))
+    expect(sent).toBeLessThan(renewed.since)
+    renewed.confirmed("p", sent)
+    expect(renewed.size).toBe(1)
+  })
+
+  test("is nothing once the peer holds everything", () => {
+    const unconfirmed = create()
+    unconfirmed.changed("p", digest(1))
+    unconfirmed.confirmAll()
+    expect([unconfirmed.size, unconfirmed.confirmedUpTo(99)]).toEqual([0, true])
+  })
+})
