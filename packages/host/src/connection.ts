@@ -1,5 +1,11 @@
 import type { Millis } from "@dunlin/core"
-import { encodeHostMessage, type HostMessage, type UnreachableReason } from "@dunlin/core/signaling"
+import {
+  encodeHostMessage,
+  type HostMessage,
+  SIGNAL_HEAD_BYTES,
+  type UnreachableReason,
+  writeSignalHead,
+} from "@dunlin/core/signaling"
 import type { WebSocket } from "ws"
 import { bytesOfKey } from "./binary-key.ts"
 import { count, type HostCounters } from "./host-counters.ts"
@@ -102,7 +108,10 @@ export class Connection implements Outlet {
       this.endSlow()
       return false
     }
-    this.tell({ type: "signal", channel, from: bytesOfKey(from), blob })
+    const frame = Buffer.allocUnsafe(SIGNAL_HEAD_BYTES + blob.length)
+    writeSignalHead(frame, channel, bytesOfKey(from))
+    frame.set(blob, SIGNAL_HEAD_BYTES)
+    this.send(frame)
     return true
   }
 

@@ -30,8 +30,10 @@ export type Authorization =
   | { readonly type: "denied"; readonly code: SignalingErrorCode; readonly detail: string }
 
 export interface JoinAuthority {
-  /** Answers at once where no rule needs to wait. Never throws. */
-  authorize(request: Omit<JoinRequest, "claims">): Authorization | Promise<Authorization>
+  /** Whether whoever knows a topic may join it: nothing is asked then. */
+  readonly isOpen: boolean
+  /** Never rejects. */
+  authorize(request: Omit<JoinRequest, "claims">): Promise<Authorization>
 }
 
 export function createJoinAuthority(options: {
@@ -72,14 +74,13 @@ export function createJoinAuthority(options: {
   }
 
   return {
-    authorize(request) {
-      if (verifier === null && authorizeJoin === null) return { type: "granted", expiresAt: null }
-      return decide(request).catch(() => ({
+    isOpen: verifier === null && authorizeJoin === null,
+    authorize: (request) =>
+      decide(request).catch(() => ({
         type: "denied",
         code: "internal",
         detail: "the host could not decide on the join; try again",
-      }))
-    },
+      })),
   }
 }
 

@@ -137,25 +137,20 @@ export function createJoinDesk(deps: {
     })
   }
 
-  /** Calls back at once when nothing needs to be waited for; never when the channel was left or the socket closed. */
+  /** Never calls back when the channel was left or the socket closed in the meantime. */
   const settle = <T>(
     connection: Connection,
     channel: number,
-    ask: (signal: AbortSignal) => T | Promise<T>,
+    ask: (signal: AbortSignal) => Promise<T>,
     decided: (answer: T) => void,
   ): void => {
     const aborter = new AbortController()
-    const answer = ask(aborter.signal)
-    if (!(answer instanceof Promise)) {
-      decided(answer)
-      return
-    }
     connection.pendingJoins.set(channel, aborter)
-    void answer.then((settled) => {
+    void ask(aborter.signal).then((answer) => {
       if (connection.pendingJoins.get(channel) !== aborter) return
       connection.pendingJoins.delete(channel)
       try {
-        if (connection.alive) decided(settled)
+        if (connection.alive) decided(answer)
       } catch {
         deps.faulted(connection)
       }
@@ -167,8 +162,12 @@ export function createJoinDesk(deps: {
     { channel, topic, peer, token }: Pick<JoinMessage, "channel" | "topic" | "peer" | "token">,
     decided: (decision: Authorization) => void,
   ): void => {
+    if (deps.authority.isOpen) {
+      decided({ type: "granted", expiresAt: null })
+      return
+    }
     const { address, origin } = connection
-    const ask = (signal: AbortSignal): Authorization | Promise<Authorization> =>
+    const ask = (signal: AbortSignal): Promise<Authorization> =>
       deps.authority.authorize({ topic, peer, token, address, origin, signal })
     settle(connection, channel, ask, decided)
   }
@@ -182,9 +181,9 @@ export function createJoinDesk(deps: {
     const topic = keyOfBytes(join.topic)
     const peer = keyOfBytes(join.peer)
     const isKnown = directory.find(topic)?.members.has(peer) ?? false
-    const ask = (): null | Promise<SessionElsewhere | null> =>
-      join.resume === null || isKnown ? null : deps.findElsewhere(topic, peer)
-    settle(connection, join.channel, ask, found)
+    const search = join.resume === null || isKnown ? null : deps.findElsewhere(topic, peer)
+    if (search === null) found(null)
+    else settle(connection, join.channel, () => search, found)
   }
 
   const forget = (connection: Connection, membership: Membership): void => {

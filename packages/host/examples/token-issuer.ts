@@ -1,0 +1,33 @@
+// The part of your application that lets its users join: it knows who asks, and signs for ten minutes at most.
+//   node token-issuer.ts     prints a public key for --jwt-key-file, and serves tokens on port 3000
+import { createServer } from "node:http"
+import { exportSPKI, generateKeyPair, SignJWT } from "jose"
+
+/** Keep the private key where your other secrets are; a fresh one at each start is for trying it out. */
+const { publicKey, privateKey } = await generateKeyPair("EdDSA")
+console.log(await exportSPKI(publicKey))
+
+export async function issueToken(user: string, topic?: string): Promise<string> {
+  // With `topic` (32 bytes as base64url) the token opens that room only; clients know theirs, your server need not.
+  return await new SignJWT(topic === undefined ? {} : { topic })
+    .setProtectedHeader({ alg: "EdDSA" })
+    .setSubject(user)
+    .setAudience("dunlin")
+    .setIssuedAt()
+    .setExpirationTime("5 minutes")
+    .sign(privateKey)
+}
+
+createServer((request, response) => {
+  const user = signedInUser(request.headers.cookie)
+  if (user === null) {
+    response.writeHead(401).end()
+    return
+  }
+  void issueToken(user).then((token) => response.end(token))
+}).listen(3000)
+
+/** Whatever your application does to know its users. */
+function signedInUser(cookie: string | undefined): string | null {
+  return /(?:^|; )user=(\w+)/.exec(cookie ?? "")?.[1] ?? null
+}
