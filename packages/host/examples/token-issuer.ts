@@ -5,7 +5,7 @@ import { exportSPKI, generateKeyPair, SignJWT } from "jose"
 
 /** Keep the private key where your other secrets are; a fresh one at each start is for trying it out. */
 const { publicKey, privateKey } = await generateKeyPair("EdDSA")
-console.log(await exportSPKI(publicKey))
+process.stdout.write(await exportSPKI(publicKey))
 
 export async function issueToken(user: string, topic?: string): Promise<string> {
   // With `topic` (32 bytes as base64url) the token opens that room only; clients know theirs, your server need not.
