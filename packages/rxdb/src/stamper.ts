@@ -1,5 +1,7 @@
 import {
   advanceFields,
+  BIRTH_HLC,
+  birthIncarnation,
   type Context,
   createDotMinter,
   type DotMinter,
@@ -103,7 +105,7 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
   const seenBy = (key: string, previous: Row | undefined): Context => {
     const own = previous === undefined ? null : readStamp(previous)
     const ahead = contextsAhead.get(key)
-    if (own === null) return ahead ?? deletedContexts.get(key) ?? NOTHING_SEEN
+    if (own === null) return ahead ?? deletedContexts.get(key) ?? birthContext(key, previous, shape)
     return ahead === undefined ? own.context : joined(own.context, ahead)
   }
 
@@ -157,7 +159,16 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
   }
 }
 
-const NOTHING_SEEN: Context = new Map()
+/** What the author of a write over an unstamped row has seen: the row as it was born. */
+function birthContext(key: string, previous: Row | undefined, shape: DocumentShape): Context {
+  if (previous === undefined || previous._deleted) return new Map()
+  try {
+    return new Map([[birthIncarnation(key, hashValue(shape.valueOf(previous)).hash), BIRTH_HLC]])
+  } catch (error) {
+    if (error instanceof RegisterError) return new Map()
+    throw error
+  }
+}
 
 /** The row before a write as one side of a field-wise comparison. */
 export function previousSide(row: Row, shape: DocumentShape): MergeSide {

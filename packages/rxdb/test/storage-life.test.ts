@@ -1,0 +1,217 @@
+import "fake-indexeddb/auto"
+import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
+import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
+import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
+import { wrappedKeyCompressionStorage } from "rxdb/plugins/key-compression"
+import { RxDBMigrationSchemaPlugin } from "rxdb/plugins/migration-schema"
+import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { rxdbReplica } from "../src/index.ts"
+import { contents, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
+
+beforeAll(() => {
+  addRxPlugin(RxDBCleanupPlugin)
+  addRxPlugin(RxDBMigrationSchemaPlugin)
+})
+
+let flock: ReturnType<typeof createFlock>
+beforeEach(() => {
+  flock = createFlock()
+})
+afterEach(() => flock.close())
+
+let names = 0
+const dexie = (): RxStorage<unknown, unknown> => getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
+const freshName = (): string => `life-${Date.now()}-${names++}`
+
+describe("a collection's life", () => {
+  test("documents that come back over their tombstone come back everywhere", async () => {
+    const [a, b] = [await flock.join(), await flock.join()]
+    await a.collection.bulkInsert([
+      { id: "x", text: "one" },
+      { id: "y", text: "stays" },
+    ])
+    await settled([a, b])
+    await (await b.collection.findOne("x").exec(true)).remove()
+    await until(async () => (await a.collection.findOne("x").exec()) === null, "the deletion")
+    await a.collection.insert({ id: "x", text: "two" })
+    expect(await settled([a, b])).toMatchObject({ x: { text: "two" }, y: { text: "stays" } })
+    await (await b.collection.findOne("x").exec(true)).patch({ text: "three" })
+    expect(await settled([a, b])).toMatchObject({ x: { text: "three" } })
+  })
+
+  test("a cleanup frees tombstones and brings nothing back, not even to a newcomer's old copy", async () => {
+    const name = freshName()
+    const a = await flock.join()
+    const old = await flock.join({ storage: dexie(), name })
+    await a.collection.bulkInsert([
+      { id: "x", text: "one" },
+      { id: "y", text: "two" },
+    ])
+    await settled([a, old])
+    await old.room.close()
+    await old.database.close()
+
+    await (await a.collection.findOne("x").exec(true)).remove()
+    await wait(100)
+    await a.collection.cleanup(0)
+    expect(await a.collection.storageInstance.findDocumentsById(["x"], true)).toHaveLength(0)
+
+    const back = await flock.join({ storage: dexie(), name })
+    expect(await settled([a, back])).toEqual({ y: { id: "y", text: "two" } })
+    await a.collection.insert({ id: "x", text: "again" })
+    expect(await settled([a, back])).toMatchObject({ x: { text: "again" } })
+  })
+
+  test("writes made while nothing of Dunlin was loaded are found at the next start", async () => {
+    const name = freshName()
+    const [a, b] = [await flock.join(), await flock.join({ storage: dexie(), name })]
+    await a.collection.bulkInsert([1, 2, 3].map((n) => ({ id: `n${n}`, text: "start" })))
+    await settled([a, b])
+    await b.room.close()
+    await b.database.close()
+
+    const { database, collection } = await flock.openDatabase({ storage: dexie(), name })
+    await (await collection.findOne("n1").exec(true)).patch({ text: "edited unseen" })
+    await (await collection.findOne("n2").exec(true)).remove()
+    await collection.insert({ id: "n4", text: "new unseen" })
+    await database.close()
+    await (await a.collection.findOne("n3").exec(true)).patch({ text: "edited by a" })
+
+    const back = await flock.join({ storage: dexie(), name })
+    expect(await settled([a, back])).toEqual({
+      n1: { id: "n1", text: "edited unseen" },
+      n3: { id: "n3", text: "edited by a" },
+      n4: { id: "n4", text: "new unseen" },
+    })
+    expect(a.handle.recentConflicts()).toEqual([])
+  })
+
+  test("equal documents of two imports are equal: no conflict, no write", async () => {
+    const documents = Array.from({ length: 100 }, (_, n) => ({ id: `n${n}`, text: "imported" }))
+    const before = (collection: RxCollection): Promise<unknown> => collection.bulkInsert(documents)
+    const [a, b] = [await flock.join({ before }), await flock.join({ before })]
+    await settled([a, b])
+    const row = await b.collection.storageInstance.findDocumentsById(["n7"], true)
+    expect(row[0]?._rev.startsWith("1-")).toBe(true)
+    await a.collection.upsert({ id: "n7", text: "edited" })
+    expect(await settled([a, b])).toMatchObject({ n7: { text: "edited" } })
+    expect(b.handle.recentConflicts()).toEqual([])
+  })
+
+  test("peers on two schema versions hold still, and go on once both have migrated", async () => {
+    const name = freshName()
+    const a = await flock.join({ storage: dexie(), name: freshName() })
+    const b = await flock.join({ storage: dexie(), name })
+    await a.collection.bulkInsert([
+      { id: "x", text: "one" },
+      { id: "y", text: "two" },
+    ])
+    await settled([a, b])
+    const v1 = {
+      schema: {
+        ...noteSchema,
+        version: 1,
+        properties: { ...noteSchema.properties, tag: { type: "string" } },
+      },
+      migrationStrategies: { 1: (document: Record<string, unknown>) => ({ ...document, tag: "migrated" }) },
+    } as const
+    await b.room.close()
+    await b.database.close()
+    const newer = await flock.join({ storage: dexie(), name, creator: v1 })
+    await until(
+      () => [...newer.handle.links.get().values()].some((link) => link.phase === "incompatible"),
+      "the incompatible link",
+    )
+    const [link] = [...newer.handle.links.get().values()]
+    expect(link?.reason).toContain("v1")
+    await newer.collection.insert({ id: "z", text: "of the new version", tag: "new" })
+    await a.collection.insert({ id: "w", text: "of the old version" })
+    await wait(300)
+    expect(Object.keys(await contents(newer.collection))).toEqual(["x", "y", "z"])
+
+    const nameOfA = a.database.name
+    await a.room.close()
+    await a.database.close()
+    const migrated = await flock.join({ storage: dexie(), name: nameOfA, creator: v1 })
+    expect(await settled([newer, migrated])).toEqual({
+      w: { id: "w", text: "of the old version", tag: "migrated" },
+      x: { id: "x", text: "one", tag: "migrated" },
+      y: { id: "y", text: "two", tag: "migrated" },
+      z: { id: "z", text: "of the new version", tag: "new" },
+    })
+    const rows = await newer.collection.storageInstance.findDocumentsById(["x"], true)
+    expect(rows[0]?._rev.startsWith("1-")).toBe(true)
+  })
+
+  test("an encrypted collection replicates, and its storage never holds the plaintext", async () => {
+    const secret = "the plaintext of a secret note"
+    const spies = [spiedStorage(), spiedStorage()]
+    const creator = { schema: { ...noteSchema, encrypted: ["text"] } }
+    const join = (spy: ReturnType<typeof spiedStorage>) =>
+      flock.join({
+        storage: wrappedKeyEncryptionCryptoJsStorage({ storage: spy.storage }) as RxStorage<unknown, unknown>,
+        password: "password of this test",
+        creator,
+      })
+    const [a, b] = [await join(spies[0] as Spy), await join(spies[1] as Spy)]
+    await a.collection.insert({ id: "x", text: secret })
+    expect(await settled([a, b])).toMatchObject({ x: { text: secret } })
+    // A conflict keeps siblings in the sidecar: they must be ciphertext as well.
+    await Promise.all([
+      a.collection.upsert({ id: "x", text: `${secret} of a` }),
+      b.collection.upsert({ id: "x", text: `${secret} of b` }),
+    ])
+    await settled([a, b])
+    await wait(100)
+    for (const spy of spies) {
+      expect(spy.written.length).toBeGreaterThan(0)
+      expect(spy.written.filter((row) => row.includes("plaintext"))).toEqual([])
+      expect(spy.written.filter((row) => row.includes(btoa(secret).slice(4, 24)))).toEqual([])
+    }
+  })
+
+  test("key compression stays a matter of the storage", async () => {
+    const storage = wrappedKeyCompressionStorage({ storage: getRxStorageMemory() }) as unknown as RxStorage<
+      unknown,
+      unknown
+    >
+    const a = await flock.join({ storage, creator: { schema: { ...noteSchema, keyCompression: true } } })
+    const b = await flock.join()
+    await a.collection.insert({ id: "x", text: "compressed here, plain there" })
+    expect(await settled([a, b])).toMatchObject({ x: { text: "compressed here, plain there" } })
+  })
+
+  test("stamps are there before any room", async () => {
+    const { collection } = await flock.openDatabase({})
+    rxdbReplica(collection)
+    await collection.insert({ id: "x", text: "stamped" })
+    const [row] = await collection.storageInstance.findDocumentsById(["x"], true)
+    expect((row?._meta as Record<string, unknown>)["dunlin"]).toMatchObject({ height: 1 })
+  })
+})
+
+interface Spy {
+  readonly storage: RxStorage<unknown, unknown>
+  readonly written: string[]
+}
+
+/** What reaches the innermost storage, as text. */
+function spiedStorage(): Spy {
+  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  const written: string[] = []
+  const storage: RxStorage<unknown, unknown> = {
+    ...inner,
+    async createStorageInstance(parameters) {
+      const instance = await inner.createStorageInstance(parameters)
+      const bulkWrite = instance.bulkWrite.bind(instance)
+      instance.bulkWrite = (rows, context) => {
+        for (const row of rows) written.push(JSON.stringify(row.document))
+        return bulkWrite(rows, context)
+      }
+      return instance
+    },
+  }
+  return { storage, written }
+}
