@@ -37,29 +37,30 @@ export async function recordAnimation(page: Page): Promise<PageRecorder> {
   }
 }
 
-/** Runs in the page. Null when nothing changed. */
+/** Runs in the page, so it may name no function of its own: the loader would wrap it. Null when nothing changed. */
 async function cutToChange({ before, after }: { before: string | null; after: string }): Promise<Cut | null> {
-  const draw = async (png: string): Promise<CanvasRenderingContext2D> => {
-    const image = new Image()
-    image.src = `data:image/png;base64,${png}`
-    await image.decode()
-    const canvas = document.createElement("canvas")
-    canvas.width = image.width
-    canvas.height = image.height
-    const context = canvas.getContext("2d")
-    if (context === null) throw new Error("no canvas")
-    context.drawImage(image, 0, 0)
-    return context
-  }
-  const now = await draw(after)
+  const [now, old] = await Promise.all(
+    [after, before ?? after].map(async (png) => {
+      const image = new Image()
+      image.src = `data:image/png;base64,${png}`
+      await image.decode()
+      const canvas = document.createElement("canvas")
+      canvas.width = image.width
+      canvas.height = image.height
+      const context = canvas.getContext("2d")
+      context?.drawImage(image, 0, 0)
+      return context
+    }),
+  )
+  if (!now || !old) throw new Error("This browser draws no pictures")
   const { width, height } = now.canvas
   let [left, top, right, bottom] = [0, 0, width, height]
   if (before !== null) {
     ;[left, top, right, bottom] = [width, height, 0, 0]
-    const old = new Uint32Array((await draw(before)).getImageData(0, 0, width, height).data.buffer)
+    const past = new Uint32Array(old.getImageData(0, 0, width, height).data.buffer)
     const fresh = new Uint32Array(now.getImageData(0, 0, width, height).data.buffer)
     for (let index = 0; index < fresh.length; index++) {
-      if (old[index] === fresh[index]) continue
+      if (past[index] === fresh[index]) continue
       const [x, y] = [index % width, Math.floor(index / width)]
       left = Math.min(left, x)
       right = Math.max(right, x + 1)
