@@ -1,7 +1,6 @@
 import { createInvite } from "@dunlin/core"
 import { afterEach, beforeAll, expect, test } from "vitest"
 import { createHarness, type Harness } from "./harness.ts"
-import type { TestSite } from "./harness/test-site.ts"
 
 type RoomPage = typeof import("../rooms/room-page.ts")
 type RoomPeer = typeof import("../rooms/room-peer.ts")

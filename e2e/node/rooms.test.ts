@@ -1,4 +1,3 @@
-import { describeCuts, describePair, startNode } from "../rooms/pair-scenarios.ts"
+import { describePair, startNode } from "../rooms/pair-scenarios.ts"
 
 describePair({ name: "Node and Node", actors: [startNode, startNode] })
-describeCuts({ name: "Node and Node", actors: [startNode, startNode] })

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process"
 import { type AddressInfo, createServer, type Server } from "node:net"
 import { fileURLToPath } from "node:url"
 import * as wrtc from "node-datachannel/polyfill"
-import { afterEach, describe, expect, test } from "vitest"
+import { describe, expect, test, type TestContext } from "vitest"
 import { WebSocketServer } from "ws"
 import { TransportError } from "../src/ports/transport.ts"
 import { createInvite } from "../src/room/invite.ts"
@@ -12,18 +12,25 @@ import { webrtc } from "../src/webrtc/index.ts"
 import { openMember, until } from "./room-pair.ts"
 import { startScriptedSignaling } from "./scripted-signaling.ts"
 
-const closing: { close(): Promise<void> | void }[] = []
-afterEach(async () => {
-  for (const thing of closing.splice(0).reverse()) await thing.close()
-})
+/** Ends what a test started, last first; the tests of this file run side by side. */
+type Closing = { push(...things: { close(): Promise<void> | void }[]): void }
 
-async function join(signaling: string): Promise<Room> {
+function closingOf({ onTestFinished }: TestContext): Closing {
+  return {
+    push(...things) {
+      // Vitest calls what was registered last first.
+      for (const thing of things) onTestFinished(() => thing.close())
+    },
+  }
+}
+
+async function join(signaling: string, closing: Closing): Promise<Room> {
   const { room } = await openMember({ invite: createInvite() }, { signaling })
   closing.push(room)
   return room
 }
 
-async function listen(server: Server): Promise<number> {
+async function listen(server: Server, closing: Closing): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   closing.push({
     close: () =>
@@ -36,31 +43,38 @@ async function listen(server: Server): Promise<number> {
 
 const problem = (room: Room): string => room.status.get().problem?.message ?? ""
 
-describe("a person is told what is wrong", () => {
-  test("when there is no server", async () => {
-    const port = await listen(createServer())
-    await closing.pop()?.close()
-    const room = await join(`ws://127.0.0.1:${port}`)
+describe.concurrent("a person is told what is wrong", () => {
+  test("when there is no server", async (context) => {
+    const closing = closingOf(context)
+    // The discard port, on which nothing listens.
+    const port = 9
+    const room = await join(`ws://127.0.0.1:${port}`, closing)
     await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 5_000)
     expect(problem(room)).toMatch(/no signaling server: .*no connection; retrying in \d+ s/)
     expect(room.status.get().phase).toBe("searching")
   })
 
-  test("when the name of the server does not exist", async () => {
-    const room = await join("wss://nowhere.invalid")
+  test("when the name of the server does not exist", async (context) => {
+    const closing = closingOf(context)
+    const room = await join("wss://nowhere.invalid", closing)
     await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 12_000)
   })
 
-  test("when something takes the connection and says nothing", async () => {
+  test("when something takes the connection and says nothing", async (context) => {
+    const closing = closingOf(context)
     const sockets = new Set<{ destroy(): void }>()
-    const port = await listen(createServer((socket) => sockets.add(socket)))
+    const port = await listen(
+      createServer((socket) => sockets.add(socket)),
+      closing,
+    )
     closing.push({ close: () => sockets.forEach((socket) => socket.destroy()) })
-    const room = await join(`ws://127.0.0.1:${port}`)
+    const room = await join(`ws://127.0.0.1:${port}`, closing)
     await until(() => problem(room).includes("no answer within 3 s"), "the concern after 3 s", 6_000)
     await until(() => problem(room).includes("no connection within 10 s"), "the end after 10 s", 15_000)
   })
 
-  test("when a WebSocket server takes the join and says nothing", async () => {
+  test("when a WebSocket server takes the join and says nothing", async (context) => {
+    const closing = closingOf(context)
     const server = new WebSocketServer({
       port: 0,
       host: "127.0.0.1",
@@ -73,11 +87,12 @@ describe("a person is told what is wrong", () => {
         server.close()
       },
     })
-    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, closing)
     await until(() => problem(room).includes("no answer to join within 5 s"), "the end after 5 s", 10_000)
   })
 
-  test("when the server speaks another protocol", async () => {
+  test("when the server speaks another protocol", async (context) => {
+    const closing = closingOf(context)
     const server = new WebSocketServer({
       port: 0,
       host: "127.0.0.1",
@@ -91,18 +106,20 @@ describe("a person is told what is wrong", () => {
         server.close()
       },
     })
-    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, closing)
     await until(() => problem(room).includes("does not speak"), "the problem", 10_000)
   })
 
-  test("when nobody else is there", async () => {
+  test("when nobody else is there", async (context) => {
+    const closing = closingOf(context)
     const server = await startScriptedSignaling()
     closing.push(server)
-    const room = await join(server.url)
+    const room = await join(server.url, closing)
     await until(() => room.status.get().problem?.code === "no-peers", "the word", 6_000)
   })
 
-  test("when a peer is there and never answers", async () => {
+  test("when a peer is there and never answers", async (context) => {
+    const closing = closingOf(context)
     const server = await startScriptedSignaling()
     closing.push(server)
     server.script(() => {})
@@ -115,7 +132,7 @@ describe("a person is told what is wrong", () => {
   })
 })
 
-describe("closing takes no time, whatever is under way", () => {
+describe.concurrent("closing takes no time, whatever is under way", () => {
   const closeQuickly = async (room: Room): Promise<void> => {
     const start = performance.now()
     await room.close()
@@ -123,15 +140,20 @@ describe("closing takes no time, whatever is under way", () => {
     expect(room.status.get().phase).toBe("closed")
   }
 
-  test("while it connects to a server that says nothing", async () => {
+  test("while it connects to a server that says nothing", async (context) => {
+    const closing = closingOf(context)
     const sockets = new Set<{ destroy(): void }>()
-    const port = await listen(createServer((socket) => sockets.add(socket)))
+    const port = await listen(
+      createServer((socket) => sockets.add(socket)),
+      closing,
+    )
     closing.push({ close: () => sockets.forEach((socket) => socket.destroy()) })
-    await closeQuickly(await join(`ws://127.0.0.1:${port}`))
+    await closeQuickly(await join(`ws://127.0.0.1:${port}`, closing))
   })
 
   for (const delayMs of [0, 5, 15, 30, 60, 100, 200, 400]) {
-    test(`${delayMs} ms into connecting to a peer`, async () => {
+    test(`${delayMs} ms into connecting to a peer`, async (context) => {
+      const closing = closingOf(context)
       const server = await startScriptedSignaling()
       closing.push(server)
       const invite = createInvite()
@@ -198,7 +220,8 @@ describe("a process", () => {
     return { code, output }
   }
 
-  test("ends by itself once its rooms are closed, connected or not", async () => {
+  test("ends by itself once its rooms are closed, connected or not", async (context) => {
+    const closing = closingOf(context)
     const server = await startScriptedSignaling()
     closing.push(server)
     const outcome = await run(`
