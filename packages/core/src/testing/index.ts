@@ -4,6 +4,7 @@ export type { MemoryDocumentsOptions, MintedWrite, RegisterSteps } from "./memor
 export * from "./memory-store.ts"
 export * from "./seeded-random.ts"
 export * from "./memory-transport.ts"
+export * from "./faulty-transport.ts"
 export * from "./simulated-clock.ts"
 export * from "./simulated-disk.ts"
 export * from "./simulated-network.ts"
