@@ -49,5 +49,7 @@ export default defineConfig({
     sourcemap: false,
     reportCompressedSize: false,
     chunkSizeWarningLimit: 700,
+    // `check-size.ts` reads from it what each route loads.
+    manifest: true,
   },
 })
