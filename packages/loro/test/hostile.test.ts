@@ -113,6 +113,21 @@ describe("bytes that are not for us", () => {
     expect(handle.doc.getText("body").toString()).toBe("hello world")
   })
 
+  test("may be a shallow snapshot for a document that is not here: it is dropped again", async () => {
+    const a = await attachByHand({ name: "notes", store: memoryStore() })
+    const doc = new LoroDoc()
+    for (let at = 0; at < 5; at++) {
+      doc.getText("body").insert(0, `${at}`)
+      doc.commit()
+    }
+    const shallow = doc.export({ mode: "shallow-snapshot", frontiers: doc.frontiers() })
+    const { version } = readState(doc)
+    const delta = encodeDelta({ type: "snapshot", version, snapshot: shallow })
+    expect(await receive(a, delta)).toMatchObject({ type: "refused" })
+    const whole = encodeDelta({ type: "snapshot", version, snapshot: doc.export({ mode: "snapshot" }) })
+    expect(await receive(a, whole)).toMatchObject({ type: "joined", changed: true })
+  })
+
   test("may be any mutation of an honest update: nothing throws, what was there stays readable", async () => {
     let seed = 99
     const random = (): number => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) / 2 ** 32

@@ -163,7 +163,12 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     // An exception in here would end the process: Loro rethrows it outside of every call.
     guard(() => {
       buffered.push(bytes)
-      schedule()
+      // A lone key press goes out from within the commit: an editor that commits in the middle of its update would
+      // otherwise draw first. The first one of an author is not alone, see `recordAuthor`.
+      const alone =
+        buffered.length === 1 && authoredPeer === doc.peerIdStr && cancelTimer === null && !microtask
+      if (alone && clock.monotonic() - flushedAt >= COALESCE_MS) flush()
+      else schedule()
     })
   })
 
@@ -182,6 +187,8 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       const before = state
       try {
         const status = doc.import(bytes)
+        // Without its early history it cannot take in what older replicas still hold.
+        if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
         state = readState(doc)
         const changed = !sameBytes(before.hash, state.hash)
         const pending = status.pending !== null

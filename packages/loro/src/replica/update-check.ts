@@ -2,6 +2,9 @@ import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
 
+const MAGIC = 0x6c_6f_72_6f
+const MODE_OFFSET = 20
+const MODE_SNAPSHOT = 3
 const MAX_COUNTER = 0x7fff_ffff
 
 export interface UpdateRules {
@@ -13,6 +16,9 @@ export interface UpdateRules {
 /** Why bytes from outside are not to be imported, or null. Reads headers and checksum, makes no document. */
 export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | null {
   if (bytes.length > rules.maxBytes) return `${bytes.length} bytes, of at most ${rules.maxBytes}`
+  // Reading what a snapshot holds costs several times its import, which checks the same and reads the rest when it
+  // is needed; whether it is shallow shows afterwards.
+  if (rules.snapshot === "allowed" && isSnapshot(bytes)) return null
   try {
     const meta = decodeImportBlobMeta(bytes, true)
     const bounded =
@@ -25,6 +31,12 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
   } catch (error) {
     return `not a Loro update: ${describeLoroFailure(error).reason}`
   }
+}
+
+function isSnapshot(bytes: Uint8Array): boolean {
+  if (bytes.length < MODE_OFFSET + 2) return false
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  return view.getUint32(0) === MAGIC && view.getUint16(MODE_OFFSET) === MODE_SNAPSHOT
 }
 
 function inBounds(vector: VersionVector): boolean {

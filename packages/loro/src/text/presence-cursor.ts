@@ -37,16 +37,17 @@ export function presenceCursor(presence: Presence): PresenceCursorSink {
   return {
     set(source, anchor, head) {
       const text = source.text()
-      const field = {
-        document: source.documentId,
-        text: text.id,
-        anchor: encodePosition(text, anchor),
-        head: encodePosition(text, head),
-      }
-      const key = JSON.stringify(field)
+      const [from, to] = [encodePosition(text, anchor), encodePosition(text, head)]
+      // A caret that only moves with the text it stands in is the same one: typing sends no presence.
+      const key = `${source.documentId} ${text.id} ${from.place} ${to.place}`
       if (key === last) return
       last = key
-      presence.setField(CURSOR_FIELD, field)
+      presence.setField(CURSOR_FIELD, {
+        document: source.documentId,
+        text: text.id,
+        anchor: from.encoded,
+        head: to.encoded,
+      })
     },
     clear() {
       if (last === "") return
@@ -81,11 +82,16 @@ export function readRemoteCursors(
   return cursors
 }
 
-function encodePosition(text: LoroText, at: number): string {
+/** A position as others read it, and the character that it stands at: Loro's encoding holds the number of the moment too. */
+function encodePosition(text: LoroText, at: number): { readonly encoded: string; readonly place: string } {
   const cursor = text.getCursor(Math.max(0, Math.min(at, text.length)))
-  if (cursor === undefined) return ""
+  if (cursor === undefined) return { encoded: "", place: "" }
   try {
-    return btoa(String.fromCharCode(...cursor.encode()))
+    const id = cursor.pos()
+    return {
+      encoded: btoa(String.fromCharCode(...cursor.encode())),
+      place: id === undefined ? `end ${cursor.side()}` : `${id.counter}@${id.peer} ${cursor.side()}`,
+    }
   } finally {
     cursor.free()
   }
