@@ -1,0 +1,255 @@
+import { sha256 } from "@noble/hashes/sha2.js"
+import { describe, expect, test } from "vitest"
+import type {
+  AttachedReplica,
+  EntryChange,
+  Incoming,
+  JoinOutcome,
+  Replica,
+  ReplicaHost,
+} from "../ports/replica.ts"
+import { createState } from "../ports/state.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { createKeyedDigest } from "../protocol/keyed-digest.ts"
+import { encodeUtf8 } from "../protocol/utf8.ts"
+import { createSimulatedTime } from "../testing/simulated-clock.ts"
+import { type JoinResult, type SharedReplica, shareReplica, type Transition } from "./shared-replica.ts"
+
+const digests = createKeyedDigest(new Uint8Array(32).fill(1))
+const hashOf = (value: string): Uint8Array => sha256(encodeUtf8(value))
+const peer = { session: "aa", device: "bb" }
+
+/** A replica whose joins the test answers by hand. */
+function createScripted() {
+  const calls: {
+    readonly entries: readonly Incoming[]
+    answer(outcomes: readonly JoinOutcome[]): void
+    fail(error: Error): void
+  }[] = []
+  const script = {
+    calls,
+    host: null as Pick<ReplicaHost, "changed"> | null,
+    pages: [] as { key: string; stateHash: Uint8Array | null }[],
+    whileScanning: (): void => {},
+    detached: 0,
+  }
+  const attached: Partial<AttachedReplica> = {
+    handle: null,
+    async *scan() {
+      script.whileScanning()
+      script.whileScanning = () => {}
+      yield { entries: script.pages, cursor: Uint8Array.of(1) }
+    },
+    loadIndex: async () => null,
+    saveIndex: async () => {},
+    join: (entries) =>
+      new Promise((resolve, reject) => {
+        calls.push({ entries, answer: resolve, fail: reject })
+      }),
+    detach: async () => void script.detached++,
+  }
+  const replica: Replica = {
+    name: "scripted",
+    kind: 1,
+    schemaTag: "",
+    direction: "both",
+    attach: async (host) => {
+      script.host = host
+      return attached as AttachedReplica
+    },
+  }
+  return { script, replica }
+}
+
+async function share() {
+  const { script, replica } = createScripted()
+  const locals: Transition[] = []
+  const results: JoinResult[] = []
+  const open = (): Promise<SharedReplica> =>
+    shareReplica({
+      slot: 0,
+      replica,
+      digests,
+      clock: createSimulatedTime().clock(),
+      host: {
+        roomTag: new Uint8Array(32),
+        device: "",
+        report: () => {},
+        released: () => {},
+        synced: async () => {},
+        links: createState(new Map()),
+      },
+      onLocal: (transitions) => void locals.push(...transitions),
+      onBatch: () => {},
+    })
+  const join = (shared: SharedReplica, key: string): void =>
+    shared.join({ peer, key, delta: new Uint8Array(1), settle: (result) => void results.push(result) })
+  return { script, open, locals, results, join }
+}
+
+const settled = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+const local = (key: string, before: string | null, after: string): EntryChange => ({
+  key,
+  before: before === null ? null : hashOf(before),
+  stateHash: hashOf(after),
+  delta: encodeUtf8(after),
+})
+const joined = (before: string | null, after: string): JoinOutcome => ({
+  type: "joined",
+  changed: before !== after,
+  before: before === null ? null : hashOf(before),
+  stateHash: hashOf(after),
+  senderLacks: null,
+})
+function holds(shared: SharedReplica, key: string, value: string): boolean {
+  const held = shared.index.get(digests.position(key))?.digest
+  return held !== undefined && bytesEqual(held, digests.digest(1, key, hashOf(value)))
+}
+
+describe("a local change reported while a join of the same key runs", () => {
+  test("comes first when the join was made upon it", async () => {
+    const { script, open, locals, results, join } = await share()
+    const shared = await open()
+    join(shared, "k")
+    await settled()
+    script.host?.changed([local("k", null, "mine")])
+    expect(locals).toEqual([])
+    script.calls[0]?.answer([joined("mine", "both")])
+    await settled()
+    expect(holds(shared, "k", "both")).toBe(true)
+    expect(locals).toMatchObject([{ before: null, after: digests.digest(1, "k", hashOf("mine")) }])
+    expect(results).toMatchObject([{ transition: { before: digests.digest(1, "k", hashOf("mine")) } }])
+  })
+
+  test("comes last when it was made upon the join", async () => {
+    const { script, open, locals, join } = await share()
+    const shared = await open()
+    join(shared, "k")
+    await settled()
+    script.host?.changed([local("k", "theirs", "mine")])
+    script.calls[0]?.answer([joined(null, "theirs")])
+    await settled()
+    expect(holds(shared, "k", "mine")).toBe(true)
+    expect(locals).toMatchObject([
+      { before: digests.digest(1, "k", hashOf("theirs")), delta: encodeUtf8("mine") },
+    ])
+  })
+
+  test("and another behind it stay in their order around the join", async () => {
+    const { script, open, locals, join } = await share()
+    const shared = await open()
+    join(shared, "k")
+    await settled()
+    script.host?.changed([local("k", null, "one"), local("k", "both", "two")])
+    script.calls[0]?.answer([joined("one", "both")])
+    await settled()
+    expect(holds(shared, "k", "two")).toBe(true)
+    expect(locals).toHaveLength(2)
+  })
+
+  test("is not held up for other keys, nor lost when the join fails", async () => {
+    const { script, open, locals, results, join } = await share()
+    const shared = await open()
+    join(shared, "k")
+    await settled()
+    script.host?.changed([local("other", null, "x"), local("k", null, "mine")])
+    expect(locals.map(({ key }) => key)).toEqual(["other"])
+    script.calls[0]?.fail(new Error("the disk is full"))
+    await settled()
+    expect(holds(shared, "k", "mine")).toBe(true)
+    expect(results).toMatchObject([{ type: "failed" }])
+  })
+})
+
+describe("a delta", () => {
+  test("goes along only when the change began where the index is", async () => {
+    const { script, open, locals } = await share()
+    await open()
+    script.host?.changed([local("k", null, "one")])
+    script.host?.changed([local("k", "something else", "two")])
+    expect(locals.map(({ delta }) => delta !== undefined)).toEqual([true, false])
+  })
+
+  test("of a change that changes nothing is told to nobody", async () => {
+    const { script, open, locals } = await share()
+    await open()
+    script.host?.changed([local("k", null, "one")])
+    script.host?.changed([local("k", null, "one")])
+    expect(locals).toHaveLength(1)
+  })
+})
+
+describe("changes reported before the index is there", () => {
+  test("count, however many they are", async () => {
+    const { script, open } = await share()
+    script.pages = [{ key: "k0", stateHash: hashOf("old") }]
+    const change = { key: "k0", before: hashOf("old"), stateHash: hashOf("new") }
+    script.whileScanning = () => script.host?.changed(Array.from({ length: 130_000 }, () => change))
+    const shared = await open()
+    expect([shared.index.count, holds(shared, "k0", "new")]).toEqual([1, true])
+  })
+})
+
+describe("joins", () => {
+  test("run one batch at a time, of one peer each, in the order they came", async () => {
+    const { script, open, join } = await share()
+    const shared = await open()
+    for (const key of ["a", "b"]) join(shared, key)
+    shared.join({
+      peer: { session: "cc", device: "dd" },
+      key: "c",
+      delta: new Uint8Array(1),
+      settle: () => {},
+    })
+    await settled()
+    const keys = (): string[][] => script.calls.map(({ entries }) => entries.map(({ key }) => key))
+    expect(keys().flat()).not.toContain("c")
+    for (let at = 0; at < 3; at++) {
+      script.calls[at]?.answer(script.calls[at].entries.map(() => joined(null, "x")))
+      await settled()
+    }
+    expect(keys().flat()).toEqual(["a", "b", "c"])
+  })
+
+  test("are each settled, whatever the replica answers", async () => {
+    const answers: (readonly JoinOutcome[])[] = [
+      [],
+      [joined(null, "x"), joined(null, "x")],
+      [{ type: "joined", changed: true, before: null, stateHash: new Uint8Array(3), senderLacks: null }],
+    ]
+    for (const answer of answers) {
+      const { script, open, results, join } = await share()
+      const shared = await open()
+      join(shared, "k")
+      await settled()
+      script.calls[0]?.answer(answer)
+      await settled()
+      expect(results).toMatchObject([{ type: "failed" }])
+      join(shared, "k")
+      await settled()
+      script.calls[1]?.answer([joined(null, "fine")])
+      await settled()
+      expect(results).toHaveLength(2)
+      expect(holds(shared, "k", "fine")).toBe(true)
+    }
+  })
+
+  test("that wait when the replica closes fail, and later ones too", async () => {
+    const { script, open, results, join } = await share()
+    const shared = await open()
+    join(shared, "running")
+    await settled()
+    join(shared, "waiting")
+    const closing = shared.close()
+    expect(results).toMatchObject([{ type: "failed" }])
+    script.calls[0]?.answer([joined(null, "x")])
+    await closing
+    join(shared, "late")
+    expect(results.map(({ type }) => type)).toEqual(["failed", "outcome", "failed"])
+    await shared.close()
+    expect(script.detached).toBe(1)
+  })
+})
