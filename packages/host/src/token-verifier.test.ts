@@ -84,6 +84,8 @@ describe("tokens", () => {
     )
     expect((await eddsa.verify(`${none.join(".")}.`, topic)).type).toBe("invalid")
     expect((await hs256.verify(await signHs(claims, randomBytes(32)), topic)).type).toBe("invalid")
+    const sibling = await new SignJWT(claims).setProtectedHeader({ alg: "HS512" }).sign(secret)
+    expect((await hs256.verify(sibling, topic)).type).toBe("invalid")
   })
 
   test.each(["", "x", "a.b.c", ".".repeat(100), "ey".repeat(400)])(

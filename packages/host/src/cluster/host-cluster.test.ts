@@ -294,6 +294,21 @@ describe("a cluster of hosts", () => {
     expect(ada.heard).toEqual(["joined bob", "left bob", "joined bob", "joined bea"])
   })
 
+  test("after a gap too short to be forgotten, what was missed is said at once", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    join(a, "ada")
+    const bob = join(b, "bob")
+    await time.runFor(1000)
+    b.link.setUp(false)
+    join(b, "bea")
+    b.directory.leave(bob)
+    await time.runFor(1000)
+    b.link.setUp(true)
+    await time.runFor(200)
+    for (const node of [a, b]) expect(node.known()).toEqual(["ada", "bea"])
+  })
+
   test("a host that was cut off alone comes back alone", async () => {
     const { time, start } = createWorld()
     const [a, b, c] = [start("a"), start("b"), start("c")]
