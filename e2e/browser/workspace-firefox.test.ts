@@ -1,0 +1,72 @@
+import { afterEach, beforeAll, expect, test } from "vitest"
+import { type FirefoxProfile, launchFirefox } from "./harness/firefox.ts"
+import { findFirefox } from "./harness/find-browser.ts"
+import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+
+let server: WorkspaceServer
+beforeAll(async () => {
+  server = await startWorkspaceServer()
+  return () => server.close()
+})
+
+let ada: Person | null = null
+let firefox: FirefoxProfile | null = null
+afterEach(async () => {
+  await ada?.close()
+  await firefox?.close()
+})
+
+test.skipIf(findFirefox() === null)("rows 2 to 4 between Chromium and Firefox", async () => {
+  ada = await openPerson(server.url)
+  await ada.newDocument("Across browsers")
+  const link = await ada.invite()
+  firefox = await launchFirefox()
+  const ben = await firefox.browser.newPage()
+  const errors: string[] = []
+  ben.on("pageerror", (error) => errors.push(String(error)))
+  await ben.setViewport({ width: 1280, height: 800 })
+  const started = performance.now()
+  await ben.goto(link)
+  const row = await ben.waitForSelector(".row", { timeout: 60_000 })
+  console.log(`row 2 in Firefox: listed after ${Math.round(performance.now() - started)} ms (aim 5000 ms)`)
+  expect(ben.url()).not.toContain(link.split("#")[1])
+  await row?.click()
+  await ben.waitForSelector(".cm-content", { timeout: 60_000 })
+  await ben.click(".cm-content")
+  await ada.editor().click()
+  await Promise.all([
+    ada.page.keyboard.type("abcdefghij".repeat(5)),
+    ben.keyboard.type("0123456789".repeat(5)),
+  ])
+  const textOfBen = (): Promise<string> =>
+    ben.evaluate(() =>
+      [...document.querySelectorAll(".cm-line")]
+        .map((line) => {
+          const copy = line.cloneNode(true) as HTMLElement
+          for (const extra of copy.querySelectorAll(".dunlin-caret, .cm-widgetBuffer")) extra.remove()
+          return copy.textContent
+        })
+        .join("\n"),
+    )
+  const chromium = ada
+  const ms = await timeUntil("equal texts", async () => {
+    const [one, two] = [await chromium.text(), await textOfBen()]
+    return one === two && one.length === 100
+  })
+  console.log(`row 3 with Firefox: equal ${ms} ms after the last key (aim 2000 ms)`)
+  await ada.page.locator(".dunlin-caret-name").first().waitFor({ state: "attached" })
+  await ben.waitForSelector(".dunlin-caret-name", { timeout: 30_000 })
+  const left = performance.now()
+  await firefox.close()
+  firefox = null
+  await timeUntil(
+    "caret gone",
+    async () => (await chromium.page.locator(".dunlin-caret-name").count()) === 0,
+    60_000,
+  )
+  console.log(
+    `row 4 with Firefox: caret gone ${Math.round(performance.now() - left)} ms after closing (aim 5000 ms)`,
+  )
+  expect(errors).toEqual([])
+})
