@@ -5,7 +5,6 @@ import { join } from "node:path"
 import { findForeignText } from "./repository-text.ts"
 import { concludeSteps, ROOT, runStep, tool } from "./run-step.ts"
 import type { StepResult } from "./run-step.ts"
-import { weighWorkspace } from "./workspace-weight.ts"
 
 type Step = () => Promise<StepResult>
 
@@ -67,12 +66,13 @@ async function checkSizes(): Promise<StepResult> {
   const build = tool("vite/bin/vite.js", "build", "apps/workspace", "--logLevel", "error")
   const built = await runStep("workspace build", build)
   if (!built.passed) return together("sizes", [packed, built])
-  let passed = true
-  for (const { name, bytes, limit } of await weighWorkspace(join(ROOT, "apps/workspace/dist"))) {
-    console.log(`  ${name}: ${(bytes / 1000).toFixed(1)} of ${limit / 1000} kB, gzipped`)
-    passed &&= bytes <= limit
-  }
-  return together("sizes", [packed, built, { name: "workspace", passed, seconds: 0 }])
+  const weighed = await runStep("workspace sizes", [
+    process.execPath,
+    "--import",
+    "tsx",
+    "apps/workspace/check-size.ts",
+  ])
+  return together("sizes", [packed, built, weighed])
 }
 
 async function checkText(): Promise<StepResult> {
