@@ -1,5 +1,5 @@
 import { createInvite } from "@dunlin/core"
-import { afterEach, beforeAll, expect, test } from "vitest"
+import { beforeAll, expect, test } from "vitest"
 import { createHarness, type Harness } from "./harness.ts"
 
 type RoomPage = typeof import("../rooms/room-page.ts")
@@ -13,11 +13,6 @@ beforeAll(() => {
   harness = createHarness()
   return () => harness.close()
 })
-const closing: { close(): Promise<void> }[] = []
-afterEach(async () => {
-  for (const thing of closing.splice(0).reverse()) await thing.close()
-})
-
 test("tabs of one profile share the connections of one of them, and another takes over without loss", async () => {
   const site = await harness.site(pageEntry)
   const host = await harness.host()
@@ -31,22 +26,65 @@ test("tabs of one profile share the connections of one of them, and another take
   const other = await harness.peer<RoomPeer>(peerModule)
   await other.call("join", { invite, webrtc: { signaling: host.url } })
   const options = { invite, webrtc: { signaling: host.url }, tabs: true }
-  expect((await first.call("join", options)).tab).toBe("holder")
+  await first.call("join", options)
+  await first.call("waitForTab", "holder", 20_000)
   await second.call("join", options)
   await third.call("join", options)
-  await second.call("waitForPeers", 1, 10_000)
+  await second.call("waitForPeers", 1, 20_000)
   expect(await second.call("facts")).toMatchObject({ tab: "follower", peers: [{ path: "tab" }] })
   await second.call("set", "things", "from-second", "1")
-  await other.call("waitFor", "things", "from-second", 10_000)
+  await other.call("waitFor", "things", "from-second", 20_000)
   await other.call("set", "things", "from-other", "1")
-  await third.call("waitFor", "things", "from-other", 10_000)
+  await third.call("waitFor", "things", "from-other", 20_000)
   expect((await other.call("facts")).peers).toHaveLength(1)
 
   // Written while the holder goes: nobody else may have it yet.
   await Promise.all([second.call("set", "things", "last-words", "1"), first.page.close()])
   await other.call("waitFor", "things", "last-words", 20_000)
-  const tabs = [(await second.call("facts")).tab, (await third.call("facts")).tab]
-  expect(tabs.toSorted()).toEqual(["follower", "holder"])
   await other.call("set", "things", "afterwards", "1")
   for (const tab of [second, third]) await tab.call("waitFor", "things", "afterwards", 20_000)
+  const tabs = [(await second.call("facts")).tab, (await third.call("facts")).tab]
+  expect(tabs.toSorted()).toEqual(["follower", "holder"])
+})
+
+test("a tab whose replica the holder has not opened reaches out by itself", async () => {
+  const site = await harness.site(pageEntry)
+  const host = await harness.host()
+  const options = { invite: createInvite(), webrtc: { signaling: host.url }, tabs: true }
+  const both = ["things", "drawings"]
+  const ada = await harness.chromium()
+  const [first, second] = [await ada.open<RoomPage>(site), await ada.open<RoomPage>(site)]
+  const other = await harness.peer<RoomPeer>(peerModule)
+  await other.call("join", { ...options, replicas: both })
+  await other.call("set", "drawings", "d", "1")
+  await first.call("join", options)
+  await first.call("waitForTab", "holder", 20_000)
+  await second.call("join", { ...options, replicas: both })
+  await second.call("waitFor", "drawings", "d", 30_000)
+  const { tab, peers } = await second.call("facts")
+  expect(tab).toBe("follower")
+  expect(peers.map(({ path }) => path).toSorted()).toEqual(["direct", "tab"])
+})
+
+test("when the holder's page crashes another tab takes over", async () => {
+  const site = await harness.site(pageEntry)
+  const host = await harness.host()
+  const options = { invite: createInvite(), webrtc: { signaling: host.url }, tabs: true }
+  // One renderer for two pages of a site would crash both.
+  const ada = await harness.chromium({
+    args: ["--process-per-tab", "--disable-features=WebRtcHideLocalIpsWithMdns"],
+  })
+  const [first, second] = [await ada.open<RoomPage>(site), await ada.open<RoomPage>(site)]
+  const other = await harness.peer<RoomPeer>(peerModule)
+  await other.call("join", options)
+  await first.call("join", options)
+  await first.call("waitForTab", "holder", 20_000)
+  await second.call("join", options)
+  await second.call("waitForPeers", 1, 20_000)
+  const session = await ada.context.newCDPSession(first.page)
+  // The page dies while it answers.
+  void session.send("Page.crash").catch(() => undefined)
+  await second.call("set", "things", "after-crash", "1")
+  await other.call("waitFor", "things", "after-crash", 30_000)
+  await second.call("waitForTab", "holder", 20_000)
 })

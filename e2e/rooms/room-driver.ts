@@ -21,6 +21,7 @@ export interface RoomDriver {
   /** Resolves with the milliseconds that passed; rejects after `timeoutMs`. */
   waitFor(replica: string, key: string, timeoutMs: number): Promise<number>
   waitForPeers(count: number, timeoutMs: number): Promise<number>
+  waitForTab(role: string, timeoutMs: number): Promise<number>
   synced(timeoutMs: number, peers?: number): Promise<void>
   facts(): RoomFacts
   /** Writes the time of day under `tick-<n>` every `everyMs`, `count` times. */
@@ -131,6 +132,7 @@ export function createRoomDriver(transports: (options: JoinOptions) => readonly 
       wait(() => collection(replica).get(key) !== null, `${replica}/${key}`, timeoutMs),
     waitForPeers: (count, timeoutMs) =>
       wait(() => facts().peers.length === count, `${count} peers`, timeoutMs),
+    waitForTab: (role, timeoutMs) => wait(() => facts().tab === role, `tab ${role}`, timeoutMs),
     synced: (timeoutMs, peers = 1) => current().synced({ peers, signal: AbortSignal.timeout(timeoutMs) }),
     facts,
     async tick(replica, count, everyMs) {

@@ -11,6 +11,7 @@ export const {
   size,
   waitFor,
   waitForPeers,
+  waitForTab,
   synced,
   facts,
   tick,

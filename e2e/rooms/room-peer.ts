@@ -12,6 +12,7 @@ export const {
   size,
   waitFor,
   waitForPeers,
+  waitForTab,
   synced,
   facts,
   tick,

@@ -170,7 +170,7 @@ function assemble(parts: Parts): Room {
     stopped: (transport) => table.closeAllOf(transport),
     roleChanged(role) {
       const isElected = parts.transports.some(({ elects = false }) => elects)
-      status.setTab(isElected ? (role === "follower" ? "follower" : "holder") : "alone")
+      status.setTab(isElected && role !== "undecided" ? role : "alone")
       service.look()
     },
   })
