@@ -25,7 +25,7 @@ export function countedConnection<Connection extends new (...given: never[]) => 
 
     override createDataChannel(...given: Parameters<RTCPeerConnection["createDataChannel"]>): RTCDataChannel {
       const channel = super.createDataChannel(...given)
-      this.#count(channel as unknown as ChannelLike)
+      this.#count(channel)
       return channel
     }
 

@@ -147,7 +147,7 @@ const commands: PeerCommands = {
             connectionHandlerCreator: dunlin.getConnectionHandlerSimplePeer({
               signalingServerUrl: server,
               wrtc: { RTCPeerConnection: countedConnection(polyfill.RTCPeerConnection as never) as never },
-              webSocketConstructor: CountedSocket as never,
+              webSocketConstructor: CountedSocket,
               config: { iceServers: [] },
             }),
             pull: {},
@@ -161,7 +161,7 @@ const commands: PeerCommands = {
             wrtc: createSimplePeerWrtc({
               ...polyfill,
               RTCPeerConnection: countedConnection(polyfill.RTCPeerConnection as never),
-            }) as never,
+            }),
             webSocketConstructor: CountedSocket as never,
             config: { iceServers: [] },
           }),
@@ -172,7 +172,7 @@ const commands: PeerCommands = {
         return pool
       }),
     )
-    pools = made as typeof pools
+    pools = made
   },
   async firstPeer({ count }) {
     for (const pool of pools) while (pool.peerStates$.getValue().size < count) await wait(5)

@@ -2,13 +2,22 @@ import { memoryIdentity } from "@dunlin/core"
 import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
 import * as wrtc from "node-datachannel/polyfill"
 import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import {
+  createSimplePeerWrtc,
+  getConnectionHandlerSimplePeer as theirHandler,
+  startSignalingServerSimplePeer as theirServer,
+} from "rxdb/plugins/replication-webrtc"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { Subject } from "rxjs"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { WebSocket } from "ws"
 import {
   DunlinWebRTCPlugin,
+  getConnectionHandlerNostr,
   getConnectionHandlerSimplePeer,
   replicateWebRTC,
+  startSignalingServerSimplePeer as notHere,
+  type WebRTCConnectionHandler,
   type WebRTCReplicationPool,
   type WithSyncWebRTC,
 } from "../src/index.ts"
@@ -120,7 +129,7 @@ describe("replicateWebRTC", () => {
           }),
         ),
       )
-    await Promise.all(names.map((name) => sides[0]?.[name]?.insert({ id: "x", text: name })))
+    for (const name of names) await sides[0]?.[name]?.insert({ id: "x", text: name })
     for (const name of names)
       await until(
         async () => (await sides[1]?.[name]?.findOne("x").exec()) !== null,
@@ -166,6 +175,63 @@ describe("replicateWebRTC", () => {
     expect(pool.peerStates$.getValue().size).toBe(0)
   })
 
+  test("runs over RxDB's own simple-peer handler and its own signaling server", async () => {
+    const port = 30_000 + Math.floor(Math.random() * 20_000)
+    const theirs = await theirServer({ port, host: "127.0.0.1" })
+    try {
+      const [a, b] = [await peer("todos"), await peer("todos")]
+      const asked: unknown[] = []
+      for (const side of [a, b])
+        await replicateWebRTC<object>({
+          collection: side["todos"] as RxCollection,
+          topic: "a-topic-over-their-handler",
+          connectionHandlerCreator: theirHandler({
+            signalingServerUrl: theirs.localUrl,
+            wrtc: createSimplePeerWrtc(wrtc) as never,
+            webSocketConstructor: WebSocket as never,
+          }) as never,
+          isPeerValid: (candidate) => {
+            asked.push(candidate)
+            return true
+          },
+          pull: {},
+          push: {},
+          identity: memoryIdentity(),
+        })
+      await a["todos"]?.bulkInsert(
+        Array.from({ length: 300 }, (_, n) => ({ id: `n${n}`, text: "x".repeat(500) })),
+      )
+      await until(async () => (await b["todos"]?.count().exec()) === 300, "all documents")
+      await b["todos"]?.upsert({ id: "n1", text: "back" })
+      await until(async () => (await a["todos"]?.findOne("n1").exec())?.get("text") === "back", "the edit")
+      expect(asked).toHaveLength(2)
+      expect(asked[0]).toHaveProperty("remotePeerId")
+    } finally {
+      await Promise.all(databases.splice(0).map((database) => database.close()))
+      for (const client of theirs.server.clients) client.terminate()
+      theirs.server.close()
+    }
+  })
+
+  test("takes any connection handler as a transport, and finds together again after a break", async () => {
+    const bus = createBus()
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    for (const side of [a, b])
+      await replicateWebRTC<string>({
+        collection: side["todos"] as RxCollection,
+        topic: "a-topic-over-a-bus",
+        connectionHandlerCreator: () => Promise.resolve(bus.handler()),
+        pull: {},
+        push: {},
+        identity: memoryIdentity(),
+      })
+    await a["todos"]?.insert({ id: "x", text: "over the bus" })
+    await until(async () => (await b["todos"]?.findOne("x").exec()) !== null, "the document")
+    bus.breakAndReconnect()
+    await b["todos"]?.insert({ id: "y", text: "after the break" })
+    await until(async () => (await a["todos"]?.findOne("y").exec()) !== null, "the document after the break")
+  })
+
   test("refuses what cannot work, and names the way that does", async () => {
     const { todos } = await peer("todos")
     const options = {
@@ -176,8 +242,49 @@ describe("replicateWebRTC", () => {
     await expect(replicateWebRTC({ ...options, pull: {}, live: false })).rejects.toThrow("live: false")
     await expect(replicateWebRTC(options)).rejects.toThrow("pull: {}")
     expect(() => getConnectionHandlerSimplePeer({} as never)).toThrow("@dunlin/host")
+    expect(() => notHere()).toThrow("@dunlin/host")
+    expect(() => getConnectionHandlerNostr()).toThrow("connectionHandlerCreator")
   })
 })
+
+/** Two handlers of RxDB's interface, tied together in memory. */
+function createBus() {
+  interface End extends WebRTCConnectionHandler<string> {
+    readonly connect$: Subject<string>
+    readonly disconnect$: Subject<string>
+    readonly message$: Subject<{ peer: string; message: never }>
+  }
+  const ends: End[] = []
+  const connect = (): void => {
+    for (const [at, end] of ends.entries()) end.connect$.next(`peer-${1 - at}`)
+  }
+  return {
+    handler(): WebRTCConnectionHandler<string> {
+      const at = ends.length
+      const end: End = {
+        connect$: new Subject(),
+        disconnect$: new Subject(),
+        message$: new Subject(),
+        response$: new Subject<never>(),
+        error$: new Subject<never>(),
+        send: async (_peer, message) => {
+          await Promise.resolve()
+          // Over a real wire it would be text.
+          const copy = JSON.parse(JSON.stringify(message)) as never
+          ends[1 - at]?.message$.next({ peer: `peer-${at}`, message: copy })
+        },
+        close: () => Promise.resolve(),
+      }
+      ends.push(end)
+      if (ends.length === 2) setTimeout(connect, 20)
+      return end
+    },
+    breakAndReconnect() {
+      for (const [at, end] of ends.entries()) end.disconnect$.next(`peer-${1 - at}`)
+      setTimeout(connect, 50)
+    },
+  }
+}
 
 let sockets = 0
 class CountedSocket extends WebSocket {

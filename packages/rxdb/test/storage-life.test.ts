@@ -188,7 +188,7 @@ describe("a collection's life", () => {
     rxdbReplica(collection)
     await collection.insert({ id: "x", text: "stamped" })
     const [row] = await collection.storageInstance.findDocumentsById(["x"], true)
-    expect((row?._meta as Record<string, unknown>)["dunlin"]).toMatchObject({ height: 1 })
+    expect(row).toMatchObject({ _meta: { dunlin: { height: 1 } } })
   })
 })
 

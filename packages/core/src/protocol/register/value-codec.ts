@@ -49,7 +49,10 @@ export function readValue(read: ByteReader): HashedValue | null {
   const claimed = (flags & CLAIMED_HASH) === 0 ? null : read.bytes(VALUE_HASH_BYTES).slice()
   const fields = (flags & FIELDS) === 0 ? null : readFields(read)
   const value = (flags & DELETED) === 0 ? readLive(read, fields) : readTombstone(fields)
-  return claimed === null ? value : { ...value, hash: claimed }
+  if (claimed === null) return value
+  if (sameBytes(claimed, value.hash)) throw new DecodeError("bad-value", "a hash that goes without saying")
+  const { deleted, payload } = value
+  return withFields({ deleted, payload, hash: claimed }, value.fields ?? null)
 }
 
 function readLive(read: ByteReader, fields: FieldClocks | null): HashedValue {
