@@ -86,7 +86,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     if (result.type === "failed") {
       refuse(target, position, frame, "storage-failed", "again")
     } else if (result.outcome.type === "refused") {
-      own.decline(position, digestOf(frame))
+      own.refusals.decline(position, digestOf(frame))
       refuse(target, position, frame, result.outcome.reason, "never")
     } else if (result.outcome.type === "incomplete") {
       refuse(target, position, frame, "incomplete", "again")
@@ -175,7 +175,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.resolve(mapKey(position))
-      } else if (own.permissions.receive && !own.hasDeclined(position, digest)) {
+      } else if (own.permissions.receive && !own.refusals.hasDeclined(position, digest)) {
         want(room, position, by === "offer" ? 0 : shortDelayMs())
       }
     },

@@ -53,7 +53,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     const entries: ReadableEntry[] = []
     for (const { position, summary } of own.queue.take(limit)) {
       const held = own.shared.index.get(position)
-      const refused = own.refused.get(mapKey(position))
+      const refused = own.refusals.byPeer.get(mapKey(position))
       if (held === null || (refused !== undefined && bytesEqual(refused, held.digest))) continue
       entries.push({ position, summary, held })
     }
@@ -90,13 +90,13 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     if (outcome.type === "none") return
     if (outcome.type === "refused" || outcome.delta.length > MAX_ENTRY_BYTES) {
       options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
-      own.refused.set(mapKey(position), held.digest)
+      own.refusals.byPeer.set(mapKey(position), held.digest)
       return
     }
     const { slot, digests, replica } = own.shared
     const digest = digests.digest(replica.kind, held.key, outcome.stateHash)
     const short = digest.slice(0, SHORT_DIGEST_BYTES)
-    const changes = own.unconfirmed.changed(mapKey(position), digest)
+    const changes = own.feed.unconfirmed.changed(mapKey(position), digest)
     averageEntryBytes += (outcome.delta.length + 64 - averageEntryBytes) / 16
     outbox.bulk(
       { type: "data", slot, kind: replica.kind, key: held.key, digest: short, delta: outcome.delta },

@@ -3,24 +3,17 @@ import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
 import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, OfferItem, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
-import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
-import { itemDigestOf } from "../protocol/range-record.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
-import { createAnnouncements } from "./announcements.ts"
+import { type ChangeFeed, createChangeFeed } from "./change-feed.ts"
+import type { Permissions } from "./permissions.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
 import { createReconcileRunner } from "./reconcile-runner.ts"
+import { createRefusals, type Refusals } from "./refusals.ts"
 import { createSendQueue, type SendQueue } from "./send-queue.ts"
 import type { SharedReplica, Transition } from "./shared-replica.ts"
-import { createUnconfirmed, type Unconfirmed } from "./unconfirmed.ts"
-
-/** What travels between this device and the peer for one replica: directions and roles of both sides. */
-export interface Permissions {
-  readonly send: boolean
-  readonly receive: boolean
-}
 
 export interface ReconcileReport {
   readonly rounds: number
@@ -62,15 +55,9 @@ export interface LinkReplica {
   readonly phase: ReplicaLinkPhase
   readonly lastSyncedAt: number | null
   readonly queue: SendQueue
-  readonly unconfirmed: Unconfirmed
+  readonly feed: ChangeFeed
+  readonly refusals: Refusals
   readonly pendingOut: number
-  /** Entries (positions to digests) that the peer refused; not sent again while the digest stands. */
-  readonly refused: Map<string, Uint8Array>
-  /** This side refused the entry with this digest (8 bytes): it is not asked for again while the digest stands. */
-  decline(position: Uint8Array, digest: Uint8Array): void
-  hasDeclined(position: Uint8Array, digest: Uint8Array): boolean
-  /** Entries (positions to digests, 8 bytes) that the peer could not take now: their acknowledgement confirms nothing. */
-  readonly putOff: Map<string, Uint8Array>
   /** Something could not be exchanged now: what differs is not excused by that. */
   postponed(): void
   readonly closed: boolean
@@ -80,15 +67,10 @@ export interface LinkReplica {
   range(frame: RangeFrame): void
   rangeAck(frame: RangeAckFrame): void
   root(item: RootItem): void
-  /** Sends a change at once, or says HAVE when it cannot be pushed or the peer hears of it elsewhere first. */
+  /** Pushes or announces a change, where entries may travel to the peer. */
   push(transition: Transition): void
   /** Says HAVE after at most `delayMs`. */
   announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
-  /** The peer's push told nothing new: both sides announce changes to each other from now on. */
-  prune(): void
-  pruned(): void
-  /** One of the sides wanted an entry that was only announced: changes are pushed again. */
-  graft(): void
   /** The peer said, or showed, that it holds this digest. */
   peerHolds(position: Uint8Array, digest: Uint8Array): void
   /** An entry came in or was confirmed and counted as progress. */
@@ -110,26 +92,26 @@ const QUIET_MS = 1_000
 const RESPONDER_PATIENCE_MS = 500
 /** A peer with fewer entries than this is not worth waiting for. */
 const BEHIND_ENTRIES = 64
-/** Time for a change to arrive on the way that is quicker. */
-const LAZY_DELAY_MS = 100
 /** With more changes than this, ranges are cheaper to compare than entries to list. */
 const MAX_OFFERED = 2_048
 const MAX_OFFERED_PER_FRAME = 400
-/** Beyond this a refused entry is asked for, and refused, once more. */
-const MAX_DECLINED = 4_096
-const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const { session, shared, announced, initiator, permissions, outbox, clock } = options
   const { index, slot } = shared
   const comparable = permissions.send && permissions.receive
   const queue = createSendQueue(index)
-  const unconfirmed = createUnconfirmed(options.nextChange)
-  const refused = new Map<string, Uint8Array>()
-  const putOff = new Map<string, Uint8Array>()
-  const declined = new Map<string, Uint8Array>()
+  const refusals = createRefusals()
   const timers = createPurposeTimers(clock)
-  const announcements = createAnnouncements({ slot, outbox, timers, flush: options.pump })
+  const feed = createChangeFeed({
+    slot,
+    kind: shared.replica.kind,
+    outbox,
+    timers,
+    nextChange: options.nextChange,
+    flush: options.pump,
+  })
+  const { unconfirmed } = feed
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
@@ -141,8 +123,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
-  /** Changes reach the peer another way sooner: they are announced here, not pushed. */
-  let lazy = false
   /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
@@ -167,8 +147,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (permissions.send) queue.addEntry(position, null)
     },
     differs: (position, theirs) => {
-      const refusedHere = declined.get(mapKey(position))
-      if (refusedHere !== undefined && itemDigestOf(refusedHere) === theirs) return
+      if (refusals.hasDeclinedItem(position, theirs)) return
       if (permissions.receive) delegated = !options.want(position) || delegated
       else if (permissions.send) announceHeld(position)
     },
@@ -206,7 +185,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const announceHeld = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
-    if (digest !== undefined) announcements.add(position, digest, 0)
+    if (digest !== undefined) feed.remind(position, digest)
   }
 
   const setPhase = (next: ReplicaLinkPhase): void => {
@@ -365,25 +344,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     theirSlot: announced.slot,
     permissions,
     queue,
-    unconfirmed,
-    refused,
-    putOff,
+    feed,
+    refusals,
     postponed() {
       delegated = true
     },
     get closed() {
       return closed
-    },
-    decline(position, digest) {
-      const key = mapKey(position)
-      declined.delete(key)
-      declined.set(key, digest)
-      const oldest = declined.keys().next().value
-      if (declined.size > MAX_DECLINED && oldest !== undefined) declined.delete(oldest)
-    },
-    hasDeclined(position, digest) {
-      const refusedHere = declined.get(mapKey(position))
-      return refusedHere !== undefined && bytesEqual(refusedHere, digest)
     },
     get phase() {
       return phase
@@ -452,42 +419,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     push(transition) {
       if (!permissions.send || closed) return
       activeAt = clock.monotonic()
-      const { position, before, after, delta, key } = transition
-      const changes = unconfirmed.changed(mapKey(position), after)
-      if (after === null) {
-        unconfirmed.confirmed(mapKey(position), changes)
-        return
-      }
-      if (lazy) {
-        announcements.add(position, after, LAZY_DELAY_MS)
-        return
-      }
-      const digest = after.slice(0, SHORT_DIGEST_BYTES)
-      const kind = shared.replica.kind
-      const began = before?.slice(0, SHORT_DIGEST_BYTES) ?? NO_DIGEST
-      const pushed =
-        delta !== undefined &&
-        delta.length <= MAX_PUSH_BYTES &&
-        outbox.push(
-          { type: "push", slot, kind, key, before: began, after: digest, delta },
-          { slot, position, digest, changes },
-        )
-      if (!pushed) announcements.add(position, after, 0)
+      feed.push(transition)
     },
     announce(position, digest, delayMs) {
-      if (!permissions.send || closed) return
-      unconfirmed.changed(mapKey(position), digest)
-      announcements.add(position, digest, delayMs)
-    },
-    prune() {
-      if (!lazy) outbox.control({ type: "prune", slot })
-      lazy = true
-    },
-    pruned() {
-      lazy = true
-    },
-    graft() {
-      lazy = false
+      if (permissions.send && !closed) feed.announce(position, digest, delayMs)
     },
     peerHolds(position, digest) {
       if (unconfirmed.holds(mapKey(position), digest)) options.changed()
@@ -507,7 +442,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       options.lease.release(session)
       timers.close()
       queue.clear()
-      announcements.clear()
+      feed.close()
     },
   }
 }

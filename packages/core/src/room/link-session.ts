@@ -2,7 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkStatus } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
-import { bytesEqual, bytesToHex, hexToBytes, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes, mapKey } from "../protocol/bytes-equal.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import type {
   AnnounceFrame,
@@ -23,21 +23,18 @@ import {
 import { decodeMessage } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
 import { createBlobExchange } from "./blob-exchange.ts"
+import { noteDelivery, noteRefusal } from "./delivery.ts"
 import { createEntryReceiver } from "./entry-receiver.ts"
 import { createEntrySender } from "./entry-sender.ts"
 import { createHeartbeat } from "./heartbeat.ts"
-import {
-  createLinkReplica,
-  type LinkReplica,
-  type Permissions,
-  type ReconcileReport,
-} from "./link-replica.ts"
+import { createLinkReplica, type LinkReplica, type ReconcileReport } from "./link-replica.ts"
 import { replicaLinkStatus } from "./link-status.ts"
-import { createMatchedReplicas } from "./matched-replicas.ts"
+import { announceFrame, createMatchedReplicas } from "./matched-replicas.ts"
+import { permissionsFor } from "./permissions.ts"
 import { reasonForWire } from "./reason.ts"
 import type { LinkCounters } from "./room.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
-import type { SharedReplica, Transition } from "./shared-replica.ts"
+import type { Transition } from "./shared-replica.ts"
 import type { LinkInput, LinkStatus, SecureLink } from "./sync-engine-api.ts"
 import { wantFrames } from "./want-frames.ts"
 
@@ -96,9 +93,6 @@ export interface LinkSession extends LinkInput {
   counters(): LinkCounters
   bye(reason: string): void
 }
-
-/** Entries put off by the peer and not acknowledged yet; a batch of joins is far smaller. */
-const MAX_PUT_OFF = 4_096
 
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
@@ -187,7 +181,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       shared: room.shared,
       announced,
       initiator,
-      permissions: permissionsFor(room.shared, announced),
+      permissions: permissionsFor(room.shared.replica.direction, announced, link.role, refusesEntries),
       outbox,
       lease: room.lease,
       clock,
@@ -204,12 +198,6 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       changed: events.statusChanged,
       reconciled: (report) => events.reconciled(room, report),
     })
-
-  const permissionsFor = ({ replica }: SharedReplica, theirs: AnnounceFrame): Permissions => {
-    const mayReceive = replica.direction !== "send-only" && theirs.direction !== "receive-only"
-    const maySend = replica.direction !== "receive-only" && theirs.direction !== "send-only"
-    return { send: maySend && !refusesEntries, receive: mayReceive && link.role === "writer" }
-  }
 
   const end = (reason: string, penalise: boolean): void => {
     if (closed) return
@@ -228,12 +216,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     matched.close()
   }
 
-  const announce = ({ shared }: RoomReplica): void => {
-    const { slot, index, history } = shared
-    const { name, kind, schemaTag, direction } = shared.replica
-    const state = { count: index.count, root: index.root(), basis: history.basisFor(link.device) }
-    outbox.control({ type: "announce", slot, name, kind, schemaTag, direction, ...state })
-  }
+  const announce = ({ shared }: RoomReplica): void => outbox.control(announceFrame(shared, link.device))
 
   const dispatch = (frame: Frame, lane: Lane, size: number): void => {
     if (!greeted && frame.type !== "hello") throw new DecodeError("protocol-violation", "frame before HELLO")
@@ -267,22 +250,18 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         for (const item of frame.items) refusedByPeer(frame.slot, item)
         return
       case "have":
-        for (const { position, digest } of frame.items) offered(frame.slot, position, digest, "have")
-        return
       case "offer":
-        for (const { position, digest } of frame.items) {
-          offered(frame.slot, position, digest.subarray(0, SHORT_DIGEST_BYTES), "offer")
-        }
+        for (const { position, digest } of frame.items) offered(frame.slot, position, digest, frame.type)
         return
       case "want": {
         const target = matched.at(frame.slot)
         if (target === null || !target.own.permissions.send) return
-        target.own.graft()
+        target.own.feed.graft()
         for (const { position, summary } of frame.items) target.own.queue.addEntry(position, summary)
         return pump()
       }
       case "prune":
-        return matched.at(frame.slot)?.own.pruned()
+        return matched.at(frame.slot)?.own.feed.pruned()
       case "credit":
         outbox.credited(frame.total)
         return pump()
@@ -322,46 +301,23 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const offered = (slot: number, position: Uint8Array, digest: Uint8Array, by: "have" | "offer"): void => {
     const target = matched.at(slot)
-    if (target !== null) receiver.offered(target, position, digest, by)
+    if (target !== null) receiver.offered(target, position, digest.subarray(0, SHORT_DIGEST_BYTES), by)
   }
 
   const refusedByPeer = (slot: number, item: NakItem): void => {
     const target = matched.at(slot)
     if (target === null) return
-    const { own, room } = target
-    const key = mapKey(item.position)
-    const held = room.shared.index.get(item.position)?.digest
-    if (item.again) {
-      own.postponed()
-      if (own.putOff.size < MAX_PUT_OFF) own.putOff.set(key, item.digest)
-    } else if (held !== undefined && startsWithBytes(held, item.digest)) {
-      own.refused.set(key, held)
-      own.unconfirmed.confirmed(key, own.unconfirmed.changes)
-    }
-    if (item.reason !== "incomplete") events.refused(room, item.reason, "them")
-    own.check()
+    noteRefusal(target, item)
+    if (item.reason !== "incomplete") events.refused(target.room, item.reason, "them")
+    target.own.check()
   }
 
   const acknowledged = (control: number, bulk: number): void => {
     const references = outbox.acknowledged(control, bulk)
     if (references === null) throw new DecodeError("protocol-violation", "acknowledges what was never sent")
-    for (const { slot, position, digest, changes } of references) {
-      const target = [...matched.targets.values()].find(({ own }) => own.shared.slot === slot)
-      if (target === undefined) continue
-      const { own } = target
-      const key = mapKey(position)
-      // Sent for a replica that the peer has closed and announced anew since then.
-      if (changes < own.unconfirmed.since) continue
-      const putOff = own.putOff.get(key)
-      if (putOff !== undefined && bytesEqual(putOff, digest)) {
-        own.putOff.delete(key)
-        continue
-      }
-      own.unconfirmed.confirmed(key, changes)
-      const refused = own.refused.get(key)
-      if (refused !== undefined && startsWithBytes(refused, digest)) continue
-      own.exchanged("sent")
-      own.peerHolds(position, digest)
+    for (const reference of references) {
+      const target = [...matched.targets.values()].find(({ own }) => own.shared.slot === reference.slot)
+      if (target !== undefined) noteDelivery(target, reference)
     }
     for (const { own } of matched.targets.values()) own.check()
     events.statusChanged()
@@ -422,7 +378,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       if (outbox.wantsControl) outbox.control(frame)
     },
     want(replica, positions) {
-      matched.targets.get(replica.shared.replica.name)?.own.graft()
+      matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
       void wantFrames(replica.shared, positions).then((frames) => {
         if (closed) return
         for (const frame of frames) outbox.control(frame)

@@ -106,3 +106,13 @@ function mismatchOf({ replica }: SharedReplica, theirs: AnnounceFrame): string |
   if (theirs.schemaTag === replica.schemaTag) return null
   return `incompatible: they have ${theirs.schemaTag}, this app has ${replica.schemaTag}`
 }
+
+/** What tells a peer of a replica, and where its device and this one last agreed. */
+export function announceFrame(
+  { slot, index, history, replica }: SharedReplica,
+  device: string,
+): AnnounceFrame {
+  const { name, kind, schemaTag, direction } = replica
+  const state = { count: index.count, root: index.root(), basis: history.basisFor(device) }
+  return { type: "announce", slot, name, kind, schemaTag, direction, ...state }
+}

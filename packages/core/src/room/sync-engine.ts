@@ -90,7 +90,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         const own = session.targets.get(replica.shared.replica.name)?.own
         if (own === undefined) continue
         // Links that a large room pruned carry changes again once it is small.
-        if (!isPartial(session)) own.graft()
+        if (!isPartial(session)) own.feed.graft()
         own.push(transition)
       }
     }
@@ -229,7 +229,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const synced: SyncEngine["synced"] = (wait = {}) => {
     for (const session of sessions.values()) {
       for (const { own } of session.targets.values()) {
-        if (own.phase === "live" && own.unconfirmed.size > 0) own.probe()
+        if (own.phase === "live" && own.feed.unconfirmed.size > 0) own.probe()
       }
       session.flush()
     }
@@ -373,7 +373,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => soon("wanted", 0, askWanted),
         duplicate: ({ own }) => {
-          if (isPartial(session)) own.prune()
+          if (isPartial(session)) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
         presenceRelayed: (frame) => relay?.received(link.session, frame),

@@ -58,7 +58,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     // A link made after the call has exchanged everything by the time it is live.
     const upTo =
       wait.changesByLink.get(`${session.session}/${shared.replica.name}`) ?? Number.POSITIVE_INFINITY
-    return own.unconfirmed.confirmedUpTo(upTo, wait.positions)
+    return own.feed.unconfirmed.confirmedUpTo(upTo, wait.positions)
   }
 
   const check = (): void => {
@@ -107,7 +107,7 @@ function countChanges(sessions: Iterable<LinkSession>): ReadonlyMap<string, numb
   const changesByLink = new Map<string, number>()
   for (const session of sessions) {
     for (const [name, { own }] of session.targets) {
-      if (own.phase === "live") changesByLink.set(`${session.session}/${name}`, own.unconfirmed.changes)
+      if (own.phase === "live") changesByLink.set(`${session.session}/${name}`, own.feed.unconfirmed.changes)
     }
   }
   return changesByLink

@@ -1,0 +1,87 @@
+import { mapKey } from "../protocol/bytes-equal.ts"
+import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import type { Outbox } from "../protocol/outbox.ts"
+import { createAnnouncements } from "./announcements.ts"
+import type { PurposeTimers } from "./purpose-timers.ts"
+import type { Transition } from "./shared-replica.ts"
+import { createUnconfirmed, type Unconfirmed } from "./unconfirmed.ts"
+
+/** Live changes of one replica to one peer: pushed where that is the quickest way, else announced. */
+export interface ChangeFeed {
+  readonly unconfirmed: Unconfirmed
+  /** Sends a change at once, or says HAVE when it cannot be pushed or the peer hears of it elsewhere first. */
+  push(transition: Transition): void
+  /** Says HAVE after at most `delayMs`. */
+  announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
+  /** The same for an entry that is not new, and so not owed. */
+  remind(position: Uint8Array, digest: Uint8Array): void
+  /** The peer's push told nothing new: both sides announce changes to each other from now on. */
+  prune(): void
+  pruned(): void
+  /** One of the sides wanted an entry that was only announced: changes are pushed again. */
+  graft(): void
+  close(): void
+}
+
+export interface ChangeFeedOptions {
+  readonly slot: number
+  readonly kind: number
+  readonly outbox: Outbox
+  readonly timers: PurposeTimers
+  /** Counts the changes of the whole link. */
+  readonly nextChange: () => number
+  readonly flush: () => void
+}
+
+/** Time for a change to arrive on the way that is quicker. */
+const LAZY_DELAY_MS = 100
+const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
+
+export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
+  const { slot, kind, outbox, timers } = options
+  const unconfirmed = createUnconfirmed(options.nextChange)
+  const announcements = createAnnouncements({ slot, outbox, timers, flush: options.flush })
+  /** Changes reach the peer another way sooner: they are announced here, not pushed. */
+  let lazy = false
+
+  const tryPush = (
+    { key, position, before, delta }: Transition,
+    after: Uint8Array,
+    changes: number,
+  ): boolean => {
+    if (delta === undefined || delta.length > MAX_PUSH_BYTES) return false
+    const digest = after.slice(0, SHORT_DIGEST_BYTES)
+    const began = before?.slice(0, SHORT_DIGEST_BYTES) ?? NO_DIGEST
+    return outbox.push(
+      { type: "push", slot, kind, key, before: began, after: digest, delta },
+      { slot, position, digest, changes },
+    )
+  }
+
+  return {
+    unconfirmed,
+    push(transition) {
+      const { position, after } = transition
+      const changes = unconfirmed.changed(mapKey(position), after)
+      if (after === null) unconfirmed.confirmed(mapKey(position), changes)
+      else if (lazy) announcements.add(position, after, LAZY_DELAY_MS)
+      else if (!tryPush(transition, after, changes)) announcements.add(position, after, 0)
+    },
+    announce(position, digest, delayMs) {
+      unconfirmed.changed(mapKey(position), digest)
+      announcements.add(position, digest, delayMs)
+    },
+    remind: (position, digest) => announcements.add(position, digest, 0),
+    prune() {
+      if (!lazy) outbox.control({ type: "prune", slot })
+      lazy = true
+    },
+    pruned() {
+      lazy = true
+    },
+    graft() {
+      lazy = false
+    },
+    close: () => announcements.clear(),
+  }
+}

@@ -1,0 +1,37 @@
+import { bytesEqual, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import type { NakItem } from "../protocol/frame.ts"
+import type { EntryReference } from "../protocol/outbox.ts"
+import type { LinkTarget } from "./room-replica.ts"
+
+/** Entries put off by the peer and not acknowledged yet; a batch of joins is far smaller. */
+const MAX_PUT_OFF = 4_096
+
+/** The peer did not take an entry: for good while its digest stands, or only now. */
+export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
+  const key = mapKey(item.position)
+  const held = room.shared.index.get(item.position)?.digest
+  if (item.again) {
+    own.postponed()
+    if (own.refusals.putOff.size < MAX_PUT_OFF) own.refusals.putOff.set(key, item.digest)
+  } else if (held !== undefined && startsWithBytes(held, item.digest)) {
+    own.refusals.byPeer.set(key, held)
+    own.feed.unconfirmed.confirmed(key, own.feed.unconfirmed.changes)
+  }
+}
+
+/** The peer is done with an entry: unless it refused it, it holds it durably. */
+export function noteDelivery({ own }: LinkTarget, { position, digest, changes }: EntryReference): void {
+  const key = mapKey(position)
+  // Sent for a replica that the peer has closed and announced anew since then.
+  if (changes < own.feed.unconfirmed.since) return
+  const putOff = own.refusals.putOff.get(key)
+  if (putOff !== undefined && bytesEqual(putOff, digest)) {
+    own.refusals.putOff.delete(key)
+    return
+  }
+  own.feed.unconfirmed.confirmed(key, changes)
+  const refused = own.refusals.byPeer.get(key)
+  if (refused !== undefined && startsWithBytes(refused, digest)) return
+  own.exchanged("sent")
+  own.peerHolds(position, digest)
+}

@@ -1,0 +1,23 @@
+import type { Direction } from "../ports/replica.ts"
+import type { AnnounceFrame } from "../protocol/frame.ts"
+import type { PeerRole } from "./room.ts"
+
+/** What travels between this device and a peer for one replica: directions and roles of both sides. */
+export interface Permissions {
+  readonly send: boolean
+  readonly receive: boolean
+}
+
+/**
+ * Both sides come to the same answer. `role` is what the peer is to us, `refusesEntries` what it said that we are to it.
+ */
+export function permissionsFor(
+  direction: Direction,
+  theirs: Pick<AnnounceFrame, "direction">,
+  role: PeerRole,
+  refusesEntries: boolean,
+): Permissions {
+  const mayReceive = direction !== "send-only" && theirs.direction !== "receive-only"
+  const maySend = direction !== "receive-only" && theirs.direction !== "send-only"
+  return { send: maySend && !refusesEntries, receive: mayReceive && role === "writer" }
+}
