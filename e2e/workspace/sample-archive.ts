@@ -9,7 +9,10 @@ const COLUMNS = ["todo", "doing", "done"] as const
 const START = Date.UTC(2026, 0, 1)
 
 /** A workspace of any size, the same each time. Document 777 alone has the word "phalarope" in its body. */
-export function sampleArchive(size: { readonly documents: number; readonly tasks: number }): Buffer {
+export function sampleArchive(
+  size: { readonly documents: number; readonly tasks: number },
+  prefix = "",
+): Buffer {
   const documents = Array.from({ length: size.documents }, (_, index): PortableDocument => {
     const at = START + index * 3_600_000
     const title = `${SPECIES[index % SPECIES.length]} survey ${index + 1}`
@@ -32,7 +35,7 @@ export function sampleArchive(size: { readonly documents: number; readonly tasks
   const tasks = Array.from({ length: size.tasks }, (_, index) =>
     readTask({
       id: `t${index}`,
-      title: `${WORDS[index % WORDS.length]} ${WORDS[(index * 7) % WORDS.length]} ${index + 1}`,
+      title: `${prefix}${WORDS[index % WORDS.length]} ${WORDS[(index * 7) % WORDS.length]} ${index + 1}`,
       note: index % 4 === 0 ? paragraph(index).slice(0, 80) : "",
       column: COLUMNS[index % 3],
       rank: ranks[index],

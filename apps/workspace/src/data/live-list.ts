@@ -14,7 +14,7 @@ export interface LiveListOptions<T> {
 }
 
 /** Between two updates of the screen. A burst of 500 remote changes then costs a few renders, not 500. */
-const SETTLE_MS = 60
+const SETTLE_MS = 100
 
 export function createLiveList<Row, T>(
   collection: RxCollection<Row>,

@@ -1,0 +1,96 @@
+import { sampleArchive } from "./sample-archive.ts"
+import { openPerson, type Person, timeUntil } from "./workspace-page.ts"
+import { startWorkspaceServer } from "./workspace-server.ts"
+
+/** Prints how the workspace feels with 1,000 documents and 5,000 tasks: `node … e2e/workspace/load.ts`. */
+const SIZE = { documents: 1_000, tasks: 5_000 }
+const ARRIVING = 500
+const MINUTES_MS = 300_000
+
+const server = await startWorkspaceServer()
+const ada = await openPerson(server.url)
+const people: Person[] = [ada]
+try {
+  await importArchive(ada, SIZE, "import")
+  await watchLongTasks(ada)
+
+  await ada.goto("/board")
+  await ada.page.locator(".card").first().waitFor()
+  await report(ada, "opening the board")
+  for (let turn = 0; turn < 20; turn++)
+    await ada.page
+      .locator(".cards")
+      .first()
+      .evaluate((element) => element.scrollBy(0, 4_000))
+  await report(ada, "scrolling 80,000 px of a column")
+
+  await ada.goto("/documents")
+  await ada.page.locator(".row").first().click()
+  await ada.editor().waitFor()
+  await report(ada, "opening a document")
+  await ada.editor().click()
+  await ada.page.keyboard.type("The quick dunlin turns with the flock. ".repeat(5))
+  await report(ada, "typing 195 characters")
+
+  const started = performance.now()
+  const ben = await openPerson(await ada.invite())
+  people.push(ben)
+  const synced = async (one: Person): Promise<boolean> => (await one.sync()).startsWith("Synced with 1 of 1")
+  await ben.goto("/board")
+  const counts = ben.page.locator(".column > header .numbers")
+  await timeUntil(
+    "all tasks",
+    async () => (await counts.allInnerTexts()).reduce((sum, text) => sum + Number(text), 0) === SIZE.tasks,
+    MINUTES_MS,
+  )
+  await timeUntil("all in sync", async () => (await synced(ada)) && (await synced(ben)), MINUTES_MS)
+  say("a new device has everything", Math.round(performance.now() - started))
+  await report(ada, "serving a new device")
+
+  const [arrived] = await Promise.all([
+    importArchive(ben, { documents: 0, tasks: ARRIVING }, `${ARRIVING} changes at the other device`, "new "),
+    ada
+      .editor()
+      .click()
+      .then(() => ada.page.keyboard.type("Typing while they arrive. ".repeat(8), { delay: 30 })),
+  ])
+  void arrived
+  await timeUntil("in sync again", async () => (await synced(ada)) && (await synced(ben)), MINUTES_MS)
+  await report(ada, `typing while ${ARRIVING} remote changes arrive`)
+} finally {
+  for (const person of people) await person.close()
+  await server.close()
+}
+
+async function importArchive(person: Person, size: typeof SIZE, what: string, prefix = ""): Promise<void> {
+  await person.goto("/settings")
+  const started = performance.now()
+  const file = { name: "load.zip", mimeType: "application/zip", buffer: sampleArchive(size, prefix) }
+  await person.page.getByLabel("Files to import").setInputFiles(file)
+  await person.page.getByText(/^Imported \d+ documents/).waitFor({ timeout: MINUTES_MS })
+  say(`${what} (${size.documents} documents, ${size.tasks} tasks)`, Math.round(performance.now() - started))
+}
+
+async function watchLongTasks({ page }: Person): Promise<void> {
+  await page.evaluate(() => {
+    const durations: number[] = []
+    Object.assign(globalThis, { longTasks: durations })
+    new PerformanceObserver((list) =>
+      durations.push(...list.getEntries().map(({ duration }) => duration)),
+    ).observe({ type: "longtask" })
+  })
+}
+
+/** Tasks of the page longer than 50 ms since the last report. */
+async function report({ page }: Person, what: string): Promise<void> {
+  await page.waitForTimeout(800)
+  const tasks = await page.evaluate(() =>
+    (globalThis as unknown as { longTasks: number[] }).longTasks.splice(0),
+  )
+  const longest = Math.round(Math.max(0, ...tasks))
+  process.stdout.write(`${what}: ${tasks.length} long tasks, longest ${longest} ms\n`)
+}
+
+function say(what: string, ms: number): void {
+  process.stdout.write(`${what}: ${ms} ms\n`)
+}
