@@ -192,6 +192,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
         if (role === "offerer") void offer(true)
         return repair()
       case "closed":
+        // node-datachannel says this before its channels do: of a remote that hung up, and of a path that was lost.
+        if (pipe !== null && cancelRepair === null) return pipe.fail("remote")
         return fail("the connection closed by itself")
       default:
     }

@@ -1,0 +1,182 @@
+import * as wrtc from "node-datachannel/polyfill"
+import { afterEach, describe, expect, test } from "vitest"
+import { systemClock } from "../src/ports/clock.ts"
+import { type Lane, type Pipe, type PipeCloseReason, TransportError } from "../src/ports/transport.ts"
+import {
+  type ConnectionFailure,
+  createPeerConnection,
+  type PeerConnection,
+} from "../src/webrtc/peer-connection.ts"
+import { findRtcPlatform } from "../src/webrtc/rtc-platform.ts"
+import { until } from "./room-pair.ts"
+
+const open: { close(): void }[] = []
+afterEach(() => {
+  for (const each of open.splice(0)) each.close()
+})
+
+interface End {
+  readonly connection: PeerConnection
+  pipe: Pipe | null
+  failure: ConnectionFailure | null | undefined
+  readonly descriptions: string[]
+}
+
+interface Heard {
+  readonly messages: { lane: Lane; bytes: Uint8Array }[]
+  drained: number
+  closed: PipeCloseReason | null
+}
+
+function createEnd(role: "offerer" | "answerer", other: () => PeerConnection): End {
+  const end: Omit<End, "connection"> = { pipe: null, failure: undefined, descriptions: [] }
+  const connection = createPeerConnection({
+    role,
+    platform: findRtcPlatform(wrtc),
+    configuration: {},
+    holdMs: 15,
+    clock: systemClock(),
+    remote: "other",
+    events: {
+      described(sdp) {
+        end.descriptions.push(sdp)
+        void other().describe(sdp)
+      },
+      candidates: (batch) => other().addCandidates(batch),
+      opened: (pipe) => void (end.pipe = pipe),
+      closed: (failure) => void (end.failure = failure),
+      stage: () => {},
+    },
+  })
+  open.push(connection)
+  return Object.assign(end, { connection })
+}
+
+async function connect(): Promise<{ readonly a: End & { pipe: Pipe }; readonly b: End & { pipe: Pipe } }> {
+  const b: End = createEnd("answerer", () => a.connection)
+  const a: End = createEnd("offerer", () => b.connection)
+  await until(() => a.pipe !== null && b.pipe !== null, "both ends to open")
+  return { a: a as End & { pipe: Pipe }, b: b as End & { pipe: Pipe } }
+}
+
+function listen(pipe: Pipe): Heard {
+  const heard: Heard = { messages: [], drained: 0, closed: null }
+  pipe.open({
+    message: (lane, bytes) => void heard.messages.push({ lane, bytes }),
+    drained: () => void (heard.drained += 1),
+    closed: (reason) => void (heard.closed = reason),
+  })
+  return heard
+}
+
+describe("a pipe over real channels", () => {
+  test("keeps boundaries and the order of each lane, also of what came before it was opened", async () => {
+    const { a, b } = await connect()
+    for (let index = 0; index < 20; index++) {
+      a.pipe.send("control", Uint8Array.of(index))
+      a.pipe.send("bulk", new Uint8Array(1000 + index))
+    }
+    const heard = listen(b.pipe)
+    await until(() => heard.messages.length === 40, "all messages")
+    const of = (lane: Lane): Uint8Array[] =>
+      heard.messages.filter((each) => each.lane === lane).map(({ bytes }) => bytes)
+    expect(of("control").map(([first]) => first)).toEqual(Array.from({ length: 20 }, (_, index) => index))
+    expect(of("bulk").map(({ length }) => length)).toEqual(
+      Array.from({ length: 20 }, (_, index) => 1000 + index),
+    )
+  })
+
+  test("binds each end to the certificate that the other one has", async () => {
+    const { a, b } = await connect()
+    expect(a.pipe.binding?.local).toEqual(b.pipe.binding?.remote)
+    expect(a.pipe.binding?.remote).toEqual(b.pipe.binding?.local)
+    expect([a.pipe.role, b.pipe.role]).toEqual(["offerer", "answerer"])
+  })
+
+  test("takes more than the channel holds, says how much waits, and when it has drained", async () => {
+    const { a, b } = await connect()
+    const [atA, atB] = [listen(a.pipe), listen(b.pipe)]
+    const count = 300
+    for (let index = 0; index < count; index++) a.pipe.send("bulk", new Uint8Array(65_536).fill(index))
+    expect(a.pipe.buffered("bulk")).toBeGreaterThan(10_000_000)
+    expect(a.pipe.buffered("control")).toBe(0)
+    a.pipe.send("control", Uint8Array.of(1))
+    await until(() => atB.messages.length === count + 1, "everything")
+    await until(() => atA.drained > 0 && a.pipe.buffered("bulk") < 262_144, "the word that it drained")
+    const bulk = atB.messages.filter(({ lane }) => lane === "bulk")
+    expect(bulk.every(({ bytes }, index) => bytes[0] === index % 256)).toBe(true)
+  })
+
+  test("ends rather than grow when its sender never looks at what waits", async () => {
+    const { a, b } = await connect()
+    listen(b.pipe)
+    const heard = listen(a.pipe)
+    const message = new Uint8Array(262_144)
+    expect(() => {
+      for (let index = 0; index < 1000; index++) a.pipe.send("bulk", message)
+    }).toThrow(expect.objectContaining({ code: "pipe-closed" }) as Error)
+    expect(heard.closed).toBe("failed")
+  })
+
+  test("refuses what no message may be, and everything once it is closed", async () => {
+    const { a, b } = await connect()
+    const heard = listen(b.pipe)
+    expect(() => a.pipe.send("bulk", new Uint8Array(a.pipe.maxMessageBytes + 1))).toThrow(
+      expect.objectContaining({ code: "message-too-large" }) as Error,
+    )
+    a.pipe.close()
+    a.pipe.close()
+    expect(() => a.pipe.send("control", new Uint8Array(1))).toThrow(TransportError)
+    await until(() => heard.closed !== null, "the other end to notice")
+    expect(a.failure).toBeNull()
+  })
+
+  test("tells a receiver that comes too late that it is closed", async () => {
+    const { a, b } = await connect()
+    a.pipe.close()
+    await until(() => b.failure !== undefined, "the other end to notice")
+    expect(listen(b.pipe).closed).toBe("remote")
+  })
+})
+
+describe("a description is refused", () => {
+  const answererOf = (): End =>
+    createEnd("answerer", () => ({ describe: async () => {}, addCandidates: () => {} }) as never)
+
+  test("when it is nonsense", async () => {
+    const end = answererOf()
+    await end.connection.describe("v=0")
+    expect(end.failure).toMatchObject({
+      stage: "signaling",
+      detail: expect.stringContaining("not-one-media") as string,
+    })
+  })
+
+  test("when it says one certificate at first and another later", async () => {
+    const { a, b } = await connect()
+    const sdp = a.descriptions[0] ?? ""
+    const line = /a=fingerprint:sha-256 (..)/.exec(sdp)
+    const other = line?.[1] === "00" ? "11" : "00"
+    await b.connection.describe(sdp.replace(/(a=fingerprint:sha-256 )../, `$1${other}`))
+    expect(b.failure).toMatchObject({ detail: "the remote's certificate changed" })
+  })
+
+  test("and a channel that nobody agreed on ends the connection", async () => {
+    const end: End = createEnd(
+      "answerer",
+      () => ({ describe: async () => {}, addCandidates: () => {} }) as never,
+    )
+    const stranger = new wrtc.RTCPeerConnection({ iceServers: [] })
+    open.push(stranger)
+    stranger.createDataChannel("something else")
+    await stranger.setLocalDescription(await stranger.createOffer())
+    stranger.onicecandidate = ({ candidate }) => {
+      if (candidate?.candidate) end.connection.addCandidates([{ candidate: candidate.candidate, mid: "0" }])
+    }
+    await end.connection.describe(stranger.localDescription?.sdp ?? "")
+    await until(() => end.descriptions.length > 0, "the answer")
+    await stranger.setRemoteDescription({ type: "answer", sdp: end.descriptions[0] ?? "" })
+    await until(() => end.failure !== undefined, "the end")
+    expect(end.failure).toMatchObject({ detail: "an unknown channel was opened" })
+  })
+})
