@@ -61,29 +61,29 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
 
   return [
     rule("a local change is reported with the hashes before and after", 1, async (one) => {
-      const first = await one!.write("a", 1)
+      const first = await one.write("a", 1)
       demand(first.before === null, "the first change of an entry has no hash before")
       demand(first.stateHash?.length === HASH_BYTES, "a state hash has 32 bytes")
-      const second = await one!.write("a", 2)
+      const second = await one.write("a", 2)
       demand(isSame(second.before, first.stateHash), "the hash before is that of the state before")
       demand(!isSame(second.stateHash, first.stateHash), "another state has another hash")
     }),
     rule("a scan lists every entry with its hash, and its cursor leads behind them", 1, async (one) => {
-      for (let index = 0; index < 20; index++) await one!.write(`k${index}`, index)
-      const { hashes, cursor } = await scanAll(one!.attached, null)
+      for (let index = 0; index < 20; index++) await one.write(`k${index}`, index)
+      const { hashes, cursor } = await scanAll(one.attached, null)
       demand(hashes.size === 20, `20 entries are listed, not ${hashes.size}`)
-      const last = one!.changes.at(-1)
+      const last = one.changes.at(-1)
       demand(last !== undefined && hashes.get("k19") === hexOf(last.stateHash), "hashes are those reported")
-      await one!.write("k7", 700)
-      const later = await scanAll(one!.attached, cursor)
+      await one.write("k7", 700)
+      const later = await scanAll(one.attached, cursor)
       demand(later.hashes.has("k7"), "what changed after the cursor is listed")
-      const all = await scanAll(one!.attached, null)
+      const all = await scanAll(one.attached, null)
       demand(later.hashes.get("k7") === all.hashes.get("k7"), "with its present hash")
     }),
     rule("a cursor from elsewhere is refused as stale, or taken for a full scan", 1, async (one) => {
-      await one!.write("a", 1)
+      await one.write("a", 1)
       const foreign = Uint8Array.from({ length: 40 }, (_, index) => 255 - index)
-      const outcome = await scanAll(one!.attached, foreign).catch((error: unknown) => error)
+      const outcome = await scanAll(one.attached, foreign).catch((error: unknown) => error)
       if (outcome instanceof Error) {
         demand(
           outcome instanceof ReplicaError && outcome.code === "stale-cursor",
@@ -92,17 +92,17 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
       } else demand((outcome as Scan).hashes.has("a"), "a scan from nowhere lists everything")
     }),
     rule("what is read for an empty summary makes the entry at an empty replica", 2, async (one, two) => {
-      const { stateHash } = await one!.write("a", 1)
-      const [outcome] = await carry(one!, two!, ["a"])
+      const { stateHash } = await one.write("a", 1)
+      const [outcome] = await carry(one, two, ["a"])
       demand(outcome?.type === "joined" && outcome.changed, "the entry is joined, and that changed something")
       demand(isSame(outcome.stateHash, stateHash), "both hold the same state")
       demand(outcome.before === null, "there was none before")
       demand(outcome.senderLacks === null, "the sender lacks nothing")
     }),
     rule("joining again changes nothing", 2, async (one, two) => {
-      await one!.write("a", 1)
-      const delta = await readDelta(one!, "a", NOTHING)
-      const [first, again] = await two!.attached.join(
+      await one.write("a", 1)
+      const delta = await readDelta(one, "a", NOTHING)
+      const [first, again] = await two.attached.join(
         [
           { key: "a", delta },
           { key: "a", delta },
@@ -114,11 +114,11 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
       demand(isSame(first.stateHash, again.stateHash), "the state is the same")
     }),
     rule("concurrent changes join to one state, and whoever lacks something is told", 2, async (one, two) => {
-      await one!.write("a", 1)
-      await two!.write("a", 2)
-      const [there] = await carry(one!, two!, ["a"])
+      await one.write("a", 1)
+      await two.write("a", 2)
+      const [there] = await carry(one, two, ["a"])
       demand(there?.type === "joined" && there.senderLacks !== null, "the sender lacks the change made here")
-      const [back] = await carry(two!, one!, ["a"])
+      const [back] = await carry(two, one, ["a"])
       demand(back?.type === "joined", "the answer is joined")
       demand(isSame(back.stateHash, there.stateHash), "both hold the same state")
       demand(back.senderLacks === null, "and nobody lacks anything")
@@ -127,7 +127,7 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
       "deltas of three replicas join to one state in any order",
       5,
       async (one, two, three, left, right) => {
-        const authors = [one!, two!, three!]
+        const authors = [one, two, three]
         for (const [index, author] of authors.entries()) await author.write("a", index)
         const deltas: Uint8Array[] = []
         for (const author of authors) deltas.push(await readDelta(author, "a", NOTHING))
@@ -138,37 +138,37 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
           }
           return last?.type === "joined" ? hexOf(last.stateHash) : `${last?.type}`
         }
-        const forward = await join(left!, [0, 1, 2])
-        const backward = await join(right!, [2, 0, 1, 2])
+        const forward = await join(left, [0, 1, 2])
+        const backward = await join(right, [2, 0, 1, 2])
         demand(forward === backward, `${forward} and ${backward} are one state`)
       },
     ),
     rule("what was joined is not reported as a change", 2, async (one, two) => {
-      await one!.write("a", 1)
-      await carry(one!, two!, ["a"])
+      await one.write("a", 1)
+      await carry(one, two, ["a"])
       await new Promise((resolve) => setTimeout(resolve, 50))
-      demand(two!.changes.length === 0, "join reports nothing")
-      const { hashes } = await scanAll(two!.attached, null)
+      demand(two.changes.length === 0, "join reports nothing")
+      const { hashes } = await scanAll(two.attached, null)
       demand(hashes.has("a"), "and is durable")
     }),
     rule("a change made on top of a joined state takes its place everywhere", 2, async (one, two) => {
-      await one!.write("a", 1)
-      await carry(one!, two!, ["a"])
-      const { stateHash } = await two!.write("a", 2)
-      const [outcome] = await carry(two!, one!, ["a"])
+      await one.write("a", 1)
+      await carry(one, two, ["a"])
+      const { stateHash } = await two.write("a", 2)
+      const [outcome] = await carry(two, one, ["a"])
       demand(outcome?.type === "joined" && outcome.changed, "it is joined")
       demand(isSame(outcome.stateHash, stateHash), "and leads to the same state")
     }),
     rule("what is unknown is summed up as nothing and read as none", 1, async (one) => {
-      const [summary] = await one!.attached.summarize(["nowhere"])
+      const [summary] = await one.attached.summarize(["nowhere"])
       demand(summary?.length === 0, "its summary is empty")
-      const [outcome] = await one!.attached.read([{ key: "nowhere", summary: NOTHING }], PEER)
+      const [outcome] = await one.attached.read([{ key: "nowhere", summary: NOTHING }], PEER)
       demand(outcome?.type === "none", `it is read as none, not ${outcome?.type}`)
     }),
     rule("hostile bytes are refused one by one, and the rest goes on", 2, async (one, two) => {
-      await one!.write("a", 1)
-      const good = await readDelta(one!, "a", NOTHING)
-      const outcomes = await two!.attached.join(
+      await one.write("a", 1)
+      const good = await readDelta(one, "a", NOTHING)
+      const outcomes = await two.attached.join(
         [
           { key: "b", delta: Uint8Array.of(255, 255, 255, 255, 255) },
           { key: "a", delta: good },
@@ -178,36 +178,33 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
       demand(outcomes.length === 2, "one answer each, in order")
       demand(outcomes[0]?.type !== "joined", "nonsense is not joined")
       demand(outcomes[1]?.type === "joined", "what stands beside it is")
-      const [read] = await one!.attached.read(
-        [{ key: "a", summary: Uint8Array.of(255, 255, 255, 255) }],
-        PEER,
-      )
+      const [read] = await one.attached.read([{ key: "a", summary: Uint8Array.of(255, 255, 255, 255) }], PEER)
       demand(read !== undefined, "a hostile summary is answered")
     }),
     rule("no change of honest bytes makes it throw", 2, async (one, two) => {
-      await one!.write("a", 1)
-      const honest = await readDelta(one!, "a", NOTHING)
+      await one.write("a", 1)
+      const honest = await readDelta(one, "a", NOTHING)
       const random = createSeededRandom("replica-contract")
       for (let round = 0; round < MUTATIONS; round++) {
         const delta = honest.slice(0, random.chance(0.2) ? random.below(honest.length + 1) : honest.length)
         for (let flips = random.below(3); flips >= 0; flips--) {
           if (delta.length > 0) delta[random.below(delta.length)] = random.below(256)
         }
-        await two!.attached.join([{ key: `m${round}`, delta }], PEER)
-        await one!.attached.read([{ key: "a", summary: delta }], PEER)
+        await two.attached.join([{ key: `m${round}`, delta }], PEER)
+        await one.attached.read([{ key: "a", summary: delta }], PEER)
       }
     }),
     rule("it belongs to one room at a time", 1, async (one) => {
-      const second = await Promise.resolve(one!.replica.attach(createBenchHost(9, []))).catch(
+      const second = await Promise.resolve(one.replica.attach(createBenchHost(9, []))).catch(
         (error: unknown) => error,
       )
       demand(second instanceof ReplicaError && second.code === "replica-in-use", "a second room is refused")
     }),
     rule("the index is kept as it was given", 1, async (one) => {
-      demand((await one!.attached.loadIndex()) === null, "there is none at first")
+      demand((await one.attached.loadIndex()) === null, "there is none at first")
       const blob = Uint8Array.from({ length: 1_000 }, (_, index) => index % 251)
-      await one!.attached.saveIndex(blob)
-      const loaded = await one!.attached.loadIndex()
+      await one.attached.saveIndex(blob)
+      const loaded = await one.attached.loadIndex()
       demand(loaded !== null && bytesEqual(loaded, blob), "it comes back byte by byte")
     }),
   ]
