@@ -117,7 +117,7 @@ export function createEdge(
     },
     buffered: (lane) => pipe.buffered(lane),
     close(reason) {
-      world.trace(`${(ends[end]).index} ends its link to ${other.session.slice(0, 6)}: ${reason}`)
+      world.trace(`${ends[end].index} ends its link to ${other.session.slice(0, 6)}: ${reason}`)
       pipe.close()
     },
   })
@@ -143,7 +143,7 @@ export function createEdge(
       const [first, second] = [ends[0].process, ends[1].process]
       if (connection !== null || first === null || second === null || time.now < blockedUntil) return
       const chance = random.fork(`connection/${connections++}`)
-      const slowest = chance.chance(0.25) ? 900 : 60
+      const slowest = chance.chance(world.scenario.slowLinkRate) ? 900 : 60
       const latencyMs = [1 + chance.below(10), 12 + chance.below(slowest)] as const
       if (latencyMs[1] > 200) faults.count("delayed-message")
       const opened = createSimulatedConnection({

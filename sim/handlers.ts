@@ -1,4 +1,4 @@
-import type { JsonObject, MergeHandler, MergeSide, RegisterValue } from "@dunlin/core"
+import type { MergeHandler, MergeSide, RegisterValue } from "@dunlin/core"
 import { mergeFieldValues } from "@dunlin/core"
 import type { SeededRandom, SimulatedClock } from "@dunlin/core/testing"
 
@@ -60,7 +60,7 @@ function textOf({ deleted, payload }: MergeSide): string {
 }
 
 function numberOf({ payload }: MergeSide): number {
-  const n = (payload)["n"]
+  const n = payload["n"]
   return typeof n === "number" ? n : 7
 }
 

@@ -14,7 +14,6 @@ import {
   type RegisterJoin,
   type RegisterState,
   type Replica,
-  sameDot,
   stateHash,
   type Store,
   writeRegister,
@@ -88,21 +87,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "fold-again-on-restart",
     replicaOptions: () => ({ steps: { restore: (stored) => ({ ...stored, view: null }) } }),
-  },
-  {
-    name: "adopt-a-context-without-its-values",
-    replicaOptions: () => ({
-      steps: {
-        join(state, delta) {
-          const known = delta.dots.filter(
-            (dot) =>
-              state.siblings.some((held) => sameDot(held.dot, dot)) ||
-              delta.siblings.some((brought) => sameDot(brought.dot, dot)),
-          )
-          return joinRegister(state, { ...delta, dots: known })
-        },
-      },
-    }),
   },
   {
     name: "leave-the-view-out-of-the-hash",

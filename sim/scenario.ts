@@ -12,6 +12,8 @@ export interface Scenario {
   /** Peers of odd number run another version of the handler. */
   readonly twoVersions: boolean
   readonly documents: number
+  /** How many connections have a long way to go. */
+  readonly slowLinkRate: number
   readonly events: readonly PlannedEvent[]
   /** When faults end and every peer that is to come back does. */
   readonly healAtMs: number
@@ -113,6 +115,7 @@ export function createScenario(seed: string, limits: ScenarioLimits = USUAL_LIMI
     handler: random.pick(Object.keys(HANDLERS) as HandlerName[]),
     twoVersions: random.chance(0.15),
     documents,
+    slowLinkRate: 0.25,
     events: planEvents(plan).toSorted((a, b) => a.atMs - b.atMs),
     // Copies of devices join the plan while events are planned.
     peers,
@@ -292,23 +295,19 @@ function planEvents(plan: EventPlan): PlannedEvent[] {
 /** Most crashes come while the disk is busy, or there would be nothing to lose. */
 function planCrash({ random, peers, documents, faultsMs }: EventPlan, add: Add): void {
   const victim = random.below(peers.length)
-  const crashAt = 500 + random.below(faultsMs - 500)
+  const crashAt = 2_000 + random.below(faultsMs - 2_000)
   add({ type: "crash", peer: victim, backAfterMs: random.below(6_000), rollback: false }, crashAt)
   if (random.chance(0.2)) return
-  const busyMs = 200 + random.below(1_500)
-  add({ type: "disk-slow", peer: victim, syncMs: busyMs, forMs: busyMs }, crashAt - busyMs / 2)
-  for (let count = 4 + random.below(8); count > 0; count--) {
+  const busyMs = 300 + random.below(1_500)
+  add({ type: "disk-slow", peer: victim, syncMs: busyMs / 2, forMs: busyMs }, crashAt - busyMs)
+  // Of many documents, so that what comes while the disk is busy is then written in one go.
+  for (let count = 6 + random.below(12); count > 0; count--) {
     const author = random.below(peers.length)
-    const document = random.below(documents)
-    const write = {
-      type: "write",
-      peer: author,
-      document,
-      deletes: false,
-      forbidden: false,
-      padding: 0,
-    } as const
-    add(write, crashAt - random.below(busyMs / 2 + 1))
+    const document = random.below(documents + 8)
+    add(
+      { type: "write", peer: author, document, deletes: false, forbidden: false, padding: 0 },
+      crashAt - random.below(busyMs),
+    )
   }
 }
 

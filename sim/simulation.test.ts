@@ -71,6 +71,7 @@ async function receptionsInMesh(
     handler: "later-wins",
     twoVersions: false,
     documents: 40,
+    slowLinkRate: 0,
     events: Array.from({ length: writes }, (_, at) => ({
       atMs: 5_000 + at * 250,
       type: "write" as const,
