@@ -76,8 +76,8 @@ function expectLittle(name: string, { liveMiB, rssMiB, p95 }: Cost): void {
   expect(liveMiB).toBeLessThan(32)
   // With the garbage of 200 writes and of the system's own caches.
   expect(rssMiB).toBeLessThan(96)
-  // A few milliseconds where the machine is not shared.
-  expect(p95).toBeLessThanOrEqual(100)
+  // A few milliseconds, up to 100 where the machine is shared; the bound is for one that is overloaded.
+  expect(p95).toBeLessThanOrEqual(400)
 }
 
 test("a peer that takes nothing more costs the sender little, and a third peer nothing", async () => {

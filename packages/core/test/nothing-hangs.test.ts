@@ -49,7 +49,7 @@ describe.concurrent("a person is told what is wrong", () => {
     // The discard port, on which nothing listens.
     const port = 9
     const room = await join(`ws://127.0.0.1:${port}`, closing)
-    await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 5_000)
+    await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 40_000)
     expect(problem(room)).toMatch(/no signaling server: .*no connection; retrying in \d+ s/)
     expect(room.status.get().phase).toBe("searching")
   })
@@ -57,7 +57,7 @@ describe.concurrent("a person is told what is wrong", () => {
   test("when the name of the server does not exist", async (context) => {
     const closing = closingOf(context)
     const room = await join("wss://nowhere.invalid", closing)
-    await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 12_000)
+    await until(() => room.status.get().problem?.code === "no-signaling", "the problem", 40_000)
   })
 
   test("when something takes the connection and says nothing", async (context) => {
@@ -69,8 +69,8 @@ describe.concurrent("a person is told what is wrong", () => {
     )
     closing.push({ close: () => sockets.forEach((socket) => socket.destroy()) })
     const room = await join(`ws://127.0.0.1:${port}`, closing)
-    await until(() => problem(room).includes("no answer within 3 s"), "the concern after 3 s", 6_000)
-    await until(() => problem(room).includes("no connection within 10 s"), "the end after 10 s", 15_000)
+    await until(() => problem(room).includes("no answer within 3 s"), "the concern after 3 s", 40_000)
+    await until(() => problem(room).includes("no connection within 10 s"), "the end after 10 s", 40_000)
   })
 
   test("when a WebSocket server takes the join and says nothing", async (context) => {
@@ -88,7 +88,7 @@ describe.concurrent("a person is told what is wrong", () => {
       },
     })
     const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, closing)
-    await until(() => problem(room).includes("no answer to join within 5 s"), "the end after 5 s", 10_000)
+    await until(() => problem(room).includes("no answer to join within 5 s"), "the end after 5 s", 40_000)
   })
 
   test("when the server speaks another protocol", async (context) => {
@@ -107,7 +107,7 @@ describe.concurrent("a person is told what is wrong", () => {
       },
     })
     const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, closing)
-    await until(() => problem(room).includes("does not speak"), "the problem", 10_000)
+    await until(() => problem(room).includes("does not speak"), "the problem", 40_000)
   })
 
   test("when nobody else is there", async (context) => {
@@ -115,7 +115,7 @@ describe.concurrent("a person is told what is wrong", () => {
     const server = await startScriptedSignaling()
     closing.push(server)
     const room = await join(server.url, closing)
-    await until(() => room.status.get().problem?.code === "no-peers", "the word", 6_000)
+    await until(() => room.status.get().problem?.code === "no-peers", "the word", 40_000)
   })
 
   test("when a peer is there and never answers", async (context) => {
@@ -128,7 +128,7 @@ describe.concurrent("a person is told what is wrong", () => {
     closing.push(...members.map(({ room }) => room))
     const told = (): boolean =>
       members.some(({ room }) => problem(room).includes("signaling failed: no answer to the call within 7 s"))
-    await until(told, "the caller's deadline", 15_000)
+    await until(told, "the caller's deadline", 40_000)
   })
 })
 
@@ -136,7 +136,7 @@ describe.concurrent("closing takes no time, whatever is under way", () => {
   const closeQuickly = async (room: Room): Promise<void> => {
     const start = performance.now()
     await room.close()
-    expect(performance.now() - start).toBeLessThan(3_000)
+    expect(performance.now() - start).toBeLessThan(10_000)
     expect(room.status.get().phase).toBe("closed")
   }
 
@@ -214,7 +214,7 @@ describe("a process", () => {
     let output = ""
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (text: Buffer) => (output += text.toString()))
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000)
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000)
     const code = await new Promise<number | null>((resolve) => child.once("exit", resolve))
     clearTimeout(timer)
     return { code, output }

@@ -156,7 +156,7 @@ describe("who is let in", () => {
   })
 
   test("an application that never answers lets nobody in", async () => {
-    const [ada] = await pair({ isPeerValid: () => new Promise(() => {}), clock: hurriedClock(50) })
+    const [ada] = await pair({ isPeerValid: () => new Promise(() => {}), clock: hurriedClock(10) })
     await until(() => warnings(ada).includes("authorization-timeout"), "the refusal")
     expect(ada.peers.get()).toEqual([])
   })
