@@ -1,0 +1,126 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { canonicalJson, memoryIdentity } from "@dunlin/core"
+import { startSignalingServerSimplePeer } from "@dunlin/host"
+import { getConnectionHandlerSimplePeer, mergeFields, replicateWebRTC } from "@dunlin/rxdb"
+import * as wrtc from "node-datachannel/polyfill"
+import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import type { Harness } from "../browser/harness.ts"
+import type { TestSite } from "../browser/harness/test-site.ts"
+import { type CrashNote, crashSchema } from "./crash-schema.ts"
+
+type Page = typeof import("./crash-page.ts")
+
+export interface CrashReport {
+  readonly cycles: number
+  readonly acknowledged: number
+  /** Ids of documents that were acknowledged and are not there. */
+  readonly lost: readonly string[]
+  /** Whether browser and Node peer show the same at the end. */
+  readonly equal: boolean
+}
+
+/** Kills a browser in the middle of writes, again and again, while a peer in this process edits the same documents. */
+export async function runCrashCycles(
+  harness: Harness,
+  site: TestSite,
+  { cycles, progress }: { readonly cycles: number; readonly progress?: (cycle: number) => void },
+): Promise<CrashReport> {
+  const server = await startSignalingServerSimplePeer({ port: 0 })
+  const folder = await mkdtemp(join(tmpdir(), "dunlin-rxdb-crash-"))
+  const topic = `crash-${process.pid}-${Date.now()}`
+  const peer = await openPeer(server.localUrl, topic)
+  const expected = new Set<string>()
+  const counters = new Map<string, number>()
+  const lost = new Set<string>()
+  const check = (documents: readonly CrashNote[]): void => {
+    const byId = new Map(documents.map((document) => [document.id, document]))
+    for (const id of expected) if (!byId.has(id)) lost.add(id)
+    for (const [id, count] of counters) if ((byId.get(id)?.count ?? -1) < count) lost.add(id)
+  }
+
+  try {
+    for (let cycle = 0; cycle < cycles; cycle++) {
+      const profile = await harness.chromium({ profile: folder })
+      const tab = await profile.open<Page>(site)
+      await tab.call("start", { server: server.localUrl, topic })
+      check(await tab.call("contents"))
+      await tab.call("writeForEver", cycle)
+      const edits = editForAWhile(peer.collection, cycle)
+      await pause(400 + ((cycle * 137) % 500))
+      const { inserted, counted } = await tab.call("acknowledged")
+      for (const id of inserted) expected.add(id)
+      if (inserted.length > 1) counters.set(`counter-${cycle}`, counted)
+      await profile.kill()
+      await edits
+      progress?.(cycle + 1)
+    }
+    const profile = await harness.chromium({ profile: folder })
+    const tab = await profile.open<Page>(site)
+    await tab.call("start", { server: server.localUrl, topic })
+    const equal = await eventually(async () => {
+      const [theirs, ours] = [await tab.call("contents"), await peer.contents()]
+      return canonicalJson(byId(theirs)) === canonicalJson(byId(ours))
+    })
+    check(await tab.call("contents"))
+    check(await peer.contents())
+    await profile.close()
+    return { cycles, acknowledged: expected.size, lost: [...lost], equal }
+  } finally {
+    await peer.close()
+    await server.close()
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+async function openPeer(server: string, topic: string) {
+  const database = await createRxDatabase({
+    name: `crash-peer-${process.pid}-${Date.now()}`,
+    storage: getRxStorageMemory(),
+    multiInstance: false,
+  })
+  const { notes } = await database.addCollections({
+    notes: { schema: crashSchema, conflictHandler: mergeFields<CrashNote>() },
+  })
+  await replicateWebRTC({
+    collection: notes as unknown as RxCollection,
+    topic,
+    connectionHandlerCreator: getConnectionHandlerSimplePeer(server, wrtc as never),
+    identity: memoryIdentity(),
+    pull: {},
+    push: {},
+  })
+  return {
+    collection: notes,
+    async contents(): Promise<readonly CrashNote[]> {
+      return (await notes.find().exec()).map((document) => document.toMutableJSON())
+    },
+    close: () => database.close(),
+  }
+}
+
+async function editForAWhile(collection: RxCollection<CrashNote>, cycle: number): Promise<void> {
+  for (let n = 0; n < 20; n++) {
+    await collection.incrementalUpsert({ id: `contested-${n % 5}`, text: `peer ${cycle}-${n}` })
+    await pause(20)
+  }
+}
+
+async function eventually(condition: () => Promise<boolean>): Promise<boolean> {
+  const end = Date.now() + 60_000
+  while (Date.now() < end) {
+    if (await condition()) return true
+    await pause(200)
+  }
+  return false
+}
+
+function byId(documents: readonly CrashNote[]): Readonly<Record<string, CrashNote>> {
+  return Object.fromEntries(documents.map((document) => [document.id, document]))
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

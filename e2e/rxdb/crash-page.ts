@@ -1,0 +1,68 @@
+// A page with a Dexie collection in a room, for tests that kill its browser in the middle of writes.
+import { memoryIdentity } from "@dunlin/core"
+import {
+  getConnectionHandlerSimplePeer,
+  mergeFields,
+  replicateWebRTC,
+  type WebRTCReplicationPool,
+} from "@dunlin/rxdb"
+import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
+import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
+import { type CrashNote, crashSchema } from "./crash-schema.ts"
+
+let notes: RxCollection<CrashNote> | null = null
+let pool: WebRTCReplicationPool | null = null
+const inserted: string[] = []
+let counted = 0
+
+export async function start(options: { readonly server: string; readonly topic: string }): Promise<void> {
+  const database = await createRxDatabase({
+    name: "crash",
+    storage: getRxStorageDexie(),
+    multiInstance: false,
+  })
+  const made = await database.addCollections({
+    notes: { schema: crashSchema, conflictHandler: mergeFields<CrashNote>() },
+  })
+  notes = made.notes
+  pool = await replicateWebRTC({
+    collection: notes as unknown as RxCollection,
+    topic: options.topic,
+    connectionHandlerCreator: getConnectionHandlerSimplePeer(options.server),
+    identity: memoryIdentity(),
+    pull: {},
+    push: {},
+  })
+}
+
+/** Inserts, counts and edits what others edit too, until the browser dies. */
+export function writeForEver(round: number): void {
+  void (async () => {
+    for (let n = 0; ; n++) {
+      await collection().insert({ id: `insert-${round}-${n}`, text: "x".repeat(100) })
+      inserted.push(`insert-${round}-${n}`)
+      await collection().upsert({ id: `counter-${round}`, count: n })
+      counted = n
+      await collection().incrementalUpsert({ id: `contested-${n % 5}`, text: `page ${round}-${n}` })
+    }
+  })()
+}
+
+/** What was acknowledged to the application so far. */
+export function acknowledged(): { readonly inserted: readonly string[]; readonly counted: number } {
+  return { inserted: [...inserted], counted }
+}
+
+export async function contents(): Promise<readonly CrashNote[]> {
+  const documents = await collection().find().exec()
+  return documents.map((document) => document.toMutableJSON())
+}
+
+export function peers(): number {
+  return pool?.peerStates$.getValue().size ?? 0
+}
+
+function collection(): RxCollection<CrashNote> {
+  if (notes === null) throw new Error("call start first")
+  return notes
+}
