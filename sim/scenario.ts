@@ -95,7 +95,7 @@ export function createScenario(seed: string, limits: ScenarioLimits = USUAL_LIMI
   const core = limits.minPeers + random.below(limits.maxPeers - limits.minPeers + 1)
   const faultsMs = 8_000 + random.below(20_000)
   const edges: (readonly [number, number])[] = connect(topology, core, random)
-  const large = random.chance(0.15)
+  const large = random.chance(0.1)
   const peers: PeerPlan[] = Array.from({ length: core }, () => planPeer(random, faultsMs, large))
   if (random.chance(0.2)) mixTags(peers, random)
   addLeaf(peers, edges, random, 0.2, (plan) => ({ ...plan, role: "reader" }))
@@ -151,7 +151,7 @@ function planPeer(random: SeededRandom, faultsMs: number, large: boolean): PeerP
     refuses: false,
     materialiseLagMs: random.chance(0.3) ? 1 + random.below(1_500) : 0,
     wallOffsetMs: random.chance(0.3) ? random.below(2 * HOUR_MS) - HOUR_MS : random.below(2_000) - 1_000,
-    preload: large ? random.below(160) : random.chance(0.3) ? random.below(12) : 0,
+    preload: large ? random.below(100) : random.chance(0.3) ? random.below(12) : 0,
   }
 }
 

@@ -100,7 +100,7 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
     let reachedEnd = false
     for (const { changes, cancel } of lost) {
       cancel()
-      const kept = reachedEnd ? 0 : random.below(changes.length + 1)
+      const kept = reachedEnd ? 0 : cutPoint(changes.length, random)
       for (const change of changes.slice(0, kept)) apply(change)
       const cut = reachedEnd ? undefined : changes[kept]
       if (cut?.value != null && isTearable(cut.key) && random.chance(0.7)) {
@@ -158,4 +158,9 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
       failureRate = probability
     },
   }
+}
+
+/** How many of so many changes a crash keeps: most often some and not all, which is what is hard to survive. */
+function cutPoint(changes: number, random: SeededRandom): number {
+  return changes > 1 && random.chance(0.7) ? 1 + random.below(changes - 1) : random.below(changes + 1)
 }
