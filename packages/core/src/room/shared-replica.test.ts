@@ -208,7 +208,8 @@ describe("joins", () => {
     const keys = (): string[][] => script.calls.map(({ entries }) => entries.map(({ key }) => key))
     expect(keys().flat()).not.toContain("c")
     for (let at = 0; at < 3; at++) {
-      script.calls[at]?.answer(script.calls[at].entries.map(() => joined(null, "x")))
+      const call = script.calls[at]
+      call?.answer(call.entries.map(() => joined(null, "x")))
       await settled()
     }
     expect(keys().flat()).toEqual(["a", "b", "c"])

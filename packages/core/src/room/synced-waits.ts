@@ -113,8 +113,12 @@ function countChanges(sessions: Iterable<LinkSession>): ReadonlyMap<string, numb
   return changesByLink
 }
 
+/** Only who shares the data counts: an incompatible peer will never hold it. */
 function enoughPeers(wait: OpenWait, sessions: Iterable<LinkSession>): boolean {
-  return new Set([...sessions].map(({ link }) => link.device)).size >= wait.peers
+  const sharing = [...sessions].filter(({ targets }) =>
+    wait.replicas.every(({ shared }) => targets.has(shared.replica.name)),
+  )
+  return new Set(sharing.map(({ link }) => link.device)).size >= wait.peers
 }
 
 /** Rejects after 30 s in a row with too few peers. */
@@ -130,7 +134,7 @@ function giveUp(
   const tick = (): void => {
     aloneMs = enough() ? 0 : aloneMs + stepMs
     if (aloneMs >= NO_PEERS_LIMIT_MS) {
-      const message = `Fewer than ${peers} other devices were connected for 30 s. Changes are kept and sent when they come.`
+      const message = `Fewer than ${peers} other devices that share this data were connected for 30 s. Changes are kept and sent when they come.`
       end(() => reject(new RoomError("no-peers", message)))
       return
     }

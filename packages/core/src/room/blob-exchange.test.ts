@@ -1,0 +1,234 @@
+import { describe, expect, test } from "vitest"
+import type { AttachedReplica, BlobRef, BlobStore } from "../ports/replica.ts"
+import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
+import { createInbox, type Receipt } from "../protocol/inbox.ts"
+import { CHUNK_BYTES } from "../protocol/limits.ts"
+import { decodeMessage } from "../protocol/message.ts"
+import { createOutbox } from "../protocol/outbox.ts"
+import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
+import { type BlobExchange, createBlobExchange } from "./blob-exchange.ts"
+import type { LinkReplica } from "./link-replica.ts"
+
+const position = new Uint8Array(16).fill(3)
+const blob: BlobRef = { digest: new Uint8Array(32).fill(4), size: 40 * CHUNK_BYTES + 100 }
+const CHUNKS = 41
+const lengthOf = (index: number): number => Math.min(CHUNK_BYTES, blob.size - index * CHUNK_BYTES)
+
+function createStore(held: Iterable<number>) {
+  const chunks = new Set(held)
+  const store = {
+    chunks,
+    writes: 0,
+    corrupt: false,
+    failing: false,
+    blobs: {
+      missing: async () =>
+        Array.from({ length: CHUNKS }, (_, index) => index).filter((index) => !chunks.has(index)),
+      read: async (_key, _digest, index) => {
+        if (store.failing) throw new Error("the disk is gone")
+        return chunks.has(index) ? new Uint8Array(lengthOf(index)) : null
+      },
+      write: async (_key, _ref, index) => {
+        store.writes++
+        if (store.corrupt) return "corrupt"
+        chunks.add(index)
+        return chunks.size === CHUNKS ? "complete" : "stored"
+      },
+    } satisfies BlobStore as BlobStore,
+  }
+  return store
+}
+
+type Store = ReturnType<typeof createStore>
+
+function linkReplica(store: Store | null): LinkReplica {
+  const attached: Partial<AttachedReplica> = store === null ? {} : { blobs: store.blobs }
+  const own = {
+    theirSlot: 0,
+    closed: false,
+    permissions: { send: true, receive: true },
+    shared: { slot: 0, attached, index: { get: () => ({ key: "k", digest: new Uint8Array(16) }) } },
+  }
+  return own as unknown as LinkReplica
+}
+
+interface Side {
+  readonly exchange: BlobExchange
+  readonly own: LinkReplica
+  readonly chunkFrames: ChunkFrame[]
+  readonly wants: ChunkWantFrame[]
+  settled: number
+}
+
+/** Both ends of a link, joined by real outboxes and inboxes. */
+function createLink(
+  time: SimulatedTime,
+  stores: readonly [Store | null, Store | null],
+): readonly [Side, Side] {
+  const sides: Side[] = []
+  for (const at of [0, 1]) {
+    const inbox = createInbox({ acquire: () => true, release: () => {} })
+    const clock = time.clock()
+    const outbox = createOutbox({
+      maxMessageBytes: 262_144,
+      buffered: () => 0,
+      send: (lane, bytes) => {
+        const copy = bytes.slice()
+        time.schedule(5, () => deliver(1 - at, lane, copy))
+      },
+    })
+    const receive = (lane: "control" | "bulk", bytes: Uint8Array): void => {
+      for (const { frame, size } of decodeMessage(bytes)) {
+        if (frame.type === "credit") outbox.credited(frame.total)
+        else if (frame.type === "chunk-want") {
+          side.wants.push(frame)
+          side.exchange.wanted(side.own, frame)
+        } else if (frame.type === "chunk" || frame.type === "fragment") {
+          const payload = inbox.receive(lane, frame, size)
+          if (payload?.frame.type !== "chunk") continue
+          side.chunkFrames.push(payload.frame)
+          side.exchange.received(payload.frame, payload.receipt)
+        }
+      }
+      side.exchange.pump()
+      flush()
+    }
+    const flush = (): void => {
+      for (const frame of inbox.answers()) outbox.control(frame)
+      outbox.flush()
+    }
+    const settle = (receipt: Receipt): void => {
+      expect(receipt.done).toBe(false)
+      side.settled++
+      inbox.settle(receipt)
+    }
+    const side: Side & { receive: typeof receive } = {
+      exchange: createBlobExchange({ outbox, clock, settle, flush }),
+      own: linkReplica(stores[at] ?? null),
+      chunkFrames: [],
+      wants: [],
+      settled: 0,
+      receive,
+    }
+    sides.push(side)
+  }
+  function deliver(to: number, lane: "control" | "bulk", bytes: Uint8Array): void {
+    ;(sides[to] as Side & { receive(lane: "control" | "bulk", bytes: Uint8Array): void }).receive(lane, bytes)
+  }
+  return [sides[0] as Side, sides[1] as Side]
+}
+
+function fetchAt(side: Side): { readonly ends: string[]; readonly taken: boolean } {
+  const ends: string[] = []
+  const taken = side.exchange.fetch(
+    side.own,
+    "k",
+    position,
+    [blob],
+    100,
+    () => void ends.push("retry"),
+    () => void ends.push("drop"),
+  )
+  return { ends, taken }
+}
+
+describe("a blob", () => {
+  test("comes chunk by chunk, a bounded number at a time, and every receipt is settled once", async () => {
+    const time = createSimulatedTime()
+    const [mine, theirs] = [createStore([]), createStore(Array.from({ length: CHUNKS }, (_, at) => at))]
+    const [near, far] = createLink(time, [mine, theirs])
+    const { ends, taken } = fetchAt(near)
+    await time.runFor(5_000)
+    expect([taken, ends, mine.chunks.size]).toEqual([true, ["retry"], CHUNKS])
+    expect(near.settled).toBe(CHUNKS)
+    expect(far.wants).toHaveLength(3)
+    near.exchange.close()
+    far.exchange.close()
+    expect(time.pending).toBe(0)
+  })
+
+  test("goes on where it broke off", async () => {
+    const time = createSimulatedTime()
+    const mine = createStore(Array.from({ length: 38 }, (_, at) => at))
+    const [near] = createLink(time, [mine, createStore([38, 39, 40])])
+    const { ends } = fetchAt(near)
+    await time.runFor(5_000)
+    expect([ends, mine.writes]).toEqual([["retry"], 3])
+  })
+
+  test("that the peer does not hold, or cannot read, is dropped at once", async () => {
+    for (const failing of [false, true]) {
+      const time = createSimulatedTime()
+      const theirs = createStore(failing ? [0] : [])
+      theirs.failing = failing
+      const [near] = createLink(time, [createStore([]), theirs])
+      const { ends } = fetchAt(near)
+      await time.runFor(1_000)
+      expect(ends).toEqual(["drop"])
+      expect(near.settled).toBe(near.chunkFrames.length)
+    }
+  })
+
+  test("that turns out corrupt is dropped", async () => {
+    const time = createSimulatedTime()
+    const mine = createStore([])
+    mine.corrupt = true
+    const [near] = createLink(time, [mine, createStore(Array.from({ length: CHUNKS }, (_, at) => at))])
+    const { ends } = fetchAt(near)
+    await time.runFor(5_000)
+    expect(ends).toEqual(["drop"])
+    expect(near.settled).toBe(near.chunkFrames.length)
+  })
+
+  test("of a peer that never answers is given up, and leaves no timer", async () => {
+    const time = createSimulatedTime()
+    const [near, far] = createLink(time, [createStore([]), createStore([])])
+    far.exchange.close()
+    const { ends } = fetchAt(near)
+    await time.runFor(29_000)
+    expect(ends).toEqual([])
+    await time.runFor(20_000)
+    expect([ends, time.pending]).toEqual([["drop"], 0])
+  })
+
+  test("cannot be fetched by a replica without blobs", async () => {
+    const time = createSimulatedTime()
+    const [near] = createLink(time, [null, createStore([])])
+    expect(fetchAt(near).ends).toEqual(["drop"])
+  })
+})
+
+describe("entries that wait for blobs", () => {
+  test("are one of a position, and few enough to leave credit for the chunks", () => {
+    const time = createSimulatedTime()
+    const [near] = createLink(time, [createStore([]), createStore([])])
+    const fetch = (at: number, heldBytes: number): boolean =>
+      near.exchange.fetch(
+        near.own,
+        "k",
+        new Uint8Array(16).fill(at),
+        [blob],
+        heldBytes,
+        () => {},
+        () => {},
+      )
+    expect(fetch(1, 30_000_000)).toBe(true)
+    expect(fetch(1, 1)).toBe(false)
+    expect(fetch(2, 1)).toBe(false)
+    near.exchange.close()
+    expect(fetch(3, 1_000_000)).toBe(true)
+    expect(fetch(4, 100_000)).toBe(false)
+    expect(fetch(5, 40_000)).toBe(true)
+  })
+
+  test("are neither retried nor dropped once the link is closed", async () => {
+    const time = createSimulatedTime()
+    const theirs = createStore(Array.from({ length: CHUNKS }, (_, at) => at))
+    const [near] = createLink(time, [createStore([]), theirs])
+    const { ends } = fetchAt(near)
+    await time.runFor(7)
+    near.exchange.close()
+    await time.runFor(60_000)
+    expect(ends).toEqual([])
+  })
+})

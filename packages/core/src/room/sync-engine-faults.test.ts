@@ -1,0 +1,447 @@
+import { describe, expect, test } from "vitest"
+import type { AttachedReplica, Replica } from "../ports/replica.ts"
+import type { Lane } from "../ports/transport.ts"
+import { bytesToHex } from "../protocol/bytes-equal.ts"
+import type { Frame } from "../protocol/frame.ts"
+import { encodeFrame } from "../protocol/frame-codec.ts"
+import { decodeMessage, encodeMessage } from "../protocol/message.ts"
+import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
+import { createSeededRandom } from "../testing/seeded-random.ts"
+import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
+import type { PeerRole } from "./room.ts"
+import { createSyncEngine } from "./sync-engine.ts"
+import type { LinkInput, SecureLink, SyncEngine } from "./sync-engine-api.ts"
+
+interface Node {
+  readonly engine: SyncEngine
+  readonly session: string
+  readonly device: string
+  readonly told: string[]
+}
+
+function createNode(time: SimulatedTime, name: string): Node {
+  const random = createSeededRandom(name)
+  const sessionId = random.bytes(16)
+  const device = bytesToHex(random.bytes(32))
+  const told: string[] = []
+  const engine = createSyncEngine({
+    clock: time.clock(),
+    random,
+    sessionId,
+    device,
+    digestKey: new Uint8Array(32).fill(7),
+    roomTag: new Uint8Array(32).fill(8),
+    events: {
+      presence: (_session, value) => void told.push(`presence ${value === null ? "none" : value.length}`),
+      replicaReport: (_replica, report) => void told.push(`report ${report.type}`),
+      violation: (_session, code) => void told.push(`violation ${code}`),
+      reconciled: () => {},
+      refused: (_session, _replica, reason, by) => void told.push(`refused ${reason} by ${by}`),
+    },
+  })
+  return { engine, session: bytesToHex(sessionId), device, told }
+}
+
+interface Wire {
+  /** Frames as they were sent, from the first node and from the second. */
+  readonly sent: readonly [Frame[], Frame[]]
+  readonly closings: string[]
+  /** What `buffered` says on both sides. */
+  buffered: number
+  cut(): void
+}
+
+function connect(
+  time: SimulatedTime,
+  [a, b]: readonly [Node, Node],
+  roles: readonly [PeerRole, PeerRole] = ["writer", "writer"],
+): Wire {
+  const inputs: LinkInput[] = []
+  let open = true
+  const wire: Wire = {
+    sent: [[], []],
+    closings: [],
+    buffered: 0,
+    cut() {
+      if (!open) return
+      open = false
+      for (const input of inputs) input.closed("cut")
+    },
+  }
+  const linkTo = (to: Node, from: 0 | 1, role: PeerRole): SecureLink => ({
+    session: to.session,
+    device: to.device,
+    role,
+    maxMessageBytes: 65_536,
+    send(lane: Lane, message: Uint8Array) {
+      wire.sent[from].push(...decodeMessage(message).map(({ frame }) => frame))
+      const copy = message.slice()
+      time.schedule(10, () => open && inputs[1 - from]?.message(lane, copy))
+    },
+    buffered: () => wire.buffered,
+    close(reason) {
+      wire.closings.push(reason)
+      time.schedule(0, wire.cut)
+    },
+  })
+  inputs.push(a.engine.addLink(linkTo(b, 0, roles[0])), b.engine.addLink(linkTo(a, 1, roles[1])))
+  return wire
+}
+
+const memory = (
+  name: string,
+  more: Partial<Pick<Replica, "schemaTag" | "direction">> = {},
+): Replica<MemoryCollection> => ({
+  ...createMemoryReplica({ name }),
+  ...more,
+})
+
+/** A memory replica of which some methods are replaced while it is attached. */
+function meddled(
+  replace: (attached: AttachedReplica) => Partial<AttachedReplica>,
+): Replica<MemoryCollection> {
+  const inner = createMemoryReplica({ name: "notes" })
+  return {
+    ...inner,
+    async attach(host, options) {
+      const attached = await inner.attach(host, options)
+      return { ...attached, ...(replace(attached) as Partial<AttachedReplica<MemoryCollection>>) }
+    },
+  }
+}
+
+/** A link whose far side the test writes by hand. */
+function hostileLink(
+  node: Node,
+  buffered = 0,
+): {
+  say(...frames: Frame[]): void
+  readonly heard: Frame[]
+  readonly closed: string[]
+} {
+  const heard: Frame[] = []
+  const closed: string[] = []
+  const session = "ee".repeat(16)
+  const input = node.engine.addLink({
+    session,
+    device: "ff".repeat(32),
+    role: "writer",
+    maxMessageBytes: 65_536,
+    send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
+    buffered: () => buffered,
+    close: (reason, options) =>
+      void closed.push(options?.penalise === true ? `penalised: ${reason}` : reason),
+  })
+  return {
+    say: (...frames) => input.message("control", encodeMessage(frames.map(encodeFrame))),
+    heard,
+    closed,
+  }
+}
+
+const hello: Frame = {
+  type: "hello",
+  version: 1,
+  session: new Uint8Array(16).fill(0xee),
+  maxMessageBytes: 65_536,
+  refusesEntries: false,
+}
+
+describe("a peer that breaks the protocol", () => {
+  const cases: readonly [string, readonly Frame[]][] = [
+    ["speaks before HELLO", [{ type: "ping", nonce: 1 }]],
+    ["says HELLO twice", [hello, hello]],
+    ["says HELLO for somebody else", [{ ...hello, session: new Uint8Array(16) }]],
+    ["names a slot that it never announced", [hello, { type: "prune", slot: 4 }]],
+    ["acknowledges what it never got", [hello, { type: "ack", control: 1, bulk: 0 }]],
+  ]
+  for (const [does, frames] of cases) {
+    test(`and ${does} loses its link, and nothing is left of it`, async () => {
+      const time = createSimulatedTime()
+      const node = createNode(time, "honest")
+      const { say, closed } = hostileLink(node)
+      say(...frames)
+      expect(closed).toHaveLength(1)
+      expect(closed[0]).toContain("penalised: protocol violation")
+      expect(node.told).toContain("violation protocol-violation")
+      await time.runFor(2_000)
+      expect(node.engine.links.get().size).toBe(0)
+      await node.engine.close()
+      expect(time.pending).toBe(0)
+    })
+  }
+
+  test("and sends nonsense loses it likewise", () => {
+    const node = createNode(createSimulatedTime(), "honest")
+    const { closed } = hostileLink(node)
+    const input = node.engine.addLink({
+      session: "dd".repeat(16),
+      device: "dd".repeat(32),
+      role: "writer",
+      maxMessageBytes: 65_536,
+      send: () => {},
+      buffered: () => 0,
+      close: (reason) => void closed.push(reason),
+    })
+    input.message("bulk", Uint8Array.of(5, 1, 2))
+    input.message("bulk", Uint8Array.of(5, 1, 2))
+    expect(closed).toHaveLength(1)
+  })
+
+  test("and asks without ever reading is let go before it fills the memory", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "honest")
+    const notes = await node.engine.replicate(memory("notes"))
+    for (let n = 0; n < 200; n++) await notes.set(`k${n}`, { n })
+    const { say, closed } = hostileLink(node, 1_000_000)
+    say(hello, {
+      type: "announce",
+      slot: 0,
+      name: "notes",
+      kind: 0,
+      schemaTag: "1",
+      direction: "both",
+      count: 0,
+      root: new Uint8Array(16),
+      basis: null,
+    })
+    // "I list nothing of all your entries", two bytes each, and every one of them is answered at length.
+    const records = new Uint8Array(8_000).map((_, at) => (at % 2 === 0 ? 0x30 : 0))
+    let asked = 0
+    while (closed.length === 0 && asked < 200) {
+      asked++
+      say({ type: "range", slot: 0, salt: 1, sequence: asked, reply: false, grant: 65_536, records })
+    }
+    expect(closed).toEqual(["the peer does not read"])
+    expect(asked).toBeGreaterThan(20)
+    await node.engine.close()
+    expect(time.pending).toBe(0)
+  })
+})
+
+describe("an acknowledgement", () => {
+  test("of a peer whose disk fails does not count as held by it", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory("notes"))
+    let failing = true
+    await b.engine.replicate(
+      meddled((attached) => ({
+        join: async (entries, peer) => {
+          if (failing) throw new Error("the disk is full")
+          return attached.join(entries, peer)
+        },
+      })),
+    )
+    connect(time, [a, b])
+    await time.runFor(3_000)
+    await left.set("k", { n: 1 })
+    let synced = false
+    void left.synced({ signal: new AbortController().signal }).then(() => {
+      synced = true
+    })
+    await time.runFor(20_000)
+    expect([synced, a.told.includes("refused storage-failed by them")]).toEqual([false, true])
+    failing = false
+    await time.runFor(60_000)
+    expect(synced).toBe(true)
+  })
+
+  test("comes once the entry is durable, and synced() with it", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory("notes"))
+    let durable = false
+    const right = await b.engine.replicate(
+      meddled((attached) => ({
+        join: (entries, peer) =>
+          new Promise((resolve) => {
+            time.schedule(700, () => {
+              durable = true
+              resolve(attached.join(entries, peer))
+            })
+          }),
+      })),
+    )
+    connect(time, [a, b])
+    await time.runFor(3_000)
+    await left.set("k", { n: 1 })
+    let durableThen: boolean | null = null
+    void left.synced().then(() => {
+      durableThen = durable
+    })
+    await time.runFor(5_000)
+    expect([durableThen, right.get("k")]).toEqual([true, { n: 1 }])
+  })
+})
+
+describe("waiting for synced()", () => {
+  test("ends after 30 s without anyone who could hold the data, such as with an incompatible peer alone", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory("notes"))
+    await b.engine.replicate(memory("notes", { schemaTag: "other" }))
+    connect(time, [a, b])
+    await time.runFor(1_000)
+    let failure: unknown = null
+    void left.synced().catch((error: unknown) => {
+      failure = error
+    })
+    await time.runFor(29_000)
+    expect(failure).toBeNull()
+    await time.runFor(5_000)
+    expect(failure).toMatchObject({ code: "no-peers" })
+  })
+
+  test("ends with the signal, and with the room", async () => {
+    const time = createSimulatedTime()
+    const a = createNode(time, "a")
+    const left = await a.engine.replicate(memory("notes"))
+    const abort = new AbortController()
+    const aborted = left.synced({ signal: abort.signal })
+    abort.abort(new Error("enough"))
+    await expect(aborted).rejects.toThrow("enough")
+    await expect(left.synced({ signal: abort.signal })).rejects.toThrow("enough")
+    const open = a.engine.synced()
+    const closing = a.engine.close()
+    await expect(open).rejects.toMatchObject({ code: "closed" })
+    await closing
+    expect(time.pending).toBe(0)
+  })
+})
+
+describe("a one-way replica", () => {
+  for (const [how, roles, direction] of [
+    ["by direction", ["writer", "writer"], "send-only"],
+    ["by role", ["writer", "reader"], "both"],
+  ] as const) {
+    test(`carries entries one way only, ${how}`, async () => {
+      const time = createSimulatedTime()
+      const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+      const left = await a.engine.replicate(
+        memory("notes", { direction: how === "by role" ? "both" : "receive-only" }),
+      )
+      const right = await b.engine.replicate(memory("notes", { direction }))
+      await left.set("left", { n: 1 })
+      await right.set("right", { n: 1 })
+      connect(time, [a, b], roles)
+      await time.runFor(3_000)
+      await left.set("left later", { n: 1 })
+      await right.set("right later", { n: 1 })
+      await time.runFor(20_000)
+      expect(left.keys.toSorted()).toEqual(["left", "left later", "right", "right later"])
+      expect(right.keys.toSorted()).toEqual(["right", "right later"])
+      expect([...a.told, ...b.told].filter((line) => line.startsWith("violation"))).toEqual([])
+    })
+  }
+})
+
+describe("presence", () => {
+  const value = (length: number): Uint8Array => new Uint8Array(length)
+
+  test("goes out at most ten times a second, the last value always", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const wire = connect(time, [a, b])
+    await time.runFor(1_000)
+    for (let n = 1; n <= 100; n++) {
+      a.engine.setPresence(value(n))
+      await time.runFor(10)
+    }
+    await time.runFor(1_000)
+    const sent = wire.sent[0].filter(({ type }) => type === "presence")
+    expect(sent.length).toBeGreaterThan(5)
+    expect(sent.length).toBeLessThanOrEqual(11)
+    expect(b.told.at(-1)).toBe("presence 100")
+  })
+
+  test("reaches a peer that did not keep up once it does, and one that comes later at once", async () => {
+    const time = createSimulatedTime()
+    const [a, b, c] = [createNode(time, "a"), createNode(time, "b"), createNode(time, "c")]
+    const wire = connect(time, [a, b])
+    await time.runFor(1_000)
+    wire.buffered = 1_000_000
+    a.engine.setPresence(value(7))
+    await time.runFor(1_000)
+    expect(b.told).not.toContain("presence 7")
+    wire.buffered = 0
+    await time.runFor(20_000)
+    expect(b.told).toContain("presence 7")
+    connect(time, [a, c])
+    await time.runFor(100)
+    expect(c.told).toContain("presence 7")
+    wire.cut()
+    expect(b.told.at(-1)).toBe("presence none")
+  })
+})
+
+describe("closing", () => {
+  test("says BYE, leaves no timer, and takes no new link", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory("notes"))
+    await b.engine.replicate(memory("notes"))
+    const wire = connect(time, [a, b])
+    await left.set("k", { n: 1 })
+    await time.runFor(500)
+    await a.engine.close()
+    await a.engine.close()
+    expect(wire.sent[0].at(-1)).toEqual({ type: "bye", reason: "the room was closed" })
+    await time.runFor(1_000)
+    expect(b.engine.links.get().size).toBe(0)
+    await b.engine.close()
+    expect(time.pending).toBe(0)
+    const { closed, heard } = hostileLink(a)
+    expect([closed, heard, time.pending]).toEqual([["the room was closed"], [], 0])
+    await expect(a.engine.replicate(memory("late"))).rejects.toMatchObject({ code: "closed" })
+  })
+
+  test("is not kept up by a replica that cannot detach, and tells of it", async () => {
+    const a = createNode(createSimulatedTime(), "a")
+    await a.engine.replicate(
+      meddled(() => ({
+        detach: async () => {
+          throw new Error("no")
+        },
+      })),
+    )
+    await a.engine.close()
+    expect(a.told).toContain("report warning")
+  })
+})
+
+describe("going live", () => {
+  for (const seed of ["one", "two", "three", "four"]) {
+    test(`waits for the first comparison while the peer takes from somebody else (${seed})`, async () => {
+      const time = createSimulatedTime()
+      const [a, b, c] = ["a", "b", "c"].map((name) => createNode(time, `${name} ${seed}`)) as [
+        Node,
+        Node,
+        Node,
+      ]
+      const left = await a.engine.replicate(memory("notes"))
+      const right = await c.engine.replicate(memory("notes"))
+      for (let n = 0; n < 100; n++) {
+        await left.set(`left ${n}`, { n })
+        await right.set(`right ${n}`, { n })
+      }
+      const middle = await b.engine.replicate(
+        meddled((attached) => ({
+          join: (entries, peer) =>
+            new Promise((resolve) => {
+              time.schedule(1_500, () => resolve(attached.join(entries, peer)))
+            }),
+        })),
+      )
+      connect(time, [a, b])
+      connect(time, [c, b])
+      const held: number[] = []
+      const count = (side: string) => (): void =>
+        void held.push(middle.keys.filter((key) => key.startsWith(side)).length)
+      void left.synced().then(count("left"))
+      void right.synced().then(count("right"))
+      await time.runFor(60_000)
+      expect(held).toEqual([100, 100])
+    })
+  }
+})
