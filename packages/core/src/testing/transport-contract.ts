@@ -11,7 +11,7 @@ import {
   type TransportHost,
 } from "../ports/transport.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
-import { type ContractCase, demand, eventually } from "./contract-case.ts"
+import { type ContractCase, demand, eventually } from "./contract.ts"
 
 /** How the contract gets at a transport of yours. */
 export interface TransportSubject {
@@ -103,7 +103,7 @@ export function transportContract(subject: TransportSubject): readonly ContractC
       const { maxMessageBytes } = one.pipe
       one.pipe.send("bulk", new Uint8Array(maxMessageBytes))
       await eventually(() => other.heard.length === 1, `a message of ${maxMessageBytes} bytes arrives`)
-      const code = codeOf(() => one.pipe.send("bulk", new Uint8Array(maxMessageBytes + 1)))
+      const code = refusalOf(() => one.pipe.send("bulk", new Uint8Array(maxMessageBytes + 1)))
       demand(code === "message-too-large", `one byte more is message-too-large, not ${code}`)
     }),
     rule("closing is told once to either side, and nothing is sent after", async (one, other) => {
@@ -115,7 +115,7 @@ export function transportContract(subject: TransportSubject): readonly ContractC
       await new Promise((resolve) => setTimeout(resolve, 50))
       demand(one.closings.join() === "local", `here it is "local", once: ${one.closings.join()}`)
       demand(other.closings.length === 1, `there it is told once: ${other.closings.join()}`)
-      const code = codeOf(() => one.pipe.send("control", Uint8Array.of(1)))
+      const code = refusalOf(() => one.pipe.send("control", Uint8Array.of(1)))
       demand(code === "pipe-closed", `sending is pipe-closed, not ${code}`)
     }),
     rule("it can be told to try again and to stop at any time, twice", async (one, other) => {
@@ -181,7 +181,7 @@ function indexOf(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
 }
 
-function codeOf(act: () => void): string {
+function refusalOf(act: () => void): string {
   try {
     act()
   } catch (error) {
