@@ -9,7 +9,7 @@ import type {
 import { ReplicaError } from "../ports/replica.ts"
 import { createState } from "../ports/state.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
-import { type ContractCase, demand, eventually } from "./contract.ts"
+import { type ContractCase, demand, eventually } from "./contract-case.ts"
 import { createSeededRandom } from "./seeded-random.ts"
 
 /** How the contract gets at a replica of yours. */

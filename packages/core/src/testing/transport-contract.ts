@@ -11,7 +11,7 @@ import {
   type TransportHost,
 } from "../ports/transport.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
-import { type ContractCase, demand, eventually } from "./contract.ts"
+import { type ContractCase, demand, eventually } from "./contract-case.ts"
 
 /** How the contract gets at a transport of yours. */
 export interface TransportSubject {
