@@ -80,6 +80,7 @@ export function createSessionReplies(deps: {
       if (messages === "granted" && bytes === "granted") return true
       count(counters.rateLimited, "socket")
       if (messages === "flooded" || bytes === "flooded") {
+        countFailure(connection)
         fail(connection, 0, "rate-limited", "the flood went on", FLOOD_RETRY_MS)
         connection.end(signalingCloseCodes.flood, "rate-limited", "expelled")
       }

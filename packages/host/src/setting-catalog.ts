@@ -145,7 +145,7 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
     20,
     1,
     1e6,
-    "failed joins and malformed frames in a minute; more block the address",
+    "failed joins, malformed frames and floods in a minute; more block the address",
   ),
   addressBlockMs: whole(
     "Limits for an address",

@@ -35,7 +35,7 @@ export interface SignalingClient {
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>
 }
 
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 30_000
 
 export const someTopic = (): Uint8Array => randomBytes(32)
 export const somePeer = (): Uint8Array => randomBytes(16)
