@@ -113,7 +113,7 @@ function meddled(
 /** A link whose far side the test writes by hand. */
 function hostileLink(
   node: Node,
-  buffered = 0,
+  { buffered = 0, byte = 0xee }: { readonly buffered?: number; readonly byte?: number } = {},
 ): {
   say(...frames: Frame[]): void
   readonly heard: Frame[]
@@ -121,7 +121,7 @@ function hostileLink(
 } {
   const heard: Frame[] = []
   const closed: string[] = []
-  const session = "ee".repeat(16)
+  const session = bytesToHex(new Uint8Array(16).fill(byte))
   const input = node.engine.addLink({
     session,
     device: "ff".repeat(32),
@@ -193,7 +193,7 @@ describe("a peer that breaks the protocol", () => {
     const node = createNode(time, "honest")
     const notes = await node.engine.replicate(memory("notes"))
     for (let n = 0; n < 200; n++) await notes.set(`k${n}`, { n })
-    const { say, closed } = hostileLink(node, 1_000_000)
+    const { say, closed } = hostileLink(node, { buffered: 1_000_000 })
     say(hello, {
       type: "announce",
       slot: 0,
@@ -411,6 +411,38 @@ describe("closing", () => {
 })
 
 describe("going live", () => {
+  test("is not what a side tells that still waits for its turn to compare", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "initiator")
+    expect(node.session < "ee").toBe(true)
+    await node.engine.replicate(memory("notes"))
+    const notes = { type: "announce", slot: 0, name: "notes", kind: 0, schemaTag: "1" } as const
+    const state = { direction: "both", count: 500, root: new Uint8Array(16).fill(1), basis: null } as const
+    const busy = hostileLink(node)
+    busy.say(hello, { ...notes, ...state })
+    const waiting = hostileLink(node, { byte: 0xef })
+    waiting.say({ ...hello, session: new Uint8Array(16).fill(0xef) }, { ...notes, ...state })
+    for (let second = 0; second < 40; second++) {
+      // It keeps its place by answering on and on, and never comes to an end.
+      busy.say({
+        type: "range",
+        slot: 0,
+        salt: 0,
+        sequence: 0,
+        reply: true,
+        grant: 0,
+        records: new Uint8Array(0),
+      })
+      waiting.say({ type: "pong", nonce: 0 })
+      await time.runFor(1_000)
+    }
+    const roots = waiting.heard.flatMap((frame) => (frame.type === "root" ? frame.roots : []))
+    expect(waiting.heard.some(({ type }) => type === "range")).toBe(false)
+    expect(roots.length).toBeGreaterThan(0)
+    expect(roots.filter(({ settled, agreed }) => settled || agreed)).toEqual([])
+    await node.engine.close()
+  })
+
   for (const seed of ["one", "two", "three", "four"]) {
     test(`waits for the first comparison while the peer takes from somebody else (${seed})`, async () => {
       const time = createSimulatedTime()
