@@ -135,8 +135,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
           presence: () => undefined,
           replicaReport: (_replica, report) => {
             if (report.type === "handler-failed") faults.count("handler-failed")
-            else
-              world.trace(`${index} reports ${report.type}: ${report.reason} ${String(report.cause ?? "")}`)
+            else world.trace(`${index} reports ${report.type}: ${report.reason}`)
           },
           violation: (session, code, detail) => world.violated(index, session, `${code}: ${detail}`),
           reconciled: ({ session, rounds, sent, received }) =>
