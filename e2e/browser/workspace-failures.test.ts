@@ -113,7 +113,9 @@ test("Loro does not load: list and board work, the text is shown, and a retry he
   await ada.page.addInitScript(() => {
     const { fetch } = globalThis
     globalThis.fetch = (input, init) => {
-      const blocked = String(input).endsWith(".wasm") && sessionStorage.getItem("blocked") !== "no"
+      const blocked =
+        (input instanceof Request ? input.url : `${input}`).endsWith(".wasm") &&
+        sessionStorage.getItem("blocked") !== "no"
       return blocked ? Promise.reject(new TypeError("Failed to fetch")) : fetch(input, init)
     }
   })

@@ -236,3 +236,52 @@ test("row 14: nothing is wider than a small phone, and targets can be hit", asyn
   await ada.page.getByRole("button", { name: "More" }).click()
   await check("menu")
 })
+
+test("the split-screen demo: cut the cable, write on both sides, mend it", async () => {
+  ada = await openPerson(server.url)
+  await ada.page.goto(`${server.url}?demo=split`)
+  const [one, two] = [ada.page.frameLocator("iframe").nth(0), ada.page.frameLocator("iframe").nth(1)]
+  const line = (device: typeof one, text: string): Promise<void> =>
+    device.locator(".cm-line", { hasText: text }).first().waitFor({ timeout: 60_000 })
+  for (const device of [one, two]) await line(device, "Two people")
+  await ada.page.getByRole("button", { name: "Cut the cable" }).click()
+  await one.getByText("Sync is paused").first().waitFor({ state: "attached" })
+  await two.getByText("Sync is paused").first().waitFor({ state: "attached" })
+  for (const [device, text] of [
+    [one, "from the left. "],
+    [two, "from the right. "],
+  ] as const) {
+    await device.locator(".cm-line", { hasText: "Two people" }).click()
+    await ada.page.keyboard.press("Alt+ArrowLeft")
+    await ada.page.keyboard.type(text)
+  }
+  expect(await two.locator(".cm-line", { hasText: "from the left." }).count()).toBe(0)
+  await ada.page.getByRole("button", { name: "Mend the cable" }).click()
+  for (const device of [one, two]) {
+    await line(device, "from the left.")
+    await line(device, "from the right.")
+  }
+})
+
+test("history: a former text is shown, restored, and the restoring can be undone", async () => {
+  ada = await openPerson(server.url)
+  await ada.newDocument("With a past")
+  await ada.editor().click()
+  await ada.page.keyboard.type("first words")
+  await ada.page.waitForTimeout(1_000)
+  await ada.page.keyboard.type(" and more")
+  await ada.page.getByRole("button", { name: "History" }).click()
+  const slider = ada.page.getByRole("slider")
+  // Find the moment by its text: how many steps there are is Loro's business.
+  const count = Number(await slider.getAttribute("max"))
+  let at = count
+  while (at > 0 && (await ada.page.getByTestId("history-text").innerText()) !== "first words") {
+    at--
+    await slider.fill(String(at))
+  }
+  expect(at).toBeGreaterThan(0)
+  await ada.page.getByRole("button", { name: "Restore this" }).click()
+  await timeUntil("the former text", async () => (await ada.text()) === "first words")
+  await ada.page.getByRole("button", { name: "Undo" }).click()
+  await timeUntil("the text of before", async () => (await ada.text()) === "first words and more")
+})
