@@ -4,7 +4,12 @@ import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
-import { createPresenceRelay, type PresenceRelay, type PresenceSigner } from "./presence-relay.ts"
+import {
+  createPresenceRelay,
+  signedBytes,
+  type PresenceRelay,
+  type PresenceSigner,
+} from "./presence-relay.ts"
 
 /** A stand-in for Ed25519 that anyone could forge who knows the key: the relay only asks whether it is good. */
 function signerFor(device: Uint8Array): PresenceSigner {
@@ -117,6 +122,24 @@ describe("presence over several links", () => {
     at(line, 1).relay.received(at(line, 0).session, { ...frame, sequence: 99, value: encodeUtf8("Eve") })
     await time.runFor(1_000)
     expect(at(line, 1).sent.length).toBe(before)
+    expect(at(line, 2).seen.get(at(line, 0).session)).toBe("Ada")
+  })
+
+  it("of a known session is taken from its own device only", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 3)
+    at(line, 0).relay.publish(encodeUtf8("Ada"))
+    await time.runFor(1_000)
+    const device = new Uint8Array(32).fill(66)
+    const claim = {
+      ...(at(line, 0).sent[0] as PresenceRelayFrame),
+      device,
+      sequence: 1_000,
+      value: encodeUtf8("Eve"),
+    }
+    const signature = await signerFor(device).sign(signedBytes(new Uint8Array(32), claim))
+    at(line, 1).relay.received(at(line, 0).session, { ...claim, signature })
+    await time.runFor(1_000)
     expect(at(line, 2).seen.get(at(line, 0).session)).toBe("Ada")
   })
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../ports/clock.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
@@ -88,7 +88,10 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
 
   const isNews = (id: string, frame: PresenceRelayFrame): boolean => {
     const known = knownBySession.get(id)
-    if (known !== undefined) return frame.sequence > known.frame.sequence
+    if (known !== undefined) {
+      // The signature proves the device, not that the session is its own: who was there first keeps it.
+      return frame.sequence > known.frame.sequence && bytesEqual(frame.device, known.frame.device)
+    }
     return knownBySession.size < MAX_KNOWN
   }
 
