@@ -20,7 +20,7 @@ export interface NotesLoaderOptions extends Pick<SessionOptions, "database" | "b
   readonly storeName: string
 }
 
-type Engine = typeof import("./loro-engine.ts")
+type Engine = Awaited<ReturnType<typeof loadEngine>>
 type Opened = Awaited<ReturnType<Engine["openNotes"]>>
 
 /** Brings Loro in after the first screen: its WASM is larger than all the rest together. */
@@ -77,11 +77,11 @@ export function createNotesLoader({
 
 class EngineLoadError extends Error {}
 
-async function loadEngine(): Promise<Engine> {
+async function loadEngine() {
   try {
-    const engine = await import("./loro-engine.ts")
-    await engine.startLoro()
-    return engine
+    const { startLoro, openNotes, removeNotes } = await import("./loro-engine.ts")
+    await startLoro()
+    return { openNotes, removeNotes }
   } catch (cause) {
     throw new EngineLoadError("Loro did not load", { cause })
   }
