@@ -28,7 +28,8 @@ export interface LocalChangesDeps {
 /** The part of a change event that matters here. */
 interface RowEvent {
   readonly documentData: Row
-  readonly previousDocumentData?: Row
+  /** Missing for an insert, null for an insert over a tombstone. */
+  readonly previousDocumentData?: Row | null
 }
 
 /** Reports every write that is not ours: of the application, of other tabs, of other replications. */
@@ -44,7 +45,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): { stop(): void } {
       // Another tab's event may arrive after a join that was made upon it: then only storage tells the order.
       if (row._deleted || !row._rev.endsWith(tokenSuffix)) return false
       const after = store.ownState(row)
-      const before = previous === undefined ? EMPTY_REGISTER : store.ownState(previous)
+      const before = previous == null ? EMPTY_REGISTER : store.ownState(previous)
       if (after === null || before === null) return false
       changes.push(changeOf(shape.keyOf(row), before, after))
     }
@@ -83,8 +84,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): { stop(): void } {
     const first = beforeByKey.size === 0
     for (const { documentData: row, previousDocumentData: previous } of events) {
       const key = shape.keyOf(row)
-      if (!beforeByKey.has(key))
-        beforeByKey.set(key, previous === undefined ? null : store.ownState(previous))
+      if (!beforeByKey.has(key)) beforeByKey.set(key, previous == null ? null : store.ownState(previous))
     }
     if (first) queue.run(reportPending).catch(failed)
   })

@@ -149,11 +149,11 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const writes = plans.filter((one) => one.write !== null)
     const journaled = writes.filter((one) => one.record !== null).map((one) => one.key)
     if (journaled.length > 0) await journal.note(journaled)
-    await store.putRecords(records)
+    if (records.size > 0) await store.putRecords(records)
     const errors = await rows.write(writes.flatMap((one) => (one.write === null ? [] : [one.write])))
     const done = plans.filter((one) => !errors.has(one.key))
     const obsolete = done.filter((one) => one.record === null && one.held.record !== null)
-    await store.putRecords(new Map(obsolete.map((one) => [one.key, null])))
+    if (obsolete.length > 0) await store.putRecords(new Map(obsolete.map((one) => [one.key, null])))
     if (journaled.length > 0 && errors.size === 0) await journal.clear()
     for (const one of done) {
       const row = one.write?.document ?? one.held.row

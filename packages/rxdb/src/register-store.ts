@@ -66,6 +66,8 @@ export interface RegisterStore {
   fold(key: string, state: RegisterState): Promise<RegisterState>
 }
 
+const NO_RECORDS: ReadonlyMap<string, SidecarRecord> = new Map()
+
 /** How a row enters the state of its document. */
 type Claim =
   | { readonly type: "nothing" }
@@ -210,12 +212,13 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const row = rowsByKey.get(key)
       if (row !== undefined) noteContextAhead(stamper, key, row, record.state)
     }
-    await putRecords(adopted)
+    if (adopted.size > 0) await putRecords(adopted)
     return held
   }
 
   return {
     async load(keys) {
+      if (!deps.holdsRecords) return hold(keys, await rows.find(keys), NO_RECORDS)
       const [rowsByKey, records] = await Promise.all([rows.find(keys), recordsOf(keys)])
       return hold(keys, rowsByKey, records)
     },
