@@ -71,7 +71,7 @@ describe("a document", () => {
     const text = handle.doc.getText("body")
     await Promise.resolve()
     text.insert(0, "held container")
-    await expect.poll(() => a.changes.length).toBe(1)
+    await expect.poll(() => a.changes.length, { timeout: 30_000 }).toBe(1)
   })
 
   test("coalesces a burst into one change", async () => {

@@ -14,6 +14,7 @@ import {
 import type { LoroDocuments } from "./loro-documents.ts"
 import { LoroReplicaError } from "./loro-replica-error.ts"
 import { attachDocuments } from "./replica/attached-documents.ts"
+import { createDocumentReader } from "./replica/document-reader.ts"
 import { createDocumentSet, type DocumentSet } from "./replica/document-set.ts"
 import { createDocumentShelf, type DocumentShelf } from "./replica/document-shelf.ts"
 import { createDocuments } from "./replica/open-documents.ts"
@@ -117,13 +118,14 @@ async function attachStore(
   })
   const set: DocumentSet = createDocumentSet({
     shelf,
-    store,
     writer,
     maxDocumentBytes: options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES,
     changed: (change) => changed([change]),
     post: (change, delta) => tabs.post(change, delta),
     report: (report) => host.report(report),
   })
+  const report: ReplicaHost["report"] = (one) => host.report(one)
+  const reader = createDocumentReader({ shelf, store, report })
   const documents = createDocuments({ shelf, set, store, host, clock, writer })
   await tabs.start()
 
@@ -139,7 +141,7 @@ async function attachStore(
     free()
   }
   return {
-    ...attachDocuments({ store, writer, shelf, set, clock, isHolder: () => tabs.isHolder() }),
+    ...attachDocuments({ store, writer, shelf, set, reader, clock, report, isHolder: () => tabs.isHolder() }),
     handle: documents.handle,
     detach() {
       detaching ??= detach()

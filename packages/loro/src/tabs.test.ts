@@ -26,7 +26,9 @@ describe("tabs over one store", () => {
     for (const [index, doc] of docs.entries()) {
       doc.doc.getText("body").insert(0, `tab ${index} `)
       await doc.saved()
-      await expect.poll(() => new Set(docs.map((one) => one.doc.getText("body").toString())).size).toBe(1)
+      await expect
+        .poll(() => new Set(docs.map((one) => one.doc.getText("body").toString())).size, { timeout: 30_000 })
+        .toBe(1)
     }
     expect(docs[0]?.doc.getText("body").toString()).toContain("tab 2")
     // Every tab's room hears of every change.
@@ -40,7 +42,7 @@ describe("tabs over one store", () => {
     const doc = await at(tabs, 0).docs.open("x")
     doc.doc.getText("body").insert(0, "one")
     await doc.saved()
-    await expect.poll(() => at(tabs, 1).changes.length).toBe(1)
+    await expect.poll(() => at(tabs, 1).changes.length, { timeout: 30_000 }).toBe(1)
     const other = await at(tabs, 1).docs.open("x")
     expect(other.doc.getText("body").toString()).toBe("one")
   })
@@ -81,14 +83,16 @@ describe("tabs over one store", () => {
     const stored = await store.open()
     doc.commit()
     await expect
-      .poll(async () => (await stored.load("x")).inbox.length + (await stored.load("x")).log.length)
+      .poll(async () => (await stored.load("x")).inbox.length + (await stored.load("x")).log.length, {
+        timeout: 30_000,
+      })
       .toBeGreaterThan(0)
     const disk = store.copy()
     const after = await attachByHand({ name: "notes", store: disk })
     const again = await after.docs.open("x")
     expect(again.doc.getText("body").toString()).toBe("from the second tab")
     expect(after.attached).toBeDefined()
-    await expect.poll(async () => (await keys(after)).length).toBe(1)
+    await expect.poll(async () => (await keys(after)).length, { timeout: 30_000 }).toBe(1)
   })
 
   test("tell each other only of what is stored: an edit upon a lost one would be lost as well", async () => {
@@ -117,7 +121,7 @@ describe("tabs over one store", () => {
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(there.doc.getText("body").toString()).toBe("")
     release()
-    await expect.poll(() => there.doc.getText("body").toString()).toBe("not stored yet")
+    await expect.poll(() => there.doc.getText("body").toString(), { timeout: 30_000 }).toBe("not stored yet")
   })
 
   test("delete together", async () => {
@@ -126,9 +130,9 @@ describe("tabs over one store", () => {
     first?.doc.getText("body").insert(0, "gone soon")
     await first?.saved()
     await at(tabs, 1).docs.delete("x")
-    await expect.poll(() => first?.status.get()).toEqual({ phase: "deleted" })
+    await expect.poll(() => first?.status.get(), { timeout: 30_000 }).toEqual({ phase: "deleted" })
     expect(second?.status.get()).toEqual({ phase: "deleted" })
-    await expect.poll(() => at(tabs, 0).docs.list()).toEqual([])
+    await expect.poll(() => at(tabs, 0).docs.list(), { timeout: 30_000 }).toEqual([])
   })
 
   test("a tab that follows joins what a peer sends, durably", async () => {
@@ -139,7 +143,7 @@ describe("tabs over one store", () => {
     await remote.saved()
     await pull(at(tabs, 1), peer, "x")
     const here = await at(tabs, 0).docs.open("x")
-    await expect.poll(() => here.doc.getText("body").toString()).toBe("from afar")
+    await expect.poll(() => here.doc.getText("body").toString(), { timeout: 30_000 }).toBe("from afar")
     await at(tabs, 1).attached.detach()
     await at(tabs, 0).attached.detach()
     const after = await attachByHand({ name: "notes", store })

@@ -188,3 +188,50 @@ describe("bytes that are not for us", () => {
     }
   })
 })
+
+test("a document that the store cannot give any more spoils no other", async () => {
+  const store = memoryStore()
+  const before = await attachByHand({ name: "notes", store })
+  await before.docs.import("x", snapshot)
+  await before.docs.import("y", snapshot)
+  await before.attached.detach()
+  const raw = await store.open()
+  const { log } = await raw.load("x")
+  await raw.commit({
+    logs: log.map(({ sequence, bytes }) => ({ id: "x", sequence, bytes: bytes.slice(0, -5) })),
+  })
+  await raw.close()
+
+  const a = await attachByHand({ name: "notes", store })
+  const outcomes = await a.attached.join(
+    ["x", "y"].map((key) => ({ key, delta: push(honest) })),
+    STRANGER,
+  )
+  expect(outcomes).toMatchObject([{ type: "refused" }, { type: "joined", changed: true }])
+  const requests = ["x", "y"].map((key) => ({ key, summary: new Uint8Array(0) }))
+  expect(await a.attached.read(requests, STRANGER)).toMatchObject([{ type: "refused" }, { type: "delta" }])
+  await expect(a.docs.open("x")).rejects.toMatchObject({ code: "document-corrupt" })
+  expect(JSON.stringify(a.reports)).toContain("cannot be read")
+})
+
+test("answers of many documents come in portions of about a megabyte", async () => {
+  const a = await attachByHand({ name: "notes", store: memoryStore() })
+  const ids = Array.from({ length: 80 }, (_, at) => `doc-${at}`)
+  for (const id of ids) {
+    await using handle = await a.docs.open(id)
+    handle.doc
+      .getText("body")
+      .insert(0, Buffer.from(crypto.getRandomValues(new Uint8Array(40_000))).toString("base64"))
+  }
+  const summary = new Uint8Array(0)
+  let asked = 0
+  for (let rounds = 0; asked < ids.length; rounds++) {
+    const outcomes = await a.attached.read(
+      ids.slice(asked).map((key) => ({ key, summary })),
+      STRANGER,
+    )
+    expect(outcomes.length).toBeGreaterThan(0)
+    if (rounds === 0) expect(outcomes.length).toBeLessThan(ids.length)
+    asked += outcomes.length
+  }
+})

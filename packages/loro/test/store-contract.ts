@@ -156,9 +156,9 @@ export function storeContract(
       const heard: string[] = []
       second.lease.subscribe((message) => void heard.push(text(message) ?? ""))
       first.lease.post(bytes("to the others"))
-      await expect.poll(() => heard).toEqual(["to the others"])
+      await expect.poll(() => heard, { timeout: 30_000 }).toEqual(["to the others"])
       await first.close()
-      await expect.poll(() => second.lease.held.get()).toBe(true)
+      await expect.poll(() => second.lease.held.get(), { timeout: 30_000 }).toBe(true)
       await second.close()
     })
   } else if (!options.shared) {

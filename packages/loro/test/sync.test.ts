@@ -36,8 +36,10 @@ describe("two rooms", () => {
       right.commit()
       await pause(5)
     }
-    await expect.poll(() => left.doc.getText("body").toString()).toHaveLength(80)
-    await expect.poll(() => right.doc.getText("body").toString()).toBe(left.doc.getText("body").toString())
+    await expect.poll(() => left.doc.getText("body").toString(), { timeout: 30_000 }).toHaveLength(80)
+    await expect
+      .poll(() => right.doc.getText("body").toString(), { timeout: 30_000 })
+      .toBe(left.doc.getText("body").toString())
     await left.synced()
     await pause(1_500)
     const quiet = link.bytes()
@@ -54,7 +56,7 @@ describe("two rooms", () => {
     text.insert(0, "The first edit of a session names its author. ")
     left.commit()
     await left.synced()
-    await expect.poll(() => right.doc.getText("body").length).toBe(text.length)
+    await expect.poll(() => right.doc.getText("body").length, { timeout: 30_000 }).toBe(text.length)
     await pause(300)
     const before = link.bytes()
     const keys = 20
@@ -89,13 +91,15 @@ describe("two rooms", () => {
     await a.handle.delete("doc-7")
     linkEngines(a.node, b.node)
     await Promise.all([a.node.engine.synced(), b.node.engine.synced()])
-    await expect.poll(async () => (await b.handle.list()).length).toBe(49)
+    await expect.poll(async () => (await b.handle.list()).length, { timeout: 30_000 }).toBe(49)
     for (let at = 0; at < 50; at++) {
       if (at === 7) continue
       await using left = await a.handle.open(`doc-${at}`)
       await using right = await b.handle.open(`doc-${at}`)
-      await expect.poll(() => right.doc.getText("body").toString()).toHaveLength(14)
-      await expect.poll(() => left.doc.getText("body").toString()).toBe(right.doc.getText("body").toString())
+      await expect.poll(() => right.doc.getText("body").toString(), { timeout: 30_000 }).toHaveLength(14)
+      await expect
+        .poll(() => left.doc.getText("body").toString(), { timeout: 30_000 })
+        .toBe(right.doc.getText("body").toString())
     }
     await expect(b.handle.open("doc-7")).rejects.toMatchObject({ code: "document-deleted" })
   })
@@ -110,7 +114,7 @@ describe("two rooms", () => {
     const [again, other] = [await side(left), await side(right)]
     const link = linkEngines(again.node, other.node)
     await expect
-      .poll(() => [...again.handle.links.get().values()].map((status) => status.phase))
+      .poll(() => [...again.handle.links.get().values()].map((status) => status.phase), { timeout: 30_000 })
       .toEqual(["live"])
     await pause(100)
     // HELLO and credit are part of it.
@@ -127,7 +131,7 @@ describe("two rooms", () => {
     }
     for (const doc of docs) {
       await expect
-        .poll(() => [...doc.doc.getText("body").toString()].sort().join(""), { timeout: 10_000 })
+        .poll(() => Array.from(doc.doc.getText("body").toString()).sort().join(""), { timeout: 30_000 })
         .toBe("01234")
     }
     const texts = new Set(docs.map((doc) => doc.doc.getText("body").toString()))

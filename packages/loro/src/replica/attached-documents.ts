@@ -6,6 +6,7 @@ import {
   type ReadOutcome,
   ReplicaError,
   type ReplicaPeer,
+  type ReplicaReport,
   type ScanPage,
 } from "@dunlin/core"
 
@@ -14,26 +15,31 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { isDocumentId } from "./document-id.ts"
 import { decodeRow } from "./document-row.ts"
 import { type DocumentSet, parseDelta } from "./document-set.ts"
-import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import type { DocumentReader } from "./document-reader.ts"
+import type { DocumentShelf, ShelfEntry, UnreadableEntry } from "./document-shelf.ts"
 
 export interface AttachedOptions {
   readonly store: OpenDocumentStore
   readonly writer: StoreWriter
   readonly shelf: DocumentShelf
   readonly set: DocumentSet
+  readonly reader: DocumentReader
   readonly clock: Clock
   readonly isHolder: () => boolean
+  report(report: ReplicaReport): void
 }
 
 const SCAN_PAGE = 1_000
 const JOIN_CHUNK = 64
+const READ_CHUNK = 32
+const READ_BYTES = 1_048_576
 const SLICE_MS = 8
 const EPOCH_BYTES = 16
 const INDEX_BLOB = "index"
 
 /** The room's view of the documents: what `Replica.attach` gives, without the handle. */
 export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica, "handle" | "detach"> {
-  const { store, writer, shelf, set, clock } = options
+  const { store, writer, shelf, set, reader, clock } = options
 
   /** Keeps long batches from blocking a key press. */
   const createSlicer = (): (() => Promise<void>) => {
@@ -100,12 +106,12 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       await Promise.all(durable)
       return outcomes
     } finally {
-      for (const entry of taken) shelf.release(entry)
+      for (const entry of taken) if (entry.phase !== "unreadable") shelf.release(entry)
     }
   }
 
   const joinOne = async (
-    entry: ShelfEntry,
+    entry: ShelfEntry | UnreadableEntry,
     bytes: Uint8Array,
     sender: string,
   ): Promise<{ readonly outcome: JoinOutcome; readonly durable: Promise<unknown> }> => {
@@ -117,6 +123,15 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     })
     const delta = parseDelta(bytes)
     if (delta.type === "invalid") return refuse(delta.reason)
+    if (entry.phase === "unreadable") {
+      options.report({
+        type: "quarantined",
+        key: entry.id,
+        reason: "it cannot be read from the store",
+        cause: entry.cause,
+      })
+      return refuse("this document cannot be read here")
+    }
     if (!isDocumentId(entry.id)) return refuse("not a document id")
     await entry.ready
     const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
@@ -138,13 +153,18 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       // In order behind every change it speaks of: a crash must not leave an index that is ahead of the rows.
       if (options.isHolder()) await writer.write({ blobs: [{ name: INDEX_BLOB, bytes: blob }] })
     },
-    summarize: (keys) => set.summarize(keys),
+    summarize: (keys) => reader.summarize(keys),
     async read(requests) {
       const slice = createSlicer()
       const outcomes: ReadOutcome[] = []
-      for (const request of requests) {
-        outcomes.push(await set.read(request))
-        await slice()
+      let bytes = 0
+      for (let from = 0; from < requests.length; from += READ_CHUNK) {
+        for (const outcome of await reader.read(requests.slice(from, from + READ_CHUNK), slice)) {
+          outcomes.push(outcome)
+          if (outcome.type === "delta") bytes += outcome.delta.length
+        }
+        // The room asks again for the rest.
+        if (bytes > READ_BYTES) break
       }
       return outcomes
     },

@@ -1,26 +1,9 @@
-import {
-  DecodeError,
-  type EntryChange,
-  type JoinOutcome,
-  type ReadOutcome,
-  type ReadRequest,
-  type ReplicaReport,
-} from "@dunlin/core"
+import { DecodeError, type EntryChange, type JoinOutcome, type ReplicaReport } from "@dunlin/core"
 
-import { describeLoroFailure } from "../loro-replica-error.ts"
 import { LoroDoc } from "loro-crdt"
 
-import type { OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
-import {
-  decodeDelta,
-  decodeSummary,
-  type DocumentDelta,
-  type DocumentSummary,
-  encodeDelta,
-  encodeSummary,
-} from "./document-delta.ts"
-import { decodeRow } from "./document-row.ts"
+import { decodeDelta, type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { freeQuietly, type LiveDocument, type LocalChange } from "./live-document.ts"
@@ -37,7 +20,6 @@ export type DocumentsEvent =
 
 export interface DocumentSetOptions {
   readonly shelf: DocumentShelf
-  readonly store: OpenDocumentStore
   readonly writer: StoreWriter
   readonly maxDocumentBytes: number
   /** Tells the room; not for what `join` brought. */
@@ -45,15 +27,6 @@ export interface DocumentSetOptions {
   /** Tells the other openers of the store. */
   post(change: EntryChange, delta: Uint8Array): void
   report(report: ReplicaReport): void
-}
-
-/** What is held of a document, opened or not. */
-interface Held {
-  readonly hash: Uint8Array
-  /** Null of a deleted one. */
-  readonly version: Version | null
-  /** Whether the stored snapshot alone is the document. */
-  readonly snapshotOnly: boolean
 }
 
 export interface Applied {
@@ -75,10 +48,8 @@ export interface ApplySource {
   readonly store: "write" | "kept-elsewhere"
 }
 
-/** The documents of one store as a join-semilattice: read, joined, deleted, whether or not they are open. */
+/** The documents of one store as a join-semilattice: joined and deleted, whether or not they are open. */
 export interface DocumentSet {
-  summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
-  read(request: ReadRequest): Promise<ReadOutcome>
   /** Synchronous, so that `before` and `after` name neighbouring states. The entry is pinned by the caller. */
   apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped"
   /** Applies to a document that is opened for it, again after a trap. */
@@ -95,13 +66,10 @@ export interface DocumentSet {
 const MAX_PENDING_BYTES = 1_048_576
 /** Longer pushes are read by the room when they are wanted. */
 const MAX_PUSH_BYTES = 12_000
-/** Below this, a whole document travels as an update: smaller and not compressed. */
-const SNAPSHOT_FROM_OPERATIONS = 1_000
-
 const DONE: Promise<void> = Promise.resolve()
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
-  const { shelf, store, writer } = options
+  const { shelf, writer } = options
   const listeners = new Set<(event: DocumentsEvent) => void>()
 
   const emit = (event: DocumentsEvent): void => {
@@ -114,79 +82,6 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
           throw error
         })
       }
-    }
-  }
-
-  const hold = async (keys: readonly string[]): Promise<readonly (Held | null)[]> => {
-    const closed = keys.filter((key) => heldOnShelf(key) === undefined)
-    const rows = closed.length === 0 ? [] : await store.rows(closed)
-    const rowsByKey = new Map(closed.map((key, index) => [key, rows[index] ?? null]))
-    return keys.map((key) => {
-      const open = heldOnShelf(key)
-      if (open !== undefined) return open
-      const bytes = rowsByKey.get(key) ?? null
-      if (bytes === null) return null
-      const row = decodeRow(bytes)
-      return {
-        hash: row.hash,
-        version: row.status === "live" ? row.version : null,
-        snapshotOnly: row.snapshotBytes > 0 && row.logCount === 0,
-      }
-    })
-  }
-
-  const heldOnShelf = (key: string): Held | null | undefined => {
-    const entry = shelf.get(key)
-    if (entry?.phase === "deleted") return { hash: TOMBSTONE_HASH, version: null, snapshotOnly: false }
-    if (entry?.phase !== "live" || entry.live === null) return undefined
-    entry.live.settle()
-    const { hash, version } = entry.live.state()
-    return hash === null ? null : { hash, version, snapshotOnly: false }
-  }
-
-  const readEntry = async (key: string, summary: DocumentSummary, held: Held): Promise<ReadOutcome> => {
-    if (held.version === null)
-      return { type: "delta", stateHash: held.hash, delta: encodeDelta({ type: "tombstone" }) }
-    const known = summary.type === "version" ? summary.version : EMPTY_VERSION
-    if (summary.type === "tombstone" || covers(known, held.version)) {
-      const nothing = { type: "update", version: held.version, update: new Uint8Array(0) } as const
-      return { type: "delta", stateHash: held.hash, delta: encodeDelta(nothing) }
-    }
-    if (summary.type === "nothing" && held.snapshotOnly) {
-      const { snapshot, log } = await store.load(key)
-      if (snapshot !== null && log.length === 0) {
-        const delta = encodeDelta({ type: "snapshot", version: held.version, snapshot })
-        return { type: "delta", stateHash: held.hash, delta }
-      }
-    }
-    const [entry] = await shelf.take([key])
-    if (entry === undefined) return { type: "none" }
-    try {
-      return exportEntry(entry, summary, known)
-    } finally {
-      shelf.release(entry)
-    }
-  }
-
-  const exportEntry = (entry: ShelfEntry, summary: DocumentSummary, known: Version): ReadOutcome => {
-    if (entry.phase === "deleted")
-      return { type: "delta", stateHash: TOMBSTONE_HASH, delta: encodeDelta({ type: "tombstone" }) }
-    const { live } = entry
-    if (live === null) return { type: "none" }
-    live.settle()
-    const { hash, version } = live.state()
-    if (hash === null) return { type: "none" }
-    const whole = summary.type === "nothing" && operations(version) > SNAPSHOT_FROM_OPERATIONS
-    try {
-      const delta: DocumentDelta = whole
-        ? { type: "snapshot", version, snapshot: live.snapshot() }
-        : { type: "update", version, update: live.updateSince(known) }
-      return { type: "delta", stateHash: hash, delta: encodeDelta(delta) }
-    } catch (error) {
-      const { trap, reason } = describeLoroFailure(error)
-      options.report({ type: "quarantined", key: entry.id, reason: `Loro failed to export: ${reason}` })
-      if (trap) void shelf.reload(entry)
-      return { type: "refused", reason: "this document cannot be exported" }
     }
   }
 
@@ -365,30 +260,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   }
 
   const set: DocumentSet = {
-    async summarize(keys) {
-      const held = await hold(keys)
-      return held.map((one) => {
-        if (one === null) return encodeSummary({ type: "nothing" })
-        return encodeSummary(
-          one.version === null ? { type: "tombstone" } : { type: "version", version: one.version },
-        )
-      })
-    },
-    async read({ key, summary }) {
-      let decoded: DocumentSummary
-      try {
-        decoded = decodeSummary(summary)
-      } catch (error) {
-        if (error instanceof DecodeError) return { type: "refused", reason: error.message }
-        throw error
-      }
-      const [held] = await hold([key])
-      return held === null || held === undefined ? { type: "none" } : readEntry(key, decoded, held)
-    },
     apply,
     async integrate(id, delta, source) {
-      const [entry] = await shelf.take([id])
-      if (entry === undefined) return applied({ type: "refused", reason: "not open" }, source)
+      const entry = await shelf.takeOne(id)
       try {
         const result = apply(entry, delta, source)
         if (result !== "trapped") return result
@@ -458,10 +332,4 @@ function waitsForOthers(live: LiveDocument, bytes: Uint8Array): boolean {
   } finally {
     freeQuietly(trial)
   }
-}
-
-function operations(version: Version): number {
-  let count = 0
-  for (const counter of version.values()) count += counter
-  return count
 }

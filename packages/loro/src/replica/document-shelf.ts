@@ -49,9 +49,17 @@ export interface ShelfEntry {
   readonly watchers: Set<() => void>
 }
 
+export interface UnreadableEntry {
+  readonly id: string
+  readonly phase: "unreadable"
+  readonly cause: unknown
+}
+
 export interface DocumentShelf {
-  /** Opens and pins; in order. Whoever took an entry releases it. */
-  take(ids: readonly string[]): Promise<readonly ShelfEntry[]>
+  /** Opens and pins; in order. Whoever took an entry releases it. One that cannot be read spoils no other. */
+  take(ids: readonly string[]): Promise<readonly (ShelfEntry | UnreadableEntry)[]>
+  /** The same for one; rejects when it cannot be read. */
+  takeOne(id: string): Promise<ShelfEntry>
   release(entry: ShelfEntry): void
   /** The entry if it is in memory. */
   get(id: string): ShelfEntry | undefined
@@ -252,16 +260,19 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         return entry
       })
       const settled = await Promise.allSettled(taken.map((entry) => entry.ready))
-      const failed = settled.find((result) => result.status === "rejected")
-      if (failed === undefined) return taken
-      for (const entry of taken) {
+      return taken.map((entry, index) => {
+        const result = settled[index]
+        if (result?.status !== "rejected") return entry
         entry.pins -= 1
-        if (entry.phase === "loading" || entry.phase === "failed") {
-          entry.phase = "failed"
-          if (entry.pins === 0 && entriesById.get(entry.id) === entry) drop(entry)
-        }
-      }
-      throw failed.reason
+        entry.phase = "failed"
+        if (entry.pins === 0 && entriesById.get(entry.id) === entry) drop(entry)
+        return { id: entry.id, phase: "unreadable", cause: result.reason as unknown }
+      })
+    },
+    async takeOne(id) {
+      const [entry] = await shelf.take([id])
+      if (entry === undefined || entry.phase === "unreadable") throw entry?.cause
+      return entry
     },
     release(entry) {
       entry.pins -= 1

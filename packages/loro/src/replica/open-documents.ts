@@ -53,8 +53,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
   const take = async (id: string): Promise<ShelfEntry> => {
     assertDocumentId(id)
     if (closed) throw new LoroReplicaError("closed", "the room of these documents is closed")
-    const [entry] = await shelf.take([id])
-    if (entry === undefined) throw new LoroReplicaError("closed", "the room of these documents is closed")
+    const entry = await shelf.takeOne(id)
     if (entry.phase === "live") return entry
     shelf.release(entry)
     throw new LoroReplicaError("document-deleted", `document "${id}" was deleted for ever: use another id`)
@@ -160,8 +159,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
     },
     async delete(id) {
       assertDocumentId(id)
-      const [entry] = await shelf.take([id])
-      if (entry === undefined) return
+      const entry = await shelf.takeOne(id)
       try {
         await set.remove(entry)
       } finally {

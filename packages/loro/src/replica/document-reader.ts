@@ -1,0 +1,164 @@
+import { DecodeError, type ReadOutcome, type ReadRequest, type ReplicaReport } from "@dunlin/core"
+
+import { describeLoroFailure } from "../loro-replica-error.ts"
+import type { OpenDocumentStore } from "../store/document-store.ts"
+import {
+  type DocumentDelta,
+  decodeSummary,
+  type DocumentSummary,
+  encodeDelta,
+  encodeSummary,
+} from "./document-delta.ts"
+import { decodeRow } from "./document-row.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import { TOMBSTONE_HASH } from "./document-state.ts"
+import { covers, EMPTY_VERSION, type Version } from "./version.ts"
+
+export interface DocumentReaderOptions {
+  readonly shelf: DocumentShelf
+  readonly store: OpenDocumentStore
+  report(report: ReplicaReport): void
+}
+
+/** What peers are told of the documents. Opens only those of which the asker lacks something. */
+export interface DocumentReader {
+  summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
+  /** One outcome a request, in order; `pause` is awaited between documents. */
+  read(requests: readonly ReadRequest[], pause: () => Promise<void>): Promise<readonly ReadOutcome[]>
+}
+
+/** What is held of a document, opened or not. */
+interface Held {
+  readonly hash: Uint8Array
+  /** Null of a deleted one. */
+  readonly version: Version | null
+  /** Whether the stored snapshot alone is the document. */
+  readonly snapshotOnly: boolean
+}
+
+/** Below this, a whole document travels as an update: smaller and not compressed. */
+const SNAPSHOT_FROM_OPERATIONS = 1_000
+
+export function createDocumentReader({ shelf, store, report }: DocumentReaderOptions): DocumentReader {
+  const hold = async (keys: readonly string[]): Promise<readonly (Held | null)[]> => {
+    const closed = keys.filter((key) => heldOnShelf(key) === undefined)
+    const rows = closed.length === 0 ? [] : await store.rows(closed)
+    const rowsByKey = new Map(closed.map((key, index) => [key, rows[index] ?? null]))
+    return keys.map((key) => {
+      const open = heldOnShelf(key)
+      if (open !== undefined) return open
+      const bytes = rowsByKey.get(key) ?? null
+      if (bytes === null) return null
+      const row = decodeRow(bytes)
+      return {
+        hash: row.hash,
+        version: row.status === "live" ? row.version : null,
+        snapshotOnly: row.snapshotBytes > 0 && row.logCount === 0,
+      }
+    })
+  }
+
+  const heldOnShelf = (key: string): Held | null | undefined => {
+    const entry = shelf.get(key)
+    if (entry?.phase === "deleted") return { hash: TOMBSTONE_HASH, version: null, snapshotOnly: false }
+    if (entry?.phase !== "live" || entry.live === null) return undefined
+    entry.live.settle()
+    const { hash, version } = entry.live.state()
+    return hash === null ? null : { hash, version, snapshotOnly: false }
+  }
+
+  const readOne = async (key: string, summary: DocumentSummary, held: Held): Promise<ReadOutcome> => {
+    if (held.version === null) return tombstone(held.hash)
+    const known = summary.type === "version" ? summary.version : EMPTY_VERSION
+    if (summary.type === "tombstone" || covers(known, held.version)) {
+      return delta(held.hash, { type: "update", version: held.version, update: new Uint8Array(0) })
+    }
+    if (summary.type === "nothing" && held.snapshotOnly) {
+      const { snapshot, log } = await store.load(key)
+      if (snapshot !== null && log.length === 0) {
+        return delta(held.hash, { type: "snapshot", version: held.version, snapshot })
+      }
+    }
+    const [entry] = await shelf.take([key])
+    if (entry === undefined) return { type: "none" }
+    if (entry.phase === "unreadable") {
+      report({ type: "quarantined", key, reason: "it cannot be read from the store", cause: entry.cause })
+      return { type: "refused", reason: "this document cannot be read here" }
+    }
+    try {
+      return exportEntry(entry, summary, known)
+    } finally {
+      shelf.release(entry)
+    }
+  }
+
+  const exportEntry = (entry: ShelfEntry, summary: DocumentSummary, known: Version): ReadOutcome => {
+    if (entry.phase === "deleted") return tombstone(TOMBSTONE_HASH)
+    const { live } = entry
+    if (live === null) return { type: "none" }
+    live.settle()
+    const { hash, version } = live.state()
+    if (hash === null) return { type: "none" }
+    const whole = summary.type === "nothing" && operations(version) > SNAPSHOT_FROM_OPERATIONS
+    try {
+      return whole
+        ? delta(hash, { type: "snapshot", version, snapshot: live.snapshot() })
+        : delta(hash, { type: "update", version, update: live.updateSince(known) })
+    } catch (error) {
+      const { trap, reason } = describeLoroFailure(error)
+      report({ type: "quarantined", key: entry.id, reason: `Loro failed to export: ${reason}` })
+      // Its failure is reported there.
+      if (trap) shelf.reload(entry).catch(() => undefined)
+      return { type: "refused", reason: "this document cannot be exported" }
+    }
+  }
+
+  return {
+    async summarize(keys) {
+      const held = await hold(keys)
+      return held.map((one) => {
+        if (one === null) return encodeSummary({ type: "nothing" })
+        return encodeSummary(
+          one.version === null ? { type: "tombstone" } : { type: "version", version: one.version },
+        )
+      })
+    },
+    async read(requests, pause) {
+      const held = await hold(requests.map((request) => request.key))
+      const outcomes: ReadOutcome[] = []
+      for (const [index, { key, summary }] of requests.entries()) {
+        const one = held[index] ?? null
+        const asked = parseSummary(summary)
+        if (asked.type === "invalid") outcomes.push({ type: "refused", reason: asked.reason })
+        else outcomes.push(one === null ? { type: "none" } : await readOne(key, asked, one))
+        await pause()
+      }
+      return outcomes
+    },
+  }
+}
+
+function delta(stateHash: Uint8Array, content: DocumentDelta): ReadOutcome {
+  return { type: "delta", stateHash, delta: encodeDelta(content) }
+}
+
+function tombstone(stateHash: Uint8Array): ReadOutcome {
+  return delta(stateHash, { type: "tombstone" })
+}
+
+function parseSummary(
+  bytes: Uint8Array,
+): DocumentSummary | { readonly type: "invalid"; readonly reason: string } {
+  try {
+    return decodeSummary(bytes)
+  } catch (error) {
+    if (error instanceof DecodeError) return { type: "invalid", reason: error.message }
+    throw error
+  }
+}
+
+function operations(version: Version): number {
+  let count = 0
+  for (const counter of version.values()) count += counter
+  return count
+}
