@@ -22,7 +22,7 @@ import { expect, test } from "vitest"
 // Real Loro documents and real engines in virtual time: links break, processes crash with writes under way, and a
 // document is deleted while others edit it. In the end everybody is equal and nothing acknowledged is missing.
 
-const SEEDS = Number(process.env["DUNLIN_LORO_SEEDS"] ?? 25)
+const SEEDS = Number(process.env["DUNLIN_LORO_SEEDS"] ?? 15)
 const IDS = ["a", "b", "c"]
 const BUSY_MS = 20_000
 const QUIET_LIMIT_MS = 240_000

@@ -77,7 +77,7 @@ test("replicas converge whatever is edited, lost, repeated or restarted", async 
         await Promise.all(group.map(({ replica }) => replica.attached.detach()))
       },
     ),
-    { numRuns: Number(process.env["DUNLIN_FUZZ_RUNS"] ?? 60) },
+    { numRuns: Number(process.env["DUNLIN_FUZZ_RUNS"] ?? 40) },
   )
 })
 

@@ -11,7 +11,7 @@ import { decodeRow } from "../src/replica/document-row.ts"
 import { attachByHand } from "./hand-driven.ts"
 
 const WRITER = fileURLToPath(new URL("crash-writer.ts", import.meta.url))
-const ROUNDS = 12
+const ROUNDS = 8
 
 /** Runs a writer and kills it `afterMs` after its first acknowledged word; resolves to what it acknowledged. */
 async function writeUntilKilled(
