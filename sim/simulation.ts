@@ -13,7 +13,7 @@ import { createFaults, type Faults } from "./fault-counts.ts"
 import { createHistory, type History } from "./history.ts"
 import { findBrokenRule, findDivergence } from "./invariants.ts"
 import type { PlantedBug } from "./planted-bug.ts"
-import type { PlannedEvent, Scenario } from "./scenario.ts"
+import { isFull, type PlannedEvent, type Scenario } from "./scenario.ts"
 
 export interface SimulationOptions {
   readonly bug?: PlantedBug
@@ -165,12 +165,17 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     }
   }
 
-  /** Acknowledged writes that no disk of the world holds any more were lost with a disk, not by the protocol. */
+  /** Acknowledged writes that no disk of the world can pass on any more were lost with a disk, not by the protocol. */
   const writeOff = (): void => {
-    const images = devices.filter(({ gone }) => !gone).map(({ disk }) => disk.image())
+    const images = new Map(devices.filter(({ gone }) => !gone).map((one) => [one, one.disk.image()]))
     for (const write of history.writes) {
       if (write.gone || !write.acknowledged) continue
-      write.gone = !images.some((image) => holds(image, write.document, write.dot))
+      const author = device(write.device)
+      write.gone = ![...images].some(
+        ([holder, image]) =>
+          (holder === author || (isFull(holder.plan) && holder.plan.schemaTag === author.plan.schemaTag)) &&
+          holds(image, write.document, write.dot),
+      )
     }
   }
 
