@@ -14,7 +14,10 @@ export type OpenNote =
 export function useNote(id: string): OpenNote {
   const { session } = useWorkspace()
   const phase = useStateValue(session.notes, { type: "loading" })
-  useEffect(() => session.loadNotes(), [session])
+  useEffect(() => {
+    // After a failure a person decides when to try again; the notice must not flicker.
+    if (session.notes.get().type !== "failed") session.loadNotes()
+  }, [session])
   const opened = useLoroDoc(phase.type === "ready" ? phase.notes : null, id)
   if (phase.type === "failed") return { type: "failed", reason: phase.reason, retry: session.loadNotes }
   switch (opened.status) {
