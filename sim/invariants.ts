@@ -168,10 +168,11 @@ function towardsLeaf(
   if (leaf.plan.direction === "send-only") return null
   for (const document of documentsOf(history)) {
     const exempt = forbidden.has(document) && (leaf.plan.refuses || host.plan.refuses)
-    const wroteItself = history.writes.some(
-      (write) => write.document === document && write.device === leaf.index,
+    // What a leaf wrote itself stays with it, and so does what it alone received before a disk was rolled back.
+    const isAhead = history.writes.some(
+      (write) => write.document === document && (write.device === leaf.index || write.gone),
     )
-    if (exempt || wroteItself) continue
+    if (exempt || isAhead) continue
     const reason = differenceOf(host, leaf, document)
     if (reason !== null) return reason
   }
