@@ -106,6 +106,22 @@ describe("bytes below the protocol end the socket, and nothing else", () => {
     expect(await metric(host, "dunlin_handler_errors_total")).toBe(0)
   })
 
+  test("connections that are reset, half closed or dripped leave nothing behind", async () => {
+    const host = await start({ ...unblocked, addressMaxConnections: 100, joinDeadlineMs: 500 })
+    for (let index = 0; index < 150; index++) {
+      const raw = await openRawSocket(host.port)
+      raw.tcp.on("error", () => {})
+      if (index % 3 === 0) raw.tcp.resetAndDestroy()
+      else if (index % 3 === 1) raw.tcp.end()
+      else {
+        raw.tcp.write(rawFrame({ head: 0x02, payload: new Uint8Array(1) }))
+        raw.tcp.destroy()
+      }
+    }
+    await expect.poll(() => host.stats().sockets, { timeout: 20_000 }).toBe(0)
+    await (await connect(host)).joined()
+  })
+
   test("a join in many pieces is a join", async () => {
     const host = await start()
     const raw = await openRawSocket(host.port)

@@ -161,6 +161,20 @@ describe("coming and going", () => {
     expect(await thief.join({ channel: 3, peer: a.peer, resume })).toMatchObject({ resumed: false })
   })
 
+  test("a resume is good for one: of two who present it at once, one gets in", async () => {
+    const host = await start()
+    const topic = someTopic()
+    const a = await connect(host)
+    const { resume } = await a.joined({ topic })
+    const rivals = [await connect(host), await connect(host)]
+    const answers = await Promise.all(rivals.map((rival) => rival.join({ topic, peer: a.peer, resume })))
+    expect(answers.map((answer) => (answer.type === "joined" ? "joined" : answer.code)).toSorted()).toEqual([
+      "joined",
+      "peer-id-taken",
+    ])
+    expect(host.stats().members).toBe(1)
+  })
+
   test("a stale resume is a new session, not an error", async () => {
     const host = await start({ graceMs: 0 })
     const topic = someTopic()
