@@ -301,7 +301,7 @@ function planCrash({ random, peers, documents, faultsMs }: EventPlan, add: Add):
   const busyMs = 300 + random.below(1_500)
   add({ type: "disk-slow", peer: victim, syncMs: busyMs / 2, forMs: busyMs }, crashAt - busyMs)
   // Of many documents, so that what comes while the disk is busy is then written in one go.
-  for (let count = 6 + random.below(12); count > 0; count--) {
+  for (let count = 14 + random.below(16); count > 0; count--) {
     const author = random.below(peers.length)
     const document = random.below(documents + 8)
     add(

@@ -103,7 +103,7 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
       const kept = reachedEnd ? 0 : cutPoint(changes.length, random)
       for (const change of changes.slice(0, kept)) apply(change)
       const cut = reachedEnd ? undefined : changes[kept]
-      if (cut?.value != null && isTearable(cut.key) && random.chance(0.7)) {
+      if (cut?.value != null && isTearable(cut.key)) {
         apply({ key: cut.key, value: cut.value.slice(0, random.below(cut.value.length)) })
         torn++
       }
@@ -160,7 +160,7 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
   }
 }
 
-/** How many of so many changes a crash keeps: most often some and not all, which is what is hard to survive. */
+/** How many of so many changes a crash keeps: some and not all if it can be, which is what is hard to survive. */
 function cutPoint(changes: number, random: SeededRandom): number {
-  return changes > 1 && random.chance(0.7) ? 1 + random.below(changes - 1) : random.below(changes + 1)
+  return changes > 1 ? 1 + random.below(changes - 1) : random.below(changes + 1)
 }
