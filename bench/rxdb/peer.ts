@@ -146,7 +146,7 @@ const commands: PeerCommands = {
             identity: memoryIdentity(),
             connectionHandlerCreator: dunlin.getConnectionHandlerSimplePeer({
               signalingServerUrl: server,
-              wrtc: { RTCPeerConnection: countedConnection(polyfill.RTCPeerConnection as never) as never },
+              wrtc: { RTCPeerConnection: countedConnection(polyfill.RTCPeerConnection as never) },
               webSocketConstructor: CountedSocket,
               config: { iceServers: [] },
             }),

@@ -85,7 +85,7 @@ async function openPeer(server: string, topic: string) {
     notes: { schema: crashSchema, conflictHandler: mergeFields<CrashNote>() },
   })
   await replicateWebRTC({
-    collection: notes as unknown as RxCollection,
+    collection: notes,
     topic,
     connectionHandlerCreator: getConnectionHandlerSimplePeer(server, wrtc as never),
     identity: memoryIdentity(),

@@ -26,7 +26,7 @@ export async function start(options: { readonly server: string; readonly topic: 
   })
   notes = made.notes
   pool = await replicateWebRTC({
-    collection: notes as unknown as RxCollection,
+    collection: notes,
     topic: options.topic,
     connectionHandlerCreator: getConnectionHandlerSimplePeer(options.server),
     identity: memoryIdentity(),

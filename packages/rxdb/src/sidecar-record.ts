@@ -36,8 +36,6 @@ export function keyOfRecord(id: string): string | null {
   return id.startsWith(PREFIX) ? id.slice(PREFIX.length) : null
 }
 
-export const RECORD_PREFIX: string = PREFIX
-
 export function encodeRecord({ state, revision, hidden }: SidecarRecord, version: number): string {
   const stored: StoredRecord = {
     version,

@@ -13,8 +13,6 @@ export interface Sidecar {
   get(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** Null removes. Resolves when durable. */
   put(records: ReadonlyMap<string, string | null>): Promise<void>
-  /** Every record whose id starts with the prefix, page by page. */
-  list(prefix: string): Promise<ReadonlyMap<string, string>>
   /** Ids of records that changed after the checkpoint. */
   changedSince(
     checkpoint: unknown,
@@ -33,7 +31,6 @@ type RecordRow = RxDocumentData<RecordDocument>
 const CONTEXT = "dunlin-sidecar"
 /** Longest prefix and suffix that this package puts around a document's key. */
 const ID_ROOM = 96
-const PAGE = 1000
 
 export async function openSidecar(collection: RxCollection): Promise<Sidecar> {
   const { database } = collection
@@ -91,17 +88,6 @@ export async function openSidecar(collection: RxCollection): Promise<Sidecar> {
       return new Map((await rowsOf(ids, false)).map((row) => [row.id, row.data]))
     },
     put,
-    async list(prefix) {
-      const found = new Map<string, string>()
-      let checkpoint: unknown = null
-      for (;;) {
-        const page = await changedSince(checkpoint, PAGE)
-        for (const row of page.rows)
-          if (!row._deleted && row.id.startsWith(prefix)) found.set(row.id, row.data)
-        if (page.rows.length < PAGE) return found
-        checkpoint = page.checkpoint
-      }
-    },
     async changedSince(checkpoint, limit) {
       const page = await changedSince(checkpoint, limit)
       return { ids: page.rows.map((row) => row.id), checkpoint: page.checkpoint }

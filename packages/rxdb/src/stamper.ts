@@ -171,7 +171,7 @@ function birthContext(key: string, previous: Row | undefined, shape: DocumentSha
 }
 
 /** The row before a write as one side of a field-wise comparison. */
-export function previousSide(row: Row, shape: DocumentShape): MergeSide {
+function previousSide(row: Row, shape: DocumentShape): MergeSide {
   const stamp = readStamp(row)
   const value = shape.valueOf(row)
   const hlc = stamp?.dot?.hlc ?? 1

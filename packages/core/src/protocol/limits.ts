@@ -8,7 +8,7 @@ export const CONTROL_MESSAGE_BYTES = 16_384
 /** Messages on the bulk lane: long enough for throughput, see PROTOCOL.md. */
 export const BULK_MESSAGE_BYTES = 65_536
 /** Every frame of the control lane fits a control message, so whoever takes these takes all of them. */
-export const MIN_MESSAGE_BYTES: number = CONTROL_MESSAGE_BYTES
+export const MIN_MESSAGE_BYTES = 16_384
 /** Records of one RANGE frame: what a control message has room for beside the frame's header. */
 export const MAX_RANGE_BYTES: number = CONTROL_MESSAGE_BYTES - 32
 

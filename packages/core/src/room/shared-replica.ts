@@ -7,7 +7,7 @@ import type {
   ReplicaHost,
   ReplicaPeer,
 } from "../ports/replica.ts"
-import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import { createIndexKeeper } from "./index-keeper.ts"
@@ -275,9 +275,4 @@ async function joinSafely(
 
 function sameDigest(a: Uint8Array | null, b: Uint8Array | null): boolean {
   return a === null || b === null ? a === b : bytesEqual(a, b)
-}
-
-/** Map key of a transition's position. */
-export function transitionKey(transition: Transition): string {
-  return mapKey(transition.position)
 }

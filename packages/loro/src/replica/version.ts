@@ -1,4 +1,4 @@
-import { type ByteReader, ByteWriter, DecodeError } from "@dunlin/core"
+import { type ByteReader, type ByteWriter, DecodeError } from "@dunlin/core"
 import { type PeerID, VersionVector } from "loro-crdt"
 
 /** What a document holds: for each Loro peer id the number of its operations. Counters are above zero. */
@@ -24,12 +24,6 @@ export function writeVersion(write: ByteWriter, version: Version): void {
       .u32(Number(peer & 0xffff_ffffn))
       .varint(counter)
   }
-}
-
-export function encodeVersion(version: Version): Uint8Array<ArrayBuffer> {
-  const write = new ByteWriter(2 + version.size * (PEER_BYTES + 3))
-  writeVersion(write, version)
-  return write.finish()
 }
 
 /** Total over hostile input: a version, or `DecodeError`. */

@@ -1,5 +1,4 @@
 import type { Observable } from "rxjs"
-import type { ReplicateWebRtcOptions } from "./replicate-webrtc.ts"
 
 /** A message of RxDB's WebRTC interface. Dunlin uses its envelope and none of its methods. */
 export interface ConnectionMessage {
@@ -36,6 +35,3 @@ export type WebRTCConnectionHandlerCreator<PeerType = unknown> = (
 /** The name RxDB used before version 15. */
 export type P2PConnectionHandler<PeerType> = WebRTCConnectionHandler<PeerType>
 export type P2PConnectionHandlerCreator<PeerType = unknown> = WebRTCConnectionHandlerCreator<PeerType>
-
-/** What such a creator is called with here. */
-export type ConnectionHandlerOptions = Pick<ReplicateWebRtcOptions, "topic" | "collection">
