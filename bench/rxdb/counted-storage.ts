@@ -27,6 +27,12 @@ export function countedStorage<Internals, Options>(
           if (!isSide) writes.read(page.documents.length)
           return page
         }
+      const query = instance.query.bind(instance)
+      instance.query = async (prepared) => {
+        const result = await query(prepared)
+        if (!isSide) writes.read(result.documents.length)
+        return result
+      }
       const find = instance.findDocumentsById.bind(instance)
       instance.findDocumentsById = async (ids, withDeleted) => {
         const found = await find(ids, withDeleted)

@@ -213,9 +213,11 @@ export async function settling(
   const topic = flock.topic()
   for (const peer of peers) await peer.join({ server: flock.server, topic })
   await Promise.all(peers.map((peer) => peer.firstPeer({ count: size - 1 })))
+  const ids = Array.from({ length: documents }, (_, n) => `contested-${n}`)
+  await (peers[0] as RemotePeer).upsert({ ids, text: "before" })
+  await Promise.all(peers.slice(1).map((peer) => peer.reached({ count: documents, timeoutMs: 20_000 })))
   await settle(peers, 1500)
   await Promise.all(peers.map((peer) => peer.reset({})))
-  const ids = Array.from({ length: documents }, (_, n) => `contested-${n}`)
   const started = performance.now()
   await Promise.all(peers.map((peer, at) => peer.upsert({ ids, text: `p${at}` })))
   let settledMs: number | null = null
