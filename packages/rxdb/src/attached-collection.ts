@@ -10,7 +10,6 @@ import {
   ReplicaError,
   type ReplicaHost,
   shownValue,
-  stateHash,
   summarizeRegister,
 } from "@dunlin/core"
 import type { AttachmentShelf } from "./attachment-shelf.ts"
@@ -18,7 +17,7 @@ import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
 import { scanCollection, type ScanDeps } from "./collection-scan.ts"
 import { joinBatch, type JoinBatchDeps } from "./join-batch.ts"
 import { watchLocalChanges } from "./local-changes.ts"
-import type { Held } from "./register-store.ts"
+import type { Held, RegisterStore } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
 
 export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps {
@@ -84,7 +83,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
       inTurn(async () => {
         const heldByKey = byKey(await store.load([...new Set(requests.map((request) => request.key))]))
         if (deps.traffic.observed) tellSent(deps, peer.session, [...heldByKey.values()])
-        return requests.map((request) => readOne(request, heldByKey.get(request.key)))
+        return requests.map((request) => readOne(store, request, heldByKey.get(request.key)))
       }),
     join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {
@@ -111,11 +110,11 @@ function tellSent(
   traffic.next({ direction: "sent", peer, documents })
 }
 
-function readOne({ summary }: ReadRequest, held: Held | undefined): ReadOutcome {
+function readOne(store: RegisterStore, { summary }: ReadRequest, held: Held | undefined): ReadOutcome {
   if (held === undefined || held.state.context.size === 0) return { type: "none" }
   try {
     const delta = encodeDelta(deltaFor(held.state, decodeSummary(summary)))
-    return { type: "delta", stateHash: stateHash(held.state), delta }
+    return { type: "delta", stateHash: store.hash(held.state), delta }
   } catch (error) {
     if (error instanceof DecodeError) return { type: "refused", reason: error.message }
     throw error

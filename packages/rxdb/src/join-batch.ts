@@ -97,7 +97,7 @@ async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming
       const blobs = stubs.length === 0 ? [] : await deps.shelf.lacking(key, work.held.row, stubs)
       if (blobs.length > 0) return { work: null, outcome: { type: "missing-blobs", blobs } }
       deps.stamper.minter.observe(decoded.context)
-      const before = work.state.context.size === 0 ? null : stateHash(work.state)
+      const before = work.state.context.size === 0 ? null : deps.store.hash(work.state)
       if (joined.changed) {
         work.state = needsFold(joined.state) ? await deps.store.fold(key, joined.state) : joined.state
         work.changed = true
@@ -106,7 +106,7 @@ async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming
         type: "joined",
         changed: joined.changed,
         before,
-        stateHash: joined.changed || before === null ? stateHash(work.state) : before,
+        stateHash: joined.changed || before === null ? deps.store.hash(work.state) : before,
         senderLacks: joined.senderLacks === null ? null : encodeSummary(joined.senderLacks),
       }
       return { work, outcome }
