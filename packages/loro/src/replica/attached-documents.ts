@@ -57,6 +57,8 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     since: Uint8Array | null,
     scanOptions: { readonly signal?: AbortSignal } = {},
   ): AsyncIterable<ScanPage> {
+    // Behind everything that was reported: local changes are told before they are stored.
+    await writer.write({}).catch(() => undefined)
     let after = since === null ? 0 : parseCursor(since)
     if (after > 0 && after > (await store.lastSequence())) throw staleCursor()
     for (;;) {
