@@ -38,8 +38,10 @@ type StoredStamp = {
 }
 
 export function storedStamp({ context, dot, height, hash, fields, raw }: Stamp): StoredStamp {
+  const clocks: Record<string, number> = {}
+  for (const [incarnation, hlc] of context) clocks[incarnation] = hlc
   return {
-    context: Object.fromEntries(context),
+    context: clocks,
     ...(dot === null ? {} : { dot: [dot.incarnation, dot.hlc] as const }),
     height,
     hash: hexFromBytes(hash),
