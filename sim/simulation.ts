@@ -44,6 +44,8 @@ const QUIET_AFTER_MS = 60_000
 const OBSERVED_MS = 20_000
 /** Twenty times what the busiest of the usual worlds needs. */
 const MOST_MESSAGES_PER_EDGE = 20_000
+const CRASH_PATIENCE_MS = 400
+const CRASH_POLL_MS = 4
 const POLL_MS = 500
 const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root"])
 
@@ -214,7 +216,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
         edge(event.edge).sendGarbage(event.from, event.kind)
         return
       case "crash":
-        crash(device(event.peer), event)
+        crashWhenBusy(event, time.now + CRASH_PATIENCE_MS)
         return
       case "backup":
         device(event.peer).backup = device(event.peer).disk.image()
@@ -257,6 +259,13 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
         time.schedule(event.forMs, () => device(event.peer).disk.setFailureRate(0))
         return
     }
+  }
+
+  /** Waits a little for a write of several changes to be under way: that is when a crash does most harm. */
+  const crashWhenBusy = (event: Extract<PlannedEvent, { readonly type: "crash" }>, until: number): void => {
+    const victim = device(event.peer)
+    if (time.now >= until || victim.disk.widestPending > 1) crash(victim, event)
+    else time.schedule(CRASH_POLL_MS, () => crashWhenBusy(event, until))
   }
 
   const crash = (

@@ -14,6 +14,8 @@ export interface SimulatedDisk {
    * changes are kept, by chance.
    */
   crash(): CrashLosses
+  /** The most changes that one call of `write` has under way: with several, a crash now can tear it. */
+  readonly widestPending: number
   /** What is durable now. */
   image(): DiskImage
   /** Puts a backup back, or another device's profile. Only between `crash` and `open`. */
@@ -147,6 +149,9 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
       }
     },
     crash,
+    get widestPending() {
+      return pending.reduce((widest, { changes }) => Math.max(widest, changes.length), 0)
+    },
     image: () => new Map(values),
     restore(image) {
       values = new Map(image)
