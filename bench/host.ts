@@ -206,6 +206,9 @@ async function compareCluster(seconds: number): Promise<void> {
     return
   }
   const nats = await startNatsServer(await freeTcpPort())
+  // A suite that fails half way ends its process: the server must not outlive it.
+  const end = (): void => void process.kill(nats.pid)
+  process.once("exit", end)
   const options = JSON.stringify({ ...unlimited, cluster: [nats.url] })
   const children = await Promise.all([
     spawnChild("server-child.ts", ["dunlin", options]),
@@ -242,6 +245,7 @@ async function compareCluster(seconds: number): Promise<void> {
     console.table(rows)
   } finally {
     await Promise.all(children.map((child) => child.stop()))
+    process.off("exit", end)
     await nats.stop()
   }
 }
