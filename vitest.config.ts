@@ -1,6 +1,12 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
+/**
+ * Real browsers, sockets and ICE on a shared machine miss a beat now and then. CI tries such a test once more, and the
+ * report names what it tried again ("retry x1"); on your machine nothing is tried twice.
+ */
+const retry = process.env["CI"] === undefined ? 0 : 1
+
 const conditions = ["@dunlin/source", "module", "node", "import", "default"]
 
 export default defineConfig({
@@ -29,6 +35,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "node",
+          retry,
           include: ["packages/*/test/**/*.test.ts", "e2e/node/**/*.test.ts"],
           testTimeout: 120_000,
           fileParallelism: false,
@@ -38,6 +45,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "browser",
+          retry,
           include: ["e2e/browser/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -48,6 +56,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "infra",
+          retry,
           include: ["e2e/infra/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,

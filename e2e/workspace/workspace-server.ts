@@ -21,7 +21,12 @@ export interface WorkspaceServer {
 
 export async function startWorkspaceServer(): Promise<WorkspaceServer> {
   await buildIfStale()
-  let host: Host | null = await startHost({ port: 0, operationsPort: "off", logLevel: "silent" })
+  let host: Host | null = await startHost({
+    port: 0,
+    operationsPort: "off",
+    logLevel: "silent",
+    maxLoopLagMs: 60_000,
+  })
   const port = host.port
   const server: StaticServer = await serveWorkspace({ root: dist, signaling: host.url, port: 0 })
   return {
@@ -31,7 +36,7 @@ export async function startWorkspaceServer(): Promise<WorkspaceServer> {
       host = null
     },
     async startSignaling() {
-      host ??= await startHost({ port, operationsPort: "off", logLevel: "silent" })
+      host ??= await startHost({ port, operationsPort: "off", logLevel: "silent", maxLoopLagMs: 60_000 })
     },
     async close() {
       await server.close()

@@ -28,7 +28,10 @@ const START_LIMIT_MS = 60_000
 export async function startHostProcess(options: HostOptions = {}): Promise<HostProcess> {
   const { port = 0, address = "127.0.0.1", args = [] } = options
   const operations = args.includes("--operations-port") ? [] : ["--operations-port", "off"]
-  const child = spawnSource(BIN, ["--port", String(port), "--host", address, ...operations, ...args], options)
+  // Tests share the machine with browsers: a host that refuses while it is busy would fail them for nothing.
+  const patience = args.includes("--max-loop-lag-ms") ? [] : ["--max-loop-lag-ms", "60000"]
+  const flags = ["--port", String(port), "--host", address, ...operations, ...patience, ...args]
+  const child = spawnSource(BIN, flags, options)
   const deadline = Date.now() + START_LIMIT_MS
   let ended = false
   child.exited.then(
