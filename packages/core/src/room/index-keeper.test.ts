@@ -156,7 +156,7 @@ describe("storing", () => {
     const disk = createDisk()
     const { time, keeper } = await open(disk)
     disk.put("k", "v")
-    for (let n = 0; n < 4_000; n++)
+    for (let n = 0; n < 16_000; n++)
       keeper.set(digests.position("k"), digests.digest(1, "k", hashOf("v")), "k")
     await time.runFor(1)
     expect(disk.saves).toBe(1)

@@ -30,13 +30,20 @@ export interface IndexKeeper {
 }
 
 const IDLE_BEFORE_SAVE_MS = 5_000
-const CHANGES_BEFORE_SAVE = 4_000
+/** A save reads what changed once more: it waits for a pause, so as not to slow a first sync down. */
+const PAUSE_MS = 1_000
+const LONGEST_WAIT_MS = 60_000
+const CHANGES_BEFORE_SAVE = 16_000
 
 export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   const { attached, digests, kind, clock } = options
   const index = createFingerprintIndex()
   let cursor: Uint8Array | null = null
   let unsaved = 0
+  /** Changes since a save was last tried. */
+  let untried = 0
+  let changedAt = 0
+  let unsavedSince = 0
   let saving: Promise<void> | null = null
   let cancelTimer: (() => void) | null = null
   let closed = false
@@ -113,6 +120,8 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     cancelTimer?.()
     cancelTimer = null
     if (saving !== null || unsaved === 0) return
+    untried = 0
+    unsavedSince = clock.monotonic()
     saving = save()
       .catch(options.onFailure)
       .finally(() => {
@@ -122,7 +131,13 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   }
 
   const scheduleSave = (): void => {
-    cancelTimer ??= clock.after(IDLE_BEFORE_SAVE_MS, startSaving)
+    cancelTimer ??= clock.after(IDLE_BEFORE_SAVE_MS, saveInPause)
+  }
+
+  const saveInPause = (): void => {
+    const now = clock.monotonic()
+    if (now - changedAt >= PAUSE_MS || now - unsavedSince >= LONGEST_WAIT_MS) startSaving()
+    else cancelTimer = clock.after(PAUSE_MS, saveInPause)
   }
 
   return {
@@ -142,9 +157,12 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     set(position, digest, key) {
       if (digest === null) index.delete(position)
       else index.set(position, digest, key)
+      changedAt = clock.monotonic()
+      if (unsaved === 0) unsavedSince = changedAt
       unsaved++
+      untried++
       if (closed) return
-      if (unsaved >= Math.max(CHANGES_BEFORE_SAVE, index.count >> 2)) startSaving()
+      if (untried >= Math.max(CHANGES_BEFORE_SAVE, index.count >> 2)) startSaving()
       else scheduleSave()
     },
     async close() {
