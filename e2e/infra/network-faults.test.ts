@@ -110,13 +110,13 @@ describe.skipIf(problem !== null)("three Node peers and a Chromium, on networks 
     await settle("5 % loss")
   })
 
-  test.each([5, 20])("one member without any network for %i s, writing on", async (seconds) => {
+  test("one member without any network for 5 s, writing on", async () => {
     await gather()
     await isolate("two", true)
     await write(10)
-    await pause(seconds * 1000)
+    await pause(5_000)
     await isolate("two", false)
-    await settle(`a cut of ${seconds} s`)
+    await settle("a cut of 5 s")
   })
 
   test("the room in two halves, both writing", async () => {
