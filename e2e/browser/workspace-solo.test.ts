@@ -29,7 +29,7 @@ async function titles(): Promise<readonly string[]> {
   return found.toSorted()
 }
 
-test("row 11: search finds bodies and task titles among a thousand documents", async () => {
+test("search finds bodies and task titles among a thousand documents", async () => {
   ada = await openPerson(server.url)
   const started = performance.now()
   await importZip(sampleArchive({ documents: 1_000, tasks: 500 }))
@@ -57,13 +57,13 @@ test("row 11: search finds bodies and task titles among a thousand documents", a
       },
       { query, hint },
     )
-    console.log(`row 11: "${query}" shown in ${ms} ms (aim 200 ms)`)
+    console.log(`"${query}" shown in ${ms} ms (wanted within 200 ms)`)
     if (expected !== "") expect(await ada.page.getByRole("option").first().innerText()).toContain(expected)
     await ada.page.keyboard.press("Escape")
   }
 })
 
-test("row 12: what is exported comes back, also into an empty workspace", async () => {
+test("what is exported comes back, also into an empty workspace", async () => {
   ada = await openPerson(server.url)
   await ada.page.getByRole("button", { name: /Start from a sample/ }).click()
   await ada.page.locator(".row").first().waitFor()
@@ -97,7 +97,7 @@ test("row 12: what is exported comes back, also into an empty workspace", async 
 
 const SCREENS = ["/documents", "/board", "/note", "/people", "/settings"] as const
 
-test("row 13: no barrier on any screen, light or dark", async () => {
+test("no barrier on any screen, light or dark", async () => {
   ada = await openPerson(server.url)
   const check = async (what: string): Promise<void> => {
     const found = await new AxeBuilder({ page: ada.page })
@@ -149,7 +149,7 @@ test("row 13: no barrier on any screen, light or dark", async () => {
   }
 })
 
-test("row 13: the board by keyboard alone", async () => {
+test("the board by keyboard alone", async () => {
   ada = await openPerson(server.url)
   await ada.goto("/board")
   for (const title of ["One", "Two", "Three"]) await ada.addTask(title)
@@ -202,7 +202,7 @@ test("the board by mouse", async () => {
   expect(await ada.page.getByRole("dialog").count()).toBe(0)
 })
 
-test("row 14: nothing is wider than a small phone, and targets can be hit", async () => {
+test("nothing is wider than a small phone, and targets can be hit", async () => {
   ada = await openPerson(server.url)
   await ada.page.getByRole("button", { name: /Start from a sample/ }).click()
   await ada.page.locator(".row").first().waitFor()

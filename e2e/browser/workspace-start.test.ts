@@ -5,7 +5,7 @@ import { openPerson } from "../workspace/workspace-page.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
-test("row 1: one command builds, serves, says where, and stops on Ctrl+C", async () => {
+test("one command builds, serves, says where, and stops on Ctrl+C", async () => {
   const started = performance.now()
   const { NODE_ENV: _, ...env } = process.env
   const command = ["--conditions=@dunlin/source", "--import", "tsx", "apps/workspace/start.ts"]
@@ -24,7 +24,7 @@ test("row 1: one command builds, serves, says where, and stops on Ctrl+C", async
     const ada = await openPerson(url)
     await ada.page.getByText("A workspace that lives on your devices").waitFor()
     console.log(
-      `row 1: first screen ${Math.round(performance.now() - started)} ms after the command (aim 60000 ms)`,
+      `first screen ${Math.round(performance.now() - started)} ms after the command (wanted within 60000 ms)`,
     )
     await ada.page.waitForTimeout(2_500)
     expect(ada.errors).toEqual([])

@@ -33,8 +33,8 @@ async function pair(title = "Shared notes"): Promise<readonly [Person, Person]> 
 const here = async ({ page }: Pick<Person, "page">): Promise<number> =>
   Number(/(\d+) here/.exec(await page.getByTestId("here").innerText())?.[1])
 
-const report = (row: number, what: string, ms: number, limit: number): void =>
-  console.log(`row ${row}: ${what}: ${ms} ms (aim ${limit} ms)`)
+const report = (what: string, ms: number, limit: number): void =>
+  console.log(`${what}: ${ms} ms (wanted within ${limit} ms)`)
 
 const bothRead =
   (ada: Person, ben: Person, text: string): (() => Promise<boolean>) =>
@@ -42,7 +42,7 @@ const bothRead =
     (await ada.text()).includes(text) && (await ben.text()).includes(text)
 
 describe("with two devices", () => {
-  test("row 2: an invite link brings the documents, and its secret is in no request", async () => {
+  test("an invite link brings the documents, and its secret is in no request", async () => {
     const ada = await person()
     await ada.newDocument("Tide table")
     const link = await ada.invite()
@@ -50,7 +50,6 @@ describe("with two devices", () => {
     const ben = await person(link)
     await ben.page.locator(".row", { hasText: "Tide table" }).waitFor()
     report(
-      2,
       "listed at the other device, browser start included",
       Math.round(performance.now() - started),
       5_000,
@@ -62,7 +61,7 @@ describe("with two devices", () => {
     expect([...ada.errors, ...ben.errors]).toEqual([])
   })
 
-  test("row 3: two people type at once and nothing is lost", async () => {
+  test("two people type at once and nothing is lost", async () => {
     const [ada, ben] = await pair()
     const [a, b] = ["abcdefghij".repeat(5), "0123456789".repeat(5)]
     await ada.editor().click()
@@ -72,12 +71,12 @@ describe("with two devices", () => {
       const [one, two] = [await ada.text(), await ben.text()]
       return one === two && one.replaceAll(/\s/g, "").length === 100
     })
-    report(3, "equal after the last key", ms, 2_000)
+    report("equal after the last key", ms, 2_000)
     const text = await ada.text()
     for (const character of "abcdefghij0123456789") expect(text.split(character).length - 1).toBe(5)
   })
 
-  test("row 4: the caret of the other shows with the name, and goes with them", async () => {
+  test("the caret of the other shows with the name, and goes with them", async () => {
     const [ada, ben] = await pair()
     const name = await nameOf(ben)
     const started = performance.now()
@@ -85,21 +84,21 @@ describe("with two devices", () => {
     await ben.page.keyboard.type("here")
     const caret = ada.page.locator(".document").getByText(name, { exact: true })
     await caret.first().waitFor({ state: "attached" })
-    report(4, "caret and name seen", Math.round(performance.now() - started), 1_000)
+    report("caret and name seen", Math.round(performance.now() - started), 1_000)
     const left = performance.now()
     await ben.page.close()
     await timeUntil("caret gone", async () => (await caret.count()) === 0)
-    report(4, "caret gone after the window closed", Math.round(performance.now() - left), 5_000)
+    report("caret gone after the window closed", Math.round(performance.now() - left), 5_000)
   })
 
-  test("row 5: the count of who is here follows", async () => {
+  test("the count of who is here follows", async () => {
     const [ada, ben] = await pair()
     expect(await here(ben)).toBe(2)
     await ben.page.close()
-    report(5, "one left", await timeUntil("one here", async () => (await here(ada)) === 1), 10_000)
+    report("one left", await timeUntil("one here", async () => (await here(ada)) === 1), 10_000)
   })
 
-  test("row 7: what both change while apart is merged, and nothing is lost", async () => {
+  test("what both change while apart is merged, and nothing is lost", async () => {
     const [ada, ben] = await pair()
     await ada.goto("/board")
     await ada.addTask("Count birds")
@@ -130,12 +129,12 @@ describe("with two devices", () => {
     const started = performance.now()
     await timeUntil("both texts at both", bothRead(ada, ben, "from Ada."))
     await timeUntil("both texts at both", bothRead(ada, ben, "from Ben."))
-    report(7, "document equal after both are back", Math.round(performance.now() - started), 5_000)
+    report("document equal after both are back", Math.round(performance.now() - started), 5_000)
     expect(await ada.text()).toBe(await ben.text())
     for (const one of [ada, ben]) await one.goto("/board")
     const titleOf = ({ page }: Person): Promise<string> => page.locator(".card-title").first().innerText()
     await timeUntil("one title at both", async () => (await titleOf(ada)) === (await titleOf(ben)))
-    report(7, "task equal too", Math.round(performance.now() - started), 5_000)
+    report("task equal too", Math.round(performance.now() - started), 5_000)
     const kept = await titleOf(ada)
     const lost = kept === "Count gulls" ? "Count waders" : "Count gulls"
     // The value that gave way is told with its author, and can be brought back.
@@ -151,7 +150,7 @@ describe("with two devices", () => {
     for (const one of [ada, ben]) await one.page.locator(".card", { hasText: lost }).waitFor()
   })
 
-  test("row 8: pending goes to zero after a reconnect", async () => {
+  test("pending goes to zero after a reconnect", async () => {
     const [ada, ben] = await pair()
     await timeUntil("synced", async () => (await ada.sync()).startsWith("Synced with 1 of 1"))
     await ben.page.close()
@@ -160,13 +159,13 @@ describe("with two devices", () => {
     const ms = await timeUntil("synced again", async () =>
       (await ada.sync()).startsWith("Synced with 1 of 1"),
     )
-    report(8, "synced with a new device", ms, 5_000)
+    report("synced with a new device", ms, 5_000)
     await ada.goto("/people")
     await ada.page.locator(".facts").getByText("0", { exact: true }).waitFor()
     expect(await again.sync()).toMatch(/Synced/)
   })
 
-  test("row 9: undo takes back only what I wrote", async () => {
+  test("undo takes back only what I wrote", async () => {
     const [ada, ben] = await pair()
     await ben.editor().click()
     await ben.page.keyboard.type("Ben was here. ")
@@ -182,22 +181,17 @@ describe("with two devices", () => {
     expect(await ben.text()).toContain("Ben was here.")
   })
 
-  test("row 15 and 17: without the server people go on, and are told calmly", async () => {
+  test("without the server people go on, and are told calmly", async () => {
     const [ada, ben] = await pair()
     await server.stopSignaling()
     await ada.editor().click()
     await ada.page.keyboard.type("still here")
-    report(
-      17,
-      "a key arrives without a server",
-      await timeUntil("text", bothRead(ada, ben, "still here")),
-      2_000,
-    )
+    report("a key arrives without a server", await timeUntil("text", bothRead(ada, ben, "still here")), 2_000)
     await ben.page.close()
     const ms = await timeUntil("calm note", async () =>
       (await ada.sync()).includes("Can’t find other devices, retrying"),
     )
-    report(15, "calm note", ms, 10_000)
+    report("calm note", ms, 10_000)
     expect(await ada.page.getByRole("dialog").count()).toBe(0)
     await ada.newDocument("Written alone")
     await ada.editor().click()
@@ -210,7 +204,7 @@ describe("with two devices", () => {
 })
 
 describe("with one device", () => {
-  test("row 6: without a network the app opens, and document and board can be edited", async () => {
+  test("without a network the app opens, and document and board can be edited", async () => {
     const ada = await person()
     await ada.newDocument("Offline notes")
     await ada.page.evaluate(async () => void (await navigator.serviceWorker.ready))
@@ -225,7 +219,7 @@ describe("with one device", () => {
     const started = performance.now()
     await ada.page.reload()
     await ada.openDocument("Offline notes")
-    report(6, "document open after an offline reload", Math.round(performance.now() - started), 5_000)
+    report("document open after an offline reload", Math.round(performance.now() - started), 5_000)
     await ada.editor().click()
     await ada.page.keyboard.type("typed without a network")
     await ada.goto("/board")
@@ -238,7 +232,7 @@ describe("with one device", () => {
     await timeUntil("the text is kept", async () => (await ada.text()).includes("typed without a network"))
   })
 
-  test("row 10: everything is there after a reload, and the browser was asked to keep it", async () => {
+  test("everything is there after a reload, and the browser was asked to keep it", async () => {
     const ada = await person()
     await ada.newDocument("Kept")
     await ada.editor().click()
@@ -263,7 +257,7 @@ describe("with one device", () => {
     await ada.page.getByText(/used of the/).waitFor()
   })
 
-  test("row 16: two tabs stay equal without a network", async () => {
+  test("two tabs stay equal without a network", async () => {
     const ada = await person()
     await ada.newDocument("In two tabs")
     const tab = await openTab(ada, server.url)
@@ -281,7 +275,7 @@ describe("with one device", () => {
     const ms = await timeUntil("the second tab", async () =>
       (await tab.text()).includes("from the first tab"),
     )
-    report(16, "a text in the other tab", ms, 1_000)
+    report("a text in the other tab", ms, 1_000)
     await tab.goto("/board")
     await tab.addTask("From the second tab")
     await ada.goto("/board")

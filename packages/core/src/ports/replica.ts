@@ -3,7 +3,7 @@ import type { State } from "./state.ts"
 /** Which way entries of a replica travel, seen from this device. The peer enforces the same. */
 export type Direction = "both" | "send-only" | "receive-only"
 
-/** What kind of entries a replica holds; travels on the wire. 0–15 are Dunlin's, 128–255 free for others. */
+/** What kind of entries a replica holds; travels on the wire. 0–127 are kept for Dunlin, 128–255 free for others. */
 export type ReplicaKind = number
 
 export const KIND_MEMORY: ReplicaKind = 0
@@ -38,7 +38,8 @@ export interface ReplicaHost {
   readonly device: string
   /**
    * Reports that entries changed by anything but `join`: a local write, another tab, a catch-up. Call it once
-   * the change is durable here, in the order of the changes of each key.
+   * the change is durable here, in the order of the changes of each key. (Sooner only where a change that is lost in a crash
+   * cannot be mistaken for another: a Loro document takes a fresh peer id at every start.)
    */
   changed(changes: readonly EntryChange[]): void
   /** Tells the application what happened, without failing anything. */

@@ -32,7 +32,7 @@ export interface RangeFindings {
 const LISTED_ENTRIES = 8
 /** A node of more entries is never compared one by one, whatever a peer asks: it is split instead. */
 const COMPARED_ENTRIES = 64
-/** From here on the opening record names 256 children at once and saves a round trip. */
+/** Above this the opening record names 256 children at once and saves a round trip. */
 const WIDE_OPENING_ENTRIES = 2_000
 /** Bytes of reply that one record can cause, at most: 256 children, each listed or split. */
 export const MAX_REPLY_BYTES_PER_RECORD = 28_672

@@ -50,7 +50,7 @@ export interface LinkTable {
   accept(pipe: Pipe, via: Transport): void
   closeAllOf(via: Transport): void
   wantsLinks(): boolean
-  /** Counts what a peer did against the protocol; the third time bars it. */
+  /** A peer acted against the protocol: its link ends, and it is barred for a while. */
   violated(session: string, code: string, detail: string): void
   close(): void
 }
@@ -69,7 +69,6 @@ const MAX_WAITING_PIPES = 32
 const AUTHORIZATION_TIMEOUT_MS = 10_000
 const PENALTY_MS = 60_000
 const MAX_PENALTIES = 1024
-const VIOLATIONS_TO_PENALTY = 3
 /**
  * Two connections younger than this are a coincidence that both sides see; an older one that gets a rival was given
  * up by the other side.
@@ -82,7 +81,6 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   const { clock, report } = options
   const linksBySession = new Map<string, Link>()
   const barredUntil = new Map<string, number>()
-  const violationsBySession = new Map<string, number>()
   const peers = createState<ReadonlyMap<string, LinkedPeer>>(new Map())
   const waiting: { readonly pipe: Pipe; readonly via: Transport }[] = []
   const handshakes = new Set<SecureChannel>()
@@ -242,7 +240,6 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
 
   function remove(session: string, link: Link, reason: string): void {
     linksBySession.delete(session)
-    violationsBySession.delete(session)
     guard(session, () => link.input.closed(reason))
     report({ type: "link-closed", peer: session, reason })
     publish()
@@ -290,11 +287,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       report({ type: "violation", peer: session, code, detail })
       const link = linksBySession.get(session)
       if (link === undefined) return
-      const count = (violationsBySession.get(session) ?? 0) + 1
-      violationsBySession.set(session, count)
-      if (count < VIOLATIONS_TO_PENALTY) return
       bar(session)
-      remove(session, link, `${count} violations of the protocol, the last: ${code}`)
+      remove(session, link, `a violation of the protocol: ${code}`)
       link.channel.close()
     },
     close() {

@@ -41,7 +41,6 @@ export interface OpenRoomOptions {
 }
 
 const MAX_LINKS = 12
-const NO_PEERS_AFTER_MS = 30_000
 
 /** Joins a room: resolves as soon as this side is ready, connected or not. Rejects with `RoomError`. */
 export async function openRoom(options: OpenRoomOptions): Promise<Room> {
@@ -175,10 +174,8 @@ function assemble(parts: Parts): Room {
     },
   })
 
-  const closing = new AbortController()
   let closed: Promise<void> | null = null
   const close = async (): Promise<void> => {
-    closing.abort(new RoomError("closed", "The room was closed."))
     await engine.close()
     table.close()
     await transports.stop()
@@ -207,16 +204,9 @@ function assemble(parts: Parts): Room {
       service.look()
       return handle
     },
-    async synced({ peers = 1, signal } = {}) {
+    async synced(wait = {}) {
       requireOpen()
-      signal?.throwIfAborted()
-      const patience = signal === undefined ? watchForPeers(peers) : null
-      const signals = [closing.signal, signal, patience?.signal].filter((some) => some !== undefined)
-      try {
-        await engine.synced({ peers, signal: AbortSignal.any(signals) })
-      } finally {
-        patience?.end()
-      }
+      await engine.synced(wait)
     },
     reconnect() {
       if (closed === null) transports.reconnect()
@@ -225,41 +215,7 @@ function assemble(parts: Parts): Room {
     [Symbol.asyncDispose]: () => room.close(),
   }
 
-  /** Aborts after a time in which fewer than `wanted` peers were linked all along. */
-  function watchForPeers(wanted: number): { readonly signal: AbortSignal; end(): void } {
-    const lonely = new AbortController()
-    let cancel: (() => void) | null = null
-    const look = (): void => {
-      const isEnough = table.peers.get().size >= wanted
-      if (isEnough) {
-        cancel?.()
-        cancel = null
-      } else {
-        cancel ??= clock.after(NO_PEERS_AFTER_MS, () =>
-          lonely.abort(noPeers(wanted, status.status.get().problem?.message)),
-        )
-      }
-    }
-    const unsubscribe = table.peers.subscribe(look)
-    look()
-    return {
-      signal: lonely.signal,
-      end() {
-        cancel?.()
-        unsubscribe()
-      },
-    }
-  }
-
   return room
-}
-
-function noPeers(wanted: number, problem: string | undefined): RoomError {
-  const why = problem === undefined ? "" : ` (${problem})`
-  return new RoomError(
-    "no-peers",
-    `Fewer than ${wanted} peers were connected for ${NO_PEERS_AFTER_MS / 1000} s${why}. The data is safe here and syncs when they come; pass a signal to wait longer.`,
-  )
 }
 
 async function loadDevice(identity: Identity): Promise<Parts["device"]> {

@@ -34,6 +34,7 @@ export interface ReplicateWebRtcOptions<PeerType = never> {
   readonly retryTime?: number
   /** Always true. */
   readonly live?: boolean
+  /** Taken for compatibility: replication begins with the call. */
   readonly autoStart?: boolean
   /** A secret of the room's own, instead of the topic. */
   readonly secret?: string
