@@ -191,7 +191,17 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "storage-failed",
             "A document changed faster than it could be joined. It is tried again.",
           )
-        const plans = await Promise.all(left.map(plan))
+        const plans: Plan[] = []
+        for (const transition of left) {
+          try {
+            plans.push(await plan(transition))
+          } catch (cause) {
+            // The application's modifier threw, or the row holds what cannot be shared: that document stays outside,
+            // its batch goes on.
+            const reason = `it cannot be shown here: ${String(cause)}`
+            outcomes.set(transition.held.key, { type: "refused", reason })
+          }
+        }
         const errors = await commit(plans)
         const again: Transition[] = []
         for (const one of plans) {

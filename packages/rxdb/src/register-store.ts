@@ -222,9 +222,11 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, state)
         held.push({ key, row, record, state })
       } catch (error) {
-        // Nothing of a document that cannot be shared enters the register; the rest goes on.
-        if (!(error instanceof RegisterError)) throw error
-        report({ type: "quarantined", key, reason: error.message, cause: error })
+        // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
+        // the rest goes on.
+        const reason =
+          error instanceof RegisterError ? error.message : `it cannot be shared: ${String(error)}`
+        report({ type: "quarantined", key, reason, cause: error })
         held.push({ key, row, record, state: record?.state ?? EMPTY_REGISTER })
       }
     }

@@ -70,6 +70,19 @@ describe("register", () => {
     )
   })
 
+  test("a context without a write erases nothing", async () => {
+    const held = writeRegister(
+      new Map(),
+      { incarnation: "aaaaaaaaaaaaaaaa", hlc: 5_000 },
+      value("kept", false),
+    )
+    const context = new Map([["aaaaaaaaaaaaaaaa", 9_000]])
+    const bare = { complete: true, context, dots: [], siblings: [], view: null, fingerprint: null }
+    expect(joinRegister(held, bare)).toEqual({ type: "incomplete" })
+    const covered = { ...bare, dots: [{ incarnation: "aaaaaaaaaaaaaaaa", hlc: 4_000 }] }
+    expect(joinRegister(held, covered)).toEqual({ type: "incomplete" })
+  })
+
   test("senderLacks is null exactly when the sender's state is what the join gives", async () => {
     await fc.assert(
       fc.asyncProperty(histories, async (steps) => {

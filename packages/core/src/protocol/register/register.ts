@@ -138,6 +138,10 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
 export function joinRegister(local: RegisterState, delta: RegisterDelta): RegisterJoin {
   const merged = mergeSiblings(local, delta)
   if (merged === null) return { type: "incomplete" }
+  // No honest pair of states joins to nothing: the newest write of either is covered by neither. A context alone would erase
+  // the document, with no tombstone to show for it.
+  if (merged.siblings.length === 0 && local.context.size + delta.context.size > 0)
+    return { type: "incomplete" }
   const context = joinContexts(local.context, delta.context)
   if (context.size > MAX_CONTEXT_ENTRIES) return { type: "context-full" }
   const contentChanged = merged.changed || context !== local.context
