@@ -1,10 +1,7 @@
-import { bytesEqual, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
 import type { NakItem } from "../protocol/frame.ts"
 import type { EntryReference } from "../protocol/outbox.ts"
 import type { LinkTarget } from "./room-replica.ts"
-
-/** Entries put off by the peer and not acknowledged yet; a batch of joins is far smaller. */
-const MAX_PUT_OFF = 4_096
 
 /** The peer did not take an entry: for good while its digest stands, or only now. */
 export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
@@ -12,7 +9,7 @@ export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
   const held = room.shared.index.get(item.position)?.digest
   if (item.again) {
     own.postponed()
-    if (own.refusals.putOff.size < MAX_PUT_OFF) own.refusals.putOff.set(key, item.digest)
+    own.refusals.putOff(item.position, item.digest)
   } else if (held !== undefined && startsWithBytes(held, item.digest)) {
     own.refusals.byPeer.set(key, held)
     own.feed.unconfirmed.confirmed(key, own.feed.unconfirmed.changes)
@@ -24,11 +21,7 @@ export function noteDelivery({ own }: LinkTarget, { position, digest, changes }:
   const key = mapKey(position)
   // Sent for a replica that the peer has closed and announced anew since then.
   if (changes < own.feed.unconfirmed.since) return
-  const putOff = own.refusals.putOff.get(key)
-  if (putOff !== undefined && bytesEqual(putOff, digest)) {
-    own.refusals.putOff.delete(key)
-    return
-  }
+  if (own.refusals.takePutOff(position, digest)) return
   own.feed.unconfirmed.confirmed(key, changes)
   const refused = own.refusals.byPeer.get(key)
   if (refused !== undefined && startsWithBytes(refused, digest)) return

@@ -45,17 +45,22 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       if (target.own.reading > 0 || !target.own.permissions.send) continue
       const entries = takeReadable(target.own)
       if (entries.length > 0) void readAndSend(target, entries)
+      else target.own.check()
     }
   }
 
   const takeReadable = (own: LinkReplica): readonly ReadableEntry[] => {
     const limit = Math.max(1, Math.min(MAX_READ_ENTRIES, Math.floor(READ_TARGET_BYTES / averageEntryBytes)))
     const entries: ReadableEntry[] = []
-    for (const { position, summary } of own.queue.take(limit)) {
-      const held = own.shared.index.get(position)
-      const refused = own.refusals.byPeer.get(mapKey(position))
-      if (held === null || (refused !== undefined && bytesEqual(refused, held.digest))) continue
-      entries.push({ position, summary, held })
+    // A batch of nothing but refused entries must not end the queue.
+    for (let taken = own.queue.take(limit); taken.length > 0; taken = own.queue.take(limit)) {
+      for (const { position, summary } of taken) {
+        const held = own.shared.index.get(position)
+        const refused = own.refusals.byPeer.get(mapKey(position))
+        if (held === null || (refused !== undefined && bytesEqual(refused, held.digest))) continue
+        entries.push({ position, summary, held })
+      }
+      if (entries.length > 0) break
     }
     return entries
   }

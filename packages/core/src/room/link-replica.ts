@@ -39,7 +39,7 @@ export interface LinkReplicaOptions {
   readonly nextChange: () => number
   /** Entries asked of this peer for this replica, or received and not durable yet. */
   readonly pendingIn: () => number
-  /** False when another peer is asked for the entry. */
+  /** False when another peer is asked for the entry, or nobody can be now. */
   readonly want: (position: Uint8Array) => boolean
   /** Sends what is queued: entries as far as there is room, and all frames. */
   readonly pump: () => void
@@ -141,10 +141,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const findings: EntryFindings = {
     lacksNode: (depth, prefix) => {
-      if (permissions.send) queue.addNode(depth, prefix)
+      if (permissions.send) delegated = !queue.addNode(depth, prefix) || delegated
     },
     lacksEntry: (position) => {
-      if (permissions.send) queue.addEntry(position, null)
+      if (permissions.send) delegated = !queue.addEntry(position, null) || delegated
     },
     differs: (position, theirs) => {
       if (refusals.hasDeclinedItem(position, theirs)) return
@@ -322,7 +322,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     const items: OfferItem[] = []
     for (const position of newer) {
       const digest = index.get(position)?.digest
-      if (digest !== undefined) items.push({ position, digest, size: 0 })
+      if (digest === undefined) continue
+      items.push({ position, digest, size: 0 })
+      // Offered is not held: until the peer confirms it, or roots are equal, it is owed.
+      unconfirmed.changed(mapKey(position), digest)
     }
     for (let at = 0; at < items.length; at += MAX_OFFERED_PER_FRAME) {
       outbox.control({ type: "offer", slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })

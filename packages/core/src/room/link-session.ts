@@ -190,9 +190,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       pendingIn: () => pendingIn(room),
       want: (position) => {
         const key = mapKey(position)
-        room.wanted.add(key, link.session, clock.monotonic())
+        const added = room.wanted.add(key, link.session, clock.monotonic())
         events.wantedChanged(room)
-        return !room.wanted.isAskedElsewhere(key, link.session)
+        return added && !room.wanted.isAskedElsewhere(key, link.session)
       },
       pump,
       changed: events.statusChanged,

@@ -1,4 +1,4 @@
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { compareBytes } from "../crypto/byte-order.ts"
 import type { ProvenPeer } from "../crypto/handshake.ts"
 import type { DeviceKey } from "../crypto/identity.ts"
@@ -106,18 +106,27 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         ...(detail !== undefined && { detail }),
       })
     let session: string | null = null
+    let isGreeting = false
     stage("started")
-    const channel = createSecureChannel({
+    /** A pipe that died while it waited says so before `createSecureChannel` returns. */
+    let isOver = false
+    const channel: SecureChannel = createSecureChannel({
       ...options,
       pipe,
       events: {
         proven(peer) {
           stage("passed")
           session = bytesToHex(peer.session)
-          void admit(peer, channel, pipe.remote, via).finally(() => finished(channel))
+          void admit(peer, channel, pipe.remote, via)
+            .catch((error: unknown) => {
+              report({ type: "warning", code: "internal-error", detail: String(error) })
+              channel.close()
+            })
+            .finally(() => finished(channel))
         },
         closed(reason) {
-          finished(channel)
+          isOver = true
+          if (isGreeting) finished(channel)
           if (session === null) {
             stage("failed", explain(reason))
             options.refused(reason, pipe.remote)
@@ -128,14 +137,20 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         pathChanged: () => publish(),
       },
     })
-    if (!isClosed) handshakes.add(channel)
+    isGreeting = true
+    if (isOver) next()
+    else if (!isClosed) handshakes.add(channel)
   }
 
   function finished(channel: SecureChannel): void {
     handshakes.delete(channel)
+    next()
+  }
+
+  function next(): void {
     if (handshakes.size >= MAX_HANDSHAKES) return
-    const next = waiting.shift()
-    if (next !== undefined) accept(next.pipe, next.via)
+    const first = waiting.shift()
+    if (first !== undefined) accept(first.pipe, first.via)
   }
 
   async function admit(
@@ -182,6 +197,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
 
   function findObstacle(session: string, peer: ProvenPeer, channel: SecureChannel): RefusalReason | null {
     const present = linksBySession.get(session)
+    // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
+    if (present !== undefined && !bytesEqual(present.peer.device, peer.device)) return "duplicate"
     if (present !== undefined) return isBetter(peer, channel, present) ? null : "duplicate"
     return linksBySession.size < options.maxLinks ? null : "room-full"
   }

@@ -28,4 +28,15 @@ describe("a place to reconcile", () => {
     expect(lease.acquire("b", true, 3_501)).toBe(true)
     expect(lease.acquire("a", true, 3_502)).toBe(false)
   })
+
+  test("keeps others waiting for half a minute at most, however lively its holder looks", () => {
+    const lease = createReconcileLease()
+    expect(lease.acquire("slow", true, 0)).toBe(true)
+    for (let now = 1_000; now < 30_000; now += 1_000) {
+      lease.renew("slow", now)
+      expect(lease.acquire("other", false, now)).toBe(false)
+    }
+    lease.renew("slow", 30_000)
+    expect(lease.acquire("other", false, 30_000)).toBe(true)
+  })
 })

@@ -14,9 +14,14 @@ export interface ReconcileLease {
 const IDLE_LIMIT_MS = 2_000
 /** Small differences cost little twice, and healing a large room one link at a time would take seconds. */
 const MAX_HOLDERS = 4
+/** However lively it looks, a holder keeps others waiting no longer than this. */
+const LONGEST_EXCLUSIVE_MS = 30_000
 
 export function createReconcileLease(): ReconcileLease {
-  const holderByLink = new Map<string, { progressAt: number; behind: boolean }>()
+  const holderByLink = new Map<
+    string,
+    { progressAt: number; readonly since: number; readonly behind: boolean }
+  >()
 
   return {
     acquire(link, behind, now) {
@@ -28,10 +33,10 @@ export function createReconcileLease(): ReconcileLease {
       for (const [held, { progressAt }] of holderByLink) {
         if (now - progressAt > IDLE_LIMIT_MS) holderByLink.delete(held)
       }
-      const others = [...holderByLink.values()]
+      const others = [...holderByLink.values()].filter(({ since }) => now - since < LONGEST_EXCLUSIVE_MS)
       const crowded = others.length >= MAX_HOLDERS || others.some((holder) => holder.behind || behind)
       if (crowded) return false
-      holderByLink.set(link, { progressAt: now, behind })
+      holderByLink.set(link, { progressAt: now, since: now, behind })
       return true
     },
     renew(link, now) {

@@ -5,8 +5,10 @@ import { itemDigestOf } from "../protocol/range-record.ts"
 export interface Refusals {
   /** Positions to digests that the peer refused; not sent again while the digest stands. */
   readonly byPeer: Map<string, Uint8Array>
-  /** Positions to digests (8 bytes) that the peer could not take now: their acknowledgement confirms nothing. */
-  readonly putOff: Map<string, Uint8Array>
+  /** The peer could not take this digest (8 bytes) now: its next acknowledgement confirms nothing. */
+  putOff(position: Uint8Array, digest: Uint8Array): void
+  /** Whether an acknowledgement is of one that was put off; each counts once. */
+  takePutOff(position: Uint8Array, digest: Uint8Array): boolean
   /** This side refused the entry with this digest (8 bytes): it is not asked for again while the digest stands. */
   decline(position: Uint8Array, digest: Uint8Array): void
   hasDeclined(position: Uint8Array, digest: Uint8Array): boolean
@@ -16,12 +18,25 @@ export interface Refusals {
 
 /** Beyond this a refused entry is asked for, and refused, once more. */
 const MAX_DECLINED = 4_096
+/** Entries put off by the peer and not acknowledged yet; a batch of joins is far smaller. */
+const MAX_PUT_OFF = 4_096
 
 export function createRefusals(): Refusals {
   const declined = new Map<string, Uint8Array>()
+  const putOffCounts = new Map<string, number>()
   return {
     byPeer: new Map(),
-    putOff: new Map(),
+    putOff(position, digest) {
+      const key = mapKey(position) + mapKey(digest)
+      if (putOffCounts.size < MAX_PUT_OFF) putOffCounts.set(key, (putOffCounts.get(key) ?? 0) + 1)
+    },
+    takePutOff(position, digest) {
+      const key = mapKey(position) + mapKey(digest)
+      const count = putOffCounts.get(key) ?? 0
+      if (count > 1) putOffCounts.set(key, count - 1)
+      else putOffCounts.delete(key)
+      return count > 0
+    },
     decline(position, digest) {
       const key = mapKey(position)
       declined.delete(key)

@@ -9,7 +9,8 @@ export interface QueuedEntry {
 
 /** Entries that a peer lacks, read from the replica only when they can be sent. Whole subtrees take one place. */
 export interface SendQueue {
-  addNode(depth: number, prefix: number): void
+  /** False when the queue is full. */
+  addNode(depth: number, prefix: number): boolean
   /** False when the queue is full: a later reconciliation finds the entry again. */
   addEntry(position: Uint8Array, summary: Uint8Array | null): boolean
   /** Up to `limit` entries, those that were asked for first. */
@@ -54,7 +55,9 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
 
   return {
     addNode(depth, prefix) {
-      if (nodes.length < MAX_QUEUED) queueNode(depth, prefix)
+      if (nodes.length >= MAX_QUEUED) return false
+      queueNode(depth, prefix)
+      return true
     },
     addEntry(position, summary) {
       const key = mapKey(position)

@@ -207,8 +207,11 @@ describe("two engines", () => {
       right.put(`k${n + 5}`, 20_000 + n)
     }
     const second = connect(a, b)
-    await a.engine.synced()
-    await b.engine.synced()
+    // Offered is not held: each side may be told so only when the other has its newest change.
+    await Promise.all([
+      a.engine.synced().then(() => expect(right.values.get("k0")).toBe(10_000)),
+      b.engine.synced().then(() => expect(left.values.get("k14")).toBe(20_009)),
+    ])
     expect(left.values).toEqual(new Map([...right.values].map(([key, value]) => [key, value])))
     expect(a.reconciled.length + b.reconciled.length).toBe(1)
     expect(second.bytes()).toBeLessThan(3_000)
