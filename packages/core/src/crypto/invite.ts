@@ -96,8 +96,9 @@ export function isInviteDefect(value: Invite | InviteDefect): value is InviteDef
 
 export function isSignalingUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
-  const { protocol } = new URL(text)
-  return protocol === "ws:" || protocol === "wss:"
+  const { protocol, hash } = new URL(text)
+  // A WebSocket refuses a URL with a fragment by throwing.
+  return (protocol === "ws:" || protocol === "wss:") && hash === "" && !text.endsWith("#")
 }
 
 function readInvite(read: ByteReader): Invite | InviteDefect {

@@ -17,7 +17,8 @@ export function systemClock(): Clock {
     now: () => Date.now(),
     monotonic: () => performance.now(),
     after(delayMs, wake) {
-      const timer = setTimeout(wake, delayMs)
+      // Longer delays overflow the platform's 32 bits and would fire at once.
+      const timer = setTimeout(wake, Math.min(delayMs, 0x7fff_ffff))
       // Browsers return a number; in Node an idle room must not hold the process open by its timers.
       if (typeof timer === "object" && "unref" in timer) (timer as { unref(): void }).unref()
       return () => clearTimeout(timer)

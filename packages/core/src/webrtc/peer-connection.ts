@@ -268,7 +268,12 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       else for (const candidate of candidates) addCandidate(candidate)
     },
     reconfigure(configuration) {
-      if (!isOver && platform.canRestartIce) connection.setConfiguration(configuration)
+      if (isOver || !platform.canRestartIce) return
+      try {
+        connection.setConfiguration(configuration)
+      } catch {
+        // A server handed out what the browser refuses: the connection goes on with what it has.
+      }
     },
     close: (failure) => close(failure ?? null),
   }

@@ -57,6 +57,8 @@ const PROBE_TIMEOUT_MS = 4_000
 const CLOSE_TIMEOUT_MS = 1_000
 const RETRY = { firstMs: 500, longestMs: 30_000 }
 /** A server that said no is asked again rarely: a token may have been renewed or a place become free. */
+/** What a server says of time is believed up to an hour: a timer beyond 2^31 ms would fire at once. */
+const LONGEST_WAIT_MS = 3_600_000
 const REFUSED_RETRY_MS = 30_000
 const DEFAULT_HEARTBEAT_MS = 25_000
 
@@ -88,13 +90,22 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   const retry = (detail: string, atLeastMs = 0, kind: "unreachable" | "refused" = "unreachable"): void => {
-    const retryInMs = Math.round(Math.max(atLeastMs, backOff.next()))
+    const retryInMs = Math.round(Math.max(Math.min(atLeastMs, LONGEST_WAIT_MS), backOff.next()))
     events.report({ type: "signaling", server: url, state: kind, detail, retryInMs })
     wait(retryInMs)
   }
 
   function connect(): void {
     events.report({ type: "signaling", server: url, state: "connecting" })
+    try {
+      open()
+    } catch (error) {
+      // Such as a ws: server named on an https page: the browser throws, and may not tomorrow.
+      retry(error instanceof Error ? error.message : String(error), REFUSED_RETRY_MS, "refused")
+    }
+  }
+
+  function open(): void {
     const opened = openSocket(options, {
       opened: () => void join(opened),
       message: (message) => receive(opened, message),
@@ -153,8 +164,8 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
         socket.settled(message.limits.heartbeatMs)
         renewIn(socket, message.tokenExpiresInMs)
         events.report({ type: "signaling", server: url, state: "joined" })
-        events.ice(message.ice)
-        return events.joined(message.peers)
+        events.joined(message.peers)
+        return events.ice(message.ice)
       case "presence":
         return events.presence(message.joined, message.left)
       case "signal":
@@ -203,7 +214,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       const token = await options.token()
       if (isCurrent(socket)) socket.send({ type: "renew", channel, token })
     }
-    cancelRenewal = clock.after(expiresInMs * 0.8, () => {
+    cancelRenewal = clock.after(Math.min(expiresInMs, LONGEST_WAIT_MS) * 0.8, () => {
       renew().catch((error: unknown) =>
         events.report({ type: "warning", code: "no-token", detail: String(error) }),
       )
@@ -262,7 +273,7 @@ function openSocket(
   { url, webSocket: WebSocket, clock }: SignalingClientOptions,
   events: SocketEvents,
 ): Socket {
-  let socket: WebSocketLike
+  const socket: WebSocketLike = new WebSocket(url, SIGNALING_SUBPROTOCOL)
   let over = false
   let stage: "connect" | "join" | "settled" = "connect"
   let heartbeatMs = DEFAULT_HEARTBEAT_MS
@@ -295,7 +306,6 @@ function openSocket(
     cancelDeadline = clock.after(heartbeatMs / 2, beat)
   }
 
-  socket = new WebSocket(url, SIGNALING_SUBPROTOCOL)
   socket.binaryType = "arraybuffer"
   socket.onopen = () => {
     if (over) return
@@ -338,7 +348,7 @@ function openSocket(
     },
     settled(everyMs) {
       stage = "settled"
-      if (everyMs >= 1000) heartbeatMs = everyMs
+      if (everyMs >= 1000) heartbeatMs = Math.min(everyMs, LONGEST_WAIT_MS)
       cancelDeadline()
       cancelDeadline = clock.after(heartbeatMs / 2, beat)
     },
