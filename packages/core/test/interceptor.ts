@@ -122,17 +122,22 @@ export function createInterceptor({ context, deliver }: InterceptorOptions): Int
 
 /** Passes messages between two pipes and keeps a copy. */
 function createTunnel(overheard: Uint8Array[]): { left(pipe: Pipe): void; right(pipe: Pipe): void } {
-  const pipes: { left?: Pipe; right?: Pipe } = {}
+  const pipes: { left?: Pipe | undefined; right?: Pipe | undefined } = {}
   const early: { to: "left" | "right"; lane: Lane; bytes: Uint8Array }[] = []
   const pass = (to: "left" | "right", lane: Lane, bytes: Uint8Array): void => {
     overheard.push(bytes)
     const pipe = pipes[to]
-    if (pipe === undefined) early.push({ to, lane, bytes })
-    else pipe.send(lane, bytes)
+    if (pipe !== undefined) pipe.send(lane, bytes)
+    else if (!(to in pipes)) early.push({ to, lane, bytes })
   }
   const attach = (name: "left" | "right", other: "left" | "right", pipe: Pipe): void => {
     pipes[name] = pipe
-    pipe.open({ message: (lane, bytes) => pass(other, lane, bytes), drained: () => {}, closed: () => {} })
+    pipe.open({
+      message: (lane, bytes) => pass(other, lane, bytes),
+      drained: () => {},
+      // What still comes for an end that has gone has nowhere to go.
+      closed: () => (pipes[name] = undefined),
+    })
     for (const { to, lane, bytes } of early) if (to === name) pipe.send(lane, bytes)
   }
   return {
