@@ -17,6 +17,8 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What hostile input makes a library print belongs to the report only where the test failed.
+    silent: "passed-only",
     projects: [
       {
         extends: true,
