@@ -179,6 +179,11 @@ export interface AttachedReplica<Handle = unknown> {
    * batch may share a key and are then joined in order. Never reports these changes through `changed`.
    */
   join(entries: readonly Incoming[], peer: ReplicaPeer): Promise<readonly JoinOutcome[]>
+  /**
+   * Resolves when every write that was complete here before the call has been reported through `changed`; `synced()` waits
+   * for it. Left out by replicas that report a write before they resolve it. Rejects when such a write cannot be kept.
+   */
+  flush?(): Promise<void>
   /** Present when entries of this replica refer to blobs. */
   readonly blobs?: BlobStore
   /** Stops reporting, waits for what is under way, and lets another room attach the replica. Idempotent. */

@@ -124,6 +124,21 @@ describe("a local change reported while a join of the same key runs", () => {
     expect(results).toMatchObject([{ transition: { before: digests.digest(1, "k", hashOf("mine")) } }])
   })
 
+  test("is in the index once flush() resolves", async () => {
+    const { script, open, locals, join } = await share()
+    const shared = await open()
+    join(shared, "k")
+    await settled()
+    script.host?.changed([local("k", null, "mine")])
+    let flushed = false
+    void shared.flush().then(() => (flushed = true))
+    await settled()
+    expect([flushed, locals.length]).toEqual([false, 0])
+    script.calls[0]?.answer([joined("mine", "both")])
+    await settled()
+    expect([flushed, locals.length]).toEqual([true, 1])
+  })
+
   test("comes last when it was made upon the join", async () => {
     const { script, open, locals, join } = await share()
     const shared = await open()

@@ -45,6 +45,8 @@ export interface SharedReplica<Handle = unknown> {
   /** Joins in order of arrival, in batches; calls `settle` on every job, whatever happens. */
   join(job: JoinJob): void
   readonly joining: number
+  /** Resolves when every local write that was complete before the call is in the index and was passed on. */
+  flush(): Promise<void>
   /** Stores the index and detaches. Idempotent. */
   close(): Promise<void>
 }
@@ -74,6 +76,7 @@ export async function shareReplica<Handle>(
   let early: EntryChange[] | null = []
   /** Changes of keys that a running join may change too: sorted out when it is done. */
   let deferredByKey: Map<string, EntryChange[]> | null = null
+  let runningBatch: Promise<void> | null = null
   const queue: JoinJob[] = []
   const history = createRootHistory()
   let running = 0
@@ -195,7 +198,9 @@ export async function shareReplica<Handle>(
     while (queue.length > 0) {
       const batch = takeBatch(queue)
       running = batch.length
-      await runBatch(batch)
+      runningBatch = runBatch(batch)
+      await runningBatch
+      runningBatch = null
       running = 0
     }
   }
@@ -229,6 +234,11 @@ export async function shareReplica<Handle>(
     },
     get joining() {
       return queue.length + running
+    },
+    async flush() {
+      await attached.flush?.()
+      const deferred = [...(deferredByKey?.values() ?? [])].some((changes) => changes.length > 0)
+      if (deferred) await runningBatch
     },
     close() {
       closed ??= (async () => {

@@ -293,6 +293,51 @@ describe("waiting for synced()", () => {
     expect(failure).toMatchObject({ code: "no-peers" })
   })
 
+  test("does not count a peer that only sends", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory("notes"))
+    await b.engine.replicate(memory("notes", { direction: "send-only" }))
+    connect(time, [a, b])
+    await left.set("k", { n: 1 })
+    let outcome: unknown = null
+    void left.synced().then(
+      () => (outcome = "held"),
+      (error: unknown) => (outcome = error),
+    )
+    await time.runFor(40_000)
+    expect(outcome).toMatchObject({ code: "no-peers" })
+  })
+
+  test("covers a write that the replica has not reported yet", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    let write: (() => Promise<unknown>) | null = null
+    const left = await a.engine.replicate(meddled(() => ({ flush: async () => void (await write?.()) })))
+    const right = await b.engine.replicate(memory("notes"))
+    connect(time, [a, b])
+    await time.runFor(3_000)
+    write = () => left.set("k", { n: 1 })
+    let heldThen: unknown = null
+    void left.synced().then(() => (heldThen = right.get("k")))
+    await time.runFor(3_000)
+    expect(heldThen).toEqual({ n: 1 })
+  })
+
+  test("rejects when such a write cannot be kept", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const flush = async (): Promise<void> => {
+      throw new Error("the disk is full")
+    }
+    const left = await a.engine.replicate(meddled(() => ({ flush })))
+    await b.engine.replicate(memory("notes"))
+    connect(time, [a, b])
+    await time.runFor(3_000)
+    await expect(left.synced()).rejects.toThrow("the disk is full")
+    await expect(a.engine.synced()).rejects.toThrow("the disk is full")
+  })
+
   test("ends with the signal, and with the room", async () => {
     const time = createSimulatedTime()
     const a = createNode(time, "a")

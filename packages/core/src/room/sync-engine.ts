@@ -10,6 +10,7 @@ import { createWantedTable } from "../protocol/wanted-table.ts"
 import { createLinkSession, type LinkSession } from "./link-session.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
 import { createPresenceRelay } from "./presence-relay.ts"
+import { createPurposeTimers } from "./purpose-timers.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
 import { shareReplica, type Transition } from "./shared-replica.ts"
@@ -38,7 +39,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const opening = new Set<string>()
   /** Replicas that closed by themselves before they had opened. */
   const releasedEarly = new Set<string>()
-  const timers = new Map<string, () => void>()
+  const timers = createPurposeTimers(clock)
   const closing = new AbortController()
   let nextSlot = 0
   let presence: Uint8Array | null = null
@@ -47,16 +48,6 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let closed: Promise<void> | null = null
   /** Set before anything is closed: what closing sets off must start nothing. */
   let ending = false
-
-  /** Runs `work` once after `delayMs`, however often it is asked for. */
-  const soon = (purpose: string, delayMs: number, work: () => void): void => {
-    if (timers.has(purpose) || ending) return
-    const cancel = clock.after(delayMs, () => {
-      timers.delete(purpose)
-      work()
-    })
-    timers.set(purpose, cancel)
-  }
 
   const gate = {
     acquire() {
@@ -78,7 +69,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     waits.check()
   }
   const statusChanged = (): void => {
-    soon("status", STATUS_DELAY_MS, publish)
+    timers.startOnce("status", STATUS_DELAY_MS, publish)
     waits.check()
   }
 
@@ -149,7 +140,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       for (const { own } of session.targets.values()) own.check()
       session.flush()
     }
-    if (left > 0) soon("wanted", WANTED_TICK_MS, askWanted)
+    if (left > 0) timers.startOnce("wanted", WANTED_TICK_MS, askWanted)
   }
 
   const isLargeRoom = (): boolean => [...sessions.values()].some(isPartial)
@@ -211,10 +202,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       replica.lease.release(session.session)
     }
     events.presence(session.session, null)
-    soon("links", LINKS_DELAY_MS, sendLinks)
+    timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     // It may have died between receiving a change and passing it on.
-    soon("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
-    soon("wanted", 0, askWanted)
+    timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
+    timers.startOnce("wanted", 0, askWanted)
     publish()
   }
 
@@ -224,24 +215,22 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     replicas: () => replicasByName.values(),
     digests,
     closing: closing.signal,
-  })
-
-  const synced: SyncEngine["synced"] = (wait = {}) => {
-    for (const session of sessions.values()) {
-      for (const { own } of session.targets.values()) {
-        if (own.phase === "live" && own.feed.unconfirmed.size > 0) own.probe()
+    probe() {
+      for (const session of sessions.values()) {
+        for (const { own } of session.targets.values()) {
+          if (own.phase === "live" && own.feed.unconfirmed.size > 0) own.probe()
+        }
+        session.flush()
       }
-      session.flush()
-    }
-    return waits.add(wait)
-  }
+    },
+  })
 
   const hostFor = (replica: Replica, replicaLinks: EngineReplica["links"]): Omit<ReplicaHost, "changed"> => ({
     roomTag: options.roomTag,
     device: options.device,
     report: (report) => events.replicaReport(replica.name, report),
     released: () => void released(replica.name),
-    synced: (wait) => synced({ ...wait, replica: replica.name }),
+    synced: (wait) => waits.add({ ...wait, replica: replica.name }),
     links: replicaLinks,
   })
 
@@ -340,14 +329,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (ending) return
       const dueInMs = presenceSentAt + PRESENCE_INTERVAL_MS - clock.monotonic()
       if (dueInMs <= 0) sendPresence()
-      else soon("presence", dueInMs, sendPresence)
+      else timers.startOnce("presence", dueInMs, sendPresence)
     },
-    synced,
+    synced: (wait = {}) => waits.add(wait),
     close() {
       closed ??= (async () => {
         ending = true
-        for (const cancel of timers.values()) cancel()
-        timers.clear()
+        timers.close()
         relay?.close()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
         const closedError = new RoomError("closed", "The room was closed.")
@@ -371,13 +359,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       presence: () => presence,
       events: {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
-        wantedChanged: () => soon("wanted", 0, askWanted),
+        wantedChanged: () => timers.startOnce("wanted", 0, askWanted),
         duplicate: ({ own }) => {
           if (isPartial(session)) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
         presenceRelayed: (frame) => relay?.received(link.session, frame),
-        linksChanged: () => soon("relay", LINKS_DELAY_MS, relayOwnPresence),
+        linksChanged: () => timers.startOnce("relay", LINKS_DELAY_MS, relayOwnPresence),
         statusChanged,
         reconciled: (replica, report) =>
           events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),
@@ -389,7 +377,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     })
     sessions.set(link.session, session)
     for (const frame of relay?.recent() ?? []) session.relayPresence(frame)
-    soon("links", LINKS_DELAY_MS, sendLinks)
+    timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     statusChanged()
     return session
   }

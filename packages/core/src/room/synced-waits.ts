@@ -12,7 +12,7 @@ export interface SyncedWait {
   readonly signal?: AbortSignal
 }
 
-/** Promises that resolve when what was known at the call is durable elsewhere. */
+/** Promises that resolve when what was written before the call is durable elsewhere. */
 export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
   /** Something was confirmed, or a link came or went. */
@@ -25,14 +25,16 @@ export interface SyncedWaitsOptions {
   readonly replicas: () => Iterable<RoomReplica>
   readonly digests: KeyedDigest
   readonly closing: AbortSignal
+  /** Asks the peers that something is owed to how far they are. */
+  readonly probe: () => void
 }
 
 interface OpenWait {
   readonly peers: number
   readonly replicas: readonly RoomReplica[]
   readonly positions: ReadonlySet<string> | undefined
-  /** Change counts at the call, by session and replica name: older links must confirm up to there, newer ones all. */
-  readonly changesByLink: ReadonlyMap<string, number>
+  /** Change counts by session and replica name: links of the time of the call must confirm up to there, newer ones all. */
+  changesByLink: ReadonlyMap<string, number>
   readonly settle: () => void
 }
 
@@ -51,10 +53,11 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     return devices.size
   }
 
-  const holdsAll = (session: LinkSession, { shared }: RoomReplica, wait: OpenWait): boolean => {
+  const holdsAll = (session: LinkSession, replica: RoomReplica, wait: OpenWait): boolean => {
+    const { shared } = replica
     const own = session.targets.get(shared.replica.name)?.own
     if (own === undefined || own.phase !== "live") return false
-    if (!own.permissions.send) return true
+    if (!own.permissions.send) return sendsNothing(replica)
     // A link made after the call has exchanged everything by the time it is live.
     const upTo =
       wait.changesByLink.get(`${session.session}/${shared.replica.name}`) ?? Number.POSITIVE_INFINITY
@@ -80,7 +83,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
             ({ shared }) => replica === undefined || shared.replica.name === replica,
           ),
           positions: keys && new Set(keys.map((key) => mapKey(options.digests.position(key)))),
-          changesByLink: countChanges(options.sessions()),
+          changesByLink: new Map(),
           settle: () => end(resolve),
         }
         const rejectOn = (aborting: AbortSignal): void => {
@@ -89,14 +92,24 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
           cleanups.push(() => aborting.removeEventListener("abort", abort))
           if (aborting.aborted) abort()
         }
-        waits.add(wait)
+        let ended = false
+        cleanups.push(() => (ended = true))
         rejectOn(options.closing)
         if (signal !== undefined) rejectOn(signal)
         else
           cleanups.push(
             giveUp(options.clock, () => enoughPeers(wait, options.sessions()), end, reject, peers),
           )
-        if (waits.has(wait)) check()
+        const begin = (): void => {
+          if (ended) return
+          wait.changesByLink = countChanges(options.sessions())
+          waits.add(wait)
+          options.probe()
+          check()
+        }
+        Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(begin, (cause: unknown) =>
+          end(() => reject(cause)),
+        )
       })
     },
     check,
@@ -113,10 +126,18 @@ function countChanges(sessions: Iterable<LinkSession>): ReadonlyMap<string, numb
   return changesByLink
 }
 
-/** Only who shares the data counts: an incompatible peer will never hold it. */
+/** Nothing that was written here travels, to whomever: there is nothing to wait for. */
+function sendsNothing({ shared }: RoomReplica): boolean {
+  return shared.replica.direction === "receive-only"
+}
+
+/** Only who takes the data counts: an incompatible peer, and one that only sends, will never hold it. */
 function enoughPeers(wait: OpenWait, sessions: Iterable<LinkSession>): boolean {
   const sharing = [...sessions].filter(({ targets }) =>
-    wait.replicas.every(({ shared }) => targets.has(shared.replica.name)),
+    wait.replicas.every((replica) => {
+      const own = targets.get(replica.shared.replica.name)?.own
+      return own !== undefined && (own.permissions.send || sendsNothing(replica))
+    }),
   )
   return new Set(sharing.map(({ link }) => link.device)).size >= wait.peers
 }
