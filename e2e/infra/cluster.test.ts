@@ -100,6 +100,24 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
     expect(a.departures).toEqual([])
   })
 
+  test("a member cannot take another's session through a host that has never heard of it", async () => {
+    const topic = someTopic()
+    const [a, owner] = [await enter(topic, 0), await enter(topic, 1)]
+    await allKnow([a, owner])
+    const thief = await connectClient(hosts[2]?.url ?? "")
+    try {
+      const answer = await thief.join({ topic, peer: Buffer.from(owner.peer, "hex") })
+      if (answer.type === "joined") await thief.next("error")
+      expect(await a.tell(owner)).toBe("arrived")
+      expect(thief.unread.filter(({ type }) => type === "signal")).toEqual([])
+    } finally {
+      thief.socket.terminate()
+    }
+    expect(owner.resumes).toBe(0)
+    expect(owner.departures).toEqual([])
+    expect(a.departures).toEqual([])
+  })
+
   test("NATS stopped: rooms split and go on by host; restarted: they heal", async () => {
     const topic = someTopic()
     const [a, b, near] = [await enter(topic, 0), await enter(topic, 1), await enter(topic, 0)]

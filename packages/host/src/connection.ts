@@ -170,6 +170,14 @@ export class Connection implements Outlet {
   endSlow(): void {
     if (!this.alive) return
     this.#counters.slowClosed += 1
+    // It may read again in the time it has for closing, and should know what it did.
+    this.tell({
+      type: "error",
+      channel: 0,
+      code: "slow-consumer",
+      retryMs: 0,
+      detail: "what was sent to this socket was not read",
+    })
     this.end(1013, "slow consumer", "may-return")
   }
 

@@ -4,7 +4,6 @@ export type HostErrorCode =
   | "unreadable-file" // a file that a setting names
   | "address-in-use"
   | "cannot-listen"
-  | "cluster-unreachable"
 
 export class HostError extends Error {
   override readonly name = "HostError"

@@ -6,6 +6,7 @@ import {
   type JoinResult,
   type Member,
   type Outlet,
+  type RemoteMember,
   reachablePeers,
 } from "./topic-directory.ts"
 
@@ -54,13 +55,13 @@ function createSeat(): Seat {
 
 function join(
   peer: string,
-  options: { seat?: Seat; topic?: string; presentedClaim?: string } = {},
+  options: { seat?: Seat; topic?: string; presentedClaim?: string; claim?: string } = {},
 ): JoinResult {
   return directory.join({
     topic: options.topic ?? "t",
     peer,
     presentedClaim: options.presentedClaim ?? null,
-    claim: `claim ${++claims}`,
+    claim: options.claim ?? `claim ${++claims}`,
     elsewhere: null,
     outlet: options.seat ?? createSeat(),
     channel: 1,
@@ -208,15 +209,14 @@ describe("caps", () => {
 })
 
 describe("members on other hosts", () => {
-  const remote = (
-    peer: string,
-    generation = 1,
-    node = "node-z",
-  ): Parameters<typeof directory.remoteJoined>[1] => ({
+  const remote = (peer: string, facts: Partial<RemoteMember> = {}): RemoteMember => ({
     peer,
     claim: "remote claim",
-    generation,
-    node,
+    took: null,
+    birth: "birth",
+    generation: 1,
+    node: "node-z",
+    ...facts,
   })
 
   test("they come and go like others, but keep no topic alive", async () => {
@@ -238,7 +238,7 @@ describe("members on other hosts", () => {
   test("a session from another host is taken up here by its claim, unseen", async () => {
     const seat = createSeat()
     const a = joined("a", { seat })
-    directory.remoteJoined(a.topic, remote("z", 3))
+    directory.remoteJoined(a.topic, remote("z", { generation: 3 }))
     await time.runFor(100)
     expect(join("z")).toEqual({ type: "peer-id-taken" })
     const back = join("z", { presentedClaim: "remote claim" })
@@ -251,20 +251,48 @@ describe("members on other hosts", () => {
     const seat = createSeat()
     joined("a")
     const b = joined("b", { seat })
-    directory.remoteJoined(b.topic, remote("b", 2))
+    const { birth } = b
+    directory.remoteJoined(b.topic, remote("b", { birth, generation: 2 }))
     expect(seat.dispossessions).toBe(1)
     expect(b.place).toEqual({ type: "remote", node: "node-z" })
     const back = joined("b", { presentedClaim: "remote claim" })
-    directory.remoteJoined(back.topic, remote("b", 2))
+    expect(directory.remoteJoined(back.topic, remote("b", { birth, generation: 2 }))).toBe(back)
     expect(back.place.type).toBe("here")
   })
 
-  test("two hosts that both let it in settle on the same one", () => {
+  test("two hosts on which one client took its session up at once settle on the same one", () => {
     joined("x")
     const b = joined("b")
-    directory.remoteJoined(b.topic, remote("b", 1, "node-a"))
+    const { birth } = b
+    directory.remoteJoined(b.topic, remote("b", { birth, node: "node-a" }))
     expect(b.place.type).toBe("here")
-    directory.remoteJoined(b.topic, remote("b", 1, "node-z"))
+    directory.remoteJoined(b.topic, remote("b", { birth, node: "node-z" }))
+    expect(b.place).toEqual({ type: "remote", node: "node-z" })
+  })
+
+  test("a peer id in two sessions is the older one's, however often the younger was taken up again", async () => {
+    await time.runFor(1000)
+    const seat = createSeat()
+    joined("a")
+    const b = joined("b", { seat })
+    const younger = b.birth.replace(/.$/s, "\xff")
+    expect(directory.remoteJoined(b.topic, remote("b", { birth: younger, generation: 9 }))).toBe(b)
+    expect(seat.dispossessions).toBe(0)
+    expect(directory.remoteJoined(b.topic, remote("b", { birth: "\0".repeat(12) }))).toBeNull()
+    expect(seat.dispossessions).toBe(1)
+  })
+
+  test("but a client that has shown the secret of the older one goes on with the younger", () => {
+    const seat = createSeat()
+    joined("a")
+    const b = joined("b", { seat, claim: "claim of b" })
+    const younger = b.birth.replace(/.$/s, "\xff")
+    directory.remoteJoined(b.topic, remote("b", { birth: younger, took: "a guess" }))
+    expect(seat.dispossessions).toBe(0)
+    directory.remoteJoined(b.topic, remote("b", { birth: younger, took: "claim of b" }))
+    expect(seat.dispossessions).toBe(1)
+    // What its old host still says of it does not turn that back.
+    directory.remoteJoined(b.topic, remote("b", { claim: "claim of b", birth: "\0", node: "node-old" }))
     expect(b.place).toEqual({ type: "remote", node: "node-z" })
   })
 })

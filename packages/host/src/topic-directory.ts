@@ -28,6 +28,13 @@ export interface Member {
   readonly peer: string
   /** Hash of the secret that takes this session up again, as a key. */
   claim: string
+  /** Hash of the secret that its client presented when it came here, whether anyone knew it or not; null for none. */
+  took: string | null
+  /**
+   * When and by whom the session was begun, 12 bytes as a key that sorts by age. It stays when the session is taken up
+   * again, and clients have no say in it.
+   */
+  birth: string
   /** Grows each time the session is taken up again, so that hosts agree on who has it. */
   generation: number
   place: Place
@@ -55,10 +62,12 @@ export type JoinResult =
   | { readonly type: "peer-id-taken" }
   | { readonly type: "too-many-topics" }
 
-export type SessionElsewhere = Pick<Member, "claim" | "generation">
+export type SessionElsewhere = Readonly<Pick<Member, "claim" | "birth" | "generation">>
 
-export interface RemoteMember extends Readonly<SessionElsewhere> {
-  readonly peer: string
+/** What hosts tell each other of a member. */
+export type MemberFacts = SessionElsewhere & Readonly<Pick<Member, "peer" | "took">>
+
+export interface RemoteMember extends MemberFacts {
   readonly node: string
 }
 
@@ -92,8 +101,11 @@ export interface TopicDirectory {
   drawMessage(topic: Topic, now: Millis): boolean
   /** Ends the grace of those whose time is over. */
   sweep(now: Millis): void
-  /** Members that another host of the cluster has announced. */
-  remoteJoined(topic: Topic, remote: RemoteMember): void
+  /**
+   * A member that another host of the cluster has announced. Returns the member of this host whose session that is,
+   * when the other host is to be told so.
+   */
+  remoteJoined(topic: Topic, remote: RemoteMember): Member | null
   remoteLeft(topic: Topic, peer: string, node: string): void
   /** Everyone whom that host has in the topic: who is not among them has left without our hearing of it. */
   retainRemote(topic: Topic, node: string, peers: ReadonlySet<string>): void
@@ -105,6 +117,9 @@ export interface TopicDirectory {
   readonly memberCount: number
   close(): void
 }
+
+const BIRTH_TIME_BYTES = 8
+export const BIRTH_BYTES = 12
 
 /** Changes are told at once, but at most this often for a topic: a thousand joiners cost no thousand frames each. */
 const PRESENCE_INTERVAL_MS = 50
@@ -205,6 +220,7 @@ export function createTopicDirectory(
 
   const resume = (member: Member, outlet: Outlet, channel: number, claim: string): void => {
     const { place } = member
+    member.took = member.claim
     member.claim = claim
     member.generation += 1
     member.place = { type: "here", outlet, channel }
@@ -244,6 +260,8 @@ export function createTopicDirectory(
         topic,
         peer,
         claim,
+        took: presentedClaim,
+        birth: elsewhere?.birth ?? birthOf(clock.now(), claim),
         generation: (elsewhere?.generation ?? 0) + 1,
         place: { type: "here", outlet, channel },
         toldSince: topic.history,
@@ -275,31 +293,33 @@ export function createTopicDirectory(
         remove(member)
       }
     },
-    remoteJoined(topic, { peer, claim, generation, node }) {
-      const present = topic.members.get(peer)
+    remoteJoined(topic, remote) {
+      const present = topic.members.get(remote.peer)
       if (present === undefined) {
         // Hosts that fill a room at once may overfill it a little: what the other one has let in is in.
-        if (topic.members.size >= MAX_ROOM_PEERS) return
+        if (topic.members.size >= MAX_ROOM_PEERS) return null
+        const { node, ...facts } = remote
         const place: Place = { type: "remote", node }
-        topic.members.set(peer, { topic, peer, claim, generation, place, toldSince: topic.history })
-        noteChange(topic, peer, "joined")
-        return
+        topic.members.set(remote.peer, { topic, ...facts, place, toldSince: topic.history })
+        noteChange(topic, remote.peer, "joined")
+        return null
       }
       const { place } = present
-      if (generation < present.generation) return
-      // Hosts that could not see each other may both have let it in: all settle on the same one of them.
       const owner = place.type === "remote" ? place.node : localNode
-      if (generation === present.generation && node < owner) return
-      present.claim = claim
-      present.generation = generation
-      present.place = { type: "remote", node }
-      if (place.type === "remote") return
+      if (!prevails(remote, present, owner)) return place.type === "remote" ? null : present
+      present.claim = remote.claim
+      present.took = remote.took
+      present.birth = remote.birth
+      present.generation = remote.generation
+      present.place = { type: "remote", node: remote.node }
+      if (place.type === "remote") return null
       topic.localCount -= 1
       memberCount -= 1
       away.delete(present)
       if (place.type === "here") place.outlet.dispossessed(present, place.channel)
       else announceReturn(present, place.since)
       closeTopicWhenEmpty(topic)
+      return null
     },
     remoteLeft(topic, peer, node) {
       const member = topic.members.get(peer)
@@ -341,4 +361,26 @@ export function reachablePeers(topic: Topic, self: Member): string[] {
     if (member !== self && member.place.type !== "away") peers.push(member.peer)
   }
   return peers
+}
+
+/**
+ * Whose the session is, when two hosts have it; the same on every host. A host may have let someone in under a peer id
+ * because it had not heard of the owner: that makes a session of another birth, which yields to the older one unless
+ * its client has shown the secret of the other.
+ */
+function prevails(remote: RemoteMember, present: Member, owner: string): boolean {
+  if (remote.birth === present.birth) {
+    if (remote.generation !== present.generation) return remote.generation > present.generation
+    return remote.node >= owner
+  }
+  if (remote.took === present.claim) return true
+  if (present.took === remote.claim) return false
+  return remote.birth < present.birth
+}
+
+/** Hosts are taken to agree on the time; what they do not agree on, a thief has as head start. */
+function birthOf(now: Millis, claim: string): string {
+  const time = Buffer.alloc(BIRTH_TIME_BYTES)
+  time.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(now))))
+  return time.toString("latin1") + claim.slice(0, BIRTH_BYTES - BIRTH_TIME_BYTES)
 }

@@ -60,6 +60,27 @@ describe("a socket that does not read", () => {
     await until(() => host.stats().sockets === 1, "the slow socket is gone")
   })
 
+  test("is told why, should it read again before its time for closing is over", async () => {
+    const host = await start({
+      ...generous,
+      slowBytes: 100_000,
+      slowCloseBytes: 300_000,
+      slowCloseMs: 60_000,
+    })
+    const topic = someTopic()
+    const [a, slow] = [await connect(host), await connect(host)]
+    await a.joined({ topic })
+    await slow.joined({ topic })
+    slow.socket.pause()
+    for (let round = 0; round < 100 && !a.unread.some(({ type }) => type === "unreachable"); round++) {
+      flood(a, slow, 10)
+      await pause(10)
+    }
+    slow.socket.resume()
+    expect((await slow.closed).code).toBe(1013)
+    expect(slow.unread.at(-1)).toMatchObject({ type: "error", channel: 0, code: "slow-consumer" })
+  })
+
   test("hears of who came and went once it reads again", async () => {
     const host = await start({ ...generous, slowBytes: 100_000, slowCloseBytes: 64 * 1024 * 1024 })
     const topic = someTopic()

@@ -5,6 +5,8 @@ import { keyOfBytes } from "../binary-key.ts"
 import { type ClusterMessage, decodeClusterMessage, encodeClusterMessage } from "./cluster-message.ts"
 
 const key = fc.uint8Array({ minLength: 16, maxLength: 16 }).map(keyOfBytes)
+const birth = fc.uint8Array({ minLength: 12, maxLength: 12 }).map(keyOfBytes)
+const generation = fc.nat(0xffff_ffff)
 const node = fc.stringMatching(/^[a-z0-9-]{1,40}$/)
 
 const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
@@ -16,14 +18,15 @@ const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
     topic: key,
     peer: key,
     claim: key,
-    generation: fc.nat(0xffff_ffff),
+    birth,
+    generation,
   }),
   fc.record({
     type: fc.constant("announce" as const),
     node,
     topic: key,
     complete: fc.boolean(),
-    joined: fc.array(fc.record({ peer: key, claim: key, generation: fc.nat(0xffff_ffff) }), {
+    joined: fc.array(fc.record({ peer: key, claim: key, took: fc.option(key), birth, generation }), {
       maxLength: 20,
     }),
     left: fc.array(key, { maxLength: 20 }),

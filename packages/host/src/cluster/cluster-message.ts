@@ -6,7 +6,7 @@ import {
   unreachableReasonNumbers,
 } from "@dunlin/core/signaling"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
-import type { RemoteMember, SessionElsewhere } from "../topic-directory.ts"
+import { BIRTH_BYTES, type MemberFacts, type SessionElsewhere } from "../topic-directory.ts"
 
 /** A topic as hosts call it among each other: a hash, since the topic itself lets one in. 16 bytes as a key. */
 export type TopicHash = string
@@ -22,7 +22,7 @@ export type ClusterMessage =
       readonly node: string
       readonly topic: TopicHash
       readonly complete: boolean
-      readonly joined: readonly Omit<RemoteMember, "node">[]
+      readonly joined: readonly MemberFacts[]
       readonly left: readonly string[]
     }
   /** Someone wants to take up a session that the asking host does not know. */
@@ -32,7 +32,7 @@ export type ClusterMessage =
       readonly type: "found"
       readonly topic: TopicHash
       readonly peer: string
-    } & Readonly<SessionElsewhere>)
+    } & SessionElsewhere)
   /** To the host that has the receiver. */
   | {
       readonly type: "signal"
@@ -53,6 +53,8 @@ export type ClusterMessage =
 
 export const TOPIC_HASH_BYTES = 16
 const CLAIM_BYTES = 16
+const NO_CLAIM = "\0".repeat(CLAIM_BYTES)
+const MEMBER_BYTES = PEER_ID_BYTES + 2 * CLAIM_BYTES + BIRTH_BYTES + 4
 const MAX_NODE_BYTES = 64
 const VERSION = 1
 const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5, find: 6, found: 7 } as const
@@ -78,6 +80,7 @@ export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
         .bytes(bytesOfKey(message.topic))
         .bytes(bytesOfKey(message.peer))
         .bytes(bytesOfKey(message.claim))
+        .bytes(bytesOfKey(message.birth))
         .u32(message.generation)
         .finish()
     case "announce": {
@@ -86,8 +89,13 @@ export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
         .bytes(bytesOfKey(message.topic))
         .u8(message.complete ? 1 : 0)
       write.u16(message.joined.length)
-      for (const { peer, claim, generation } of message.joined) {
-        write.bytes(bytesOfKey(peer)).bytes(bytesOfKey(claim)).u32(generation)
+      for (const { peer, claim, took, birth, generation } of message.joined) {
+        write
+          .bytes(bytesOfKey(peer))
+          .bytes(bytesOfKey(claim))
+          .bytes(bytesOfKey(took ?? NO_CLAIM))
+          .bytes(bytesOfKey(birth))
+          .u32(generation)
       }
       write.u16(message.left.length)
       for (const peer of message.left) write.bytes(bytesOfKey(peer))
@@ -136,6 +144,7 @@ function readBody(tag: number, read: ByteReader): ClusterMessage {
         topic: key(TOPIC_HASH_BYTES),
         peer: key(PEER_ID_BYTES),
         claim: key(CLAIM_BYTES),
+        birth: key(BIRTH_BYTES),
         generation: read.u32(),
       }
     case tags.announce:
@@ -144,9 +153,11 @@ function readBody(tag: number, read: ByteReader): ClusterMessage {
         node: node(),
         topic: key(TOPIC_HASH_BYTES),
         complete: read.u8() === 1,
-        joined: readMany(read, PEER_ID_BYTES + CLAIM_BYTES + 4, () => ({
+        joined: readMany(read, MEMBER_BYTES, () => ({
           peer: key(PEER_ID_BYTES),
           claim: key(CLAIM_BYTES),
+          took: readTook(key(CLAIM_BYTES)),
+          birth: key(BIRTH_BYTES),
           generation: read.u32(),
         })),
         left: readMany(read, PEER_ID_BYTES, () => key(PEER_ID_BYTES)),
@@ -182,6 +193,10 @@ function readMany<T>(read: ByteReader, itemBytes: number, readOne: () => T): T[]
 
 /** Members come and go between two announcements; more than this goes into several. */
 export const MAX_CHANGES: number = MAX_ROOM_PEERS * 4
+
+function readTook(claim: string): string | null {
+  return claim === NO_CLAIM ? null : claim
+}
 
 function readReason(number: number): UnreachableReason {
   const reason = reasons.find((name) => unreachableReasonNumbers[name] === number)

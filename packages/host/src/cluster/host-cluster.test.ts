@@ -275,6 +275,52 @@ describe("a cluster of hosts", () => {
     expect(b.known()).toEqual(["bea", "bob"])
   })
 
+  test("a member of the room cannot take another's session through a host that has never heard of it", async () => {
+    const { time, start } = createWorld()
+    // The thief's host has the greater name, and the thief a session that it took up again many times.
+    const [a, b, z] = [start("a"), start("b"), start("z")]
+    const ada = createSeat()
+    const bob = createSeat()
+    join(a, "ada", { seat: ada })
+    join(b, "bob", { seat: bob })
+    await time.runFor(5000)
+    z.link.setUp(false)
+    const thief = createSeat()
+    let stolen = join(z, "bob", { seat: thief })
+    for (let round = 0; round < 5; round++)
+      stolen = join(z, "bob", { seat: thief, presentedClaim: stolen.claim })
+    thief.heard.length = 0
+    z.link.setUp(true)
+    await time.runFor(1000)
+    expect(thief.heard).toEqual(["dispossessed"])
+    expect(bob.heard).not.toContain("dispossessed")
+    for (const node of [a, b]) expect(node.known()).toEqual(["ada", "bob"])
+    const target = a.directory.find(topicKey)?.members.get(peerKey("bob"))
+    if (target === undefined) throw new Error("bob is not known")
+    a.cluster.forward(target, peerKey("ada"), Buffer.from("for bob"))
+    await time.runFor(100)
+    expect(bob.heard).toContain("signal ada for bob")
+    expect(thief.heard).toEqual(["dispossessed"])
+  })
+
+  test("nor where the host of the owner misses what others say, and is missed", async () => {
+    const { time, start } = createWorld()
+    const [a, z] = [start("a"), start("z")]
+    const bob = createSeat()
+    join(a, "bob", { seat: bob })
+    join(z, "zoe")
+    await time.runFor(200)
+    // The host of the thief is in the room and lost the one announcement that would have told it of bob.
+    const known = z.directory.find(topicKey)
+    if (known === undefined) throw new Error("the topic is not known")
+    z.directory.remoteLeft(known, peerKey("bob"), "a")
+    const thief = createSeat()
+    join(z, "bob", { seat: thief })
+    await time.runFor(200)
+    expect(thief.heard).toContain("dispossessed")
+    expect(bob.heard).not.toContain("dispossessed")
+  })
+
   test("without NATS rooms split by side, and heal when it is back", async () => {
     const { time, start } = createWorld()
     const [a, b] = [start("a"), start("b")]

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import type { Clock, Millis } from "@dunlin/core"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
 import { count, type HostCounters } from "../host-counters.ts"
-import type { Member, SessionElsewhere, Topic, TopicDirectory } from "../topic-directory.ts"
+import type { Member, MemberFacts, SessionElsewhere, Topic, TopicDirectory } from "../topic-directory.ts"
 import type { ClusterLink } from "./cluster-link.ts"
 import {
   type ClusterMessage,
@@ -85,16 +85,6 @@ export function createHostCluster(deps: {
     count(counters.drops, "cluster")
     return false
   }
-
-  const memberFacts = ({
-    peer,
-    claim,
-    generation,
-  }: Member): Pick<Member, "peer" | "claim" | "generation"> => ({
-    peer,
-    claim,
-    generation,
-  })
 
   const announceAll = (shared: SharedTopic, subject: string): void => {
     const local = [...shared.topic.members.values()].filter(({ place }) => place.type !== "remote")
@@ -204,7 +194,11 @@ export function createHostCluster(deps: {
     const shared = sharedByHash.get(message.topic)
     if (shared === undefined) return
     const { topic } = shared
-    for (const joined of message.joined) directory.remoteJoined(topic, { ...joined, node: message.node })
+    for (const joined of message.joined) {
+      const owned = directory.remoteJoined(topic, { ...joined, node: message.node })
+      // The other host has let someone in because it did not hear of our member.
+      if (owned !== null) gather(owned, "joined")
+    }
     for (const peer of message.left) directory.remoteLeft(topic, peer, message.node)
     if (message.complete) {
       directory.retainRemote(topic, message.node, new Set(message.joined.map(({ peer }) => peer)))
@@ -214,14 +208,9 @@ export function createHostCluster(deps: {
   const takeFind = (message: Extract<ClusterMessage, { type: "find" }>): void => {
     const member = sharedByHash.get(message.topic)?.topic.members.get(message.peer)
     if (member === undefined) return
-    const { claim, generation } = member
-    publish(subjects.node(message.node), {
-      type: "found",
-      topic: message.topic,
-      peer: message.peer,
-      claim,
-      generation,
-    })
+    const { claim, birth, generation } = member
+    const { topic, peer } = message
+    publish(subjects.node(message.node), { type: "found", topic, peer, claim, birth, generation })
   }
 
   const takeFound = (message: Extract<ClusterMessage, { type: "found" }>): void => {
@@ -376,6 +365,10 @@ export function createHostCluster(deps: {
       await link.close()
     },
   }
+}
+
+function memberFacts({ peer, claim, took, birth, generation }: Member): MemberFacts {
+  return { peer, claim, took, birth, generation }
 }
 
 function hashOf(topicKey: string): TopicHash {
