@@ -114,6 +114,7 @@ async function attachStore(
     isHolder: () => tabs.isHolder(),
     onLocal: (entry, change) => set.local(entry, change),
     onInbox: (id, key, delta) => tabs.postInbox(id, key, delta),
+    onRecovered: (entry) => set.recovered(entry),
     report: (report) => host.report(report),
   })
   const set: DocumentSet = createDocumentSet({

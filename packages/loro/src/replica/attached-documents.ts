@@ -139,8 +139,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
     if (applied !== "trapped") {
       // What failed to be stored before is not told to be durable now.
-      const unsaved = entry.live !== null && entry.journal.unsavedSince() !== null
-      return unsaved && entry.live !== null
+      return entry.phase === "live" && entry.live !== null && entry.journal.isUnsaved()
         ? { ...applied, durable: entry.journal.saved(entry.live) }
         : applied
     }
@@ -152,8 +151,17 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     scan,
     loadIndex: () => store.blob(INDEX_BLOB),
     async saveIndex(blob) {
-      // In order behind every change it speaks of: a crash must not leave an index that is ahead of the rows.
-      if (options.isHolder()) await writer.write({ blobs: [{ name: INDEX_BLOB, bytes: blob }] })
+      if (!options.isHolder()) return
+      // Behind every change it speaks of: a crash must not leave an index that is ahead of the rows.
+      await writer.write({}).catch(() => undefined)
+      const unsaved = [...shelf.entries()].find((entry) => entry.journal.isUnsaved())
+      if (unsaved !== undefined) {
+        throw new ReplicaError(
+          "storage-failed",
+          `the index waits for document "${unsaved.id}", which could not be stored yet`,
+        )
+      }
+      await writer.write({ blobs: [{ name: INDEX_BLOB, bytes: blob }] })
     },
     summarize: (keys) => reader.summarize(keys),
     async read(requests) {

@@ -19,17 +19,30 @@ const COMPACT_DELAY_MS = 250
 const COMPACT_AT_ONCE_ENTRIES = 256
 const RETRY_DELAY_MS = 2_000
 
+const DONE: Promise<void> = Promise.resolve()
+
+/** How far the tombstone of the document is. */
+type Burial =
+  | { readonly phase: "none" }
+  | { readonly phase: "under-way"; readonly stored: Promise<void> }
+  | { readonly phase: "failed" }
+  | { readonly phase: "stored" }
+
 export interface JournalOptions {
   readonly id: string
   readonly writer: StoreWriter
   readonly clock: Clock
   /** Whether this opener holds the store's lease: only then it writes rows and logs, else the inbox. */
   readonly isHolder: () => boolean
+  /** The instance of now: retries and compaction come later than the one that asked for them may live. */
+  readonly live: () => LiveDocument | null
   /** Loro failed while the log was folded. */
   onFold(live: LiveDocument, error: unknown): void
   /** An inbox entry of ours is durable: whoever holds the lease may take it. */
   onInbox(key: number, bytes: Uint8Array): void
   onFailure(error: unknown): void
+  /** What could not be stored before is stored now. */
+  onRecovered(): void
 }
 
 /** How one document is kept: an update is appended together with its row, and long logs are folded. */
@@ -41,21 +54,26 @@ export interface DocumentJournal {
     readonly logCount: number
     readonly logNext: number
     readonly version: Version
+    /** Whether the store holds the tombstone of a deleted document. */
+    readonly buried: boolean
   }): void
+  /** Another instance takes over, read anew from the store: nothing is owed for the one before. */
+  restart(): void
   /** Resolves when durable. `before` is the version that was durable or under way to be. */
   append(live: LiveDocument, update: Uint8Array, before: Version, batch?: WriterBatch): Promise<void>
   /** Keeps the bytes of a first load as they came. */
   adoptSnapshot(live: LiveDocument, snapshot: Uint8Array, batch?: WriterBatch): Promise<void>
-  /** Replaces everything by a tombstone. */
+  /**
+   * Replaces everything by a tombstone. Resolves when it is stored, also when it was before; after a failure it is
+   * tried again, by the next call or by itself.
+   */
   bury(batch?: WriterBatch): Promise<void>
   /** Writes the row of what is stored already. */
   refresh(live: LiveDocument, batch?: WriterBatch): Promise<void>
   /** Resolves when all is durable; tries again what failed before. */
   saved(live: LiveDocument): Promise<void>
-  /** Folds the log now if it is long enough to be worth it. */
-  compact(live: LiveDocument): void
-  /** The version from which on nothing is durable because a write failed; null when nothing failed. */
-  unsavedSince(): Version | null
+  /** Whether a write failed whose content is in memory alone. */
+  isUnsaved(): boolean
   isIdle(): boolean
   stop(): void
 }
@@ -70,7 +88,9 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let tailFirst = 0
   let tailBytes = 0
   let tailVersion: Version = EMPTY_VERSION
+  // The version from which on nothing is durable because a write failed.
   let unsaved: Version | null = null
+  let burial: Burial = { phase: "none" }
   let underWay = 0
   let last: Promise<void> = Promise.resolve()
   let cancelCompaction: (() => void) | null = null
@@ -94,7 +114,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   const rows = (row: DocumentRow | null): WriterBatch =>
     row === null ? {} : { rows: [{ id, bytes: encodeRow(row) }] }
 
-  const write = (batch: WriterBatch, before: Version | null, inbox?: Uint8Array): Promise<void> => {
+  const write = (batch: WriterBatch, onFailed: () => void, inbox?: Uint8Array): Promise<void> => {
     underWay += 1
     const written = writer.write(batch).then(
       (keys) => {
@@ -104,7 +124,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       },
       (error: unknown) => {
         underWay -= 1
-        if (before !== null) unsaved ??= before
+        onFailed()
         options.onFailure(error)
         throw error
       },
@@ -114,6 +134,33 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     return written
   }
 
+  /** A write that the document cannot do without: what it brought since `before` is tried again. */
+  const writeSince = (before: Version, batch: WriterBatch, inbox?: Uint8Array): Promise<void> =>
+    write(
+      batch,
+      () => {
+        if (burial.phase !== "none") return
+        unsaved ??= before
+        retryLater()
+      },
+      inbox,
+    )
+
+  const retryLater = (): void => {
+    if (stopped) return
+    cancelRetry ??= clock.after(RETRY_DELAY_MS, () => {
+      cancelRetry = null
+      const live = options.live()
+      if (burial.phase === "failed") bury().catch(ignore)
+      else if (unsaved !== null && live !== null) append(live, new Uint8Array(0), unsaved).catch(ignore)
+    })
+  }
+
+  const stopRetrying = (): void => {
+    cancelRetry?.()
+    cancelRetry = null
+  }
+
   const appendUpdate = (
     live: LiveDocument,
     update: Uint8Array,
@@ -121,57 +168,100 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     batch: WriterBatch,
   ): Promise<void> => {
     const from = unsaved ?? before
-    const bytes = unsaved === null ? update : live.updateSince(unsaved)
+    const recovers = unsaved !== null
+    const bytes = recovers ? live.updateSince(from) : update
     unsaved = null
+    const written = writeUpdate(live, bytes, from, batch)
+    if (!recovers) return written
+    return written.then(() => options.onRecovered())
+  }
+
+  const writeUpdate = (
+    live: LiveDocument,
+    bytes: Uint8Array,
+    from: Version,
+    batch: WriterBatch,
+  ): Promise<void> => {
     if (!options.isHolder()) {
       const delta = encodeDelta({ type: "push", update: bytes })
-      return write({ ...batch, inbox: [{ id, bytes: delta }] }, from, delta)
+      return writeSince(from, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
     }
     if (logCount === 0 && snapshotBytes === 0) tailVersion = EMPTY_VERSION
     const sequence = logNext++
     logCount += 1
     logBytes += bytes.length
     tailBytes += bytes.length
-    return write({ ...batch, logs: [{ id, sequence, bytes }], ...rows(rowOf(live.state())) }, from)
+    return writeSince(from, { ...batch, logs: [{ id, sequence, bytes }], ...rows(rowOf(live.state())) })
   }
 
-  const retryLater = (live: LiveDocument): void => {
-    cancelRetry ??= clock.after(RETRY_DELAY_MS, () => {
-      cancelRetry = null
-      if (unsaved !== null && !stopped) append(live, new Uint8Array(0), unsaved).catch(() => undefined)
-    })
-  }
-
-  const append = async (
+  const append = (
     live: LiveDocument,
     update: Uint8Array,
     before: Version,
     batch: WriterBatch = {},
   ): Promise<void> => {
+    if (burial.phase !== "none") return bury(batch)
     const written = appendUpdate(live, update, before, batch)
-    if (options.isHolder()) compactLater(live)
-    try {
-      await written
-    } catch (error) {
-      retryLater(live)
-      throw error
+    if (options.isHolder()) compactLater()
+    return written
+  }
+
+  const bury = (batch: WriterBatch = {}): Promise<void> => {
+    const extra = Object.keys(batch).length > 0
+    if (burial.phase === "stored") return extra ? write(batch, ignore) : DONE
+    if (burial.phase === "under-way") {
+      return extra ? burial.stored.then(() => write(batch, ignore)) : burial.stored
     }
+    const recovers = burial.phase === "failed"
+    stopRetrying()
+    unsaved = null
+    const stored = writeTombstone(batch).then(() => {
+      burial = { phase: "stored" }
+      if (recovers) options.onRecovered()
+    })
+    burial = { phase: "under-way", stored }
+    return stored
+  }
+
+  const writeTombstone = (batch: WriterBatch): Promise<void> => {
+    const failed = (): void => {
+      burial = { phase: "failed" }
+      retryLater()
+    }
+    if (!options.isHolder()) {
+      const delta = encodeDelta({ type: "tombstone" })
+      return write({ ...batch, inbox: [{ id, bytes: delta }] }, failed, delta)
+    }
+    const row: DocumentRow = {
+      status: "deleted",
+      hash: TOMBSTONE_HASH,
+      version: EMPTY_VERSION,
+      snapshotBytes: 0,
+      logBytes: 0,
+      logCount: 0,
+      logNext,
+      changedAt: clock.now(),
+    }
+    const trims = trim(0, logNext - 1)
+    return write({ ...batch, trims, snapshots: [{ id, bytes: null }], ...rows(row) }, failed)
   }
 
   const tailCount = (): number => logNext - tailFirst
 
-  const compactLater = (live: LiveDocument): void => {
+  const compactLater = (): void => {
     const due = tailCount() > MERGE_ENTRIES || logBytes > Math.max(SNAPSHOT_BYTES, snapshotBytes)
     if (!due || stopped) return
-    if (tailCount() >= COMPACT_AT_ONCE_ENTRIES) return compact(live)
+    if (tailCount() >= COMPACT_AT_ONCE_ENTRIES) return compact()
     cancelCompaction?.()
     cancelCompaction = clock.after(COMPACT_DELAY_MS, () => {
       cancelCompaction = null
-      if (!stopped) compact(live)
+      if (!stopped) compact()
     })
   }
 
-  const compact = (live: LiveDocument): void => {
+  const compact = (): void => {
+    const live = options.live()
+    if (live === null || burial.phase !== "none") return
     try {
       fold(live)
     } catch (error) {
@@ -193,7 +283,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       startTail(live.state().version)
       write(
         { trims: trim(0, through), snapshots: [{ id, bytes: snapshot }], ...rows(rowOf(live.state())) },
-        null,
+        ignore,
       ).catch(ignore)
       return
     }
@@ -204,7 +294,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     logBytes += merged.length - tailBytes
     const sequence = logNext++
     startTail(live.state().version)
-    write({ trims, logs: [{ id, sequence, bytes: merged }], ...rows(rowOf(live.state())) }, null).catch(
+    write({ trims, logs: [{ id, sequence, bytes: merged }], ...rows(rowOf(live.state())) }, ignore).catch(
       ignore,
     )
   }
@@ -225,39 +315,31 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       logCount = position.logCount
       logNext = Math.max(logNext, position.logNext)
       startTail(position.version)
+      if (burial.phase === "none" || burial.phase === "stored") {
+        burial = { phase: position.buried ? "stored" : "none" }
+      }
+    },
+    restart() {
+      stopRetrying()
+      unsaved = null
     },
     append,
-    async adoptSnapshot(live, snapshot, batch = {}) {
+    adoptSnapshot(live, snapshot, batch = {}) {
+      const { version } = live.state()
       if (!options.isHolder()) {
-        const delta = encodeDelta({ type: "snapshot", version: live.state().version, snapshot })
-        return write({ ...batch, inbox: [{ id, bytes: delta }] }, EMPTY_VERSION, delta)
+        const delta = encodeDelta({ type: "snapshot", version, snapshot })
+        return writeSince(EMPTY_VERSION, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
       }
       snapshotBytes = snapshot.length
-      startTail(live.state().version)
-      await write(
-        { ...batch, snapshots: [{ id, bytes: snapshot }], ...rows(rowOf(live.state())) },
-        EMPTY_VERSION,
-      )
+      startTail(version)
+      return writeSince(EMPTY_VERSION, {
+        ...batch,
+        snapshots: [{ id, bytes: snapshot }],
+        ...rows(rowOf(live.state())),
+      })
     },
-    async bury(batch = {}) {
-      if (!options.isHolder()) {
-        const delta = encodeDelta({ type: "tombstone" })
-        return write({ ...batch, inbox: [{ id, bytes: delta }] }, null, delta)
-      }
-      const through = logNext - 1
-      const row: DocumentRow = {
-        status: "deleted",
-        hash: TOMBSTONE_HASH,
-        version: EMPTY_VERSION,
-        snapshotBytes: 0,
-        logBytes: 0,
-        logCount: 0,
-        logNext,
-        changedAt: clock.now(),
-      }
-      await write({ ...batch, trims: trim(0, through), snapshots: [{ id, bytes: null }], ...rows(row) }, null)
-    },
-    refresh: (live, batch = {}) => write({ ...batch, ...rows(rowOf(live.state())) }, null),
+    bury,
+    refresh: (live, batch = {}) => write({ ...batch, ...rows(rowOf(live.state())) }, ignore),
     async saved(live) {
       live.settle()
       await last
@@ -272,16 +354,15 @@ export function createJournal(options: JournalOptions): DocumentJournal {
         )
       }
     },
-    compact,
-    unsavedSince: () => unsaved,
-    isIdle: () => underWay === 0 && unsaved === null && cancelRetry === null,
+    isUnsaved: () => unsaved !== null || burial.phase === "failed",
+    isIdle: () => underWay === 0 && unsaved === null && burial.phase !== "failed" && cancelRetry === null,
     stop() {
       stopped = true
       cancelCompaction?.()
-      cancelRetry?.()
+      stopRetrying()
     },
   }
 }
 
-/** Compaction only saves space: the log it would have folded is still whole, and `onFailure` has told. */
+/** `onFailure` has told. What is tried again says so itself; compaction only saves space, the log is still whole. */
 function ignore(): void {}

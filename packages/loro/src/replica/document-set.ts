@@ -2,6 +2,7 @@ import { DecodeError, type EntryChange, type JoinOutcome, type ReplicaReport } f
 
 import { LoroDoc } from "loro-crdt"
 
+import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
 import { decodeDelta, type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
@@ -56,7 +57,10 @@ export interface DocumentSet {
   integrate(id: string, delta: DocumentDelta, source: ApplySource): Promise<Applied>
   /** A local edit of a document on the shelf. */
   local(entry: ShelfEntry, change: LocalChange): void
+  /** Resolves when the deletion is stored, also when it was before. */
   remove(entry: ShelfEntry): Promise<void>
+  /** What could not be stored is stored now: whoever heard that it failed, or nothing, hears where the document stands. */
+  recovered(entry: ShelfEntry): void
   /** Tells the room of a change that is in memory, and the other tabs once it is durable. */
   announce(durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void
   subscribe(listener: (event: DocumentsEvent) => void): () => void
@@ -86,7 +90,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   }
 
   const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped" => {
-    if (entry.phase === "deleted") return applyToDeleted(delta, source)
+    if (entry.phase === "deleted") return applyToDeleted(entry, delta, source)
     const { live } = entry
     if (live === null) return "trapped"
     if (delta.type === "tombstone") return bury(entry, live, source)
@@ -232,15 +236,23 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     delta: null,
   })
 
-  const applyToDeleted = (delta: DocumentDelta, source: ApplySource): Applied => {
+  const applyToDeleted = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied => {
     const senderLacks =
       delta.type === "tombstone"
         ? null
         : encodeSummary({ type: "version", version: "version" in delta ? delta.version : EMPTY_VERSION })
-    return applied(
-      { type: "joined", changed: false, before: TOMBSTONE_HASH, stateHash: TOMBSTONE_HASH, senderLacks },
-      source,
-    )
+    return {
+      outcome: {
+        type: "joined",
+        changed: false,
+        before: TOMBSTONE_HASH,
+        stateHash: TOMBSTONE_HASH,
+        senderLacks,
+      },
+      // Deleted in memory is not deleted on disk: nobody is told so before it is.
+      durable: source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch),
+      delta: null,
+    }
   }
 
   const bury = (entry: ShelfEntry, live: LiveDocument, source: ApplySource): Applied => {
@@ -283,13 +295,37 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       emit({ type: "changed", id: entry.id, origin: "local" })
     },
     async remove(entry) {
-      if (entry.phase !== "live" || entry.live === null) return
-      const result = bury(entry, entry.live, { origin: "local", sender: "here", store: "write" })
-      const { outcome, delta } = result
-      if (outcome.type !== "joined" || delta === null) return
-      const change: EntryChange = { key: entry.id, before: outcome.before, stateHash: outcome.stateHash }
-      await result.durable
-      set.announce(result.durable, change, delta)
+      const before = entry.phase === "live" ? (entry.live?.state().hash ?? null) : TOMBSTONE_HASH
+      const durable =
+        entry.phase === "live" && entry.live !== null
+          ? bury(entry, entry.live, { origin: "local", sender: "here", store: "write" }).durable
+          : entry.journal.bury()
+      try {
+        await durable
+      } catch (cause) {
+        throw new LoroReplicaError(
+          "storage-failed",
+          `the deletion of document "${entry.id}" could not be stored and is tried again: free some space, and delete it again to wait for it`,
+          { cause },
+        )
+      }
+      if (before === TOMBSTONE_HASH) return
+      const change: EntryChange = { key: entry.id, before, stateHash: TOMBSTONE_HASH }
+      set.announce(durable, change, encodeDelta({ type: "tombstone" }))
+    },
+    recovered(entry) {
+      const state = entry.phase === "live" ? entry.live?.state() : undefined
+      const stateHash = entry.phase === "deleted" ? TOMBSTONE_HASH : (state?.hash ?? null)
+      if (stateHash === null) return
+      const change: EntryChange = { key: entry.id, before: stateHash, stateHash }
+      options.changed(change)
+      options.post(
+        change,
+        state === undefined
+          ? encodeDelta({ type: "tombstone" })
+          : // Brings nothing, and shows by its version what the others lack: they read it from the store.
+            encodeDelta({ type: "update", version: state.version, update: new Uint8Array(0) }),
+      )
     },
     announce(durable, change, delta) {
       options.changed(delta.length > MAX_PUSH_BYTES ? change : { ...change, delta })

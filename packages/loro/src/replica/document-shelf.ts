@@ -28,6 +28,8 @@ export interface ShelfOptions {
   readonly isHolder: () => boolean
   onLocal(entry: ShelfEntry, change: LocalChange): void
   onInbox(id: string, key: number, delta: Uint8Array): void
+  /** What could not be stored of a document before is stored now. */
+  onRecovered(entry: ShelfEntry): void
   report(report: ReplicaReport): void
 }
 
@@ -98,6 +100,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         writer,
         clock,
         isHolder: options.isHolder,
+        live: () => entry.live,
+        onRecovered: () => options.onRecovered(entry),
         onFold: (live, error) => {
           const { trap, reason } = describeLoroFailure(error)
           options.report({ type: "quarantined", key: id, reason: `Loro failed to fold the log: ${reason}` })
@@ -174,6 +178,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       logCount: stored.log.length,
       logNext: Math.max(row?.logNext ?? 0, (stored.log.at(-1)?.sequence ?? -1) + 1),
       version: entry.live?.state().version ?? EMPTY_VERSION,
+      buried: row?.status === "deleted",
     })
 
   /** The log says more or less than its row, as after a write that failed between others: the log is right. */
@@ -193,6 +198,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.owned = true
     entry.ready = (async () => {
       await writer.idle()
+      entry.journal.restart()
       try {
         await load(entry, null)
       } catch (error) {
@@ -306,6 +312,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       resume(entry, stored, row)
     },
     async keepAll(entry) {
+      if (entry.phase === "deleted") await entry.journal.bury()
       const [bytes] = await store.rows([entry.id])
       const { live } = entry
       if (live === null || entry.phase !== "live") return

@@ -1,0 +1,119 @@
+import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
+import { describe, expect, test } from "vitest"
+
+import { failingStore, type FailingStore } from "../test/failing-store.ts"
+import { attachByHand, type HandDriven } from "../test/hand-driven.ts"
+import { encodeDelta } from "./replica/document-delta.ts"
+import { TOMBSTONE_HASH } from "./replica/document-state.ts"
+
+const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
+const TOMBSTONE = encodeDelta({ type: "tombstone" })
+
+async function holding(): Promise<{ a: HandDriven; store: FailingStore; time: SimulatedTime }> {
+  const store = failingStore()
+  const time = createSimulatedTime()
+  const a = await attachByHand({ name: "notes", store, clock: time.clock() })
+  await using handle = await a.docs.open("x")
+  handle.doc.getText("body").insert(0, "hello")
+  await handle.saved()
+  a.changes.splice(0)
+  return { a, store, time }
+}
+
+/** What a process finds that starts on the disk as it is now. */
+async function restarted(store: FailingStore): Promise<string> {
+  const after = await attachByHand({ name: "notes", store: store.disk.copy() })
+  try {
+    await using handle = await after.docs.open("x")
+    return handle.doc.getText("body").toString()
+  } catch (error) {
+    expect(error).toMatchObject({ code: "document-deleted" })
+    return "deleted"
+  } finally {
+    await after.attached.detach()
+  }
+}
+
+describe("a deletion that cannot be stored", () => {
+  test("is not acknowledged, however often it is asked for, and is told once it is stored", async () => {
+    const { a, store } = await holding()
+    store.failing = true
+    await expect(a.docs.delete("x")).rejects.toMatchObject({ code: "storage-failed" })
+    await expect(a.docs.delete("x")).rejects.toMatchObject({ code: "storage-failed" })
+    expect(await restarted(store)).toBe("hello")
+    expect(a.changes).toEqual([])
+    store.failing = false
+    await a.docs.delete("x")
+    expect(await restarted(store)).toBe("deleted")
+    expect(a.changes).toMatchObject([{ key: "x", stateHash: TOMBSTONE_HASH }])
+    await a.docs.delete("x")
+    expect(a.changes).toHaveLength(1)
+  })
+
+  test("is stored by itself later on", async () => {
+    const { a, store, time } = await holding()
+    store.failing = true
+    await expect(a.docs.delete("x")).rejects.toMatchObject({ code: "storage-failed" })
+    await time.runFor(10_000)
+    store.failing = false
+    await time.runFor(10_000)
+    expect(await restarted(store)).toBe("deleted")
+    expect(a.changes).toMatchObject([{ key: "x", stateHash: TOMBSTONE_HASH }])
+  })
+
+  test("is not durable towards a peer either", async () => {
+    const { a, store } = await holding()
+    store.failing = true
+    const entries = [{ key: "x", delta: TOMBSTONE }]
+    await expect(a.attached.join(entries, STRANGER)).rejects.toThrow()
+    await expect(a.attached.join(entries, STRANGER)).rejects.toThrow()
+    store.failing = false
+    expect(await a.attached.join(entries, STRANGER)).toMatchObject([
+      { type: "joined", stateHash: TOMBSTONE_HASH },
+    ])
+    expect(await restarted(store)).toBe("deleted")
+  })
+
+  test("is never undone by an edit that failed before it", async () => {
+    const { a, store, time } = await holding()
+    const handle = await a.docs.open("x")
+    store.failing = true
+    handle.doc.getText("body").insert(0, "late ")
+    await expect(handle.saved()).rejects.toMatchObject({ code: "storage-failed" })
+    store.failing = false
+    await a.docs.delete("x")
+    await time.runFor(10_000)
+    expect(await restarted(store)).toBe("deleted")
+  })
+})
+
+describe("an edit that cannot be stored", () => {
+  test("is tried again by itself, and other tabs follow once it is there", async () => {
+    const { a, store, time } = await holding()
+    const tab = await attachByHand({ name: "notes", store: store.disk })
+    await using there = await tab.docs.open("x")
+    await using here = await a.docs.open("x")
+    store.failing = true
+    here.doc.getText("body").insert(0, "late ")
+    here.commit()
+    await time.runFor(1_000)
+    expect(there.doc.getText("body").toString()).toBe("hello")
+    store.failing = false
+    await time.runFor(10_000)
+    expect(await restarted(store)).toBe("late hello")
+    await expect.poll(() => there.doc.getText("body").toString(), { timeout: 30_000 }).toBe("late hello")
+  })
+
+  test("keeps an index that knows of it from being stored", async () => {
+    const { a, store } = await holding()
+    await using handle = await a.docs.open("x")
+    store.failing = true
+    handle.doc.getText("body").insert(0, "late ")
+    await expect(handle.saved()).rejects.toMatchObject({ code: "storage-failed" })
+    store.failing = false
+    await expect(a.attached.saveIndex(Uint8Array.of(1))).rejects.toMatchObject({ code: "storage-failed" })
+    await handle.saved()
+    await a.attached.saveIndex(Uint8Array.of(1))
+    expect(await a.attached.loadIndex()).toEqual(Uint8Array.of(1))
+  })
+})
