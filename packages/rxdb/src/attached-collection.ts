@@ -1,5 +1,6 @@
 import {
   type AttachedReplica,
+  type Clock,
   decodeSummary,
   DecodeError,
   deltaFor,
@@ -19,8 +20,10 @@ import { joinBatch, type JoinBatchDeps } from "./join-batch.ts"
 import { watchLocalChanges } from "./local-changes.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
+import { holdsUnmigrated } from "./sidecar-record.ts"
 
 export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps {
+  readonly clock: Clock
   readonly host: ReplicaHost
   readonly handle: Handle
   readonly sidecar: Sidecar
@@ -53,7 +56,11 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
       if (detached === null && list.length > 0) host.changed(list)
     },
     failed: (cause) =>
-      deps.report({ type: "warning", reason: "a local change could not be read back", cause }),
+      deps.report({
+        type: "warning",
+        reason: "local changes could not be read back; they are tried again",
+        cause,
+      }),
   })
 
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -85,6 +92,9 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
         if (deps.traffic.observed) tellSent(deps, peer.session, [...heldByKey.values()])
         return requests.map((request) => readOne(store, request, heldByKey.get(request.key)))
       }),
+    async flush() {
+      if (detached === null) await changes.flush()
+    },
     join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {
       detached ??= (async () => {
@@ -112,6 +122,8 @@ function tellSent(
 
 function readOne(store: RegisterStore, { summary }: ReadRequest, held: Held | undefined): ReadOutcome {
   if (held === undefined || held.state.context.size === 0) return { type: "none" }
+  if (holdsUnmigrated(held.state, held.record))
+    return { type: "refused", reason: "a migration strategy failed on it" }
   try {
     const delta = encodeDelta(deltaFor(held.state, decodeSummary(summary)))
     return { type: "delta", stateHash: store.hash(held.state), delta }

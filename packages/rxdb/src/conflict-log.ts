@@ -1,6 +1,7 @@
+import { millisFromHlc, type RegisterState, sameBytes, shownValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
 import { type Observable, Subject } from "rxjs"
-import type { DocumentData } from "./document-shape.ts"
+import type { DocumentData, DocumentShape } from "./document-shape.ts"
 
 /** Concurrent writes of one document, and what is shown for them. */
 export interface ResolvedConflict<RxDocType = DocumentData> {
@@ -53,5 +54,25 @@ export function createConflictLog(): ConflictLog {
       conflicts$.next(conflict)
     },
     close: () => conflicts$.complete(),
+  }
+}
+
+/** The conflict that this state is the merge of; null when it is none. */
+export function resolvedConflict(
+  shape: DocumentShape,
+  key: string,
+  state: RegisterState,
+): ResolvedConflict | null {
+  const merged = shownValue(state)
+  if (merged === null || state.siblings.length < 2) return null
+  return {
+    key,
+    merged: shape.documentOf(key, merged),
+    writes: state.siblings.map((sibling) => ({
+      document: shape.documentOf(key, sibling),
+      writtenAt: millisFromHlc(sibling.dot.hlc),
+      lost: !sameBytes(sibling.hash, merged.hash),
+    })),
+    at: Date.now(),
   }
 }

@@ -5,22 +5,21 @@ import {
   type Incoming,
   joinRegister,
   type JoinOutcome,
-  millisFromHlc,
   needsFold,
   type RegisterDelta,
   type RegisterState,
   type ReplicaPeer,
   type ReplicaReport,
-  sameBytes,
   shownValue,
   stateHash,
 } from "@dunlin/core"
 import { type AttachmentShelf, MAX_ATTACHMENT_BYTES } from "./attachment-shelf.ts"
-import type { ConflictLog } from "./conflict-log.ts"
+import { type ConflictLog, resolvedConflict } from "./conflict-log.ts"
 import type { TrafficSink } from "./document-traffic.ts"
 import { type AttachmentStub, attachmentsOf, type DocumentShape } from "./document-shape.ts"
 import type { Materialised, Materialiser, Transition } from "./materialiser.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
+import { holdsUnmigrated } from "./sidecar-record.ts"
 import type { Stamper } from "./stamper.ts"
 
 export interface JoinBatchDeps {
@@ -67,7 +66,11 @@ export async function joinBatch(
     const outcome = materialised.get(held.key)
     if (outcome?.type === "refused")
       deps.report({ type: "quarantined", key: held.key, reason: outcome.reason })
-    if (outcome?.type === "done" && next.siblings.length > 1) logConflict(deps, held.key, outcome.state)
+    const conflict =
+      outcome?.type === "done" && next.siblings.length > 1
+        ? resolvedConflict(deps.shape, held.key, outcome.state)
+        : null
+    if (conflict !== null) deps.conflicts.add(conflict)
   }
   tellTraffic(deps, peer, materialised)
   return drafts.map(({ work, outcome }, index) => {
@@ -93,6 +96,8 @@ async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming
     case "context-full":
       return refuse(deps, key, "more sessions wrote it than a context may list")
     case "joined": {
+      if (holdsUnmigrated(joined.state, work.held.record))
+        return refuse(deps, key, "a migration strategy failed on what is held of it")
       const stubs = joined.changed ? arrivedAttachments(decoded) : []
       const blobs = stubs.length === 0 ? [] : await deps.shelf.lacking(key, work.held.row, stubs)
       if (blobs.length > 0) return { work: null, outcome: { type: "missing-blobs", blobs } }
@@ -158,19 +163,4 @@ function tellTraffic(
 function isLast(drafts: readonly Draft[], index: number): boolean {
   const work = drafts[index]?.work ?? null
   return work !== null && !drafts.slice(index + 1).some((later) => later.work === work)
-}
-
-function logConflict({ conflicts, shape }: JoinBatchDeps, key: string, state: RegisterState): void {
-  const merged = shownValue(state)
-  if (merged === null) return
-  conflicts.add({
-    key,
-    merged: shape.documentOf(key, merged),
-    writes: state.siblings.map((sibling) => ({
-      document: shape.documentOf(key, sibling),
-      writtenAt: millisFromHlc(sibling.dot.hlc),
-      lost: !sameBytes(sibling.hash, merged.hash),
-    })),
-    at: Date.now(),
-  })
 }

@@ -1,16 +1,20 @@
 import {
+  type Clock,
   EMPTY_REGISTER,
   encodeDelta,
   type EntryChange,
   pushDelta,
+  RegisterError,
   type RegisterState,
   shownValue,
   stateHash,
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import { JOIN_CONTEXT } from "./collection-rows.ts"
+import { type ConflictLog, resolvedConflict } from "./conflict-log.ts"
 import type { TrafficSink } from "./document-traffic.ts"
 import type { DocumentShape, Row } from "./document-shape.ts"
+import type { Materialiser } from "./materialiser.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
@@ -19,10 +23,20 @@ export interface LocalChangesDeps {
   readonly collection: RxCollection
   readonly shape: DocumentShape
   readonly store: RegisterStore
+  readonly materialiser: Materialiser
+  readonly conflicts: ConflictLog
   readonly queue: SerialQueue
   readonly traffic: TrafficSink
+  readonly clock: Clock
   readonly changed: (changes: readonly EntryChange[]) => void
+  /** Some changes are not reported yet, and are tried again. */
   readonly failed: (cause: unknown) => void
+}
+
+export interface LocalChanges {
+  /** Resolves when every write that was complete before the call is reported. Rejects when one of them cannot be now. */
+  flush(): Promise<void>
+  stop(): void
 }
 
 /** The part of a change event that matters here. */
@@ -32,20 +46,37 @@ interface RowEvent {
   readonly previousDocumentData?: Row | null
 }
 
+/** State before the first change that is not reported yet; null when only storage knows it. */
+type Befores = Map<string, RegisterState | null>
+
+const RETRY_MS = 5_000
+
 /** Reports every write that is not ours: of the application, of other tabs, of other replications. */
-export function watchLocalChanges(deps: LocalChangesDeps): { stop(): void } {
-  const { collection, shape, store, queue, changed, failed } = deps
+export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
+  const { collection, shape, store, materialiser, conflicts, queue, clock, changed, failed } = deps
   const tokenSuffix = `-${collection.database.token}`
-  /** State before the first change not reported yet; null when only storage knows it. */
-  const beforeByKey = new Map<string, RegisterState | null>()
+  const beforeByKey: Befores = new Map()
+  let scheduled = false
+  let stopped = false
+  let cancelRetry: (() => void) | null = null
+
+  /** The state that the row tells by itself, without an error for one that cannot be shared. */
+  const ownState = (row: Row): RegisterState | null => {
+    try {
+      return store.ownState(row)
+    } catch (error) {
+      if (error instanceof RegisterError) return null
+      throw error
+    }
+  }
 
   const reportNow = (events: readonly RowEvent[]): boolean => {
     const changes: EntryChange[] = []
     for (const { documentData: row, previousDocumentData: previous } of events) {
       // Another tab's event may arrive after a join that was made upon it: then only storage tells the order.
       if (row._deleted || !row._rev.endsWith(tokenSuffix)) return false
-      const after = store.ownState(row)
-      const before = previous == null ? EMPTY_REGISTER : store.ownState(previous)
+      const after = ownState(row)
+      const before = previous == null ? EMPTY_REGISTER : ownState(previous)
       if (after === null || before === null) return false
       changes.push(changeOf(shape.keyOf(row), before, after))
     }
@@ -53,19 +84,68 @@ export function watchLocalChanges(deps: LocalChangesDeps): { stop(): void } {
     return true
   }
 
+  /** What cannot be reported stays noted, under the state before its first change. Rejects with why. */
   const reportPending = async (): Promise<void> => {
-    const befores = new Map(beforeByKey)
+    const befores: Befores = new Map(beforeByKey)
     beforeByKey.clear()
+    const troubles = await reportKeys(befores).catch(
+      (cause: unknown): ReadonlyMap<string, unknown> =>
+        new Map([...befores.keys()].map((key) => [key, cause])),
+    )
+    const [first] = troubles
+    if (first === undefined) return
+    for (const key of troubles.keys()) beforeByKey.set(key, befores.get(key) ?? null)
+    if (!stopped) cancelRetry ??= clock.after(RETRY_MS, retry)
+    throw first[1]
+  }
+
+  const retry = (): void => {
+    cancelRetry = null
+    schedule()
+  }
+
+  const reportKeys = async (befores: Befores): Promise<ReadonlyMap<string, unknown>> => {
+    const troubles = new Map<string, unknown>()
+    const states = new Map<string, RegisterState>()
     const records = new Map<string, SidecarRecord>()
-    const changes: EntryChange[] = []
+    const conflicted: Held[] = []
     for (const held of await store.load([...befores.keys()])) {
+      if (held.trouble?.of === "storage") {
+        troubles.set(held.key, held.trouble.cause)
+        continue
+      }
+      states.set(held.key, held.state)
+      if (held.trouble !== undefined) continue
+      if (held.state.siblings.length > 1) conflicted.push(held)
       const record = lastingRecord(held)
       if (record !== null) records.set(held.key, record)
-      changes.push(changeOf(held.key, befores.get(held.key) ?? null, held.state))
     }
     // A tombstone counts as durable when it outlives a cleanup.
-    await store.putRecords(records)
+    for (const [key, cause] of await store.putRecords(records)) troubles.set(key, cause)
+    // The author had not seen all that was here: the row must show what the writes merge to.
+    const shown = await materialiser.materialise(conflicted.map((held) => ({ held, next: held.state })))
+    for (const [key, outcome] of shown) {
+      if (outcome.type !== "done") continue
+      states.set(key, outcome.state)
+      const conflict = resolvedConflict(shape, key, outcome.state)
+      if (conflict !== null) conflicts.add(conflict)
+    }
+    const changes: EntryChange[] = []
+    for (const [key, state] of states)
+      if (!troubles.has(key)) changes.push(changeOf(key, befores.get(key) ?? null, state))
     changed(changes)
+    return troubles
+  }
+
+  const schedule = (): void => {
+    if (scheduled) return
+    scheduled = true
+    queue
+      .run(() => {
+        scheduled = false
+        return reportPending()
+      })
+      .catch(failed)
   }
 
   const tell = (events: readonly RowEvent[]): void => {
@@ -81,14 +161,22 @@ export function watchLocalChanges(deps: LocalChangesDeps): { stop(): void } {
     const events = bulk.events as unknown as readonly RowEvent[]
     tell(events)
     if (queue.idle() && beforeByKey.size === 0 && reportNow(events)) return
-    const first = beforeByKey.size === 0
     for (const { documentData: row, previousDocumentData: previous } of events) {
       const key = shape.keyOf(row)
-      if (!beforeByKey.has(key)) beforeByKey.set(key, previous == null ? null : store.ownState(previous))
+      if (!beforeByKey.has(key)) beforeByKey.set(key, previous == null ? null : ownState(previous))
     }
-    if (first) queue.run(reportPending).catch(failed)
+    schedule()
   })
-  return { stop: () => subscription.unsubscribe() }
+  return {
+    async flush() {
+      if (beforeByKey.size > 0 || !queue.idle()) await queue.run(reportPending)
+    },
+    stop() {
+      stopped = true
+      subscription.unsubscribe()
+      cancelRetry?.()
+    },
+  }
 }
 
 function changeOf(key: string, before: RegisterState | null, after: RegisterState): EntryChange {

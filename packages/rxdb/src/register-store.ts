@@ -26,7 +26,13 @@ import type { DocumentShape, Row } from "./document-shape.ts"
 import type { MergePolicy } from "./merge-policy.ts"
 import type { Modifiers } from "./modifiers.ts"
 import type { Sidecar } from "./sidecar.ts"
-import { decodeRecord, encodeRecord, recordId, type SidecarRecord } from "./sidecar-record.ts"
+import {
+  decodeRecord,
+  encodeRecord,
+  holdsUnmigrated,
+  recordId,
+  type SidecarRecord,
+} from "./sidecar-record.ts"
 import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
 import type { Stamper } from "./stamper.ts"
 
@@ -37,6 +43,15 @@ export interface Held {
   readonly record: SidecarRecord | null
   /** Empty when there is no entry to share. Its view is folded. */
   readonly state: RegisterState
+  readonly trouble?: Trouble
+}
+
+/** Why what the row and the record hold could not be brought together: the state is that of the record alone. */
+export interface Trouble {
+  readonly reason: string
+  readonly cause: unknown
+  /** Of the document, as long as it is as it is; of the storage, which may work again in a minute. */
+  readonly of: "document" | "storage"
 }
 
 export interface RegisterStoreDeps {
@@ -65,7 +80,8 @@ export interface RegisterStore {
   ownState(row: Row): RegisterState | null
   /** The state's hash, computed once for each state. */
   hash(state: RegisterState): Uint8Array
-  putRecords(records: ReadonlyMap<string, SidecarRecord | null>): Promise<void>
+  /** Resolves with the errors by key; rejects when nothing at all could be stored. */
+  putRecords(records: ReadonlyMap<string, SidecarRecord | null>): Promise<ReadonlyMap<string, unknown>>
   fold(key: string, state: RegisterState): Promise<RegisterState>
 }
 
@@ -108,7 +124,13 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     const texts = await sidecar.get(keys.map(recordId))
     for (const key of keys) {
       const text = texts.get(recordId(key))
-      if (text !== undefined) found.set(key, await decodeRecord(text, version, migrate))
+      if (text === undefined) continue
+      try {
+        found.set(key, await decodeRecord(text, version, migrate))
+      } catch (cause) {
+        // The row still has what it shows; peers have the rest.
+        report({ type: "warning", reason: `what the sidecar holds of "${key}" cannot be read`, cause })
+      }
     }
     return found
   }
@@ -177,8 +199,9 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     const write = old
       ? birth(key, hashed)
       : writeRegister(seen, stamp?.dot ?? stamper.minter.mint(joinContexts(seen, known.context)), hashed)
-    const state = await fold(key, joinStates(known, write))
-    return { state, revision: row._rev, hidden: false }
+    const joined = joinStates(known, write)
+    assertMigrated(joined, record)
+    return { state: await fold(key, joined), revision: row._rev, hidden: false }
   }
 
   const fold = async (key: string, state: RegisterState): Promise<RegisterState> => {
@@ -188,8 +211,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return folded.state
   }
 
-  const putRecords = async (records: ReadonlyMap<string, SidecarRecord | null>): Promise<void> => {
-    if (records.size === 0) return
+  const putAll = async (records: ReadonlyMap<string, SidecarRecord | null>): Promise<void> => {
     const texts = new Map<string, string | null>()
     for (const [key, record] of records)
       texts.set(recordId(key), record === null ? null : encodeRecord(record, version))
@@ -198,44 +220,78 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     await sidecar.put(texts)
   }
 
+  const putRecords = async (
+    records: ReadonlyMap<string, SidecarRecord | null>,
+  ): Promise<ReadonlyMap<string, unknown>> => {
+    const failures = new Map<string, unknown>()
+    if (records.size === 0) return failures
+    try {
+      await putAll(records)
+    } catch (error) {
+      if (records.size === 1) throw error
+      // One record that the storage refuses must not hold up the others.
+      for (const [key, record] of records)
+        await putAll(new Map([[key, record]])).catch((cause: unknown) => failures.set(key, cause))
+      if (failures.size === records.size) throw error
+    }
+    return failures
+  }
+
   const hold = async (
     keys: readonly string[],
     rowsByKey: ReadonlyMap<string, Row>,
     records: ReadonlyMap<string, SidecarRecord>,
   ): Promise<readonly Held[]> => {
     const adopted = new Map<string, SidecarRecord>()
-    const held: Held[] = []
+    const heldByKey = new Map<string, Held>()
     for (const key of keys) {
       const row = rowsByKey.get(key)
       const record = records.get(key) ?? null
       try {
-        const claim: Claim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
-        if (row !== undefined && claim.type === "adopt") {
-          const made = await adopt(key, row, record, claim)
-          adopted.set(key, made)
-          held.push({ key, row, record: made, state: made.state })
-          continue
-        }
-        const known = record?.state ?? EMPTY_REGISTER
-        const unfolded = claim.type === "write" ? joinStates(known, claim.write) : known
-        const state = needsFold(unfolded) ? await fold(key, unfolded) : unfolded
-        if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, state)
-        held.push({ key, row, record, state })
-      } catch (error) {
+        const held = await holdOne(key, row, record)
+        heldByKey.set(key, held)
+        if (held.record !== null && held.record !== record) adopted.set(key, held.record)
+        else if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
+      } catch (cause) {
         // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
         // the rest goes on.
         const reason =
-          error instanceof RegisterError ? error.message : `it cannot be shared: ${String(error)}`
-        report({ type: "quarantined", key, reason, cause: error })
-        held.push({ key, row, record, state: record?.state ?? EMPTY_REGISTER })
+          cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
+        heldByKey.set(key, aside(key, row, record, { reason, cause, of: "document" }))
       }
+    }
+    // A dot that is not stored is made anew, and must not be told to anyone.
+    const failures = await putRecords(adopted).catch(
+      (cause: unknown) => new Map([...adopted.keys()].map((key) => [key, cause])),
+    )
+    for (const [key, cause] of failures) {
+      adopted.delete(key)
+      const reason = "the storage refuses what must be noted beside it"
+      const trouble = { reason, cause, of: "storage" } as const
+      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
     }
     for (const [key, record] of adopted) {
       const row = rowsByKey.get(key)
       if (row !== undefined) noteContextAhead(stamper, key, row, record.state)
     }
-    if (adopted.size > 0) await putRecords(adopted)
-    return held
+    return [...heldByKey.values()]
+  }
+
+  const holdOne = async (key: string, row: Row | undefined, record: SidecarRecord | null): Promise<Held> => {
+    const claim: Claim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
+    if (row !== undefined && claim.type === "adopt") {
+      const made = await adopt(key, row, record, claim)
+      return { key, row, record: made, state: made.state }
+    }
+    const known = record?.state ?? EMPTY_REGISTER
+    const state = claim.type === "write" ? joinStates(known, claim.write) : known
+    assertMigrated(state, record)
+    return { key, row, record, state: needsFold(state) ? await fold(key, state) : state }
+  }
+
+  const aside = (key: string, row: Row | undefined, record: SidecarRecord | null, trouble: Trouble): Held => {
+    report({ type: "quarantined", key, reason: trouble.reason, cause: trouble.cause })
+    return { key, row, record, state: record?.state ?? EMPTY_REGISTER, trouble }
   }
 
   return {
@@ -278,6 +334,14 @@ export function joinStates(a: RegisterState, b: RegisterState): RegisterState {
   if (joined.type !== "joined")
     throw new RegisterError("context-full", "Too many sessions wrote this document.")
   return joined.state
+}
+
+/** Payloads of an earlier schema version are neither shown nor passed on. */
+function assertMigrated(state: RegisterState, record: SidecarRecord | null): void {
+  if (!holdsUnmigrated(state, record)) return
+  throw new Error("a migration strategy failed on what the sidecar holds of it", {
+    cause: record?.unmigrated?.cause,
+  })
 }
 
 /** Whether the row says all there is to say about the state, so that no record is needed. */

@@ -8,6 +8,7 @@ import {
   ReplicaError,
   type ReplicaHost,
   type ReplicaReport,
+  systemClock,
   systemRandom,
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
@@ -139,11 +140,14 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     const unfinished = await journal.read()
     if (unfinished.length > 0) {
       const held = await store.load(unfinished)
-      await materialiser.materialise(held.map((one) => ({ held: one, next: one.state })))
-      await journal.clear()
+      const whole = held.filter((one) => one.trouble === undefined)
+      await materialiser.materialise(whole.map((one) => ({ held: one, next: one.state })))
+      if (whole.length === held.length) await journal.clear()
+      else await journal.note(held.filter((one) => one.trouble !== undefined).map((one) => one.key))
     }
     const queue = createSerialQueue()
     const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
+      clock: systemClock(),
       collection,
       host,
       handle: {

@@ -13,10 +13,12 @@ import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
 /** What the sidecar holds of one document, where its row cannot. */
 export interface SidecarRecord {
   readonly state: RegisterState
-  /** Revision of a row that this record accounts for although the row's own stamp does not. */
+  /** The row with this revision is in the state already, although its own stamp does not say so. */
   readonly revision: string | null
   /** `push.modifier` keeps the row with this revision to this device. */
   readonly hidden: boolean
+  /** Why its payloads could not be brought to the present schema version, and are as they were written. */
+  readonly unmigrated?: { readonly cause: unknown; readonly version: number }
 }
 
 interface StoredRecord {
@@ -36,9 +38,10 @@ export function keyOfRecord(id: string): string | null {
   return id.startsWith(PREFIX) ? id.slice(PREFIX.length) : null
 }
 
-export function encodeRecord({ state, revision, hidden }: SidecarRecord, version: number): string {
+export function encodeRecord(record: SidecarRecord, present: number): string {
+  const { state, revision, hidden, unmigrated } = record
   const stored: StoredRecord = {
-    version,
+    version: unmigrated?.version ?? present,
     state: base64FromBytes(encodeDelta(wholeDelta(state))),
     ...(revision === null ? {} : { revision }),
     ...(hidden ? { hidden: true } : {}),
@@ -48,7 +51,7 @@ export function encodeRecord({ state, revision, hidden }: SidecarRecord, version
 
 /**
  * Reads a record, bringing payloads of an earlier schema version up to date: siblings keep the hashes they were
- * written under, so that peers which migrate on their own stay equal.
+ * written under, so that peers which migrate on their own stay equal. So does a state whose migration fails.
  */
 export async function decodeRecord(
   text: string,
@@ -58,9 +61,19 @@ export async function decodeRecord(
   const stored = JSON.parse(text) as StoredRecord
   const joined = joinRegister(EMPTY_REGISTER, decodeDelta(bytesFromBase64(stored.state)))
   const state = joined.type === "joined" ? joined.state : EMPTY_REGISTER
-  const current =
-    stored.version === version ? state : await migrateState(state, (value) => migrate(value, stored.version))
-  return { state: current, revision: stored.revision ?? null, hidden: stored.hidden === true }
+  const record = { revision: stored.revision ?? null, hidden: stored.hidden === true }
+  if (stored.version === version) return { ...record, state }
+  try {
+    return { ...record, state: await migrateState(state, (value) => migrate(value, stored.version)) }
+  } catch (cause) {
+    return { ...record, state, unmigrated: { cause, version: stored.version } }
+  }
+}
+
+/** Whether the state holds payloads of the record that are still of an earlier schema version. */
+export function holdsUnmigrated({ siblings }: RegisterState, record: SidecarRecord | null): boolean {
+  if (record?.unmigrated === undefined) return false
+  return siblings.some((one) => !one.deleted && record.state.siblings.includes(one))
 }
 
 async function migrateState(

@@ -108,6 +108,25 @@ describe("replicateWebRTC", () => {
     await expect(pool.awaitFirstPeer()).rejects.toThrow("canceled")
   })
 
+  test("awaitInSync covers every write that was complete before it", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const [todos, theirs] = [a["todos"] as RxCollection, b["todos"] as RxCollection]
+    const pool = await start(todos, "a-topic-to-be-in-sync")
+    await start(theirs, "a-topic-to-be-in-sync")
+    const [state] = [...(await pool.awaitFirstPeer()).values()]
+    const ids = Array.from({ length: 200 }, (_, n) => `n${n}`)
+    await todos.bulkInsert(ids.map((id) => ({ id, text: "start" })))
+    await expect(state?.replicationState.awaitInSync()).resolves.toBe(true)
+    expect(await theirs.count().exec()).toBe(200)
+    await todos.bulkRemove(ids.slice(0, 100))
+    await todos.bulkUpsert(ids.slice(100).map((id) => ({ id, text: "edited" })))
+    await state?.replicationState.awaitInSync()
+    expect(await theirs.count().exec()).toBe(100)
+    expect(await theirs.count({ selector: { text: "edited" } }).exec()).toBe(100)
+    await pool.cancel()
+    await expect(state?.replicationState.awaitInSync()).rejects.toMatchObject({ code: "peer" })
+  })
+
   test("five collections share one socket and one connection", async () => {
     const names = ["one", "two", "three", "four", "five"]
     const sides = [await peer(...names), await peer(...names)]

@@ -48,11 +48,13 @@ export interface ReplicaHost {
   released(): void
   /**
    * Resolves when `peers` other devices (default 1) hold the present state of `keys` (default: all) durably.
-   * Same rules as `room.synced()`.
+   * Same rules as `room.synced()`. With `session`, a session id, only that peer counts, and one that takes nothing
+   * has nothing to wait for.
    */
   synced(options?: {
     readonly keys?: readonly string[]
     readonly peers?: number
+    readonly session?: string
     readonly signal?: AbortSignal
   }): Promise<void>
   /** How far each connected peer is with this replica, by session id. */

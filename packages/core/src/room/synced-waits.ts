@@ -9,6 +9,8 @@ export interface SyncedWait {
   readonly replica?: string
   readonly keys?: readonly string[]
   readonly peers?: number
+  /** The one peer that counts. */
+  readonly session?: string
   readonly signal?: AbortSignal
 }
 
@@ -31,6 +33,7 @@ export interface SyncedWaitsOptions {
 
 interface OpenWait {
   readonly peers: number
+  readonly session: string | undefined
   readonly replicas: readonly RoomReplica[]
   readonly positions: ReadonlySet<string> | undefined
   /** Change counts by session and replica name: links of the time of the call must confirm up to there, newer ones all. */
@@ -48,6 +51,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const devicesWith = (wait: OpenWait): number => {
     const devices = new Set<string>()
     for (const session of options.sessions()) {
+      if (wait.session !== undefined && wait.session !== session.session) continue
       if (wait.replicas.every((replica) => holdsAll(session, replica, wait))) devices.add(session.link.device)
     }
     return devices.size
@@ -57,7 +61,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const { shared } = replica
     const own = session.targets.get(shared.replica.name)?.own
     if (own === undefined || own.phase !== "live") return false
-    if (!own.permissions.send) return sendsNothing(replica)
+    if (!own.permissions.send) return wait.session !== undefined || sendsNothing(replica)
     // A link made after the call has exchanged everything by the time it is live.
     const upTo =
       wait.changesByLink.get(`${session.session}/${shared.replica.name}`) ?? Number.POSITIVE_INFINITY
@@ -69,7 +73,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   }
 
   return {
-    add({ replica, keys, peers = 1, signal }) {
+    add({ replica, keys, peers = 1, session, signal }) {
       return new Promise((resolve, reject) => {
         const cleanups: (() => void)[] = []
         const end = (finish: () => void): void => {
@@ -79,6 +83,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         }
         const wait: OpenWait = {
           peers,
+          session,
           replicas: [...options.replicas()].filter(
             ({ shared }) => replica === undefined || shared.replica.name === replica,
           ),

@@ -114,7 +114,24 @@ function track(handle: RxdbHandle, first: ReplicaLinkStatus): TrackedPeer {
       error$: errors.asObservable(),
       received$: documents("received"),
       sent$: documents("sent"),
-      awaitInSync: () => until((one) => !isActive(one)).then(() => true as const),
+      async awaitInSync() {
+        const gone = new AbortController()
+        const watching = status.subscribe({
+          complete: () => gone.abort(new DropInError("peer", "The peer left before both sides were equal.")),
+        })
+        try {
+          // What the status says may be older than the latest write.
+          await handle.synced({ session, signal: gone.signal })
+          await until((one) => !isActive(one))
+          return true
+        } catch (cause) {
+          gone.signal.throwIfAborted()
+          if (cause instanceof DropInError) throw cause
+          throw new DropInError("peer", `The sides did not become equal: ${String(cause)}`, { cause })
+        } finally {
+          watching.unsubscribe()
+        }
+      },
       awaitInitialReplication: () => until((one) => one.lastSyncedAt !== undefined || !isActive(one)),
     },
   }
