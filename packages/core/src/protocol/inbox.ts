@@ -39,6 +39,8 @@ export interface Inbox {
   retryLarge(): void
   /** Frees the place for a large entry, if this link has it. */
   close(): void
+  /** Whether this link has the room's place for a large entry and waits for the next piece of it. */
+  readonly holdsPlace: boolean
   readonly pendingEntries: number
   readonly entriesIn: number
 }
@@ -162,6 +164,9 @@ export function createInbox(gate: LargeEntryGate): Inbox {
       partial = null
       if (large) gate.release()
       large = false
+    },
+    get holdsPlace() {
+      return large && partial !== null && withheld === 0
     },
     get pendingEntries() {
       return receipts.control.length + receipts.bulk.length

@@ -266,6 +266,12 @@ describe("a run", () => {
     expect(reconciliation.requests()).toEqual([])
   })
 
+  test("ends with a peer that says again and again that it answered nothing", () => {
+    const reconciliation = createReconciliation(index, 0, 1, nothing, true)
+    reconciliation.requests()
+    expect(() => reconciliation.acknowledged({ ...ack, answered: 0 })).toThrow("answers nothing")
+  })
+
   test("takes no notice of frames of another run, or that answer nothing", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
     const [request] = reconciliation.requests()

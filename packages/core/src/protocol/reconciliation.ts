@@ -18,9 +18,10 @@ export interface Reconciliation {
   readonly salt: number
   /** Requests that may be sent now: at most four are out at a time. */
   requests(): readonly RangeFrame[]
-  /** A reply frame. Throws `DecodeError` on bad records; frames of an earlier run are passed over. */
-  replied(frame: RangeFrame): void
-  acknowledged(frame: RangeAckFrame): void
+  /** A reply frame; false for one of an earlier run, which is passed over. Throws `DecodeError` on bad records. */
+  replied(frame: RangeFrame): boolean
+  /** The same for the end of a reply. Throws `DecodeError` when it answers nothing, which would go on for ever. */
+  acknowledged(frame: RangeAckFrame): boolean
   /** Nothing is out and nothing is left to ask. */
   readonly done: boolean
   /** The responder asked to be left alone for now. */
@@ -84,7 +85,7 @@ export function createReconciliation(
     },
     replied(frame) {
       const out = outBySequence.get(frame.sequence)
-      if (frame.salt !== salt || out === undefined) return
+      if (frame.salt !== salt || out === undefined) return false
       bytes += frame.records.length
       out.replyBytes += frame.records.length
       if (out.replyBytes > MAX_REPLY_BYTES)
@@ -92,18 +93,23 @@ export function createReconciliation(
       for (const record of decodeRangeRecords(frame.records)) {
         compareRecord(index, salt, record, sink, mayReceive)
       }
+      return true
     },
     acknowledged(frame) {
       const out = outBySequence.get(frame.sequence)
-      if (frame.salt !== salt || out === undefined) return
+      if (frame.salt !== salt || out === undefined) return false
+      if (!frame.later && frame.answered === 0) {
+        throw new DecodeError("protocol-violation", "a reply that answers nothing")
+      }
       outBySequence.delete(frame.sequence)
       rounds++
       if (frame.later) {
         postponed = true
-        return
+        return true
       }
       // What the grant did not cover is asked again.
       for (const record of out.records.slice(frame.answered)) add(record)
+      return true
     },
     get done() {
       return !postponed && open.length === 0 && outBySequence.size === 0

@@ -32,6 +32,24 @@ describe("a wanted entry", () => {
     expect([table.size, table.nextAt, table.pending("a"), table.pending("b")]).toEqual([0, null, 0, 0])
   })
 
+  test("is waited for while its link brings entries, but not for ever", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.add("p", "b", 0)
+    const asked: [number, string][] = []
+    let heardAt = 0
+    for (let now = 0; now < 100_000; now += 1_000) {
+      if (now < 30_000 || now > 35_000) heardAt = now
+      for (const { link } of table.due(now, () => heardAt)) asked.push([now, link])
+    }
+    // The first fell silent at 29 s; the second brings everything but this entry.
+    expect(asked).toEqual([
+      [0, "a"],
+      [33_000, "b"],
+      [93_000, "a"],
+    ])
+  })
+
   test("is no longer pending once it came", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)

@@ -7,6 +7,8 @@ interface Wanted {
   asked: boolean
   /** When to ask, or to ask the next one. */
   at: number
+  /** When it was last asked for. */
+  askedAt: number
   attempts: number
 }
 
@@ -24,8 +26,11 @@ export interface WantedTable {
   isAskedElsewhere(position: string, link: string): boolean
   /** `link` holds the entry. False when the table is full: reconciliation will find the entry again. */
   add(position: string, link: string, at: number): boolean
-  /** Requests that are due; each counts as asked from now on. */
-  due(now: number): readonly WantedRequest[]
+  /**
+   * Requests that are due; each counts as asked from now on. `heardAt` tells when a link last brought an entry, or a piece of
+   * one: what is on its way over a slow link is not asked for again.
+   */
+  due(now: number, heardAt?: (link: string) => number): readonly WantedRequest[]
   /** The entry came, or is no longer wanted. */
   resolve(position: string): void
   /** The link is gone: what was asked of it is asked of the next at once. */
@@ -41,6 +46,8 @@ const MAX_WANTED = 8_192
 const MAX_SOURCES = 4
 const MAX_ATTEMPTS = 4
 const ANSWER_TIMEOUT_MS = 4_000
+/** A link that brings everything else is not waited for any longer than this. */
+const LONGEST_WAIT_MS = 60_000
 
 export function createWantedTable(): WantedTable {
   const wantedByPosition = new Map<string, Wanted>()
@@ -70,14 +77,26 @@ export function createWantedTable(): WantedTable {
         return true
       }
       if (wantedByPosition.size >= MAX_WANTED) return false
-      wantedByPosition.set(position, { sources: [link], from: link, asked: false, at, attempts: 0 })
+      wantedByPosition.set(position, {
+        sources: [link],
+        from: link,
+        asked: false,
+        askedAt: 0,
+        at,
+        attempts: 0,
+      })
       count(link, 1)
       return true
     },
-    due(now) {
+    due(now, heardAt = () => Number.NEGATIVE_INFINITY) {
       const requests: WantedRequest[] = []
       for (const [position, wanted] of wantedByPosition) {
         if (wanted.at > now) continue
+        const heard = heardAt(wanted.from)
+        if (wanted.asked && heard + ANSWER_TIMEOUT_MS > now && wanted.askedAt + LONGEST_WAIT_MS > now) {
+          wanted.at = heard + ANSWER_TIMEOUT_MS
+          continue
+        }
         const link = wanted.sources.shift()
         if (link === undefined || wanted.attempts >= MAX_ATTEMPTS) {
           drop(position, wanted)
@@ -90,6 +109,7 @@ export function createWantedTable(): WantedTable {
         wanted.asked = true
         count(link, 1)
         wanted.attempts++
+        wanted.askedAt = now
         wanted.at = now + ANSWER_TIMEOUT_MS
         requests.push({ position, link })
       }

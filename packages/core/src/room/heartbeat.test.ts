@@ -54,6 +54,33 @@ describe("a heartbeat", () => {
     expect(time.pending).toBe(0)
   })
 
+  test("asks a peer that is said to be gone at once, and gives it up when it stays silent", async () => {
+    const { time, heartbeat, pings, silentAt } = create(() => {})
+    heartbeat.start()
+    heartbeat.heard()
+    await time.runFor(1_000)
+    heartbeat.doubt()
+    heartbeat.doubt()
+    expect(pings).toEqual([0, 1_000])
+    await time.runFor(2_000)
+    expect(silentAt).toEqual([2_500])
+    expect(time.pending).toBe(0)
+  })
+
+  test("believes the peer, not those who say that it is gone, however slow the way is", async () => {
+    const { time, heartbeat, silentAt } = create((own, nonce, world) => {
+      world.schedule(1_900, () => {
+        own.heard()
+        own.pong(nonce)
+      })
+    })
+    heartbeat.start()
+    await time.runFor(5_000)
+    heartbeat.doubt()
+    await time.runFor(9_000)
+    expect(silentAt).toEqual([])
+  })
+
   test("takes no answer to what it did not ask", () => {
     const { heartbeat } = create(() => {})
     heartbeat.start()

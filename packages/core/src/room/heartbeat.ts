@@ -14,6 +14,8 @@ export interface Heartbeat {
   start(): void
   heard(): void
   pong(nonce: number): void
+  /** Somebody says that the peer is gone: asks it at once, and takes no answer for an answer soon. */
+  doubt(): void
   readonly rttMs: number | null
   close(): void
 }
@@ -21,13 +23,22 @@ export interface Heartbeat {
 /** A cut of five seconds heals by itself and must not end a link; one of 40 seconds ends it. */
 const INTERVAL_MS = 15_000
 const SILENCE_LIMIT_MS = 40_000
+/** A peer that is said to be gone answers within this, or within a few times what answers took before. */
+const DOUBT_LIMIT_MS = 1_500
 
 export function createHeartbeat({ clock, random, ping, silent, measured }: HeartbeatOptions): Heartbeat {
   let heardAt = clock.monotonic()
   let rttMs: number | null = null
   let out: { readonly nonce: number; readonly at: number } | null = null
   let cancel: (() => void) | null = null
+  let cancelDoubt: (() => void) | null = null
   let closed = false
+
+  const ask = (): void => {
+    const nonce = new DataView(random.bytes(4).buffer).getUint32(0)
+    out = { nonce, at: clock.monotonic() }
+    ping(nonce)
+  }
 
   const beat = (): void => {
     if (closed) return
@@ -36,10 +47,8 @@ export function createHeartbeat({ clock, random, ping, silent, measured }: Heart
       silent()
       return
     }
-    const nonce = new DataView(random.bytes(4).buffer).getUint32(0)
-    out = { nonce, at: now }
     cancel = clock.after(INTERVAL_MS * (0.9 + random.unit() * 0.2), beat)
-    ping(nonce)
+    ask()
   }
 
   return {
@@ -53,12 +62,22 @@ export function createHeartbeat({ clock, random, ping, silent, measured }: Heart
       out = null
       measured()
     },
+    doubt() {
+      if (closed || cancelDoubt !== null) return
+      const doubtedAt = clock.monotonic()
+      cancelDoubt = clock.after(Math.max(DOUBT_LIMIT_MS, 4 * (rttMs ?? 0)), () => {
+        cancelDoubt = null
+        if (heardAt <= doubtedAt) silent()
+      })
+      ask()
+    },
     get rttMs() {
       return rttMs
     },
     close() {
       closed = true
       cancel?.()
+      cancelDoubt?.()
     },
   }
 }

@@ -62,6 +62,7 @@ async function open(disk: Disk, tag = roomTag) {
     kind: 1,
     roomTag: tag,
     clock: time.clock(),
+    accepts: () => true,
     onFailure: (cause) => void failures.push(cause),
   })
   await keeper.open()

@@ -2,6 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import { type AttachedReplica, ReplicaError } from "../ports/replica.ts"
 import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
+import { problemOfKey } from "../protocol/entry-key.ts"
 import {
   createFingerprintIndex,
   type FingerprintIndex,
@@ -17,6 +18,8 @@ export interface IndexKeeperOptions {
   readonly roomTag: Uint8Array
   readonly clock: Clock
   readonly onFailure: (cause: unknown) => void
+  /** Whether an entry with this key may be in the index. */
+  readonly accepts: (key: string) => boolean
 }
 
 /** Keeps the index of one replica, and a copy of it in the replica's store that makes the next start quick. */
@@ -74,6 +77,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     let fresh: IndexEntry[] | null = cursor === null ? [] : null
     for await (const page of attached.scan(cursor, signal === undefined ? {} : { signal })) {
       for (const { key, stateHash } of page.entries) {
+        if (!options.accepts(key)) continue
         if (stateHash === null) {
           // It may be among those not built yet: from here on, one by one.
           if (fresh !== null) index.build(fresh)
@@ -97,6 +101,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     let newest = cursor
     for await (const page of attached.scan(cursor)) {
       for (const { key, stateHash } of page.entries) {
+        if (problemOfKey(key) !== null) continue
         const held = index.get(digests.position(key))?.digest ?? null
         const expected = stateHash === null ? null : digests.digest(kind, key, stateHash)
         const same = held === null || expected === null ? held === expected : bytesEqual(held, expected)

@@ -72,6 +72,8 @@ export interface LinkSessionEvents {
 export interface LinkSession extends LinkInput {
   readonly session: string
   readonly link: SecureLink
+  /** Monotonic milliseconds of the last entry, or piece of one, that came. */
+  readonly payloadAt: number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
   /** Whether the peer says that it is linked to that session. */
@@ -94,6 +96,9 @@ export interface LinkSession extends LinkInput {
   bye(reason: string): void
 }
 
+/** The room has one place for a large entry: a peer that sends no more of it gives it up after this long. */
+const STALLED_MS = 60_000
+
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
   const outbox = createOutbox(link)
@@ -109,6 +114,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
   let changes = 0
+  /** When an entry, or a piece of one, last came. */
+  let payloadAt = Number.NEGATIVE_INFINITY
 
   const flush = (): void => {
     if (closed) return
@@ -161,6 +168,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     clock,
     random,
     ping: (nonce) => {
+      if (inbox.holdsPlace && clock.monotonic() - payloadAt > STALLED_MS) {
+        end("a large entry came to a halt, and others wait for its place", false)
+        return
+      }
       outbox.control({ type: "ping", nonce })
       const roots = [...matched.targets.values()]
         .filter(({ own }) => own.permissions.send || own.permissions.receive)
@@ -240,6 +251,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "push":
       case "chunk":
       case "fragment": {
+        payloadAt = clock.monotonic()
         const payload = inbox.receive(lane, frame, size)
         if (payload !== null) receive(payload)
         return
@@ -330,6 +342,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const self: LinkSession = {
     session: link.session,
     link,
+    get payloadAt() {
+      return payloadAt
+    },
     targets: matched.targets,
     isLinkedTo: (session) => linkedTo.has(session),
     message(lane, bytes) {
@@ -351,6 +366,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       flush()
     },
     drained: pump,
+    doubted: heartbeat.doubt,
     closed(reason) {
       if (closed) return
       dispose()

@@ -248,6 +248,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     channel.start({
       message: (lane, bytes) => guard(session, () => input.message(lane, bytes)),
       drained: (lane) => guard(session, () => input.drained(lane)),
+      doubted: () => guard(session, () => input.doubted?.()),
     })
   }
   function drop(session: string, channel: SecureChannel, reason: string): void {

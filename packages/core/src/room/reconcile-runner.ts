@@ -141,12 +141,10 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
         answer(frame)
         return
       }
-      run?.replied(frame)
-      progress()
+      if (run?.replied(frame) === true) progress()
     },
     rangeAck(frame) {
-      run?.acknowledged(frame)
-      proceed()
+      if (run?.acknowledged(frame) === true) proceed()
     },
     progress,
     agreed() {

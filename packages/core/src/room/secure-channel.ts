@@ -39,6 +39,7 @@ export type SecureCloseReason =
 export interface ChannelReceiver {
   message(lane: Lane, bytes: Uint8Array): void
   drained(lane: Lane): void
+  doubted(): void
 }
 
 /** A pipe whose remote has proved what it is, or that is closed. */
@@ -170,6 +171,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
       hold(sealed, lane, bytes)
     },
     drained: (lane) => receiver?.drained(lane),
+    doubted: () => receiver?.doubted(),
     closed: (reason) => close(reason),
     pathChanged: (path) => events.pathChanged(path),
   })

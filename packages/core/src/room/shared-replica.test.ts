@@ -7,6 +7,7 @@ import type {
   JoinOutcome,
   Replica,
   ReplicaHost,
+  ReplicaReport,
 } from "../ports/replica.ts"
 import { createState } from "../ports/state.ts"
 import { bytesEqual } from "../protocol/bytes-equal.ts"
@@ -65,6 +66,7 @@ async function share() {
   const { script, replica } = createScripted()
   const locals: Transition[] = []
   const results: JoinResult[] = []
+  const reports: ReplicaReport[] = []
   const open = (): Promise<SharedReplica> =>
     shareReplica({
       slot: 0,
@@ -74,7 +76,7 @@ async function share() {
       host: {
         roomTag: new Uint8Array(32),
         device: "",
-        report: () => {},
+        report: (report) => void reports.push(report),
         released: () => {},
         synced: async () => {},
         links: createState(new Map()),
@@ -84,7 +86,7 @@ async function share() {
     })
   const join = (shared: SharedReplica, key: string): void =>
     shared.join({ peer, key, delta: new Uint8Array(1), settle: (result) => void results.push(result) })
-  return { script, open, locals, results, join }
+  return { script, open, locals, results, reports, join }
 }
 
 const settled = (): Promise<void> =>
@@ -108,6 +110,24 @@ function holds(shared: SharedReplica, key: string, value: string): boolean {
   const held = shared.index.get(digests.position(key))?.digest
   return held !== undefined && bytesEqual(held, digests.digest(1, key, hashOf(value)))
 }
+
+describe("a key that peers would not take", () => {
+  for (const [what, key] of [
+    ["too long", "k".repeat(4_097)],
+    ["no text", "\ud83d"],
+  ] as const) {
+    test(`because it is ${what} is reported and left out, at the start and later`, async () => {
+      const { script, open, locals, reports } = await share()
+      script.pages.push({ key, stateHash: hashOf("old") }, { key: "fine", stateHash: hashOf("old") })
+      const shared = await open()
+      expect([shared.index.count, reports]).toMatchObject([1, [{ type: "quarantined", key }]])
+      script.host?.changed([local(key, null, "new"), local("also fine", null, "new")])
+      expect([shared.index.count, locals.map(({ key: sent }) => sent)]).toEqual([2, ["also fine"]])
+      expect(reports).toHaveLength(2)
+      await shared.close()
+    })
+  }
+})
 
 describe("a local change reported while a join of the same key runs", () => {
   test("comes first when the join was made upon it", async () => {

@@ -8,6 +8,7 @@ import type {
   ReplicaPeer,
 } from "../ports/replica.ts"
 import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { problemOfKey } from "../protocol/entry-key.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import { createIndexKeeper } from "./index-keeper.ts"
@@ -82,6 +83,12 @@ export async function shareReplica<Handle>(
   let running = 0
   let closed: Promise<void> | null = null
 
+  const accepts = (key: string): boolean => {
+    const reason = problemOfKey(key)
+    if (reason !== null) options.host.report({ type: "quarantined", key, reason })
+    return reason === null
+  }
+
   const changed = (changes: readonly EntryChange[]): void => {
     if (early !== null) {
       // Not as arguments: a bulk insert is longer than an argument list may be.
@@ -90,6 +97,7 @@ export async function shareReplica<Handle>(
     }
     const transitions: Transition[] = []
     for (const change of changes) {
+      if (!accepts(change.key)) continue
       const deferred = deferredByKey?.get(change.key)
       if (deferred !== undefined) deferred.push(change)
       else transitions.push(apply(change))
@@ -107,6 +115,7 @@ export async function shareReplica<Handle>(
     kind: replica.kind,
     roomTag: options.host.roomTag,
     clock: options.clock,
+    accepts,
     onFailure: (cause) =>
       options.host.report({ type: "warning", reason: "the sync index could not be stored", cause }),
   })

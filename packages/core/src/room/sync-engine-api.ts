@@ -26,6 +26,8 @@ export interface SecureLink {
 export interface LinkInput {
   message(lane: Lane, bytes: Uint8Array): void
   drained(lane: Lane): void
+  /** The peer may be gone: it is asked at once, and given up when it does not answer soon. */
+  doubted?(): void
   closed(reason: string): void
 }
 

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest"
 import type { AttachedReplica, Replica } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
-import type { Frame } from "../protocol/frame.ts"
+import type { AnnounceFrame, Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
+import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createSeededRandom } from "../testing/seeded-random.ts"
@@ -147,6 +148,18 @@ const hello: Frame = {
   refusesEntries: false,
 }
 
+const announceNotes: AnnounceFrame = {
+  type: "announce",
+  slot: 0,
+  name: "notes",
+  kind: 0,
+  schemaTag: "1",
+  direction: "both",
+  count: 0,
+  root: new Uint8Array(16),
+  basis: null,
+}
+
 describe("a peer that breaks the protocol", () => {
   const cases: readonly [string, readonly Frame[]][] = [
     ["speaks before HELLO", [{ type: "ping", nonce: 1 }]],
@@ -194,17 +207,7 @@ describe("a peer that breaks the protocol", () => {
     const notes = await node.engine.replicate(memory("notes"))
     for (let n = 0; n < 200; n++) await notes.set(`k${n}`, { n })
     const { say, closed } = hostileLink(node, { buffered: 1_000_000 })
-    say(hello, {
-      type: "announce",
-      slot: 0,
-      name: "notes",
-      kind: 0,
-      schemaTag: "1",
-      direction: "both",
-      count: 0,
-      root: new Uint8Array(16),
-      basis: null,
-    })
+    say(hello, announceNotes)
     // "I list nothing of all your entries", two bytes each, and every one of them is answered at length.
     const records = new Uint8Array(8_000).map((_, at) => (at % 2 === 0 ? 0x30 : 0))
     let asked = 0
@@ -216,6 +219,57 @@ describe("a peer that breaks the protocol", () => {
     expect(asked).toBeGreaterThan(20)
     await node.engine.close()
     expect(time.pending).toBe(0)
+  })
+})
+
+describe("a peer that sends no more of a large entry", () => {
+  test("loses its link, so that others get the place", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "honest")
+    await node.engine.replicate(memory("notes"))
+    const { say, closed } = hostileLink(node)
+    say(hello, announceNotes)
+    const bytes = new Uint8Array(60_000)
+    for (let index = 0; index < 90; index++) {
+      say({ type: "fragment", id: 1, index, total: 100, size: 6_000_000, bytes })
+    }
+    for (let at = 0; at < 50_000; at += 5_000) {
+      await time.runFor(5_000)
+      say({ type: "ping", nonce: 1 })
+    }
+    expect(closed).toEqual([])
+    for (let at = 0; at < 30_000; at += 5_000) {
+      await time.runFor(5_000)
+      say({ type: "ping", nonce: 1 })
+    }
+    expect(closed).toEqual([expect.stringContaining("came to a halt")])
+    await node.engine.close()
+    expect(time.pending).toBe(0)
+  })
+})
+
+describe("a wanted entry that is also written here", () => {
+  const wants = async (direction: "both" | "send-only"): Promise<number> => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "honest")
+    const notes = await node.engine.replicate(memory("notes"))
+    const { say, heard } = hostileLink(node)
+    say(hello, { ...announceNotes, direction })
+    await time.runFor(3_000)
+    const position = createKeyedDigest(new Uint8Array(32).fill(7)).position("k")
+    say({ type: "have", slot: 0, items: [{ position, digest: new Uint8Array(8).fill(1) }] })
+    await notes.set("k", { n: 1 })
+    await time.runFor(1_000)
+    await node.engine.close()
+    return heard.filter(({ type }) => type === "want").length
+  }
+
+  test("is not asked for where the peer answers the write", async () => {
+    expect(await wants("both")).toBe(0)
+  })
+
+  test("is asked for where the peer only sends", async () => {
+    expect(await wants("send-only")).toBe(1)
   })
 })
 
@@ -469,15 +523,8 @@ describe("going live", () => {
     waiting.say({ ...hello, session: new Uint8Array(16).fill(0xef) }, { ...notes, ...state })
     for (let second = 0; second < 25; second++) {
       // It keeps its place by answering on and on, and never comes to an end.
-      busy.say({
-        type: "range",
-        slot: 0,
-        salt: 0,
-        sequence: 0,
-        reply: true,
-        grant: 0,
-        records: new Uint8Array(0),
-      })
+      const request = busy.heard.findLast((frame) => frame.type === "range")
+      if (request !== undefined) busy.say({ ...request, reply: true, records: new Uint8Array(0) })
       waiting.say({ type: "pong", nonce: 0 })
       await time.runFor(1_000)
     }

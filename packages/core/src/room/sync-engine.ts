@@ -8,6 +8,7 @@ import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
 import { createLinkSession, type LinkSession } from "./link-session.ts"
+import type { LinkReplica } from "./link-replica.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
 import { createPresenceRelay } from "./presence-relay.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
@@ -73,10 +74,15 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     waits.check()
   }
 
+  const targetsOf = ({ shared }: RoomReplica): readonly LinkReplica[] =>
+    [...sessions.values()].flatMap(({ targets }) => targets.get(shared.replica.name)?.own ?? [])
+
   /** A change made on this device: pushed to everyone. */
   const localChanges = (replica: EngineReplica, transitions: readonly Transition[]): void => {
+    // A peer that gets the change answers with what it has; one that takes none from us still has to be asked.
+    const answered = targetsOf(replica).every(({ permissions }) => permissions.send)
     for (const transition of transitions) {
-      replica.wanted.resolve(mapKey(transition.position))
+      if (answered) replica.wanted.resolve(mapKey(transition.position))
       for (const session of sessions.values()) {
         const own = session.targets.get(replica.shared.replica.name)?.own
         if (own === undefined) continue
@@ -128,7 +134,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     let left = 0
     for (const replica of replicasByName.values()) {
       const positionsByLink = new Map<string, Uint8Array[]>()
-      for (const { position, link } of replica.wanted.due(now)) {
+      const heardAt = (link: string): number => sessions.get(link)?.payloadAt ?? Number.NEGATIVE_INFINITY
+      for (const { position, link } of replica.wanted.due(now, heardAt)) {
         const positions = positionsByLink.get(link)
         if (positions === undefined) positionsByLink.set(link, [mapKeyBytes(position)])
         else positions.push(mapKeyBytes(position))
