@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { printMeshTable } from "./mesh-table.ts"
 import { PLANTED_BUGS } from "./planted-bugs.ts"
 import { createScenario, type ScenarioLimits } from "./scenario.ts"
 import { rareFaults, runSeeds, seedRange } from "./seeds.ts"
@@ -17,9 +18,12 @@ const USAGE = `npm run sim -- [options]
   --shrink       with --seed: look for the smallest world that still fails, and keep it in sim/regressions
   --peers A-B    worlds of A to B peers (default 3-8)
   --workers N    (default: one a core)
-  --bugs         plant each known bug and show which seed catches it; --bug NAME plants one`
+  --bugs         plant each known bug and show which seed catches it; --bug NAME plants one
+  mesh           rooms of many peers instead, as a table; npm run sim -- mesh --help`
 
+const isMesh = process.argv[2] === "mesh"
 const { values: options } = parseArgs({
+  ...(isMesh && { args: [] }),
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "0" },
@@ -34,7 +38,8 @@ const { values: options } = parseArgs({
   },
 })
 
-if (options.help) console.log(USAGE)
+if (isMesh) await printMeshTable(process.argv.slice(3))
+else if (options.help) console.log(USAGE)
 else if (options.seed !== undefined && options.shrink) await shrinkSeed(options.seed)
 else if (options.seed !== undefined) await replay(options.seed)
 else if (options.bugs) await plantBugs(PLANTED_BUGS.map(({ name }) => name))

@@ -27,13 +27,15 @@ export interface MeshResult {
   readonly peers: number
   readonly linksMean: number
   readonly linksMax: number
-  /** Links from the author to the farthest peer, at most. */
-  readonly hopsMax: number
+  /** Links between the author of a write and a peer that it reached. */
+  readonly hops: { readonly mean: number; readonly max: number }
   /** Payload frames that arrive, a peer and write, once the links have settled. */
   readonly receptions: number
   readonly bytesPerPeerAndWrite: number
   /** Virtual milliseconds from a write to the last peer that shows it: median and worst. */
   readonly reachMs: { readonly p50: number; readonly max: number }
+  /** From a peer's presence to the last peer that sees it. */
+  readonly presenceMs: number
   /** After the churn all peers hold the same within this time. */
   readonly convergedAfterMs: number
 }
@@ -41,6 +43,8 @@ export interface MeshResult {
 interface Member {
   readonly id: string
   readonly engine: SyncEngine
+  /** Sessions whose presence this peer sees. */
+  readonly seen: Set<string>
   readonly collection: MemoryCollection
   readonly linkById: Map<string, SimulatedConnection>
   /** Links between the author of a write and this peer, by key. */
@@ -53,6 +57,9 @@ const LATENCY_MS: readonly [number, number] = [5, 40]
 const PRESENCE_MS = 500
 const SETTLE_MS = 20_000
 const CONVERGE_LIMIT_MS = 180_000
+const CONVERGE_STEP_MS = 100
+/** Written by many at once while peers come and go, so that they conflict. */
+const SHARED_KEYS = 5
 const DIGEST_KEY = new Uint8Array(32).fill(3)
 const ROOM_TAG = new Uint8Array(32).fill(4)
 
@@ -85,7 +92,8 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
   traffic.counting = false
   const { payloads, bytes } = traffic
   const links = living(members).map(({ linkById }) => linkById.size)
-  const hopsMax = Math.max(...members.flatMap(({ hopsByKey }) => [...hopsByKey.values()]))
+  const hops = members.flatMap(({ hopsByKey }) => [...hopsByKey.values()])
+  const presenceMs = await reachOfPresence(members, random, time)
 
   for (let change = 0; change < options.churn; change++) {
     leave(random.pick(living(members)))
@@ -93,10 +101,16 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
     await time.runFor(PRESENCE_MS)
     relink()
     await writeSome(members, random, time, 1, `churn-${change}`)
+    for (const member of [random.pick(living(members)), random.pick(living(members))]) {
+      void member.collection.set(`shared-${change % SHARED_KEYS}`, { by: member.id, change })
+    }
   }
   const startedAt = time.now
-  const equal = await time.runUntil(() => allEqual(members), CONVERGE_LIMIT_MS)
-  if (!equal) throw new Error(`mesh of ${options.peers}, seed ${options.seed}: not equal after churn`)
+  do {
+    if (time.now - startedAt > CONVERGE_LIMIT_MS)
+      throw new Error(`mesh of ${options.peers}, seed ${options.seed}: not equal after churn`)
+    await time.runFor(CONVERGE_STEP_MS)
+  } while (!allEqual(members))
   const result: MeshResult = {
     peers: options.peers,
     linksMean: sum(links) / links.length,
@@ -104,7 +118,8 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
     receptions: payloads / (options.writes * (options.peers - 1)),
     bytesPerPeerAndWrite: bytes / (options.writes * options.peers),
     reachMs: { p50: median(reach), max: Math.max(...reach) },
-    hopsMax,
+    hops: { mean: sum(hops) / hops.length, max: hops.reduce((most, count) => Math.max(most, count), 0) },
+    presenceMs,
     convergedAfterMs: time.now - startedAt,
   }
   for (const member of living(members)) leave(member)
@@ -113,16 +128,22 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
 
 async function createMember(time: SimulatedTime, random: SeededRandom): Promise<Member> {
   const sessionId = random.bytes(16)
+  const id = hexOf(sessionId)
+  const seen = new Set<string>()
   const clock = time.clock()
   const engine = createSyncEngine({
     clock,
     random: random.fork("engine"),
     sessionId,
-    device: hexOf(random.bytes(32)),
+    device: deviceOf(id),
+    signer: simulatedSigner,
     digestKey: DIGEST_KEY,
     roomTag: ROOM_TAG,
     events: {
-      presence: () => undefined,
+      presence(session, value) {
+        if (value === null) seen.delete(session)
+        else seen.add(session)
+      },
       replicaReport: () => undefined,
       violation: (_session, code, detail) => {
         throw new Error(`${code}: ${detail}`)
@@ -133,7 +154,17 @@ async function createMember(time: SimulatedTime, random: SeededRandom): Promise<
   })
   const replica = createMemoryReplica({ name: "notes", clock, random: random.fork("replica") })
   const collection = await engine.replicate(replica)
-  return { id: hexOf(sessionId), engine, collection, linkById: new Map(), hopsByKey: new Map(), alive: true }
+  return { id, engine, seen, collection, linkById: new Map(), hopsByKey: new Map(), alive: true }
+}
+
+/** Who relays what is what matters here; real signatures end on threads that virtual time does not wait for. */
+const simulatedSigner: NonNullable<Parameters<typeof createSyncEngine>[0]["signer"]> = {
+  sign: () => Promise.resolve(new Uint8Array(64)),
+  verify: () => Promise.resolve(true),
+}
+
+function deviceOf(id: string): string {
+  return id.repeat(2)
 }
 
 interface Traffic {
@@ -197,7 +228,7 @@ function attach(own: Member, other: Member, connection: SimulatedConnection, end
   own.linkById.set(other.id, connection)
   const input: LinkInput = own.engine.addLink({
     session: other.id,
-    device: other.id.repeat(2),
+    device: deviceOf(other.id),
     role: "writer",
     maxMessageBytes: pipe.maxMessageBytes,
     send(lane, message) {
@@ -252,14 +283,32 @@ async function reachOfOneWrite(
   return tookMs
 }
 
+async function reachOfPresence(
+  members: readonly Member[],
+  random: SeededRandom,
+  time: SimulatedTime,
+): Promise<number> {
+  const startedAt = time.now
+  const author = random.pick(living(members))
+  author.engine.setPresence(new Uint8Array([1, 2, 3]))
+  const others = living(members).filter((member) => member !== author)
+  if (!(await time.runUntil(() => others.every(({ seen }) => seen.has(author.id)), 60_000)))
+    throw new Error("presence did not reach everyone within 60 s")
+  return time.now - startedAt
+}
+
 function allEqual(members: readonly Member[]): boolean {
   const [first, ...rest] = living(members)
   if (first === undefined) return true
-  const { keys } = first.collection
-  return rest.every(
-    ({ collection }) =>
-      collection.keys.length === keys.length && keys.every((key) => collection.get(key) !== null),
-  )
+  const shown = contentOf(first.collection)
+  return rest.every(({ collection }) => {
+    if (collection.keys.length !== shown.size) return false
+    return [...shown].every(([key, value]) => JSON.stringify(collection.get(key)) === value)
+  })
+}
+
+function contentOf(collection: MemoryCollection): ReadonlyMap<string, string> {
+  return new Map(collection.keys.map((key) => [key, JSON.stringify(collection.get(key))]))
 }
 
 function living(members: readonly Member[]): Member[] {

@@ -143,6 +143,22 @@ describe("presence over several links", () => {
     expect(at(line, 2).seen.get(at(line, 0).session)).toBe("Ada")
   })
 
+  it("costs nothing where there is none to tell", async () => {
+    const time = createSimulatedTime()
+    const line = createLine(time, 3)
+    for (const { relay } of line) relay.publish(null)
+    await time.runFor(70_000)
+    expect(line.flatMap(({ sent }) => sent)).toEqual([])
+    at(line, 0).relay.publish(encodeUtf8("Ada"))
+    await time.runFor(1_000)
+    at(line, 0).relay.publish(null)
+    await time.runFor(1_000)
+    expect(at(line, 2).seen.get(at(line, 0).session)).toBe(null)
+    const told = at(line, 0).sent.length
+    await time.runFor(70_000)
+    expect(at(line, 0).sent.length).toBe(told)
+  })
+
   it("signs at most twice a second", async () => {
     const time = createSimulatedTime()
     const line = createLine(time, 2)

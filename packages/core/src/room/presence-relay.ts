@@ -58,14 +58,14 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
   let value: Uint8Array | null = null
   let sequence = 0
   let signedAt = Number.NEGATIVE_INFINITY
-  let published = false
   let checks = 0
   let closed = false
   let cancelPublish: (() => void) | null = null
   let cancelSweep: (() => void) | null = null
 
   const signOwn = async (): Promise<void> => {
-    cancelPublish = clock.after(REFRESH_MS, () => void signOwn())
+    // That there is none is said once: refreshed by a thousand peers it would be most of what a large room says.
+    cancelPublish = value === null ? null : clock.after(REFRESH_MS, () => void signOwn())
     signedAt = clock.monotonic()
     sequence++
     const own = { session, device, sequence, value }
@@ -112,8 +112,7 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
   return {
     publish(next) {
       // A value that stays the same is refreshed by its own timer.
-      if (closed || (published && next === value)) return
-      published = true
+      if (closed || next === value) return
       value = next
       cancelPublish?.()
       const waitMs = Math.max(0, signedAt + INTERVAL_MS - clock.monotonic())
