@@ -77,6 +77,7 @@ export function createInterceptor({ context, deliver }: InterceptorOptions): Int
           opened += 1
           onPipe(pipe)
         },
+        broken: () => {},
         closed: () => {},
         stage: () => {},
       },

@@ -44,6 +44,7 @@ function createEnd(role: "offerer" | "answerer", other: () => PeerConnection): E
       },
       candidates: (batch) => other().addCandidates(batch),
       opened: (pipe) => void (end.pipe = pipe),
+      broken: () => {},
       closed: (failure) => void (end.failure = failure),
       stage: () => {},
     },
@@ -129,6 +130,28 @@ describe("a pipe over real channels", () => {
     expect(() => a.pipe.send("control", new Uint8Array(1))).toThrow(TransportError)
     await until(() => heard.closed !== null, "the other end to notice")
     expect(a.failure).toBeNull()
+  })
+
+  test("keeps little of what comes before anybody has looked who it is from", async () => {
+    const { a, b } = await connect()
+    for (let index = 0; index < 5; index++) a.pipe.send("bulk", new Uint8Array(16_384))
+    await until(() => b.failure !== undefined, "the end")
+    expect(listen(b.pipe).closed).toBe("failed")
+  })
+
+  test("counts what empty messages cost, too", async () => {
+    const { a, b } = await connect()
+    for (let index = 0; index < 2_000; index++) a.pipe.send("control", new Uint8Array(0))
+    await until(() => b.failure !== undefined, "the end")
+    expect(listen(b.pipe).closed).toBe("failed")
+  })
+
+  test("passes a doubt about the remote on", async () => {
+    const { a } = await connect()
+    let doubts = 0
+    a.pipe.open({ message() {}, drained() {}, closed() {}, doubted: () => void (doubts += 1) })
+    a.connection.doubt()
+    expect(doubts).toBe(1)
   })
 
   test("tells a receiver that comes too late that it is closed", async () => {

@@ -41,6 +41,8 @@ export interface PipeReceiver {
   drained(lane: Lane): void
   /** The last call. */
   closed(reason: PipeCloseReason): void
+  /** The transport has reason to believe that the remote is gone: ask it. */
+  doubted?(): void
   /** The way there changed, such as from relayed to direct. */
   pathChanged?(path: PathKind): void
 }

@@ -115,6 +115,7 @@ function createFaultyPipe(
         inner.open({
           message: (lane, bytes) => incoming[lane].pass(bytes),
           drained: (lane) => given.drained(lane),
+          doubted: () => given.doubted?.(),
           closed(reason) {
             if (isClosed) return
             end()

@@ -25,6 +25,8 @@ export interface DataPipe {
   /** The connection below is lost. */
   fail(reason: PipeCloseReason): void
   setPath(path: PathKind): void
+  /** Others say that the remote is gone. */
+  doubt(): void
 }
 
 /**
@@ -37,14 +39,17 @@ const CHANNEL_LOW_BYTES = 256 * 1024
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
 /** `bufferedamountlow` never comes when the amount never rose above the threshold: look as well. */
 const LOOK_AGAIN_MS = 50
-/** What may come before the room opens the pipe: no more than the first words of a handshake. */
-const MAX_EARLY_MESSAGES = 64
+/** What may come before the room opens the pipe: no more than the first words of a handshake, by a stranger. */
+const MAX_EARLY_BYTES = 64 * 1024
+/** What keeping a message costs beside its bytes: empty ones are not free. */
+const EARLY_MESSAGE_BYTES = 64
 
 export function createDataPipe(options: DataPipeOptions): DataPipe {
   let receiver: PipeReceiver | null = null
   let closedBy: PipeCloseReason | null = null
   let path = options.path
   let early: { readonly lane: Lane; readonly bytes: Uint8Array }[] = []
+  let earlyBytes = 0
 
   const end = (reason: PipeCloseReason): void => {
     if (closedBy !== null) return
@@ -60,7 +65,8 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
       message(bytes) {
         if (closedBy !== null) return
         if (receiver !== null) return receiver.message(lane, bytes)
-        if (early.length >= MAX_EARLY_MESSAGES) return end("failed")
+        earlyBytes += bytes.length + EARLY_MESSAGE_BYTES
+        if (earlyBytes > MAX_EARLY_BYTES) return end("failed")
         early.push({ lane, bytes })
       },
       drained: () => receiver?.drained(lane),
@@ -100,6 +106,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
   return {
     pipe,
     fail: end,
+    doubt: () => receiver?.doubted?.(),
     setPath(next) {
       if (next === path || closedBy !== null) return
       path = next

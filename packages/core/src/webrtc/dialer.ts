@@ -35,11 +35,15 @@ export interface Dialer {
   /** Peers that are there now, all at once: in a large room not all of them are called. */
   present(peers: readonly Uint8Array[]): void
   absent(peer: Uint8Array): void
+  /** A signal could not be passed on: the peer lost its server, or is gone. */
+  away(peer: Uint8Array): void
   receive(envelope: Envelope): void
   /** Forgets all back-off and calls, or asks to be called. */
   reconnect(): void
   /** New ICE servers or credentials. */
   reconfigure(): void
+  /** The page goes, perhaps to come back: closes every connection, at once. */
+  suspend(): void
   /** Peers with an open connection. */
   openCount(): number
   close(): void
@@ -169,6 +173,7 @@ export function createDialer(options: DialerOptions): Dialer {
             // The room has both now and closes the one it does not want; a former one without a pipe is of no use.
             if (remote.former !== null && !remote.former.connection.isOpen()) remote.former = null
           },
+          broken: () => checkPresence(remote, call),
           closed: (failure) => ended(remote, call, failure),
           stage: (name, outcome) => stage(remote, times, { stage: name, outcome }),
         },
@@ -202,6 +207,13 @@ export function createDialer(options: DialerOptions): Dialer {
     }
     retryLater(remote, remote.isCaller ? CALL_ME_AFTER_MS + remote.backOff.next() : remote.backOff.next())
     forgetIfIdle(remote)
+  }
+
+  /** ICE waits half a minute for a path to heal, which is worth while only when there is somebody at its other end. */
+  function checkPresence(remote: Remote, call: Call): void {
+    if (!remote.isPresent) return closeQuietly(remote, call)
+    // Of a connection that nobody knows, it means nothing to its receiver: only whether it gets there counts.
+    post(remote, "hang-up", random.bytes(CONNECTION_ID_BYTES), encodeHangUp({ reason: "lost" }))
   }
 
   function retryLater(remote: Remote, delayMs: number): void {
@@ -318,12 +330,18 @@ export function createDialer(options: DialerOptions): Dialer {
       mesh.changed()
       remote.cancelRetry?.()
       remote.cancelRetry = null
-      const { call } = remote
-      // Gone from the server and silent here: it is not worth waiting for ICE to notice.
-      if (call !== null && (!call.connection.isOpen() || call.connection.isBroken())) {
-        closeQuietly(remote, call)
+      for (const call of [remote.former, remote.call]) {
+        // Gone from the server: it is not worth waiting for ICE to notice. A connection can outlive its server, though.
+        if (call?.connection.isOpen() && !call.connection.isBroken()) call.connection.doubt()
+        else if (call != null) closeQuietly(remote, call)
       }
       forgetIfIdle(remote)
+    },
+    away(peer) {
+      const call = remotesById.get(bytesToHex(peer))?.call
+      if (call?.connection.isBroken()) {
+        call.connection.close({ stage: "live", detail: "the peer is gone from here and from its server" })
+      }
     },
     receive(envelope) {
       const remote = remoteOf(envelope.from)
@@ -363,6 +381,15 @@ export function createDialer(options: DialerOptions): Dialer {
     },
     reconfigure() {
       for (const { call } of remotesById.values()) call?.connection.reconfigure(options.configuration())
+    },
+    suspend() {
+      for (const remote of [...remotesById.values()]) {
+        remote.isPresent = false
+        remote.cancelRetry?.()
+        remote.cancelRetry = null
+        for (const call of [remote.former, remote.call]) if (call !== null) closeQuietly(remote, call)
+        forgetIfIdle(remote)
+      }
     },
     openCount,
     close() {

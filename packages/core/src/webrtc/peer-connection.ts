@@ -22,6 +22,8 @@ export interface PeerConnectionEvents {
   described(sdp: string): void
   candidates(batch: readonly Candidate[]): void
   opened(pipe: Pipe): void
+  /** It was open and lost its path, which may heal. */
+  broken(): void
   /** The last event. `failure` is null when it was closed on purpose or by the remote after it had opened. */
   closed(failure: ConnectionFailure | null): void
   stage(stage: ConnectionStage, outcome: "started" | "passed"): void
@@ -40,6 +42,8 @@ export interface PeerConnection {
   /** The remote's description: an answer at the offerer; at the answerer an offer, or one for an ICE restart. */
   describe(sdp: string): Promise<void>
   addCandidates(candidates: readonly Candidate[]): void
+  /** Others say that the remote is gone: the room asks it. */
+  doubt(): void
   /** Credentials for the next ICE restart. */
   reconfigure(configuration: RTCConfiguration): void
   close(failure?: ConnectionFailure): void
@@ -160,6 +164,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   /** A connection that was up and lost its path: wait, then try other paths, then give up. */
   function repair(): void {
     if (cancelRepair !== null || pipe === null) return
+    events.broken()
+    if (isOver) return
     const restart = (): void => {
       if (role === "offerer" && platform.canRestartIce) void offer(true)
       cancelRepair = clock.after(GIVE_UP_AFTER_MS - RESTART_AFTER_MS, () => fail("the path is gone"))
@@ -267,6 +273,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       if (remotePrint === null) early = [...early, ...candidates].slice(0, MAX_REMOTE_CANDIDATES)
       else for (const candidate of candidates) addCandidate(candidate)
     },
+    doubt: () => pipe?.doubt(),
     reconfigure(configuration) {
       if (isOver || !platform.canRestartIce) return
       try {

@@ -33,6 +33,10 @@ export interface SignalingEvents {
   signal(from: Uint8Array, blob: Uint8Array): void
   /** A signal to this peer went nowhere; it is not in the topic. */
   gone(peer: Uint8Array): void
+  /** A signal to this peer was not passed on: it lost its connection to the server, and may come back. */
+  away(peer: Uint8Array): void
+  /** Another session has this peer id here: only a fresh one helps. */
+  taken(): void
   ice(configuration: IceConfiguration): void
   /** The socket is gone; nobody can be said to be present. */
   lost(): void
@@ -46,6 +50,8 @@ export interface SignalingClient {
   requestIce(): void
   /** Tries now when it waits; asks the server for a sign of life when it seems to be connected. */
   reconnect(): void
+  /** Leaves at once, without a wait for anything, until `reconnect`. */
+  suspend(): void
   close(): Promise<void>
 }
 
@@ -57,9 +63,9 @@ const PROBE_TIMEOUT_MS = 4_000
 const CLOSE_TIMEOUT_MS = 1_000
 const RETRY = { firstMs: 500, longestMs: 30_000 }
 /** A server that said no is asked again rarely: a token may have been renewed or a place become free. */
+const REFUSED_RETRY_MS = 30_000
 /** What a server says of time is believed up to an hour: a timer beyond 2^31 ms would fire at once. */
 const LONGEST_WAIT_MS = 3_600_000
-const REFUSED_RETRY_MS = 30_000
 const DEFAULT_HEARTBEAT_MS = 25_000
 
 const refusals: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
@@ -171,8 +177,10 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       case "signal":
         return events.signal(message.from, message.blob)
       case "unreachable":
-        // "away" and "busy" mend by themselves, and an attempt to connect has its own deadline.
-        return message.reason === "gone" ? events.gone(message.peer) : undefined
+        if (message.reason === "gone") events.gone(message.peer)
+        // An attempt to connect has its own deadline.
+        else if (message.reason === "away") events.away(message.peer)
+        return
       case "renewed":
         return renewIn(socket, message.tokenExpiresInMs)
       case "ice":
@@ -200,7 +208,10 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       return events.report({ type: "warning", code: `signaling-${error.code}`, detail: error.detail })
     }
     const detail = `${error.code}: ${error.detail}`
-    if (refusals.has(error.code)) {
+    if (error.code === "peer-id-taken") {
+      leave(socket, detail, error.retryMs)
+      events.taken()
+    } else if (refusals.has(error.code)) {
       leave(socket, detail, Math.max(error.retryMs, REFUSED_RETRY_MS), "refused")
     } else {
       leave(socket, detail, error.retryMs)
@@ -240,6 +251,16 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       if (state.phase === "joined") state.socket.send({ type: "ice-request" })
     },
     reconnect,
+    suspend() {
+      const last = state
+      if (last.phase === "closed") return
+      if (last.phase === "waiting") last.cancel()
+      cancelRenewal()
+      state = { phase: "waiting", cancel: () => {} }
+      if (last.phase === "waiting") return
+      if (last.phase === "joined") last.socket.send({ type: "leave", channel })
+      void last.socket.close()
+    },
     async close() {
       const last = state
       if (last.phase === "closed") return

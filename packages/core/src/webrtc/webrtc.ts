@@ -8,6 +8,7 @@ import {
   type TransportHost,
 } from "../ports/transport.ts"
 import type { IceConfiguration } from "../signaling/index.ts"
+import { createBackOff } from "./back-off.ts"
 import { createDialer } from "./dialer.ts"
 import { findRtcPlatform, type RtcPlatform, type WebRtcImplementation } from "./rtc-platform.ts"
 import { createSignalingClient, type SignalingClient } from "./signaling-client.ts"
@@ -33,6 +34,8 @@ export interface WebRtcOptions {
 }
 
 const HOLD_MS = 15
+/** Somebody who takes every fresh peer id must not make this side spin. */
+const RENAME = { firstMs: 500, longestMs: 60_000 }
 /** Signals waiting to be opened, from one server; a flood beyond is dropped before any cryptography. */
 const MAX_WAITING_SIGNALS = 256
 
@@ -73,7 +76,36 @@ interface RunOptions extends Omit<WebRtcOptions, "webSocket"> {
   readonly webSocket: WebSocketConstructor
 }
 
+/** Runs under the host's peer id, and under a fresh one whenever a server says that another session has it. */
 function run(host: TransportHost, options: RunOptions): RunningTransport {
+  const { clock, random } = host
+  const backOff = createBackOff(random, RENAME)
+  let stopping: Promise<unknown> = Promise.resolve()
+  let cancelRename: (() => void) | null = null
+  let isStopped = false
+
+  const taken = (): void => {
+    if (!isStopped) cancelRename ??= clock.after(backOff.next(), rename)
+  }
+  const rename = (): void => {
+    cancelRename = null
+    // Open connections stay: they are the room's, and the peers' table of links knows them by their session.
+    stopping = Promise.all([stopping, current.stop()])
+    current = runAs({ ...host, peerId: random.bytes(host.peerId.length) }, options, taken)
+  }
+  let current = runAs(host, options, taken)
+
+  return {
+    reconnect: () => current.reconnect(),
+    async stop() {
+      isStopped = true
+      cancelRename?.()
+      await Promise.all([stopping, current.stop()])
+    },
+  }
+}
+
+function runAs(host: TransportHost, options: RunOptions, taken: () => void): RunningTransport {
   const { credentials, clock, random } = host
   const context = {
     signalKey: credentials.signalKey,
@@ -185,6 +217,12 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
           opening = open(opening, from.slice(), blob.slice())
         },
         gone: depart,
+        away(peer) {
+          const id = bytesToHex(peer)
+          // Another server may still have it.
+          if ([...presence.values()].every((others) => others === here || !others.has(id))) dialer.away(peer)
+        },
+        taken,
         ice(given) {
           ice.set(url, { configuration: given, at: clock.monotonic() })
           if (options.iceServers === undefined) dialer.reconfigure()
@@ -202,14 +240,27 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
     for (const client of presence.keys()) client.reconnect()
     dialer.reconnect()
   }
-  // Browsers say when the network is back: waiting for the back-off would look broken to people.
-  const unlisten = listenOnline(reconnect)
+  /** The others are to notice now, not when ICE does. */
+  function suspend(): void {
+    for (const [client, here] of presence) {
+      client.suspend()
+      here.clear()
+    }
+    dialer.suspend()
+  }
+  const unlisten = [
+    // Browsers say when the network is back: waiting for the back-off would look broken to people.
+    listen("online", reconnect),
+    listen("pagehide", suspend),
+    // From the cache of the browser, as it was left.
+    listen("pageshow", reconnect),
+  ]
 
   return {
     reconnect,
     async stop() {
       isStopped = true
-      unlisten()
+      for (const end of unlisten) end()
       dialer.close()
       await sending
       await Promise.all([...presence.keys()].map((client) => client.close()))
@@ -217,9 +268,9 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
   }
 }
 
-function listenOnline(listener: () => void): () => void {
+function listen(event: "online" | "pagehide" | "pageshow", listener: () => void): () => void {
   const target = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
   if (target.addEventListener === undefined || target.removeEventListener === undefined) return () => {}
-  target.addEventListener("online", listener)
-  return () => target.removeEventListener?.("online", listener)
+  target.addEventListener(event, listener)
+  return () => target.removeEventListener?.(event, listener)
 }
