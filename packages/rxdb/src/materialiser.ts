@@ -1,6 +1,7 @@
 import {
   hashValue,
   type HashedValue,
+  includesContext,
   type RegisterState,
   ReplicaError,
   type ReplicaReport,
@@ -18,7 +19,16 @@ import {
   type Row,
 } from "./document-shape.ts"
 import type { Modifiers } from "./modifiers.ts"
-import { type Held, joinStates, noteContextAhead, type RegisterStore, rowTells } from "./register-store.ts"
+import {
+  type Held,
+  joinStates,
+  noteContextAhead,
+  type RegisterStore,
+  rowTells,
+  sameContent,
+  showsOneContent,
+} from "./register-store.ts"
+import { readStamp } from "./stamp.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
 import type { Stamper } from "./stamper.ts"
 
@@ -72,6 +82,14 @@ interface Plan {
   readonly write: BulkWriteRow<DocumentData> | null
 }
 
+interface Committed {
+  /** Those whose records are stored. */
+  readonly plans: readonly Plan[]
+  readonly errors: ReadonlyMap<string, RxStorageWriteError<DocumentData>>
+  /** Why the storage refused the records of the others. */
+  readonly unnoted: ReadonlyMap<string, unknown>
+}
+
 const CONFLICT = 409
 const MAX_ATTEMPTS = 100
 
@@ -88,9 +106,14 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const local = modifiers.keepsEverything ? shown : hashValue(await modifiers.toLocal(key, shown))
     const modified = !modifiers.keepsEverything && !sameContent(local, shown)
     const current = row === undefined || row._deleted ? null : rows.contentOf(row)
-    if (current !== null && sameContent(current, local)) {
-      const record = rowTells(row, next) ? null : recordOf(next, row, held)
-      return { key, held, state: next, record, write: null }
+    if (row !== undefined && current !== null && sameContent(current, local)) {
+      if (rowTells(row, next)) return { key, held, state: next, record: null, write: null }
+      // Whoever edits this row has seen whatever is equal to it. Where something else was merged, the row is written
+      // again: its stamp, and RxDB's check of revisions, tell edits of before from edits of afterwards.
+      if (showsOneContent(next) || hasSeen(row, next)) {
+        const record: SidecarRecord = { state: next, revision: row._rev, hidden: false }
+        return { key, held, state: next, record, write: null }
+      }
     }
     const alone = next.siblings.length === 1 && !modified
     const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
@@ -139,17 +162,16 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     if (before.length > 0) await shelf.clear(key, [...new Set(before)])
   }
 
-  /** Writes records, then rows; gives the row errors. */
-  const commit = async (
-    plans: readonly Plan[],
-  ): Promise<ReadonlyMap<string, RxStorageWriteError<DocumentData>>> => {
-    if (holdsAttachments) for (const one of plans) await shelveLosers(one)
+  /** Writes records, then rows. */
+  const commit = async (planned: readonly Plan[]): Promise<Committed> => {
+    if (holdsAttachments) for (const one of planned) await shelveLosers(one)
     const records = new Map<string, SidecarRecord | null>()
-    for (const { key, record } of plans) if (record !== null) records.set(key, record)
-    const writes = plans.filter((one) => one.write !== null)
-    const journaled = writes.filter((one) => one.record !== null).map((one) => one.key)
+    for (const { key, record } of planned) if (record !== null) records.set(key, record)
+    const journaled = planned.filter((one) => one.write !== null && one.record !== null).map((one) => one.key)
     if (journaled.length > 0) await journal.note(journaled)
-    if (records.size > 0) await store.putRecords(records)
+    const unnoted = await store.putRecords(records)
+    const plans = planned.filter((one) => !unnoted.has(one.key))
+    const writes = plans.filter((one) => one.write !== null)
     const errors = await rows.write(writes.flatMap((one) => (one.write === null ? [] : [one.write])))
     const done = plans.filter((one) => !errors.has(one.key))
     const obsolete = done.filter((one) => one.record === null && one.held.record !== null)
@@ -162,7 +184,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       else stamper.contextsAhead.set(one.key, one.state.context)
       if (holdsAttachments) await clearShelf(one)
     }
-    return errors
+    return { plans, errors, unnoted }
   }
 
   /** A merge that the schema refuses yields to the latest sibling; a refused document stays outside. */
@@ -191,10 +213,10 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "storage-failed",
             "A document changed faster than it could be joined. It is tried again.",
           )
-        const plans: Plan[] = []
+        const planned: Plan[] = []
         for (const transition of left) {
           try {
-            plans.push(await plan(transition))
+            planned.push(await plan(transition))
           } catch (cause) {
             // The application's modifier threw, or the row holds what cannot be shared: that document stays outside,
             // its batch goes on.
@@ -202,7 +224,9 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             outcomes.set(transition.held.key, { type: "refused", reason })
           }
         }
-        const errors = await commit(plans)
+        const { plans, errors, unnoted } = await commit(planned)
+        for (const [key, cause] of unnoted)
+          outcomes.set(key, { type: "refused", reason: `it cannot be noted here: ${String(cause)}` })
         const again: Transition[] = []
         for (const one of plans) {
           const error = errors.get(one.key)
@@ -239,18 +263,15 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   }
 }
 
+/** Whether the stamp of the row says all that there is to see. */
+function hasSeen(row: Row, state: RegisterState): boolean {
+  const stamp = readStamp(row)
+  return stamp !== null && includesContext(stamp.context, state.context)
+}
+
 function recordOf(state: RegisterState, row: Row | undefined, held: Held): SidecarRecord {
   const hidden = held.record?.hidden === true
   return { state, revision: held.record !== null && row !== undefined ? held.record.revision : null, hidden }
-}
-
-function sameContent(a: HashedValue, b: HashedValue): boolean {
-  return sameBytes(hashOfContent(a), hashOfContent(b))
-}
-
-/** Field clocks are no content: a row that shows the same need not be rewritten for them. */
-function hashOfContent({ deleted, payload }: HashedValue): Uint8Array {
-  return hashValue({ deleted, payload }).hash
 }
 
 function digestsOf(value: HashedValue): readonly string[] {

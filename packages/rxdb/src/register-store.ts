@@ -21,6 +21,7 @@ import {
   writeRegister,
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
+import { getHeightOfRevision } from "rxdb/plugins/core"
 import type { CollectionRows } from "./collection-rows.ts"
 import type { DocumentShape, Row } from "./document-shape.ts"
 import type { MergePolicy } from "./merge-policy.ts"
@@ -140,6 +141,25 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
 
   const claimOf = (key: string, row: Row, record: SidecarRecord | null): Claim => {
     if (record !== null && record.revision === row._rev) return { type: "nothing" }
+    const claim = claimOfRow(key, row, record)
+    const seen = seenBefore(row, record)
+    if (seen === null || claim.type === "nothing") return claim
+    if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
+    const { write } = claim
+    return { type: "write", write: { ...write, context: joinContexts(write.context, seen) } }
+  }
+
+  /**
+   * What the author of the row saw besides what its stamp says: the record speaks for an earlier revision, and that
+   * showed all there was. Its stamp did not say so, and the author may have been in another tab, or before a restart.
+   */
+  const seenBefore = (row: Row, record: SidecarRecord | null): Context | null => {
+    if (record === null || record.hidden || record.revision === null) return null
+    if (getHeightOfRevision(row._rev) <= getHeightOfRevision(record.revision)) return null
+    return showsOneContent(record.state) ? record.state.context : null
+  }
+
+  const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): Claim => {
     const remembered = writeByRow.get(row)
     if (remembered !== undefined) return { type: "write", write: remembered }
     const known = record?.state ?? EMPTY_REGISTER
@@ -359,6 +379,20 @@ export function rowTells(row: Row | undefined, state: RegisterState): boolean {
     stamp.context.size === state.context.size &&
     [...stamp.context].every(([incarnation, hlc]) => state.context.get(incarnation) === hlc)
   )
+}
+
+/** Whether all siblings say the same, so that whoever saw one of them has seen them all. */
+export function showsOneContent({ siblings: [first, ...rest] }: RegisterState): boolean {
+  return first !== undefined && rest.every((sibling) => sameContent(first, sibling))
+}
+
+/** Field clocks are no content, and neither is the hash that a value had before a migration. */
+export function sameContent(a: HashedValue, b: HashedValue): boolean {
+  return sameBytes(a.hash, b.hash) || sameBytes(hashOfContent(a), hashOfContent(b))
+}
+
+function hashOfContent({ deleted, payload }: HashedValue): Uint8Array {
+  return hashValue({ deleted, payload }).hash
 }
 
 /** The next local write over this row has seen more than its stamp says. */

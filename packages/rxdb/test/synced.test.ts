@@ -1,5 +1,8 @@
+import type { ReplicaReport } from "@dunlin/core"
+import type { RxStorage } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { contents, createFlock, settled } from "./room-flock.ts"
+import { contents, createFlock, settled, until } from "./room-flock.ts"
 
 let flock: ReturnType<typeof createFlock>
 beforeEach(() => {
@@ -42,4 +45,43 @@ describe("synced()", () => {
       await crossing
     }
   })
+
+  test("rejects while a write cannot be kept, and the write is passed on once it can", async () => {
+    const disk = { full: false }
+    const [a, b] = [await flock.join({ storage: failingSidecar(disk) }), await flock.join()]
+    const reports: ReplicaReport[] = []
+    a.handle.error$.subscribe((report) => reports.push(report))
+    await a.collection.bulkInsert([
+      { id: "x", text: "start" },
+      { id: "y", text: "start" },
+    ])
+    await settled([a, b])
+    disk.full = true
+    await (await a.collection.findOne("x").exec(true)).remove()
+    await expect(a.handle.synced()).rejects.toThrow("the disk is full")
+    expect(reports).toContainEqual(expect.objectContaining({ type: "warning" }))
+    expect(await contents(b.collection)).toHaveProperty("x")
+    // What needs nothing beside its row is not held up.
+    await b.collection.insert({ id: "z", text: "of b" })
+    await until(async () => (await a.collection.findOne("z").exec()) !== null, "the document of b")
+    disk.full = false
+    await until(async () => (await b.collection.findOne("x").exec()) === null, "the removal")
+    await a.handle.synced()
+  })
 })
+
+/** Rows are stored; what this package notes beside them is not, for as long as the disk is full. */
+function failingSidecar(disk: { readonly full: boolean }): RxStorage<unknown, unknown> {
+  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  return {
+    ...inner,
+    async createStorageInstance(parameters) {
+      const instance = await inner.createStorageInstance(parameters)
+      if (!parameters.collectionName.startsWith("dunlin-")) return instance
+      const bulkWrite = instance.bulkWrite.bind(instance)
+      instance.bulkWrite = (rows, context) =>
+        disk.full ? Promise.reject(new Error("the disk is full")) : bulkWrite(rows, context)
+      return instance
+    },
+  }
+}
