@@ -100,6 +100,7 @@ async function attachStore(
   const tabs = createTabSync({
     store,
     writer,
+    clock,
     parts: () => ({ shelf, set }),
     changed: (change) => changed([change]),
     report: (report) => host.report(report),
@@ -119,7 +120,6 @@ async function attachStore(
   })
   const set: DocumentSet = createDocumentSet({
     shelf,
-    writer,
     maxDocumentBytes: options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES,
     changed: (change) => changed([change]),
     post: (change, delta) => tabs.post(change, delta),

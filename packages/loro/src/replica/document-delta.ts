@@ -59,6 +59,18 @@ export function decodeDelta(bytes: Uint8Array): DocumentDelta {
   }
 }
 
+/** Total over hostile input: the delta, or why not. */
+export function parseDelta(
+  bytes: Uint8Array,
+): DocumentDelta | { readonly type: "invalid"; readonly reason: string } {
+  try {
+    return decodeDelta(bytes)
+  } catch (error) {
+    if (error instanceof DecodeError) return { type: "invalid", reason: error.message }
+    throw error
+  }
+}
+
 /** Nothing is the empty summary; else `version u8 | tag u8`, then the version. */
 export function encodeSummary(summary: DocumentSummary): Uint8Array<ArrayBuffer> {
   if (summary.type === "nothing") return new Uint8Array(0)

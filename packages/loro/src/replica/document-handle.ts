@@ -22,7 +22,8 @@ export function createDocumentHandle(options: HandleOptions): LoroDocument {
   const status = createState<DocumentStatus>({ phase: "open", instance })
 
   const watcher = (): void => {
-    status.set(entry.phase === "deleted" ? { phase: "deleted" } : { phase: "open", instance: ++instance })
+    if (entry.phase === "live") status.set({ phase: "open", instance: ++instance })
+    else status.set({ phase: entry.phase === "deleted" ? "deleted" : "closed" })
   }
   entry.watchers.add(watcher)
   entry.handles += 1

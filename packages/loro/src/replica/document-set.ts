@@ -1,14 +1,14 @@
-import { DecodeError, type EntryChange, type JoinOutcome, type ReplicaReport } from "@dunlin/core"
+import type { EntryChange, JoinOutcome, ReplicaReport } from "@dunlin/core"
 
 import { LoroDoc } from "loro-crdt"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
-import { decodeDelta, type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
+import type { WriterBatch } from "../store/store-writer.ts"
+import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { freeQuietly, type LiveDocument, type LocalChange } from "./live-document.ts"
-import { refuseUpdate } from "./update-check.ts"
+import { readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 /** From where a change came, as applications are told. */
@@ -21,7 +21,6 @@ export type DocumentsEvent =
 
 export interface DocumentSetOptions {
   readonly shelf: DocumentShelf
-  readonly writer: StoreWriter
   readonly maxDocumentBytes: number
   /** Tells the room; not for what `join` brought. */
   changed(change: EntryChange): void
@@ -43,7 +42,7 @@ export interface ApplySource {
   readonly origin: ChangeOrigin
   /** For reports: who sent it. */
   readonly sender: string
-  /** Part of the transaction, such as removing the inbox entry. */
+  /** Part of the transaction that keeps the delta, such as removing the inbox entry; left undone when it is not taken. */
   readonly batch?: WriterBatch
   /** Left out when another opener of the store keeps it. */
   readonly store: "write" | "kept-elsewhere"
@@ -73,7 +72,7 @@ const MAX_PUSH_BYTES = 12_000
 const DONE: Promise<void> = Promise.resolve()
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
-  const { shelf, writer } = options
+  const { shelf } = options
   const listeners = new Set<(event: DocumentsEvent) => void>()
 
   const emit = (event: DocumentsEvent): void => {
@@ -102,19 +101,22 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       // It was made for a holder of nothing, which we are no more.
       return covers(version, delta.version)
         ? unchanged(entry, live, delta, source)
-        : applied({ type: "incomplete" }, source)
+        : notTaken({ type: "incomplete" })
     }
-    const refusal =
-      refuseUpdate(bytes, {
-        maxBytes: options.maxDocumentBytes,
-        snapshot: delta.type === "snapshot" ? "allowed" : "refused",
-      }) ??
-      (live.pendingBytes() > MAX_PENDING_BYTES && waitsForOthers(live, bytes)
-        ? "too many updates that wait for others"
-        : null)
+    // Another tab of this device edited, or checked, what it hands over: the limits are for what comes from outside.
+    const refusal = source.origin === "tab" ? null : refuseRemote(live, delta, bytes)
     if (refusal !== null) return refused(entry, refusal, source)
     return importInto(entry, live, delta, bytes, source)
   }
+
+  const refuseRemote = (live: LiveDocument, delta: DocumentDelta, bytes: Uint8Array): string | null =>
+    refuseUpdate(bytes, {
+      maxBytes: options.maxDocumentBytes,
+      snapshot: delta.type === "snapshot" ? "allowed" : "refused",
+    }) ??
+    (live.pendingBytes() > MAX_PENDING_BYTES && waitsForOthers(live, bytes)
+      ? "too many updates that wait for others"
+      : null)
 
   const importInto = (
     entry: ShelfEntry,
@@ -141,11 +143,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     }
     if (!result.changed || result.update === null) {
       if (!result.pending) return unchanged(entry, live, delta, source)
-      return {
-        outcome: { type: "incomplete" },
-        durable: keepUnchanged(entry, live, delta, source),
-        delta: null,
-      }
+      // In memory until its history comes, and then stored together with that. Nobody is told that it is kept.
+      return notTaken({ type: "incomplete" })
     }
     const { hash } = live.state()
     if (hash === null) return unchanged(entry, live, delta, source)
@@ -191,8 +190,11 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     return entry.journal.append(live, update, before, source.batch)
   }
 
-  /** What another tab left to be stored is stored, even when it is known here: the document in memory may be all that has it. */
-  const keepUnchanged = (
+  /**
+   * What another tab left to be stored is stored, even when it is known here: the document in memory may be all that
+   * has it. As Loro holds it, not as it came: of operations that it knows Loro looks at nothing but the ids.
+   */
+  const keepKnown = (
     entry: ShelfEntry,
     live: LiveDocument,
     delta: DocumentDelta,
@@ -200,7 +202,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   ): Promise<void> => {
     if (source.batch === undefined || delta.type === "tombstone") return DONE
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
-    return entry.journal.append(live, bytes, live.state().version, source.batch)
+    const { version } = live.state()
+    const since = new Map([...version, ...readStart(bytes)])
+    return entry.journal.append(live, live.updateSince(since), version, source.batch)
   }
 
   const unchanged = (
@@ -211,9 +215,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   ): Applied => {
     const { hash, version } = live.state()
     const lacks = lackedBySender(live, delta)
-    if (hash === null) return applied({ type: "refused", reason: "a document without operations" }, source)
+    if (hash === null) return notTaken({ type: "refused", reason: "a document without operations" })
     // Its sender holds more than this delta brought: it was made for another base.
-    if ("version" in delta && !covers(version, delta.version)) return applied({ type: "incomplete" }, source)
+    if ("version" in delta && !covers(version, delta.version)) return notTaken({ type: "incomplete" })
     const outcome: JoinOutcome = {
       type: "joined",
       changed: false,
@@ -221,20 +225,13 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       stateHash: hash,
       senderLacks: lacks,
     }
-    return { outcome, durable: keepUnchanged(entry, live, delta, source), delta: null }
+    return { outcome, durable: keepKnown(entry, live, delta, source), delta: null }
   }
 
   const refused = (entry: ShelfEntry, reason: string, source: ApplySource): Applied => {
     options.report({ type: "quarantined", key: entry.id, reason: `from ${source.sender}: ${reason}` })
-    return applied({ type: "refused", reason }, source)
+    return notTaken({ type: "refused", reason })
   }
-
-  /** Nothing of the document changed, but the transaction may have its own work to do. */
-  const applied = (outcome: JoinOutcome, source: ApplySource): Applied => ({
-    outcome,
-    durable: source.batch === undefined ? DONE : writer.write(source.batch),
-    delta: null,
-  })
 
   const applyToDeleted = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied => {
     const senderLacks =
@@ -280,7 +277,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         if (result !== "trapped") return result
         await shelf.reload(entry)
         // Whatever broke the instance is not tried again on the new one.
-        return applied({ type: "refused", reason: "Loro cannot read this update" }, source)
+        return notTaken({ type: "refused", reason: "Loro cannot read this update" })
       } finally {
         shelf.release(entry)
       }
@@ -340,16 +337,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   return set
 }
 
-/** Total over hostile input: the delta, or why not. */
-export function parseDelta(
-  bytes: Uint8Array,
-): DocumentDelta | { readonly type: "invalid"; readonly reason: string } {
-  try {
-    return decodeDelta(bytes)
-  } catch (error) {
-    if (error instanceof DecodeError) return { type: "invalid", reason: error.message }
-    throw error
-  }
+/** Nothing is stored: what the delta came with stays where it is. */
+function notTaken(outcome: JoinOutcome): Applied {
+  return { outcome, durable: DONE, delta: null }
 }
 
 function lackedBySender(live: LiveDocument, delta: DocumentDelta): Uint8Array | null {

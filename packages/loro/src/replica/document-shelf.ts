@@ -4,10 +4,10 @@ import type { LoroDoc } from "loro-crdt"
 import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
 import type { OpenDocumentStore, StoredDocument } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
-import { decodeDelta } from "./document-delta.ts"
+import { parseDelta } from "./document-delta.ts"
 import { createJournal, type DocumentJournal } from "./document-journal.ts"
 import { decodeRow, type DocumentRow } from "./document-row.ts"
-import { sameBytes } from "./document-state.ts"
+import { readState, sameBytes } from "./document-state.ts"
 import {
   createLoroDoc,
   freeQuietly,
@@ -16,7 +16,7 @@ import {
   prepareLoroDoc,
   watchDocument,
 } from "./live-document.ts"
-import { covers, EMPTY_VERSION } from "./version.ts"
+import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 export interface ShelfOptions {
   readonly store: OpenDocumentStore
@@ -47,7 +47,7 @@ export interface ShelfEntry {
   /** Whether the document was made here, and is freed here. */
   owned: boolean
   ready: Promise<void>
-  /** Told when `live` was replaced or the document was deleted. */
+  /** Told when `live` was replaced, or the document was deleted or cannot be read any more. */
   readonly watchers: Set<() => void>
 }
 
@@ -79,6 +79,16 @@ export interface DocumentShelf {
   /** Settles everything, frees everything. */
   close(): Promise<void>
 }
+
+/** What the store knows of some ids, so that those it never heard of need no look of their own. */
+interface Known {
+  readonly stored: ReadonlySet<string>
+  /** Ids with edits in the inbox; "many" when there are too many to look at. */
+  readonly waiting: ReadonlySet<string> | "many"
+}
+
+/** The inbox is empty as a rule: this many entries are looked at before documents are opened one by one. */
+const INBOX_LOOK = 32
 
 export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const { store, writer, clock, random } = options
@@ -140,44 +150,73 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.phase = "live"
   }
 
-  const load = async (entry: ShelfEntry, row: Promise<Uint8Array | null> | null): Promise<void> => {
-    // The holder alone writes rows: without one there is nothing to read.
-    if (row !== null && (await row) === null) {
+  const load = async (entry: ShelfEntry, known: Promise<Known> | null): Promise<void> => {
+    // The holder alone writes rows: without one, and without an edit on the way, there is nothing to read.
+    if (known !== null && isNew(await known, entry.id)) {
       watch(entry, createLoroDoc(random))
       return
     }
     const stored = await store.load(entry.id)
-    const kept = stored.row === null ? null : decodeRow(stored.row)
-    const inbox = options.isHolder() ? [] : stored.inbox.map((item) => decodeDelta(item.bytes))
-    if (kept?.status === "deleted" || inbox.some((delta) => delta.type === "tombstone")) {
+    const row = stored.row === null ? null : decodeRow(stored.row)
+    // Durable edits of tabs, which the holder of the lease moves into the log: they belong to the document already.
+    const inbox = stored.inbox.map(({ key, bytes }) => ({ key, delta: parseDelta(bytes) }))
+    if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone")) {
       entry.phase = "deleted"
-      resume(entry, stored, kept)
+      resume(entry, stored, row, EMPTY_VERSION)
       return
     }
-    const doc = createLoroDoc(random)
-    try {
-      importStored(doc, entry.id, stored)
-      for (const delta of inbox) {
-        if (delta.type === "push") doc.import(delta.update)
-        if (delta.type === "snapshot") doc.import(delta.snapshot)
-      }
-    } catch (error) {
-      if (!describeLoroFailure(error).trap) doc.free()
-      throw error
-    }
-    watch(entry, doc)
-    resume(entry, stored, kept)
-    if (kept !== null && options.isHolder() && !sameBytes(kept.hash, entry.live?.state().hash ?? null))
-      repair(entry)
+    const doc = openStored(entry.id, stored)
+    const { hash, version } = readState(doc)
+    watch(entry, inbox.length === 0 ? doc : withInbox(doc, entry.id, stored, inbox))
+    resume(entry, stored, row, version)
+    if (row !== null && options.isHolder() && !sameBytes(row.hash, hash)) repair(entry)
   }
 
-  const resume = (entry: ShelfEntry, stored: StoredDocument, row: DocumentRow | null): void =>
+  const openStored = (id: string, stored: StoredDocument): LoroDoc => {
+    const doc = createLoroDoc(random)
+    try {
+      importStored(doc, id, stored)
+      return doc
+    } catch (error) {
+      freeQuietly(doc)
+      throw error
+    }
+  }
+
+  /** Entries that Loro cannot take stay in the inbox, and whoever moves them tells of it. */
+  const withInbox = (
+    doc: LoroDoc,
+    id: string,
+    stored: StoredDocument,
+    inbox: readonly { readonly key: number; readonly delta: ReturnType<typeof parseDelta> }[],
+  ): LoroDoc => {
+    for (const { key, delta } of inbox) {
+      try {
+        if (delta.type === "push") doc.import(delta.update)
+        if (delta.type === "snapshot") doc.import(delta.snapshot)
+      } catch (error) {
+        if (!describeLoroFailure(error).trap) continue
+        freeQuietly(doc)
+        const others = inbox.filter((other) => other.key !== key)
+        return withInbox(openStored(id, stored), id, stored, others)
+      }
+    }
+    return doc
+  }
+
+  /** `version` of what the snapshot and the log hold; less is safe, more would be left out when the log is merged. */
+  const resume = (
+    entry: ShelfEntry,
+    stored: StoredDocument,
+    row: DocumentRow | null,
+    version: Version,
+  ): void =>
     entry.journal.resume({
       snapshotBytes: stored.snapshot?.length ?? 0,
       logBytes: stored.log.reduce((sum, item) => sum + item.bytes.length, 0),
       logCount: stored.log.length,
       logNext: Math.max(row?.logNext ?? 0, (stored.log.at(-1)?.sequence ?? -1) + 1),
-      version: entry.live?.state().version ?? EMPTY_VERSION,
+      version,
       buried: row?.status === "deleted",
     })
 
@@ -203,6 +242,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         await load(entry, null)
       } catch (error) {
         entry.phase = "failed"
+        entry.live = null
+        for (const watcher of [...entry.watchers]) watcher()
         throw error
       }
       for (const update of left) keepOwn(entry, update)
@@ -240,6 +281,12 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     }
   }
 
+  const readKnown = async (ids: readonly string[]): Promise<Known> => {
+    const [rows, inbox] = await Promise.all([store.rows(ids), store.inbox(0, INBOX_LOOK)])
+    const stored = new Set(ids.filter((_, index) => rows[index] !== null))
+    return { stored, waiting: inbox.length < INBOX_LOOK ? new Set(inbox.map((entry) => entry.id)) : "many" }
+  }
+
   const drop = (entry: ShelfEntry): void => {
     entriesById.delete(entry.id)
     entry.journal.stop()
@@ -251,11 +298,16 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
 
   const shelf: DocumentShelf = {
     async take(ids) {
+      for (const id of ids) {
+        const failed = entriesById.get(id)
+        if (failed?.phase === "failed" && failed.pins === 0) drop(failed)
+      }
       const missing = [...new Set(ids)].filter((id) => !entriesById.has(id))
-      const rows = missing.length > 0 && options.isHolder() ? store.rows(missing) : null
-      for (const [index, id] of missing.entries()) {
+      const known = missing.length > 0 && options.isHolder() ? readKnown(missing) : null
+      known?.catch(() => undefined)
+      for (const id of missing) {
         const entry = createEntry(id)
-        entry.ready = load(entry, rows === null ? null : rows.then((all) => all[index] ?? null))
+        entry.ready = load(entry, known)
         entry.ready.catch(() => undefined)
       }
       const taken = ids.map((id) => {
@@ -305,11 +357,12 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       const row = stored.row === null ? null : decodeRow(stored.row)
       if (row?.status === "deleted") {
         if (entry.phase === "live") shelf.kill(entry)
-      } else if (entry.live !== null) {
+      } else if (entry.phase === "live" && entry.live !== null) {
         entry.live.settle()
         for (const bytes of storedBlobs(stored)) entry.live.integrate(bytes)
       }
-      resume(entry, stored, row)
+      // The document in memory may hold what is not in the log yet.
+      resume(entry, stored, row, EMPTY_VERSION)
     },
     async keepAll(entry) {
       if (entry.phase === "deleted") await entry.journal.bury()
@@ -333,6 +386,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     },
   }
   return shelf
+}
+
+function isNew({ stored, waiting }: Known, id: string): boolean {
+  return !stored.has(id) && waiting !== "many" && !waiting.has(id)
 }
 
 function storedBlobs(stored: StoredDocument): Uint8Array[] {

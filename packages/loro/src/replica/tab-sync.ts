@@ -1,9 +1,10 @@
-import { DecodeError, type EntryChange, type ReplicaReport } from "@dunlin/core"
+import { type Clock, DecodeError, type EntryChange, type ReplicaReport } from "@dunlin/core"
 
-import type { OpenDocumentStore } from "../store/document-store.ts"
+import { LoroReplicaError } from "../loro-replica-error.ts"
+import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
+import { parseDelta } from "./document-delta.ts"
 import type { DocumentSet } from "./document-set.ts"
-import { parseDelta } from "./document-set.ts"
 import { sameBytes } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
@@ -13,6 +14,7 @@ export interface TabSyncOptions {
   readonly writer: StoreWriter
   readonly shelf: DocumentShelf
   readonly set: DocumentSet
+  readonly clock: Clock
   changed(change: EntryChange): void
   report(report: ReplicaReport): void
 }
@@ -31,17 +33,25 @@ export interface TabSync {
 }
 
 const INBOX_PAGE = 64
+const RETRY_FROM_MS = 1_000
+const RETRY_UP_TO_MS = 30_000
+/** A document that cannot be read again after so many tries is given up, so that the others have a writer. */
+const TAKEOVER_PATIENCE = 5
 
 export function createTabSync(
   options: Omit<TabSyncOptions, "shelf" | "set"> & {
     readonly parts: () => Pick<TabSyncOptions, "shelf" | "set">
   },
 ): TabSync {
-  const { store, writer } = options
+  const { store, writer, clock } = options
   const { lease } = store
   let holder = lease.held.get()
   let stopped = false
-  let takingOver: Promise<void> | null = null
+  let takingOver = false
+  let cancelRetry: (() => void) | null = null
+  let tries = 0
+  /** Inbox entries that cannot be taken in: they stay, for a newer version of the application or a mended document. */
+  const leftInInbox = new Set<number>()
   const stops: (() => void)[] = []
   // One message after another: two changes of one document must not overtake each other.
   let queue: Promise<void> = Promise.resolve()
@@ -60,8 +70,9 @@ export function createTabSync(
   }
 
   /**
-   * Moves an inbox entry into the log, in one transaction. Resolves once it is in memory; `durable` when it is
-   * stored, which nobody needs to wait for: what is typed fast must not pile up, and the entry stays until then.
+   * Moves an inbox entry into the log, in one transaction: whatever happens, it is in the one or in the other.
+   * Resolves once it is in memory; `durable` when it is stored, which nobody needs to wait for: what is typed fast
+   * must not pile up.
    */
   const takeIn = async (
     id: string,
@@ -69,31 +80,46 @@ export function createTabSync(
     bytes: Uint8Array,
   ): Promise<{ readonly durable: Promise<unknown> }> => {
     const delta = parseDelta(bytes)
-    const batch = { inboxDeletes: [key] }
-    if (delta.type === "invalid") {
+    if (delta.type === "invalid") return leave(id, key, delta.reason)
+    const source = {
+      origin: "tab",
+      sender: "another tab",
+      batch: { inboxDeletes: [key] },
+      store: "write",
+    } as const
+    const result = await options.parts().set.integrate(id, delta, source)
+    const { outcome } = result
+    if (outcome.type === "refused") return leave(id, key, outcome.reason)
+    // Awaited with others later, or not at all.
+    result.durable.catch(() => drainLater())
+    if (outcome.type !== "joined") return { durable: result.durable }
+    const { before, stateHash } = outcome
+    if (!outcome.changed || result.delta === null) {
+      // The document was opened together with its inbox: the room may not have heard of it.
+      options.changed({ key: id, before, stateHash })
+      return { durable: result.durable }
+    }
+    const delivered = result.delta
+    options.changed({ key: id, before, stateHash, delta: delivered })
+    result.durable.then(
+      () => send({ type: "changed", id, before, stateHash, delta: delivered }),
+      // The journal tells of it and tries again.
+      () => undefined,
+    )
+    return { durable: result.durable }
+  }
+
+  /** A durable edit is never thrown away because it makes no sense here and now. */
+  const leave = (id: string, key: number, reason: string): { readonly durable: Promise<unknown> } => {
+    if (!leftInInbox.has(key)) {
       options.report({
         type: "quarantined",
         key: id,
-        reason: `an edit of another tab cannot be read: ${delta.reason}`,
+        reason: `an edit of another tab cannot be taken in, and stays in the store as inbox entry ${key}: ${reason}`,
       })
-      return { durable: writer.write(batch) }
     }
-    const source = { origin: "tab", sender: "another tab", batch, store: "write" } as const
-    const result = await options.parts().set.integrate(id, delta, source)
-    const { outcome } = result
-    // Awaited with others later, or not at all: until then a failure is not an unhandled one.
-    result.durable.catch(() => undefined)
-    if (outcome.type === "joined" && outcome.changed && result.delta !== null) {
-      const { before, stateHash } = outcome
-      const bytesNow = result.delta
-      options.changed({ key: id, before, stateHash, delta: bytesNow })
-      result.durable.then(
-        () => send({ type: "changed", id, before, stateHash, delta: bytesNow }),
-        // The journal tells of it and tries again.
-        () => undefined,
-      )
-    }
-    return { durable: result.durable }
+    leftInInbox.add(key)
+    return { durable: Promise.resolve() }
   }
 
   /** The holder changed a document: ours follows, and our room hears of it. */
@@ -123,29 +149,99 @@ export function createTabSync(
 
   const takeOver = async (): Promise<void> => {
     const { shelf } = options.parts()
-    writer.follow(await store.lastSequence())
-    // The holder before us wrote rows and logs that our journals know nothing of. Until they do, edits go to the inbox.
     const entries = [...shelf.entries()]
-    for (const entry of entries) {
-      await entry.ready.catch(() => undefined)
-      if (entry.phase === "live") await catchUp(entry)
+    if (!holder) {
+      writer.follow(await store.lastSequence())
+      // The holder before us wrote rows and logs that our journals know nothing of. Until they do, edits go to the inbox.
+      for (const entry of entries) {
+        await entry.ready.catch(() => undefined)
+        if (entry.phase === "live" || entry.phase === "deleted") await catchUpOrGiveUp(entry)
+      }
+      holder = true
     }
-    holder = true
     await writer.idle()
     await drainInbox()
     for (const entry of entries) await shelf.keepAll(entry)
   }
 
+  const catchUpOrGiveUp = async (entry: ShelfEntry): Promise<void> => {
+    try {
+      await catchUp(entry)
+    } catch (error) {
+      if (tries < TAKEOVER_PATIENCE) throw error
+      // Written on from here, its log would be damaged: whoever opens it next reads it anew, or hears why not.
+      await options
+        .parts()
+        .shelf.reload(entry)
+        .catch(() => undefined)
+    }
+  }
+
   const drainInbox = async (): Promise<void> => {
+    const failures: unknown[] = []
     let after = 0
     for (;;) {
       const page = await store.inbox(after, INBOX_PAGE)
-      const taken = []
-      for (const { id, key, bytes } of page) taken.push(await takeIn(id, key, bytes))
-      await Promise.all(taken.map((one) => one.durable))
+      const waiting = page.filter((entry) => !leftInInbox.has(entry.key))
+      const taken: Promise<unknown>[] = []
+      for (const entry of waiting) {
+        try {
+          const { durable } = await takeInStored(entry)
+          taken.push(durable)
+        } catch (error) {
+          failures.push(error)
+        }
+      }
+      for (const result of await Promise.allSettled(taken)) {
+        if (result.status === "rejected") failures.push(result.reason)
+      }
       after = page.at(-1)?.key ?? after
-      if (page.length < INBOX_PAGE || stopped) return
+      if (page.length < INBOX_PAGE || stopped) break
     }
+    // One bad entry stops no other, but what failed is tried again.
+    if (failures.length > 0) throw failures[0]
+  }
+
+  const takeInStored = async ({
+    id,
+    key,
+    bytes,
+  }: InboxEntry): Promise<{ readonly durable: Promise<unknown> }> => {
+    try {
+      return await takeIn(id, key, bytes)
+    } catch (error) {
+      // It is as unreadable in half a minute.
+      if (error instanceof LoroReplicaError && error.code === "document-corrupt") {
+        return leave(id, key, error.message)
+      }
+      throw error
+    }
+  }
+
+  /** Does the work, and once more later for as long as it fails. */
+  const persist = (work: () => Promise<void>): Promise<void> =>
+    enqueue(async () => {
+      try {
+        await work()
+        tries = 0
+      } catch (error) {
+        if (stopped) return
+        const wait = Math.min(RETRY_UP_TO_MS, RETRY_FROM_MS * 2 ** tries)
+        tries += 1
+        cancelRetry ??= clock.after(wait, () => {
+          cancelRetry = null
+          void persist(work)
+        })
+        throw error
+      }
+    })
+
+  const drainLater = (): void => {
+    if (stopped || !holder) return
+    cancelRetry ??= clock.after(RETRY_FROM_MS, () => {
+      cancelRetry = null
+      void persist(takeOver)
+    })
   }
 
   const enqueue = (work: () => Promise<void>): Promise<void> => {
@@ -162,9 +258,10 @@ export function createTabSync(
     return queue
   }
 
-  const whenHeld = (): Promise<void> => {
-    takingOver ??= enqueue(takeOver)
-    return takingOver
+  const whenHeld = (): void => {
+    if (takingOver) return
+    takingOver = true
+    void persist(takeOver)
   }
 
   return {
@@ -181,11 +278,10 @@ export function createTabSync(
       stops.push(
         lease.subscribe((bytes) => void enqueue(() => receive(bytes))),
         lease.held.subscribe((held) => {
-          if (held) void whenHeld()
+          if (held) whenHeld()
         }),
       )
-      if (!holder) return Promise.resolve()
-      return enqueue(drainInbox)
+      return holder ? persist(takeOver) : Promise.resolve()
     },
     quiet() {
       for (const stop of stops.splice(0)) stop()
@@ -193,6 +289,7 @@ export function createTabSync(
     },
     stop() {
       stopped = true
+      cancelRetry?.()
       for (const stop of stops.splice(0)) stop()
     },
   }

@@ -1,6 +1,7 @@
 import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
+import { takeVersion, type Version } from "./version.ts"
 
 const MAGIC = 0x6c_6f_72_6f
 const MODE_OFFSET = 20
@@ -31,6 +32,14 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
   } catch (error) {
     return `not a Loro update: ${describeLoroFailure(error).reason}`
   }
+}
+
+/** Where the operations of an update or snapshot begin, for each peer that it has any of. */
+export function readStart(bytes: Uint8Array): Version {
+  const meta = decodeImportBlobMeta(bytes, false)
+  const end = takeVersion(meta.partialEndVersionVector)
+  const start = takeVersion(meta.partialStartVersionVector)
+  return new Map([...end.keys()].map((peer) => [peer, start.get(peer) ?? 0]))
 }
 
 function isSnapshot(bytes: Uint8Array): boolean {

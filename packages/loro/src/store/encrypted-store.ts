@@ -70,10 +70,14 @@ function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCiph
     ...splitId(await cipher.open(["row", hidden], bytes)),
   })
 
-  const openInbox = async ({ id: hidden, key, bytes }: InboxEntry): Promise<InboxEntry> => ({
-    key,
-    ...splitId(await cipher.open(["inbox", hidden], bytes)),
-  })
+  const openInbox = async ({ id: hidden, key, bytes }: InboxEntry): Promise<InboxEntry> => {
+    try {
+      return { key, ...splitId(await cipher.open(["inbox", hidden], bytes)) }
+    } catch {
+      // A damaged one must not hide the others. It is left where it is, as one that says nothing.
+      return { key, id: hidden, bytes: new Uint8Array(0) }
+    }
+  }
 
   return {
     epoch: inner.epoch,
