@@ -4,6 +4,7 @@ import {
   decodeClientMessage,
   encodeHostMessage,
   type HostMessage,
+  type SignalingErrorCode,
   SIGNALING_SUBPROTOCOL,
 } from "../src/signaling/index.ts"
 import { bytesToHex } from "../src/protocol/bytes-equal.ts"
@@ -19,6 +20,8 @@ export interface ScriptedSignaling {
   readonly url: string
   /** Decides what becomes of each signal. Default: passes it on. */
   script(rule: (signal: Signal, deliver: (signal: Signal) => void) => void): void
+  /** Refuses joins under a peer id; null lets one in. */
+  admit(rule: (peer: Uint8Array) => SignalingErrorCode | null): void
   /** Every signal that clients sent. */
   readonly seen: readonly Signal[]
   readonly topics: readonly string[]
@@ -44,6 +47,7 @@ export async function startScriptedSignaling(): Promise<ScriptedSignaling> {
   const membersById = new Map<string, Member>()
   const seen: Signal[] = []
   const topics: string[] = []
+  let refusalOf: (peer: Uint8Array) => SignalingErrorCode | null = () => null
   let rule: (signal: Signal, deliver: (signal: Signal) => void) => void = (signal, pass) => pass(signal)
 
   const send = (member: Member, message: HostMessage): void => member.socket.send(encodeHostMessage(message))
@@ -59,6 +63,13 @@ export async function startScriptedSignaling(): Promise<ScriptedSignaling> {
     socket.on("message", (data: Buffer) => {
       const message = decodeClientMessage(new Uint8Array(data))
       if (message.type === "join") {
+        const code = refusalOf(message.peer.slice())
+        if (code !== null) {
+          const { channel } = message
+          return socket.send(
+            encodeHostMessage({ type: "error", channel, code, retryMs: 0, detail: "refused" }),
+          )
+        }
         const topic = bytesToHex(message.topic)
         topics.push(topic)
         const member: Member = { socket, channel: message.channel, topic, peer: message.peer.slice() }
@@ -108,6 +119,9 @@ export async function startScriptedSignaling(): Promise<ScriptedSignaling> {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
     script(next) {
       rule = next
+    },
+    admit(next) {
+      refusalOf = next
     },
     seen,
     topics,

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest"
+import { bytesEqual } from "../src/protocol/bytes-equal.ts"
 import { createInvite } from "../src/room/invite.ts"
 import type { Room } from "../src/room/room.ts"
 import { openMember, until } from "./room-pair.ts"
@@ -20,10 +21,7 @@ const keep = (room: Room): void => void closing.push(room)
 test("two rooms over node-datachannel exchange entries", async () => {
   const { url } = await start()
   const invite = createInvite()
-  const ada = await openMember(
-    { invite, onDiagnostic: (d) => process.env.DEBUG && console.log("ada", JSON.stringify(d)) },
-    { signaling: url },
-  )
+  const ada = await openMember({ invite }, { signaling: url })
   keep(ada.room)
   const bob = await openMember({ invite }, { signaling: url })
   keep(bob.room)
@@ -34,4 +32,48 @@ test("two rooms over node-datachannel exchange entries", async () => {
     "both entries at both sides",
   )
   expect(ada.room.peers.get()).toMatchObject([{ device: bob.room.device, path: "direct" }])
+})
+
+test("a room whose peer id somebody else has at the server goes on under a fresh one", async () => {
+  const server = await start()
+  const { url } = server
+  const invite = createInvite()
+  const ada = await openMember({ invite }, { signaling: url })
+  keep(ada.room)
+  const refused: Uint8Array[] = []
+  server.admit((peer) => {
+    if (refused.length >= 2 && !refused.some((other) => bytesEqual(other, peer))) return null
+    refused.push(peer)
+    return "peer-id-taken"
+  })
+  const bob = await openMember({ invite }, { signaling: url })
+  keep(bob.room)
+  await until(() => bob.room.peers.get().length === 1, "the connection")
+})
+
+test("a room whose page is closed leaves at once, and is back with everyone when the page comes back", async () => {
+  const page = new EventTarget()
+  const globals = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
+  globals.addEventListener = page.addEventListener.bind(page) as Window["addEventListener"]
+  globals.removeEventListener = page.removeEventListener.bind(page) as Window["removeEventListener"]
+  closing.push({
+    async close() {
+      delete globals.addEventListener
+      delete globals.removeEventListener
+    },
+  })
+  const { url } = await start()
+  const invite = createInvite()
+  const ada = await openMember({ invite }, { signaling: url })
+  keep(ada.room)
+  delete globals.addEventListener
+  const bob = await openMember({ invite }, { signaling: url })
+  keep(bob.room)
+  await until(() => bob.room.peers.get().length === 1, "the connection")
+  page.dispatchEvent(new Event("pagehide"))
+  expect(ada.room.peers.get()).toEqual([])
+  await until(() => bob.room.peers.get().length === 0, "the other to notice", 5_000)
+  await ada.things.set("while away", { n: 1 })
+  page.dispatchEvent(new Event("pageshow"))
+  await until(() => bob.things.get("while away") !== null, "what was written meanwhile")
 })

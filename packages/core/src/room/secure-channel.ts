@@ -56,9 +56,12 @@ export interface SecureChannel {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000
-/** What may wait until the remote is let in. It has nothing to say before it hears from us but a greeting. */
-const MAX_EARLY_MESSAGES = 64
-const MAX_EARLY_BYTES = 1024 * 1024
+/** What may wait for a remote that has not proved anything: the greeting of one that is ahead of us by a round trip. */
+const MAX_SEALED_BYTES = 128 * 1024
+/** What may wait until the room has let a proven remote in, which an application may take seconds to decide. */
+const MAX_HELD_BYTES = 1024 * 1024
+/** What keeping a message costs beside its bytes. */
+const MESSAGE_BYTES = 64
 
 export function createSecureChannel(options: SecureChannelOptions): SecureChannel {
   const { pipe, events } = options
@@ -148,13 +151,13 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
 
   function deliver(lane: Lane, bytes: Uint8Array): void {
     if (isClosed) return
-    if (receiver === null) hold(held, lane, bytes)
+    if (receiver === null) hold(held, lane, bytes, MAX_HELD_BYTES)
     else receiver.message(lane, bytes)
   }
 
-  function hold(queue: Message[], lane: Lane, bytes: Uint8Array): void {
-    earlyBytes += bytes.length
-    if (queue.length >= MAX_EARLY_MESSAGES || earlyBytes > MAX_EARLY_BYTES) return close("early-flood")
+  function hold(queue: Message[], lane: Lane, bytes: Uint8Array, limit: number): void {
+    earlyBytes += bytes.length + MESSAGE_BYTES
+    if (earlyBytes > limit) return close("early-flood")
     queue.push({ lane, bytes })
   }
 
@@ -168,7 +171,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
         step = advance(step, bytes)
         return
       }
-      hold(sealed, lane, bytes)
+      hold(sealed, lane, bytes, MAX_SEALED_BYTES)
     },
     drained: (lane) => receiver?.drained(lane),
     doubted: () => receiver?.doubted(),

@@ -33,6 +33,8 @@ const LOW_BYTES = 256 * 1024
 const TELL_BYTES = 128 * 1024
 const TELL_AFTER_MS = 10
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
+/** What may come before the room opens the pipe. */
+const MAX_EARLY_BYTES = 64 * 1024
 const LANES: readonly Lane[] = ["control", "bulk"]
 
 /** A pipe over a channel that only two tabs know. */
@@ -40,6 +42,7 @@ export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions
   let receiver: PipeReceiver | null = null
   let closedBy: PipeCloseReason | null = null
   let early: { readonly lane: Lane; readonly bytes: Uint8Array }[] = []
+  let earlyBytes = 0
   const outgoing = { control: createWindow(), bulk: createWindow() }
   const untold = { control: 0, bulk: 0 }
   let cancelTelling: (() => void) | null = null
@@ -76,8 +79,11 @@ export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions
     switch (message.type) {
       case "data":
         untold[message.lane] += message.bytes.length
-        if (receiver === null) early.push(message)
-        else receiver.message(message.lane, message.bytes)
+        if (receiver === null) {
+          earlyBytes += message.bytes.length + 1
+          if (earlyBytes > MAX_EARLY_BYTES) return end("failed")
+          early.push(message)
+        } else receiver.message(message.lane, message.bytes)
         if (untold[message.lane] >= TELL_BYTES) tell()
         else cancelTelling ??= clock.after(TELL_AFTER_MS, tell)
         return
