@@ -138,6 +138,33 @@ describe("two rooms", () => {
     expect(texts.size).toBe(1)
   })
 
+  test("hold what was typed before synced() was called, when it resolves", async () => {
+    const disk = memoryStore()
+    const [a, b] = [await side(), await side(disk)]
+    const link = linkEngines(a.node, b.node)
+    await using doc = await a.handle.open("x")
+    const text = doc.doc.getText("body")
+    text.push("first ")
+    await doc.synced()
+    for (const [word, synced] of [
+      ["second ", () => doc.synced()],
+      ["third ", () => a.handle.synced()],
+      ["fourth ", () => a.node.engine.synced()],
+    ] as const) {
+      // Twice: the later one falls into the 16 ms that gather edits, and nothing but a timer would see it.
+      text.push(word)
+      doc.commit()
+      await Promise.resolve()
+      text.push(word)
+      await synced()
+    }
+    link.cut()
+    const after = await shareOn(loroReplica({ name: "notes", store: disk.copy() }))
+    await using copy = await after.handle.open("x")
+    expect(copy.doc.getText("body").toString()).toBe("first second second third third fourth fourth ")
+    await after.node.engine.close()
+  })
+
   test("recover from a cut in the middle of a large document", async () => {
     const [a, b] = [await side(), await side()]
     await using doc = await a.handle.open("large")

@@ -148,8 +148,19 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     return refuse("Loro cannot read this update")
   }
 
+  const settleEntry = async (entry: ShelfEntry): Promise<void> => {
+    await entry.ready.catch(() => undefined)
+    if (entry.phase === "live" && entry.live !== null) await entry.journal.saved(entry.live)
+    else if (entry.phase === "deleted" && entry.journal.isUnsaved()) await entry.journal.bury()
+  }
+
   return {
     scan,
+    async flush() {
+      // Commits first, and so reports, everything that was typed: the loop is one task.
+      for (const entry of shelf.entries()) if (entry.phase === "live") entry.live?.settle()
+      await Promise.all([...shelf.entries()].map(settleEntry))
+    },
     loadIndex: () => store.blob(INDEX_BLOB),
     async saveIndex(blob) {
       if (!options.isHolder()) return

@@ -105,6 +105,8 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let hadPending = false
   let authoredPeer: PeerID | null = null
   let abandoned = false
+  /** Operations in memory as of the last look: an application may import into the document by itself, and Loro tells nobody. */
+  let seenOperations = doc.opCount()
 
   const guard = (work: () => void): void => {
     if (abandoned) return
@@ -136,13 +138,13 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   const settle = (): void =>
     guard(() => {
       if (doc.getPendingTxnLength() > 0) doc.commit()
-      if (buffered.length > 0) flush()
+      if (buffered.length > 0 || doc.opCount() !== seenOperations) flush()
     })
 
   const flush = (): void => {
     cancelTimer?.()
     cancelTimer = null
-    if (authoredPeer !== doc.peerIdStr) {
+    if (buffered.length > 0 && authoredPeer !== doc.peerIdStr) {
       authoredPeer = doc.peerIdStr
       recordAuthor(doc, options.device)
     }
@@ -151,8 +153,15 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     flushedAt = clock.monotonic()
     const before = state
     state = readState(doc)
+    const operations = doc.opCount() - seenOperations
+    seenOperations += operations
     // One export of several commits is far smaller than the commits one by one.
-    const update = updates.length === 1 && updates[0] !== undefined ? updates[0] : updateSince(before.version)
+    const update =
+      updates.length === 1 &&
+      updates[0] !== undefined &&
+      operations === ownOperations(doc.peerIdStr, before, state)
+        ? updates[0]
+        : updateSince(before.version)
     options.onLocal({ before, after: state, update })
   }
 
@@ -177,7 +186,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     state: () => state,
     touch: () =>
       guard(() => {
-        if (doc.getPendingTxnLength() === 0) return
+        if (doc.getPendingTxnLength() === 0 && doc.opCount() === seenOperations) return
         if (clock.monotonic() - flushedAt >= COALESCE_MS) settle()
         else schedule()
       }),
@@ -190,6 +199,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         // Without its early history it cannot take in what older replicas still hold.
         if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
         state = readState(doc)
+        seenOperations = doc.opCount()
         const changed = !sameBytes(before.hash, state.hash)
         const pending = status.pending !== null
         const whole = !pending && !hadPending
@@ -215,6 +225,10 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       return left
     },
   }
+}
+
+function ownOperations(peer: PeerID, before: DocumentState, after: DocumentState): number {
+  return (after.version.get(peer) ?? 0) - (before.version.get(peer) ?? 0)
 }
 
 /** Operations of our own peer id never come from elsewhere unless somebody else uses it. */
