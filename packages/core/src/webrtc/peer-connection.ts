@@ -3,6 +3,7 @@ import type { ConnectionStage, Lane, Pipe } from "../ports/transport.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { type Candidate, CANDIDATES_PER_BATCH } from "./candidate-batch.ts"
 import { createDataPipe, type DataPipe } from "./data-pipe.ts"
+import { createPathProbe } from "./path-kind.ts"
 import type { RtcPlatform } from "./rtc-platform.ts"
 import { isFromLibDataChannel, readFingerprint, withoutCandidates } from "./session-description.ts"
 
@@ -55,6 +56,8 @@ const STAGE_TIMEOUTS_MS = { signaling: 7_000, ice: 8_000, dtls: 12_000 } as cons
 const RESTART_AFTER_MS = 8_000
 /** Then a connection that was up and is not is given up: both sides come here, and the offerer calls anew. */
 const GIVE_UP_AFTER_MS = 40_000
+/** ICE may choose another pair while it still checks, and no event tells. */
+const PATH_SETTLES_MS = 2_000
 const BATCH_AFTER_MS = 4
 const MAX_MESSAGE_BYTES = 262_144
 const MAX_REMOTE_CANDIDATES = 64
@@ -69,11 +72,13 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let isOver = false
   let stage: ConnectionStage = "signaling"
   let remotePrint: Uint8Array | null = null
+  const path = createPathProbe()
   const outgoing = createCandidateQueue(clock, (batch) => events.candidates(batch))
   let early: Candidate[] = []
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
   let cancelHold = (): void => {}
+  let cancelSecondLook = (): void => {}
   let cancelDeadline = deadlineOf("signaling")
 
   function deadlineOf(attempted: keyof typeof STAGE_TIMEOUTS_MS): () => void {
@@ -86,6 +91,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     cancelDeadline()
     cancelRepair?.()
     cancelHold()
+    cancelSecondLook()
     outgoing.stop()
     for (const handler of HANDLERS) connection[handler] = null
     pipe?.fail(failure === null ? "local" : "failed")
@@ -134,10 +140,12 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     })
     events.opened(pipe.pipe)
     void findPath()
+    cancelSecondLook = clock.after(PATH_SETTLES_MS, () => void findPath())
   }
 
   async function findPath(): Promise<void> {
-    const isRelayed = await usesRelay(connection)
+    const stats = await connection.getStats().catch(() => null)
+    const isRelayed = stats === null ? null : path.isRelayed(stats.values())
     if (isRelayed !== null) pipe?.setPath(isRelayed ? "relayed" : "direct")
   }
 
@@ -233,6 +241,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       if (typeof applied === "string") return fail(`the applied description was refused: ${applied}`)
       remotePrint = applied
       if (pipe === null) enter("ice")
+      for (const line of sdp.split("\n")) if (line.startsWith("a=candidate:")) path.remote(line.slice(2))
       for (const candidate of early.splice(0)) addCandidate(candidate)
       if (role === "answerer") await answer()
       else if (options.holdMs > 0) releaseAfterHold(sdp)
@@ -257,6 +266,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   }
 
   function addCandidate({ candidate, mid }: Candidate): void {
+    path.remote(candidate)
+    if (pipe !== null) void findPath()
     // One bad candidate must not end what the others may still bring about.
     connection.addIceCandidate({ candidate, sdpMid: mid }).catch(() => {})
   }
@@ -323,27 +334,6 @@ function createCandidateQueue(clock: Clock, emit: (batch: readonly Candidate[]) 
       cancel?.()
       waiting = []
     },
-  }
-}
-
-/** Null when the statistics do not tell. */
-async function usesRelay(connection: RTCPeerConnection): Promise<boolean | null> {
-  try {
-    const stats = await connection.getStats()
-    const entries = [...stats.values()] as Readonly<Record<string, unknown>>[]
-    const pair =
-      entries.find((entry) => entry["type"] === "candidate-pair" && entry["selected"] === true) ??
-      entries.find(
-        (entry) =>
-          entry["type"] === "candidate-pair" && entry["nominated"] === true && entry["state"] === "succeeded",
-      )
-    if (pair === undefined) return null
-    const kinds = [pair["localCandidateId"], pair["remoteCandidateId"]].map(
-      (id) => entries.find((entry) => entry["id"] === id)?.["candidateType"],
-    )
-    return kinds.includes("relay")
-  } catch {
-    return null
   }
 }
 
