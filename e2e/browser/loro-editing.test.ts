@@ -139,11 +139,10 @@ describe("a bound CodeMirror, with real keys", () => {
       )
       .toBe("Hello, flock!")
     expect(new Set(await ada.call("deviceAuthors", "editor")).size).toBe(2)
-    // The cursor goes with the peer: at once when it says goodbye, and after the heartbeat's silence when, as here, its page
-    // is gone without a word and the network does not tell either.
+    // The cursor goes with the peer, also when its page is closed without a word of farewell.
     await ada.page.close()
     await bob.page.waitForFunction("document.querySelector('.dunlin-caret') === null", undefined, {
-      timeout: 90_000,
+      timeout: 20_000,
     })
   })
 })
