@@ -1,37 +1,43 @@
-import type { BlobRef, BlobStore } from "@dunlin/core"
+import type { BlobRef, BlobStore, Clock } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import { base64FromBytes, bytesFromBase64, bytesFromHex, hexFromBytes } from "./byte-text.ts"
 import type { CollectionRows } from "./collection-rows.ts"
 import type { AttachmentStub, AttachmentStubs, Row } from "./document-shape.ts"
+import { createShelfLedger } from "./shelf-ledger.ts"
 import type { Sidecar } from "./sidecar.ts"
 
 /** Attachment data by document and digest: in the rows themselves, and on a shelf in the sidecar before and beside them. */
 export interface AttachmentShelf {
   readonly blobs: BlobStore
-  /** Those of the stubs whose data is neither in the row nor on the shelf. */
-  lacking(key: string, row: Row | undefined, stubs: readonly AttachmentStub[]): Promise<readonly BlobRef[]>
+  /** Which of the stubs have their data neither in the row nor on the shelf, unless one of them lies. */
+  look(key: string, row: Row | undefined, stubs: readonly AttachmentStub[]): Promise<ShelfLook>
   /** Attachments for a row: stubs where `row` has the data under the same name, data from elsewhere for the others. */
   writesFor(key: string, row: Row | undefined, stubs: AttachmentStubs): Promise<AttachmentStubs>
   /** Copies data to the shelf that the row holds now and is about to lose. */
   shelve(key: string, row: Row, stubs: readonly AttachmentStub[]): Promise<void>
+  /** What came for these is part of the document now, and stays until it is cleared. */
+  keep(key: string, digests: readonly string[]): Promise<void>
   /** Takes from the shelf what the row holds from now on. */
   clear(key: string, digests: readonly string[]): Promise<void>
+  /** Frees what came for documents that never followed. */
+  sweep(): Promise<void>
 }
+
+export type ShelfLook =
+  | { readonly type: "lacking"; readonly blobs: readonly BlobRef[] }
+  /** Data with this digest is here, and has another length. */
+  | { readonly type: "wrong-length"; readonly digest: string }
 
 /** Keeps hostile lengths from reserving memory. */
 export const MAX_ATTACHMENT_BYTES: number = 256 * 1024 * 1024
 const CHUNK_BYTES = 64 * 1024
-
-/** Which chunks of a blob are on the shelf. */
-interface ShelfNote {
-  readonly size: number
-  readonly held: readonly number[]
-}
+const EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 export function attachmentShelf(
   collection: RxCollection,
   rows: CollectionRows,
   sidecar: Sidecar,
+  clock: Clock,
 ): AttachmentShelf {
   const { database } = collection
   const instance = collection.storageInstance.originalStorageInstance
@@ -45,23 +51,69 @@ export function attachmentShelf(
     return done
   }
 
-  const note = async (key: string, digest: string): Promise<ShelfNote | null> => {
-    const id = noteId(key, digest)
-    const text = (await sidecar.get([id])).get(id)
-    return text === undefined ? null : (JSON.parse(text) as ShelfNote)
+  const text = async (id: string): Promise<string | undefined> => (await sidecar.get([id])).get(id)
+
+  /** Length of the verified blob with this digest; null when there is none. */
+  const wholeSize = async (key: string, digest: string): Promise<number | null> => {
+    const stored = await text(wholeId(key, digest))
+    return stored === undefined ? null : Number(stored)
   }
 
-  const fromShelf = async (key: string, digest: string): Promise<Uint8Array<ArrayBuffer> | null> => {
-    const known = await note(key, digest)
-    if (known === null || known.held.length < chunkCount(known.size)) return null
-    const bytes = new Uint8Array(known.size)
-    for (let index = 0; index < chunkCount(known.size); index++) {
-      const id = chunkId(key, digest, index)
-      const text = (await sidecar.get([id])).get(id)
-      if (text === undefined) return null
-      bytes.set(bytesFromBase64(text), index * CHUNK_BYTES)
+  const chunksHeld = async (key: string, digest: string, size: number): Promise<readonly number[]> => {
+    const stored = await text(partId(key, digest, size))
+    return stored === undefined ? [] : (JSON.parse(stored) as readonly number[])
+  }
+
+  const assemble = async (
+    key: string,
+    digest: string,
+    size: number,
+  ): Promise<Uint8Array<ArrayBuffer> | null> => {
+    const bytes = new Uint8Array(size)
+    for (let index = 0; index < chunkCount(size); index++) {
+      const stored = await text(chunkId(key, digest, size, index))
+      if (stored === undefined) return null
+      bytes.set(bytesFromBase64(stored), index * CHUNK_BYTES)
     }
     return bytes
+  }
+
+  const drop = async (key: string, digest: string, size: number): Promise<void> => {
+    const records = new Map<string, null>([[partId(key, digest, size), null]])
+    const whole = (await wholeSize(key, digest)) === size
+    const held = whole ? range(chunkCount(size)) : await chunksHeld(key, digest, size)
+    for (const index of held) records.set(chunkId(key, digest, size, index), null)
+    if (whole) records.set(wholeId(key, digest), null)
+    await sidecar.put(records)
+  }
+
+  const ledger = createShelfLedger(sidecar, clock, drop)
+
+  /** Whether all chunks together are what the digest names: only then is the blob used for anything. */
+  const verify = async (key: string, digest: string, size: number): Promise<boolean> => {
+    const bytes = await assemble(key, digest, size)
+    if (bytes !== null && (await sha256(bytes)) === digest) {
+      await sidecar.put(
+        new Map([
+          [wholeId(key, digest), String(size)],
+          [partId(key, digest, size), null],
+        ]),
+      )
+      return true
+    }
+    await drop(key, digest, size)
+    return false
+  }
+
+  const missing = async (key: string, digest: string, size: number): Promise<readonly number[]> => {
+    if ((await wholeSize(key, digest)) === size) return []
+    const held = new Set(await chunksHeld(key, digest, size))
+    // The process ended between the last chunk and the look at the whole.
+    if (held.size > 0 && held.size === chunkCount(size)) {
+      if (await inTurn(() => verify(key, digest, size))) return []
+      held.clear()
+    }
+    return range(chunkCount(size)).filter((index) => !held.has(index))
   }
 
   const fromRow = async (key: string, row: Row | undefined, digest: string): Promise<Blob | null> => {
@@ -73,41 +125,25 @@ export function attachmentShelf(
   const dataOf = async (key: string, row: Row | undefined, digest: string): Promise<Blob | null> => {
     const held = await fromRow(key, row, digest)
     if (held !== null) return held
-    const shelved = await fromShelf(key, digest)
+    const size = await wholeSize(key, digest)
+    const shelved = size === null ? null : await assemble(key, digest, size)
     return shelved === null ? null : new Blob([shelved])
   }
 
-  const putChunks = async (key: string, digest: string, bytes: Uint8Array): Promise<void> => {
-    const records = new Map<string, string>()
-    const held: number[] = []
-    for (let index = 0; index < chunkCount(bytes.length); index++) {
-      const chunk = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
-      records.set(chunkId(key, digest, index), base64FromBytes(chunk))
-      held.push(index)
-    }
-    records.set(noteId(key, digest), JSON.stringify({ size: bytes.length, held } satisfies ShelfNote))
-    await sidecar.put(records)
-  }
-
-  const clear = async (key: string, digests: readonly string[]): Promise<void> => {
-    const records = new Map<string, null>()
+  const release = async (key: string, digests: readonly string[], fate: "keep" | "drop"): Promise<void> => {
     for (const digest of digests) {
-      const known = await note(key, digest)
-      if (known === null) continue
-      for (const index of known.held) records.set(chunkId(key, digest, index), null)
-      records.set(noteId(key, digest), null)
+      const size = await wholeSize(key, digest)
+      if (size === null) continue
+      if (fate === "drop") await drop(key, digest, size)
+      await ledger.forget({ key, digest, size })
     }
-    if (records.size > 0) await sidecar.put(records)
   }
 
   const blobs: BlobStore = {
     async missing(key, { digest, size }) {
       const name = hexFromBytes(digest)
       const row = (await rows.find([key])).get(key)
-      if (nameInRow(row, name) !== null) return []
-      const known = await note(key, name)
-      const held = new Set(known?.size === size ? known.held : [])
-      return Array.from({ length: chunkCount(size) }, (_, index) => index).filter((index) => !held.has(index))
+      return lengthInRow(row, name) === size ? [] : missing(key, name, size)
     },
     async read(key, digest, index) {
       const name = hexFromBytes(digest)
@@ -124,37 +160,37 @@ export function attachmentShelf(
       inTurn(async () => {
         const name = hexFromBytes(digest)
         if (!fitsChunk(size, index, bytes.length)) return "corrupt"
-        const known = await note(key, name)
-        const held = [...new Set([...(known?.size === size ? known.held : []), index])]
+        if ((await wholeSize(key, name)) === size) return "complete"
+        // Under its length: another length for this digest is a lie, and must not touch these chunks.
+        const before = await chunksHeld(key, name, size)
+        if (before.length === 0) await ledger.begin({ key, digest: name, size })
+        const held = [...new Set([...before, index])]
         await sidecar.put(
           new Map([
-            [chunkId(key, name, index), base64FromBytes(bytes)],
-            [noteId(key, name), JSON.stringify({ size, held } satisfies ShelfNote)],
+            [chunkId(key, name, size, index), base64FromBytes(bytes)],
+            [partId(key, name, size), JSON.stringify(held)],
           ]),
         )
         if (held.length < chunkCount(size)) return "stored"
-        const whole = await fromShelf(key, name)
-        if (
-          whole !== null &&
-          hexFromBytes(new Uint8Array(await crypto.subtle.digest("SHA-256", whole))) === name
-        )
-          return "complete"
-        await clear(key, [name])
+        if (await verify(key, name, size)) return "complete"
+        await ledger.forget({ key, digest: name, size })
         return "corrupt"
       }),
   }
 
   return {
     blobs,
-    async lacking(key, row, stubs) {
+    async look(key, row, stubs) {
       const refs: BlobRef[] = []
       for (const { digest, length } of stubs) {
-        if (nameInRow(row, digest) !== null || length === 0) continue
-        const known = await note(key, digest)
-        if (known === null || known.size !== length || known.held.length < chunkCount(length))
+        const known =
+          digest === EMPTY_DIGEST ? 0 : (lengthInRow(row, digest) ?? (await wholeSize(key, digest)))
+        if (known === length) continue
+        if (known !== null || length === 0) return { type: "wrong-length", digest }
+        if ((await missing(key, digest, length)).length > 0)
           refs.push({ digest: bytesFromHex(digest), size: length })
       }
-      return refs
+      return { type: "lacking", blobs: refs }
     },
     async writesFor(key, row, stubs) {
       const writes: Record<string, AttachmentStub & { readonly data?: Blob }> = {}
@@ -172,19 +208,37 @@ export function attachmentShelf(
     },
     async shelve(key, row, stubs) {
       for (const { digest } of stubs) {
-        if ((await note(key, digest)) !== null) continue
+        if ((await wholeSize(key, digest)) !== null) continue
         const data = await fromRow(key, row, digest)
-        if (data !== null) await putChunks(key, digest, new Uint8Array(await data.arrayBuffer()))
+        if (data === null) continue
+        const bytes = new Uint8Array(await data.arrayBuffer())
+        const records = new Map([[wholeId(key, digest), String(bytes.length)]])
+        for (const index of range(chunkCount(bytes.length))) {
+          const chunk = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
+          records.set(chunkId(key, digest, bytes.length, index), base64FromBytes(chunk))
+        }
+        await sidecar.put(records)
       }
     },
-    clear,
+    keep: (key, digests) => inTurn(() => release(key, digests, "keep")),
+    clear: (key, digests) => inTurn(() => release(key, digests, "drop")),
+    sweep: () => inTurn(ledger.sweep),
   }
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return hexFromBytes(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))
 }
 
 function nameInRow(row: Row | undefined, digest: string): string | null {
   if (row === undefined || row._deleted) return null
   for (const [name, stub] of Object.entries(row._attachments)) if (stub.digest === digest) return name
   return null
+}
+
+function lengthInRow(row: Row | undefined, digest: string): number | null {
+  const name = nameInRow(row, digest)
+  return name === null ? null : (row?._attachments[name]?.length ?? null)
 }
 
 function fitsChunk(size: number, index: number, length: number): boolean {
@@ -196,10 +250,20 @@ function chunkCount(size: number): number {
   return Math.ceil(size / CHUNK_BYTES)
 }
 
-function chunkId(key: string, digest: string, index: number): string {
-  return `b|${key}|${digest}|${index}`
+function range(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index)
 }
 
-function noteId(key: string, digest: string): string {
+function chunkId(key: string, digest: string, size: number, index: number): string {
+  return `b|${key}|${digest}|${size}|${index}`
+}
+
+/** Lists the chunks held of a blob that is not whole yet. */
+function partId(key: string, digest: string, size: number): string {
+  return `p|${key}|${digest}|${size}`
+}
+
+/** Tells the length of a blob that was verified. */
+function wholeId(key: string, digest: string): string {
   return `c|${key}|${digest}`
 }

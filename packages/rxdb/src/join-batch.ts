@@ -99,8 +99,13 @@ async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming
       if (holdsUnmigrated(joined.state, work.held.record))
         return refuse(deps, key, "a migration strategy failed on what is held of it")
       const stubs = joined.changed ? arrivedAttachments(decoded) : []
-      const blobs = stubs.length === 0 ? [] : await deps.shelf.lacking(key, work.held.row, stubs)
-      if (blobs.length > 0) return { work: null, outcome: { type: "missing-blobs", blobs } }
+      if (stubs.length > 0) {
+        const look = await deps.shelf.look(key, work.held.row, stubs)
+        if (look.type === "wrong-length")
+          return refuse(deps, key, `no data with the digest ${look.digest} has the length it claims`)
+        if (look.blobs.length > 0)
+          return { work: null, outcome: { type: "missing-blobs", blobs: look.blobs } }
+      }
       deps.stamper.minter.observe(decoded.context)
       const before = work.state.context.size === 0 ? null : deps.store.hash(work.state)
       if (joined.changed) {

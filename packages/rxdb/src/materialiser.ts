@@ -157,7 +157,11 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   }
 
   const clearShelf = async ({ key, held, state, write }: Plan): Promise<void> => {
-    if (state.siblings.length > 1 || write === null) return
+    if (state.siblings.length > 1 || write === null) {
+      const digests = state.siblings.flatMap(digestsOf)
+      if (digests.length > 0) await shelf.keep(key, digests)
+      return
+    }
     const before = [...held.state.siblings, ...state.siblings].flatMap(digestsOf)
     if (before.length > 0) await shelf.clear(key, [...new Set(before)])
   }

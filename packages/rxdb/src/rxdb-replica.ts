@@ -106,7 +106,9 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     }
     const { shape } = stamper
     const rows = collectionRows(collection, shape)
-    const shelf = attachmentShelf(collection, rows, sidecar)
+    const clock = systemClock()
+    const shelf = attachmentShelf(collection, rows, sidecar, clock)
+    if (holdsAttachments) await shelf.sweep()
     const modifiers = documentModifiers(shape, {
       ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
       ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
@@ -147,7 +149,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     }
     const queue = createSerialQueue()
     const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
-      clock: systemClock(),
+      clock,
       collection,
       host,
       handle: {
