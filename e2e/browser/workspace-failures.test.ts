@@ -158,7 +158,7 @@ test("a peer with another version of the app: both are told, and nothing is mixe
   }
   await ben.goto("/board")
   await ben.addTask("Only in the next version")
-  expect(await ben.page.locator(".card", { hasText: "Only in this version" }).count()).toBe(0)
+  expect(await ben.card("Only in this version").count()).toBe(0)
   // What both versions know alike goes on.
   await ada.goto("/documents")
   await ada.newDocument("For both")
@@ -177,11 +177,11 @@ test("a clock that is a day off: syncs, merges by what was seen, and is named", 
     }),
   )
   await ben.goto("/board")
-  await ben.page.locator(".card-face", { hasText: "Written on time" }).click()
+  await ben.card("Written on time").locator(".card-face").click()
   await ben.page.getByRole("dialog").getByRole("textbox", { name: "Title" }).fill("Corrected a day earlier")
   await ben.page.getByRole("button", { name: "Done" }).click()
   // By the clock this change is older than what it replaces.
-  await ada.page.locator(".card", { hasText: "Corrected a day earlier" }).waitFor()
+  await ada.card("Corrected a day earlier").waitFor()
   await ada.goto("/people")
   await ada.page.getByText(/clock is 24 hours behind of yours|clock is 1 days behind/).waitFor()
 })

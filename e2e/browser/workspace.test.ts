@@ -103,7 +103,7 @@ describe("with two devices", () => {
     await ada.goto("/board")
     await ada.addTask("Count birds")
     await ben.goto("/board")
-    await ben.page.locator(".card", { hasText: "Count birds" }).waitFor()
+    await ben.card("Count birds").waitFor()
     for (const one of [ada, ben]) {
       await one.pause()
       await one.context.setOffline(true)
@@ -112,10 +112,10 @@ describe("with two devices", () => {
       [ada, "Count waders", "from Ada. "],
       [ben, "Count gulls", "from Ben. "],
     ] as const) {
-      await one.page.locator(".card-face", { hasText: "Count birds" }).click()
+      await one.card("Count birds").locator(".card-face").click()
       await one.page.getByRole("dialog").getByRole("textbox", { name: "Title" }).fill(title)
       await one.page.getByRole("button", { name: "Done" }).click()
-      await one.page.locator(".card", { hasText: title }).waitFor()
+      await one.card(title).waitFor()
       await one.goto("/documents")
       await one.openDocument("Shared notes")
       await one.editor().click()
@@ -147,7 +147,7 @@ describe("with two devices", () => {
     await merged.page.getByRole("button", { name: /Merged changes/ }).click()
     await merged.page.locator(".merges .lost", { hasText: lost }).waitFor()
     await merged.page.getByRole("button", { name: /^Restore/ }).click()
-    for (const one of [ada, ben]) await one.page.locator(".card", { hasText: lost }).waitFor()
+    for (const one of [ada, ben]) await one.card(lost).waitFor()
   })
 
   test("pending goes to zero after a reconnect", async () => {
@@ -226,7 +226,7 @@ describe("with one device", () => {
     await ada.addTask("Moved without a network")
     expect(await ada.sync()).toBe("Offline: changes are saved on this device")
     await ada.page.reload()
-    await ada.page.locator(".card", { hasText: "Moved without a network" }).waitFor()
+    await ada.card("Moved without a network").waitFor()
     await ada.goto("/documents")
     await ada.openDocument("Offline notes")
     await timeUntil("the text is kept", async () => (await ada.text()).includes("typed without a network"))
@@ -245,7 +245,7 @@ describe("with one device", () => {
     await ada.page.reload()
     await timeUntil("the note", async () => (await ada.page.locator(".sheet").inputValue()) === "a note")
     await ada.goto("/board")
-    await ada.page.locator(".card", { hasText: "A task" }).waitFor()
+    await ada.card("A task").waitFor()
     await ada.goto("/documents")
     await ada.openDocument("Kept")
     await timeUntil("the text", async () => (await ada.text()).includes("every word"))
@@ -279,7 +279,7 @@ describe("with one device", () => {
     await tab.goto("/board")
     await tab.addTask("From the second tab")
     await ada.goto("/board")
-    await ada.page.locator(".card", { hasText: "From the second tab" }).waitFor()
+    await ada.card("From the second tab").waitFor()
   })
 })
 

@@ -17,6 +17,8 @@ export interface Person {
   editor(): Locator
   text(): Promise<string>
   addTask(title: string, column?: string): Promise<void>
+  /** The card with this very title: names of people are on cards too, and may hold any word. */
+  card(title: string, column?: string): Locator
   sync(): Promise<string>
   pause(): Promise<void>
   resume(): Promise<void>
@@ -59,6 +61,10 @@ async function personAt(
   await page.goto(address)
   await page.locator("#main").waitFor()
   const editor = (): Locator => page.locator(".cm-content")
+  const card = (title: string, column?: string): Locator =>
+    page
+      .locator(`${column === undefined ? "" : `[data-column="${column}"] `}.card`)
+      .filter({ has: page.locator(".card-title").getByText(title, { exact: true }) })
 
   return {
     page,
@@ -94,8 +100,9 @@ async function personAt(
     async addTask(title, column = "To do") {
       await page.getByRole("textbox", { name: `New task in ${column}` }).fill(title)
       await page.keyboard.press("Enter")
-      await page.locator(".card", { hasText: title }).waitFor()
+      await card(title).waitFor()
     },
+    card,
     sync: () => page.getByTestId("sync").first().innerText(),
     pause: () => switchSync(page, "Pause sync", "Resume sync"),
     resume: () => switchSync(page, "Resume sync", "Pause sync"),

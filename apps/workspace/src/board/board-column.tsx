@@ -31,7 +31,7 @@ export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: Boar
         items={tasks}
         rowHeight={CARD_ROW}
         keyOf={(task) => task.id}
-        keep={keys.lifted}
+        keep={keys.kept}
         parked={drag.dragged?.id ?? null}
         spare={target === null ? 0 : 1}
         scroller={scroller}

@@ -33,7 +33,7 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
     },
   }
   const drag = useCardDrag(surface, moves)
-  const keys = useCardKeys(moves)
+  const keys = useCardKeys(surface, moves)
 
   return (
     <div className="board">

@@ -1,38 +1,70 @@
-import { useRef, useState, type KeyboardEvent } from "react"
+import { useLayoutEffect, useRef, useState, type KeyboardEvent, type RefObject } from "react"
 import { COLUMNS, type Column, type Task } from "../data/entries.ts"
 import type { BoardMoves } from "./board-screen.tsx"
 
 export interface CardKeys {
   /** Id of the card that is lifted. */
   readonly lifted: string | null
+  /** Id of the card that the keys were used on: it stays mounted wherever it goes, so that it keeps the focus. */
+  readonly kept: string | null
   pressed(event: KeyboardEvent, task: Task): void
   left(task: Task): void
 }
 
-interface Lift {
-  readonly id: string
-  readonly from: { readonly column: Column; readonly index: number }
+interface Place {
+  readonly column: Column
+  readonly index: number
 }
 
-/** The board by keyboard: space lifts and drops, arrows move, Escape puts back. Every step is a real move. */
-export function useCardKeys(moves: BoardMoves): CardKeys {
-  const [lift, setLift] = useState<Lift | null>(null)
-  // While a move is on its way to the screen, the card is in two places; do not let go of it for that.
-  const movingUntil = useRef(0)
+interface Lift {
+  readonly id: string
+  readonly from: Place
+  readonly isHeld: boolean
+}
 
-  function place(task: Task): { readonly column: Column; readonly index: number; readonly count: number } {
+/** A move that is stored, but not on the screen yet. */
+interface Arrival extends Place {
+  readonly id: string
+  readonly until: number
+}
+
+/** How long a card counts as being where it was sent, should somebody else move it meanwhile. */
+const ARRIVAL_MS = 1_500
+
+/** The board by keyboard: space lifts and drops, arrows move, Escape puts back. Every step is a real move. */
+export function useCardKeys(surface: RefObject<HTMLElement | null>, moves: BoardMoves): CardKeys {
+  const [lift, setLift] = useState<Lift | null>(null)
+  // Keys come faster than moves reach the screen: the next step starts where the last one leads.
+  const arriving = useRef<Arrival | null>(null)
+
+  // A card that changes its column is mounted anew there. It has the focus again before another key can be pressed.
+  useLayoutEffect(() => {
+    const goal = arriving.current
+    if (goal === null) return
+    const face = surface.current?.querySelector<HTMLElement>(
+      `[data-card="${CSS.escape(goal.id)}"] .card-face`,
+    )
+    if (document.activeElement === document.body) face?.focus()
+    face?.scrollIntoView({ block: "nearest" })
+    const isThere = moves.byColumn.get(goal.column)?.[goal.index]?.id === goal.id
+    if (isThere || performance.now() > goal.until) arriving.current = null
+  }, [moves.byColumn, surface])
+
+  function place(task: Task): Place {
+    const goal = arriving.current
+    if (goal?.id === task.id && performance.now() < goal.until) return goal
     const tasks = moves.byColumn.get(task.column) ?? []
-    return { column: task.column, index: tasks.findIndex(({ id }) => id === task.id), count: tasks.length }
+    return { column: task.column, index: tasks.findIndex(({ id }) => id === task.id) }
   }
 
   function pressed(event: KeyboardEvent, task: Task): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return
-    const held = lift?.id === task.id
+    const held = lift?.id === task.id && lift.isHeld
     if (event.key === " ") {
       event.preventDefault()
       if (held) return drop(task)
       const { column, index } = place(task)
-      setLift({ id: task.id, from: { column, index } })
+      setLift({ id: task.id, from: { column, index }, isHeld: true })
       return moves.say(`“${task.title}” lifted. Use the arrow keys.`)
     }
     if (event.key === "m" || event.key === "M") {
@@ -47,54 +79,48 @@ export function useCardKeys(moves: BoardMoves): CardKeys {
     const step = STEPS[event.key]
     if (step === undefined) return
     event.preventDefault()
-    if (held) return shift(event, task, step)
+    if (held) return shift(task, step)
     focusNeighbour(event.currentTarget, step)
   }
 
-  function shift({ currentTarget }: KeyboardEvent, task: Task, [columns, rows]: Step): void {
+  function shift(task: Task, [columns, rows]: Step): void {
     const now = place(task)
-    const columnIndex = COLUMNS.findIndex(({ id }) => id === now.column) + columns
-    const column = COLUMNS[columnIndex]
+    const column = COLUMNS[COLUMNS.findIndex(({ id }) => id === now.column) + columns]?.id
     if (column === undefined) return
-    const count = (moves.byColumn.get(column.id)?.length ?? 0) - (column.id === now.column ? 1 : 0)
-    const index = Math.min(Math.max(now.index + rows, 0), count)
-    if (column.id === now.column && index === now.index) return
-    moveTo(currentTarget, task, column.id, index)
-    moves.say(`${column.name}, position ${index + 1} of ${count + 1}.`)
+    const others = (moves.byColumn.get(column) ?? []).filter(({ id }) => id !== task.id).length
+    const index = Math.min(Math.max(now.index + rows, 0), others)
+    if (column === now.column && index === now.index) return
+    moveTo(task, { column, index })
+    moves.say(`${nameOf(column)}, position ${index + 1} of ${others + 1}.`)
   }
 
-  function moveTo(card: Element, task: Task, column: Column, index: number): void {
-    movingUntil.current = performance.now() + MOVING_MS
+  function moveTo(task: Task, { column, index }: Place): void {
+    arriving.current = { id: task.id, column, index, until: performance.now() + ARRIVAL_MS }
     moves.move(task, column, index)
-    if (column !== task.column) return follow(card, task.id)
-    // The same element in another place.
-    setTimeout(() => card.scrollIntoView({ block: "nearest" }), 120)
   }
 
   function drop(task: Task): void {
-    setLift(null)
+    setLift((old) => old && { ...old, isHeld: false })
     moves.say(`“${task.title}” dropped.`)
   }
 
   function putBack(event: KeyboardEvent, task: Task): void {
     event.stopPropagation()
     if (lift === null) return
-    moveTo(event.currentTarget, task, lift.from.column, lift.from.index)
+    moveTo(task, lift.from)
     moves.say(`“${task.title}” put back.`)
-    setLift(null)
+    setLift({ ...lift, isHeld: false })
   }
 
   return {
-    lifted: lift?.id ?? null,
+    lifted: lift?.isHeld === true ? lift.id : null,
+    kept: lift?.id ?? null,
     pressed,
     left(task) {
-      if (lift?.id === task.id && performance.now() > movingUntil.current) setLift(null)
+      if (lift?.id === task.id) setLift(null)
     },
   }
 }
-
-/** Longer than a move takes to reach the screen. */
-const MOVING_MS = 1_500
 
 type Step = readonly [columns: number, rows: number]
 
@@ -103,23 +129,6 @@ const STEPS: Readonly<Record<string, Step>> = {
   ArrowDown: [0, 1],
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
-}
-
-/** A card that changes its column is mounted anew there: give it the focus when it has arrived. */
-function follow(from: Element, id: string): void {
-  const board = from.closest(".board")
-  const deadline = performance.now() + MOVING_MS
-  const look = (): void => {
-    const face = board?.querySelector<HTMLElement>(`[data-card="${CSS.escape(id)}"] .card-face`)
-    // Gone, or still the one that is about to go.
-    if ((!face || (face === from && performance.now() < deadline)) && performance.now() < deadline) {
-      requestAnimationFrame(look)
-      return
-    }
-    face?.focus()
-    face?.scrollIntoView({ block: "nearest" })
-  }
-  requestAnimationFrame(look)
 }
 
 function focusNeighbour(from: Element, [columns, rows]: Step): void {
@@ -139,4 +148,8 @@ function focusNeighbour(from: Element, [columns, rows]: Step): void {
 
 function topOf(element: Element): number {
   return element.getBoundingClientRect().top
+}
+
+function nameOf(column: Column): string {
+  return COLUMNS.find(({ id }) => id === column)?.name ?? column
 }
