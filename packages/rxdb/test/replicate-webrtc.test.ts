@@ -174,6 +174,58 @@ describe("replicateWebRTC", () => {
     await until(async () => (await b["todos"]?.findOne("x").exec()) !== null, "the document")
   })
 
+  test("leaves nothing behind when the database closes while it starts, at whatever moment", async () => {
+    const host = await peer("todos")
+    await start(host["todos"] as RxCollection, "a-topic-left-early")
+    const before = { sockets: openSockets.size, connections: liveConnections() }
+    const moments = ["at once", "identity", 0, 2, 5, 10, 20, 40, 80, 160] as const
+    for (const moment of moments) {
+      const { todos } = await peer("todos")
+      if (todos === undefined) throw new Error("no collection")
+      await todos.insert({ id: String(moment), text: "never mind" })
+      let reached = (): void => {}
+      const loading = new Promise<void>((resolve) => {
+        reached = resolve
+      })
+      const identity = memoryIdentity()
+      const starting = replicateWebRTC({
+        collection: todos,
+        topic: "a-topic-left-early",
+        connectionHandlerCreator: getConnectionHandlerSimplePeer({
+          signalingServerUrl: server.localUrl,
+          wrtc: { RTCPeerConnection: CountedConnection },
+          webSocketConstructor: CountedSocket as never,
+        }),
+        pull: {},
+        push: {},
+        identity: {
+          ...identity,
+          async load() {
+            reached()
+            await new Promise((resolve) => setTimeout(resolve, 20))
+            return identity.load()
+          },
+        },
+      }).then(
+        (pool) => pool,
+        (error: unknown) => error,
+      )
+      if (moment === "identity") await loading
+      else if (moment !== "at once") await new Promise((resolve) => setTimeout(resolve, moment))
+      await todos.database.close()
+      const pool = await starting
+      if (pool instanceof Error) expect(pool).toMatchObject({ code: "canceled" })
+      else expect((pool as WebRTCReplicationPool).canceled).toBe(true)
+    }
+    await until(() => openSockets.size === before.sockets, "the end of all sockets")
+    await until(() => liveConnections() === before.connections, "the end of all connections")
+    await host["todos"]?.database.close()
+    await until(
+      () => process.getActiveResourcesInfo().filter((one) => one === "Timeout").length <= 2,
+      "timers",
+    )
+  })
+
   test("keeps out whom isPeerValid refuses", async () => {
     const [a, b] = [await peer("todos"), await peer("todos")]
     const asked: unknown[] = []
@@ -307,13 +359,18 @@ function createBus() {
 }
 
 let sockets = 0
+const openSockets = new Set<WebSocket>()
 class CountedSocket extends WebSocket {
   constructor(...given: ConstructorParameters<typeof WebSocket>) {
     super(...given)
     sockets++
+    openSockets.add(this)
+    this.on("close", () => openSockets.delete(this))
   }
 }
 const connections: CountedConnection[] = []
+const liveConnections = (): number =>
+  connections.filter(({ connectionState }) => connectionState !== "closed").length
 class CountedConnection extends wrtc.RTCPeerConnection {
   constructor(configuration?: RTCConfiguration) {
     super(configuration as never)

@@ -3,6 +3,7 @@ import type {
   Diagnostic,
   Direction,
   Identity,
+  Replica,
   ReplicaReport,
   Transport,
 } from "@dunlin/core"
@@ -79,6 +80,7 @@ export async function replicateWebRTC<PeerType = never>(
   let share: RoomShare | null = null
   let stopFollowing = (): void => {}
   let canceled: Promise<void> | null = null
+  let starting: Promise<void> | null = null
 
   const tell = (error: DropInError): void => {
     if (canceled === null) error$.next(error)
@@ -88,6 +90,7 @@ export async function replicateWebRTC<PeerType = never>(
     // The hook stamps in every tab; connections are for the one that has the lock.
     const unlock = await collectionLock(collection).acquire(closing.signal)
     unlock()
+    closing.signal.throwIfAborted()
     share = await joinSharedRoom(collection.database, {
       topic: options.topic,
       ...(options.secret === undefined ? {} : { secret: options.secret }),
@@ -99,7 +102,9 @@ export async function replicateWebRTC<PeerType = never>(
         if (error !== null) tell(error)
       },
     })
-    handle = await share.room.replicate(replica)
+    closing.signal.throwIfAborted()
+    handle = await share.room.replicate(untilAborted(replica, closing.signal))
+    closing.signal.throwIfAborted()
     handle.error$.pipe(takeUntil(ended$)).subscribe((report) => tell(errorOfReport(report)))
     stopFollowing = followPeers(handle, peerStates$).stop
   }
@@ -107,6 +112,8 @@ export async function replicateWebRTC<PeerType = never>(
   const cancel = (): Promise<void> => {
     canceled ??= (async () => {
       closing.abort(new DropInError("canceled", "The replication was canceled."))
+      // What is being opened meanwhile is closed like the rest.
+      await starting?.catch(() => undefined)
       ended$.next()
       stopFollowing()
       await handle?.close()
@@ -125,7 +132,7 @@ export async function replicateWebRTC<PeerType = never>(
       code: "weak-topic",
       detail: `Everybody who guesses the topic "${options.topic}" is a member: pass a secret, or a long random topic.`,
     })
-  const starting = start()
+  starting = start()
   if (await collectionLock(collection).heldElsewhere()) {
     starting.catch((cause: unknown) =>
       tell(new DropInError("transport", "The replication did not start.", { cause })),
@@ -148,6 +155,17 @@ export async function replicateWebRTC<PeerType = never>(
     awaitFirstPeer: ({ signal } = {}) => firstPeers(peerStates$, closing.signal, signal),
     cancel,
     [Symbol.asyncDispose]: cancel,
+  }
+}
+
+/** The same replica, whose attachment also ends with the signal: it may wait for another tab as long as that lives. */
+function untilAborted<Handle>(replica: Replica<Handle>, aborting: AbortSignal): Replica<Handle> {
+  return {
+    ...replica,
+    attach: (host, { signal } = {}) =>
+      replica.attach(host, {
+        signal: signal === undefined ? aborting : AbortSignal.any([signal, aborting]),
+      }),
   }
 }
 

@@ -45,6 +45,8 @@ interface DatabaseRooms {
   tail: Promise<unknown>
 }
 
+const VERDICT_TIMEOUT_MS = 10_000
+
 const roomsByDatabase = new WeakMap<RxDatabase, DatabaseRooms>()
 
 /** One room for each database, topic and way to connect, with one connection for each peer, whatever the collections. */
@@ -89,10 +91,25 @@ async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): P
       continue
     if (request.isPeerValid === null) return shared
     const peers = (await shared.room).peers.get()
-    const verdicts = await Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer)))
+    const verdicts = await withinTime(Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer))), [
+      false,
+    ])
     if (verdicts.every((verdict) => verdict === true) && rooms.has(shared)) return shared
   }
   return null
+}
+
+/** Pools look for rooms one after the other: an application that never answers must not hold them all up. */
+async function withinTime<T>(work: Promise<T>, otherwise: T): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), VERDICT_TIMEOUT_MS)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function openShared(rooms: Set<SharedRoom>, request: RoomRequest): SharedRoom {
