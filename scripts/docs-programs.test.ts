@@ -19,8 +19,35 @@ test("a program is a fence and what continues it", () => {
     "```",
   ].join("\n")
   expect(programsOf("docs/guides/a.md", markdown)).toEqual([
-    { page: "docs/guides/a.md", line: 2, name: "a-1", kind: "runs", code: "const a = 1\n\nconsole.log(a)\n" },
-    { page: "docs/guides/a.md", line: 12, name: "a-2", kind: "compiles", code: "export {}\n" },
+    {
+      page: "docs/guides/a.md",
+      line: 2,
+      name: "a-1",
+      kind: "runs",
+      language: "ts",
+      code: "const a = 1\n\nconsole.log(a)\n",
+    },
+    {
+      page: "docs/guides/a.md",
+      line: 12,
+      name: "a-2",
+      kind: "compiles",
+      language: "ts",
+      code: "export {}\n",
+    },
+  ])
+})
+
+test("a page of a package goes by the name of the package, and may show elements", () => {
+  expect(programsOf("packages/react/README.md", "```tsx page\n<p />\n```")).toEqual([
+    {
+      page: "packages/react/README.md",
+      line: 1,
+      name: "package-react-1",
+      kind: "page",
+      language: "tsx",
+      code: "<p />\n",
+    },
   ])
 })
 

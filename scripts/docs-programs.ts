@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
 /**
- * A program in a Markdown page: a fence that starts with ```ts, and the ```ts continues fences after it.
+ * A program in a Markdown page: a fence that starts with ```ts or ```tsx, and the ```ts continues fences after it.
  *
  * | fence | meaning |
  * |---|---|
@@ -19,28 +19,35 @@ export interface DocsProgram {
   /** `getting-started-1`: unique over all pages. */
   readonly name: string
   readonly kind: "compiles" | "runs" | "page"
+  readonly language: "ts" | "tsx"
   readonly code: string
 }
 
-const FENCE = /^```ts(?:[ \t]+(\w+))?[ \t]*\n([^]*?)^```[ \t]*$/gm
+const FENCE = /^```(ts|tsx)(?:[ \t]+(\w+))?[ \t]*\n([^]*?)^```[ \t]*$/gm
 const KINDS: ReadonlyMap<string | undefined, DocsProgram["kind"]> = new Map([
   [undefined, "compiles"],
   ["run", "runs"],
   ["page", "page"],
 ])
 
-/** Every program in README.md and the guides. */
+/** Every program in README.md, the guides, and the packages' own pages. */
 export function readDocsPrograms(root: string): readonly DocsProgram[] {
   const guides = readdirSync(join(root, "docs/guides")).filter((name) => name.endsWith(".md"))
-  const pages = ["README.md", ...guides.toSorted().map((name) => `docs/guides/${name}`)]
+  const packages = readdirSync(join(root, "packages")).map((name) => `packages/${name}/README.md`)
+  const pages = [
+    "README.md",
+    ...guides.toSorted().map((name) => `docs/guides/${name}`),
+    ...packages.filter((page) => existsSync(join(root, page))).toSorted(),
+  ]
   return pages.flatMap((page) => programsOf(page, readFileSync(join(root, page), "utf8")))
 }
 
 export function programsOf(page: string, markdown: string): readonly DocsProgram[] {
   const programs: DocsProgram[] = []
-  const base = page.replace(/^.*\//, "").replace(/\.md$/, "").toLowerCase()
+  const named = page.replace(/^packages\/(.*)\/README\.md$/, "package-$1")
+  const base = named.replace(/^.*\//, "").replace(/\.md$/, "").toLowerCase()
   for (const match of markdown.matchAll(FENCE)) {
-    const [, word, code = ""] = match
+    const [, language, word, code = ""] = match
     const line = markdown.slice(0, match.index).split("\n").length
     const last = programs.at(-1)
     if (word === "continues") {
@@ -50,7 +57,14 @@ export function programsOf(page: string, markdown: string): readonly DocsProgram
     }
     const kind = KINDS.get(word)
     if (kind === undefined) throw new Error(`${page}:${line}: "ts ${word}" means nothing here.`)
-    programs.push({ page, line, name: `${base}-${programs.length + 1}`, kind, code })
+    programs.push({
+      page,
+      line,
+      name: `${base}-${programs.length + 1}`,
+      kind,
+      language: language === "tsx" ? "tsx" : "ts",
+      code,
+    })
   }
   return programs
 }

@@ -27,6 +27,7 @@ const COMPANIONS = [
   "react",
   "react-dom",
   "@types/react",
+  "@types/react-dom",
   "vite",
   "typescript",
 ]
@@ -122,14 +123,15 @@ async function installedVersions(): Promise<ReadonlyMap<string, string>> {
 /** Checks the types of every program, declarations of the packages included, and emits what runs. */
 async function compile(programs: readonly DocsProgram[]): Promise<void> {
   await mkdir(join(folder, "src"), { recursive: true })
-  for (const { name, code } of programs)
-    await writeFile(join(folder, "src", `${name}.ts`), `${code}\nexport {}\n`)
+  for (const { name, language, code } of programs)
+    await writeFile(join(folder, "src", `${name}.${language}`), `${code}\nexport {}\n`)
   const config = {
     compilerOptions: {
       target: "ES2023",
       module: "NodeNext",
       lib: ["ES2023", "DOM", "DOM.Iterable", "ESNext.Disposable"],
       types: [],
+      jsx: "react-jsx",
       strict: true,
       skipLibCheck: false,
       rootDir: "src",
@@ -158,7 +160,7 @@ async function runCompiled(node: string, name: string): Promise<void> {
 }
 
 /** Builds a program with Vite and its defaults, opens it in Chromium, and wants no complaint. */
-async function openPage({ name, code }: DocsProgram): Promise<void> {
+async function openPage({ name, language, code }: DocsProgram): Promise<void> {
   const page = join(folder, "pages", name)
   await mkdir(page, { recursive: true })
   await writeFile(
@@ -168,7 +170,7 @@ async function openPage({ name, code }: DocsProgram): Promise<void> {
   // Reaching the last line is what shows that every wait before it ended.
   await writeFile(
     join(page, "main.ts"),
-    `import "../../src/${name}.ts"\ndocument.title = "reached the end"\n`,
+    `import "../../src/${name}.${language}"\ndocument.title = "reached the end"\n`,
   )
   await execute(
     process.execPath,

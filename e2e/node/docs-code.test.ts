@@ -20,21 +20,21 @@ beforeAll(async () => {
   await rm(FOLDER, { recursive: true, force: true })
   await mkdir(FOLDER, { recursive: true })
   if (programs.some(({ kind }) => kind === "runs")) server = (await harness.host()).url
-  for (const { name, code } of programs) {
-    await writeFile(join(FOLDER, `${name}.ts`), `${code.replaceAll(NAMED_SERVER, server)}\nexport {}\n`)
+  for (const { name, language, code } of programs) {
+    await writeFile(join(FOLDER, `${name}.${language}`), `${code.replaceAll(NAMED_SERVER, server)}\nexport {}\n`)
   }
 })
 afterAll(() => harness.close())
 
-test("every program in README.md and the guides compiles", async () => {
+test("every program in README.md, the guides and the pages of packages compiles", async () => {
   const config = {
     extends: "../../tsconfig.json",
     compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, rootDir: "../.." },
-    include: ["*.ts"],
+    include: ["*.ts", "*.tsx"],
   }
   await writeFile(join(FOLDER, "tsconfig.json"), JSON.stringify(config))
   const { code, said } = await run(["node_modules/typescript/bin/tsc", "-p", FOLDER])
-  const where = programs.map(({ name, page, line }) => `${name}.ts is at ${page}:${line}`).join("\n")
+  const where = programs.map(({ name, language, page, line }) => `${name}.${language} is at ${page}:${line}`).join("\n")
   expect(code, `${said}\n${where}`).toBe(0)
 })
 

@@ -27,7 +27,11 @@ function createRooms(): () => Promise<Room> {
 }
 
 function around(room: Room | null): ({ children }: { readonly children: ReactNode }) => ReactNode {
-  return ({ children }) => <RoomProvider room={room}>{children}</RoomProvider>
+  return ({ children }) => (
+    <StrictMode>
+      <RoomProvider room={room}>{children}</RoomProvider>
+    </StrictMode>
+  )
 }
 
 describe("hooks of a room", () => {

@@ -2,6 +2,7 @@ import type { Room } from "@dunlin/core"
 import { createElement, useEffect, useRef, useState, type ReactNode } from "react"
 import { RoomContext } from "./room-context.ts"
 
+/** Either a room that is open already, or a way to open one. */
 export type RoomProviderProps = { readonly children?: ReactNode } & (
   | {
       /** A room that the application opened and closes itself; null while there is none. */

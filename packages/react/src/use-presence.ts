@@ -3,6 +3,7 @@ import { useCallback } from "react"
 import { useRoom } from "./room-context.ts"
 import { useStateValue } from "./use-state-value.ts"
 
+/** What `usePresence` gives. */
 export interface PresenceHandle {
   /** By session id. Every field comes from a stranger: check it before use. */
   readonly others: ReadonlyMap<string, PresenceEntry>

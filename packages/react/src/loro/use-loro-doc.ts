@@ -3,6 +3,7 @@ import type { LoroDoc } from "loro-crdt"
 import { useEffect, useReducer, useState } from "react"
 import { useStateValue } from "../use-state-value.ts"
 
+/** What there is of a document: it may take a moment, be deleted by somebody, or fail to open. */
 export type LoroDocState =
   | { readonly status: "loading" }
   | {

@@ -8,6 +8,7 @@ import {
 import type { LoroDoc, LoroText } from "loro-crdt"
 import { type RefCallback, useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react"
 
+/** What `useText` gives. */
 export interface TextHandle {
   /** The text as it is now, following every edit. */
   readonly value: string
