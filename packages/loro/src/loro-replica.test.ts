@@ -150,6 +150,37 @@ describe("a document", () => {
     expect(own.getText("body").toString()).toContain("mine")
   })
 
+  test("that cannot be attached leaves the stored one as it is", async () => {
+    const { a } = await pair()
+    await type(a, "x", "stored ")
+    const full = new LoroDoc()
+    full.getText("body").insert(0, "cut off")
+    full.commit()
+    const shallow = new LoroDoc()
+    shallow.import(full.export({ mode: "shallow-snapshot", frontiers: full.frontiers() }))
+    await expect(a.docs.attach("x", shallow)).rejects.toMatchObject({ code: "invalid-update" })
+    await using handle = await a.docs.open("x")
+    expect(handle.doc.getText("body").toString()).toBe("stored ")
+    handle.doc.getText("body").insert(0, "still ")
+    await handle.saved()
+  })
+
+  test("is edited under a Loro peer id that nobody else has, also when it is the application's", async () => {
+    const { a, b } = await pair()
+    const [left, right] = [new LoroDoc(), new LoroDoc()]
+    for (const doc of [left, right]) doc.setPeerId("1")
+    await using here = await a.docs.attach("x", left)
+    await using there = await b.docs.attach("x", right)
+    here.doc.getText("body").insert(0, "left ")
+    there.doc.getText("body").insert(0, "right ")
+    here.commit()
+    there.commit()
+    await pull(b, a, "x")
+    await pull(a, b, "x")
+    expect(here.doc.getText("body").toString()).toHaveLength(11)
+    expect(there.doc.getText("body").toString()).toBe(here.doc.getText("body").toString())
+  })
+
   test("is imported and exported", async () => {
     const { a, b } = await pair()
     await type(a, "x", "in a file")

@@ -91,6 +91,7 @@ async function attachStore(
   const clock = options.clock ?? systemClock()
   const random = options.random ?? systemRandom()
   const writer = createStoreWriter(store, await store.lastSequence())
+  const maxDocumentBytes = options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES
   let detached = false
   // A detached replica is silent: its room has forgotten it.
   const changed: ReplicaHost["changed"] = (changes) => {
@@ -120,14 +121,14 @@ async function attachStore(
   })
   const set: DocumentSet = createDocumentSet({
     shelf,
-    maxDocumentBytes: options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES,
+    maxDocumentBytes,
     changed: (change) => changed([change]),
     post: (change, delta) => tabs.post(change, delta),
     report: (report) => host.report(report),
   })
   const report: ReplicaHost["report"] = (one) => host.report(one)
   const reader = createDocumentReader({ shelf, store, report })
-  const documents = createDocuments({ shelf, set, store, host, clock, writer })
+  const documents = createDocuments({ shelf, set, store, host, clock, writer, maxDocumentBytes })
   await tabs.start()
 
   let detaching: Promise<void> | null = null

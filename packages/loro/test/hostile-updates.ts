@@ -1,3 +1,5 @@
+import { brotliDecompressSync } from "node:zlib"
+
 /**
  * A document of Loro peer 7, an honest update for it of peer 9, and mutations of that update with a right checksum.
  * Found by flipping random bytes against loro-crdt 1.17.1: each does what its name says.
@@ -14,6 +16,10 @@ const TRAPS = [
 const BREAKS_LATER =
   "6c6f726f00000000000000000000000003fa7e9300049e01000b0d0b011b02090000000000000007000000000000000101010101011800000005010000010015040401ec000404010000060401040008040103000a14026b3204626f6c6404626f6479016d026d6c01740901020201000301018020010407040006020305000605040205080009030905040b05100c000404030a010b0103020102020104020106140361626305017607010501780008000184040101"
 
+/** A snapshot of forty million times the letter x: 314 kB that unpack to 80 MB. Packed once more, so that it fits here. */
+const BOMB =
+  "W7fLBOR5GNuC9m5oHtVk+uD5fr927lvXJlat23STtG0XknlzSUSGTglUCI0o2jzuLzDoFHilreLmdce3zoHZFyRBKztQEMSBRRRhQSQBSRgeE0y3qZhU0LGnQDqe6BrrJ6bnphnbbx8TI3T/Y6jUW3X08WrYzPxhGZqsve8z0BK3mBBiIma+bAYBwSh6UWDQ3zLHI3ol6MgZDFKgvFX5498AWIisCBr0g5XnfwNQKfOhgMTnBmjpFB4NgL24uZvXKApGg1UKYhq9XaRRLC1tcO3dY5yLXuaUAgyAHaCJer0xhWJ8ript3bu+O2pdcb8M2nxK+uG/AaBwmQTpB2iRvD0aAJcWpvNKWhZbOrkss2vNELeMkMP2nEOcjWwIa1mx/rnc310U"
+
 function fromHex(hex: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex, "hex"))
 }
@@ -23,6 +29,7 @@ export const hostileUpdates: {
   readonly honest: Uint8Array
   readonly traps: readonly Uint8Array[]
   readonly breaksLater: Uint8Array
+  readonly bomb: Uint8Array
 } = {
   snapshot: fromHex(SNAPSHOT),
   honest: fromHex(HONEST),
@@ -30,4 +37,5 @@ export const hostileUpdates: {
   traps: TRAPS.map(fromHex),
   /** Imported without complaint; the next export or `toJSON` traps. */
   breaksLater: fromHex(BREAKS_LATER),
+  bomb: new Uint8Array(brotliDecompressSync(Buffer.from(BOMB, "base64"))),
 }

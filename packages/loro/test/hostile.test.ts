@@ -1,14 +1,16 @@
 import { readState } from "../src/replica/document-state.ts"
+import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { LoroDoc } from "loro-crdt"
 import { describe, expect, test } from "vitest"
 
 import { encodeDelta } from "../src/replica/document-delta.ts"
-import { memoryStore } from "../src/store/memory-store.ts"
-import { attachByHand, type HandDriven } from "./hand-driven.ts"
+import type { Version } from "../src/replica/version.ts"
+import { memoryStore, type MemoryStore } from "../src/store/memory-store.ts"
+import { attachByHand, type HandDriven, pull } from "./hand-driven.ts"
 import { hostileUpdates } from "./hostile-updates.ts"
 import { recheck } from "./recheck.ts"
 
-const { snapshot, honest, traps, breaksLater } = hostileUpdates
+const { snapshot, honest, traps, breaksLater, bomb } = hostileUpdates
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
 
 async function holding(): Promise<HandDriven> {
@@ -154,7 +156,21 @@ describe("bytes that are not for us", () => {
     expect(outcome).toMatchObject({ type: "refused" })
   })
 
-  test("without their history wait, up to a bound", async () => {
+  test("may be a bomb: it is refused while it is packed", async () => {
+    const a = await attachByHand({ name: "notes", store: memoryStore() })
+    expect(bomb.length).toBeLessThan(400_000)
+    const before = process.memoryUsage().external
+    const version = new Map([["7", 40_000_000]]) as Version
+    expect(await receive(a, encodeDelta({ type: "snapshot", version, snapshot: bomb }))).toMatchObject({
+      type: "refused",
+    })
+    await expect(a.docs.import("x", bomb)).rejects.toMatchObject({ code: "too-large" })
+    // WebAssembly's memory never shrinks: had it been unpacked, it would show.
+    expect(process.memoryUsage().external - before).toBeLessThan(20_000_000)
+    expect(await a.docs.list()).toEqual([])
+  })
+
+  test("without their history wait, up to a bound, and are then asked for with it", async () => {
     const a = await attachByHand({ name: "notes", store: memoryStore() })
     const doc = new LoroDoc()
     const updates: Uint8Array[] = []
@@ -163,18 +179,59 @@ describe("bytes that are not for us", () => {
       doc.getText("body").insert(0, `${at} `.padEnd(50_000, "x"))
       doc.commit()
     }
-    const outcomes = []
-    for (const update of updates.slice(1))
-      outcomes.push(((await receive(a, push(update))) as { type: string }).type)
-    expect(outcomes[0]).toBe("incomplete")
-    expect(outcomes.at(-1)).toBe("refused")
+    for (const update of updates.slice(1)) {
+      expect(await receive(a, push(update))).toMatchObject({ type: "incomplete" })
+    }
     expect(await receive(a, push(updates[0] ?? new Uint8Array(0)))).toMatchObject({
       type: "joined",
       changed: true,
     })
     const handle = await a.docs.open("x")
-    expect(handle.doc.getText("body").toString().length).toBeGreaterThan(200_000)
+    const length = handle.doc.getText("body").length
+    expect(length).toBeGreaterThan(200_000)
+    expect(length).toBeLessThan(1_200_000)
     await handle.close()
+  })
+
+  test("that wait do not keep the log from being folded", async () => {
+    const time = createSimulatedTime()
+    const store = memoryStore()
+    const a = await attachByHand({ name: "notes", store, clock: time.clock() })
+    await a.docs.import("x", snapshot)
+    const doc = new LoroDoc()
+    const updates: Uint8Array[] = []
+    doc.subscribeLocalUpdates((update) => void updates.push(update))
+    for (const length of [10, 3_000_000, 10]) {
+      doc.getText("body").insert(0, "y".repeat(length))
+      doc.commit()
+    }
+    // One of three megabytes, and one that is small enough to be kept in memory.
+    for (const update of updates.slice(1)) {
+      expect(await receive(a, push(update))).toMatchObject({ type: "incomplete" })
+    }
+    await typeAndFold(a, store, time)
+  })
+
+  test("of a thousand authors that wait for others cost one instance", async () => {
+    const a = await holding()
+    const handle = await a.docs.open("x")
+    const instance = handle.doc
+    const base = new LoroDoc()
+    base.getText("other").insert(0, "never sent")
+    base.commit()
+    const outcomes: string[] = []
+    for (let at = 0; at < 4; at++) {
+      // It begins at the first operation of its author, and waits for the base all the same.
+      const fork = base.fork()
+      const since = fork.oplogVersion()
+      fork.getText("body").insert(0, "z".repeat(900_000))
+      fork.commit()
+      const outcome = await receive(a, push(fork.export({ mode: "update", from: since })))
+      outcomes.push((outcome as { type: string }).type)
+    }
+    expect(outcomes).toEqual(["incomplete", "incomplete", "refused", "incomplete"])
+    expect(handle.doc).not.toBe(instance)
+    expect(handle.doc.getText("body").toString()).toBe("hello world")
   })
 
   test("in a summary are refused", async () => {
@@ -188,6 +245,75 @@ describe("bytes that are not for us", () => {
     }
   })
 })
+
+test("an edit in the log that waits for another one is still there after the log was folded", async () => {
+  const time = createSimulatedTime()
+  const store = memoryStore()
+  const before = await attachByHand({ name: "notes", store })
+  await before.docs.import("x", snapshot)
+  await before.attached.detach()
+  const doc = new LoroDoc()
+  const updates: Uint8Array[] = []
+  doc.subscribeLocalUpdates((update) => void updates.push(update))
+  for (const word of ["one", "two"]) {
+    doc.getText("words").push(word)
+    doc.commit()
+  }
+  const raw = await store.open()
+  await raw.commit({ logs: [{ id: "x", sequence: 50, bytes: updates[1] ?? new Uint8Array(0) }] })
+  await raw.close()
+
+  const a = await attachByHand({ name: "notes", store, clock: time.clock() })
+  await typeAndFold(a, store, time)
+  await a.attached.detach()
+  const again = await attachByHand({ name: "notes", store })
+  await receive(again, push(updates[0] ?? new Uint8Array(0)))
+  const handle = await again.docs.open("x")
+  expect(handle.doc.getText("words").toString()).toBe("onetwo")
+})
+
+test("names that mean something to JavaScript are names like others", async () => {
+  const names = ["__proto__", "constructor", "prototype"]
+  const a = await attachByHand({ name: "notes", store: memoryStore() })
+  const b = await attachByHand({ name: "notes", store: memoryStore() }, "cd".repeat(32))
+  for (const id of names) {
+    await using handle = await a.docs.open(id)
+    for (const name of names) {
+      handle.doc.getMap("map").set(name, { polluted: true })
+      handle.doc.getMap("_dunlin").set(name, new Uint8Array(32))
+      handle.doc.getMap(name).set("polluted", true)
+    }
+  }
+  for (const id of names) {
+    await pull(b, a, id)
+    await using handle = await b.docs.open(id)
+    const map = handle.doc.getMap("map")
+    expect(map.keys().sort()).toEqual([...names].sort())
+    for (const name of names) expect(map.get(name)).toEqual({ polluted: true })
+    expect(handle.history.list().length).toBeGreaterThan(0)
+    handle.history.restore(handle.history.list().at(-1)?.version ?? [])
+    // Loro's own `toJSON` sets the prototype of the object that it makes, and of no other.
+    expect(Object.getPrototypeOf(handle.doc.getMap("map").toJSON())).not.toBe(Object.prototype)
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
+  }
+  expect((await b.docs.list()).map((info) => info.id).sort()).toEqual([...names].sort())
+})
+
+/** A hundred edits of a kilobyte: they end up in a snapshot. */
+async function typeAndFold(a: HandDriven, store: MemoryStore, time: SimulatedTime): Promise<void> {
+  await using handle = await a.docs.open("x")
+  for (let at = 0; at < 100; at++) {
+    handle.doc.getText("body").push("k".repeat(1_000))
+    await handle.saved()
+  }
+  await time.runFor(1_000)
+  await handle.saved()
+  const raw = await store.open()
+  const { snapshot: folded, log } = await raw.load("x")
+  expect(folded?.length).toBeGreaterThan(0)
+  expect(log.length).toBeLessThan(60)
+  await raw.close()
+}
 
 test("a document that the store cannot give any more spoils no other", async () => {
   const store = memoryStore()

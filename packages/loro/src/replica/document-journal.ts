@@ -54,6 +54,8 @@ export interface DocumentJournal {
     readonly logCount: number
     readonly logNext: number
     readonly version: Version
+    /** What in the log waits for operations that are not in it. */
+    readonly waiting: Uint8Array | null
     /** Whether the store holds the tombstone of a deleted document. */
     readonly buried: boolean
   }): void
@@ -88,6 +90,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let tailFirst = 0
   let tailBytes = 0
   let tailVersion: Version = EMPTY_VERSION
+  // No export holds what waits: it stays in the log as it is. What peers sent is not among it, they send it again.
+  let waiting: Uint8Array | null = null
   // The version from which on nothing is durable because a write failed.
   let unsaved: Version | null = null
   let burial: Burial = { phase: "none" }
@@ -249,7 +253,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   const tailCount = (): number => logNext - tailFirst
 
   const compactLater = (): void => {
-    const due = tailCount() > MERGE_ENTRIES || logBytes > Math.max(SNAPSHOT_BYTES, snapshotBytes)
+    const due = tailCount() > MERGE_ENTRIES || isLogLong()
     if (!due || stopped) return
     if (tailCount() >= COMPACT_AT_ONCE_ENTRIES) return compact()
     cancelCompaction?.()
@@ -258,6 +262,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       if (!stopped) compact()
     })
   }
+
+  const isLogLong = (): boolean => logBytes - (waiting?.length ?? 0) > Math.max(SNAPSHOT_BYTES, snapshotBytes)
 
   const compact = (): void => {
     const live = options.live()
@@ -272,19 +278,17 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   const fold = (live: LiveDocument): void => {
     if (!options.isHolder() || unsaved !== null) return
     live.settle()
-    // An export leaves out what waits for other operations; the log must keep it.
-    if (live.pendingBytes() > 0) return
+    if (live.pendingBytes() === 0) waiting = null
     const through = logNext - 1
-    if (logBytes > Math.max(SNAPSHOT_BYTES, snapshotBytes) || logCount - tailCount() >= SNAPSHOT_ENTRIES) {
+    if (isLogLong() || logCount - tailCount() >= SNAPSHOT_ENTRIES || waiting !== null) {
       const snapshot = live.snapshot()
       snapshotBytes = snapshot.length
-      logBytes = 0
-      logCount = 0
+      const logs = waiting === null ? [] : [{ id, sequence: logNext++, bytes: waiting }]
+      logBytes = waiting?.length ?? 0
+      logCount = logs.length
       startTail(live.state().version)
-      write(
-        { trims: trim(0, through), snapshots: [{ id, bytes: snapshot }], ...rows(rowOf(live.state())) },
-        ignore,
-      ).catch(ignore)
+      const snapshots = [{ id, bytes: snapshot }]
+      write({ trims: trim(0, through), logs, snapshots, ...rows(rowOf(live.state())) }, ignore).catch(ignore)
       return
     }
     if (tailCount() <= MERGE_ENTRIES) return
@@ -315,6 +319,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       logCount = position.logCount
       logNext = Math.max(logNext, position.logNext)
       startTail(position.version)
+      waiting = position.waiting
       if (burial.phase === "none" || burial.phase === "stored") {
         burial = { phase: position.buried ? "stored" : "none" }
       }

@@ -1,13 +1,11 @@
 import type { EntryChange, JoinOutcome, ReplicaReport } from "@dunlin/core"
 
-import { LoroDoc } from "loro-crdt"
-
 import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { WriterBatch } from "../store/store-writer.ts"
 import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
-import { freeQuietly, type LiveDocument, type LocalChange } from "./live-document.ts"
+import type { LiveDocument, LocalChange } from "./live-document.ts"
 import { readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
@@ -104,19 +102,18 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         : notTaken({ type: "incomplete" })
     }
     // Another tab of this device edited, or checked, what it hands over: the limits are for what comes from outside.
-    const refusal = source.origin === "tab" ? null : refuseRemote(live, delta, bytes)
-    if (refusal !== null) return refused(entry, refusal, source)
-    return importInto(entry, live, delta, bytes, source)
-  }
-
-  const refuseRemote = (live: LiveDocument, delta: DocumentDelta, bytes: Uint8Array): string | null =>
-    refuseUpdate(bytes, {
+    if (source.origin === "tab") return importInto(entry, live, delta, bytes, source)
+    const refusal = refuseUpdate(bytes, {
       maxBytes: options.maxDocumentBytes,
       snapshot: delta.type === "snapshot" ? "allowed" : "refused",
-    }) ??
-    (live.pendingBytes() > MAX_PENDING_BYTES && waitsForOthers(live, bytes)
-      ? "too many updates that wait for others"
-      : null)
+    })
+    if (refusal !== null) return refused(entry, refusal, source)
+    // Asked for again from here on, it comes with its history.
+    if (bytes.length + live.pendingBytes() > MAX_PENDING_BYTES && hasGap(version, bytes)) {
+      return notTaken({ type: "incomplete" })
+    }
+    return importInto(entry, live, delta, bytes, source)
+  }
 
   const importInto = (
     entry: ShelfEntry,
@@ -143,6 +140,15 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     }
     if (!result.changed || result.update === null) {
       if (!result.pending) return unchanged(entry, live, delta, source)
+      // What waits for an operation of somebody else cannot be told beforehand. Only a new instance forgets it.
+      if (source.origin === "remote" && live.pendingBytes() > 2 * MAX_PENDING_BYTES) {
+        options.report({
+          type: "quarantined",
+          key: entry.id,
+          reason: `from ${source.sender}: too many updates that wait for others`,
+        })
+        return "trapped"
+      }
       // In memory until its history comes, and then stored together with that. Nobody is told that it is kept.
       return notTaken({ type: "incomplete" })
     }
@@ -347,15 +353,8 @@ function lackedBySender(live: LiveDocument, delta: DocumentDelta): Uint8Array | 
   return encodeSummary({ type: "version", version: delta.version })
 }
 
-/** Whether an update lacks its history here, tried on a copy: in the document itself it would stay in memory. */
-function waitsForOthers(live: LiveDocument, bytes: Uint8Array): boolean {
-  const trial = new LoroDoc()
-  try {
-    if (live.state().hash !== null) trial.import(live.snapshot())
-    return trial.import(bytes).pending !== null
-  } catch {
-    return true
-  } finally {
-    freeQuietly(trial)
-  }
+/** Whether operations of the same author are missing between those held and those of an update. */
+function hasGap(version: Version, bytes: Uint8Array): boolean {
+  for (const [peer, start] of readStart(bytes)) if ((version.get(peer) ?? 0) < start) return true
+  return false
 }

@@ -14,6 +14,7 @@ import {
   type LiveDocument,
   type LocalChange,
   prepareLoroDoc,
+  takeFreshPeerId,
   watchDocument,
 } from "./live-document.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
@@ -162,13 +163,14 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     const inbox = stored.inbox.map(({ key, bytes }) => ({ key, delta: parseDelta(bytes) }))
     if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone")) {
       entry.phase = "deleted"
-      resume(entry, stored, row, EMPTY_VERSION)
+      resume(entry, stored, row, { version: EMPTY_VERSION, waiting: null })
       return
     }
     const doc = openStored(entry.id, stored)
     const { hash, version } = readState(doc)
+    const waiting = doc.exportPendingUpdates() ?? null
     watch(entry, inbox.length === 0 ? doc : withInbox(doc, entry.id, stored, inbox))
-    resume(entry, stored, row, version)
+    resume(entry, stored, row, { version, waiting })
     if (row !== null && options.isHolder() && !sameBytes(row.hash, hash)) repair(entry)
   }
 
@@ -209,7 +211,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry: ShelfEntry,
     stored: StoredDocument,
     row: DocumentRow | null,
-    version: Version,
+    { version, waiting }: { readonly version: Version; readonly waiting: Uint8Array | null },
   ): void =>
     entry.journal.resume({
       snapshotBytes: stored.snapshot?.length ?? 0,
@@ -217,6 +219,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       logCount: stored.log.length,
       logNext: Math.max(row?.logNext ?? 0, (stored.log.at(-1)?.sequence ?? -1) + 1),
       version,
+      waiting,
       buried: row?.status === "deleted",
     })
 
@@ -341,12 +344,17 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     adopt(entry, doc) {
       const own = entry.live
       if (own === null) return
+      own.settle()
       const stored = own.state().hash === null ? null : own.snapshot()
+      doc.commit()
+      if (doc.isShallow()) throw new Error("it is shallow: without its early history it cannot be shared")
+      // Ours stays in its place until the other one holds all of it.
+      if (stored !== null && doc.import(stored).pending !== null) throw new Error("it lacks edits")
       own.abandon()
       if (entry.owned) freeQuietly(own.doc)
       prepareLoroDoc(doc)
-      doc.commit()
-      if (stored !== null) doc.import(stored)
+      // Its own may have been used elsewhere since, as by another copy of what it was loaded from.
+      takeFreshPeerId(doc, random)
       entry.owned = false
       watch(entry, doc)
     },
@@ -362,7 +370,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         for (const bytes of storedBlobs(stored)) entry.live.integrate(bytes)
       }
       // The document in memory may hold what is not in the log yet.
-      resume(entry, stored, row, EMPTY_VERSION)
+      resume(entry, stored, row, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
     },
     async keepAll(entry) {
       if (entry.phase === "deleted") await entry.journal.bury()

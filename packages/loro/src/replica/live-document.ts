@@ -59,7 +59,8 @@ export interface LiveDocument {
   /** What a holder of `version` lacks. */
   updateSince(version: Version): Uint8Array
   snapshot(): Uint8Array
-  /** Bytes buffered because of operations that are not here. */
+  /** Updates that wait for operations that are not here; exports leave them out. */
+  pending(): Uint8Array | null
   pendingBytes(): number
   /** Stops watching and returns local updates not reported yet. Frees nothing. */
   abandon(): readonly Uint8Array[]
@@ -102,7 +103,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let flushedAt = Number.NEGATIVE_INFINITY
   let cancelTimer: (() => void) | null = null
   let microtask = false
-  let hadPending = false
+  let hadPending = doc.exportPendingUpdates() !== undefined
   let authoredPeer: PeerID | null = null
   let abandoned = false
   /** Operations in memory as of the last look: an application may import into the document by itself, and Loro tells nobody. */
@@ -168,6 +169,8 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   const updateSince = (version: Version): Uint8Array =>
     withVector(version, (from) => doc.export({ mode: "update", from }))
 
+  const pending = (): Uint8Array | null => (hadPending ? (doc.exportPendingUpdates() ?? null) : null)
+
   const unsubscribe = doc.subscribeLocalUpdates((bytes) => {
     // An exception in here would end the process: Loro rethrows it outside of every call.
     guard(() => {
@@ -215,7 +218,8 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     },
     updateSince,
     snapshot: () => doc.export({ mode: "snapshot" }),
-    pendingBytes: () => (hadPending ? (doc.exportPendingUpdates()?.length ?? 0) : 0),
+    pending,
+    pendingBytes: () => pending()?.length ?? 0,
     abandon() {
       abandoned = true
       cancelTimer?.()

@@ -11,6 +11,7 @@ import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { freeQuietly } from "./live-document.ts"
+import { isTooLarge, refuseUpdate } from "./update-check.ts"
 import { takeVersion, type Version, withVector } from "./version.ts"
 
 export interface OpenDocumentsOptions {
@@ -20,6 +21,7 @@ export interface OpenDocumentsOptions {
   readonly writer: StoreWriter
   readonly host: ReplicaHost
   readonly clock: Clock
+  readonly maxDocumentBytes: number
 }
 
 /** How often open documents are looked through for edits that nobody committed. */
@@ -112,6 +114,8 @@ export function createDocuments(options: OpenDocumentsOptions): {
     import: (id, bytes) =>
       withEntry(id, async (entry) => {
         entry.live?.settle()
+        const refusal = refuseUpdate(bytes, { maxBytes: options.maxDocumentBytes, snapshot: "allowed" })
+        if (refusal !== null) throw notImported(id, refusal)
         const update = purify(bytes, entry)
         if (update.length === 0) return
         const result = await set.integrate(
@@ -121,11 +125,9 @@ export function createDocuments(options: OpenDocumentsOptions): {
         )
         const { outcome, delta } = result
         if (outcome.type === "refused" || outcome.type === "incomplete") {
-          throw new LoroReplicaError(
-            outcome.type === "refused" && /bytes, of at most/.test(outcome.reason)
-              ? "too-large"
-              : "invalid-update",
-            `these bytes cannot be taken into "${id}": ${outcome.type === "refused" ? outcome.reason : "they build on edits that are missing"}`,
+          throw notImported(
+            id,
+            outcome.type === "refused" ? outcome.reason : "they build on edits that are missing",
           )
         }
         if (outcome.type === "joined" && outcome.changed && delta !== null) {
@@ -191,6 +193,13 @@ function adopt(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf, set: Docum
   const after = entry.live.state()
   if (isSame(before.version, after.version)) return
   set.local(entry, { before, after, update: entry.live.updateSince(before.version) })
+}
+
+function notImported(id: string, reason: string): LoroReplicaError {
+  return new LoroReplicaError(
+    isTooLarge(reason) ? "too-large" : "invalid-update",
+    `these bytes cannot be taken into "${id}": ${reason}`,
+  )
 }
 
 function isSame(a: Version, b: Version): boolean {

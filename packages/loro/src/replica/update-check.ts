@@ -1,12 +1,15 @@
 import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
+import { countUnpackedBytes, MAX_LZ4_RATIO } from "./unpacked-bytes.ts"
 import { takeVersion, type Version } from "./version.ts"
 
 const MAGIC = 0x6c_6f_72_6f
 const MODE_OFFSET = 20
 const MODE_SNAPSHOT = 3
 const MAX_COUNTER = 0x7fff_ffff
+/** Small documents may be packed as well as they can. */
+const MIN_UNPACKED_BYTES = 1_048_576
 
 export interface UpdateRules {
   readonly maxBytes: number
@@ -16,10 +19,10 @@ export interface UpdateRules {
 
 /** Why bytes from outside are not to be imported, or null. Reads headers and checksum, makes no document. */
 export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | null {
-  if (bytes.length > rules.maxBytes) return `${bytes.length} bytes, of at most ${rules.maxBytes}`
+  if (bytes.length > rules.maxBytes) return tooLarge(bytes.length, rules.maxBytes)
   // Reading what a snapshot holds costs several times its import, which checks the same and reads the rest when it
   // is needed; whether it is shallow shows afterwards.
-  if (rules.snapshot === "allowed" && isSnapshot(bytes)) return null
+  if (rules.snapshot === "allowed" && isSnapshot(bytes)) return refuseBomb(bytes, rules.maxBytes)
   try {
     const meta = decodeImportBlobMeta(bytes, true)
     const bounded =
@@ -32,6 +35,25 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
   } catch (error) {
     return `not a Loro update: ${describeLoroFailure(error).reason}`
   }
+}
+
+/**
+ * Half a megabyte of a snapshot may unpack to a hundred megabytes, all of it in memory that WebAssembly never gives
+ * back. A document whose update would be taken holds its text twice in a snapshot: in the history and in the state.
+ */
+function refuseBomb(bytes: Uint8Array, maxBytes: number): string | null {
+  const limit = Math.max(MIN_UNPACKED_BYTES, 2 * maxBytes)
+  if (bytes.length * MAX_LZ4_RATIO <= limit || countUnpackedBytes(bytes, limit) <= limit) return null
+  return tooLarge(`unpacked more than ${limit}`, limit)
+}
+
+function tooLarge(bytes: number | string, limit: number): string {
+  return `${bytes} bytes, of at most ${limit}`
+}
+
+/** Whether these are the words of `refuseUpdate` for what is too large. */
+export function isTooLarge(reason: string): boolean {
+  return /bytes, of at most \d+$/.test(reason)
 }
 
 /** Where the operations of an update or snapshot begin, for each peer that it has any of. */
