@@ -56,8 +56,9 @@ export function readValue(read: ByteReader): HashedValue | null {
 }
 
 function readLive(read: ByteReader, fields: FieldClocks | null): HashedValue {
-  const { object, text } = parseCanonicalObject(read.block(MAX_PAYLOAD_BYTES))
-  return hashValueText(withFields({ deleted: false, payload: object }, fields), text)
+  const utf8 = read.block(MAX_PAYLOAD_BYTES)
+  const { object, text } = parseCanonicalObject(utf8)
+  return hashValueText(withFields({ deleted: false, payload: object }, fields), text, utf8)
 }
 
 function readTombstone(fields: FieldClocks | null): HashedValue {

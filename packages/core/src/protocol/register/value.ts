@@ -27,6 +27,7 @@ export const VALUE_HASH_BYTES = 16
 /** The field that stands for a document's existence: deleting and bringing back are writes like any other. */
 export const DELETED_FIELD = "_deleted"
 
+const NO_TEXT = new Uint8Array(0)
 const EMPTY_PAYLOAD: JsonObject = Object.freeze({})
 
 /** Throws `RegisterError` "unshareable" when the payload is not JSON within the bounds. */
@@ -34,20 +35,24 @@ export function hashValue(value: RegisterValue): HashedValue {
   return value.deleted ? tombstone(value.fields) : hashValueText(value, canonicalJson(value.payload))
 }
 
-/** The same for a value that is not deleted, when the payload's canonical text is at hand. */
-export function hashValueText({ payload, fields }: RegisterValue, text: string): HashedValue {
-  return withFields({ deleted: false, payload, hash: hashOf("v", fields, text), text }, fields)
+/** The same for a value that is not deleted, when the payload's canonical text is at hand, and maybe its UTF-8. */
+export function hashValueText(
+  { payload, fields }: RegisterValue,
+  text: string,
+  utf8: Uint8Array = encodeUtf8(text),
+): HashedValue {
+  return withFields({ deleted: false, payload, hash: hashOf("v", fields, utf8), text }, fields)
 }
 
 function tombstone(fields: FieldClocks | undefined): HashedValue {
   const deletedAt = fields?.[DELETED_FIELD]
   const kept = deletedAt === undefined ? undefined : { [DELETED_FIELD]: deletedAt }
-  return withFields({ deleted: true, payload: EMPTY_PAYLOAD, hash: hashOf("d", kept, "") }, kept)
+  return withFields({ deleted: true, payload: EMPTY_PAYLOAD, hash: hashOf("d", kept, NO_TEXT) }, kept)
 }
 
-function hashOf(kind: "v" | "d", fields: FieldClocks | undefined, text: string): Uint8Array<ArrayBuffer> {
-  const clocks = fields === undefined ? "" : canonicalJson(fields)
-  return contentHash(encodeUtf8(`${kind}${clocks}\n${text}`)).slice(0, VALUE_HASH_BYTES)
+function hashOf(kind: "v" | "d", fields: FieldClocks | undefined, utf8: Uint8Array): Uint8Array<ArrayBuffer> {
+  const head = fields === undefined ? `${kind}\n` : `${kind}${canonicalJson(fields)}\n`
+  return contentHash(encodeUtf8(head), utf8).slice(0, VALUE_HASH_BYTES)
 }
 
 function withFields(value: HashedValue, fields: FieldClocks | undefined): HashedValue {
