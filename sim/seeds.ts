@@ -111,7 +111,7 @@ async function bundleWorker(
 }
 
 /** Builds a bug into a copy of the production source. */
-function mutating({ file, find, replace }: Mutation): Plugin {
+export function mutating({ file, find, replace }: Mutation): Plugin {
   return {
     name: "mutation",
     setup({ onLoad }) {

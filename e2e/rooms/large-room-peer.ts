@@ -1,0 +1,5 @@
+import * as wrtc from "node-datachannel/polyfill"
+import { createLargeRoomMember } from "./large-room-member.ts"
+
+export const { join, write, keyCount, contentHash, arrivals, linkCount, traffic, story, leave } =
+  createLargeRoomMember(wrtc)

@@ -1,0 +1,274 @@
+import {
+  createMemoryReplica,
+  createSeededRandom,
+  createSimulatedConnection,
+  createSimulatedDisk,
+  createSimulatedTime,
+  createSyncEngine,
+  decodeMessage,
+  type DiskImage,
+  type LinkInput,
+  type MemoryCollection,
+  type SeededRandom,
+  type SimulatedConnection,
+  type SimulatedDisk,
+  type SimulatedTime,
+  type SyncEngine,
+} from "@dunlin/core/testing"
+
+/** What happens to a device between two meetings with a peer that remembers a root it had in common with it. */
+export type MeetingFault = "none" | "rolled-back" | "wiped" | "cloned"
+
+export interface Meeting {
+  readonly fault: MeetingFault
+  /** The peer that stayed said which root it last had in common with this device. */
+  readonly remembered: boolean
+  /** Ranges were compared. */
+  readonly reconciled: boolean
+  /** Entries that differed when they met. */
+  readonly differences: number
+  /** One-way trips from the end of the handshake until both held the same. */
+  readonly trips: number
+}
+
+export interface FastPathResult {
+  readonly failure: string | null
+  readonly meetings: readonly Meeting[]
+}
+
+const MEETINGS = 8
+const PRELOADED = 60
+/** The same each way, so that trips can be counted. */
+const LATENCY_MS = 50
+const MEET_MS = 4_000
+const REST_MS = 90_000
+const DIGEST_KEY = new Uint8Array(32).fill(5)
+const ROOM_TAG = new Uint8Array(32).fill(6)
+
+/** A profile: its disk, and the device key that a copy of it has as well. */
+interface Profile {
+  readonly name: string
+  readonly device: string
+  readonly disk: SimulatedDisk
+  running: Running | null
+  starts: number
+}
+
+interface Running {
+  readonly session: string
+  readonly engine: SyncEngine
+  readonly stop: () => void
+  collection: MemoryCollection
+  connection: SimulatedConnection | null
+}
+
+/**
+ * Two devices that meet, change and part again and again, so that the last common root is what they go by; one of them is
+ * rolled back, wiped or cloned in between. A clone has the same device key: what the peer remembers of the one it
+ * takes for true of the other.
+ */
+export async function runFastPath(seed: number): Promise<FastPathResult> {
+  const time = createSimulatedTime()
+  const random = createSeededRandom(`fast-path/${seed}`)
+  const createProfile = (name: string, device: string): Profile => {
+    const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
+    return { name, device, disk, running: null, starts: 0 }
+  }
+  const steady = createProfile("steady", hexOf(random.bytes(32)))
+  const original = createProfile("original", hexOf(random.bytes(32)))
+  const clone = createProfile("clone", original.device)
+  /** Keys that were acknowledged, and whose every copy may not have gone with a disk. */
+  const owed = new Set<string>()
+  const meetings: Meeting[] = []
+  let written = 0
+
+  const write = async (profile: Profile, count: number): Promise<void> => {
+    const { running } = profile
+    for (let at = 0; running !== null && at < count; at++) {
+      const key = random.chance(0.3) ? `shared-${random.below(10)}` : `entry-${written}`
+      owed.add(key)
+      void running.collection.set(key, { by: profile.name, number: written++ })
+    }
+    await time.runFor(50)
+  }
+  const start = (profile: Profile): Promise<void> => startProfile(profile, time, random)
+  const restart = async (profile: Profile, image: DiskImage): Promise<void> => {
+    profile.running?.stop()
+    profile.disk.crash()
+    profile.disk.restore(image)
+    await start(profile)
+    const held = [steady, original, clone].flatMap(({ running }) => running?.collection.keys ?? [])
+    for (const key of owed) if (!held.includes(key)) owed.delete(key)
+  }
+
+  await start(steady)
+  await start(original)
+  await write(steady, PRELOADED)
+  let backup = original.disk.image()
+  meetings.push(await meet(steady, original, "none", time, random))
+
+  for (let round = 1; round < MEETINGS; round++) {
+    await write(steady, random.below(6))
+    await write(original, random.below(6))
+    await write(clone, random.below(6))
+    const fault = random.pick<MeetingFault>(["none", "none", "rolled-back", "wiped", "cloned"])
+    let visitor = original
+    if (fault === "rolled-back") await restart(original, backup)
+    if (fault === "wiped") await restart(original, new Map())
+    if (fault === "cloned") {
+      if (clone.running === null) await restart(clone, original.disk.image())
+      await write(clone, 1 + random.below(3))
+      visitor = clone
+    }
+    if (random.chance(0.4)) backup = original.disk.image()
+    meetings.push(await meet(steady, visitor, fault, time, random))
+  }
+
+  const present = [original, clone].filter(({ running }) => running !== null)
+  for (const profile of present) connect(steady, profile, time, random)
+  const equal = await time.runUntil(() => present.every((one) => sameContent(steady, one)), REST_MS)
+  const lost = [...owed].filter((key) => steady.running?.collection.get(key) === null)
+  for (const profile of [steady, ...present]) profile.running?.stop()
+  const failure = equal
+    ? lost.length > 0
+      ? `${lost.length} writes are lost: ${lost[0]}`
+      : null
+    : "the devices are not equal when all of them are linked"
+  return { failure, meetings }
+}
+
+async function startProfile(profile: Profile, time: SimulatedTime, random: SeededRandom): Promise<void> {
+  const chance = random.fork(`process/${profile.name}/${profile.starts++}`)
+  const clock = time.clock()
+  const sessionId = chance.bytes(16)
+  const engine = createSyncEngine({
+    clock,
+    random: chance.fork("engine"),
+    sessionId,
+    device: profile.device,
+    digestKey: DIGEST_KEY,
+    roomTag: ROOM_TAG,
+    events: {
+      presence: () => undefined,
+      replicaReport: () => undefined,
+      violation: (_session, code, detail) => {
+        throw new Error(`${code}: ${detail}`)
+      },
+      reconciled: () => undefined,
+      refused: () => undefined,
+    },
+  })
+  const replica = createMemoryReplica({
+    name: "notes",
+    store: profile.disk.open(),
+    clock,
+    random: chance.fork("replica"),
+  })
+  let collection: MemoryCollection | null = null
+  void engine.replicate(replica).then((opened) => (collection = opened))
+  await time.runUntil(() => collection !== null, 5_000)
+  if (collection === null) throw new Error("a replica did not open")
+  const running: Running = {
+    session: hexOf(sessionId),
+    engine,
+    collection,
+    connection: null,
+    stop() {
+      running.connection?.cut([0, 0])
+      clock.stop()
+      profile.running = null
+    },
+  }
+  profile.running = running
+}
+
+interface Watched {
+  readonly connection: SimulatedConnection
+  /** Whether the first end named a common root. */
+  remembered: boolean
+  reconciled: boolean
+}
+
+async function meet(
+  steady: Profile,
+  visitor: Profile,
+  fault: MeetingFault,
+  time: SimulatedTime,
+  random: SeededRandom,
+): Promise<Meeting> {
+  const differences = countDifferences(steady, visitor)
+  const watched = connect(steady, visitor, time, random)
+  const startedAt = time.now
+  await time.runUntil(() => sameContent(steady, visitor), MEET_MS)
+  const trips = Math.ceil((time.now - startedAt) / LATENCY_MS - 0.5)
+  // Roots are compared, and become what both remember.
+  await time.runFor(MEET_MS)
+  const { remembered, reconciled } = watched
+  watched.connection.cut([0, 0])
+  await time.runFor(100)
+  return { fault, remembered, reconciled, differences, trips }
+}
+
+function connect(a: Profile, b: Profile, time: SimulatedTime, random: SeededRandom): Watched {
+  const connection = createSimulatedConnection({
+    time,
+    random: random.fork(`${time.now}/${a.name}/${b.name}`),
+    names: [a.name, b.name],
+    latencyMs: [LATENCY_MS, LATENCY_MS],
+  })
+  const watched: Watched = { connection, remembered: false, reconciled: false }
+  for (const end of [0, 1] as const) {
+    connection.setTap(end, (_lane, message) => {
+      for (const { frame } of decodeMessage(message)) {
+        if (frame.type === "announce" && end === 0) watched.remembered ||= frame.basis !== null
+        if (frame.type === "range") watched.reconciled = true
+      }
+      return [message]
+    })
+  }
+  attach(a, b, connection, 0)
+  attach(b, a, connection, 1)
+  return watched
+}
+
+function attach(own: Profile, other: Profile, connection: SimulatedConnection, end: 0 | 1): void {
+  const { running } = own
+  if (running === null || other.running === null) throw new Error("only running devices meet")
+  const pipe = connection.ends[end]
+  running.connection = connection
+  const input: LinkInput = running.engine.addLink({
+    session: other.running.session,
+    device: other.device,
+    role: "writer",
+    maxMessageBytes: pipe.maxMessageBytes,
+    send(lane, message) {
+      if (connection.isOpen) pipe.send(lane, message)
+    },
+    buffered: (lane) => pipe.buffered(lane),
+    close: () => pipe.close(),
+  })
+  pipe.open({
+    message: (lane, bytes) => input.message(lane, bytes),
+    drained: (lane) => input.drained(lane),
+    closed: (reason) => input.closed(reason),
+  })
+}
+
+function countDifferences(a: Profile, b: Profile): number {
+  const [left, right] = [contentOf(a), contentOf(b)]
+  return [...new Set([...left.keys(), ...right.keys()])].filter((key) => left.get(key) !== right.get(key))
+    .length
+}
+
+function sameContent(a: Profile, b: Profile): boolean {
+  return countDifferences(a, b) === 0
+}
+
+function contentOf({ running }: Profile): ReadonlyMap<string, string> {
+  const { collection } = running as Running
+  return new Map(collection.keys.map((key) => [key, JSON.stringify(collection.get(key))]))
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+}
