@@ -166,7 +166,7 @@ test("the board by keyboard alone", async () => {
       ada.page.evaluate(
         (text) =>
           document.activeElement?.matches(".card-face") === true &&
-          document.activeElement.textContent?.startsWith(text) === true,
+          document.activeElement.textContent.startsWith(text),
         title,
       ),
     )

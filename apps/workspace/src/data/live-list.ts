@@ -1,5 +1,5 @@
 import { createState, type State } from "@dunlin/core"
-import type { RxCollection, RxDocument } from "rxdb/plugins/core"
+import type { RxCollection } from "rxdb/plugins/core"
 
 /** All entries of a collection, kept in memory and in order; null until the first read. */
 export interface LiveList<T> extends State<readonly T[] | null> {
@@ -16,38 +16,47 @@ export interface LiveListOptions<T> {
 /** Between two updates of the screen. A burst of 500 remote changes then costs a few renders, not 500. */
 const SETTLE_MS = 100
 
-export function createLiveList<Row, T>(
+export function createLiveList<Row, T extends { readonly id: string }>(
   collection: RxCollection<Row>,
   { read, compare }: LiveListOptions<T>,
 ): LiveList<T> {
   const state = createState<readonly T[] | null>(null)
-  // RxDB hands out the same object for an unchanged entry, so only what changed is read again.
-  const readByDocument = new WeakMap<object, T>()
-  let waiting: readonly RxDocument<Row>[] | null = null
+  /** Null for what was deleted. */
+  const changed = new Map<string, T | null>()
   let timer: ReturnType<typeof setTimeout> | null = null
+  let isClosed = false
 
-  const subscription = collection.find().$.subscribe((documents) => {
-    waiting = documents
+  // A query of RxDB would map and sort all entries again for each change.
+  const subscription = collection.eventBulks$.subscribe(({ events, isLocal }) => {
+    if (isLocal) return
+    for (const { documentId, operation, documentData } of events)
+      changed.set(documentId, operation === "DELETE" ? null : read({ ...documentData }))
     if (timer === null) publish()
   })
+  void collection
+    .find()
+    .exec()
+    .then(
+      (documents) => {
+        // What changed meanwhile is in `changed`, and newer.
+        state.set(
+          documents
+            .map((document) => read(document.toJSON() as Readonly<Record<string, unknown>>))
+            .sort(compare),
+        )
+        publish()
+      },
+      // The database was closed before it was read.
+      () => undefined,
+    )
 
   function publish(): void {
-    if (waiting === null) {
-      timer = null
-      return
-    }
-    const entries = waiting.map(entryOf).sort(compare)
-    waiting = null
+    timer = null
+    const entries = state.get()
+    if (entries === null || changed.size === 0 || isClosed) return
     timer = setTimeout(publish, SETTLE_MS)
-    state.set(entries)
-  }
-
-  function entryOf(document: RxDocument<Row>): T {
-    const known = readByDocument.get(document)
-    if (known !== undefined) return known
-    const entry = read(document.toJSON() as Readonly<Record<string, unknown>>)
-    readByDocument.set(document, entry)
-    return entry
+    state.set(withChanges(entries, changed, compare))
+    changed.clear()
   }
 
   return {
@@ -63,8 +72,29 @@ export function createLiveList<Row, T>(
         })
       }),
     close() {
+      isClosed = true
       subscription.unsubscribe()
       if (timer !== null) clearTimeout(timer)
     },
   }
+}
+
+/** Entries in order, with some of them changed: only those are sorted. */
+function withChanges<T extends { readonly id: string }>(
+  entries: readonly T[],
+  changed: ReadonlyMap<string, T | null>,
+  compare: (a: T, b: T) => number,
+): readonly T[] {
+  const coming = [...changed.values()].filter((entry) => entry !== null).sort(compare)
+  const merged: T[] = []
+  let next = 0
+  for (const entry of entries) {
+    if (changed.has(entry.id)) continue
+    for (let first = coming[next]; first !== undefined && compare(first, entry) < 0; first = coming[next]) {
+      merged.push(first)
+      next++
+    }
+    merged.push(entry)
+  }
+  return [...merged, ...coming.slice(next)]
 }

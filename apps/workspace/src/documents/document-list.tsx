@@ -1,7 +1,8 @@
 import { useStateValue } from "@dunlin/react"
-import { useDeferredValue, useEffect, useMemo, useState } from "react"
+import { memo, useDeferredValue, useEffect, useMemo, useRef, useState } from "react"
 import { Link } from "wouter"
 import type { DocumentEntry } from "../data/entries.ts"
+import type { Person } from "../people/person.ts"
 import { usePeople } from "../people/use-everyone.ts"
 import { Avatar } from "../ui/avatar.tsx"
 import { Icon } from "../ui/icon.tsx"
@@ -62,17 +63,69 @@ export function DocumentList({ openId }: { readonly openId: string | null }) {
               : "Nothing has this tag."}
         </p>
       ) : (
-        <VirtualRows
-          items={entries}
-          rowHeight={ROW}
-          keyOf={(entry) => entry.id}
-          keep={openId}
-          label="Documents"
-          className="rows"
-          render={(entry) => <Row entry={entry} open={entry.id === openId} text={texts.get(entry.id)} />}
-        />
+        <Rows entries={entries} openId={openId} texts={texts} />
       )}
     </section>
+  )
+}
+
+interface RowsProps {
+  readonly entries: readonly DocumentEntry[]
+  readonly openId: string | null
+  readonly texts: ReadonlyMap<string, string>
+}
+
+const Rows = memo(function Rows({ entries, openId, texts }: RowsProps) {
+  const readers = useReaders()
+  return (
+    <VirtualRows
+      items={entries}
+      rowHeight={ROW}
+      keyOf={(entry) => entry.id}
+      keep={openId}
+      label="Documents"
+      className="rows"
+      render={(entry) => (
+        <Row
+          entry={entry}
+          open={entry.id === openId}
+          text={texts.get(entry.id)}
+          readers={readers.get(entry.id) ?? NOBODY}
+        />
+      )}
+    />
+  )
+})
+
+const NOBODY: readonly Person[] = []
+
+/**
+ * Who has which document open. A document's readers keep their identity while they stay the same: people's carets
+ * and counters move many times a second, and no row need be drawn anew for that.
+ */
+function useReaders(): ReadonlyMap<string, readonly Person[]> {
+  const people = usePeople()
+  const previous = useRef<ReadonlyMap<string, readonly Person[]>>(new Map())
+  return useMemo(() => {
+    const readers = new Map<string, readonly Person[]>()
+    for (const person of people.values())
+      if (person.document !== null)
+        readers.set(person.document, [...(readers.get(person.document) ?? []), person])
+    for (const [id, now] of readers) {
+      const before = previous.current.get(id)
+      if (before !== undefined && sameReaders(before, now)) readers.set(id, before)
+    }
+    previous.current = readers
+    return readers
+  }, [people])
+}
+
+function sameReaders(a: readonly Person[], b: readonly Person[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(
+      ({ session, name, hue }, at) => session === b[at]?.session && name === b[at].name && hue === b[at].hue,
+    )
   )
 }
 
@@ -80,10 +133,10 @@ interface RowProps {
   readonly entry: DocumentEntry
   readonly open: boolean
   readonly text: string | undefined
+  readonly readers: readonly Person[]
 }
 
-function Row({ entry, open, text }: RowProps) {
-  const readers = [...usePeople().values()].filter((person) => person.document === entry.id)
+const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
   const excerpt = text === undefined ? "" : excerptOf(text)
   return (
     <Link href={`/documents/${entry.id}`} className="row" aria-current={open ? "true" : undefined}>
@@ -108,7 +161,7 @@ function Row({ entry, open, text }: RowProps) {
       </span>
     </Link>
   )
-}
+})
 
 function excerptOf(text: string): string {
   return text.slice(0, 240).replaceAll(/^#{1,6} |[*_`>]|^- /gm, "").replaceAll(/\s+/g, " ").trim().slice(0, 120) // prettier-ignore

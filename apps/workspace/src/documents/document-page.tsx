@@ -26,12 +26,10 @@ export function DocumentPage({ id }: { readonly id: string }) {
 }
 
 function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
-  const { documents, bodies } = useWorkspace()
+  const { documents } = useWorkspace()
   const [, navigate] = useLocation()
   const note = useNote(entry.id)
   const [history, setHistory] = useState(false)
-  const readers = [...usePeople().values()].filter((person) => person.document === entry.id)
-  const cached = useStateValue(bodies.texts, bodies.texts.get()).get(entry.id)
 
   async function setArchived(archived: boolean): Promise<void> {
     if (!(await attempt(documents.setArchived(entry.id, archived))) || !archived) return
@@ -43,9 +41,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
     <article className="document">
       <header className="document-head">
         <div className="document-tools">
-          <span className="avatars" aria-label={readers.length > 0 ? `Also here: ${readers.map((one) => one.name).join(", ")}` : undefined} role={readers.length > 0 ? "img" : undefined}>
-            {readers.slice(0, 6).map((person) => <Avatar key={person.session} name={person.name} hue={person.hue} />)}
-          </span>
+          <Readers id={entry.id} />
           <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={note.type !== "ready"} onClick={() => setHistory(!history)}>
             <Icon name="history" />
           </button>
@@ -58,8 +54,8 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
         <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} save={(title) => attempt(documents.rename(entry.id, title))} />
         <TagEditor tags={entry.tags} save={(tags) => attempt(documents.setTags(entry.id, tags))} />
       </header>
-      {note.type === "failed" && <EngineFailed reason={note.reason} retry={note.retry} text={cached} />}
-      {note.type === "loading" && <Waiting text={cached} />}
+      {note.type === "failed" && <Failed id={entry.id} reason={note.reason} retry={note.retry} />}
+      {note.type === "loading" && <Waiting id={entry.id} />}
       {note.type === "ready" && (
         <>
           <DocumentAbout doc={note.doc} />
@@ -72,13 +68,45 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   ) // prettier-ignore
 }
 
+/** Presence changes with every caret: what it draws is small. */
+function Readers({ id }: { readonly id: string }) {
+  const readers = [...usePeople().values()].filter((person) => person.document === id)
+  if (readers.length === 0) return <span className="avatars" />
+  return (
+    <span
+      className="avatars"
+      role="img"
+      aria-label={`Also here: ${readers.map(({ name }) => name).join(", ")}`}
+    >
+      {readers.slice(0, 6).map((person) => (
+        <Avatar key={person.session} name={person.name} hue={person.hue} />
+      ))}
+    </span>
+  )
+}
+
 /** The text as last seen, so that reading starts before the editor does. */
-function Waiting({ text }: { readonly text: string | undefined }) {
+function Waiting({ id }: { readonly id: string }) {
   return (
     <div className="prose waiting" aria-busy="true">
-      {text ?? ""}
+      {useLastSeenText(id) ?? ""}
     </div>
   )
+}
+
+interface FailedProps {
+  readonly id: string
+  readonly reason: string
+  readonly retry: () => void
+}
+
+function Failed({ id, reason, retry }: FailedProps) {
+  return <EngineFailed reason={reason} retry={retry} text={useLastSeenText(id)} />
+}
+
+function useLastSeenText(id: string): string | undefined {
+  const { bodies } = useWorkspace()
+  return useStateValue(bodies.texts, bodies.texts.get()).get(id)
 }
 
 function Missing() {

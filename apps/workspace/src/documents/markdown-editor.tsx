@@ -6,8 +6,7 @@ import { EditorView, keymap, placeholder } from "@codemirror/view"
 import { type LoroDocument, textOf } from "@dunlin/loro"
 import { loroCodeMirror } from "@dunlin/loro/codemirror"
 import { useRoom } from "@dunlin/react"
-import { useText } from "@dunlin/react/loro"
-import { useEffect, useRef } from "react"
+import { useEffect, useRef, useState } from "react"
 import { markdown } from "./markdown-language.ts"
 
 /** The body of a document: Markdown as it is written, with the carets of the others. */
@@ -48,6 +47,12 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
   )
 }
 
+const COUNT_AFTER_MS = 400
+
+function countWords(text: string): number {
+  return text.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0
+}
+
 /** Tab indents, so there must be another way out for the keyboard. */
 const leaveByEscape = [
   {
@@ -61,8 +66,25 @@ const leaveByEscape = [
 ]
 
 function WordCount({ note }: { readonly note: LoroDocument }) {
-  const { value } = useText(note, "body")
-  const words = value.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0
+  const [words, setWords] = useState(0)
+  useEffect(() => {
+    const text = textOf(note, "body")
+    let timer: ReturnType<typeof setTimeout> | null = null
+    const count = (): void => {
+      timer = null
+      setWords(countWords(text.text().toString()))
+    }
+    // A long text takes milliseconds to count, which no key press should wait for.
+    const later = (): void => void (timer ??= setTimeout(count, COUNT_AFTER_MS))
+    count()
+    const end = text.subscribe(later)
+    const endText = text.text().subscribe(later)
+    return () => {
+      end()
+      endText()
+      if (timer !== null) clearTimeout(timer)
+    }
+  }, [note])
   return (
     <footer className="editor-foot numbers">
       <span>{words === 1 ? "1 word" : `${words.toLocaleString("en")} words`}</span>

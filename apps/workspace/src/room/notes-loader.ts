@@ -91,7 +91,7 @@ async function loadEngine() {
 async function fillCache({ documents, readBody }: Opened, bodies: BodyCache): Promise<void> {
   await bodies.load()
   for (const { id } of await documents.list()) {
-    if (!bodies.texts.get().has(id)) bodies.put(id, await readBody(id))
+    if (bodies.text(id) === undefined) bodies.put(id, await readBody(id))
   }
 }
 

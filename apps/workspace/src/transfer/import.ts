@@ -56,7 +56,7 @@ async function readFile(file: File): Promise<Portable> {
 
 async function fingerprintsHere({ documents, bodies }: Workspace): Promise<ReadonlySet<string>> {
   const [entries] = await Promise.all([documents.entries.ready(), bodies.load()])
-  return new Set(entries.map(({ id, title }) => fingerprint(title, bodies.texts.get().get(id) ?? "")))
+  return new Set(entries.map(({ id, title }) => fingerprint(title, bodies.text(id) ?? "")))
 }
 
 async function tasksNotHere({ tasks }: Workspace, candidates: readonly Task[]): Promise<readonly Task[]> {

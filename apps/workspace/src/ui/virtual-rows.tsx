@@ -53,13 +53,20 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
     }
   }, [rowHeight, scroller])
 
-  const parkedAt = parked === null ? -1 : items.findIndex((item) => keyOf(item) === parked)
+  const placeOf = (key: string | null): number =>
+    key === null ? -1 : items.findIndex((item) => keyOf(item) === key)
+  const parkedAt = placeOf(parked)
   const count = items.length - (parkedAt >= 0 ? 1 : 0)
-  const shown = items.flatMap((item, at) => {
-    const index = parkedAt >= 0 && at > parkedAt ? at - 1 : at
-    const wanted = (index >= view.first && index < view.last) || at === parkedAt || keyOf(item) === keep
-    return wanted ? [{ item, index, isParked: at === parkedAt }] : []
-  })
+  const last = Math.min(parkedAt >= 0 ? view.last + 1 : view.last, items.length)
+  const places = new Set([parkedAt, placeOf(keep)].filter((at) => at >= 0))
+  for (let at = view.first; at < last; at++) places.add(at)
+  const shown = [...places]
+    .sort((a, b) => a - b)
+    .flatMap((at) => {
+      const item = items[at]
+      const index = parkedAt >= 0 && at > parkedAt ? at - 1 : at
+      return item === undefined ? [] : [{ item, index, isParked: at === parkedAt }]
+    })
   return (
     <div ref={scroller} className={`virtual ${className}`}>
       <ul aria-label={label} style={{ height: (count + spare) * rowHeight, position: "relative" }}>

@@ -3,6 +3,7 @@ import {
   type BindTextareaOptions,
   type LoroDocument,
   type TextField,
+  type TextSource,
   textOf,
 } from "@dunlin/loro"
 import type { LoroDoc, LoroText } from "loro-crdt"
@@ -25,22 +26,34 @@ export function useText(
   options?: BindTextareaOptions,
 ): TextHandle {
   const source = useMemo(() => textOf(document, where), [document, where])
+  // React reads several times for each change, and a long text takes long to become a string.
+  const latest = useMemo((): Latest => ({ source, isFollowed: false, value: null }), [source])
   const subscribe = useCallback(
     (onChange: () => void) => {
-      let end = source.text().subscribe(onChange)
+      const changed = (): void => {
+        latest.value = null
+        onChange()
+      }
+      let end = source.text().subscribe(changed)
       const endSource = source.subscribe(() => {
         end()
-        end = source.isWritable() ? source.text().subscribe(onChange) : noop
-        onChange()
+        end = source.isWritable() ? source.text().subscribe(changed) : noop
+        changed()
       })
+      latest.isFollowed = true
       return () => {
+        Object.assign(latest, { isFollowed: false, value: null })
         end()
         endSource()
       }
     },
-    [source],
+    [source, latest],
   )
-  const read = (): string => source.text().toString()
+  const read = (): string => {
+    const value = latest.value ?? source.text().toString()
+    if (latest.isFollowed) latest.value = value
+    return value
+  }
   const value = useSyncExternalStore(subscribe, read, read)
   // Read when the element appears: a new object at each render must not bind anew.
   const latestOptions = useRef(options)
@@ -56,6 +69,13 @@ export function useText(
     [source],
   )
   return { value, ref }
+}
+
+interface Latest {
+  readonly source: TextSource
+  /** Only then a change is noticed. */
+  isFollowed: boolean
+  value: string | null
 }
 
 function noop(): void {}
