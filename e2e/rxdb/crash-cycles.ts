@@ -16,10 +16,12 @@ type Page = typeof import("./crash-page.ts")
 export interface CrashReport {
   readonly cycles: number
   readonly acknowledged: number
-  /** Ids of documents that were acknowledged and are not there. */
+  /** What was acknowledged and was not there when somebody looked: which, where, and what was there instead. */
   readonly lost: readonly string[]
   /** Whether browser and Node peer show the same at the end. */
   readonly equal: boolean
+  /** The peers that browser and Node peer count at the end. */
+  readonly peers: readonly [browser: number, node: number]
 }
 
 /** Kills a browser in the middle of writes, again and again, while a peer in this process edits the same documents. */
@@ -34,11 +36,14 @@ export async function runCrashCycles(
   const peer = await openPeer(server.localUrl, topic)
   const expected = new Set<string>()
   const counters = new Map<string, number>()
-  const lost = new Set<string>()
-  const check = (documents: readonly CrashNote[]): void => {
+  const lost: string[] = []
+  const check = (where: string, documents: readonly CrashNote[]): void => {
     const byId = new Map(documents.map((document) => [document.id, document]))
-    for (const id of expected) if (!byId.has(id)) lost.add(id)
-    for (const [id, count] of counters) if ((byId.get(id)?.count ?? -1) < count) lost.add(id)
+    for (const id of expected) if (!byId.has(id)) lost.push(`${id} ${where}`)
+    for (const [id, count] of counters) {
+      const found = byId.get(id)?.count ?? -1
+      if (found < count) lost.push(`${id} ${where}: ${found} of ${count}`)
+    }
   }
 
   try {
@@ -46,7 +51,7 @@ export async function runCrashCycles(
       const profile = await harness.chromium({ profile: folder })
       const tab = await profile.open<Page>(site)
       await tab.call("start", { server: server.localUrl, topic })
-      check(await tab.call("contents"))
+      check(`in the page after ${cycle} kills`, await tab.call("contents"))
       await tab.call("writeForEver", cycle)
       const edits = editForAWhile(peer.collection, cycle)
       await pause(400 + ((cycle * 137) % 500))
@@ -64,10 +69,11 @@ export async function runCrashCycles(
       const [theirs, ours] = [await tab.call("contents"), await peer.contents()]
       return canonicalJson(byId(theirs)) === canonicalJson(byId(ours))
     })
-    check(await tab.call("contents"))
-    check(await peer.contents())
+    check("in the page at the end", await tab.call("contents"))
+    check("at the peer at the end", await peer.contents())
+    const peers = [await tab.call("peers"), peer.peers()] as const
     await profile.close()
-    return { cycles, acknowledged: expected.size, lost: [...lost], equal }
+    return { cycles, acknowledged: expected.size, lost, equal, peers }
   } finally {
     await peer.close()
     await server.close()
@@ -84,7 +90,7 @@ async function openPeer(server: string, topic: string) {
   const { notes } = await database.addCollections({
     notes: { schema: crashSchema, conflictHandler: mergeFields<CrashNote>() },
   })
-  await replicateWebRTC({
+  const pool = await replicateWebRTC({
     collection: notes,
     topic,
     connectionHandlerCreator: getConnectionHandlerSimplePeer(server, wrtc as never),
@@ -97,6 +103,7 @@ async function openPeer(server: string, topic: string) {
     async contents(): Promise<readonly CrashNote[]> {
       return (await notes.find().exec()).map((document) => document.toMutableJSON())
     },
+    peers: () => pool.peerStates$.getValue().size,
     close: () => database.close(),
   }
 }
