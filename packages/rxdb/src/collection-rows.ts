@@ -15,7 +15,7 @@ export interface CollectionRows {
   write(
     writes: readonly BulkWriteRow<DocumentData>[],
   ): Promise<ReadonlyMap<string, RxStorageWriteError<DocumentData>>>
-  /** The write that turns `previous` into this document under this stamp. */
+  /** The write that turns `previous` into this document under this stamp. It takes the document's object. */
   compose(
     document: WithDeleted<DocumentData>,
     previous: Row | undefined,
@@ -37,6 +37,7 @@ export type AttachmentWrites =
 export function collectionRows(collection: RxCollection, shape: DocumentShape): CollectionRows {
   const { database } = collection
   const instance = collection.storageInstance.originalStorageInstance
+  const firstRevision = createRevision(database.token)
   return {
     async find(keys) {
       const rows = await database.lockedRun(() => instance.findDocumentsById([...keys], true))
@@ -48,18 +49,15 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
       return new Map(error.map((one) => [one.documentId, one]))
     },
     compose(document, previous, { stamp, attachments }) {
-      const revision = createRevision(database.token, previous)
-      const written = {
-        ...document,
+      const revision = previous === undefined ? firstRevision : createRevision(database.token, previous)
+      const height = previous === undefined ? 1 : getHeightOfRevision(revision)
+      // The local wall clock, never the author's: RxDB's checkpoints follow it.
+      const own = { lwt: now(), [STAMP_FIELD]: storedStamp({ ...stamp, height }) }
+      const written = Object.assign(document, {
         _attachments: attachments,
         _rev: revision,
-        // The local wall clock, never the author's: RxDB's checkpoints follow it.
-        _meta: {
-          ...previous?._meta,
-          lwt: now(),
-          [STAMP_FIELD]: storedStamp({ ...stamp, height: getHeightOfRevision(revision) }),
-        },
-      } as unknown as BulkWriteRow<DocumentData>["document"]
+        _meta: previous === undefined ? own : { ...previous._meta, ...own },
+      }) as unknown as BulkWriteRow<DocumentData>["document"]
       return previous === undefined ? { document: written } : { previous, document: written }
     },
     contentOf: (row) => hashValue(shape.valueOf(row)),

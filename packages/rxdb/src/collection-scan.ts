@@ -1,8 +1,9 @@
 import { ReplicaError, type ScanPage } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
-import { getChangedDocumentsSince, now } from "rxdb/plugins/core"
+import { now } from "rxdb/plugins/core"
+import { rowsChangedSince } from "./changed-rows.ts"
 import { type CollectionCursor, decodeCursor, encodeCursor, withOverlap } from "./collection-cursor.ts"
-import type { DocumentShape, Row } from "./document-shape.ts"
+import type { DocumentShape } from "./document-shape.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
 import type { Sidecar } from "./sidecar.ts"
@@ -18,7 +19,7 @@ export interface ScanDeps {
   readonly storeId: string
 }
 
-/** Storages walk everything newer than the checkpoint for each page, so few large pages cost less than many small ones. */
+/** Some storages walk everything newer than the checkpoint for each page: few large pages cost less than many small ones. */
 const PAGE = 4000
 
 /**
@@ -46,13 +47,9 @@ export async function* scanCollection(
     for (;;) {
       signal?.throwIfAborted()
       const page = await collection.database.lockedRun(() =>
-        getChangedDocumentsSince(
-          collection.storageInstance.originalStorageInstance,
-          PAGE,
-          (cursor.rows ?? undefined) as never,
-        ),
+        rowsChangedSince(collection.storageInstance.originalStorageInstance, PAGE, cursor.rows),
       )
-      const rows = page.documents as readonly Row[]
+      const { rows } = page
       const own = rows.map((row) => ({ key: shape.keyOf(row), state: store.ownState(row), row }))
       const others = own.filter((one) => one.state === null).map((one) => one.row)
       const entries: ScanPage["entries"][number][] = own.flatMap(({ key, state }) =>

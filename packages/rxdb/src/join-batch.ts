@@ -56,7 +56,9 @@ export async function joinBatch(
   const drafts: Draft[] = []
   for (const entry of entries) {
     const work = works.get(entry.key)
-    if (work !== undefined) drafts.push(await joinOne(deps, work, entry))
+    if (work === undefined) continue
+    const draft = joinOne(deps, work, entry)
+    drafts.push(draft instanceof Promise ? await draft : draft)
   }
 
   const transitions: Transition[] = []
@@ -75,11 +77,12 @@ export async function joinBatch(
   tellTraffic(deps, peer, materialised)
   return drafts.map(({ work, outcome }, index) => {
     const done = work === null ? undefined : materialised.get(work.held.key)
-    return done === undefined ? outcome : settled(outcome, done, isLast(drafts, index))
+    return done === undefined ? outcome : settled(outcome, done, () => isLast(drafts, index))
   })
 }
 
-async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Promise<Draft> {
+/** Most entries wait for nothing, and a promise each would cost as much as the join. */
+function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Draft | Promise<Draft> {
   let decoded: RegisterDelta
   try {
     decoded = decodeDelta(delta)
@@ -99,29 +102,59 @@ async function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming
       if (holdsUnmigrated(joined.state, work.held.record))
         return refuse(deps, key, "a migration strategy failed on what is held of it")
       const stubs = joined.changed ? arrivedAttachments(decoded) : []
-      if (stubs.length > 0) {
-        const look = await deps.shelf.look(key, work.held.row, stubs)
-        if (look.type === "wrong-length")
-          return refuse(deps, key, `no data with the digest ${look.digest} has the length it claims`)
-        if (look.blobs.length > 0)
-          return { work: null, outcome: { type: "missing-blobs", blobs: look.blobs } }
-      }
-      deps.stamper.minter.observe(decoded.context)
-      const before = work.state.context.size === 0 ? null : deps.store.hash(work.state)
-      if (joined.changed) {
-        work.state = needsFold(joined.state) ? await deps.store.fold(key, joined.state) : joined.state
-        work.changed = true
-      }
-      const outcome: JoinOutcome = {
-        type: "joined",
-        changed: joined.changed,
-        before,
-        stateHash: joined.changed || before === null ? deps.store.hash(work.state) : before,
-        senderLacks: joined.senderLacks === null ? null : encodeSummary(joined.senderLacks),
-      }
-      return { work, outcome }
+      return stubs.length === 0 && !needsFold(joined.state)
+        ? accept(deps, work, decoded, joined, joined.state)
+        : complete(deps, work, decoded, joined, stubs)
     }
   }
+}
+
+type Joined = Extract<ReturnType<typeof joinRegister>, { type: "joined" }>
+
+/** Accepts the entry if its attachments are here, once its view is folded. */
+async function complete(
+  deps: JoinBatchDeps,
+  work: Work,
+  decoded: RegisterDelta,
+  joined: Joined,
+  stubs: readonly AttachmentStub[],
+): Promise<Draft> {
+  const { key, row } = work.held
+  const look = await deps.shelf.look(key, row, stubs)
+  if (look.type === "wrong-length")
+    return refuse(deps, key, `no data with the digest ${look.digest} has the length it claims`)
+  if (look.blobs.length > 0) return { work: null, outcome: { type: "missing-blobs", blobs: look.blobs } }
+  const { changed, state } = joined
+  return accept(
+    deps,
+    work,
+    decoded,
+    joined,
+    changed && needsFold(state) ? await deps.store.fold(key, state) : state,
+  )
+}
+
+function accept(
+  deps: JoinBatchDeps,
+  work: Work,
+  decoded: RegisterDelta,
+  { changed, senderLacks }: Joined,
+  state: RegisterState,
+): Draft {
+  deps.stamper.minter.observe(decoded.context)
+  const before = work.state.context.size === 0 ? null : deps.store.hash(work.state)
+  if (changed) {
+    work.state = state
+    work.changed = true
+  }
+  const outcome: JoinOutcome = {
+    type: "joined",
+    changed,
+    before,
+    stateHash: changed || before === null ? deps.store.hash(work.state) : before,
+    senderLacks: senderLacks === null ? null : encodeSummary(senderLacks),
+  }
+  return { work, outcome }
 }
 
 function refuse({ report }: JoinBatchDeps, key: string, reason: string): Draft {
@@ -145,10 +178,10 @@ function arrivedAttachments({ siblings, view }: RegisterDelta): readonly Attachm
 }
 
 /** What the storage made of a planned outcome. */
-function settled(planned: JoinOutcome, done: Materialised, last: boolean): JoinOutcome {
+function settled(planned: JoinOutcome, done: Materialised, isLastOfKey: () => boolean): JoinOutcome {
   if (planned.type !== "joined") return planned
   if (done.type === "refused") return { type: "refused", reason: done.reason }
-  if (!last || !done.rebased) return planned
+  if (!done.rebased || !isLastOfKey()) return planned
   return { ...planned, before: stateHash(done.base), stateHash: stateHash(done.state) }
 }
 

@@ -10,7 +10,7 @@ import {
 } from "@dunlin/core"
 import type { BulkWriteRow, RxStorageWriteError } from "rxdb"
 import type { AttachmentShelf } from "./attachment-shelf.ts"
-import type { CollectionRows } from "./collection-rows.ts"
+import type { AttachmentWrites, CollectionRows } from "./collection-rows.ts"
 import {
   type AttachmentStub,
   attachmentsOf,
@@ -96,15 +96,27 @@ const MAX_ATTEMPTS = 100
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
-  const plan = async ({ held, next }: Transition): Promise<Plan> => {
+  /** Most documents are planned without waiting: a promise each would cost as much as the plan. */
+  const plan = ({ held, next }: Transition): Plan | Promise<Plan> => {
     const { key, row } = held
     const shown = shownValue(next)
     // `hidden` rows stay what this device made of them until it shares the document again.
     if (shown === null || held.record?.hidden === true)
       return { key, held, state: next, record: recordOf(next, row, held), write: null }
     if (shown.deleted) return planDeletion(held, next)
-    const local = modifiers.keepsEverything ? shown : hashValue(await modifiers.toLocal(key, shown))
-    const modified = !modifiers.keepsEverything && !sameContent(local, shown)
+    if (modifiers.keepsEverything) return planView(held, next, shown, shown)
+    return modifiers.toLocal(key, shown).then((local) => planView(held, next, shown, hashValue(local)))
+  }
+
+  /** What it takes to show `local`, which is the view as far as `pull.modifier` leaves it alone. */
+  const planView = (
+    held: Held,
+    next: RegisterState,
+    shown: HashedValue,
+    local: HashedValue,
+  ): Plan | Promise<Plan> => {
+    const { key, row } = held
+    const modified = local !== shown && !sameContent(local, shown)
     const current = row === undefined || row._deleted ? null : rows.contentOf(row)
     if (row !== undefined && current !== null && sameContent(current, local)) {
       if (rowTells(row, next)) return { key, held, state: next, record: null, write: null }
@@ -124,10 +136,12 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       ...(alone && shown.fields !== undefined ? { fields: shown.fields } : {}),
       ...(modified ? { raw: true as const } : {}),
     }
-    const attachments = holdsAttachments ? await shelf.writesFor(key, row, attachmentsOf(local)) : {}
-    const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
     const record = alone ? null : { state: next, revision: null, hidden: false }
-    return { key, held, state: next, record, write }
+    const planWith = (attachments: AttachmentWrites): Plan => {
+      const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
+      return { key, held, state: next, record, write }
+    }
+    return holdsAttachments ? shelf.writesFor(key, row, attachmentsOf(local)).then(planWith) : planWith({})
   }
 
   const planDeletion = (held: Held, next: RegisterState): Plan => {
@@ -220,7 +234,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
         const planned: Plan[] = []
         for (const transition of left) {
           try {
-            planned.push(await plan(transition))
+            const made = plan(transition)
+            planned.push(made instanceof Promise ? await made : made)
           } catch (cause) {
             // The application's modifier threw, or the row holds what cannot be shared: that document stays outside,
             // its batch goes on.

@@ -268,7 +268,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const row = rowsByKey.get(key)
       const record = records.get(key) ?? null
       try {
-        const held = await holdOne(key, row, record)
+        const made = holdOne(key, row, record)
+        const held = made instanceof Promise ? await made : made
         heldByKey.set(key, held)
         if (held.record !== null && held.record !== record) adopted.set(key, held.record)
         else if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
@@ -297,16 +298,15 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return [...heldByKey.values()]
   }
 
-  const holdOne = async (key: string, row: Row | undefined, record: SidecarRecord | null): Promise<Held> => {
+  const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {
     const claim: Claim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
-    if (row !== undefined && claim.type === "adopt") {
-      const made = await adopt(key, row, record, claim)
-      return { key, row, record: made, state: made.state }
-    }
+    if (row !== undefined && claim.type === "adopt")
+      return adopt(key, row, record, claim).then((made) => ({ key, row, record: made, state: made.state }))
     const known = record?.state ?? EMPTY_REGISTER
     const state = claim.type === "write" ? joinStates(known, claim.write) : known
     assertMigrated(state, record)
-    return { key, row, record, state: needsFold(state) ? await fold(key, state) : state }
+    if (!needsFold(state)) return { key, row, record, state }
+    return fold(key, state).then((folded) => ({ key, row, record, state: folded }))
   }
 
   const aside = (key: string, row: Row | undefined, record: SidecarRecord | null, trouble: Trouble): Held => {

@@ -80,9 +80,8 @@ describe("equal content under two stamps", () => {
     const { originalStorageInstance } = b.collection.storageInstance
     const [row] = await originalStorageInstance.findDocumentsById(["n3"], true)
     if (row === undefined) throw new Error("no row")
-    const { dunlin } = row._meta as unknown as { dunlin: { context: Record<string, number> } }
-    const [own] = Object.entries(dunlin.context)
-    const clock = (own?.[1] ?? 0) + 2048 * 60_000
+    const { dunlin } = row._meta as unknown as { dunlin: { dot: readonly [string, number] } }
+    const clock = dunlin.dot[1] + 2048 * 60_000
     await originalStorageInstance.bulkWrite(
       [
         {
@@ -94,7 +93,7 @@ describe("equal content under two stamps", () => {
             _meta: {
               lwt: Date.now(),
               dunlin: {
-                context: { ...dunlin.context, "00000000000000aa": clock },
+                context: [...dunlin.dot, "00000000000000aa", clock],
                 dot: ["00000000000000aa", clock],
                 height: 2,
                 hash: "00".repeat(16),

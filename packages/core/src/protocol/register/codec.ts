@@ -21,6 +21,7 @@ import {
   type RegisterDelta,
   type RegisterSummary,
   type Sibling,
+  siblingFinder,
 } from "./register.ts"
 import { FINGERPRINT_BYTES } from "./state-hash.ts"
 import type { HashedValue } from "./value.ts"
@@ -33,6 +34,8 @@ const FLAG_FINGERPRINT = 0x20
 const FLAG_VIEW = 0x40
 const MIN_ENTRY_BYTES = 9
 const MAX_U56_HIGH = 0x1f_ffff
+/** Up to here a search is quicker than a table. */
+const FEW = 8
 
 /** Empty for a reader that holds nothing. */
 export function encodeSummary(summary: RegisterSummary): Uint8Array<ArrayBuffer> {
@@ -56,7 +59,7 @@ export function decodeSummary(input: Uint8Array): RegisterSummary {
 
 export function encodeDelta(delta: RegisterDelta): Uint8Array<ArrayBuffer> {
   const { complete, context, dots, siblings, view, fingerprint } = delta
-  const write = new ByteWriter(512)
+  const write = scratch.reset()
   write.u8(
     FORMAT |
       (complete ? FLAG_COMPLETE : 0) |
@@ -67,14 +70,16 @@ export function encodeDelta(delta: RegisterDelta): Uint8Array<ArrayBuffer> {
   writeContext(write, entries)
   if (fingerprint !== null) write.bytes(fingerprint)
   write.varint(dots.length)
-  const indexByIncarnation = new Map(entries.map(([incarnation], index) => [incarnation, index]))
-  const valueByDot = new Map(siblings.map((sibling) => [dotName(sibling.dot), sibling]))
+  const indexOf = incarnationFinder(entries)
+  const valueOf = siblingFinder(siblings)
   for (const dot of dots) {
-    writeDot(write, dot, context, indexByIncarnation)
-    writeValue(write, valueByDot.get(dotName(dot)) ?? null)
+    writeDot(write, dot, context, indexOf(dot.incarnation))
+    writeValue(write, valueOf(dot) ?? null)
   }
   if (view !== null) writeView(write, view, dots)
-  return write.finish()
+  const bytes = write.finish()
+  if (bytes.length > MAX_SCRATCH_BYTES) scratch = new ByteWriter(SCRATCH_BYTES)
+  return bytes
 }
 
 /** Total over hostile input: returns a delta or throws `DecodeError`. */
@@ -135,16 +140,9 @@ function readContext(read: ByteReader): readonly (readonly [string, number])[] {
 }
 
 /** A dot is mostly its incarnation's entry in the context; a changed-entries-only context may not list it. */
-function writeDot(
-  write: ByteWriter,
-  dot: Dot,
-  context: Context,
-  indexByIncarnation: ReadonlyMap<string, number>,
-): void {
-  const index = indexByIncarnation.get(dot.incarnation)
+function writeDot(write: ByteWriter, dot: Dot, context: Context, index: number): void {
   const seen = context.get(dot.incarnation)
-  if (index !== undefined && seen !== undefined && seen >= dot.hlc)
-    write.varint(index + 1).varint(seen - dot.hlc)
+  if (index >= 0 && seen !== undefined && seen >= dot.hlc) write.varint(index + 1).varint(seen - dot.hlc)
   else writeU56(writeIncarnation(write.varint(0), dot.incarnation), dot.hlc)
 }
 
@@ -189,6 +187,14 @@ function readU56(read: ByteReader): number {
   return high * 0x1_0000_0000 + read.u32()
 }
 
-function dotName({ incarnation, hlc }: Dot): string {
-  return `${incarnation}${hlc}`
+/** Place of an incarnation among the entries, -1 for none: linear for the few of most documents. */
+function incarnationFinder(entries: readonly (readonly [string, number])[]): (incarnation: string) => number {
+  if (entries.length <= FEW) return (incarnation) => entries.findIndex((entry) => entry[0] === incarnation)
+  const indices = new Map(entries.map(([incarnation], index) => [incarnation, index]))
+  return (incarnation) => indices.get(incarnation) ?? -1
 }
+
+const SCRATCH_BYTES = 4096
+const MAX_SCRATCH_BYTES = 65_536
+/** Used and left within one call; let go when something long made it large. */
+let scratch = new ByteWriter(SCRATCH_BYTES)

@@ -136,6 +136,11 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
 }
 
 export function joinRegister(local: RegisterState, delta: RegisterDelta): RegisterJoin {
+  if (local.context.size === 0 && isWholeWrite(delta)) {
+    // Most of a first sync: one write, and nothing to join it with.
+    const state = { context: delta.context, siblings: delta.siblings, view: null }
+    return { type: "joined", state, changed: true, overwritten: [], senderLacks: null }
+  }
   const merged = mergeSiblings(local, delta)
   if (merged === null) return { type: "incomplete" }
   // No honest pair of states joins to nothing: the newest write of either is covered by neither. A context alone would erase
@@ -155,6 +160,11 @@ export function joinRegister(local: RegisterState, delta: RegisterDelta): Regist
     overwritten: merged.overwritten,
     senderLacks: delta.complete ? missingAtSender(state, delta) : null,
   }
+}
+
+/** One write with its value, of which nothing is left out. */
+function isWholeWrite({ complete, context, dots, siblings, fingerprint }: RegisterDelta): boolean {
+  return complete && fingerprint === null && dots.length === 1 && siblings.length === 1 && context.size > 0
 }
 
 function assembleDelta(
@@ -257,7 +267,9 @@ function saysAll({ context, siblings }: RegisterDelta, state: RegisterState): bo
 }
 
 /** Linear for the few siblings of real documents, by table for the many of a hostile one. */
-function siblingFinder<T extends { readonly dot: Dot }>(siblings: readonly T[]): (dot: Dot) => T | undefined {
+export function siblingFinder<T extends { readonly dot: Dot }>(
+  siblings: readonly T[],
+): (dot: Dot) => T | undefined {
   if (siblings.length <= 8) return (dot) => siblings.find((sibling) => sameDot(sibling.dot, dot))
   const byDot = new Map(siblings.map((sibling) => [`${sibling.dot.incarnation}${sibling.dot.hlc}`, sibling]))
   return (dot) => byDot.get(`${dot.incarnation}${dot.hlc}`)
