@@ -4,7 +4,7 @@ import { type LoroDocuments, loroReplica, memoryStore } from "@dunlin/loro"
 import { act, cleanup, render, renderHook, screen, waitFor } from "@testing-library/react"
 import { LoroDoc } from "loro-crdt"
 import { StrictMode, type ReactNode } from "react"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { useLoroDoc, useText } from "./index.ts"
 
 const rooms: Room[] = []
@@ -78,6 +78,23 @@ describe("useText", () => {
       </>
     )
   }
+
+  it("makes a string of the text once for each change, however often React reads", async () => {
+    await using document = await (await openDocuments()).open("long")
+    const text = document.doc.getText("body")
+    const toString = vi.spyOn(Object.getPrototypeOf(text) as typeof text, "toString")
+    const { result, rerender } = renderHook(() => useText(document, "body").value)
+    toString.mockClear()
+    for (let turn = 0; turn < 5; turn++) rerender()
+    expect(toString).not.toHaveBeenCalled()
+    act(() => {
+      text.insert(0, "Hello")
+      document.doc.commit()
+    })
+    await waitFor(() => expect(result.current).toBe("Hello"))
+    expect(toString.mock.calls.length).toBe(1)
+    toString.mockRestore()
+  })
 
   it("follows the text and writes what is typed, in StrictMode", async () => {
     const doc = new LoroDoc()

@@ -26,34 +26,7 @@ export function useText(
   options?: BindTextareaOptions,
 ): TextHandle {
   const source = useMemo(() => textOf(document, where), [document, where])
-  // React reads several times for each change, and a long text takes long to become a string.
-  const latest = useMemo((): Latest => ({ source, isFollowed: false, value: null }), [source])
-  const subscribe = useCallback(
-    (onChange: () => void) => {
-      const changed = (): void => {
-        latest.value = null
-        onChange()
-      }
-      let end = source.text().subscribe(changed)
-      const endSource = source.subscribe(() => {
-        end()
-        end = source.isWritable() ? source.text().subscribe(changed) : noop
-        changed()
-      })
-      latest.isFollowed = true
-      return () => {
-        Object.assign(latest, { isFollowed: false, value: null })
-        end()
-        endSource()
-      }
-    },
-    [source, latest],
-  )
-  const read = (): string => {
-    const value = latest.value ?? source.text().toString()
-    if (latest.isFollowed) latest.value = value
-    return value
-  }
+  const { subscribe, read } = useMemo(() => followText(source), [source])
   const value = useSyncExternalStore(subscribe, read, read)
   // Read when the element appears: a new object at each render must not bind anew.
   const latestOptions = useRef(options)
@@ -71,11 +44,43 @@ export function useText(
   return { value, ref }
 }
 
-interface Latest {
-  readonly source: TextSource
-  /** Only then a change is noticed. */
-  isFollowed: boolean
-  value: string | null
+interface FollowedText {
+  subscribe(onChange: () => void): () => void
+  read(): string
+}
+
+/** React reads several times for each change, and a long text takes long to become a string: once is enough. */
+function followText(source: TextSource): FollowedText {
+  let followers = 0
+  let value: string | null = null
+  return {
+    subscribe(onChange) {
+      const changed = (): void => {
+        value = null
+        onChange()
+      }
+      let end = source.text().subscribe(changed)
+      const endSource = source.subscribe(() => {
+        end()
+        end = source.isWritable() ? source.text().subscribe(changed) : noop
+        changed()
+      })
+      followers++
+      value = null
+      return () => {
+        followers--
+        value = null
+        end()
+        endSource()
+      }
+    },
+    read() {
+      const now = value ?? source.text().toString()
+      // While nobody follows, nobody would notice that it is out of date.
+      if (followers > 0) value = now
+      return now
+    },
+  }
 }
 
 function noop(): void {}
