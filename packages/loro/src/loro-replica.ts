@@ -19,6 +19,7 @@ import { createDocumentSet, type DocumentSet } from "./replica/document-set.ts"
 import { createDocumentShelf, type DocumentShelf } from "./replica/document-shelf.ts"
 import { createDocuments } from "./replica/open-documents.ts"
 import { createTabSync } from "./replica/tab-sync.ts"
+import { warmUpLoro } from "./replica/warm-up.ts"
 import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
 import { KEY_BLOB } from "./store/key-blob.ts"
 import { createStoreWriter } from "./store/store-writer.ts"
@@ -130,9 +131,13 @@ async function attachStore(
   const reader = createDocumentReader({ shelf, store, report })
   const documents = createDocuments({ shelf, set, store, host, clock, writer, maxDocumentBytes })
   await tabs.start()
+  const cancelWarmUp = clock.after(0, () => {
+    if ([...shelf.entries()].length === 0) warmUpLoro()
+  })
 
   let detaching: Promise<void> | null = null
   const detach = async (): Promise<void> => {
+    cancelWarmUp()
     await documents.close()
     await tabs.quiet()
     await shelf.close()
