@@ -1,5 +1,5 @@
 // The part of your application that lets its users join: it knows who asks, and signs for ten minutes at most.
-//   node token-issuer.ts     prints a public key for --jwt-key-file, and serves tokens on port 3000
+//   node token-issuer.ts     prints a public key for --jwt-key-file, and serves tokens on port 3000 (or PORT)
 import { createServer } from "node:http"
 import { exportSPKI, generateKeyPair, SignJWT } from "jose"
 
@@ -25,7 +25,7 @@ createServer((request, response) => {
     return
   }
   void issueToken(user).then((token) => response.end(token))
-}).listen(3000)
+}).listen(Number(process.env["PORT"] ?? 3000))
 
 /** Whatever your application does to know its users. */
 function signedInUser(cookie: string | undefined): string | null {

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { gatherSettings } from "./gather-settings.ts"
 import { helpText } from "./help-text.ts"
@@ -114,6 +117,46 @@ describe("settings", () => {
   test("secrets are no flags", () => {
     expect(messageOf(() => run(["--turn-secret", "x"]))).toContain("DUNLIN_TURN_SECRET")
     expect(run([], { DUNLIN_TURN_SECRET: "x", DUNLIN_TURN_URLS: "turn:t.example" }).turnSecret).toBe("x")
+  })
+
+  test("every limit can be set by option, flag, variable and file, and keeps to its bounds", () => {
+    const folder = mkdtempSync(join(tmpdir(), "dunlin-settings-"))
+    const numbers = Object.entries(settingCatalog).filter(
+      ([key, { fallback }]) => key !== "port" && typeof fallback === "number",
+    )
+    expect(numbers.length).toBeGreaterThan(30)
+    for (const [key, { fallback, secret }] of numbers) {
+      expect(secret).toBeUndefined()
+      const other = Number(fallback) + (key === "maxFrameBytes" ? -1 : 1)
+      const file = join(folder, `${key}.json`)
+      writeFileSync(file, JSON.stringify({ [key]: other }))
+      for (const settings of [
+        parseSettings({ [key]: other }),
+        run([`--${flagOf(key)}`, String(other)]),
+        run([], { [variableOf(key)]: String(other) }),
+        run(["--config", file]),
+        run([], { DUNLIN_CONFIG: file }),
+      ]) {
+        expect(settings[key as keyof typeof settings], key).toBe(other)
+      }
+      for (const wrong of [-1, 0.5, 1e15, "many", null]) {
+        expect(
+          messageOf(() => parseSettings({ [key]: wrong })),
+          key,
+        ).toContain(key)
+      }
+    }
+  })
+
+  test("the help says each limit's unit or what is counted, and its default", () => {
+    const help = helpText({})
+    for (const [key, { fallback }] of Object.entries(settingCatalog)) {
+      if (typeof fallback !== "number") continue
+      const entry = help.slice(help.indexOf(`--${flagOf(key)} N`)).split("\n  --")[0] ?? ""
+      expect(entry, key).toContain(`[${fallback}]`)
+      if (key.endsWith("Ms")) expect(entry, key).toContain("in ms")
+      if (key.endsWith("Seconds")) expect(entry, key).toContain("in s")
+    }
   })
 
   test("the help names every setting", () => {
