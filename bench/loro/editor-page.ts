@@ -9,6 +9,7 @@ let room: Room | null = null
 let document_: LoroDocument | null = null
 const raw = createRawPeer(() => new RTCPeerConnection({ iceServers: [] }))
 let rawChannel: RawChannel | null = null
+let accompanied = false
 const marks: Record<string, number[]> = {
   key: [],
   dom: [],
@@ -25,7 +26,10 @@ export async function start(invite: string, signaling: string): Promise<void> {
   const docs = await room.replicate(loroReplica({ name: "bench", store: indexedDbStore("bench") }))
   document_ = await docs.open("page")
   const { doc } = document_
-  doc.subscribeLocalUpdates(() => mark("emitted"))
+  doc.subscribeLocalUpdates(() => {
+    mark("emitted")
+    if (accompanied) rawSend(130)
+  })
   const importUpdate = doc.import.bind(doc)
   doc.import = (bytes) => {
     mark("imported")
@@ -92,6 +96,10 @@ export const rawAccept = (answer: string): Promise<void> => raw.accept(answer)
 export async function rawOpen(): Promise<void> {
   rawChannel = await raw.channel()
   rawChannel.onmessage = () => mark("rawHeard")
+}
+/** A bare message with every edit: it travels while the browser draws, as the edit does. */
+export function accompany(on: boolean): void {
+  accompanied = on
 }
 export function rawSend(length: number): void {
   mark("rawSent")
