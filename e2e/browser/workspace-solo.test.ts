@@ -214,6 +214,66 @@ test("the board by mouse", async () => {
   expect(await ada.page.getByRole("dialog").count()).toBe(0)
 })
 
+test("the board by touch: a held finger drags, a quick one scrolls, a tap opens", async () => {
+  ada = await openPerson(server.url)
+  await ada.page.setViewportSize({ width: 760, height: 800 })
+  const session = await ada.context.newCDPSession(ada.page)
+  await session.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 1 })
+  await ada.goto("/board")
+  for (const title of ["One", "Two", "Three"]) await ada.addTask(title)
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", x = 0, y = 0): Promise<unknown> =>
+    session.send("Input.dispatchTouchEvent", { type, touchPoints: type === "touchEnd" ? [] : [{ x, y }] })
+  const titles = (column: string): Promise<readonly string[]> =>
+    ada.page
+      .locator(`[data-column="${column}"] li`)
+      .evaluateAll((rows) =>
+        rows
+          .toSorted((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+          .map((row) => row.querySelector(".card-title")?.textContent ?? ""),
+      )
+  const middle = async (what: "card" | "column"): Promise<readonly [x: number, y: number]> => {
+    const one = what === "card" ? ada.card("One") : ada.page.locator('[data-column="doing"]')
+    const box = await one.boundingBox()
+    if (box === null) throw new Error("not on the screen")
+    return [box.x + 60, box.y + (what === "card" ? 30 : 80)]
+  }
+  const [x, y] = await middle("card")
+
+  // A finger that moves at once scrolls: nothing is lifted.
+  await touch("touchStart", x, y)
+  for (let step = 1; step <= 6; step++) await touch("touchMove", x, y - step * 8)
+  await ada.page.waitForTimeout(400)
+  expect(await ada.page.locator(".ghost").count()).toBe(0)
+  await touch("touchEnd")
+  expect(await titles("todo")).toEqual(["One", "Two", "Three"])
+
+  // A held finger lifts the card and carries it.
+  await touch("touchStart", x, y)
+  await ada.page.locator(".ghost").waitFor()
+  const [toX, toY] = await middle("column")
+  for (let step = 1; step <= 8; step++)
+    await touch("touchMove", x + ((toX - x) * step) / 8, y + ((toY - y) * step) / 8)
+  await ada.page.locator('[data-column="doing"][data-target]').waitFor()
+  await touch("touchEnd")
+  await ada.card("One", "doing").waitFor()
+  expect(await titles("todo")).toEqual(["Two", "Three"])
+  expect(await ada.page.locator(".ghost").count()).toBe(0)
+  expect(await ada.page.getByRole("dialog").count()).toBe(0)
+
+  // Held and let go where it was: it stays, and does not open.
+  const [restX, restY] = await middle("card")
+  await touch("touchStart", restX, restY)
+  await ada.page.locator(".ghost").waitFor()
+  await touch("touchEnd")
+  await ada.page.waitForTimeout(200)
+  expect(await titles("doing")).toEqual(["One"])
+  expect(await ada.page.getByRole("dialog").count()).toBe(0)
+
+  await touch("touchStart", restX, restY)
+  await touch("touchEnd")
+  await ada.page.getByRole("dialog").waitFor()
+})
+
 test("nothing is wider than a small phone, and targets can be hit", async () => {
   ada = await openPerson(server.url)
   await ada.page.getByRole("button", { name: /Start from a sample/ }).click()

@@ -17,6 +17,8 @@ const MOUSE_SLACK = 5
 /** A finger that moves sooner scrolls. */
 const HOLD_MS = 220
 const HOLD_SLACK = 10
+/** The click of a drop comes when the page has drawn the drop; a new press takes the time back. */
+const CLICK_WITHIN_MS = 400
 const EDGE = 56
 const SCROLL_STEP = 14
 
@@ -36,12 +38,13 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
   const [target, setTarget] = useState<DropTarget | null>(null)
   const latest = useRef({ moves, target })
   latest.current = { moves, target }
-  const droppedAt = useRef(0)
+  const droppedAt = useRef(-CLICK_WITHIN_MS)
   const end = useRef<(() => void) | null>(null)
   useEffect(() => () => end.current?.(), [])
 
   function start(event: ReactPointerEvent, task: Task): void {
     if (event.button !== 0 || !event.isPrimary) return
+    droppedAt.current = -CLICK_WITHIN_MS
     const face = event.currentTarget as HTMLElement
     const grip: Grip = { task, face, pointer: event.pointerId, fromX: event.clientX, fromY: event.clientY, ghost: null, timer: null } // prettier-ignore
     if (event.pointerType === "touch") grip.timer = setTimeout(() => lift(grip), HOLD_MS)
@@ -116,7 +119,12 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
     end.current?.()
   }
 
-  return { dragged, target, start, justDropped: () => performance.now() - droppedAt.current < 50 }
+  return {
+    dragged,
+    target,
+    start,
+    justDropped: () => performance.now() - droppedAt.current < CLICK_WITHIN_MS,
+  }
 }
 
 function measure(surface: HTMLElement | null, moves: BoardMoves, dragged: Task): readonly ColumnBox[] {
