@@ -7,7 +7,7 @@ import {
   createPeerConnection,
   type PeerConnection,
 } from "../src/webrtc/peer-connection.ts"
-import { findRtcPlatform } from "../src/webrtc/rtc-platform.ts"
+import { findRtcPlatform, type RtcPlatform } from "../src/webrtc/rtc-platform.ts"
 import { until } from "./room-pair.ts"
 
 const open: { close(): void }[] = []
@@ -28,11 +28,15 @@ interface Heard {
   closed: PipeCloseReason | null
 }
 
-function createEnd(role: "offerer" | "answerer", other: () => PeerConnection): End {
+function createEnd(
+  role: "offerer" | "answerer",
+  other: () => PeerConnection,
+  platform: RtcPlatform = findRtcPlatform(wrtc),
+): End {
   const end: Omit<End, "connection"> = { pipe: null, failure: undefined, descriptions: [] }
   const connection = createPeerConnection({
     role,
-    platform: findRtcPlatform(wrtc),
+    platform,
     configuration: {},
     holdMs: 15,
     clock: systemClock(),
@@ -144,6 +148,45 @@ describe("a pipe over real channels", () => {
     for (let index = 0; index < 2_000; index++) a.pipe.send("control", new Uint8Array(0))
     await until(() => b.failure !== undefined, "the end")
     expect(listen(b.pipe).closed).toBe("failed")
+  })
+
+  test("loses nothing that overtakes the opening of the other channel", async () => {
+    const platform = findRtcPlatform(wrtc)
+    let openBulk = (): void => {}
+    const held = {
+      ...platform,
+      create(configuration: RTCConfiguration) {
+        const connection = platform.create(configuration)
+        const createDataChannel = connection.createDataChannel.bind(connection)
+        connection.createDataChannel = (label) => {
+          const channel = createDataChannel(label)
+          if (label !== "bulk") return channel
+          // As if its last packet came late: the channel is open and does not know it.
+          let isHeld = true
+          const open = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(channel), "readyState")?.get
+          Object.defineProperty(channel, "readyState", {
+            get: () => (isHeld ? "connecting" : (open?.call(channel) as RTCDataChannelState)),
+          })
+          openBulk = () => {
+            isHeld = false
+            channel.onopen?.(new Event("open"))
+          }
+          return channel
+        }
+        return connection
+      },
+    }
+    const b: End = createEnd("answerer", () => a.connection)
+    const a: End = createEnd("offerer", () => b.connection, held)
+    await until(() => b.pipe !== null, "the other end to open")
+    b.pipe?.send("control", Uint8Array.of(1, 2, 3))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(a.pipe).toBeNull()
+    openBulk()
+    await until(() => a.pipe !== null, "this end to open")
+    const heard = listen(a.pipe as unknown as Pipe)
+    await until(() => heard.messages.length > 0, "the message", 5_000)
+    expect(heard.messages[0]?.bytes).toEqual(Uint8Array.of(1, 2, 3))
   })
 
   test("passes a doubt about the remote on", async () => {

@@ -10,6 +10,8 @@ import {
 
 export interface DataPipeOptions {
   readonly channels: Readonly<Record<Lane, RTCDataChannel>>
+  /** What the channels brought before. */
+  readonly heard: readonly EarlyMessage[]
   readonly path: PathKind
   readonly role: "offerer" | "answerer"
   readonly binding: NonNullable<Pipe["binding"]>
@@ -18,6 +20,11 @@ export interface DataPipeOptions {
   readonly clock: Clock
   /** Tears down what carries the channels. Called once. */
   closed(reason: PipeCloseReason): void
+}
+
+export interface EarlyMessage {
+  readonly lane: Lane
+  readonly bytes: Uint8Array
 }
 
 export interface DataPipe {
@@ -48,7 +55,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
   let receiver: PipeReceiver | null = null
   let closedBy: PipeCloseReason | null = null
   let path = options.path
-  let early: { readonly lane: Lane; readonly bytes: Uint8Array }[] = []
+  let early: EarlyMessage[] = []
   let earlyBytes = 0
 
   const end = (reason: PipeCloseReason): void => {
@@ -60,15 +67,17 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
     receiver?.closed(reason)
   }
 
+  const take = (lane: Lane, bytes: Uint8Array): void => {
+    if (closedBy !== null) return
+    if (receiver !== null) return receiver.message(lane, bytes)
+    earlyBytes += bytes.length + EARLY_MESSAGE_BYTES
+    if (earlyBytes > MAX_EARLY_BYTES) return end("failed")
+    early.push({ lane, bytes })
+  }
+
   const laneOf = (lane: Lane): OutgoingLane =>
     createLane(options.channels[lane], options.clock, {
-      message(bytes) {
-        if (closedBy !== null) return
-        if (receiver !== null) return receiver.message(lane, bytes)
-        earlyBytes += bytes.length + EARLY_MESSAGE_BYTES
-        if (earlyBytes > MAX_EARLY_BYTES) return end("failed")
-        early.push({ lane, bytes })
-      },
+      message: (bytes) => take(lane, bytes),
       drained: () => receiver?.drained(lane),
       closed: end,
     })
@@ -102,6 +111,8 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
     buffered: (lane) => lanes[lane].buffered(),
     close: () => end("local"),
   }
+
+  for (const { lane, bytes } of options.heard) take(lane, bytes)
 
   return {
     pipe,

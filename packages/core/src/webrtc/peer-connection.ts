@@ -2,7 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import type { ConnectionStage, Lane, Pipe } from "../ports/transport.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { type Candidate, CANDIDATES_PER_BATCH } from "./candidate-batch.ts"
-import { createDataPipe, type DataPipe } from "./data-pipe.ts"
+import { createDataPipe, type DataPipe, type EarlyMessage } from "./data-pipe.ts"
 import { createPathProbe } from "./path-kind.ts"
 import type { RtcPlatform } from "./rtc-platform.ts"
 import { isFromLibDataChannel, readFingerprint, withoutCandidates } from "./session-description.ts"
@@ -61,6 +61,8 @@ const PATH_SETTLES_MS = 2_000
 const BATCH_AFTER_MS = 4
 const MAX_MESSAGE_BYTES = 262_144
 const MAX_REMOTE_CANDIDATES = 64
+/** Messages of one channel while the other opens: a handshake's first, and what an application may add to the contract's. */
+const MAX_HEARD_EARLY = 64
 const LANES: readonly Lane[] = ["control", "bulk"]
 
 /** Throws what the platform throws when it can make no further connection. */
@@ -75,6 +77,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   const path = createPathProbe()
   const outgoing = createCandidateQueue(clock, (batch) => events.candidates(batch))
   let early: Candidate[] = []
+  const heard: EarlyMessage[] = []
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
   let cancelHold = (): void => {}
@@ -114,8 +117,16 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   function adopt(lane: Lane, channel: RTCDataChannel): void {
     channels[lane] = channel
     channel.binaryType = "arraybuffer"
+    // On a path that reorders, one channel's first words can overtake the opening of the other.
+    channel.onmessage = (event: MessageEvent<unknown>) => hear(lane, event.data)
     if (channel.readyState === "open") openWhenComplete()
     else channel.onopen = openWhenComplete
+  }
+
+  function hear(lane: Lane, data: unknown): void {
+    if (!(data instanceof ArrayBuffer) || heard.length >= MAX_HEARD_EARLY)
+      return fail("it speaks before it opens")
+    heard.push({ lane, bytes: new Uint8Array(data) })
   }
 
   function openWhenComplete(): void {
@@ -130,6 +141,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     const relayOnly = options.configuration.iceTransportPolicy === "relay"
     pipe = createDataPipe({
       channels: { control, bulk },
+      heard,
       path: relayOnly ? "relayed" : "direct",
       role,
       binding: { local, remote: remotePrint },

@@ -170,8 +170,9 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
         socket.settled(message.limits.heartbeatMs)
         renewIn(socket, message.tokenExpiresInMs)
         events.report({ type: "signaling", server: url, state: "joined" })
-        events.joined(message.peers)
-        return events.ice(message.ice)
+        // First the servers: whoever is there is called at once, and with them.
+        events.ice(message.ice)
+        return events.joined(message.peers)
       case "presence":
         return events.presence(message.joined, message.left)
       case "signal":
