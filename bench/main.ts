@@ -8,4 +8,5 @@ await runSuites("bench", {
   connect: "connect.ts",
   rxdb: "rxdb.ts",
   loro: "loro.ts",
+  growth: "growth.ts",
 })

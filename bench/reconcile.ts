@@ -73,7 +73,7 @@ function note(line: object): void {
   appendFileSync(OUT, `${JSON.stringify(line)}\n`)
 }
 
-function createEntries(count: number): EntryPack {
+export function createEntries(count: number): EntryPack {
   const random = createSeededRandom(`entries/${count}`)
   const pack = createEntryPack(count)
   const words = new Uint32Array(8)
@@ -84,7 +84,7 @@ function createEntries(count: number): EntryPack {
   return pack
 }
 
-function positionOf(pack: EntryPack, at: number): Uint8Array {
+export function positionOf(pack: EntryPack, at: number): Uint8Array {
   const position = new Uint8Array(16)
   writeWords(position, pack.words, at * 8)
   return position
@@ -172,7 +172,7 @@ function measureDifference(entries: number, label: string, differences: number, 
   )
 }
 
-interface Cost {
+export interface Cost {
   /** Roots and ranges; the level counts the same. */
   readonly bytes: number
   readonly acknowledgements: number
@@ -184,7 +184,7 @@ interface Cost {
 }
 
 /** A whole reconciliation in both roles, with every frame encoded as it would travel. */
-function reconcile(one: FingerprintIndex, other: FingerprintIndex, random: SeededRandom): Cost {
+export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random: SeededRandom): Cost {
   if (one.count === other.count && one.root().every((byte, at) => byte === other.root()[at])) {
     return { bytes: 20, trips: 1, found: 0, acknowledgements: 0, wants: 0 }
   }

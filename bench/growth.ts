@@ -1,0 +1,203 @@
+// `npm run bench -- growth`: what grows with entries, with peers and with replicas, and how fast. Draws the charts of
+// docs/scale.md; times are processor time where machines are shared, bytes and trips are exact.
+//   npm run bench -- growth --only=replicas    one part: entries, replicas, simulated or real
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { cpus, loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
+import { createSeededRandom } from "@dunlin/core/testing"
+import { createHarness } from "../e2e/browser/harness.ts"
+import { measureLargeRoom } from "../e2e/rooms/large-room.ts"
+import { createFingerprintIndex } from "../packages/core/src/protocol/fingerprint-index.ts"
+import { measureMesh } from "../sim/mesh-table.ts"
+import { growthChart, type Series } from "./growth/growth-chart.ts"
+import { measureReplicas } from "./growth/replica-growth.ts"
+import { createEntries, positionOf, reconcile } from "./reconcile.ts"
+
+const OUT = fileURLToPath(new URL("out/growth.jsonl", import.meta.url))
+const CHARTS = fileURLToPath(new URL("../docs/images/", import.meta.url))
+const DIFFERENCES = 10
+
+type Row = Readonly<Record<string, number>>
+
+interface Part {
+  readonly title: string
+  /** The field that grows, and how the chart calls it. */
+  readonly size: string
+  readonly sizes: string
+  /** Fields that are drawn, and their names there. */
+  readonly lines: Readonly<Record<string, string>>
+  measure(quick: boolean): AsyncGenerator<Row>
+}
+
+const parts: Readonly<Record<string, Part>> = {
+  entries: {
+    title: "Two replicas that differ in ten entries",
+    size: "entries",
+    sizes: "entries",
+    lines: {
+      bytes: "bytes to find them",
+      trips: "one-way trips",
+      buildMs: "CPU to build an index",
+      indexMiB: "memory of an index",
+    },
+    measure: measureEntries,
+  },
+  replicas: {
+    title: "Two peers that share many replicas",
+    size: "replicas",
+    sizes: "replicas of 20 entries",
+    lines: {
+      equalBytes: "bytes, nothing changed",
+      changedBytes: "bytes, one change in each",
+      changedTrips: "one-way trips",
+      cpuMs: "CPU of both",
+    },
+    measure: measureReplicaCounts,
+  },
+  simulated: {
+    title: "Simulated rooms, 12 links at most",
+    size: "peers",
+    sizes: "peers",
+    lines: {
+      receptions: "payloads, peer and write",
+      bytes: "bytes, peer and write",
+      reachMs: "time to reach all",
+      hops: "hops, mean",
+      cpuPerPeerS: "CPU of a peer",
+    },
+    measure: measureSimulatedRooms,
+  },
+  real: {
+    title: "Real rooms: Node processes on one machine",
+    size: "peers",
+    sizes: "peers",
+    lines: {
+      linksMean: "links of a peer",
+      receptions: "payloads, peer and write",
+      bytes: "bytes, peer and write",
+      reachMs: "time to reach all",
+      togetherMs: "time until all are together",
+    },
+    measure: measureRealRooms,
+  },
+}
+
+export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
+  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
+  const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length)
+  const [cpu] = cpus()
+  console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
+  // Parts that do not run keep the figures they have.
+  const kept = existsSync(OUT) && only !== undefined ? readFileSync(OUT, "utf8").split("\n") : []
+  writeFileSync(OUT, kept.filter((line) => line !== "" && !line.includes(`"part":"${only}"`)).join("\n"))
+  if (kept.length > 1) appendFileSync(OUT, "\n")
+  for (const [name, part] of Object.entries(parts)) {
+    if (only !== undefined && only !== name) continue
+    const rows: Row[] = []
+    console.log(`\n${part.title}`)
+    for await (const row of part.measure(quick)) {
+      rows.push(row)
+      appendFileSync(OUT, `${JSON.stringify({ part: name, ...row, load: loadavg()[0] })}\n`)
+      console.log(
+        Object.entries(row)
+          .map(([field, value]) => `${field} ${Number(value.toPrecision(4))}`)
+          .join(", "),
+      )
+    }
+    if (!quick) writeFileSync(`${CHARTS}growth-${name}.svg`, chartOf(part, rows))
+  }
+  console.log("JSON lines: bench/out/growth.jsonl, charts: docs/images/growth-*.svg")
+}
+
+function chartOf({ title, size, sizes, lines }: Part, rows: readonly Row[]): string {
+  const series = Object.entries(lines).map(([field, name]): Series => ({
+    name,
+    points: rows.flatMap((row) => pointOf(row, size, field)),
+  }))
+  return growthChart({ title, sizes, series })
+}
+
+function pointOf(row: Row, size: string, field: string): readonly (readonly [number, number])[] {
+  const [x, y] = [row[size], row[field]]
+  // What is too small to measure is no point of a logarithmic chart.
+  return x === undefined || y === undefined || y <= 0 ? [] : [[x, y]]
+}
+
+async function* measureEntries(quick: boolean): AsyncGenerator<Row> {
+  // The first index of a process is built at a fraction of the speed.
+  for (let round = 0; round < 5; round++) createFingerprintIndex().build(createEntries(20_000))
+  for (const entries of quick ? [1_000, 10_000, 100_000] : [1_000, 10_000, 100_000, 1_000_000]) {
+    const pack = createEntries(entries)
+    globalThis.gc?.()
+    const before = process.memoryUsage()
+    const startedAt = cpuMs()
+    const one = createFingerprintIndex()
+    one.build(pack)
+    const buildMs = cpuMs() - startedAt
+    globalThis.gc?.()
+    const after = process.memoryUsage()
+    const other = createFingerprintIndex()
+    other.build(pack)
+    const random = createSeededRandom(`growth/${entries}`)
+    for (let at = 0; at < DIFFERENCES; at++)
+      one.set(positionOf(pack, random.below(entries)), random.bytes(16), `changed-${at}`)
+    const findAt = cpuMs()
+    const cost = reconcile(one, other, random)
+    const bytesOf = ({ heapUsed, arrayBuffers }: NodeJS.MemoryUsage): number => heapUsed + arrayBuffers
+    yield {
+      entries,
+      bytes: cost.bytes,
+      trips: cost.trips,
+      findMs: cpuMs() - findAt,
+      buildMs,
+      indexMiB: (bytesOf(after) - bytesOf(before)) / 2 ** 20,
+    }
+  }
+}
+
+async function* measureReplicaCounts(quick: boolean): AsyncGenerator<Row> {
+  await measureReplicas(10)
+  for (const replicas of quick ? [1, 10] : [1, 3, 10, 30, 100]) {
+    const growth = await measureReplicas(replicas)
+    yield { ...growth }
+  }
+}
+
+async function* measureSimulatedRooms(quick: boolean): AsyncGenerator<Row> {
+  for (const peers of quick ? [10, 30] : [10, 30, 100, 300, 1_000]) {
+    const mesh = await measureMesh({ seed: 1, peers, maxLinks: 12, writes: 20, churn: 5 })
+    yield {
+      peers,
+      linksMax: mesh.linksMax,
+      receptions: mesh.receptions,
+      bytes: mesh.bytesPerPeerAndWrite,
+      hops: mesh.hops.mean,
+      hopsMax: mesh.hops.max,
+      reachMs: mesh.reachMs.p50,
+      convergedAfterMs: mesh.convergedAfterMs,
+      cpuPerPeerS: mesh.cpuSeconds / peers,
+    }
+  }
+}
+
+async function* measureRealRooms(quick: boolean): AsyncGenerator<Row> {
+  for (const nodePeers of quick ? [2, 5] : [2, 5, 10, 20, 30]) {
+    await using harness = createHarness()
+    const room = await measureLargeRoom(harness, { nodePeers, pages: 0, writes: 15, churn: 0 })
+    yield {
+      peers: nodePeers,
+      togetherMs: room.togetherMs,
+      linksMean: room.linksMean,
+      linksMax: room.linksMax,
+      ...(room.receptions !== null && { receptions: room.receptions }),
+      ...(room.bytesPerPeerAndWrite !== null && { bytes: room.bytesPerPeerAndWrite }),
+      reachMs: room.reachMs.p50,
+      reachMaxMs: room.reachMs.max,
+    }
+  }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
