@@ -236,10 +236,104 @@ describe("the store", () => {
     await expect(foreign[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "stale-cursor" })
   })
 
+  test("frees the documents that were used least lately, and none that somebody has open", async () => {
+    const a = await attachByHand({ name: "notes", store: memoryStore(), maxIdleDocuments: 3 })
+    await using kept = await a.docs.open("kept")
+    kept.doc.getText("body").insert(0, "open all the time")
+    const docs: LoroDoc[] = []
+    for (let at = 0; at < 6; at++) {
+      await using handle = await a.docs.open(`doc-${at}`)
+      handle.doc.getText("body").insert(0, `text ${at}`)
+      docs.push(handle.doc)
+    }
+    const isFreed = (doc: LoroDoc): boolean => {
+      try {
+        return doc.opCount() < 0
+      } catch {
+        return true
+      }
+    }
+    expect(docs.map(isFreed)).toEqual([true, true, true, false, false, false])
+    expect(kept.doc.getText("body").toString()).toBe("open all the time")
+  })
+
   test("frees what nobody uses and reads it again", async () => {
     const a = await attachByHand({ name: "notes", store: memoryStore(), maxIdleDocuments: 3 })
     for (let at = 0; at < 20; at++) await type(a, `doc-${at}`, `text ${at}`)
     for (let at = 0; at < 20; at++) expect(await read(a, `doc-${at}`)).toBe(`text ${at}`)
+  })
+})
+
+describe("the application", () => {
+  test("is told of every change and where it came from, until it does not want to be", async () => {
+    const { a, b } = await pair()
+    const events: string[] = []
+    const unsubscribe = b.docs.subscribe(
+      ({ type, id, origin }) => void events.push(`${type} ${id} ${origin}`),
+    )
+    await type(b, "x", "mine")
+    await type(a, "y", "theirs")
+    await pull(b, a, "y")
+    await a.docs.delete("y")
+    await pull(b, a, "y")
+    await b.docs.delete("x")
+    unsubscribe()
+    await type(b, "z", "unheard")
+    expect(events).toEqual(["changed x local", "changed y remote", "deleted y remote", "deleted x local"])
+  })
+
+  test("reads in the history when something was written", async () => {
+    const { a } = await pair()
+    await type(a, "x", "now")
+    await using handle = await a.docs.open("x")
+    const [newest] = handle.history.list()
+    expect(Math.abs((newest?.at ?? 0) - Date.now())).toBeLessThan(120_000)
+    expect(newest?.operations).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe("Loro peer ids", () => {
+  test("are new whenever a document is read from the store, so that a copied profile repeats none", async () => {
+    const store = memoryStore()
+    const first = await attachByHand({ name: "notes", store }, A)
+    await type(first, "x", "before ")
+    await first.attached.detach()
+    const copies = [
+      await attachByHand({ name: "notes", store: store.copy() }, A),
+      await attachByHand({ name: "notes", store: store.copy() }, A),
+    ] as const
+    for (const [index, copy] of copies.entries()) await type(copy, "x", `copy ${index} `)
+    const [one, other] = copies
+    await pull(one, other, "x")
+    await pull(other, one, "x")
+    expect(await read(one, "x")).toBe(await read(other, "x"))
+    expect(await read(one, "x")).toHaveLength("before copy 0 copy 1 ".length)
+    await using handle = await one.docs.open("x")
+    expect(handle.doc.oplogVersion().toJSON().size).toBe(3)
+  })
+
+  test("that the application sets are used for one commit, and told", async () => {
+    const { a } = await pair()
+    await using handle = await a.docs.open("x")
+    handle.doc.setPeerId("5")
+    handle.doc.getText("body").insert(0, "x")
+    await handle.saved()
+    expect(handle.doc.peerIdStr).not.toBe("5")
+    expect(a.reports).toMatchObject([{ type: "warning", reason: expect.stringContaining("setPeerId") }])
+  })
+
+  test("that come from elsewhere are given up, and told", async () => {
+    const { a } = await pair()
+    await type(a, "x", "mine")
+    await using handle = await a.docs.open("x")
+    const own = handle.doc.peerIdStr
+    const thief = LoroDoc.fromSnapshot(await a.docs.export("x"))
+    thief.setPeerId(own)
+    thief.getText("body").insert(0, "stolen ")
+    thief.commit()
+    await a.docs.import("x", thief.export({ mode: "update" }))
+    expect(handle.doc.peerIdStr).not.toBe(own)
+    expect(a.reports).toMatchObject([{ type: "warning" }])
   })
 })
 

@@ -29,7 +29,15 @@ interface Tables {
   readonly blobs: Database<Buffer, string>
 }
 
+interface Opened {
+  readonly tables: Tables
+  /** Names this opener in the store. */
+  readonly owner: Uint8Array
+  readonly unlock: () => Promise<void>
+}
+
 const EPOCH_BLOB = "dunlin/epoch"
+const OWNER_BLOB = "dunlin/owner"
 const INBOX_COUNTER_BLOB = "dunlin/inbox"
 
 /** Keeps documents in a directory. One process has it open at a time. */
@@ -43,7 +51,10 @@ export function lmdbStore(options: LmdbStoreOptions): DocumentStore {
       const unlock = await lockPath(path)
       try {
         const tables = await guard(path, () => openTables(path))
-        return openStore(path, tables, await readEpoch(tables), unlock, options.durability ?? "strict")
+        const epoch = await readEpoch(tables)
+        const owner = randomBytes(16)
+        await tables.blobs.put(OWNER_BLOB, owner)
+        return openStore(path, { tables, owner, unlock }, epoch, options.durability ?? "strict")
       } catch (error) {
         await unlock()
         throw error
@@ -77,9 +88,8 @@ async function readEpoch({ blobs, root }: Tables): Promise<Uint8Array> {
 
 function openStore(
   path: string,
-  tables: Tables,
+  { tables, owner, unlock }: Opened,
   epoch: Uint8Array,
-  unlock: () => Promise<void>,
   durability: "relaxed" | "strict",
 ): OpenDocumentStore {
   let closed: Promise<void> | null = null
@@ -94,7 +104,10 @@ function openStore(
     lease: { held: createState(true), post: () => undefined, subscribe: () => () => undefined },
     commit: (batch) =>
       run(async () => {
-        const keys = await tables.root.transaction(() => applyBatch(tables, batch))
+        const keys = await tables.root.transaction(() => {
+          assertOwner(path, tables, owner)
+          return applyBatch(tables, batch)
+        })
         if (durability === "strict") await tables.root.flushed
         return keys
       }),
@@ -138,6 +151,16 @@ function openStore(
       return closed
     },
   }
+}
+
+/** The lock is of one machine and its temporary directory; a directory on a shared volume may be opened beside it. */
+function assertOwner(path: string, { blobs }: Tables, owner: Uint8Array): void {
+  const now = blobs.get(OWNER_BLOB)
+  if (now !== undefined && Buffer.compare(now, owner) === 0) return
+  throw new LoroReplicaError(
+    "store-in-use",
+    `${path} was opened by somebody else meanwhile, who writes it now: give each process a directory of its own`,
+  )
 }
 
 /** Runs inside one write transaction. */

@@ -138,6 +138,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       random,
       device: options.device,
       onLocal: (change) => options.onLocal(entry, change),
+      onForeignPeerId: () =>
+        options.report({
+          type: "warning",
+          reason: `document "${entry.id}" was edited under a Loro peer id of the application's: leave setPeerId() alone, an id used twice makes documents differ for ever`,
+        }),
       onFailure: ({ trap, reason }) => {
         options.report({
           type: "quarantined",

@@ -41,6 +41,8 @@ export interface LiveDocumentOptions {
   /** 64 hex digits. */
   readonly device: string
   onLocal(change: LocalChange): void
+  /** The application gave its document a Loro peer id, which the edits just reported have. */
+  onForeignPeerId(): void
   /** Loro failed on our own edits. */
   onFailure(failure: { readonly trap: boolean; readonly reason: string }): void
 }
@@ -105,6 +107,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let microtask = false
   let hadPending = doc.exportPendingUpdates() !== undefined
   let authoredPeer: PeerID | null = null
+  let ownPeer = doc.peerIdStr
   let abandoned = false
   /** Operations in memory as of the last look: an application may import into the document by itself, and Loro tells nobody. */
   let seenOperations = doc.opCount()
@@ -164,6 +167,15 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         ? updates[0]
         : updateSince(before.version)
     options.onLocal({ before, after: state, update })
+    if (doc.peerIdStr === ownPeer) return
+    // Two documents that edit under one id differ for ever, and nothing shows it: the next edits are under a new one.
+    renewPeerId()
+    options.onForeignPeerId()
+  }
+
+  const renewPeerId = (): void => {
+    takeFreshPeerId(doc, options.random)
+    ownPeer = doc.peerIdStr
   }
 
   const updateSince = (version: Version): Uint8Array =>
@@ -209,7 +221,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         const update = changed ? (whole ? bytes : updateSince(before.version)) : null
         if (pending || hadPending) hadPending = doc.exportPendingUpdates() !== undefined
         const collision = holdsOwnOperations(doc, status)
-        if (collision) takeFreshPeerId(doc, options.random)
+        if (collision) renewPeerId()
         return { type: "integrated", before, changed, pending, update, collision }
       } catch (error) {
         const { trap, reason } = describeLoroFailure(error)
