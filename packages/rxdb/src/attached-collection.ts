@@ -11,6 +11,7 @@ import {
   ReplicaError,
   type ReplicaHost,
   shownValue,
+  stateHash,
   summarizeRegister,
 } from "@dunlin/core"
 import type { AttachmentShelf } from "./attachment-shelf.ts"
@@ -18,7 +19,7 @@ import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
 import { scanCollection, type ScanDeps } from "./collection-scan.ts"
 import { joinBatch, type JoinBatchDeps } from "./join-batch.ts"
 import { watchLocalChanges } from "./local-changes.ts"
-import type { Held, RegisterStore } from "./register-store.ts"
+import type { Held } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
 
@@ -90,7 +91,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
       inTurn(async () => {
         const heldByKey = byKey(await store.load([...new Set(requests.map((request) => request.key))]))
         if (deps.traffic.observed) tellSent(deps, peer.session, [...heldByKey.values()])
-        return requests.map((request) => readOne(store, request, heldByKey.get(request.key)))
+        return requests.map((request) => readOne(request, heldByKey.get(request.key)))
       }),
     async flush() {
       if (detached === null) await changes.flush()
@@ -120,13 +121,13 @@ function tellSent(
   traffic.next({ direction: "sent", peer, documents })
 }
 
-function readOne(store: RegisterStore, { summary }: ReadRequest, held: Held | undefined): ReadOutcome {
+function readOne({ summary }: ReadRequest, held: Held | undefined): ReadOutcome {
   if (held === undefined || held.state.context.size === 0) return { type: "none" }
   if (holdsUnmigrated(held.state, held.record))
     return { type: "refused", reason: "a migration strategy failed on it" }
   try {
     const delta = encodeDelta(deltaFor(held.state, decodeSummary(summary)))
-    return { type: "delta", stateHash: store.hash(held.state), delta }
+    return { type: "delta", stateHash: stateHash(held.state), delta }
   } catch (error) {
     if (error instanceof DecodeError) return { type: "refused", reason: error.message }
     throw error

@@ -1,4 +1,4 @@
-import { ReplicaError, type ScanPage } from "@dunlin/core"
+import { ReplicaError, type ScanPage, stateHash } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import { now } from "rxdb/plugins/core"
 import { rowsChangedSince } from "./changed-rows.ts"
@@ -53,9 +53,9 @@ export async function* scanCollection(
       const own = rows.map((row) => ({ key: shape.keyOf(row), state: store.ownState(row), row }))
       const others = own.filter((one) => one.state === null).map((one) => one.row)
       const entries: ScanPage["entries"][number][] = own.flatMap(({ key, state }) =>
-        state === null ? [] : [{ key, stateHash: store.hash(state) }],
+        state === null ? [] : [{ key, stateHash: stateHash(state) }],
       )
-      for (const held of await store.loadRows(others)) entries.push(entryOf(store, held))
+      for (const held of await store.loadRows(others)) entries.push(entryOf(held))
       if (rows.length > 0) cursor = { ...cursor, rows: page.checkpoint }
       if (rows.length < PAGE) {
         yield { entries, cursor: encodeCursor(cursor) }
@@ -69,7 +69,7 @@ export async function* scanCollection(
       const page = await sidecar.changedSince(cursor.records, PAGE)
       const keys = page.ids.flatMap((id) => keyOfRecord(id) ?? [])
       if (page.ids.length > 0) cursor = { ...cursor, records: page.checkpoint }
-      const entries = (await store.load(keys)).map((held) => entryOf(store, held))
+      const entries = (await store.load(keys)).map((held) => entryOf(held))
       yield { entries, cursor: encodeCursor(cursor) }
       if (page.ids.length < PAGE) return
     }
@@ -78,6 +78,6 @@ export async function* scanCollection(
   }
 }
 
-function entryOf(store: RegisterStore, { key, state }: Held): ScanPage["entries"][number] {
-  return { key, stateHash: state.context.size === 0 ? null : store.hash(state) }
+function entryOf({ key, state }: Held): ScanPage["entries"][number] {
+  return { key, stateHash: state.context.size === 0 ? null : stateHash(state) }
 }

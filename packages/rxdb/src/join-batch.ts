@@ -142,7 +142,7 @@ function accept(
   state: RegisterState,
 ): Draft {
   deps.stamper.minter.observe(decoded.context)
-  const before = work.state.context.size === 0 ? null : deps.store.hash(work.state)
+  const before = work.state.context.size === 0 ? null : stateHash(work.state)
   if (changed) {
     work.state = state
     work.changed = true
@@ -151,7 +151,7 @@ function accept(
     type: "joined",
     changed,
     before,
-    stateHash: changed || before === null ? deps.store.hash(work.state) : before,
+    stateHash: changed || before === null ? stateHash(work.state) : before,
     senderLacks: senderLacks === null ? null : encodeSummary(senderLacks),
   }
   return { work, outcome }

@@ -16,7 +16,6 @@ import {
   type ReplicaReport,
   sameBytes,
   shownValue,
-  stateHash,
   wholeDelta,
   writeRegister,
 } from "@dunlin/core"
@@ -79,8 +78,6 @@ export interface RegisterStore {
   loadRows(rows: readonly Row[]): Promise<readonly Held[]>
   /** The state of a row that needs neither sidecar nor adoption, else null. Never waits. */
   ownState(row: Row): RegisterState | null
-  /** The state's hash, computed once for each state. */
-  hash(state: RegisterState): Uint8Array
   /** Resolves with the errors by key; rejects when nothing at all could be stored. */
   putRecords(records: ReadonlyMap<string, SidecarRecord | null>): Promise<ReadonlyMap<string, unknown>>
   fold(key: string, state: RegisterState): Promise<RegisterState>
@@ -98,18 +95,9 @@ type Claim =
 export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   const { collection, shape, rows, sidecar, stamper, policy, modifiers, report } = deps
   const { version } = collection.schema
-  // Rows never change, and storages in memory give the same row each time: it is hashed once.
-  const writeByRow = new WeakMap<Row, RegisterState>()
-  const hashByState = new WeakMap<RegisterState, Uint8Array>()
-
-  const rememberClaim = (row: Row, claim: Claim): Claim => {
-    if (claim.type === "write") writeByRow.set(row, claim.write)
-    return claim
-  }
-  const rememberWrite = (row: Row, write: RegisterState): RegisterState => {
-    writeByRow.set(row, write)
-    return write
-  }
+  // Rows never change, and storages in memory give the same row each time: one that is older than Dunlin is hashed
+  // once. For a stamped row the table would cost more than it saves.
+  const birthByRow = new WeakMap<Row, RegisterState>()
 
   const migrate = async (value: RegisterValue, from: number): Promise<RegisterValue> => {
     let document: unknown = { ...value.payload }
@@ -139,6 +127,14 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   const birth = (key: string, content: HashedValue): RegisterState =>
     writeRegister(new Map(), { incarnation: birthIncarnation(key, content.hash), hlc: BIRTH_HLC }, content)
 
+  const birthOf = (key: string, row: Row): RegisterState => {
+    const known = birthByRow.get(row)
+    if (known !== undefined) return known
+    const born = birth(key, rows.contentOf(row))
+    birthByRow.set(row, born)
+    return born
+  }
+
   const claimOf = (key: string, row: Row, record: SidecarRecord | null): Claim => {
     if (record !== null && record.revision === row._rev) return { type: "nothing" }
     const claim = claimOfRow(key, row, record)
@@ -160,16 +156,13 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   }
 
   const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): Claim => {
-    const remembered = writeByRow.get(row)
-    if (remembered !== undefined) return { type: "write", write: remembered }
     const known = record?.state ?? EMPTY_REGISTER
     const recognition = recognise(row, () => rows.contentOf(row))
     switch (recognition.type) {
       case "unstamped": {
         if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
         const old = row._meta.lwt <= deps.bornBefore
-        if (old && modifiers.sharesEverything)
-          return { type: "write", write: rememberWrite(row, birth(key, rows.contentOf(row))) }
+        if (old && modifiers.sharesEverything) return { type: "write", write: birthOf(key, row) }
         return { type: "adopt", seen: new Map(), stamp: null }
       }
       case "overwritten":
@@ -181,7 +174,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
       }
       case "stamped":
-        return rememberClaim(row, claimOfStamp(row, recognition.stamp, known))
+        return claimOfStamp(row, recognition.stamp, known)
     }
   }
 
@@ -196,10 +189,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       return covers(known.context, stamp.dot)
         ? { type: "nothing" }
         : { type: "adopt", seen: stamp.context, stamp }
-    return {
-      type: "write",
-      write: rememberWrite(row, writeAt(stamp, stampedValue(shape.valueOf(row), stamp))),
-    }
+    return { type: "write", write: writeAt(stamp, stampedValue(shape.valueOf(row), stamp)) }
   }
 
   /** Gives the write a dot and a shared form, and notes in the sidecar which revision that accounts for. */
@@ -327,21 +317,9 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     },
     ownState(row) {
       if (deps.holdsRecords || stamper.hasPushModifier) return null
-      const remembered = writeByRow.get(row)
-      if (remembered !== undefined) return remembered
       const recognition = recognise(row, () => rows.contentOf(row))
       if (recognition.type !== "stamped" || recognition.stamp.dot === null) return null
-      return rememberWrite(
-        row,
-        writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp)),
-      )
-    },
-    hash(state) {
-      const known = hashByState.get(state)
-      if (known !== undefined) return known
-      const hash = stateHash(state)
-      hashByState.set(state, hash)
-      return hash
+      return writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
     },
     putRecords,
     fold,

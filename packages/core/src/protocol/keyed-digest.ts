@@ -40,5 +40,7 @@ function absorbed(digestKey: Uint8Array, label: string): (message: Uint8Array) =
   block.set(digestKey)
   block.set(encodeUtf8(label), HASH_BYTES)
   const start = sha256.create().update(block)
-  return (message) => start.clone().update(message).digest().slice(0, OUTPUT_BYTES)
+  // One hasher serves every call, since none of them waits: a hasher each costs as much as what it hashes.
+  const working = sha256.create()
+  return (message) => start._cloneInto(working).update(message).digest().slice(0, OUTPUT_BYTES)
 }

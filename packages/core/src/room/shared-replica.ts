@@ -65,7 +65,7 @@ export interface SharedReplicaOptions<Handle> {
   readonly signal?: AbortSignal
 }
 
-const MAX_BATCH_ENTRIES = 512
+const MAX_BATCH_ENTRIES = 2048
 const MAX_BATCH_BYTES = 2_097_152
 
 /** Attaches the replica and brings its index up to date. Rejects with what the replica rejects with. */

@@ -106,6 +106,8 @@ export function summarizeRegister(state: RegisterState): RegisterSummary {
 
 /** What a reader with this summary needs, for a state whose view is folded. */
 export function deltaFor(state: RegisterState, summary: RegisterSummary): RegisterDelta {
+  if (summary.context.size === 0)
+    return assembleDelta(state, { complete: true, context: state.context, siblings: state.siblings })
   // With equal contexts only values or views can differ: a dot used twice, or a handler of another mind.
   const valuesDiffer =
     summary.fingerprint !== null &&
@@ -169,13 +171,16 @@ function isWholeWrite({ complete, context, dots, siblings, fingerprint }: Regist
 
 function assembleDelta(
   state: RegisterState,
-  part: Pick<RegisterDelta, "complete" | "context" | "siblings">,
+  { complete, context, siblings }: Pick<RegisterDelta, "complete" | "context" | "siblings">,
 ): RegisterDelta {
   const view = deltaView(state)
-  const selfContained = view === null && part.siblings.length === state.siblings.length
+  const selfContained = view === null && siblings.length === state.siblings.length
+  const dots = state.siblings.map((sibling) => sibling.dot)
   return {
-    ...part,
-    dots: state.siblings.map((sibling) => sibling.dot),
+    complete,
+    context,
+    dots,
+    siblings,
     view,
     fingerprint: selfContained ? null : stateFingerprint(state),
   }
