@@ -1,0 +1,61 @@
+import { createInvite } from "@dunlin/core"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { createHarness, type Harness } from "../browser/harness.ts"
+import type { ChildPeer } from "../browser/harness/child-peer.ts"
+
+type Peer = typeof import("../rooms/room-peer.ts")
+
+const peerModule = new URL("../rooms/room-peer.ts", import.meta.url)
+const LIMIT_MS = 60_000
+
+let harness: Harness
+beforeAll(() => {
+  harness = createHarness()
+})
+afterAll(() => harness.close())
+
+test("peers meet over whichever server they have in common, once, and one server that dies is not noticed", async () => {
+  const hosts = [await harness.host(), await harness.host(), await harness.host()] as const
+  const [first, second, third] = hosts.map(({ url }) => url) as [string, string, string]
+  const invite = createInvite()
+  const join = async (...signaling: string[]): Promise<ChildPeer<Peer>> => {
+    const peer = await harness.peer<Peer>(peerModule)
+    await peer.call("join", { invite, webrtc: { signaling } })
+    return peer
+  }
+  // Each two of these have one server in common, and no server has all of them.
+  const a = await join(first, second)
+  const b = await join(second, third)
+  const c = await join(third, first)
+  for (const peer of [a, b, c]) await peer.call("waitForPeers", 2, LIMIT_MS)
+  // This one has two in common with the last, and is still one peer to it.
+  const d = await join(third, first)
+  for (const peer of [a, b, c, d]) await peer.call("waitForPeers", 3, LIMIT_MS)
+  const links = (await Promise.all([a, b, c, d].map((peer) => peer.call("facts")))).map(
+    ({ session, peers }) => ({
+      session,
+      others: peers.map((one) => one.session).toSorted(),
+    }),
+  )
+  const sessions = links.map(({ session }) => session)
+  for (const { session, others } of links)
+    expect(others).toEqual(sessions.filter((other) => other !== session).toSorted())
+
+  for (const peer of [a, b]) await peer.call("diagnostics")
+  await hosts[1].kill()
+  await a.call("set", "things", "after the death of a server", "seen")
+  await b.call("waitFor", "things", "after the death of a server", LIMIT_MS)
+  // Longer than the host's grace, after which the dead server's presence would be gone.
+  await new Promise((resolve) => setTimeout(resolve, 16_000))
+  for (const peer of [a, b]) {
+    const closed = (await peer.call("diagnostics")).filter((line) => line.includes('"link-closed"'))
+    expect(closed).toEqual([])
+  }
+
+  // A newcomer that lists the dead server first meets those whom it can reach, and has what the others have.
+  const e = await join(second, first)
+  await e.call("waitFor", "things", "after the death of a server", LIMIT_MS)
+  await e.call("waitForPeers", 3, LIMIT_MS)
+  await b.call("set", "things", "from one without a server in common", "seen")
+  await e.call("waitFor", "things", "from one without a server in common", LIMIT_MS)
+})
