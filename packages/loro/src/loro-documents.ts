@@ -29,6 +29,7 @@ export interface LoroDocuments {
   readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
 }
 
+/** What is known of a document that nobody has opened. */
 export interface DocumentInfo {
   readonly id: string
   /** Wall clock of the last change here, in milliseconds. */
@@ -58,6 +59,7 @@ export interface LoroDocument extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** Where an open document stands: `note.status`. */
 export type DocumentStatus =
   /** `instance` counts up when `doc` becomes another object. */
   | { readonly phase: "open"; readonly instance: number }

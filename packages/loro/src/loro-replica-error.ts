@@ -1,3 +1,4 @@
+/** What went wrong, for programs. */
 export type LoroReplicaErrorCode =
   | "document-deleted"
   | "document-open" // `attach` of an id that is open already

@@ -24,6 +24,7 @@ import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts
 import { KEY_BLOB } from "./store/key-blob.ts"
 import { createStoreWriter } from "./store/store-writer.ts"
 
+/** Which documents, where they are kept, and how much of them. */
 export interface LoroReplicaOptions {
   /** Pairs the documents across devices: the same name is the same set. At most 128 UTF-8 bytes. */
   readonly name: string

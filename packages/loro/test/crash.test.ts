@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
 
 import { lmdbStore } from "../src/lmdb/index.ts"
-import { readState, sameBytes } from "../src/replica/document-state.ts"
+import { readState, sameHash } from "../src/replica/document-state.ts"
 import { decodeRow } from "../src/replica/document-row.ts"
 import { attachByHand } from "./hand-driven.ts"
 
@@ -83,7 +83,7 @@ async function check(path: string, acknowledged: ReadonlyMap<string, ReadonlySet
     )
     expect([...words].filter((word) => !found.has(word))).toEqual([])
     // The index row says what the document is: written together or not at all.
-    expect(sameBytes(hashes.get(id) ?? null, readState(document.doc).hash)).toBe(true)
+    expect(sameHash(hashes.get(id) ?? null, readState(document.doc).hash)).toBe(true)
   }
   expect(replica.reports).toEqual([])
   await replica.attached.detach()

@@ -89,7 +89,7 @@ export interface EntryChange {
   readonly stateHash: Uint8Array | null
   /** State hash before the change; null when there was no entry. */
   readonly before: Uint8Array | null
-  /** What a peer that holds `before` needs. Left out, or over 16 KiB, the room reads it when it is wanted. */
+  /** What a peer that holds `before` needs. Left out, or over 12 KiB, the room reads it when it is wanted. */
   readonly delta?: Uint8Array
 }
 

@@ -7,6 +7,7 @@ import { createTextUndo, type TextUndo } from "../text/text-undo.ts"
 import { remoteCursors } from "./remote-cursors.ts"
 import { createTextSync } from "./text-sync.ts"
 
+/** What the editor shows and shares. */
 export interface LoroCodeMirrorOptions {
   readonly text: TextSource
   /** Shows the cursors of the others and tells them ours: `room.presence`. */

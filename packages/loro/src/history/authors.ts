@@ -1,3 +1,4 @@
+import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js"
 import type { LoroDoc } from "loro-crdt"
 
 /** Root map of a document that names the device (32 bytes) behind each Loro peer id. Reserved: applications leave it alone. */
@@ -14,7 +15,7 @@ export function recordAuthor(doc: LoroDoc, device: string): void {
   const authors = doc.getMap(AUTHORS_CONTAINER)
   try {
     if (authors.get(doc.peerIdStr) !== undefined) return
-    authors.set(doc.peerIdStr, fromHex(device))
+    authors.set(doc.peerIdStr, hexToBytes(device))
     doc.commit({ origin: DUNLIN_ORIGIN })
   } finally {
     authors.free()
@@ -27,20 +28,10 @@ export function readAuthors(doc: LoroDoc): ReadonlyMap<string, string> {
   try {
     const devicesByPeer = new Map<string, string>()
     for (const [peer, device] of authors.entries()) {
-      if (device instanceof Uint8Array && device.length === 32) devicesByPeer.set(peer, toHex(device))
+      if (device instanceof Uint8Array && device.length === 32) devicesByPeer.set(peer, bytesToHex(device))
     }
     return devicesByPeer
   } finally {
     authors.free()
   }
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, index) =>
-    Number.parseInt(hex.slice(index * 2, index * 2 + 2), 16),
-  )
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 }

@@ -1,6 +1,6 @@
 import type { Change, LoroDoc, OpId, PeerID } from "loro-crdt"
 
-import { DUNLIN_ORIGIN, readAuthors } from "./authors.ts"
+import { AUTHORS_CONTAINER, DUNLIN_ORIGIN, readAuthors } from "./authors.ts"
 
 /** A stretch of edits by one author without a long pause. */
 export interface HistoryEntry {
@@ -18,6 +18,7 @@ export interface HistoryEntry {
 /** A moment in the history of a document: the heads of its graph of changes. */
 export type DocumentVersion = readonly OpId[]
 
+/** Who edited a document and when, and what it was then. */
 export interface DocumentHistory {
   /** Newest first. */
   list(): readonly HistoryEntry[]
@@ -75,7 +76,7 @@ function lastLamport(change: Change): number {
 }
 
 function readAuthorEntries(doc: LoroDoc): readonly (readonly [string, unknown])[] {
-  const map = doc.getMap("_dunlin")
+  const map = doc.getMap(AUTHORS_CONTAINER)
   try {
     return map.entries()
   } finally {
@@ -85,7 +86,7 @@ function readAuthorEntries(doc: LoroDoc): readonly (readonly [string, unknown])[
 
 /** Going back must not forget who wrote what came after. */
 function restoreAuthors(doc: LoroDoc, entries: readonly (readonly [string, unknown])[]): void {
-  const map = doc.getMap("_dunlin")
+  const map = doc.getMap(AUTHORS_CONTAINER)
   try {
     for (const [peer, device] of entries)
       if (map.get(peer) === undefined && device instanceof Uint8Array) map.set(peer, device)

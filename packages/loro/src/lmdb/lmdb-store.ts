@@ -8,6 +8,7 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { DocumentStore, OpenDocumentStore, StoreBatch, StoredDocument } from "../store/document-store.ts"
 import { lockPath } from "./path-lock.ts"
 
+/** Where documents lie on disk, and what an acknowledgement means. */
 export interface LmdbStoreOptions {
   /** A directory of its own, made when it is missing. */
   readonly path: string

@@ -7,6 +7,7 @@ import {
   ReplicaError,
   type ReplicaPeer,
   type ReplicaReport,
+  sameBytes,
   type ScanPage,
 } from "@dunlin/core"
 
@@ -85,7 +86,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
 
   const parseCursor = (cursor: Uint8Array): number => {
     if (cursor.length !== EPOCH_BYTES + 8) throw staleCursor()
-    if (store.epoch.some((byte, index) => cursor[index] !== byte)) throw staleCursor()
+    if (!sameBytes(cursor.subarray(0, EPOCH_BYTES), store.epoch)) throw staleCursor()
     return Number(new DataView(cursor.buffer, cursor.byteOffset).getBigUint64(EPOCH_BYTES))
   }
 

@@ -65,8 +65,6 @@ export interface DocumentSet {
 
 /** Updates that wait for others, per document: beyond this they are not taken. */
 const MAX_PENDING_BYTES = 1_048_576
-/** Longer pushes are read by the room when they are wanted. */
-const MAX_PUSH_BYTES = 12_000
 const DONE: Promise<void> = Promise.resolve()
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
@@ -331,7 +329,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       )
     },
     announce(durable, change, delta) {
-      options.changed(delta.length > MAX_PUSH_BYTES ? change : { ...change, delta })
+      options.changed({ ...change, delta })
       postWhenDurable(durable, change, delta)
     },
     subscribe(listener) {

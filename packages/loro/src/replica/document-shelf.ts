@@ -7,7 +7,7 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
 import { createJournal, type DocumentJournal } from "./document-journal.ts"
 import { decodeRow, type DocumentRow } from "./document-row.ts"
-import { readState, sameBytes } from "./document-state.ts"
+import { readState, sameHash } from "./document-state.ts"
 import {
   createLoroDoc,
   freeQuietly,
@@ -176,7 +176,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     const waiting = doc.exportPendingUpdates() ?? null
     watch(entry, inbox.length === 0 ? doc : withInbox(doc, entry.id, stored, inbox))
     resume(entry, stored, row, { version, waiting })
-    if (row !== null && options.isHolder() && !sameBytes(row.hash, hash)) repair(entry)
+    if (row !== null && options.isHolder() && !sameHash(row.hash, hash)) repair(entry)
   }
 
   const openStored = (id: string, stored: StoredDocument): LoroDoc => {

@@ -1,3 +1,4 @@
+import { sameBytes } from "@dunlin/core"
 import { sha256 } from "@noble/hashes/sha2.js"
 import { encodeFrontiers, type LoroDoc } from "loro-crdt"
 
@@ -18,9 +19,6 @@ export function readState(doc: LoroDoc): DocumentState {
   return { hash: version.size === 0 ? null : sha256(encodeFrontiers(doc.oplogFrontiers())), version }
 }
 
-export function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
-  if (a === null || b === null) return a === b
-  if (a.length !== b.length) return false
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
-  return true
+export function sameHash(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : sameBytes(a, b)
 }

@@ -3,7 +3,7 @@ import { type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
 
 import { recordAuthor } from "../history/authors.ts"
 import { describeLoroFailure } from "../loro-replica-error.ts"
-import { type DocumentState, readState, sameBytes } from "./document-state.ts"
+import { type DocumentState, readState, sameHash } from "./document-state.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together travel and are stored as one update: 20 characters a commit cost 5 bytes each, one costs 88. */
@@ -215,7 +215,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
         state = readState(doc)
         seenOperations = doc.opCount()
-        const changed = !sameBytes(before.hash, state.hash)
+        const changed = !sameHash(before.hash, state.hash)
         const pending = status.pending !== null
         const whole = !pending && !hadPending
         const update = changed ? (whole ? bytes : updateSince(before.version)) : null

@@ -12,7 +12,7 @@ import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { freeQuietly } from "./live-document.ts"
 import { isTooLarge, refuseUpdate } from "./update-check.ts"
-import { takeVersion, type Version, withVector } from "./version.ts"
+import { EMPTY_VERSION, sameVersion, takeVersion, withVector } from "./version.ts"
 
 export interface OpenDocumentsOptions {
   readonly shelf: DocumentShelf
@@ -191,7 +191,7 @@ function adopt(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf, set: Docum
   shelf.adopt(entry, doc)
   if (entry.live === null || before === undefined) return
   const after = entry.live.state()
-  if (isSame(before.version, after.version)) return
+  if (sameVersion(before.version, after.version)) return
   set.local(entry, { before, after, update: entry.live.updateSince(before.version) })
 }
 
@@ -200,10 +200,6 @@ function notImported(id: string, reason: string): LoroReplicaError {
     isTooLarge(reason) ? "too-large" : "invalid-update",
     `these bytes cannot be taken into "${id}": ${reason}`,
   )
-}
-
-function isSame(a: Version, b: Version): boolean {
-  return a.size === b.size && [...a].every(([peer, counter]) => b.get(peer) === counter)
 }
 
 /**
@@ -218,8 +214,8 @@ function purify(bytes: Uint8Array, entry: ShelfEntry): Uint8Array {
     if (entry.live !== null && held !== undefined && held.hash !== null) trial.import(entry.live.snapshot())
     if (trial.import(bytes).pending !== null) throw new Error("they build on edits that are missing")
     check.import(trial.export({ mode: "snapshot" }))
-    const known = held?.version ?? new Map()
-    if (isSame(known, takeVersion(trial.oplogVersion()))) return new Uint8Array(0)
+    const known = held?.version ?? EMPTY_VERSION
+    if (sameVersion(known, takeVersion(trial.oplogVersion()))) return new Uint8Array(0)
     return withVector(known, (from) => trial.export({ mode: "update", from }))
   } catch (cause) {
     const { reason } = describeLoroFailure(cause)

@@ -5,7 +5,7 @@ import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
 import type { DocumentSet } from "./document-set.ts"
-import { sameBytes } from "./document-state.ts"
+import { sameHash } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
 
@@ -144,7 +144,7 @@ export function createTabSync(
     const before = entry.live?.state().hash ?? null
     await options.parts().shelf.refresh(entry)
     const stateHash = entry.live?.state().hash ?? null
-    if (!sameBytes(before, stateHash)) options.changed({ key: entry.id, before, stateHash })
+    if (!sameHash(before, stateHash)) options.changed({ key: entry.id, before, stateHash })
   }
 
   const takeOver = async (): Promise<void> => {

@@ -2,12 +2,11 @@ import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { countUnpackedBytes, MAX_LZ4_RATIO } from "./unpacked-bytes.ts"
-import { takeVersion, type Version } from "./version.ts"
+import { MAX_COUNTER, takeVersion, type Version } from "./version.ts"
 
 const MAGIC = 0x6c_6f_72_6f
 const MODE_OFFSET = 20
 const MODE_SNAPSHOT = 3
-const MAX_COUNTER = 0x7fff_ffff
 /** Small documents may be packed as well as they can. */
 const MIN_UNPACKED_BYTES = 1_048_576
 

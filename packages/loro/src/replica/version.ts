@@ -5,7 +5,8 @@ import { type PeerID, VersionVector } from "loro-crdt"
 export type Version = ReadonlyMap<PeerID, number>
 
 const MAX_ENTRIES = 16_384
-const MAX_COUNTER = 0x7fff_ffff
+/** Loro counts the operations of a peer in 31 bits. */
+export const MAX_COUNTER = 0x7fff_ffff
 const PEER_BYTES = 8
 
 export const EMPTY_VERSION: Version = new Map()
@@ -46,6 +47,10 @@ export function readVersion(read: ByteReader): Version {
 export function covers(version: Version, other: Version): boolean {
   for (const [peer, counter] of other) if ((version.get(peer) ?? 0) < counter) return false
   return true
+}
+
+export function sameVersion(a: Version, b: Version): boolean {
+  return a.size === b.size && covers(a, b)
 }
 
 /** Reads one of Loro's version vectors and frees it: its memory is outside the JavaScript heap. */

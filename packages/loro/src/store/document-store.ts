@@ -45,6 +45,7 @@ export interface StoreLease {
   subscribe(listener: (message: Uint8Array) => void): () => void
 }
 
+/** One transaction: all of it or nothing. */
 export interface StoreBatch {
   /** Deleted first: log entries from `from` to `through`, both included. */
   readonly trims?: readonly LogRange[]
@@ -57,18 +58,21 @@ export interface StoreBatch {
   readonly blobs?: readonly { readonly name: string; readonly bytes: Uint8Array | null }[]
 }
 
+/** Entries of one document's log. */
 export interface LogRange {
   readonly id: string
   readonly from: number
   readonly through: number
 }
 
+/** One update of a document, numbered by its journal. */
 export interface LogEntry {
   readonly id: string
   readonly sequence: number
   readonly bytes: Uint8Array
 }
 
+/** What the index knows of a document, and when it changed last in the order of all changes. */
 export interface StoredRow {
   readonly id: string
   /** Above every sequence given before; replaces the one that the row had. */
@@ -76,6 +80,7 @@ export interface StoredRow {
   readonly bytes: Uint8Array
 }
 
+/** All that is kept of a document. */
 export interface StoredDocument {
   readonly row: Uint8Array | null
   readonly snapshot: Uint8Array | null
@@ -84,6 +89,7 @@ export interface StoredDocument {
   readonly inbox: readonly InboxEntry[]
 }
 
+/** A change that an opener without the lease has left to be stored; `key` counts up and is never given twice. */
 export interface InboxEntry {
   readonly key: number
   readonly id: string

@@ -4,6 +4,7 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import { type DocumentStore, type OpenDocumentStore, ownBytes, type StoreBatch } from "./document-store.ts"
 import { openTabLease } from "./tab-lease.ts"
 
+/** What an acknowledgement of a browser's store means. */
 export interface IndexedDbStoreOptions {
   /**
    * "relaxed" (the default) survives the end of the browser, "strict" also that of the machine, at several

@@ -12,8 +12,10 @@ import {
 import type { TextSource } from "./text-source.ts"
 import { createTextUndo, type TextUndo } from "./text-undo.ts"
 
+/** What `bindTextarea` binds. An input shows line breaks as spaces and keeps them. */
 export type TextField = HTMLTextAreaElement | HTMLInputElement
 
+/** What a bound field shares with other bindings of its document, and with the peers. */
 export interface BindTextareaOptions {
   /** One for all bindings of the document; by default the binding makes its own. */
   readonly undo?: TextUndo
@@ -21,6 +23,7 @@ export interface BindTextareaOptions {
   readonly cursor?: PresenceCursorSink
 }
 
+/** A bound field, until it is let go. */
 export interface TextBinding {
   readonly undo: TextUndo
   /** Leaves the element as it is. Idempotent. */

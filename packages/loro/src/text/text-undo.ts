@@ -2,6 +2,7 @@ import { type LoroDoc, UndoManager } from "loro-crdt"
 
 import { DUNLIN_ORIGIN } from "../history/authors.ts"
 
+/** How far undo goes back, and in what steps. */
 export interface TextUndoOptions {
   /** Edits this close together are undone together. */
   readonly mergeMs?: number
@@ -20,6 +21,7 @@ export interface TextUndo {
 const MERGE_MS = 800
 const MAX_STEPS = 300
 
+/** One undo for several bindings of a document. Whoever made it closes it, after the bindings. */
 export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): TextUndo {
   const manager = new UndoManager(doc, {
     mergeInterval: options.mergeMs ?? MERGE_MS,
