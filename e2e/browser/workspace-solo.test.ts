@@ -307,6 +307,11 @@ test("nothing is wider than a small phone, and targets can be hit", async () => 
   await check("document")
   await ada.page.getByRole("button", { name: "More" }).click()
   await check("menu")
+  await ada.page.keyboard.press("Escape")
+  await ada.goto("/board")
+  await ada.page.getByRole("button", { name: "Workspace: My workspace. Switch or add" }).click()
+  await ada.page.getByRole("menuitem", { name: "New workspace" }).waitFor()
+  await check("workspaces")
 })
 
 test("the split-screen demo: cut the cable, write on both sides, mend it", async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, test } from "vitest"
+import { sampleArchive } from "../workspace/sample-archive.ts"
 import { openPerson, openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
 
@@ -150,19 +151,31 @@ describe("with two devices", () => {
     for (const one of [ada, ben]) await one.card(lost).waitFor()
   })
 
-  test("pending goes to zero after a reconnect", async () => {
+  test("pending goes from many to none after a reconnect, and the words follow", async () => {
     const [ada, ben] = await pair()
     await timeUntil("synced", async () => (await ada.sync()).startsWith("Synced with 1 of 1"))
-    await ben.page.close()
-    await timeUntil("alone", async () => (await ada.sync()).includes("Saved on this device"))
-    const again = await person(await ada.invite())
-    const ms = await timeUntil("synced again", async () =>
-      (await ada.sync()).startsWith("Synced with 1 of 1"),
-    )
-    report("synced with a new device", ms, 5_000)
+    await ben.pause()
+    await timeUntil("alone", async () => (await ada.sync()) === "Saved on this device")
+    await ada.goto("/settings")
+    await ada.page.getByLabel("Files to import").setInputFiles({
+      name: "while-apart.zip",
+      mimeType: "application/zip",
+      buffer: sampleArchive({ documents: 0, tasks: 400 }),
+    })
+    await ada.page.getByText("Imported 0 documents and 400 tasks.").waitFor()
     await ada.goto("/people")
+    const said = await recordWords(ada)
+    await ben.resume()
+    const ms = await timeUntil("synced again", async () => (await ada.sync()) === "Synced with 1 of 1")
+    report("synced after the reconnect", ms, 5_000)
+    const pending = (await said()).flatMap((text) => /Syncing (\d+) changes?/.exec(text)?.[1] ?? [])
+    expect(Math.max(...pending.map(Number))).toBeGreaterThan(10)
     await ada.page.locator(".facts").getByText("0", { exact: true }).waitFor()
-    expect(await again.sync()).toMatch(/Synced/)
+
+    // A third device has everything to fetch: meanwhile Ada is in sync with one of two.
+    await person(await ada.invite())
+    await timeUntil("synced with both", async () => (await ada.sync()) === "Synced with 2 of 2")
+    expect(await said()).toContainEqual(expect.stringContaining("Synced with 1 of 2"))
   })
 
   test("undo takes back only what I wrote", async () => {
@@ -282,6 +295,17 @@ describe("with one device", () => {
     await ada.card("From the second tab").waitFor()
   })
 })
+
+/** Every text that the head of the screen of people shows from now on. */
+async function recordWords({ page }: Person): Promise<() => Promise<readonly string[]>> {
+  await page.locator(".people-sync").evaluate((head) => {
+    const texts: string[] = []
+    const note = (): void => void texts.push(head.textContent)
+    new MutationObserver(note).observe(head, { subtree: true, childList: true, characterData: true })
+    Object.assign(globalThis, { wordsOfSync: texts })
+  })
+  return () => page.evaluate(() => (globalThis as unknown as { wordsOfSync: string[] }).wordsOfSync)
+}
 
 async function nameOf(one: Person): Promise<string> {
   const label = (await one.page.locator(".here").getAttribute("aria-label")) ?? ""

@@ -9,6 +9,7 @@ import { Icon } from "../ui/icon.tsx"
 import { relativeTime } from "../ui/relative-time.ts"
 import { VirtualRows } from "../ui/virtual-rows.tsx"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
+import { excerptOf } from "./excerpt.ts"
 import { TagFilter } from "./tag-filter.tsx"
 import { useNewDocument } from "./use-new-document.ts"
 
@@ -137,7 +138,7 @@ interface RowProps {
 }
 
 const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
-  const excerpt = text === undefined ? "" : excerptOf(text)
+  const excerpt = text === undefined ? "" : excerptOf(text, entry.title)
   return (
     <Link href={`/documents/${entry.id}`} className="row" aria-current={open ? "true" : undefined}>
       <span className="row-title">
@@ -162,7 +163,3 @@ const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
     </Link>
   )
 })
-
-function excerptOf(text: string): string {
-  return text.slice(0, 240).replaceAll(/^#{1,6} |[*_`>]|^- /gm, "").replaceAll(/\s+/g, " ").trim().slice(0, 120) // prettier-ignore
-}

@@ -47,7 +47,7 @@ export function Shell() {
         Skip to content
       </a>
       <SideBar />
-      <TopBar title={TITLES[section] ?? "Workspace"} />
+      <TopBar />
       <main id="main" tabIndex={-1}>
         <Troubles />
         <Suspense fallback={<OpeningScreen />}>

@@ -3,9 +3,10 @@ import { Icon } from "../ui/icon.tsx"
 import { Menu } from "../ui/menu.tsx"
 import { showOverlay } from "./overlay.ts"
 import { SyncLine } from "./sync-line.tsx"
+import { WorkspaceMenu } from "./workspace-menu.tsx"
 
-/** Narrow screens only: where I am, how sync is, search and the rest. */
-export function TopBar({ title }: { readonly title: string }) {
+/** Narrow screens only: which workspace, how sync is, search and the rest. */
+export function TopBar() {
   const [location, navigate] = useLocation()
   const inside = location.startsWith("/documents/")
   return (
@@ -15,9 +16,7 @@ export function TopBar({ title }: { readonly title: string }) {
           <Icon name="back" />
         </Link>
       ) : (
-        <span className="top-title" aria-hidden="true">
-          {title}
-        </span>
+        <WorkspaceMenu />
       )}
       <span className="top-space" />
       <SyncLine compact />

@@ -1,0 +1,22 @@
+const MAX_LENGTH = 120
+/** What is read of a text: markup that goes away must not eat the excerpt. */
+const READ_LENGTH = 600
+
+/** The beginning of a Markdown text in one line of plain words, without a heading that only repeats the title. */
+export function excerptOf(text: string, title: string): string {
+  const lines = text.slice(0, READ_LENGTH).split("\n").map(plainLine).filter((line) => line !== "") // prettier-ignore
+  if (lines.length > 1 && isSame(lines[0] ?? "", title)) lines.shift()
+  return lines.join(" ").replaceAll(/\s+/g, " ").trim().slice(0, MAX_LENGTH)
+}
+
+function plainLine(line: string): string {
+  if (/^\s*\|?(?:\s*:?-{2,}:?\s*\|?)+\s*$/.test(line)) return ""
+  const isRow = /^\s*\|.*\|\s*$/.test(line)
+  const words = line.replace(/^\s*(?:#{1,6}|>|[-*+]|\d+\.) /, "").replaceAll(/\*\*|[*_`]/g, "")
+  return (isRow ? words.split("|").map((cell) => cell.trim()).filter((cell) => cell !== "").join(", ") : words).trim() // prettier-ignore
+}
+
+/** "Winter count" says nothing more below "Winter count: how we do it". */
+function isSame(heading: string, title: string): boolean {
+  return heading !== "" && title.toLowerCase().startsWith(heading.toLowerCase())
+}
