@@ -28,7 +28,7 @@ export async function rowsChangedSince(
   const since = checkpoint ?? undefined
   if (instance.getChangedDocumentsSince !== undefined || !isQueryCheckpoint(since ?? START)) {
     const page = await getChangedDocumentsSince(instance, limit, since as never)
-    return { rows: page.documents as readonly Row[], checkpoint: page.checkpoint }
+    return { rows: page.documents, checkpoint: page.checkpoint }
   }
   const { id, lwt } = (since ?? START) as QueryCheckpoint
   const path = instance.schema.primaryKey as unknown
@@ -59,13 +59,13 @@ async function query(
   selector: Readonly<Record<string, unknown>>,
 ): Promise<readonly Row[]> {
   const filled = normalizeMangoQuery(instance.schema, {
-    selector: selector as never,
+    selector,
     sort: [{ "_meta.lwt": "asc" }, { [primaryPath]: "asc" }] as never,
     skip: 0,
     limit,
   })
   const { documents } = await instance.query(prepareQuery(instance.schema, filled))
-  return documents as readonly Row[]
+  return documents
 }
 
 function isQueryCheckpoint(value: unknown): value is QueryCheckpoint {

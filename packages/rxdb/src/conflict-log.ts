@@ -10,11 +10,14 @@ export interface ResolvedConflict<RxDocType = DocumentData> {
   readonly merged: WithDeleted<RxDocType>
   /** The concurrent writes, earliest first; each could be restored by writing it again. */
   readonly writes: readonly ConflictingWrite<RxDocType>[]
+  /** When it was merged here, in milliseconds. */
   readonly at: number
 }
 
+/** One of the writes that a merge was made of. */
 export interface ConflictingWrite<RxDocType = DocumentData> {
   readonly document: WithDeleted<RxDocType>
+  /** Milliseconds, by the clock of whoever wrote it. */
   readonly writtenAt: number
   /** Whether the merge shows something else. */
   readonly lost: boolean

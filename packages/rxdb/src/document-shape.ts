@@ -3,6 +3,7 @@ import type { RxCollection, RxDocumentData, WithDeleted } from "rxdb"
 
 /** A row as RxDB's storages keep it, of a collection whose document type is not known here. */
 export type Row = RxDocumentData<DocumentData>
+/** A document of a collection whose type is not known. */
 export type DocumentData = Record<string, unknown>
 
 export interface AttachmentStub {

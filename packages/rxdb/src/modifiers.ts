@@ -1,6 +1,7 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { DocumentData, DocumentShape } from "./document-shape.ts"
 
+/** Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. */
 export type Modifier = (document: DocumentData) => unknown
 
 /** `push.modifier` and `pull.modifier`: they run the same on every side, whichever peer began. */

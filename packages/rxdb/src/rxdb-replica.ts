@@ -29,16 +29,21 @@ import { createSerialQueue } from "./serial-queue.ts"
 import { openSidecar, type Sidecar } from "./sidecar.ts"
 import { stamperOf } from "./stamper.ts"
 
+/** How a collection takes part in a room. */
 export interface RxdbReplicaOptions {
   /** Pairs collections across peers; the collection's name by default. */
   readonly name?: string
+  /** "both" by default; what one side does not send or take, the other does not expect. */
   readonly direction?: Direction
+  /** What others see of a local document: the modifier runs once for each write, and null keeps it on this device. */
   readonly push?: { readonly modifier?: Modifier }
+  /** How a shared document is kept here; what others see of it stays as it is. */
   readonly pull?: { readonly modifier?: Modifier }
 }
 
 /** What `room.replicate(rxdbReplica(collection))` resolves to. */
 export interface RxdbHandle {
+  /** The collection that was passed. */
   readonly collection: RxCollection
   /** Every merge of concurrent writes: what was merged, from what. */
   readonly conflicts$: Observable<ResolvedConflict>
@@ -48,9 +53,11 @@ export interface RxdbHandle {
   readonly error$: Observable<ReplicaReport>
   /** Documents as they come from and go to peers. */
   readonly traffic$: Observable<DocumentTraffic>
+  /** How far each connected peer is, by session id. */
   readonly links: ReplicaHost["links"]
   /** Withdraws the collection from the room. Idempotent. */
   close(): Promise<void>
+  /** Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. */
   synced: ReplicaHost["synced"]
 }
 

@@ -9,6 +9,7 @@ import {
   type HashedValue,
   hashValue,
   incarnationFromBytes,
+  joinContexts,
   type MergeSide,
   RegisterError,
   ReplicaError,
@@ -36,11 +37,13 @@ export interface Stamper {
   stamp(write: StampedWrite): Stamp
   /**
    * What a later write over this row has seen besides the row's own stamp: the sidecar may hold an equal document
-   * of another author, for which the row was not rewritten.
+   * of another author, for which the row was not rewritten. Stamps of other tabs and of the next start do without
+   * it: the record says the same. With it the new row needs no record any more.
    */
   readonly contextsAhead: Map<string, Context>
 }
 
+/** A write that needs a stamp. */
 export interface StampedWrite {
   readonly seen: Context
   readonly previous: MergeSide | null
@@ -48,6 +51,7 @@ export interface StampedWrite {
   readonly revision: string
 }
 
+/** What stamps of a collection carry. */
 export interface StamperOptions {
   readonly mergesFields: boolean
   readonly hasPushModifier: boolean
@@ -106,7 +110,7 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
     const own = previous === undefined ? null : readStamp(previous)
     const ahead = contextsAhead.get(key)
     if (own === null) return ahead ?? deletedContexts.get(key) ?? birthContext(key, previous, shape)
-    return ahead === undefined ? own.context : joined(own.context, ahead)
+    return ahead === undefined ? own.context : joinContexts(own.context, ahead)
   }
 
   const stampRow = (row: BulkWriteRow<DocumentData>): void => {
@@ -174,14 +178,8 @@ function birthContext(key: string, previous: Row | undefined, shape: DocumentSha
 function previousSide(row: Row, shape: DocumentShape): MergeSide {
   const stamp = readStamp(row)
   const value = shape.valueOf(row)
-  const hlc = stamp?.dot?.hlc ?? 1
+  const hlc = stamp?.dot?.hlc ?? BIRTH_HLC
   return stamp?.fields === undefined ? { ...value, hlc } : { ...value, fields: stamp.fields, hlc }
-}
-
-function joined(a: Context, b: Context): Context {
-  const both = new Map(a)
-  for (const [incarnation, hlc] of b) if ((both.get(incarnation) ?? -1) < hlc) both.set(incarnation, hlc)
-  return both
 }
 
 function remember(contexts: Map<string, Context>, key: string, context: Context): void {

@@ -7,11 +7,13 @@ export interface ConnectionMessage {
   readonly params: readonly unknown[]
 }
 
+/** A message with the peer it came from. */
 export interface PeerWithMessage<PeerType> {
   readonly peer: PeerType
   readonly message: ConnectionMessage
 }
 
+/** An answer with the peer it came from. Dunlin asks nothing, and so expects none. */
 export interface PeerWithResponse<PeerType> {
   readonly peer: PeerType
   readonly response: unknown
@@ -28,10 +30,12 @@ export interface WebRTCConnectionHandler<PeerType> {
   close(): Promise<void>
 }
 
+/** Makes the connections of one pool; gets the options of `replicateWebRTC`. */
 export type WebRTCConnectionHandlerCreator<PeerType = unknown> = (
   options: never,
 ) => Promise<WebRTCConnectionHandler<PeerType>>
 
 /** The name RxDB used before version 15. */
 export type P2PConnectionHandler<PeerType> = WebRTCConnectionHandler<PeerType>
+/** The name RxDB used before version 15. */
 export type P2PConnectionHandlerCreator<PeerType = unknown> = WebRTCConnectionHandlerCreator<PeerType>

@@ -1,3 +1,4 @@
+/** Why something of the drop-in failed; match this, not the message. */
 export type DropInErrorCode =
   | "invalid-option"
   | "unsupported" // an export of RxDB's plugin that has another place here

@@ -14,6 +14,7 @@ export interface WebRTCPeer {
   readonly device: string
 }
 
+/** A peer, and how the replication with it is doing. */
 export interface WebRTCPeerState<RxDocType = DocumentData> {
   readonly peer: WebRTCPeer
   /** Names the peer's present run, as RxDB's storage token does. */
@@ -23,15 +24,24 @@ export interface WebRTCPeerState<RxDocType = DocumentData> {
 
 /** How the replication with one peer is doing; on every side, since there is no master. */
 export interface PeerReplicationState<RxDocType = DocumentData> {
+  /** Whether anything is on its way. */
   readonly active$: Observable<boolean>
+  /** What went wrong with this peer. */
   readonly error$: Observable<DropInError>
+  /** Documents as they come from this peer, once they are stored. */
   readonly received$: Observable<WithDeleted<RxDocType>>
+  /** Documents as they are read for this peer. */
   readonly sent$: Observable<WithDeleted<RxDocType>>
-  /** Resolves when both sides hold the same, true; rejects when the peer goes first. */
+  /**
+   * Resolves, with true, when the peer holds every write that was complete here before the call and nothing is on its
+   * way. Rejects when the peer goes first.
+   */
   awaitInSync(): Promise<true>
+  /** Resolves when both sides have been equal once. Rejects when the peer goes first. */
   awaitInitialReplication(): Promise<void>
 }
 
+/** What `peerStates$` tells. */
 export type PeerStates<RxDocType = DocumentData> = ReadonlyMap<WebRTCPeer, WebRTCPeerState<RxDocType>>
 
 interface TrackedPeer {

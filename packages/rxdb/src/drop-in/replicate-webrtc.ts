@@ -20,10 +20,12 @@ import { followPeers, type PeerStates } from "./peer-states.ts"
 import { joinSharedRoom, type RoomShare } from "./shared-rooms.ts"
 import { webrtcOptionsOf } from "./simple-peer-handler.ts"
 
+/** RxDB's options, and a few more. */
 export interface ReplicateWebRtcOptions<PeerType = never> {
   readonly collection: RxCollection
   /** Who has the topic (and the `secret`, if there is one) is a member. */
   readonly topic: string
+  /** `getConnectionHandlerSimplePeer(…)` of this package, or any connection handler of RxDB's interface. */
   readonly connectionHandlerCreator: WebRTCConnectionHandlerCreator<PeerType>
   /** Without `pull` nothing is received; without `push` nothing is sent; the same on every side. */
   readonly pull?: { readonly modifier?: Modifier; readonly batchSize?: number }
@@ -39,20 +41,25 @@ export interface ReplicateWebRtcOptions<PeerType = never> {
   readonly autoStart?: boolean
   /** A secret of the room's own, instead of the topic. */
   readonly secret?: string
+  /** Whose key this device proves; by default one that it keeps for itself. */
   readonly identity?: Identity
+  /** What the room notices, for logs. */
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void
 }
 
 /** RxDB's pool of peers for one collection. */
 export interface WebRTCReplicationPool extends AsyncDisposable {
   readonly collection: RxCollection
+  /** Who shares the collection now. */
   readonly peerStates$: BehaviorSubject<PeerStates>
+  /** Troubles that ended nothing: a document that was refused, a server that cannot be reached. */
   readonly error$: Observable<DropInError>
   readonly canceled: boolean
   /** The collection in its room; null in a tab while another tab replicates. */
   handle(): RxdbHandle | null
   /** Resolves with the peers as soon as there is one; rejects when the pool is canceled, or with the signal's reason. */
   awaitFirstPeer(options?: { readonly signal?: AbortSignal }): Promise<PeerStates>
+  /** Ends the replication, and the connections that no other pool uses. Also while it starts. Idempotent. */
   cancel(): Promise<void>
 }
 

@@ -2,12 +2,15 @@ import type { WebRtcImplementation, WebRtcOptions, WebSocketConstructor } from "
 import type { WebRTCConnectionHandlerCreator } from "./connection-handler.ts"
 import { DropInError } from "./drop-in-error.ts"
 
+/** RxDB's options for its simple-peer handler, each with Dunlin's meaning. */
 export interface SimplePeerConnectionHandlerOptions {
   /** Of a `@dunlin/host`. There is no public default. */
   readonly signalingServerUrl: string
   /** In Node: the module `node-datachannel/polyfill`. */
   readonly wrtc?: WebRtcImplementation
+  /** STUN and TURN servers. */
   readonly config?: { readonly iceServers?: readonly RTCIceServer[] }
+  /** Where the runtime has no `WebSocket`, or another is wanted. */
   readonly webSocketConstructor?: WebSocketConstructor
 }
 

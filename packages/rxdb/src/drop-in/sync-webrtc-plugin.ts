@@ -5,6 +5,7 @@ import {
   type WebRTCReplicationPool,
 } from "./replicate-webrtc.ts"
 
+/** The options of `replicateWebRTC`, without the collection on which the method is called. */
 export type SyncWebRtcOptions<PeerType = never> = Omit<ReplicateWebRtcOptions<PeerType>, "collection">
 
 /** Adds `collection.syncWebRTC(options)`: `addRxPlugin(DunlinWebRTCPlugin)`. */
