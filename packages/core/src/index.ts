@@ -17,6 +17,8 @@ export {
 export { browserIdentity } from "./crypto/identity-browser.ts"
 export { fileIdentity } from "./crypto/identity-file.ts"
 export { DecodeError, type DecodeErrorCode } from "./protocol/decode-error.ts"
+export { compareBytes } from "./protocol/byte-order.ts"
+export { bytesEqual as sameBytes } from "./protocol/bytes-equal.ts"
 export { ByteReader } from "./protocol/byte-reader.ts"
 export { ByteWriter } from "./protocol/byte-writer.ts"
 export * from "./protocol/register/register-error.ts"
@@ -44,13 +46,11 @@ export * from "./protocol/register/hlc.ts"
 export * from "./protocol/register/dot-minter.ts"
 export {
   birthIncarnation,
-  compareBytes,
   DELETED_FIELD,
   type FieldClocks,
   type HashedValue,
   hashValue,
   type RegisterValue,
-  sameBytes,
 } from "./protocol/register/value.ts"
 export * from "./protocol/register/register.ts"
 export { stateHash } from "./protocol/register/state-hash.ts"

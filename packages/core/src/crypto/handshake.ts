@@ -4,7 +4,7 @@ import type { Random } from "../ports/random.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
 import { bytesEqual } from "../protocol/bytes-equal.ts"
-import { compareBytes } from "./byte-order.ts"
+import { compareBytes } from "../protocol/byte-order.ts"
 import type { DeviceKey } from "./identity.ts"
 import {
   agree,

@@ -1,5 +1,5 @@
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
-import { compareBytes } from "../crypto/byte-order.ts"
+import { compareBytes } from "../protocol/byte-order.ts"
 import type { ProvenPeer } from "../crypto/handshake.ts"
 import type { DeviceKey } from "../crypto/identity.ts"
 import type { RoomKeys } from "../crypto/key-schedule.ts"

@@ -1,5 +1,5 @@
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
-import { compareBytes } from "../crypto/byte-order.ts"
+import { compareBytes } from "../protocol/byte-order.ts"
 import type { Envelope, EnvelopeType } from "../crypto/envelope.ts"
 import type { TransportHost } from "../ports/transport.ts"
 import { DecodeError } from "../protocol/decode-error.ts"

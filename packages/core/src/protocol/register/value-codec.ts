@@ -1,17 +1,11 @@
+import { bytesEqual } from "../bytes-equal.ts"
 import type { ByteReader } from "../byte-reader.ts"
 import type { ByteWriter } from "../byte-writer.ts"
 import { DecodeError } from "../decode-error.ts"
 import { encodeUtf8 } from "../utf8.ts"
 import { MAX_HLC } from "./hlc.ts"
 import { canonicalJson, MAX_PAYLOAD_BYTES, parseCanonicalObject } from "./json.ts"
-import {
-  type FieldClocks,
-  hashValue,
-  hashValueText,
-  type HashedValue,
-  sameBytes,
-  VALUE_HASH_BYTES,
-} from "./value.ts"
+import { type FieldClocks, hashValue, hashValueText, type HashedValue, VALUE_HASH_BYTES } from "./value.ts"
 
 const PRESENT = 0x01
 const DELETED = 0x02
@@ -30,7 +24,7 @@ export function writeValue(write: ByteWriter, value: HashedValue | null): void {
   const text = value.deleted ? "" : (value.text ?? canonicalJson(value.payload))
   const computed =
     value.text !== undefined ? value : value.deleted ? hashValue(value) : hashValueText(value, text)
-  const claimed = !sameBytes(computed.hash, value.hash)
+  const claimed = !bytesEqual(computed.hash, value.hash)
   write.u8(
     PRESENT |
       (value.deleted ? DELETED : 0) |
@@ -50,7 +44,7 @@ export function readValue(read: ByteReader): HashedValue | null {
   const fields = (flags & FIELDS) === 0 ? null : readFields(read)
   const value = (flags & DELETED) === 0 ? readLive(read, fields) : readTombstone(fields)
   if (claimed === null) return value
-  if (sameBytes(claimed, value.hash)) throw new DecodeError("bad-value", "a hash that goes without saying")
+  if (bytesEqual(claimed, value.hash)) throw new DecodeError("bad-value", "a hash that goes without saying")
   const { deleted, payload } = value
   return withFields({ deleted, payload, hash: claimed }, value.fields ?? null)
 }

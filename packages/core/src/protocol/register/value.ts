@@ -76,17 +76,3 @@ export function birthIncarnation(key: string, hash: Uint8Array): Incarnation {
   input.set(name, hash.length)
   return incarnationFromBytes(contentHash(input).subarray(0, INCARNATION_BYTES))
 }
-
-/** Byte order; negative when `a` comes first. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length)
-  for (let index = 0; index < length; index++) {
-    const difference = (a[index] as number) - (b[index] as number)
-    if (difference !== 0) return difference
-  }
-  return a.length - b.length
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && compareBytes(a, b) === 0
-}

@@ -1,6 +1,7 @@
+import { bytesEqual } from "../bytes-equal.ts"
 import { cloneJson } from "./json.ts"
 import type { Sibling } from "./register.ts"
-import { type HashedValue, hashValue, type RegisterValue, sameBytes, withoutDot } from "./value.ts"
+import { type HashedValue, hashValue, type RegisterValue, withoutDot } from "./value.ts"
 
 /** One side of a merge; a clone that the handler may keep or change. */
 export interface MergeSide extends RegisterValue {
@@ -42,7 +43,7 @@ export async function foldView(siblings: readonly Sibling[], options: FoldOption
   let folded: MergeSide = side(first, first.dot.hlc)
   let view = withoutDot(first)
   for (const sibling of rest) {
-    if (sameBytes(view.hash, sibling.hash)) continue
+    if (bytesEqual(view.hash, sibling.hash)) continue
     const later = side(sibling, sibling.dot.hlc)
     const outcome = await mergeTwo(clone(folded), clone(later), options)
     if (outcome.type === "failed") failures.push(outcome.failure)
