@@ -4,7 +4,7 @@ import { addRxPlugin, createRxDatabase, type RxDatabase } from "rxdb/plugins/cor
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, describe, expect, test } from "vitest"
-import { attachmentShelf } from "./attachment-shelf.ts"
+import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { collectionRows } from "./collection-rows.ts"
 import { documentShape } from "./document-shape.ts"
 import { MAX_SHELF_AGE_MS, MAX_SHELF_BYTES } from "./shelf-ledger.ts"
@@ -46,13 +46,16 @@ async function shelf() {
   let now = 1_000_000
   const clock: Clock = { now: () => now, monotonic: () => now, after: () => () => {} }
   const sidecar = await openSidecar(files)
+  const progress: AttachmentProgress[] = []
+  const told = (one: AttachmentProgress): void => void progress.push(one)
   const rows = collectionRows(files, documentShape(files))
   return {
     collection: files,
     sidecar,
     clock,
-    ...attachmentShelf(files, rows, sidecar, clock),
-    reopened: () => attachmentShelf(files, rows, sidecar, clock),
+    progress,
+    ...attachmentShelf(files, rows, sidecar, clock, told),
+    reopened: () => attachmentShelf(files, rows, sidecar, clock, told),
     pass: (ms: number) => void (now += ms),
     row: async (key: string) => (await rows.find([key])).get(key),
   }
@@ -70,6 +73,13 @@ describe("the shelf of attachments", () => {
     expect(await again.blobs.write("x", blob, 1, bytes.subarray(CHUNK, 2 * CHUNK))).toBe("stored")
     expect(await again.blobs.write("x", blob, 2, bytes.subarray(2 * CHUNK, 3 * CHUNK))).toBe("complete")
     expect(await again.blobs.missing("x", blob)).toEqual([])
+    expect(one.progress.map(({ receivedBytes }) => receivedBytes)).toEqual([
+      5,
+      CHUNK + 5,
+      2 * CHUNK + 5,
+      3 * CHUNK + 5,
+    ])
+    expect(one.progress.at(-1)).toMatchObject({ key: "x", totalBytes: 3 * CHUNK + 5 })
     expect(Buffer.from((await again.blobs.read("x", blob.digest, 1)) ?? [])).toEqual(
       bytes.subarray(CHUNK, 2 * CHUNK),
     )

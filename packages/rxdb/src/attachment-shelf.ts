@@ -23,6 +23,16 @@ export interface AttachmentShelf {
   sweep(): Promise<void>
 }
 
+/** How far the data of an attachment has come. */
+export interface AttachmentProgress {
+  /** Primary key of the document. */
+  readonly key: string
+  /** SHA-256 of the data, 64 hex digits, as in the attachment's stub. */
+  readonly digest: string
+  readonly receivedBytes: number
+  readonly totalBytes: number
+}
+
 export type ShelfLook =
   | { readonly type: "lacking"; readonly blobs: readonly BlobRef[] }
   /** Data with this digest is here, and has another length. */
@@ -38,6 +48,7 @@ export function attachmentShelf(
   rows: CollectionRows,
   sidecar: Sidecar,
   clock: Clock,
+  progressed: (progress: AttachmentProgress) => void,
 ): AttachmentShelf {
   const { database } = collection
   const instance = collection.storageInstance.originalStorageInstance
@@ -171,8 +182,16 @@ export function attachmentShelf(
             [partId(key, name, size), JSON.stringify(held)],
           ]),
         )
-        if (held.length < chunkCount(size)) return "stored"
-        if (await verify(key, name, size)) return "complete"
+        const totalBytes = size
+        if (held.length < chunkCount(size)) {
+          const last = held.includes(chunkCount(size) - 1) ? chunkCount(size) * CHUNK_BYTES - size : 0
+          progressed({ key, digest: name, receivedBytes: held.length * CHUNK_BYTES - last, totalBytes })
+          return "stored"
+        }
+        if (await verify(key, name, size)) {
+          progressed({ key, digest: name, receivedBytes: size, totalBytes })
+          return "complete"
+        }
         await ledger.forget({ key, digest: name, size })
         return "corrupt"
       }),

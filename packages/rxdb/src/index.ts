@@ -1,4 +1,5 @@
 export { rxdbReplica, type RxdbHandle, type RxdbReplicaOptions } from "./rxdb-replica.ts"
+export type { AttachmentProgress } from "./attachment-shelf.ts"
 export { mergeFields } from "./merge-policy.ts"
 export type { ConflictingWrite, ResolvedConflict } from "./conflict-log.ts"
 export type { DocumentTraffic } from "./document-traffic.ts"

@@ -15,7 +15,7 @@ import type { RxCollection } from "rxdb"
 import { defaultHashSha256, now } from "rxdb/plugins/core"
 import { type Observable, Subject } from "rxjs"
 import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
-import { attachmentShelf } from "./attachment-shelf.ts"
+import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
 import { collectionLock } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
@@ -53,6 +53,8 @@ export interface RxdbHandle {
   readonly error$: Observable<ReplicaReport>
   /** Documents as they come from and go to peers. */
   readonly traffic$: Observable<DocumentTraffic>
+  /** The data of attachments as it comes, chunk by chunk. */
+  readonly attachments$: Observable<AttachmentProgress>
   /** How far each connected peer is, by session id. */
   readonly links: ReplicaHost["links"]
   /** Withdraws the collection from the room. Idempotent. */
@@ -107,6 +109,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     const conflicts = createConflictLog()
     const error$ = new Subject<ReplicaReport>()
     const traffic$ = new Subject<DocumentTraffic>()
+    const attachments$ = new Subject<AttachmentProgress>()
     const report = (one: ReplicaReport): void => {
       host.report(one)
       error$.next(one)
@@ -114,7 +117,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     const { shape } = stamper
     const rows = collectionRows(collection, shape)
     const clock = systemClock()
-    const shelf = attachmentShelf(collection, rows, sidecar, clock)
+    const shelf = attachmentShelf(collection, rows, sidecar, clock, (progress) => attachments$.next(progress))
     if (holdsAttachments) await shelf.sweep()
     const modifiers = documentModifiers(shape, {
       ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
@@ -165,6 +168,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
         recentConflicts: conflicts.recent,
         error$,
         traffic$,
+        attachments$,
         links: host.links,
         synced: (given) => host.synced(given),
         close: () => withdraw(host, attached),
@@ -185,6 +189,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
         conflicts.close()
         error$.complete()
         traffic$.complete()
+        attachments$.complete()
         await sidecar.close()
         release()
       },
