@@ -7,7 +7,7 @@ import { encodeDelta } from "./document-delta.ts"
 import { type DocumentRow, encodeRow } from "./document-row.ts"
 import { type DocumentState, TOMBSTONE_HASH } from "./document-state.ts"
 import type { LiveDocument } from "./live-document.ts"
-import { EMPTY_VERSION, type Version } from "./version.ts"
+import { EMPTY_VERSION, meet, type Version } from "./version.ts"
 
 /** Log entries before they are merged into one. */
 const MERGE_ENTRIES = 64
@@ -144,7 +144,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       batch,
       () => {
         if (burial.phase !== "none") return
-        unsaved ??= before
+        unsaved = unsaved === null ? before : meet(unsaved, before)
         retryLater()
       },
       inbox,
@@ -171,8 +171,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     before: Version,
     batch: WriterBatch,
   ): Promise<void> => {
-    const from = unsaved ?? before
     const recovers = unsaved !== null
+    const from = unsaved === null ? before : meet(unsaved, before)
     const bytes = recovers ? live.updateSince(from) : update
     unsaved = null
     const written = writeUpdate(live, bytes, from, batch)

@@ -208,7 +208,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
     const { version } = live.state()
     const since = new Map([...version, ...readStart(bytes)])
-    return entry.journal.append(live, live.updateSince(since), version, source.batch)
+    return entry.journal.append(live, live.updateSince(since), since, source.batch)
   }
 
   const unchanged = (

@@ -245,6 +245,12 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.owned = true
     entry.ready = (async () => {
       await writer.idle()
+      if (entry.journal.isUnsaved()) {
+        options.report({
+          type: "warning",
+          reason: `edits of document "${entry.id}" that could not be stored went with the instance that held them`,
+        })
+      }
       entry.journal.restart()
       try {
         await load(entry, null)

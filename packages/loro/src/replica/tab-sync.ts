@@ -285,6 +285,7 @@ export function createTabSync(
     },
     quiet() {
       for (const stop of stops.splice(0)) stop()
+      cancelRetry?.()
       return queue
     },
     stop() {

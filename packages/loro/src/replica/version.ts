@@ -49,6 +49,16 @@ export function covers(version: Version, other: Version): boolean {
   return true
 }
 
+/** What both hold. */
+export function meet(a: Version, b: Version): Version {
+  const both = new Map<PeerID, number>()
+  for (const [peer, counter] of a) {
+    const least = Math.min(counter, b.get(peer) ?? 0)
+    if (least > 0) both.set(peer, least)
+  }
+  return both
+}
+
 export function sameVersion(a: Version, b: Version): boolean {
   return a.size === b.size && covers(a, b)
 }
