@@ -11,10 +11,12 @@ import {
   type SimulatedTime,
   type SyncEngine,
 } from "@dunlin/core/testing"
+import { ATTACHMENT_FIELD, type Attachments, openAttachments, withAttachments } from "./attachments.ts"
 import type { Faults } from "./fault-counts.ts"
 import { HANDLERS } from "./handlers.ts"
 import type { History } from "./history.ts"
 import type { PlantedBug } from "./planted-bug.ts"
+import { createPresenceSeen, presenceSigner, type PresenceSeen } from "./presence.ts"
 import type { PeerPlan, Scenario } from "./scenario.ts"
 
 /** One start of the application on a device, until it is closed or crashes. */
@@ -24,6 +26,10 @@ export interface Process {
   readonly clock: SimulatedClock
   /** Null until the replica is open. */
   collection: MemoryCollection | null
+  readonly attachments: Promise<Attachments>
+  readonly presence: PresenceSeen
+  /** What it says about who sits there. */
+  said: string | null
   alive: boolean
 }
 
@@ -42,7 +48,8 @@ export interface Device {
   leave(): void
   stepClock(byMs: number): void
   /** A null payload deletes. */
-  write(document: string, payload: JsonObject | null): void
+  write(document: string, payload: JsonObject | null, attachmentBytes?: number): void
+  setPresence(text: string | null): void
 }
 
 /** What everything in a simulated world shares. */
@@ -79,7 +86,11 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
   let minted = 0
   let wallMs = WALL_START_MS + plan.wallOffsetMs
 
-  const createReplica = (clock: SimulatedClock, chance: SeededRandom): Replica<MemoryCollection> => {
+  const createReplica = (
+    clock: SimulatedClock,
+    chance: SeededRandom,
+    attachments: Promise<Attachments>,
+  ): Replica<MemoryCollection> => {
     const planted = bug?.replicaOptions?.({ device: index, disk, random: chance })
     const replica = createMemoryReplica({
       name: "documents",
@@ -107,10 +118,10 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       },
       ...planted,
     })
-    return bug?.wrapReplica?.(replica) ?? replica
+    return withAttachments(bug?.wrapReplica?.(replica) ?? replica, attachments)
   }
 
-  return {
+  const self: Device = {
     index,
     plan,
     disk,
@@ -124,6 +135,8 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       const chance = random.fork(`process/${starts++}`)
       const clock = time.clock({ wallMs })
       const sessionId = chance.bytes(16)
+      const presence = createPresenceSeen()
+      const attachments = openAttachments({ store: disk.open(), faults, missing: bug?.missingChunks })
       const engine = createSyncEngine({
         clock,
         random: chance.fork("engine"),
@@ -131,8 +144,9 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
         device: key,
         digestKey: DIGEST_KEY,
         roomTag: ROOM_TAG,
+        signer: presenceSigner(key),
         events: {
-          presence: () => undefined,
+          presence: presence.receive,
           replicaReport: (_replica, report) => {
             if (report.type === "handler-failed") faults.count("handler-failed")
             else world.trace(`${index} reports ${report.type}: ${report.reason}`)
@@ -146,10 +160,17 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
             world.trace(`${index}: entry refused by ${by} towards ${session.slice(0, 6)}: ${reason}`),
         },
       })
-      const own: Process = { session: hexOf(sessionId), engine, clock, collection: null, alive: true }
+      const session = hexOf(sessionId)
+      const own: Process = {
+        ...{ session, engine, clock, attachments, presence },
+        collection: null,
+        said: null,
+        alive: true,
+      }
       process = own
       world.trace(`${index} starts as ${own.session.slice(0, 6)}`)
-      engine.replicate(createReplica(clock, chance.fork("replica"))).then(
+      if (plan.present) self.setPresence(`${index} since ${Math.round(time.now)}`)
+      engine.replicate(createReplica(clock, chance.fork("replica"), attachments)).then(
         (collection) => {
           if (process !== own) return
           own.collection = collection
@@ -191,7 +212,20 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       faults.count("clock-step")
       world.trace(`${index}: clock steps by ${byMs} ms`)
     },
-    write(document, payload) {
+    write(document, payload, attachmentBytes = 0) {
+      if (payload !== null && attachmentBytes > 0) {
+        const own = process
+        void own?.attachments
+          .then((attachments) => attachments.put(attachmentBytes))
+          .then(
+            (about) => {
+              faults.count("attachment")
+              if (process === own) self.write(document, { ...payload, [ATTACHMENT_FIELD]: about })
+            },
+            () => faults.count("write-refused-by-disk"),
+          )
+        return
+      }
       const collection = process?.collection
       if (collection == null) return
       world.trace(
@@ -204,7 +238,15 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
         () => faults.count("write-refused-by-disk"),
       )
     },
+    setPresence(text) {
+      if (process === null) return
+      faults.count("presence")
+      world.trace(`${index} says ${text}`)
+      process.said = text
+      process.engine.setPresence(text === null ? null : Buffer.from(text))
+    },
   }
+  return self
 }
 
 /** The scenario's handler, with a note of every write that it was shown. */

@@ -203,7 +203,7 @@ export function createEdge(
         world.trace(`${ends[from].index} sends garbage: ${kind}`)
         for (const session of sessions) if (session !== undefined) tainted.add(session)
         over.setTap(from, (nextLane, next) => arriving(from, chance, nextLane, next))
-        return [garbage, ...usual]
+        return kind === "spoilt-chunk" ? [garbage] : [garbage, ...usual]
       }
       over.setTap(from, spoil)
     },
@@ -232,6 +232,7 @@ function isRepeatable(message: Uint8Array): boolean {
  */
 function garbageOf(kind: GarbageKind, message: Uint8Array, random: SeededRandom): Uint8Array | null {
   if (kind === "noise") return random.bytes(1 + random.below(300))
+  if (kind === "spoilt-chunk") return withSpoiltChunk(message)
   if (decodeMessage(message).some(({ frame }) => PAYLOAD.has(frame.type))) return null
   if (kind === "truncated") return message.slice(0, random.below(message.length))
   const mutated = message.slice()
@@ -242,4 +243,16 @@ function garbageOf(kind: GarbageKind, message: Uint8Array, random: SeededRandom)
   } catch {
     return mutated
   }
+}
+
+/** One byte of a chunk is another; null when the message carries none. */
+function withSpoiltChunk(message: Uint8Array): Uint8Array | null {
+  const chunk = decodeMessage(message).find(
+    ({ frame }) => frame.type === "chunk" && frame.bytes.length > 0,
+  )?.frame
+  if (chunk?.type !== "chunk") return null
+  const spoilt = message.slice()
+  const at = Buffer.from(message.buffer, message.byteOffset, message.length).indexOf(chunk.bytes)
+  spoilt[at] = (spoilt[at] ?? 0) ^ 0xff
+  return spoilt
 }

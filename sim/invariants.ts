@@ -1,4 +1,5 @@
-import { canonicalJson, covers, type RegisterState, stateHash } from "@dunlin/core"
+import { canonicalJson, covers, type JsonObject, type RegisterState, stateHash } from "@dunlin/core"
+import { ATTACHMENT_FIELD, isAttachmentWhole } from "./attachments.ts"
 import type { Device } from "./device.ts"
 import type { Edge } from "./edge.ts"
 import type { GhostWrite, History } from "./history.ts"
@@ -32,12 +33,16 @@ export function findBrokenRule(devices: readonly Device[], history: History): st
   for (const device of devices) {
     const collection = device.process?.collection
     if (collection == null) continue
+    const image = device.disk.image()
     for (const document of documentsOf(history)) {
       const state = collection.state(document)
       if (state === null) continue
-      for (const { dot } of state.siblings) {
+      for (const { dot, payload } of state.siblings) {
         if (!covers(state.context, dot))
           return `${device.index} holds a sibling of ${document} outside its context`
+        const about = payload[ATTACHMENT_FIELD] as JsonObject | undefined
+        if (about !== undefined && !isAttachmentWhole(image, about))
+          return `${device.index} shows ${document} without all of its attachment`
       }
     }
   }

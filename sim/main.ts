@@ -4,7 +4,8 @@ import { parseArgs } from "node:util"
 import { printMeshTable } from "./mesh-table.ts"
 import { PLANTED_BUGS } from "./planted-bugs.ts"
 import { createScenario, type ScenarioLimits } from "./scenario.ts"
-import { rareFaults, runSeeds, seedRange } from "./seeds.ts"
+import { writeRegression } from "./regression.ts"
+import { createScenarioRunner, rareFaults, runSeeds, seedRange } from "./seeds.ts"
 import { shrink } from "./shrink.ts"
 import { runSimulation } from "./simulation.ts"
 
@@ -15,7 +16,8 @@ const USAGE = `npm run sim -- [options]
   --seeds N      run N seeds (default 1000)
   --from S       starting with this one (default 0)
   --seed S       replay one seed and print what happened; --frames prints every frame
-  --shrink       with --seed: look for the smallest world that still fails, and keep it in sim/regressions
+  --shrink       with --seed: look for the smallest world that still fails, and keep it in sim/regressions;
+                 with --bug as well: the smallest that fails with the bug
   --peers A-B    worlds of A to B peers (default 3-8)
   --workers N    (default: one a core)
   --bugs         plant each known bug and show which seed catches it; --bug NAME plants one
@@ -63,13 +65,19 @@ async function replay(seed: string): Promise<void> {
 }
 
 async function shrinkSeed(seed: string): Promise<void> {
-  const { scenario, failure } = await shrink(createScenario(seed, limits()), (line) => console.log(line))
+  const bug = options.bug ?? null
+  const runner = await createScenarioRunner(bug)
+  const { scenario, failure } = await shrink(
+    createScenario(seed, limits()),
+    async (candidate) => (await runner.run(candidate)).failure,
+    (line) => console.log(line),
+  ).finally(runner.close)
   if (failure === null) {
     console.log(`seed ${seed} does not fail`)
     return
   }
-  const file = fileURLToPath(new URL(`regressions/${seed}.json`, import.meta.url))
-  await writeFile(file, `${JSON.stringify({ failure, scenario }, null, 2)}\n`)
+  const file = fileURLToPath(new URL(`regressions/${bug ?? `seed-${seed}`}.json`, import.meta.url))
+  await writeFile(file, writeRegression({ bug, failure, scenario }))
   console.log(`${failure}\nkept as ${file}`)
   process.exitCode = 1
 }

@@ -12,6 +12,8 @@ export interface PlantedBug {
   /** What the replica is made with instead. */
   replicaOptions?(at: PlantedAt): Partial<MemoryReplicaOptions>
   wrapReplica?(replica: Replica<MemoryCollection>): Replica<MemoryCollection>
+  /** What an attachment lacks, as its store says. */
+  missingChunks?(missing: readonly number[], chunks: number): readonly number[]
   /** Everyone takes everyone for a writer. */
   readonly ignoresRoles?: boolean
   /** A change of the production source, made while the simulator is bundled. */

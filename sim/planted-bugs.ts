@@ -11,6 +11,7 @@ import {
   type JoinOutcome,
   joinContexts,
   joinRegister,
+  pushDelta,
   type RegisterJoin,
   type RegisterState,
   type Replica,
@@ -118,6 +119,78 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "never-excuse-a-difference",
     mutation: { file: "room/link-replica.ts", find: "if (wasFruitless(item))", replace: "if (false)" },
+  },
+  {
+    // Honest pushes name only what changed. With all of the context, which is no less honest, the check is what saves
+    // the writes that the receiver lacks.
+    name: "adopt-a-context-without-its-values",
+    replicaOptions: () => ({
+      steps: {
+        pushDelta: (before, after) => ({
+          ...pushDelta(before, after),
+          complete: true,
+          context: after.context,
+        }),
+      },
+    }),
+    mutation: {
+      file: "register/register.ts",
+      find: "if (theirs === undefined) return null",
+      replace: "if (theirs === undefined) continue",
+    },
+  },
+  {
+    name: "trust-a-last-common-root-after-a-rollback",
+    mutation: {
+      file: "room/link-replica.ts",
+      find: "const enough = comparable && offerNewer()",
+      replace:
+        "const enough = comparable && offerNewer(); if (shared.history.basisFor(options.device) !== null) return finish(true)",
+    },
+  },
+  {
+    name: "say-synced-before-it-is-durable",
+    mutation: {
+      file: "room/synced-waits.ts",
+      find: "return own.feed.unconfirmed.confirmedUpTo(upTo, wait.positions)",
+      replace: "return true",
+    },
+  },
+  {
+    name: "say-synced-while-another-peer-is-asked",
+    mutation: {
+      file: "room/link-replica.ts",
+      find: "owed.add(mapKey(position), held)",
+      replace: "void held",
+    },
+  },
+  {
+    name: "say-synced-without-what-came-meanwhile",
+    mutation: {
+      file: "room/sync-engine.ts",
+      find: "target.owed.add(mapKey(position), after)",
+      replace: "void after",
+    },
+  },
+  {
+    name: "be-present-only-in-the-middle-of-a-line",
+    mutation: {
+      file: "room/sync-engine.ts",
+      find: "isPartial(peer) || [...peer.linkedTo()].some(isDistant)",
+      replace: "isPartial(peer)",
+    },
+  },
+  {
+    name: "keep-the-presence-of-who-left",
+    mutation: {
+      file: "room/sync-engine.ts",
+      find: "events.presence(session.session, null)",
+      replace: "void session",
+    },
+  },
+  {
+    name: "take-half-of-an-attachment-for-the-whole",
+    missingChunks: (missing, chunks) => (missing.length < chunks ? [] : missing),
   },
 ]
 

@@ -1,5 +1,7 @@
 import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
+import { planEvents, type EventPlan } from "./event-plan.ts"
 import { HANDLERS, type HandlerName } from "./handlers.ts"
+import { planSideEvents } from "./side-events.ts"
 
 /** Everything that will happen in one simulated world; data alone, so that it can be shrunk and kept. */
 export interface Scenario {
@@ -32,6 +34,8 @@ export interface PeerPlan {
   readonly wallOffsetMs: number
   /** Documents written before the first link. */
   readonly preload: number
+  /** Whether it says who sits there as soon as it starts. */
+  readonly present: boolean
 }
 
 export type PlannedEvent = { readonly atMs: number } & PlannedAction
@@ -45,6 +49,8 @@ export type PlannedAction =
       readonly forbidden: boolean
       /** Bytes of filling beside the content. */
       readonly padding: number
+      /** Bytes of an attachment; 0 for none. Equal sizes have equal content. */
+      readonly attachment: number
     }
   | {
       readonly type: "cut"
@@ -77,7 +83,12 @@ export type PlannedAction =
   | { readonly type: "disk-slow"; readonly peer: number; readonly syncMs: number; readonly forMs: number }
   | { readonly type: "disk-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
 
-export type GarbageKind = "noise" | "mutated" | "truncated"
+  /** Says something else about who sits there, or takes it back. */
+  | { readonly type: "presence"; readonly peer: number; readonly present: boolean }
+  /** Asks for `synced()`, and looks into the disks when it resolves. */
+  | { readonly type: "await-synced"; readonly peer: number }
+
+export type GarbageKind = "noise" | "mutated" | "truncated" | "spoilt-chunk"
 
 export interface ScenarioLimits {
   readonly minPeers: number
@@ -109,14 +120,17 @@ export function createScenario(seed: string, limits: ScenarioLimits = USUAL_LIMI
   }
   const documents = 1 + random.below(6)
   const plan: EventPlan = { random, peers, edges, documents, faultsMs, core, topology }
+  const handler = random.pick(Object.keys(HANDLERS) as HandlerName[])
+  const twoVersions = random.chance(0.15)
+  const events = planEvents(plan)
   return {
     seed,
     topology,
-    handler: random.pick(Object.keys(HANDLERS) as HandlerName[]),
-    twoVersions: random.chance(0.15),
+    handler,
+    twoVersions,
     documents,
     slowLinkRate: 0.25,
-    events: planEvents(plan).toSorted((a, b) => a.atMs - b.atMs),
+    events: planSideEvents(events, plan, seed).toSorted((a, b) => a.atMs - b.atMs),
     // Copies of devices join the plan while events are planned.
     peers,
     edges,
@@ -152,6 +166,7 @@ function planPeer(random: SeededRandom, faultsMs: number, large: boolean): PeerP
     materialiseLagMs: random.chance(0.3) ? 1 + random.below(1_500) : 0,
     wallOffsetMs: random.chance(0.3) ? random.below(2 * HOUR_MS) - HOUR_MS : random.below(2_000) - 1_000,
     preload: large ? random.below(100) : random.chance(0.3) ? random.below(12) : 0,
+    present: false,
   }
 }
 
@@ -177,144 +192,4 @@ function addLeaf(
 /** Writes, relays, and takes what others write. */
 export function isFull(plan: PeerPlan): boolean {
   return plan.role === "writer" && plan.direction === "both"
-}
-
-interface EventPlan {
-  readonly random: SeededRandom
-  readonly peers: PeerPlan[]
-  readonly edges: (readonly [number, number])[]
-  readonly documents: number
-  readonly faultsMs: number
-  /** Peers of the first plan, before leaves and copies. */
-  readonly core: number
-  readonly topology: Topology
-}
-
-function planEvents(plan: EventPlan): PlannedEvent[] {
-  const { random, peers, edges, documents, faultsMs, core } = plan
-  const events: PlannedEvent[] = []
-  const at = (): number => random.below(faultsMs)
-  const add = (action: PlannedAction, atMs = at()): void => void events.push({ atMs, ...action })
-  const times = (most: number, action: () => PlannedAction): void => {
-    for (let count = random.below(most + 1); count > 0; count--) add(action())
-  }
-  const peer = (): number => random.below(peers.length)
-  const edge = (): number => random.below(edges.length)
-  const someRefuse = peers.some(({ refuses }) => refuses)
-
-  for (let count = 15 + random.below(60); count > 0; count--) {
-    const author = random.below(core + (random.chance(0.3) ? peers.length - core : 0))
-    add({
-      type: "write",
-      peer: author,
-      document: random.below(documents),
-      deletes: random.chance(0.18),
-      forbidden: someRefuse && !(peers[author] as PeerPlan).refuses && random.chance(0.15),
-      padding: random.chance(0.04) ? 1_000 + random.below(120_000) : 0,
-    })
-  }
-  times(5, () => ({
-    type: "cut",
-    edge: edge(),
-    noticeMs: planNotice(random),
-    backAfterMs: random.below(5_000),
-  }))
-  times(2, () => ({
-    type: "partition",
-    edge: edge(),
-    from: random.pick<0 | 1 | "both">([0, 1, "both", "both"]),
-    forMs: 200 + random.below(8_000),
-  }))
-  times(1, () => ({
-    type: "slow",
-    peer: peer(),
-    bytesPerMs: 0.5 + random.unit() * 20,
-    forMs: 1_000 + random.below(10_000),
-  }))
-  times(2, () => ({
-    type: "duplicate",
-    edge: edge(),
-    rate: 0.1 + random.unit() * 0.5,
-    forMs: 1_000 + random.below(10_000),
-  }))
-  times(1, () => ({
-    type: "garbage",
-    edge: edge(),
-    from: random.pick<0 | 1>([0, 1]),
-    kind: random.pick<GarbageKind>(["noise", "mutated", "truncated"]),
-  }))
-  times(2, () => ({ type: "clock-step", peer: peer(), byMs: random.below(2 * HOUR_MS) - HOUR_MS }))
-  times(1, () => ({
-    type: "disk-slow",
-    peer: peer(),
-    syncMs: 20 + random.below(1_500),
-    forMs: random.below(8_000),
-  }))
-  times(1, () => ({
-    type: "disk-failing",
-    peer: peer(),
-    rate: 0.1 + random.unit() * 0.7,
-    forMs: 500 + random.below(5_000),
-  }))
-  for (let count = random.below(3); count > 0; count--) planCrash(plan, add)
-  if (random.chance(0.35)) {
-    const victim = peer()
-    const backupAt = at()
-    add({ type: "backup", peer: victim }, backupAt)
-    add(
-      { type: "crash", peer: victim, backAfterMs: random.below(3_000), rollback: true },
-      backupAt + 1 + random.below(faultsMs - backupAt + 1),
-    )
-  }
-  if (random.chance(0.2)) {
-    const original = random.below(core)
-    const copyAt = at()
-    add({ type: "copy", peer: original, into: peers.length }, copyAt)
-    edges.push([original, peers.length])
-    peers.push({ ...(peers[original] as PeerPlan), startsAtMs: Number.MAX_SAFE_INTEGER, preload: 0 })
-    if (random.chance(0.7)) {
-      add(
-        {
-          type: "write",
-          peer: peers.length - 1,
-          document: random.below(documents),
-          deletes: false,
-          forbidden: false,
-          padding: 0,
-        },
-        copyAt + random.below(4_000),
-      )
-    }
-  }
-  if (random.chance(0.3)) {
-    add({ type: "leave", peer: peer(), backAfterMs: random.chance(0.6) ? random.below(5_000) : null })
-  }
-  return events
-}
-
-/** Most crashes come while the disk is busy, or there would be nothing to lose. */
-function planCrash({ random, peers, documents, faultsMs }: EventPlan, add: Add): void {
-  const victim = random.below(peers.length)
-  const crashAt = 2_000 + random.below(faultsMs - 2_000)
-  add({ type: "crash", peer: victim, backAfterMs: random.below(6_000), rollback: false }, crashAt)
-  if (random.chance(0.2)) return
-  const busyMs = 300 + random.below(1_500)
-  add({ type: "disk-slow", peer: victim, syncMs: busyMs / 2, forMs: busyMs }, crashAt - busyMs)
-  // Of many documents, so that what comes while the disk is busy is then written in one go.
-  for (let count = 14 + random.below(16); count > 0; count--) {
-    const author = random.below(peers.length)
-    const document = random.below(documents + 8)
-    add(
-      { type: "write", peer: author, document, deletes: false, forbidden: false, padding: 0 },
-      crashAt - random.below(busyMs),
-    )
-  }
-}
-
-type Add = (action: PlannedAction, atMs: number) => void
-
-function planNotice(random: SeededRandom): readonly [number | null, number | null] {
-  const one = (): number | null =>
-    random.chance(0.15) ? null : random.below(random.chance(0.5) ? 50 : 4_000)
-  return [one(), one()]
 }

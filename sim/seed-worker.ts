@@ -1,12 +1,11 @@
 import { parentPort } from "node:worker_threads"
 import { findPlantedBug } from "./planted-bugs.ts"
-import { createScenario, type ScenarioLimits } from "./scenario.ts"
+import { createScenario, type Scenario, type ScenarioLimits } from "./scenario.ts"
 import { runSimulation, type SimulationResult } from "./simulation.ts"
 
-/** One seed to run, with a bug to plant or none. */
+/** One world to run, with a bug to plant or none. */
 export interface SeedJob {
-  readonly seed: string
-  readonly limits: ScenarioLimits
+  readonly world: { readonly seed: string; readonly limits: ScenarioLimits } | Scenario
   readonly bug: string | null
 }
 
@@ -22,16 +21,17 @@ if (port !== null) {
   process.on("unhandledRejection", (reason) => {
     unhandled = reason
   })
-  port.on("message", ({ seed, limits, bug }: SeedJob) => {
+  port.on("message", ({ world, bug }: SeedJob) => {
     const startedAt = performance.now()
     const planted = bug === null ? {} : { bug: findPlantedBug(bug) }
-    void runSimulation(createScenario(seed, limits), planted).then((result) => {
+    const scenario = "limits" in world ? createScenario(world.seed, world.limits) : world
+    void runSimulation(scenario, planted).then((result) => {
       const failure = unhandled === null ? result.failure : `unhandled rejection: ${describe(unhandled)}`
       unhandled = null
       port.postMessage({
         ...result,
         failure,
-        seed,
+        seed: world.seed,
         faults: [...result.faults],
         elapsedMs: performance.now() - startedAt,
       } satisfies SeedOutcome)

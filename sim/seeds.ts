@@ -7,7 +7,7 @@ import { build, type Plugin } from "esbuild"
 import { FAULT_KINDS } from "./fault-counts.ts"
 import type { Mutation } from "./planted-bug.ts"
 import { findPlantedBug } from "./planted-bugs.ts"
-import { type ScenarioLimits, USUAL_LIMITS } from "./scenario.ts"
+import { type Scenario, type ScenarioLimits, USUAL_LIMITS } from "./scenario.ts"
 import type { SeedJob, SeedOutcome } from "./seed-worker.ts"
 
 export interface SeedRunOptions {
@@ -67,7 +67,7 @@ export async function runSeeds(options: SeedRunOptions): Promise<SeedRun> {
           () => {
             if (failures.length >= stopAfter) return null
             const next = queue.next()
-            return next.done === true ? null : { seed: next.value, limits, bug }
+            return next.done === true ? null : { world: { seed: next.value, limits }, bug }
           },
           note,
         ),
@@ -77,6 +77,33 @@ export async function runSeeds(options: SeedRunOptions): Promise<SeedRun> {
     await remove()
   }
   return { ...total, failures, faults, elapsedMs: performance.now() - startedAt }
+}
+
+/** Runs given worlds, one after the other. Whoever created it closes it. */
+export interface ScenarioRunner {
+  run(scenario: Scenario): Promise<SeedOutcome>
+  close(): Promise<void>
+}
+
+/** With the name of a bug to plant, or null. */
+export async function createScenarioRunner(bug: string | null): Promise<ScenarioRunner> {
+  const { file, remove } = await bundleWorker(bug === null ? undefined : findPlantedBug(bug).mutation)
+  const worker = new Worker(file, { execArgv: ["--enable-source-maps"] })
+  return {
+    run: (world) =>
+      new Promise((resolve, reject) => {
+        worker.once("message", (outcome: SeedOutcome) => {
+          worker.off("error", reject)
+          resolve(outcome)
+        })
+        worker.once("error", reject)
+        worker.postMessage({ world, bug } satisfies SeedJob)
+      }),
+    async close() {
+      await worker.terminate()
+      await remove()
+    },
+  }
 }
 
 /** Kinds of faults that a long run hardly met; empty for short runs. */

@@ -1,5 +1,4 @@
 import type { PlannedAction, PlannedEvent, Scenario } from "./scenario.ts"
-import { runSimulation, type SimulationOptions } from "./simulation.ts"
 
 export interface Shrunk {
   readonly scenario: Scenario
@@ -10,11 +9,9 @@ export interface Shrunk {
 /** Leaves out events, peers and properties as long as the world still fails, in whatever way. */
 export async function shrink(
   scenario: Scenario,
+  failureOf: (candidate: Scenario) => Promise<string | null>,
   report: (line: string) => void,
-  options: SimulationOptions = {},
 ): Promise<Shrunk> {
-  const failureOf = async (candidate: Scenario): Promise<string | null> =>
-    (await runSimulation(candidate, options)).failure
   let smallest = scenario
   let failure = await failureOf(scenario)
   if (failure === null) return { scenario, failure }
@@ -98,11 +95,12 @@ function* simpler(scenario: Scenario): Generator<Scenario> {
     if (plan.materialiseLagMs > 0) yield others({ materialiseLagMs: 0 })
     if (plan.wallOffsetMs !== 0) yield others({ wallOffsetMs: 0 })
     if (plan.refuses) yield others({ refuses: false })
+    if (plan.present) yield others({ present: false })
   }
   for (const [index, event] of scenario.events.entries()) {
     if (event.type !== "write") continue
-    const plain: PlannedAction = { ...event, padding: 0, forbidden: false, deletes: false }
-    if (event.padding === 0 && !event.forbidden && !event.deletes) continue
+    const plain: PlannedAction = { ...event, padding: 0, attachment: 0, forbidden: false, deletes: false }
+    if (event.padding === 0 && event.attachment === 0 && !event.forbidden && !event.deletes) continue
     const events = scenario.events.map((one, at) => (at === index ? { ...plain, atMs: event.atMs } : one))
     yield { ...scenario, events }
   }

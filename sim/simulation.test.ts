@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import { decodeMessage } from "@dunlin/core/testing"
 import { createScenario, type PeerPlan, type Scenario } from "./scenario.ts"
-import { rareFaults, runSeeds, seedRange } from "./seeds.ts"
+import { readRegression } from "./regression.ts"
+import { createScenarioRunner, rareFaults, runSeeds, seedRange } from "./seeds.ts"
 import { runSimulation } from "./simulation.ts"
 
 const SEEDS = 1_000
@@ -24,10 +25,17 @@ describe("simulation", () => {
   })
 
   const kept = readdirSync(new URL("regressions", import.meta.url)).filter((file) => file.endsWith(".json"))
-  test.each(kept)("stays fixed: %s", async (file) => {
+  test.each(kept)("stays fixed, and is still noticed where its bug is planted: %s", async (file) => {
     const text = readFileSync(new URL(`regressions/${file}`, import.meta.url), "utf8")
-    const { scenario } = JSON.parse(text) as { readonly scenario: Scenario }
+    const { scenario, bug } = readRegression(text)
     expect((await runSimulation(scenario)).failure).toBeNull()
+    if (bug === null) return
+    const runner = await createScenarioRunner(bug)
+    try {
+      expect((await runner.run(scenario)).failure).not.toBeNull()
+    } finally {
+      await runner.close()
+    }
   })
 
   test.each([5, 12])("a mesh of %i brings every write to every peer about once", async (peers) => {
@@ -60,6 +68,7 @@ async function receptionsInMesh(
     materialiseLagMs: 0,
     wallOffsetMs: 0,
     preload: 0,
+    present: false,
   }
   const scenario: Scenario = {
     seed: `mesh/${count}`,
@@ -80,6 +89,7 @@ async function receptionsInMesh(
       deletes: false,
       forbidden: false,
       padding: 0,
+      attachment: 0,
     })),
     healAtMs: 5_000 + writes * 250,
   }

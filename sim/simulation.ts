@@ -13,7 +13,9 @@ import { createFaults, type Faults } from "./fault-counts.ts"
 import { createHistory, type History } from "./history.ts"
 import { findBrokenRule, findDivergence } from "./invariants.ts"
 import type { PlantedBug } from "./planted-bug.ts"
+import { findGhost, findUnseen } from "./presence.ts"
 import { isFull, type PlannedEvent, type Scenario } from "./scenario.ts"
+import { createSyncedClaims } from "./synced-claims.ts"
 
 export interface SimulationOptions {
   readonly bug?: PlantedBug
@@ -47,7 +49,11 @@ const MOST_MESSAGES_PER_EDGE = 20_000
 const CRASH_PATIENCE_MS = 400
 const CRASH_POLL_MS = 4
 const POLL_MS = 500
-const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root"])
+const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root", "presence-relay"])
+/** The presence of who left may have been under way, over links that stood still, while it aged. */
+const GHOST_LIMIT_MS = 30_000
+/** A question and its answer over the slowest link. */
+const SYNCED_AT_REST_MS = 5_000
 
 /** Runs one world from its first start to rest. Rejects for nothing: what goes wrong is the result. */
 export async function runSimulation(
@@ -136,6 +142,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     createEdge(world, index, [devices[a] as Device, devices[b] as Device], { arrived, sent }),
   )
   const edgesOf = (device: Device): readonly Edge[] => edges.filter(({ ends }) => ends.includes(device))
+  const claims = createSyncedClaims(world, devices)
   const chance = random.fork("events")
 
   const start = (device: Device): void => {
@@ -190,7 +197,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
           ...(event.forbidden && { forbidden: true }),
           ...(event.padding > 0 && { filling: "x".repeat(event.padding) }),
         }
-        device(event.peer).write(`doc-${event.document}`, event.deletes ? null : payload)
+        device(event.peer).write(`doc-${event.document}`, event.deletes ? null : payload, event.attachment)
         return
       }
       case "cut":
@@ -249,6 +256,12 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
       case "clock-step":
         device(event.peer).stepClock(event.byMs)
         return
+      case "presence":
+        device(event.peer).setPresence(event.present ? `${event.peer}, changed by ${number}` : null)
+        return
+      case "await-synced":
+        claims.ask(device(event.peer))
+        return
       case "disk-slow":
         faults.count("disk-slow")
         device(event.peer).disk.setSyncMs(event.syncMs / 2, event.syncMs)
@@ -273,9 +286,11 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     { rollback, backAfterMs }: { readonly rollback: boolean; readonly backAfterMs: number },
   ): void => {
     if (victim.process === null) return
+    const { session } = victim.process
     victim.crash()
     dropLinks(victim)
     if (rollback && victim.backup !== null) {
+      claims.rollingBack(victim, session)
       faults.count("disk-rollback")
       world.trace(`${victim.index} gets its backup back`)
       victim.disk.restore(victim.backup)
@@ -306,6 +321,22 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
 
   const runFor = async (durationMs: number): Promise<void> => {
     await time.runUntil(() => failure !== null, durationMs)
+  }
+
+  /** Who has somebody to share everything with must hear that it did. */
+  const syncedAtRest = async (): Promise<void> => {
+    const sharesAll = ({ process, plan }: Device): boolean =>
+      process !== null && isFull(plan) && !plan.refuses
+    const stillWaiting = claims.askAll(
+      devices.filter((one) =>
+        edgesOf(one).some(({ ends }) =>
+          ends.every((end) => sharesAll(end) && end.plan.schemaTag === one.plan.schemaTag),
+        ),
+      ),
+    )
+    await runFor(SYNCED_AT_REST_MS)
+    const reason = stillWaiting()
+    if (reason !== null) fail(reason)
   }
 
   const countPlan = (): void => {
@@ -341,11 +372,20 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
       const convergedAfterMs = time.now - healedAt
       if (reason !== null) fail(reason)
       if (failure === null) await runFor(QUIET_AFTER_MS - convergedAfterMs)
+      if (failure === null) await syncedAtRest()
       observing = true
       if (failure === null) await runFor(OBSERVED_MS)
       if (failure === null) {
-        const broken = findDivergence(devices, edges, history) ?? findBrokenRule(devices, history)
+        const broken =
+          findDivergence(devices, edges, history) ??
+          findBrokenRule(devices, history) ??
+          findUnseen(devices, edges)
         if (broken !== null) fail(broken)
+      }
+      if (failure === null && findGhost(devices) !== null) await runFor(GHOST_LIMIT_MS)
+      if (failure === null) {
+        const ghost = findGhost(devices)
+        if (ghost !== null) fail(ghost)
       }
       return convergedAfterMs
     },

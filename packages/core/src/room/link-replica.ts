@@ -7,6 +7,7 @@ import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
 import { type ChangeFeed, createChangeFeed } from "./change-feed.ts"
+import { createOwed, type Owed } from "./owed.ts"
 import type { Permissions } from "./permissions.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
@@ -57,6 +58,7 @@ export interface LinkReplica {
   readonly queue: SendQueue
   readonly feed: ChangeFeed
   readonly refusals: Refusals
+  readonly owed: Owed
   readonly pendingOut: number
   /** Something could not be exchanged now: what differs is not excused by that. */
   postponed(): void
@@ -102,6 +104,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const comparable = permissions.send && permissions.receive
   const queue = createSendQueue(index)
   const refusals = createRefusals()
+  const owed = createOwed()
   const timers = createPurposeTimers(clock)
   const feed = createChangeFeed({
     slot,
@@ -148,8 +151,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     differs: (position, theirs) => {
       if (refusals.hasDeclinedItem(position, theirs)) return
-      if (permissions.receive) delegated = !options.want(position) || delegated
-      else if (permissions.send) announceHeld(position)
+      if (permissions.receive && !options.want(position)) delegate(position)
+      else if (permissions.send && !permissions.receive) announceHeld(position)
     },
   }
 
@@ -182,6 +185,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     flush: options.pump,
   })
+
+  /** Another peer is asked for it. This one may lack what is here nonetheless. */
+  const delegate = (position: Uint8Array): void => {
+    delegated = true
+    const held = index.get(position)?.digest
+    if (permissions.send && held !== undefined) owed.add(mapKey(position), held)
+  }
 
   const announceHeld = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
@@ -227,6 +237,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     unagreed = false
     runner.agreed()
     timers.cancel("patience")
+    owed.clear()
     reportRun()
     if (equal) {
       excused = null
@@ -349,6 +360,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     queue,
     feed,
     refusals,
+    owed,
     postponed() {
       delegated = true
     },
@@ -428,6 +440,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (permissions.send && !closed) feed.announce(position, digest, delayMs)
     },
     peerHolds(position, digest) {
+      owed.holds(mapKey(position), digest)
       if (unconfirmed.holds(mapKey(position), digest)) options.changed()
     },
     exchanged(direction) {

@@ -76,8 +76,8 @@ export interface LinkSession extends LinkInput {
   readonly payloadAt: number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
-  /** Whether the peer says that it is linked to that session. */
-  isLinkedTo(session: string): boolean
+  /** The sessions that the peer says it is linked to. */
+  linkedTo(): ReadonlySet<string>
   added(replica: RoomReplica): void
   removed(replica: RoomReplica): void
   sendLinks(): void
@@ -346,7 +346,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       return payloadAt
     },
     targets: matched.targets,
-    isLinkedTo: (session) => linkedTo.has(session),
+    linkedTo: () => linkedTo,
     message(lane, bytes) {
       if (closed) return
       heartbeat.heard()

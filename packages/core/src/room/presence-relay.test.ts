@@ -44,6 +44,7 @@ function createLine(time: SimulatedTime, count: number): Station[] {
       session,
       device,
       signer: signerFor(device),
+      isNeeded: () => true,
       isLinked: (other) => [n - 1, n + 1].some((near) => stations[near]?.session === other),
       changed: (from, _device, value) =>
         void seen.set(from, value === null ? null : new TextDecoder().decode(value)),

@@ -24,6 +24,8 @@ export interface PresenceRelayOptions {
   readonly send: (frame: PresenceRelayFrame, from: string | null) => void
   /** Whether we are linked to that session ourselves: its own word counts more. */
   readonly isLinked: (session: string) => boolean
+  /** Whether anybody is several links away, so that ours is worth refreshing. */
+  readonly isNeeded: () => boolean
   readonly changed: (session: string, device: string, value: Uint8Array | null) => void
 }
 
@@ -65,12 +67,17 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
 
   const signOwn = async (): Promise<void> => {
     // That there is none is said once: refreshed by a thousand peers it would be most of what a large room says.
-    cancelPublish = value === null ? null : clock.after(REFRESH_MS, () => void signOwn())
+    cancelPublish = value === null ? null : clock.after(REFRESH_MS, refresh)
     signedAt = clock.monotonic()
     sequence++
     const own = { session, device, sequence, value }
     const signature = await signer.sign(signedBytes(options.roomTag, own))
     if (!closed) options.send({ type: "presence-relay", ...own, ageMs: 0, signature }, null)
+  }
+
+  const refresh = (): void => {
+    if (options.isNeeded()) void signOwn()
+    else value = null
   }
 
   const ageOf = ({ frame, receivedAt }: Known): number =>

@@ -1,7 +1,7 @@
 import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
-import { hexToBytes, mapKey, mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes, mapKey, mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
@@ -28,6 +28,8 @@ const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
+/** Who has just come is linked to everyone soon, and until then looks like somebody far away. */
+const RELAY_DELAY_MS = 1_000
 const PRESENCE_INTERVAL_MS = 100
 const PROBE_DELAY_MS = 250
 
@@ -113,7 +115,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (session === source || target === undefined) continue
       // The roots that end a reconciliation show what it missed, but roots of a one-way link are never compared.
       const { send, receive } = target.permissions
-      if (target.phase !== "live" && send && receive) continue
+      if (target.phase !== "live" && send && receive) {
+        target.owed.add(mapKey(position), after)
+        continue
+      }
       if (!partial) {
         target.announce(position, after, HAVE_DELAY_MS * (1 + random.unit()))
         continue
@@ -127,7 +132,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   /** Whether the peer lacks a link to someone we are linked to. */
   const isPartial = (peer: LinkSession): boolean =>
-    [...sessions.values()].some((session) => session !== peer && !peer.isLinkedTo(session.session))
+    [...sessions.values()].some((session) => session !== peer && !peer.linkedTo().has(session.session))
 
   const askWanted = (): void => {
     const now = clock.monotonic()
@@ -150,7 +155,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     if (left > 0) timers.startOnce("wanted", WANTED_TICK_MS, askWanted)
   }
 
-  const isLargeRoom = (): boolean => [...sessions.values()].some(isPartial)
+  /** Whether somebody is several links away: a peer lacks a link that we have, or has one that we lack. */
+  const hasDistantPeers = (): boolean => {
+    const own = bytesToHex(options.sessionId)
+    const isDistant = (id: string): boolean => id !== own && !sessions.has(id)
+    return [...sessions.values()].some((peer) => isPartial(peer) || [...peer.linkedTo()].some(isDistant))
+  }
 
   const relay =
     options.signer === undefined
@@ -164,18 +174,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           send(frame, from) {
             const source = from === null ? undefined : sessions.get(from)
             for (const session of sessions.values()) {
-              if (session === source || source?.isLinkedTo(session.session)) continue
+              if (session === source || source?.linkedTo().has(session.session)) continue
               session.relayPresence(frame)
               session.flush()
             }
           },
           isLinked: (session) => sessions.has(session),
+          isNeeded: hasDistantPeers,
           changed: (session, device, value) => events.presence(session, value, device),
         })
 
   /** Where everyone is linked to everyone, nobody needs to be told about third peers. */
   const relayOwnPresence = (): void => {
-    if (isLargeRoom()) relay?.publish(presence)
+    if (hasDistantPeers()) relay?.publish(presence)
   }
 
   const sendPresence = (): void => {
@@ -372,7 +383,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         },
         presence: (value) => events.presence(link.session, value),
         presenceRelayed: (frame) => relay?.received(link.session, frame),
-        linksChanged: () => timers.startOnce("relay", LINKS_DELAY_MS, relayOwnPresence),
+        linksChanged: () => timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence),
         statusChanged,
         reconciled: (replica, report) =>
           events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),

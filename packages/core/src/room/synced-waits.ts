@@ -62,6 +62,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const own = session.targets.get(shared.replica.name)?.own
     if (own === undefined || own.phase !== "live") return false
     if (!own.permissions.send) return wait.session !== undefined || sendsNothing(replica)
+    if (own.owed.includes(wait.positions)) return false
     // A link made after the call has exchanged everything by the time it is live.
     const upTo =
       wait.changesByLink.get(`${session.session}/${shared.replica.name}`) ?? Number.POSITIVE_INFINITY

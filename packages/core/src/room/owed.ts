@@ -1,0 +1,42 @@
+import { startsWithBytes } from "../protocol/bytes-equal.ts"
+
+/**
+ * Entries that a peer is not known to hold and that nobody sends it now: what came from others while the link was
+ * being reconciled, and what differs and was asked of another peer. The next agreement settles them all.
+ */
+export interface Owed {
+  add(position: string, digest: Uint8Array): void
+  /** The peer holds this digest (8 bytes or more). */
+  holds(position: string, digest: Uint8Array): void
+  /** Whether the peer may lack any of these; any at all without `only`. */
+  includes(only?: ReadonlySet<string>): boolean
+  clear(): void
+}
+
+/** With more than this nothing is known of any entry until both sides agree. */
+const MAX_OWED = 8_192
+
+export function createOwed(): Owed {
+  const digestByPosition = new Map<string, Uint8Array>()
+  let overflowed = false
+  return {
+    add(position, digest) {
+      if (digestByPosition.size < MAX_OWED || digestByPosition.has(position))
+        digestByPosition.set(position, digest)
+      else overflowed = true
+    },
+    holds(position, digest) {
+      const owed = digestByPosition.get(position)
+      if (owed !== undefined && startsWithBytes(owed, digest)) digestByPosition.delete(position)
+    },
+    includes(only) {
+      if (overflowed) return true
+      if (only === undefined) return digestByPosition.size > 0
+      return [...only].some((position) => digestByPosition.has(position))
+    },
+    clear() {
+      digestByPosition.clear()
+      overflowed = false
+    },
+  }
+}

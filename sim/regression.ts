@@ -1,0 +1,28 @@
+import type { PeerPlan, PlannedEvent, Scenario } from "./scenario.ts"
+
+/** A world that failed once, made small, and kept: it must pass from then on. */
+export interface Regression {
+  /** The planted bug that makes it fail, or null when the fault was in the code and is mended. */
+  readonly bug: string | null
+  /** How it failed. */
+  readonly failure: string
+  readonly scenario: Scenario
+}
+
+/** What a world that was kept before these existed has of them. */
+const QUIET_PEER: Partial<PeerPlan> = { present: false }
+const PLAIN_WRITE = { attachment: 0 }
+
+export function writeRegression({ bug, failure, scenario }: Regression): string {
+  return `${JSON.stringify({ bug, failure: failure.split("\n")[0], scenario }, null, 2)}\n`
+}
+
+/** Trusts the file: it is one of this repository's. */
+export function readRegression(text: string): Regression {
+  const { scenario, ...kept } = JSON.parse(text) as Regression
+  const peers = scenario.peers.map((peer) => ({ ...QUIET_PEER, ...peer }))
+  const events = scenario.events.map((event): PlannedEvent =>
+    event.type === "write" ? { ...PLAIN_WRITE, ...event } : event,
+  )
+  return { ...kept, scenario: { ...scenario, peers, events } }
+}

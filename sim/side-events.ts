@@ -1,0 +1,55 @@
+import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
+import type { EventPlan } from "./event-plan.ts"
+import type { PlannedEvent } from "./scenario.ts"
+
+/** At the borders of a chunk, and of what fits into one message. */
+const TELLING_SIZES = [1, 900, 12_000, 65_535, 65_536, 65_537, 131_072]
+
+/**
+ * Attachments, presence and `synced()`, in a part of the worlds. Their chance is of their own, so that a seed's links,
+ * crashes and writes stay what they are.
+ */
+export function planSideEvents(
+  events: readonly PlannedEvent[],
+  plan: EventPlan,
+  seed: string,
+): readonly PlannedEvent[] {
+  const random = createSeededRandom(`side/${seed}`)
+  const attached = random.chance(0.3) ? withAttachments(events, plan, random) : events
+  if (random.chance(0.4)) return [...attached, ...planPresence(plan, random), ...planWaits(plan, random)]
+  return [...attached, ...planWaits(plan, random)]
+}
+
+function withAttachments(
+  events: readonly PlannedEvent[],
+  { edges, faultsMs }: EventPlan,
+  random: SeededRandom,
+): readonly PlannedEvent[] {
+  const changed = events.map((event): PlannedEvent => {
+    if (event.type !== "write" || event.deletes || event.padding > 0 || !random.chance(0.2)) return event
+    const attachment = random.chance(0.6) ? random.pick(TELLING_SIZES) : 1 + random.below(250_000)
+    return { ...event, attachment }
+  })
+  if (random.chance(0.7)) return changed
+  const from = random.pick<0 | 1>([0, 1])
+  const edge = random.below(edges.length)
+  return [...changed, { type: "garbage", edge, from, kind: "spoilt-chunk", atMs: random.below(faultsMs) }]
+}
+
+function planPresence({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
+  for (const [at, peer] of peers.entries()) peers[at] = { ...peer, present: random.chance(0.8) }
+  return Array.from({ length: random.below(8) }, () => ({
+    type: "presence",
+    peer: random.below(peers.length),
+    present: random.chance(0.8),
+    atMs: random.below(faultsMs),
+  }))
+}
+
+function planWaits({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
+  return Array.from({ length: random.below(5) }, () => ({
+    type: "await-synced",
+    peer: random.below(peers.length),
+    atMs: random.below(faultsMs),
+  }))
+}

@@ -1,0 +1,91 @@
+import { covers, type Dot } from "@dunlin/core"
+import { type DiskImage, readStoredDocument } from "@dunlin/core/testing"
+import type { Device, Process, World } from "./device.ts"
+
+/** Holds `synced()` to its word: what was known when it was called is on another device's disk when it resolves. */
+export interface SyncedClaims {
+  ask(device: Device): void
+  /** A device is about to lose what it held since its backup. Its peers may not have noticed yet that it is gone. */
+  rollingBack(device: Device, session: string): void
+  /** Asks all of these, at rest; the function that it returns tells who has had no answer by then. */
+  askAll(askers: readonly Device[]): () => string | null
+}
+
+interface Loss {
+  readonly session: string
+  readonly image: DiskImage
+}
+
+type Known = readonly (readonly [document: string, dot: Dot])[]
+
+export function createSyncedClaims(world: World, devices: readonly Device[]): SyncedClaims {
+  const losses: Loss[] = []
+
+  const known = ({ index }: Device, { collection }: Process): Known => {
+    const forbidden = new Set(
+      world.history.writes.filter((one) => one.forbidden).map(({ document }) => document),
+    )
+    const documents = new Set(world.history.writes.map(({ document }) => document))
+    return [...documents].flatMap((document) =>
+      forbidden.has(document)
+        ? []
+        : (collection?.state(document)?.siblings ?? [])
+            .filter(({ dot }) => isDurable(index, document, dot))
+            .map(({ dot }) => [document, dot] as const),
+    )
+  }
+  const isDurable = (index: number, document: string, dot: Dot): boolean =>
+    holdsAll((devices[index] as Device).disk.image(), [[document, dot]])
+
+  const check = (device: Device, process: Process, asked: Known): void => {
+    const linked = process.engine.links.get()
+    const images = [
+      ...devices.filter((other) => other !== device).map(({ disk }) => disk.image()),
+      ...losses.filter(({ session }) => linked.has(session)).map(({ image }) => image),
+    ]
+    world.faults.count("synced-resolved")
+    if (!images.some((image) => holdsAll(image, asked))) {
+      world.fail(`synced() resolved at ${device.index}, and no other disk holds what it had`)
+    }
+  }
+
+  return {
+    ask(device) {
+      const { process, plan } = device
+      // What a device writes that only receives goes nowhere, and nothing waits for it.
+      if (process?.collection == null || plan.direction === "receive-only") return
+      const asked = known(device, process)
+      world.trace(`${device.index} waits for synced() of ${asked.length} writes`)
+      process.collection.synced().then(
+        () => {
+          world.trace(`${device.index} hears that all is synced`)
+          check(device, process, asked)
+        },
+        () => world.faults.count("synced-rejected"),
+      )
+    },
+    askAll(askers) {
+      const waiting = new Set(askers)
+      for (const device of askers) {
+        device.process?.collection?.synced().then(
+          () => waiting.delete(device),
+          (error: unknown) => world.trace(`synced() of ${device.index} rejects: ${String(error)}`),
+        )
+      }
+      return () => {
+        const [first] = waiting
+        return first === undefined ? null : `synced() of ${first.index} does not resolve at rest`
+      }
+    },
+    rollingBack(device, session) {
+      losses.push({ session, image: device.disk.image() })
+    },
+  }
+}
+
+function holdsAll(image: DiskImage, writes: Known): boolean {
+  return writes.every(([document, dot]) => {
+    const state = readStoredDocument(image, document)
+    return state !== null && covers(state.context, dot)
+  })
+}
