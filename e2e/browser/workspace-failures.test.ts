@@ -1,12 +1,18 @@
-import type { BrowserContext } from "playwright-core"
+import type { Browser, BrowserContext } from "playwright-core"
 import { afterEach, beforeAll, expect, test } from "vitest"
+import { launchSharedChromium } from "./harness/chromium.ts"
 import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
 
 let server: WorkspaceServer
+let browser: Browser
 beforeAll(async () => {
   server = await startWorkspaceServer()
-  return () => server.close()
+  browser = await launchSharedChromium()
+  return async () => {
+    await browser.close()
+    await server.close()
+  }
 })
 
 const opened: Person[] = []
@@ -19,7 +25,7 @@ async function person(
   address: string = server.url,
   prepare?: (context: BrowserContext) => Promise<unknown>,
 ): Promise<Person> {
-  const one = await openPerson(address, prepare === undefined ? {} : { prepare })
+  const one = await openPerson(address, prepare === undefined ? { browser } : { browser, prepare })
   opened.push(one)
   return one
 }
@@ -34,6 +40,10 @@ test("no server: everything works, and a grey line says what is missing", async 
   await ada.goto("/people")
   await ada.page.getByText(/Everything is saved on this device and works/).waitFor()
   expect(await ada.page.getByRole("alert").count()).toBe(0)
+  await ada.page.reload()
+  await ada.goto("/documents")
+  await ada.openDocument("Alone")
+  await timeUntil("the text is kept", async () => (await ada.text()) === "kept")
 })
 
 test("a wrong invite: says so and leaves the own workspace open", async () => {
@@ -42,6 +52,7 @@ test("a wrong invite: says so and leaves the own workspace open", async () => {
   const link = await ada.invite()
   await ada.page.goto(link.slice(0, -20))
   await ada.page.getByText("That invite link is not complete.").waitFor()
+  await ada.page.getByText(/Ask for the link again and copy all of it/).waitFor()
   await ada.page.locator(".row", { hasText: "Mine" }).waitFor()
   expect(ada.page.url()).not.toContain(link.split("#")[1]?.slice(0, 20))
   await ada.page.getByRole("button", { name: "Dismiss" }).click()
@@ -70,6 +81,7 @@ test("storage refused: works until the tab closes, and says so", async () => {
     }),
   )
   await ada.page.getByText("This browser refuses to store data.").waitFor()
+  await ada.page.getByText(/or export before you leave/).waitFor()
   expect(await ada.sync()).toBe("Not saved")
   await ada.newDocument("Fleeting")
   await ada.editor().click()
@@ -155,6 +167,7 @@ test("a peer with another version of the app: both are told, and nothing is mixe
     await one.goto("/people")
     await one.page.getByText("Someone here uses another version of this app.").waitFor()
     await one.page.getByText(/tasks wait for an update/).waitFor()
+    await one.page.getByText(/Reload the page on both devices to update/).waitFor()
   }
   await ben.goto("/board")
   await ben.addTask("Only in the next version")

@@ -1,11 +1,10 @@
-import type { BrowserContext, Locator, Page } from "playwright-core"
-import { type ChromiumOptions, type ChromiumProfile, launchChromium } from "../browser/harness/chromium.ts"
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core"
+import { launchChromium } from "../browser/harness/chromium.ts"
 
 /** One person at one browser profile, with what they do said in their words. */
 export interface Person {
   readonly page: Page
   readonly context: BrowserContext
-  readonly profile: ChromiumProfile
   /** Every request URL of the profile, for what must not be in one. */
   readonly requests: readonly string[]
   /** Console errors and uncaught exceptions. */
@@ -27,25 +26,34 @@ export interface Person {
 
 export const WAIT_MS = 30_000
 
-export async function openPerson(
-  address: string,
-  options: ChromiumOptions & { readonly prepare?: (context: BrowserContext) => Promise<unknown> } = {},
-): Promise<Person> {
-  const profile = await launchChromium(options)
-  const { context } = profile
+export interface PersonOptions {
+  /** Where their profile lives. Left out: in a browser of its own, with a disk of its own. */
+  readonly browser?: Browser
+  readonly prepare?: (context: BrowserContext) => Promise<unknown>
+}
+
+export async function openPerson(address: string, { browser, prepare }: PersonOptions = {}): Promise<Person> {
+  const { context, close } = browser === undefined ? await launchChromium() : await profileIn(browser)
   const requests: string[] = []
   context.on("request", (request) => requests.push(request.url()))
-  await options.prepare?.(context)
+  await prepare?.(context)
   const page = context.pages()[0] ?? (await context.newPage())
   const person = await personAt(page, address, requests)
-  return { ...person, context, profile, requests, close: () => profile.close() }
+  return { ...person, context, requests, close: () => close() }
+}
+
+async function profileIn(
+  browser: Browser,
+): Promise<{ readonly context: BrowserContext; close(): Promise<void> }> {
+  const context = await browser.newContext()
+  return { context, close: () => context.close() }
 }
 
 /** The same person in a further tab. */
 export async function openTab(
   person: Person,
   address: string,
-): Promise<Omit<Person, "context" | "profile" | "requests" | "close">> {
+): Promise<Omit<Person, "context" | "requests" | "close">> {
   return personAt(await person.context.newPage(), address, [])
 }
 
@@ -53,7 +61,7 @@ async function personAt(
   page: Page,
   address: string,
   requests: readonly string[],
-): Promise<Omit<Person, "context" | "profile" | "close">> {
+): Promise<Omit<Person, "context" | "close">> {
   const errors: string[] = []
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()))
   page.on("pageerror", (error) => errors.push(error.stack ?? error.message))

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { chromium } from "playwright-core"
-import type { BrowserContext, Page } from "playwright-core"
+import type { Browser, BrowserContext, Page } from "playwright-core"
 import { attachTab } from "./browser-tab.ts"
 import type { BrowserProfile, BrowserTab } from "./browser-tab.ts"
 import { findChromium } from "./find-browser.ts"
@@ -38,11 +38,14 @@ const ARGS = [
   "--no-first-run",
 ]
 
+/** A Chromium for tests that need no disk: its contexts share nothing but the process, and start at once. */
+export function launchSharedChromium(): Promise<Browser> {
+  const args = [...ARGS, ...disabledFeatures({})]
+  return chromium.launch({ executablePath: installedChromium(), headless: true, args })
+}
+
 export async function launchChromium(options: ChromiumOptions = {}): Promise<ChromiumProfile> {
-  const installed = findChromium()
-  if (installed === null) {
-    throw new Error("No Chromium, Chrome or Edge found. Install one, or name it in CHROMIUM_PATH.")
-  }
+  const installed = installedChromium()
   const own = await mkdtemp(join(tmpdir(), "dunlin-chromium-"))
   const executablePath =
     options.namespace === undefined ? installed : await namespaceWrapper(own, options.namespace, installed)
@@ -77,6 +80,13 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Chr
       await removeOwn()
     },
   }
+}
+
+function installedChromium(): string {
+  const installed = findChromium()
+  if (installed === null)
+    throw new Error("No Chromium, Chrome or Edge found. Install one, or name it in CHROMIUM_PATH.")
+  return installed
 }
 
 function disabledFeatures({ mdns, namespace }: ChromiumOptions): readonly string[] {

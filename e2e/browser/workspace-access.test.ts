@@ -1,0 +1,230 @@
+import { AxeBuilder } from "@axe-core/playwright"
+import type { Browser } from "playwright-core"
+import { afterEach, beforeAll, expect, test } from "vitest"
+import { launchSharedChromium } from "./harness/chromium.ts"
+import { openPerson, type Person } from "../workspace/workspace-page.ts"
+import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+
+let server: WorkspaceServer
+let browser: Browser
+beforeAll(async () => {
+  server = await startWorkspaceServer()
+  browser = await launchSharedChromium()
+  return async () => {
+    await browser.close()
+    await server.close()
+  }
+})
+
+let ada: Person
+afterEach(() => ada.close())
+
+const SCREENS = ["/documents", "/board", "/note", "/people", "/settings"] as const
+const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+/** What moves has come to rest. */
+async function rest(): Promise<void> {
+  await ada.page.evaluate(async () => {
+    await document.fonts.ready
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished))
+  })
+}
+
+async function startFromSample(): Promise<void> {
+  await ada.page.getByRole("button", { name: /Start from a sample/ }).click()
+  await ada.page.locator(".row").first().waitFor()
+}
+
+test("no barrier on any screen, light or dark", async () => {
+  ada = await openPerson(server.url, { browser })
+  let scheme: "light" | "dark" = "light"
+  const check = async (what: string): Promise<void> => {
+    await rest()
+    // A theme changes colours, and nothing else that a rule asks about.
+    const asked = new AxeBuilder({ page: ada.page })
+    const rules =
+      scheme === "light" ? asked.withTags(WCAG) : asked.withRules(["color-contrast", "link-in-text-block"])
+    const { violations } = await rules.analyze()
+    const told = violations.map(
+      ({ id, nodes }) =>
+        `${what}, ${scheme}: ${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(" ")} ${failureSummary}`).join("; ")}`,
+    )
+    expect(told).toEqual([])
+  }
+  const invite = await ada.invite()
+  await check("first run")
+  await startFromSample()
+  for (scheme of ["light", "dark"] as const) {
+    await ada.page.emulateMedia({ colorScheme: scheme })
+    for (const screen of SCREENS) {
+      await ada.goto(screen)
+      await ada.page.locator("h1").first().waitFor()
+      await check(screen)
+    }
+    await ada.goto("/documents")
+    await ada.openDocument("Winter count")
+    await check("document")
+    await ada.page.getByRole("button", { name: "History" }).click()
+    await ada.page.getByRole("slider").waitFor()
+    await check("history")
+    await ada.page.getByRole("button", { name: "Close" }).click()
+    await ada.page.getByRole("button", { name: "Share" }).first().click()
+    await ada.page.getByRole("textbox", { name: "Invite link" }).waitFor()
+    await check("share")
+    await ada.page.keyboard.press("Escape")
+    await ada.page.keyboard.press("Control+k")
+    await ada.page.getByRole("combobox").fill("tide")
+    await ada.page.locator("[role=option]").first().waitFor()
+    await check("palette")
+    await ada.page.keyboard.press("Escape")
+    await ada.goto("/board")
+    await ada.page.locator(".card-face").first().click()
+    await ada.page.getByRole("dialog").waitFor()
+    await check("task")
+    await ada.page.keyboard.press("Escape")
+    await ada.page.keyboard.press("?")
+    await ada.page.getByRole("dialog").waitFor()
+    await check("shortcuts")
+    await ada.page.keyboard.press("Escape")
+    await ada.page.setViewportSize({ width: 360, height: 740 })
+    await ada.goto("/documents")
+    await check("documents on a phone")
+    await ada.page.setViewportSize({ width: 1280, height: 720 })
+  }
+  await ada.page.goto(invite.slice(0, -20))
+  await ada.page.getByText("That invite link is not complete.").waitFor()
+  await check("a refused invite, dark")
+})
+
+test("nothing is wider than a small phone, and targets can be hit", async () => {
+  ada = await openPerson(server.url, { browser })
+  await startFromSample()
+  await ada.page.setViewportSize({ width: 360, height: 740 })
+  const check = async (what: string): Promise<void> => {
+    await rest()
+    const wide = await ada.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    expect(wide, `${what} scrolls sideways`).toBeLessThanOrEqual(0)
+    const small = await ada.page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>("button, a, input, select, summary, textarea")]
+        .filter(
+          (element) =>
+            element.checkVisibility() && !element.closest("p") && element.getClientRects().length > 0,
+        )
+        .map((element) => ({ element, box: element.getBoundingClientRect() }))
+        .filter(({ box }) => box.width > 1 && (box.width < 24 || box.height < 24))
+        .map(
+          ({ element, box }) =>
+            `${element.outerHTML.slice(0, 90)} ${Math.round(box.width)}×${Math.round(box.height)}`,
+        ),
+    )
+    expect(small, `${what} has small targets`).toEqual([])
+  }
+  for (const screen of SCREENS) {
+    await ada.goto(screen)
+    await check(screen)
+  }
+  await ada.goto("/documents")
+  await ada.openDocument("Winter count")
+  await check("document")
+  await ada.page.getByRole("button", { name: "More" }).click()
+  await check("menu")
+  await ada.page.keyboard.press("Escape")
+  await ada.goto("/board")
+  await ada.page.getByRole("button", { name: "Workspace: My workspace. Switch or add" }).click()
+  await ada.page.getByRole("menuitem", { name: "New workspace" }).waitFor()
+  await check("workspaces")
+})
+
+test("the focus can be seen wherever Tab goes, and always comes on", async () => {
+  ada = await openPerson(server.url, { browser })
+  await startFromSample()
+  for (const screen of SCREENS) {
+    await ada.goto(screen)
+    await ada.page.locator("h1").first().waitFor()
+    await rest()
+    await ada.page.evaluate(() => document.querySelector<HTMLElement>(".skip")?.focus())
+    const seen = new Set<string>()
+    for (let presses = 0; presses < 14; presses++) {
+      await ada.page.keyboard.press("Tab")
+      const { name, isVisible } = await ada.page.evaluate(() => {
+        const element = document.activeElement ?? document.body
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element)
+        // Text fields without a frame show their focus by the caret, others by what is around them.
+        const writes = element.matches("input:not([type=radio]), textarea, [contenteditable]")
+        const around = element.parentElement === null ? null : getComputedStyle(element.parentElement)
+        const hasRing = outlineStyle !== "none" && parseFloat(outlineWidth) >= 1
+        return {
+          name: `${element.tagName} ${element.getAttribute("aria-label") ?? element.textContent.slice(0, 40)}`,
+          isVisible:
+            hasRing || boxShadow !== "none" || writes || (around !== null && around.outlineStyle !== "none"),
+        }
+      })
+      if (name.startsWith("BODY")) break
+      expect(isVisible, `${screen}: the focus on ${name} cannot be seen`).toBe(true)
+      seen.add(name)
+    }
+    expect(seen.size, `${screen}: Tab goes through the screen`).toBeGreaterThan(5)
+  }
+})
+
+test("who wishes for less motion sees none, and the theme chosen stays", async () => {
+  ada = await openPerson(server.url, { browser })
+  await startFromSample()
+  await ada.page.emulateMedia({ reducedMotion: "reduce", colorScheme: "light" })
+  await ada.goto("/board")
+  await ada.page.locator(".card-face").first().click()
+  await ada.page.getByRole("dialog").waitFor()
+  const longestMs = await ada.page.evaluate(() =>
+    Math.max(
+      ...[...document.querySelectorAll("*")].flatMap((element) => {
+        const { transitionDuration, animationDuration } = getComputedStyle(element)
+        return `${transitionDuration},${animationDuration}`
+          .split(",")
+          .map((text) => parseFloat(text) * (text.trim().endsWith("ms") ? 1 : 1_000))
+          .filter((ms) => !Number.isNaN(ms))
+      }),
+    ),
+  )
+  expect(longestMs).toBeLessThanOrEqual(1)
+  await ada.page.keyboard.press("Escape")
+  const background = (): Promise<string> =>
+    ada.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
+  const light = await background()
+  await ada.goto("/settings")
+  await ada.page.getByText("Dark", { exact: true }).click()
+  await expect.poll(background).not.toBe(light)
+  const dark = await background()
+  await ada.page.reload()
+  await ada.page.locator("#main").waitFor()
+  expect(await background()).toBe(dark)
+})
+
+test("no script but the application's own runs, and no foreign address is reached", async () => {
+  ada = await openPerson(server.url, { browser })
+  const told = await ada.page.evaluate(async () => {
+    const blocked: string[] = []
+    addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective))
+    const script = document.createElement("script")
+    // A string that becomes script is refused before it is one.
+    const refused: string[] = []
+    try {
+      script.textContent = "globalThis.owned = true"
+      document.head.append(script)
+    } catch (error) {
+      refused.push(String(error))
+    }
+    try {
+      document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='globalThis.owned = true'>")
+    } catch (error) {
+      refused.push(String(error))
+    }
+    await fetch("http://127.0.0.1:9/").catch((error: unknown) => refused.push(String(error)))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    return { blocked, refused, isOwned: "owned" in globalThis }
+  })
+  expect(told.isOwned).toBe(false)
+  expect(told.refused.length).toBeGreaterThanOrEqual(2)
+  expect(told.blocked).toContain("connect-src")
+  expect(told.blocked.some((directive) => /script|trusted/.test(directive))).toBe(true)
+})
