@@ -126,6 +126,9 @@ describe("an edit that a tab has saved", () => {
       handle.doc.getText("body").insert(0, "tab ")
       await handle.saved()
     }
+    for (const one of [again, tab]) {
+      expect((await one.docs.list()).map((info) => info.id).sort()).toEqual(["known", "new"])
+    }
     expect(await textOf(again, "known")).toBe("tab hello world")
     expect(await textOf(again, "new")).toBe("tab ")
     // It is in the inbox alone: what is written now must not hide that.
@@ -145,6 +148,7 @@ describe("an edit that a tab has saved", () => {
     const holder = await attachByHand({ name: "notes", store })
     const tab = await attachByHand({ name: "notes", store: mute(store) })
     await tab.docs.delete("x")
+    expect(await tab.docs.list()).toEqual([])
     await expect(holder.docs.open("x")).rejects.toMatchObject({ code: "document-deleted" })
     await holder.attached.detach()
     // The tab that deleted it becomes the holder, and moves its own entry.

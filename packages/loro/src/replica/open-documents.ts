@@ -5,6 +5,7 @@ import type { DocumentInfo, LoroDocument, LoroDocuments } from "../loro-document
 import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
 import type { OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
+import { parseDelta } from "./document-delta.ts"
 import { createDocumentHandle } from "./document-handle.ts"
 import { assertDocumentId } from "./document-id.ts"
 import { decodeRow } from "./document-row.ts"
@@ -27,6 +28,7 @@ export interface OpenDocumentsOptions {
 /** How often open documents are looked through for edits that nobody committed. */
 const LOOK_EVERY_MS = 100
 const LIST_PAGE = 1_000
+const INBOX_PAGE = 64
 
 /** The application's side of the documents. */
 export function createDocuments(options: OpenDocumentsOptions): {
@@ -78,6 +80,23 @@ export function createDocuments(options: OpenDocumentsOptions): {
     } finally {
       shelf.release(entry)
     }
+  }
+
+  /** What tabs have saved is there, although its writer has not moved it yet. */
+  const addInbox = async (infos: Map<string, DocumentInfo>, buried: Set<string>): Promise<void> => {
+    let after = 0
+    for (let full = true; full;) {
+      const page = await store.inbox(after, INBOX_PAGE)
+      for (const { id, bytes } of page) {
+        const delta = parseDelta(bytes)
+        if (delta.type === "tombstone") buried.add(id)
+        if (delta.type === "invalid" || infos.has(id)) continue
+        infos.set(id, { id, changedAt: clock.now(), storedBytes: bytes.length })
+      }
+      after = page.at(-1)?.key ?? after
+      full = page.length === INBOX_PAGE
+    }
+    for (const id of buried) infos.delete(id)
   }
 
   const handle: LoroDocuments = {
@@ -146,18 +165,21 @@ export function createDocuments(options: OpenDocumentsOptions): {
       }),
     async list() {
       await options.writer.write({})
-      const infos: DocumentInfo[] = []
+      const infos = new Map<string, DocumentInfo>()
+      const buried = new Set<string>()
       let after = 0
-      for (;;) {
+      for (let full = true; full;) {
         const rows = await store.changes(after, LIST_PAGE)
         for (const { id, bytes } of rows) {
           const row = decodeRow(bytes)
-          if (row.status === "deleted") continue
-          infos.push({ id, changedAt: row.changedAt, storedBytes: row.snapshotBytes + row.logBytes })
+          if (row.status === "deleted") buried.add(id)
+          else infos.set(id, { id, changedAt: row.changedAt, storedBytes: row.snapshotBytes + row.logBytes })
         }
         after = rows.at(-1)?.sequence ?? after
-        if (rows.length < LIST_PAGE) return infos
+        full = rows.length === LIST_PAGE
       }
+      await addInbox(infos, buried)
+      return [...infos.values()]
     },
     async delete(id) {
       assertDocumentId(id)
