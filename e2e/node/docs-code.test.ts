@@ -21,7 +21,10 @@ beforeAll(async () => {
   await mkdir(FOLDER, { recursive: true })
   if (programs.some(({ kind }) => kind === "runs")) server = (await harness.host()).url
   for (const { name, language, code } of programs) {
-    await writeFile(join(FOLDER, `${name}.${language}`), `${code.replaceAll(NAMED_SERVER, server)}\nexport {}\n`)
+    await writeFile(
+      join(FOLDER, `${name}.${language}`),
+      `${code.replaceAll(NAMED_SERVER, server)}\nexport {}\n`,
+    )
   }
 })
 afterAll(() => harness.close())
@@ -34,7 +37,9 @@ test("every program in README.md, the guides and the pages of packages compiles"
   }
   await writeFile(join(FOLDER, "tsconfig.json"), JSON.stringify(config))
   const { code, said } = await run(["node_modules/typescript/bin/tsc", "-p", FOLDER])
-  const where = programs.map(({ name, language, page, line }) => `${name}.${language} is at ${page}:${line}`).join("\n")
+  const where = programs
+    .map(({ name, language, page, line }) => `${name}.${language} is at ${page}:${line}`)
+    .join("\n")
   expect(code, `${said}\n${where}`).toBe(0)
 })
 
