@@ -7,10 +7,14 @@ import type { RxCollection } from "rxdb"
 export interface CollectionLock {
   /** Whether another tab holds it now. */
   heldElsewhere(): Promise<boolean>
-  /** Resolves with what gives it back. Rejects with the signal's reason. */
+  /**
+   * Resolves with what gives it back. Rejects with the signal's reason. Whoever shares this object with a holder has it
+   * at once, and the last of them gives it back.
+   */
   acquire(signal?: AbortSignal): Promise<() => void>
 }
 
+/** The lock of a collection, for one user of it. */
 export function collectionLock(collection: RxCollection): CollectionLock {
   const { database, name } = collection
   const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks
@@ -18,15 +22,33 @@ export function collectionLock(collection: RxCollection): CollectionLock {
   if (locks === undefined || !database.multiInstance)
     return { heldElsewhere: () => Promise.resolve(false), acquire: () => Promise.resolve(() => {}) }
 
+  let holders = 0
+  let giveBack = (): void => {}
+
+  const hold = (): (() => void) => {
+    let held = true
+    holders++
+    return () => {
+      if (held && --holders === 0) giveBack()
+      held = false
+    }
+  }
+
   return {
     async heldElsewhere() {
       const { held = [] } = await locks.query()
-      return held.some((lock) => lock.name === id)
+      return holders === 0 && held.some((lock) => lock.name === id)
     },
-    acquire: (signal) =>
-      new Promise((acquired, rejected) => {
-        const hold = (): Promise<void> => new Promise((release) => acquired(() => release()))
-        locks.request(id, signal === undefined ? {} : { signal }, hold).catch(rejected)
-      }),
+    acquire(signal) {
+      if (holders > 0) return Promise.resolve(hold())
+      return new Promise((acquired, rejected) => {
+        const granted = (): Promise<void> =>
+          new Promise((release) => {
+            giveBack = release
+            acquired(hold())
+          })
+        locks.request(id, signal === undefined ? {} : { signal }, granted).catch(rejected)
+      })
+    },
   }
 }

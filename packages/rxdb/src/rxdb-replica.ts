@@ -17,7 +17,7 @@ import { type Observable, Subject } from "rxjs"
 import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
 import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
-import { collectionLock } from "./collection-lock.ts"
+import { type CollectionLock, collectionLock } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
 import { createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
@@ -45,6 +45,8 @@ export interface RxdbReplicaOptions {
 export interface RxdbHandle {
   /** The collection that was passed. */
   readonly collection: RxCollection
+  /** This device in the room: 64 hex digits of its public key, as others see it in `isPeerValid`. */
+  readonly device: string
   /** Every merge of concurrent writes: what was merged, from what. */
   readonly conflicts$: Observable<ResolvedConflict>
   /** The last conflicts that a write lost, up to a hundred losers: an application can offer to restore one. */
@@ -68,6 +70,15 @@ export interface RxdbHandle {
  * room has the replica: make it right after `addCollections()`, in every tab.
  */
 export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOptions = {}): Replica<RxdbHandle> {
+  return lockedReplica(collection, options, collectionLock(collection))
+}
+
+/** The same for a caller that may hold the collection's lock already. */
+export function lockedReplica(
+  collection: RxCollection,
+  options: RxdbReplicaOptions,
+  lock: CollectionLock,
+): Replica<RxdbHandle> {
   const holdsAttachments = collection.schema.jsonSchema.attachments !== undefined
   if (holdsAttachments && collection.database.hashFunction !== defaultHashSha256)
     throw new ReplicaError(
@@ -88,7 +99,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
     async attach(host, { signal } = {}) {
       const giveBack = stamper.claim(name)
       try {
-        const unlock = await collectionLock(collection).acquire(signal)
+        const unlock = await lock.acquire(signal)
         return await open(host, () => {
           unlock()
           giveBack()
@@ -164,6 +175,7 @@ export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOption
       host,
       handle: {
         collection,
+        device: host.device,
         conflicts$: conflicts.conflicts$,
         recentConflicts: conflicts.recent,
         error$,

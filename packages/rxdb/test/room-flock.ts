@@ -105,6 +105,18 @@ export async function contents(collection: RxCollection): Promise<Readonly<Recor
   )
 }
 
+/** Resolves when all collections show exactly this. */
+export async function settledAs(
+  collections: readonly RxCollection[],
+  expected: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const text = canonicalJson(expected)
+  await until(async () => {
+    const states = await Promise.all(collections.map(contents))
+    return states.every((state) => canonicalJson(state) === text)
+  }, text)
+}
+
 /** Resolves when all show the same, with what they show. */
 export async function settled(birds: readonly Bird[]): Promise<Readonly<Record<string, unknown>>> {
   let last = ""

@@ -3,16 +3,15 @@ import type {
   Diagnostic,
   Direction,
   Identity,
-  Replica,
   ReplicaReport,
   Transport,
 } from "@dunlin/core"
 import { webrtc } from "@dunlin/core/webrtc"
 import type { RxCollection } from "rxdb"
 import { BehaviorSubject, filter, firstValueFrom, type Observable, Subject, takeUntil } from "rxjs"
-import { collectionLock } from "../collection-lock.ts"
+import { type CollectionLock, collectionLock } from "../collection-lock.ts"
 import type { Modifier } from "../modifiers.ts"
-import { rxdbReplica, type RxdbHandle } from "../rxdb-replica.ts"
+import { lockedReplica, type RxdbHandle, type RxdbReplicaOptions } from "../rxdb-replica.ts"
 import type { WebRTCConnectionHandlerCreator } from "./connection-handler.ts"
 import { DropInError } from "./drop-in-error.ts"
 import { handlerTransport } from "./handler-transport.ts"
@@ -74,11 +73,13 @@ export async function replicateWebRTC<PeerType = never>(
 ): Promise<WebRTCReplicationPool> {
   assertSupported(options)
   const { collection } = options
-  const replica = rxdbReplica(collection, {
+  const lock = collectionLock(collection)
+  const replicaOptions: RxdbReplicaOptions = {
     direction: directionOf(options),
     ...(options.push?.modifier === undefined ? {} : { push: { modifier: options.push.modifier } }),
     ...(options.pull?.modifier === undefined ? {} : { pull: { modifier: options.pull.modifier } }),
-  })
+  }
+  const replica = lockedReplica(collection, replicaOptions, lock)
   const peerStates$ = new BehaviorSubject<PeerStates>(new Map())
   const error$ = new Subject<DropInError>()
   const closing = new AbortController()
@@ -94,9 +95,16 @@ export async function replicateWebRTC<PeerType = never>(
   }
 
   const start = async (): Promise<void> => {
-    // The hook stamps in every tab; connections are for the one that has the lock.
-    const unlock = await collectionLock(collection).acquire(closing.signal)
-    unlock()
+    // The hook stamps in every tab; connections are for the one that has the lock. The replica takes it over.
+    const unlock = await lock.acquire(closing.signal)
+    try {
+      await open()
+    } finally {
+      unlock()
+    }
+  }
+
+  const open = async (): Promise<void> => {
     closing.signal.throwIfAborted()
     share = await joinSharedRoom(collection.database, {
       topic: options.topic,
@@ -110,7 +118,7 @@ export async function replicateWebRTC<PeerType = never>(
       },
     })
     closing.signal.throwIfAborted()
-    handle = await share.room.replicate(untilAborted(replica, closing.signal))
+    handle = await share.room.replicate(replica)
     closing.signal.throwIfAborted()
     handle.error$.pipe(takeUntil(ended$)).subscribe((report) => tell(errorOfReport(report)))
     stopFollowing = followPeers(handle, peerStates$).stop
@@ -140,16 +148,16 @@ export async function replicateWebRTC<PeerType = never>(
       detail: `Everybody who guesses the topic "${options.topic}" is a member: pass a secret, or a long random topic.`,
     })
   starting = start()
-  if (await collectionLock(collection).heldElsewhere()) {
+  const started = await Promise.race([starting.then(() => true), waitsForAnotherTab(lock, starting)]).catch(
+    async (error: unknown) => {
+      await cancel()
+      throw error
+    },
+  )
+  if (!started)
     starting.catch((cause: unknown) =>
       tell(new DropInError("transport", "The replication did not start.", { cause })),
     )
-  } else {
-    await starting.catch(async (error: unknown) => {
-      await cancel()
-      throw error
-    })
-  }
 
   return {
     collection,
@@ -165,15 +173,22 @@ export async function replicateWebRTC<PeerType = never>(
   }
 }
 
-/** The same replica, whose attachment also ends with the signal: it may wait for another tab as long as that lives. */
-function untilAborted<Handle>(replica: Replica<Handle>, aborting: AbortSignal): Replica<Handle> {
-  return {
-    ...replica,
-    attach: (host, { signal } = {}) =>
-      replica.attach(host, {
-        signal: signal === undefined ? aborting : AbortSignal.any([signal, aborting]),
-      }),
+const LOOK_MS = 50
+
+/** Resolves with false once another tab is seen to replicate; never when this one starts first. */
+async function waitsForAnotherTab(lock: CollectionLock, starting: Promise<void>): Promise<false> {
+  let settled = false
+  const settle = (): void => {
+    settled = true
   }
+  starting.then(settle, settle)
+  while (!(await lock.heldElsewhere())) {
+    if (settled) return new Promise(() => {})
+    await new Promise((resolve) => {
+      setTimeout(resolve, LOOK_MS)
+    })
+  }
+  return false
 }
 
 function assertSupported<PeerType>({
