@@ -110,7 +110,8 @@ export function describePair({ name, actors, skip = null, surroundings }: PairSc
 /** What any two devices must come through when the network between them breaks; the host stays in reach. */
 export function describeCuts({ name, actors, skip = networkProblem() }: PairScenario): void {
   if (skip !== null) console.log(`skipped: ${name}, cuts: ${skip}`)
-  describe.skipIf(skip !== null)(`${name}, cut off`, () => {
+  // They mostly wait, so the pairs go side by side; the cuts of one pair follow each other.
+  describe.skipIf(skip !== null)(`${name}, cut off`, { concurrent: true }, () => {
     let harness: Harness
     let network: Network
     let one: Actor
@@ -138,7 +139,7 @@ export function describeCuts({ name, actors, skip = networkProblem() }: PairScen
       { seconds: 20, from: ["two", "host"] },
     ]
     for (const [index, { seconds, from }] of cases.entries()) {
-      test(`for ${seconds} s from ${from.join(" and ")}, both get what the other wrote meanwhile`, async () => {
+      test.sequential(`for ${seconds} s from ${from.join(" and ")}, both get what the other wrote meanwhile`, async () => {
         for (const other of from) await network.cut("one", other)
         await one.call("set", "things", `cut-${index}-one`, "1")
         await two.call("set", "things", `cut-${index}-two`, "2")
