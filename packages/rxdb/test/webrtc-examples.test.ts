@@ -125,7 +125,7 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
     const longest: RxConflictHandler<unknown> = {
       isEqual: (a, b) => JSON.stringify(a) === JSON.stringify(b),
       resolve: ({ realMasterState, newDocumentState }) => {
-        const text = (state: unknown): string => String((state as { text?: string }).text ?? "")
+        const text = (state: unknown): string => (state as { text?: string }).text ?? ""
         const first = text(realMasterState).length >= text(newDocumentState).length
         return Promise.resolve(first ? realMasterState : newDocumentState)
       },
