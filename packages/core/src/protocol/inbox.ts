@@ -35,6 +35,8 @@ export interface Inbox {
   settle(receipt: Receipt): void
   /** Acknowledgement and credit that are due; empty when nothing changed enough. */
   answers(): readonly Frame[]
+  /** "soon" for an acknowledgement alone, which may wait for company. */
+  readonly answersDue: "no" | "soon" | "now"
   /** Asks again for the room's place for one large entry. */
   retryLarge(): void
   /** Frees the place for a large entry, if this link has it. */
@@ -157,6 +159,10 @@ export function createInbox(gate: LargeEntryGate): Inbox {
         frames.push({ type: "credit", total })
       }
       return frames
+    },
+    get answersDue() {
+      if (returned + CREDIT_WINDOW_BYTES - announced >= CREDIT_STEP_BYTES) return "now"
+      return ackDue ? "soon" : "no"
     },
     retryLarge: returnWithheld,
     close() {

@@ -40,6 +40,8 @@ export interface Outbox {
   readonly wantsBulk: boolean
   /** The control lane takes further optional frames. */
   readonly wantsControl: boolean
+  /** Something is about to leave on the control lane. */
+  readonly hasControl: boolean
   /** So much waits for the control lane that the peer cannot be reading: answers to a flood would grow for ever. */
   readonly overflowing: boolean
   /** Hands to the transport what may go now. */
@@ -197,6 +199,9 @@ export function createOutbox(path: OutboxPath): Outbox {
     },
     get wantsControl() {
       return controlBytes < CONTROL_HIGH_BYTES && path.buffered("control") <= CONTROL_HIGH_BYTES
+    },
+    get hasControl() {
+      return controlQueue.length > 0
     },
     get overflowing() {
       return controlBytes > CONTROL_OVERFLOW_BYTES

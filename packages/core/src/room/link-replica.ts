@@ -45,6 +45,8 @@ export interface LinkReplicaOptions {
   /** Sends what is queued: entries as far as there is room, and all frames. */
   readonly pump: () => void
   readonly changed: () => void
+  /** Rare, and what people wait for. */
+  readonly phaseChanged: () => void
   readonly reconciled: (report: ReconcileReport) => void
 }
 
@@ -201,7 +203,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const setPhase = (next: ReplicaLinkPhase): void => {
     if (phase === next) return
     phase = next
-    options.changed()
+    options.phaseChanged()
   }
 
   /** Nothing is under way for this replica in either direction, as far as this side knows. */

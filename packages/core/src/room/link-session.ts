@@ -22,6 +22,7 @@ import {
 } from "../protocol/limits.ts"
 import { decodeMessage } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
+import { createAnswers } from "./answers.ts"
 import { createBlobExchange } from "./blob-exchange.ts"
 import { noteDelivery, noteRefusal } from "./delivery.ts"
 import { createEntryReceiver } from "./entry-receiver.ts"
@@ -62,6 +63,8 @@ export interface LinkSessionEvents {
   /** The peer said to whom it is linked. */
   linksChanged(): void
   statusChanged(): void
+  /** A change of status that people wait for. */
+  phaseChanged(): void
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
   violation(code: string, detail: string): void
@@ -119,7 +122,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const flush = (): void => {
     if (closed) return
-    for (const frame of inbox.answers()) outbox.control(frame)
+    answers.queue()
     if (presenceDue) self.sendPresence(options.presence())
     outbox.flush()
     if (outbox.overflowing) end("the peer does not read", false)
@@ -132,6 +135,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     flush()
   }
 
+  const answers = createAnswers({ inbox, outbox, clock, flush })
   const blobs = createBlobExchange({ outbox, clock, settle: (receipt) => inbox.settle(receipt), flush })
 
   const sender = createEntrySender({
@@ -207,6 +211,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       },
       pump,
       changed: events.statusChanged,
+      phaseChanged: events.phaseChanged,
       reconciled: (report) => events.reconciled(room, report),
     })
 
@@ -219,6 +224,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const dispose = (): void => {
     closed = true
+    answers.close()
     heartbeat.close()
     sender.close()
     receiver.close()

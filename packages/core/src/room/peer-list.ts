@@ -16,7 +16,7 @@ export interface PeerList {
   close(): void
 }
 
-/** Counts change with every entry; people cannot read faster than this. */
+/** Counts change with every entry; people cannot read faster than this. Of a new stage they hear at once. */
 const REFRESH_MS = 50
 
 /** Puts together what link table, engine and presence know of each peer. */
@@ -35,9 +35,11 @@ export function createPeerList({ clock, linked, links, presence }: PeerListOptio
   const refreshSoon = (): void => {
     cancel ??= clock.after(REFRESH_MS, refresh)
   }
+  const hasNewStage = (): boolean =>
+    peers.get().some(({ session, stage }) => (links.get().get(session)?.stage ?? stage) !== stage)
   const unsubscribe = [
     linked.subscribe(refresh),
-    links.subscribe(refreshSoon),
+    links.subscribe(() => (hasNewStage() ? refresh() : refreshSoon())),
     presence.subscribe(refreshSoon),
   ]
 

@@ -71,6 +71,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     }
     waits.check()
   }
+  const phaseChanged = (): void => {
+    timers.start("status", 0, publish)
+    waits.check()
+  }
   const statusChanged = (): void => {
     timers.startOnce("status", STATUS_DELAY_MS, publish)
     waits.check()
@@ -385,6 +389,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         presenceRelayed: (frame) => relay?.received(link.session, frame),
         linksChanged: () => timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence),
         statusChanged,
+        phaseChanged,
         reconciled: (replica, report) =>
           events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),
         refused: (replica, reason, by) =>
