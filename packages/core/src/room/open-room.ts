@@ -50,6 +50,10 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   }
   signal?.throwIfAborted()
   const invite = readInvite(options.invite)
+  // All at once: each waits for another part of the platform.
+  const loading = Promise.all([loadDevice(options.identity ?? defaultIdentity()), deriveRoomKeys(invite)])
+  // Without cryptography it fails as well, and says less.
+  loading.catch(() => {})
   const missing = await findMissingCrypto()
   if (missing === "insecure-context") {
     throw new RoomError(missing, "There is no WebCrypto here: serve the page by https, or from localhost.")
@@ -60,8 +64,7 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
       "This platform lacks Ed25519 or X25519: a current browser or Node 20 has them.",
     )
   }
-  const identity = options.identity ?? defaultIdentity()
-  const [device, keys] = await Promise.all([loadDevice(identity), deriveRoomKeys(invite)])
+  const [device, keys] = await loading
   signal?.throwIfAborted()
   const clock = options.clock ?? systemClock()
   const room = assemble({

@@ -9,6 +9,8 @@ export interface WebRtcImplementation {
 /** What differs between implementations, in one place. */
 export interface RtcPlatform {
   create(configuration: RTCConfiguration): RTCPeerConnection
+  /** Makes the first connection quick: a browser starts its WebRTC with the first one of a page, which takes its time. */
+  warmUp(): void
   /** False where only a new connection mends a broken one. */
   readonly canRestartIce: boolean
   /** libdatachannel answers a DTLS hello that comes too early only after a second; see `holdMs`. */
@@ -29,6 +31,14 @@ export function findRtcPlatform(given: WebRtcImplementation | undefined): RtcPla
   return {
     create: (configuration) =>
       new Connection(isLibDataChannel ? forLibDataChannel(configuration) : configuration),
+    warmUp() {
+      if (isLibDataChannel) return
+      try {
+        new Connection({}).close()
+      } catch {
+        // Whoever wants a connection hears of it.
+      }
+    },
     canRestartIce: !isLibDataChannel,
     needsHold: isLibDataChannel,
   }

@@ -235,6 +235,10 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
     presence.set(client, here)
   }
   for (const url of new Set(options.servers)) connectTo(url)
+  // While the servers answer there is nothing else to do.
+  clock.after(0, () => {
+    if (!isStopped) options.platform.warmUp()
+  })
 
   function reconnect(): void {
     for (const client of presence.keys()) client.reconnect()
