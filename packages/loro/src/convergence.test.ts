@@ -6,6 +6,8 @@ import { attachByHand, type HandDriven, pull, push } from "../test/hand-driven.t
 import { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 
 const IDS = ["a", "b"]
+/** Seconds on an idle machine; a shared one is many times slower. */
+const FUZZ_TIMEOUT_MS = 600_000
 
 type Step =
   | {
@@ -57,29 +59,33 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-test("replicas converge whatever is edited, lost, repeated or restarted", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 3, max: 8 }),
-      fc.array(step, { minLength: 10, maxLength: 60 }),
-      async (count, steps) => {
-        const group = await Promise.all(Array.from({ length: count }, (_, at) => createPeer(at)))
-        for (const one of steps) await run(group, one)
-        await settle(group)
-        for (const id of IDS) {
-          const contents = await Promise.all(group.map(({ replica }) => contentOf(replica, id)))
-          for (const content of contents) expect(content).toEqual(contents[0])
-          const summaries = await Promise.all(
-            group.map(async ({ replica }) => (await replica.attached.summarize([id]))[0]),
-          )
-          for (const summary of summaries) expect(summary).toEqual(summaries[0])
-        }
-        await Promise.all(group.map(({ replica }) => replica.attached.detach()))
-      },
-    ),
-    { numRuns: Number(process.env["DUNLIN_FUZZ_RUNS"] ?? 40) },
-  )
-})
+test(
+  "replicas converge whatever is edited, lost, repeated or restarted",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 3, max: 8 }),
+        fc.array(step, { minLength: 10, maxLength: 60 }),
+        async (count, steps) => {
+          const group = await Promise.all(Array.from({ length: count }, (_, at) => createPeer(at)))
+          for (const one of steps) await run(group, one)
+          await settle(group)
+          for (const id of IDS) {
+            const contents = await Promise.all(group.map(({ replica }) => contentOf(replica, id)))
+            for (const content of contents) expect(content).toEqual(contents[0])
+            const summaries = await Promise.all(
+              group.map(async ({ replica }) => (await replica.attached.summarize([id]))[0]),
+            )
+            for (const summary of summaries) expect(summary).toEqual(summaries[0])
+          }
+          await Promise.all(group.map(({ replica }) => replica.attached.detach()))
+        },
+      ),
+      { numRuns: Number(process.env["DUNLIN_FUZZ_RUNS"] ?? 40) },
+    )
+  },
+  FUZZ_TIMEOUT_MS,
+)
 
 async function createPeer(at: number): Promise<Peer> {
   const store = memoryStore()

@@ -8,6 +8,8 @@ import type { LoroDocument } from "./loro-documents.ts"
 import { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 
 const IDS = ["a", "b"]
+/** Seconds on an idle machine; a shared one is many times slower. */
+const FUZZ_TIMEOUT_MS = 600_000
 
 type Step =
   | { readonly type: "edit"; readonly tab: number; readonly id: string; readonly times: number }
@@ -56,38 +58,42 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant("hear" as const), tab }) },
 )
 
-test("tabs that come, go, crash and cannot write lose nothing that they have saved", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
-      const time = createSimulatedTime()
-      const remote = await attachByHand(
-        { name: "notes", store: memoryStore(), clock: time.clock() },
-        "cd".repeat(32),
-      )
-      const world: World = {
-        time,
-        remote,
-        store: memoryStore(),
-        tabs: [],
-        acknowledged: new Map(IDS.map((id) => [id, new Set()])),
-        deleted: false,
-        words: 0,
-      }
-      await open(world)
-      for (const one of steps) await run(world, one)
-      for (const { store } of world.tabs) store.failing = false
-      await time.runFor(90_000)
-      for (const { replica } of world.tabs) await replica.attached.flush?.()
-      await time.runFor(5_000)
-      await check(world)
-      const opened = await world.store.open()
-      expect(await opened.inbox(0, 10)).toEqual([])
-      await opened.close()
-      await Promise.all(world.tabs.map(({ replica }) => replica.attached.detach()))
-    }),
-    { numRuns: Number(process.env["DUNLIN_FUZZ_RUNS"] ?? 40) },
-  )
-})
+test(
+  "tabs that come, go, crash and cannot write lose nothing that they have saved",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+        const time = createSimulatedTime()
+        const remote = await attachByHand(
+          { name: "notes", store: memoryStore(), clock: time.clock() },
+          "cd".repeat(32),
+        )
+        const world: World = {
+          time,
+          remote,
+          store: memoryStore(),
+          tabs: [],
+          acknowledged: new Map(IDS.map((id) => [id, new Set()])),
+          deleted: false,
+          words: 0,
+        }
+        await open(world)
+        for (const one of steps) await run(world, one)
+        for (const { store } of world.tabs) store.failing = false
+        await time.runFor(90_000)
+        for (const { replica } of world.tabs) await replica.attached.flush?.()
+        await time.runFor(5_000)
+        await check(world)
+        const opened = await world.store.open()
+        expect(await opened.inbox(0, 10)).toEqual([])
+        await opened.close()
+        await Promise.all(world.tabs.map(({ replica }) => replica.attached.detach()))
+      }),
+      { numRuns: Number(process.env["DUNLIN_FUZZ_RUNS"] ?? 40) },
+    )
+  },
+  FUZZ_TIMEOUT_MS,
+)
 
 async function open(world: World): Promise<void> {
   const store = failingStore(world.store)
