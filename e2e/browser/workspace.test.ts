@@ -1,12 +1,20 @@
+import type { Browser } from "playwright-core"
 import { afterEach, beforeAll, describe, expect, test } from "vitest"
+import { launchSharedChromium } from "./harness/chromium.ts"
 import { sampleArchive } from "../workspace/sample-archive.ts"
 import { openPerson, openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
 
 let server: WorkspaceServer
+/** Two browsers for the tests with two devices: each test has a profile of its own in each. */
+let browsers: readonly Browser[]
 beforeAll(async () => {
   server = await startWorkspaceServer()
-  return () => server.close()
+  browsers = await Promise.all([launchSharedChromium(), launchSharedChromium()])
+  return async () => {
+    for (const browser of browsers) await browser.close()
+    await server.close()
+  }
 })
 
 const opened: Person[] = []
@@ -15,8 +23,17 @@ afterEach(async () => {
   for (const person of opened.splice(0)) await person.close()
 })
 
+/** The next device: Ada's browser and Ben's take turns. */
 async function person(address: string = server.url): Promise<Person> {
-  const one = await openPerson(address)
+  const browser = browsers[opened.length % browsers.length]
+  const one = await openPerson(address, browser === undefined ? {} : { browser })
+  opened.push(one)
+  return one
+}
+
+/** A device whose profile is on disk. */
+async function lastingPerson(): Promise<Person> {
+  const one = await openPerson(server.url)
   opened.push(one)
   return one
 }
@@ -218,7 +235,7 @@ describe("with two devices", () => {
 
 describe("with one device", () => {
   test("without a network the app opens, and document and board can be edited", async () => {
-    const ada = await person()
+    const ada = await lastingPerson()
     await ada.newDocument("Offline notes")
     await ada.page.evaluate(async () => void (await navigator.serviceWorker.ready))
     await timeUntil("the app is kept", async () =>
@@ -246,7 +263,7 @@ describe("with one device", () => {
   })
 
   test("everything is there after a reload, and the browser was asked to keep it", async () => {
-    const ada = await person()
+    const ada = await lastingPerson()
     await ada.newDocument("Kept")
     await ada.editor().click()
     await ada.page.keyboard.type("every word")
@@ -271,7 +288,7 @@ describe("with one device", () => {
   })
 
   test("two tabs stay equal without a network", async () => {
-    const ada = await person()
+    const ada = await lastingPerson()
     await ada.newDocument("In two tabs")
     const tab = await openTab(ada, server.url)
     await tab.openDocument("In two tabs")
