@@ -16,8 +16,17 @@ export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
   }
 }
 
+/** The peer is done with these entries, which may have been all that was under way. */
+export function noteDeliveries(targets: readonly LinkTarget[], references: readonly EntryReference[]): void {
+  for (const reference of references) {
+    const target = targets.find(({ own }) => own.shared.slot === reference.slot)
+    if (target !== undefined) noteDelivery(target, reference)
+  }
+  for (const { own } of targets) own.check()
+}
+
 /** The peer is done with an entry: unless it refused it, it holds it durably. */
-export function noteDelivery({ own }: LinkTarget, { position, digest, changes }: EntryReference): void {
+function noteDelivery({ own }: LinkTarget, { position, digest, changes }: EntryReference): void {
   const key = mapKey(position)
   // Sent for a replica that the peer has closed and announced anew since then.
   if (changes < own.feed.unconfirmed.since) return

@@ -5,6 +5,7 @@ import { mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import type { DataFrame, PushFrame } from "../protocol/frame.ts"
 import type { Inbox, Receipt } from "../protocol/inbox.ts"
+import { SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { BlobExchange } from "./blob-exchange.ts"
 import { reasonForWire } from "./reason.ts"
@@ -15,11 +16,17 @@ import type { JoinResult, Transition } from "./shared-replica.ts"
 export interface EntryReceiver {
   /** Throws `DecodeError` for an entry of another kind. Settles the receipt sooner or later. */
   receive(target: LinkTarget, frame: DataFrame | PushFrame, receipt: Receipt): void
-  /** The peer says that it holds this digest (8 bytes): one of many that may, or the one to ask at once. */
-  offered(target: LinkTarget, position: Uint8Array, digest: Uint8Array, by: "have" | "offer"): void
+  /** The peer says that it holds this digest: one of many that may, or the one to ask at once. */
+  offered(target: LinkTarget | null, item: OfferedItem, by: "have" | "offer"): void
   /** Entries received and not durable yet. */
   joining(room: RoomReplica): number
   close(): void
+}
+
+interface OfferedItem {
+  readonly position: Uint8Array
+  /** Of which the first 8 bytes count. */
+  readonly digest: Uint8Array
 }
 
 export interface EntryReceiverOptions {
@@ -170,7 +177,11 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       if (frame.type === "push") events.duplicate(target)
       own.check()
     },
-    offered({ room, own }, position, digest, by) {
+    offered(target, item, by) {
+      if (target === null) return
+      const { room, own } = target
+      const { position } = item
+      const digest = item.digest.subarray(0, SHORT_DIGEST_BYTES)
       own.peerHolds(position, digest)
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {

@@ -18,13 +18,12 @@ import {
   MAX_LINKS_ANNOUNCED,
   MAX_MESSAGE_BYTES,
   PROTOCOL_VERSION,
-  SHORT_DIGEST_BYTES,
 } from "../protocol/limits.ts"
 import { decodeMessage } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
 import { createAnswers } from "./answers.ts"
 import { createBlobExchange } from "./blob-exchange.ts"
-import { noteDelivery, noteRefusal } from "./delivery.ts"
+import { noteDeliveries, noteRefusal } from "./delivery.ts"
 import { createEntryReceiver } from "./entry-receiver.ts"
 import { createEntrySender } from "./entry-sender.ts"
 import { createHeartbeat } from "./heartbeat.ts"
@@ -177,9 +176,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return
       }
       outbox.control({ type: "ping", nonce })
-      const roots = [...matched.targets.values()]
-        .filter(({ own }) => own.permissions.send || own.permissions.receive)
-        .map(({ own }) => own.rootItem(initiator))
+      const roots = matched.roots(initiator)
       if (roots.length > 0) outbox.control({ type: "root", roots })
       flush()
     },
@@ -249,9 +246,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "range-ack":
         return matched.at(frame.slot)?.own.rangeAck(frame)
       case "root":
-        for (const item of frame.roots) {
-          matched.at(item.slot)?.own.root(item)
-        }
+        for (const item of frame.roots) matched.at(item.slot)?.own.root(item)
         return
       case "data":
       case "push":
@@ -269,7 +264,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return
       case "have":
       case "offer":
-        for (const { position, digest } of frame.items) offered(frame.slot, position, digest, frame.type)
+        for (const item of frame.items) receiver.offered(matched.at(frame.slot), item, frame.type)
         return
       case "want": {
         const target = matched.at(frame.slot)
@@ -317,11 +312,6 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     else receiver.receive(target, frame, receipt)
   }
 
-  const offered = (slot: number, position: Uint8Array, digest: Uint8Array, by: "have" | "offer"): void => {
-    const target = matched.at(slot)
-    if (target !== null) receiver.offered(target, position, digest.subarray(0, SHORT_DIGEST_BYTES), by)
-  }
-
   const refusedByPeer = (slot: number, item: NakItem): void => {
     const target = matched.at(slot)
     if (target === null) return
@@ -333,11 +323,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const acknowledged = (control: number, bulk: number): void => {
     const references = outbox.acknowledged(control, bulk)
     if (references === null) throw new DecodeError("protocol-violation", "acknowledges what was never sent")
-    for (const reference of references) {
-      const target = [...matched.targets.values()].find(({ own }) => own.shared.slot === reference.slot)
-      if (target !== undefined) noteDelivery(target, reference)
-    }
-    for (const { own } of matched.targets.values()) own.check()
+    noteDeliveries([...matched.targets.values()], references)
     events.statusChanged()
     pump()
   }
@@ -445,8 +431,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   })
   for (const replica of options.replicas()) announce(replica)
   self.sendLinks()
-  const presence = options.presence()
-  if (presence !== null) self.sendPresence(presence)
+  if (options.presence() !== null) self.sendPresence(options.presence())
   heartbeat.start()
   flush()
   return self

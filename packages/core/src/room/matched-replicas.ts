@@ -1,5 +1,5 @@
 import { DecodeError } from "../protocol/decode-error.ts"
-import type { AnnounceFrame } from "../protocol/frame.ts"
+import type { AnnounceFrame, RootItem } from "../protocol/frame.ts"
 import type { LinkReplica } from "./link-replica.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { SharedReplica } from "./shared-replica.ts"
@@ -17,6 +17,8 @@ export interface MatchedReplicas {
   readonly targets: ReadonlyMap<string, LinkTarget>
   /** Why a replica that the peer announced cannot be synchronised, in words; null when it can, or was not announced. */
   mismatch(shared: SharedReplica): string | null
+  /** Of all replicas whose entries may travel. */
+  roots(answer: boolean): readonly RootItem[]
   close(): void
 }
 
@@ -91,6 +93,10 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
       return withdrawn.has(slot) ? null : (targets.get(frame.name) ?? null)
     },
     targets,
+    roots: (answer) =>
+      [...targets.values()]
+        .filter(({ own }) => own.permissions.send || own.permissions.receive)
+        .map(({ own }) => own.rootItem(answer)),
     mismatch(shared) {
       const frame = announcementOf(shared.replica.name)
       return frame === undefined ? null : mismatchOf(shared, frame)
