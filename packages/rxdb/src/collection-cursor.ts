@@ -4,6 +4,8 @@ export interface CollectionCursor {
   readonly store: string
   readonly rows: unknown
   readonly records: unknown
+  /** When the scan began: what was written well before that has been seen. */
+  readonly scannedAt: number
 }
 
 /** RxDB takes a write's time before it commits, so a later commit may carry an earlier time than the cursor. */
@@ -17,7 +19,7 @@ export function encodeCursor(cursor: CollectionCursor): Uint8Array {
 export function decodeCursor(bytes: Uint8Array, store: string, now: number): CollectionCursor | null {
   try {
     const cursor = JSON.parse(new TextDecoder().decode(bytes)) as CollectionCursor
-    if (cursor.store !== store) return null
+    if (cursor.store !== store || typeof cursor.scannedAt !== "number") return null
     if (clockOf(cursor.rows) > now + OVERLAP_MS || clockOf(cursor.records) > now + OVERLAP_MS) return null
     return cursor
   } catch {
@@ -25,10 +27,15 @@ export function decodeCursor(bytes: Uint8Array, store: string, now: number): Col
   }
 }
 
-/** The same checkpoint a little earlier; unchanged for storages whose checkpoints have no time in them. */
-export function withOverlap(checkpoint: unknown): unknown {
+/**
+ * The same checkpoint, or an earlier one where writes of its time may have been committed after the scan; unchanged for
+ * storages whose checkpoints have no time in them.
+ */
+export function withOverlap(checkpoint: unknown, scannedAt: number): unknown {
+  const settled = scannedAt - OVERLAP_MS
   const lwt = clockOf(checkpoint)
-  return lwt === 0 ? checkpoint : { ...(checkpoint as object), id: "", lwt: Math.max(0, lwt - OVERLAP_MS) }
+  if (lwt === 0 || lwt <= settled) return checkpoint
+  return { ...(checkpoint as object), id: "", lwt: Math.max(0, settled) }
 }
 
 function clockOf(checkpoint: unknown): number {

@@ -39,8 +39,9 @@ export async function* scanCollection(
     )
   let cursor: CollectionCursor = {
     store: storeId,
-    rows: withOverlap(from?.rows),
-    records: withOverlap(from?.records),
+    rows: withOverlap(from?.rows, from?.scannedAt ?? 0),
+    records: withOverlap(from?.records, from?.scannedAt ?? 0),
+    scannedAt: now(),
   }
   const release = await queue.hold()
   try {
