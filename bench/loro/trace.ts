@@ -48,6 +48,8 @@ export async function measureTrace({
     ours.push(at - started)
     ourBytes = (await left.call("bytes")) - before
 
+    // One peer that holds the document, as below the floor: a second link would be made while the document comes.
+    await right.call("leave")
     // A floor and a newcomer in turn, each in a process of its own that has done nothing before.
     for (let turn = 0; turn < 3; turn++) {
       const bare = await harness.peer<Peer>(MODULE)
