@@ -46,7 +46,10 @@ interface RowEvent {
   readonly previousDocumentData?: Row | null
 }
 
-/** State before the first change that is not reported yet; null when only storage knows it. */
+/**
+ * State before the first change that is not reported yet, as far as rows tell it: it holds for documents without a
+ * record. Null when only storage knows it.
+ */
 type Befores = Map<string, RegisterState | null>
 
 const RETRY_MS = 5_000
@@ -61,13 +64,18 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   let cancelRetry: (() => void) | null = null
 
   /** The state that the row tells by itself, without an error for one that cannot be shared. */
-  const ownState = (row: Row): RegisterState | null => {
+  const stateBy = (read: (row: Row) => RegisterState | null, row: Row): RegisterState | null => {
     try {
-      return store.ownState(row)
+      return read(row)
     } catch (error) {
       if (error instanceof RegisterError) return null
       throw error
     }
+  }
+
+  const stateBefore = (previous: Row | null | undefined): RegisterState | null => {
+    if (previous === undefined) return EMPTY_REGISTER
+    return previous === null ? null : stateBy(store.stateWithoutRecord, previous)
   }
 
   const reportNow = (events: readonly RowEvent[]): boolean => {
@@ -75,8 +83,8 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     for (const { documentData: row, previousDocumentData: previous } of events) {
       // Another tab's event may arrive after a join that was made upon it: then only storage tells the order.
       if (row._deleted || !row._rev.endsWith(tokenSuffix)) return false
-      const after = ownState(row)
-      const before = previous == null ? EMPTY_REGISTER : ownState(previous)
+      const after = stateBy(store.ownState, row)
+      const before = previous == null ? EMPTY_REGISTER : stateBy(store.ownState, previous)
       if (after === null || before === null) return false
       changes.push(changeOf(shape.keyOf(row), before, after))
     }
@@ -108,6 +116,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const troubles = new Map<string, unknown>()
     const states = new Map<string, RegisterState>()
     const records = new Map<string, SidecarRecord>()
+    const recorded = new Set<string>()
     const conflicted: Held[] = []
     for (const held of await store.load([...befores.keys()])) {
       if (held.trouble?.of === "storage") {
@@ -115,6 +124,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
         continue
       }
       states.set(held.key, held.state)
+      if (held.record !== null) recorded.add(held.key)
       if (held.trouble !== undefined) continue
       if (held.state.siblings.length > 1) conflicted.push(held)
       const record = lastingRecord(held)
@@ -132,7 +142,8 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     }
     const changes: EntryChange[] = []
     for (const [key, state] of states)
-      if (!troubles.has(key)) changes.push(changeOf(key, befores.get(key) ?? null, state))
+      if (!troubles.has(key))
+        changes.push(changeOf(key, recorded.has(key) ? null : (befores.get(key) ?? null), state))
     changed(changes)
     return troubles
   }
@@ -163,7 +174,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     if (queue.idle() && beforeByKey.size === 0 && reportNow(events)) return
     for (const { documentData: row, previousDocumentData: previous } of events) {
       const key = shape.keyOf(row)
-      if (!beforeByKey.has(key)) beforeByKey.set(key, previous == null ? null : ownState(previous))
+      if (!beforeByKey.has(key)) beforeByKey.set(key, stateBefore(previous))
     }
     schedule()
   })

@@ -78,6 +78,8 @@ export interface RegisterStore {
   loadRows(rows: readonly Row[]): Promise<readonly Held[]>
   /** The state of a row that needs neither sidecar nor adoption, else null. Never waits. */
   ownState(row: Row): RegisterState | null
+  /** The same for a row that is known to have no record. */
+  stateWithoutRecord(row: Row): RegisterState | null
   /** Resolves with the errors by key; rejects when nothing at all could be stored. */
   putRecords(records: ReadonlyMap<string, SidecarRecord | null>): Promise<ReadonlyMap<string, unknown>>
   fold(key: string, state: RegisterState): Promise<RegisterState>
@@ -304,6 +306,13 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return { key, row, record, state: record?.state ?? EMPTY_REGISTER, trouble }
   }
 
+  const stateWithoutRecord = (row: Row): RegisterState | null => {
+    if (stamper.hasPushModifier) return null
+    const recognition = recognise(row, () => rows.contentOf(row))
+    if (recognition.type !== "stamped" || recognition.stamp.dot === null) return null
+    return writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
+  }
+
   return {
     async load(keys) {
       if (!deps.holdsRecords) return hold(keys, await rows.find(keys), NO_RECORDS)
@@ -315,12 +324,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const keys = [...rowsByKey.keys()]
       return hold(keys, rowsByKey, await recordsOf(keys))
     },
-    ownState(row) {
-      if (deps.holdsRecords || stamper.hasPushModifier) return null
-      const recognition = recognise(row, () => rows.contentOf(row))
-      if (recognition.type !== "stamped" || recognition.stamp.dot === null) return null
-      return writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
-    },
+    ownState: (row) => (deps.holdsRecords ? null : stateWithoutRecord(row)),
+    stateWithoutRecord,
     putRecords,
     fold,
   }

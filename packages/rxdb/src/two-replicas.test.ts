@@ -128,4 +128,36 @@ describe("two replicas", () => {
     await sync(left, right)
     expect((await b.findOne("d7").exec(true)).text).toBe("edited")
   })
+
+  test("report local writes with what a peer needs, also once there are tombstones", async () => {
+    const a = await peer()
+    const { attached, changes } = await attach(a)
+    await a.bulkInsert([
+      { id: "x", text: "one" },
+      { id: "y", text: "one" },
+    ])
+    const writes: readonly (() => Promise<unknown>)[] = [
+      async () => (await a.findOne("y").exec(true)).remove(),
+      () => a.insert({ id: "z", text: "new" }),
+      async () => (await a.findOne("x").exec(true)).patch({ text: "two" }),
+      async () => (await a.findOne("x").exec(true)).remove(),
+    ]
+    for (const write of writes) {
+      await write()
+      await attached.flush?.()
+    }
+    expect(changes.map(({ key, delta }) => [key, delta !== undefined])).toEqual([
+      ["x", true],
+      ["y", true],
+      ["y", true],
+      ["z", true],
+      ["x", true],
+      ["x", true],
+    ])
+    const lasts = new Map<string, Uint8Array | null>()
+    for (const { key, before, stateHash } of changes) {
+      expect(before).toEqual(lasts.get(key) ?? null)
+      lasts.set(key, stateHash)
+    }
+  })
 })
