@@ -12,6 +12,8 @@ import { median, quantile } from "./host/quantile.ts"
 type Page = typeof import("./connect/dunlin-page.ts")
 type Peer = typeof import("./connect/peer-child.ts")
 
+/** Round trips before the first that counts: code that has not been compiled yet is not what people wait for. */
+const WARM_UP = 300
 const OUT = fileURLToPath(new URL("out/connect.jsonl", import.meta.url))
 const peerModule = new URL("./connect/peer-child.ts", import.meta.url)
 
@@ -111,11 +113,11 @@ async function connectRaw(one: ChildPeer<Peer>, two: ChildPeer<Peer>): Promise<v
 async function compareRoundTrips(harness: Harness, count: number): Promise<void> {
   const [raw, ours] = await withPeers(harness, async (one, two, url) => {
     await connectRaw(one, two)
-    await one.call("rawPing", 50, 64)
+    await one.call("rawPing", WARM_UP, 64)
     const invite = createInvite()
     await Promise.all([one.call("join", invite, url), two.call("join", invite, url)])
     await two.call("echo")
-    await one.call("ping", 50)
+    await one.call("ping", WARM_UP)
     // In slices and in turn, so that what else the machine does falls on both.
     const samples: [number[], number[]] = [[], []]
     for (let slice = 0; slice < 5; slice++) {

@@ -52,28 +52,56 @@ test("a room whose peer id somebody else has at the server goes on under a fresh
 })
 
 test("a room whose page is closed leaves at once, and is back with everyone when the page comes back", async () => {
-  const page = new EventTarget()
-  const globals = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
-  globals.addEventListener = page.addEventListener.bind(page) as Window["addEventListener"]
-  globals.removeEventListener = page.removeEventListener.bind(page) as Window["removeEventListener"]
-  closing.push({
-    async close() {
-      delete globals.addEventListener
-      delete globals.removeEventListener
-    },
-  })
+  const page = pretendPage()
   const { url } = await start()
   const invite = createInvite()
   const ada = await openMember({ invite }, { signaling: url })
   keep(ada.room)
-  delete globals.addEventListener
+  page.forget()
   const bob = await openMember({ invite }, { signaling: url })
   keep(bob.room)
   await until(() => bob.room.peers.get().length === 1, "the connection")
-  page.dispatchEvent(new Event("pagehide"))
+  page.tell("pagehide")
   expect(ada.room.peers.get()).toEqual([])
   await until(() => bob.room.peers.get().length === 0, "the other to notice", 5_000)
   await ada.things.set("while away", { n: 1 })
-  page.dispatchEvent(new Event("pageshow"))
+  page.tell("pageshow")
   await until(() => bob.things.get("while away") !== null, "what was written meanwhile")
 })
+
+test("a room tries again at once when the browser says that it is online", async () => {
+  const page = pretendPage()
+  const reports: string[] = []
+  const room = await openMember(
+    {
+      invite: createInvite(),
+      onDiagnostic(diagnostic) {
+        if (diagnostic.type !== "transport" || diagnostic.report.type !== "signaling") return
+        const { state, retryInMs = 0 } = diagnostic.report
+        reports.push(retryInMs >= 1_000 ? "waits" : state)
+      },
+    },
+    // The discard port, on which nothing listens.
+    { signaling: "ws://127.0.0.1:9" },
+  )
+  keep(room.room)
+  await until(() => reports.at(-1) === "waits", "a wait of more than a second")
+  page.tell("online")
+  expect(reports.at(-1)).toBe("connecting")
+})
+
+/** What rooms that open from here on take for the window of their page. */
+function pretendPage(): { tell(event: string): void; forget(): void } {
+  const page = new EventTarget()
+  const globals = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
+  globals.addEventListener = page.addEventListener.bind(page) as Window["addEventListener"]
+  globals.removeEventListener = page.removeEventListener.bind(page) as Window["removeEventListener"]
+  const forget = (): void => void delete globals.addEventListener
+  closing.push({
+    async close() {
+      forget()
+      delete globals.removeEventListener
+    },
+  })
+  return { tell: (event) => void page.dispatchEvent(new Event(event)), forget }
+}
