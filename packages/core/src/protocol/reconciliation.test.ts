@@ -266,6 +266,15 @@ describe("a run", () => {
     expect(reconciliation.requests()).toEqual([])
   })
 
+  test("goes to its end with a responder that asks another peer first, and says so", () => {
+    const reconciliation = createReconciliation(index, 0, 1, nothing, true)
+    reconciliation.requests()
+    reconciliation.acknowledged({ ...ack, later: true })
+    expect(reconciliation.deferred).toBe(true)
+    expect(reconciliation.postponed).toBe(false)
+    expect(reconciliation.done).toBe(true)
+  })
+
   test("ends with a peer that says again and again that it answered nothing", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
     reconciliation.requests()

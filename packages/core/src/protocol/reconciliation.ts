@@ -26,6 +26,8 @@ export interface Reconciliation {
   readonly done: boolean
   /** The responder asked to be left alone for now. */
   readonly postponed: boolean
+  /** The responder asks another peer for something that it found: what differs afterwards may still be had here. */
+  readonly deferred: boolean
   /** Answered requests so far. */
   readonly rounds: number
   /** RANGE bytes both ways. */
@@ -60,6 +62,7 @@ export function createReconciliation(
   let rounds = 0
   let bytes = 0
   let postponed = false
+  let deferred = false
 
   const add = (record: Uint8Array): void => {
     if (openBytes + record.length > MAX_OPEN_BYTES) return
@@ -103,10 +106,11 @@ export function createReconciliation(
       }
       outBySequence.delete(frame.sequence)
       rounds++
-      if (frame.later) {
+      if (frame.later && frame.answered === 0) {
         postponed = true
         return true
       }
+      if (frame.later) deferred = true
       // What the grant did not cover is asked again.
       for (const record of out.records.slice(frame.answered)) add(record)
       return true
@@ -116,6 +120,9 @@ export function createReconciliation(
     },
     get postponed() {
       return postponed
+    },
+    get deferred() {
+      return deferred
     },
     get rounds() {
       return rounds

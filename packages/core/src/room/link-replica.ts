@@ -179,8 +179,14 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       rootsAtStart = { own: index.root(), theirs: theirRoot }
       delegated = false
     },
+    defers() {
+      const defers = delegated
+      delegated = false
+      return defers
+    },
     ended(run) {
       hasRun = true
+      delegated ||= run.deferred
       lastRun = { rounds: run.rounds, bytes: run.bytes }
       awaitingSettle = true
       check()

@@ -44,6 +44,8 @@ export interface ReconcileRunnerOptions {
   /** Most of the peer's entries are missing here. */
   readonly behind: () => boolean
   readonly started: () => void
+  /** Whether something found since it was last asked is not to be had from this peer now. */
+  readonly defers: () => boolean
   /** All ranges are compared; entries may still be under way. */
   readonly ended: (run: Reconciliation) => void
   readonly flush: () => void
@@ -129,7 +131,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
     progress()
     const { replies, ack } = answerRange(index, slot, frame, findings, options.mayReceive)
     for (const reply of replies) outbox.control(reply)
-    outbox.control(ack)
+    outbox.control({ ...ack, later: options.defers() })
   }
 
   return {
