@@ -27,6 +27,8 @@ const COMPANIONS = [
   "react",
   "react-dom",
   "@types/react",
+  "@codemirror/state",
+  "@codemirror/view",
   "@types/react-dom",
   "vite",
   "typescript",
@@ -192,10 +194,12 @@ async function openPage({ name, language, code }: DocsProgram): Promise<void> {
   }
   try {
     const first = await open("")
-    if (code.includes("location.hash =")) {
-      // The program makes its address an invite: a second device follows it.
-      await first.waitForFunction("location.hash.length > 1", undefined, { timeout: NODE_LIMIT_MS })
-      await open(new URL(first.url()).hash)
+    if (code.includes("location.href}#")) {
+      // The program shows a link that invites: a second device follows it.
+      const link = await first.waitForFunction("document.body.innerText.match(/#\\S{20,}/)?.[0]", undefined, {
+        timeout: NODE_LIMIT_MS,
+      })
+      await open(String(await link.jsonValue()))
     }
     for (const tab of tabs) {
       await tab.waitForFunction(`document.title === "reached the end"`, undefined, { timeout: NODE_LIMIT_MS })
