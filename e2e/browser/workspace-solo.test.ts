@@ -69,6 +69,34 @@ test("search finds bodies and task titles among a thousand documents", async () 
   }
 })
 
+test("the first screens work before Loro has arrived", async () => {
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => (release = resolve))
+  let isAsked = false
+  ada = await openPerson(server.url, {
+    browser,
+    prepare: (context) =>
+      context.route("**/*.wasm", async (route) => {
+        isAsked = true
+        await held
+        await route.continue()
+      }),
+  })
+  await ada.page.getByRole("button", { name: "New", exact: true }).click()
+  await ada.page.getByRole("textbox", { name: "Title" }).fill("Before Loro")
+  await ada.page.locator(".row", { hasText: "Before Loro" }).waitFor()
+  await ada.goto("/board")
+  await ada.addTask("Before Loro, too")
+  await ada.goto("/documents")
+  await ada.page.locator(".row", { hasText: "Before Loro" }).click()
+  expect(isAsked).toBe(true)
+  expect(await ada.editor().count()).toBe(0)
+  release()
+  await ada.editor().click()
+  await ada.page.keyboard.type("and now it is here")
+  expect(await ada.text()).toBe("and now it is here")
+})
+
 test("what is exported comes back, also into an empty workspace", async () => {
   ada = await openPerson(server.url, { browser })
   await ada.page.getByRole("button", { name: /Start from a sample/ }).click()

@@ -63,7 +63,8 @@ describe("with two devices", () => {
   test("an invite link brings the documents, and its secret is in no request", async () => {
     const ada = await person()
     await ada.newDocument("Tide table")
-    const link = await ada.invite()
+    const link = await ada.copyInvite()
+    expect(link).toBe(await ada.invite())
     const started = performance.now()
     const ben = await person(link)
     await ben.page.locator(".row", { hasText: "Tide table" }).waitFor()

@@ -1,3 +1,4 @@
+import { typeTrace, watchLongTasks } from "./real-input.ts"
 import { sampleArchive } from "./sample-archive.ts"
 import { openPerson, type Person, timeUntil } from "./workspace-page.ts"
 import { startWorkspaceServer } from "./workspace-server.ts"
@@ -10,27 +11,33 @@ const MINUTES_MS = 300_000
 const server = await startWorkspaceServer()
 const ada = await openPerson(server.url)
 const people: Person[] = [ada]
+let longTasks = (): Promise<readonly number[]> => Promise.resolve([])
 try {
   await importArchive(ada, SIZE, "import")
-  await watchLongTasks(ada)
+  longTasks = await watchLongTasks(ada)
 
   await ada.goto("/board")
   await ada.page.locator(".card").first().waitFor()
-  await report(ada, "opening the board")
+  await report("opening the board")
   for (let turn = 0; turn < 20; turn++)
     await ada.page
       .locator(".cards")
       .first()
       .evaluate((element) => element.scrollBy(0, 4_000))
-  await report(ada, "scrolling 80,000 px of a column")
+  await report("scrolling 80,000 px of a column")
 
   await ada.goto("/documents")
   await ada.page.locator(".row").first().click()
   await ada.editor().waitFor()
-  await report(ada, "opening a document")
+  await report("opening a document")
   await ada.editor().click()
   await ada.page.keyboard.type("The quick dunlin turns with the flock. ".repeat(5))
-  await report(ada, "typing 195 characters")
+  await report("typing 195 characters")
+
+  await ada.goto("/documents")
+  await ada.newDocument("A paper")
+  const { edits, ms } = await typeTrace(ada, 0.1)
+  await report(`the first ${edits} edits of a paper in ${ms} ms`)
 
   const started = performance.now()
   const ben = await openPerson(await ada.invite())
@@ -45,7 +52,7 @@ try {
   )
   await timeUntil("all in sync", async () => (await synced(ada)) && (await synced(ben)), MINUTES_MS)
   say("a new device has everything", Math.round(performance.now() - started))
-  await report(ada, "serving a new device")
+  await report("serving a new device")
 
   const [arrived] = await Promise.all([
     importArchive(ben, { documents: 0, tasks: ARRIVING }, `${ARRIVING} changes at the other device`, "new "),
@@ -56,7 +63,7 @@ try {
   ])
   void arrived
   await timeUntil("in sync again", async () => (await synced(ada)) && (await synced(ben)), MINUTES_MS)
-  await report(ada, `typing while ${ARRIVING} remote changes arrive`)
+  await report(`typing while ${ARRIVING} remote changes arrive`)
 } finally {
   for (const person of people) await person.close()
   await server.close()
@@ -71,24 +78,11 @@ async function importArchive(person: Person, size: typeof SIZE, what: string, pr
   say(`${what} (${size.documents} documents, ${size.tasks} tasks)`, Math.round(performance.now() - started))
 }
 
-async function watchLongTasks({ page }: Person): Promise<void> {
-  await page.evaluate(() => {
-    const durations: number[] = []
-    Object.assign(globalThis, { longTasks: durations })
-    new PerformanceObserver((list) =>
-      durations.push(...list.getEntries().map(({ duration }) => duration)),
-    ).observe({ type: "longtask" })
-  })
-}
-
 /** Tasks of the page longer than 50 ms since the last report. */
-async function report({ page }: Person, what: string): Promise<void> {
-  await page.waitForTimeout(800)
-  const tasks = await page.evaluate(() =>
-    (globalThis as unknown as { longTasks: number[] }).longTasks.splice(0),
-  )
-  const longest = Math.round(Math.max(0, ...tasks))
-  process.stdout.write(`${what}: ${tasks.length} long tasks, longest ${longest} ms\n`)
+async function report(what: string): Promise<void> {
+  await ada.page.waitForTimeout(500)
+  const tasks = await longTasks()
+  process.stdout.write(`${what}: ${tasks.length} long tasks, longest ${Math.max(0, ...tasks)} ms\n`)
 }
 
 function say(what: string, ms: number): void {

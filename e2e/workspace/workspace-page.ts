@@ -11,6 +11,8 @@ export interface Person {
   readonly errors: string[]
   goto(route: string): Promise<void>
   invite(): Promise<string>
+  /** By the button, through the clipboard. */
+  copyInvite(): Promise<string>
   newDocument(title: string): Promise<void>
   openDocument(title: string): Promise<void>
   editor(): Locator
@@ -84,6 +86,16 @@ async function personAt(
     async invite() {
       await page.getByRole("button", { name: "Share" }).first().click()
       const link = await page.getByRole("textbox", { name: "Invite link" }).inputValue()
+      await page.keyboard.press("Escape")
+      return link
+    },
+    async copyInvite() {
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"])
+      await page.getByRole("button", { name: "Share" }).first().click()
+      await page.getByRole("img", { name: /QR/ }).waitFor()
+      await page.getByRole("button", { name: "Copy" }).click()
+      await page.getByRole("button", { name: "Copied" }).waitFor()
+      const link = await page.evaluate(() => navigator.clipboard.readText())
       await page.keyboard.press("Escape")
       return link
     },
