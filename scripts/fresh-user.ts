@@ -194,12 +194,14 @@ async function openPage({ name, language, code }: DocsProgram): Promise<void> {
   }
   try {
     const first = await open("")
-    if (code.includes("location.href}#")) {
-      // The program shows a link that invites: a second device follows it.
-      const link = await first.waitForFunction("document.body.innerText.match(/#\\S{20,}/)?.[0]", undefined, {
-        timeout: NODE_LIMIT_MS,
-      })
-      await open(String(await link.jsonValue()))
+    if (/location\.(hash =|href\}#)/.test(code)) {
+      // The program shows a link that invites, or makes its address one: a second device follows it.
+      const invite = await first.waitForFunction(
+        "(location.hash || document.body.innerText).match(/#\\S{20,}/)?.[0]",
+        undefined,
+        { timeout: NODE_LIMIT_MS },
+      )
+      await open(String(await invite.jsonValue()))
     }
     for (const tab of tabs) {
       await tab.waitForFunction(`document.title === "reached the end"`, undefined, { timeout: NODE_LIMIT_MS })
