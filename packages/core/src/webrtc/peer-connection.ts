@@ -75,6 +75,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let stage: ConnectionStage = "signaling"
   let remotePrint: Uint8Array | null = null
   const path = createPathProbe()
+  const isRelayOnly = options.configuration.iceTransportPolicy === "relay"
   const outgoing = createCandidateQueue(clock, (batch) => events.candidates(batch))
   let early: Candidate[] = []
   const heard: EarlyMessage[] = []
@@ -138,11 +139,10 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     enter("dtls")
     cancelDeadline()
     events.stage("dtls", "passed")
-    const relayOnly = options.configuration.iceTransportPolicy === "relay"
     pipe = createDataPipe({
       channels: { control, bulk },
       heard,
-      path: relayOnly ? "relayed" : "direct",
+      path: isRelayOnly ? "relayed" : "direct",
       role,
       binding: { local, remote: remotePrint },
       maxMessageBytes: Math.min(connection.sctp?.maxMessageSize || MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
@@ -156,6 +156,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   }
 
   async function findPath(): Promise<void> {
+    // Statistics can say otherwise: they count a relay's address as the peer's own when a check came from it first.
+    if (isRelayOnly) return
     const stats = await connection.getStats().catch(() => null)
     const isRelayed = stats === null ? null : path.isRelayed(stats.values())
     if (isRelayed !== null) pipe?.setPath(isRelayed ? "relayed" : "direct")
