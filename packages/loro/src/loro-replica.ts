@@ -33,7 +33,7 @@ export interface LoroReplicaOptions {
   /** Devices with another tag hold still towards this one: raise it when old applications could not read new documents. */
   readonly schemaTag?: string
   readonly direction?: Direction
-  /** The largest update or snapshot that is taken from a peer. 32 MiB by default. */
+  /** The largest update or snapshot that is taken from a peer; a snapshot may unpack to twice as much. 32 MiB by default. */
   readonly maxDocumentBytes?: number
   /** Documents that stay in memory although nobody has them open. 200 by default. */
   readonly maxIdleDocuments?: number
