@@ -8,7 +8,7 @@ import { type FastPathResult, type MeetingFault, runFastPath } from "./fast-path
 import type { Mutation } from "./planted-bug.ts"
 import { mutating } from "./seeds.ts"
 
-const SEEDS = 40
+const SEEDS = 30
 
 /** What an engine that took the last common root for the truth would do. */
 const trustingTheLastCommonRoot: Mutation = {

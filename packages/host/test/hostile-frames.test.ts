@@ -21,8 +21,9 @@ const join = encodeClientMessage({
 /** A room whose members keep talking while something else goes on. */
 async function honestRoom(host: Host): Promise<() => Promise<void>> {
   const topic = someTopic()
-  const [a, b] = [await connect(host), await connect(host)]
+  const a = await connect(host)
   await a.joined({ topic })
+  const b = await connect(host)
   await b.joined({ topic })
   const talk = async (from: SignalingClient, to: SignalingClient): Promise<void> => {
     from.send({ type: "signal", channel: 1, to: to.peer, blob: new Uint8Array(700) })
@@ -96,7 +97,7 @@ describe("bytes below the protocol end the socket, and nothing else", () => {
       [rawFrame({ head: binary, payload: new Uint8Array(5) })],
     ],
   ])("%s", async (_name, frames) => {
-    const host = await start({ ...unblocked, joinDeadlineMs: 500 })
+    const host = await start({ ...unblocked, joinDeadlineMs: 2_000 })
     const talk = await honestRoom(host)
     const raw = await openRawSocket(host.port)
     raw.tcp.on("error", () => {})
@@ -107,7 +108,7 @@ describe("bytes below the protocol end the socket, and nothing else", () => {
   })
 
   test("connections that are reset, half closed or dripped leave nothing behind", async () => {
-    const host = await start({ ...unblocked, addressMaxConnections: 100, joinDeadlineMs: 500 })
+    const host = await start({ ...unblocked, addressMaxConnections: 100, joinDeadlineMs: 2_000 })
     for (let index = 0; index < 150; index++) {
       const raw = await openRawSocket(host.port)
       raw.tcp.on("error", () => {})
