@@ -1,4 +1,13 @@
-import { canonicalJson, covers, type JsonObject, type RegisterState, stateHash } from "@dunlin/core"
+import {
+  canonicalJson,
+  covers,
+  EMPTY_REGISTER,
+  joinRegister,
+  type JsonObject,
+  type RegisterState,
+  stateHash,
+  wholeDelta,
+} from "@dunlin/core"
 import { ATTACHMENT_FIELD, isAttachmentWhole } from "./attachments.ts"
 import type { Device } from "./device.ts"
 import type { Edge } from "./edge.ts"
@@ -173,13 +182,28 @@ function towardsLeaf(
   if (leaf.plan.direction === "send-only") return null
   for (const document of documentsOf(history)) {
     const exempt = forbidden.has(document) && (leaf.plan.refuses || host.plan.refuses)
+    if (exempt) continue
     // What a leaf wrote itself stays with it, and so does what it alone received before a disk was rolled back.
-    const isAhead = history.writes.some(
+    const mayBeAhead = history.writes.some(
       (write) => write.document === document && (write.device === leaf.index || write.gone),
     )
-    if (exempt || isAhead) continue
-    const reason = differenceOf(host, leaf, document)
+    const reason = mayBeAhead ? behindOf(host, leaf, document, history) : differenceOf(host, leaf, document)
     if (reason !== null) return reason
+  }
+  return null
+}
+
+/** A leaf that is ahead of its host holds all that the host does, and no write that it could not have alone. */
+function behindOf(host: Device, leaf: Device, document: string, history: History): string | null {
+  const [theirs, own] = [host, leaf].map((device) => device.process?.collection?.state(document) ?? null)
+  if (theirs == null) return null
+  const joined = joinRegister(own ?? EMPTY_REGISTER, wholeDelta(theirs))
+  if (joined.type !== "joined" || joined.changed)
+    return `${leaf.index} lacks what ${host.index} holds of ${document}`
+  for (const { dot } of own?.siblings ?? []) {
+    const write = history.byDot(dot)
+    if (covers(theirs.context, dot) || write === null || write.gone || write.device === leaf.index) continue
+    return `${leaf.index} holds ${nameOf(write)} of ${document} and its host ${host.index} does not`
   }
   return null
 }

@@ -26,7 +26,7 @@ describe("searchWorkspace", () => {
     expect(searchWorkspace({ documents, tasks, bodies }, "   ")).toEqual([])
   })
 
-  it("stays quick over a thousand documents and five thousand tasks", () => {
+  it("finds the one among a thousand documents and five thousand tasks", () => {
     const many = Array.from({ length: 1_000 }, (_, index) =>
       readDocument({ id: `d${index}`, title: `Paper ${index}` }),
     )
@@ -34,8 +34,6 @@ describe("searchWorkspace", () => {
     const list = Array.from({ length: 5_000 }, (_, index) =>
       readTask({ id: `t${index}`, title: `Task ${index}` }),
     )
-    const started = performance.now()
     expect(searchWorkspace({ documents: many, tasks: list, bodies: texts }, "needle d777")).toHaveLength(1)
-    console.log(`search over 1,000 documents of 5 kB: ${Math.round(performance.now() - started)} ms`)
   })
 })
