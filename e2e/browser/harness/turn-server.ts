@@ -23,6 +23,8 @@ export interface TurnServerOptions {
   /** Address to listen and relay on. Default 127.0.0.1. */
   readonly address?: string
   readonly namespace?: string
+  /** Further arguments of coturn. */
+  readonly args?: readonly string[]
 }
 
 const START_LIMIT_MS = 20_000
@@ -57,6 +59,7 @@ export async function startTurnServer(options: TurnServerOptions = {}): Promise<
     "--simple-log",
     `--pidfile=${join(folder, "pid")}`,
     `--userdb=${join(folder, "db")}`,
+    ...(options.args ?? []),
   ]
   const inside = namespace === undefined ? [] : ["ip", "netns", "exec", namespace]
   const [command = "", ...rest] = [...inside, "turnserver", ...arguments_]
