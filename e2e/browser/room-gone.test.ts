@@ -1,7 +1,9 @@
 import { createInvite } from "@dunlin/core"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import type { RoomDriver } from "../rooms/room-driver.ts"
 import { createHarness, type Harness } from "./harness.ts"
 import type { ChromiumProfile } from "./harness/chromium.ts"
+import type { RemoteModule } from "./harness/remote-module.ts"
 
 type RoomPage = typeof import("../rooms/room-page.ts")
 type RoomPeer = typeof import("../rooms/room-peer.ts")
@@ -29,10 +31,11 @@ async function meet() {
   const goner = await leaving.open<RoomPage>(site)
   const page = await staying.open<RoomPage>(site)
   const node = await harness.peer<RoomPeer>(peerModule)
-  for (const peer of [goner, page, node]) await peer.call("join", options)
-  for (const peer of [goner, page, node]) await peer.call("waitForPeers", 2, 30_000)
+  const everyone: readonly RemoteModule<RoomDriver>[] = [goner, page, node]
+  for (const peer of everyone) await peer.call("join", options)
+  for (const peer of everyone) await peer.call("waitForPeers", 2, 30_000)
   await goner.call("setPresence", { name: "Ada" })
-  for (const peer of [page, node]) await peer.call("waitForOthers", 1, 20_000)
+  for (const peer of everyone.slice(1)) await peer.call("waitForOthers", 1, 20_000)
   return { leaving, goner, observers: { page, node } }
 }
 

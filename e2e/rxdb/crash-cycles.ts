@@ -20,6 +20,8 @@ export interface CrashReport {
   readonly lost: readonly string[]
   /** Whether browser and Node peer show the same at the end. */
   readonly equal: boolean
+  /** What each shows of the documents that differ at the end. */
+  readonly different: readonly string[]
   /** The peers that browser and Node peer count at the end. */
   readonly peers: readonly [browser: number, node: number]
 }
@@ -71,9 +73,10 @@ export async function runCrashCycles(
     })
     check("in the page at the end", await tab.call("contents"))
     check("at the peer at the end", await peer.contents())
+    const different = differences(byId(await tab.call("contents")), byId(await peer.contents()))
     const peers = [await tab.call("peers"), peer.peers()] as const
     await profile.close()
-    return { cycles, acknowledged: expected.size, lost, equal, peers }
+    return { cycles, acknowledged: expected.size, lost, equal, different, peers }
   } finally {
     await peer.close()
     await server.close()
@@ -122,6 +125,16 @@ async function eventually(condition: () => Promise<boolean>): Promise<boolean> {
     await pause(200)
   }
   return false
+}
+
+function differences(
+  theirs: Readonly<Record<string, CrashNote>>,
+  ours: Readonly<Record<string, CrashNote>>,
+): readonly string[] {
+  const ids = new Set([...Object.keys(theirs), ...Object.keys(ours)])
+  return [...ids]
+    .filter((id) => canonicalJson(theirs[id] ?? null) !== canonicalJson(ours[id] ?? null))
+    .map((id) => `${id}: ${JSON.stringify(theirs[id])} in the page, ${JSON.stringify(ours[id])} at the peer`)
 }
 
 function byId(documents: readonly CrashNote[]): Readonly<Record<string, CrashNote>> {
