@@ -7,6 +7,7 @@ type Peer = typeof import("../rooms/room-peer.ts")
 
 const peerModule = new URL("../rooms/room-peer.ts", import.meta.url)
 const LIMIT_MS = 60_000
+const GRACE_MS = 2_000
 
 let harness: Harness
 beforeAll(() => {
@@ -15,7 +16,9 @@ beforeAll(() => {
 afterAll(() => harness.close())
 
 test("peers meet over whichever server they have in common, once, and one server that dies is not noticed", async () => {
-  const hosts = [await harness.host(), await harness.host(), await harness.host()] as const
+  const startHost = (): ReturnType<Harness["host"]> =>
+    harness.host({ args: ["--grace-ms", String(GRACE_MS)] })
+  const hosts = [await startHost(), await startHost(), await startHost()] as const
   const [first, second, third] = hosts.map(({ url }) => url) as [string, string, string]
   const invite = createInvite()
   const join = async (...signaling: string[]): Promise<ChildPeer<Peer>> => {
@@ -45,8 +48,8 @@ test("peers meet over whichever server they have in common, once, and one server
   await hosts[1].kill()
   await a.call("set", "things", "after the death of a server", "seen")
   await b.call("waitFor", "things", "after the death of a server", LIMIT_MS)
-  // Longer than the host's grace, after which the dead server's presence would be gone.
-  await new Promise((resolve) => setTimeout(resolve, 16_000))
+  // Longer than the grace, after which a living server would have said that they are gone.
+  await new Promise((resolve) => setTimeout(resolve, 3 * GRACE_MS))
   for (const peer of [a, b]) {
     const closed = (await peer.call("diagnostics")).filter((line) => line.includes('"link-closed"'))
     expect(closed).toEqual([])
