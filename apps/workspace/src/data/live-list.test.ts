@@ -1,5 +1,6 @@
-import { createRxDatabase } from "rxdb/plugins/core"
+import { createRxDatabase, type RxChangeEventBulk } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { merge, Subject } from "rxjs"
 import { afterEach, expect, it, vi } from "vitest"
 import { createLiveList } from "./live-list.ts"
 
@@ -30,8 +31,8 @@ async function createRows() {
       },
     },
   })
-  const follow = () => {
-    const list = createLiveList(rows, {
+  const follow = (collection = rows) => {
+    const list = createLiveList(collection, {
       read: (raw) => ({ id: String(raw["id"]), rank: String(raw["rank"]) }),
       compare: (a, b) => (a.rank === b.rank ? Number(a.id > b.id) - 0.5 : a.rank < b.rank ? -1 : 1),
     })
@@ -83,4 +84,23 @@ it("shows a burst of changes in a few steps, and keeps entries that did not chan
   expect(steps).toBeLessThan(50)
   const after = new Set(list.get())
   expect(before.every((entry) => after.has(entry))).toBe(true)
+})
+
+it("believes no event that comes after a newer one, as those of other tabs may", async () => {
+  const { rows, follow } = await createRows()
+  const late = new Subject<RxChangeEventBulk<Row>>()
+  const events = merge(rows.eventBulks$, late)
+  const list = follow(Object.create(rows, { eventBulks$: { value: events } }) as typeof rows)
+  const bulks: RxChangeEventBulk<Row>[] = []
+  const end = rows.eventBulks$.subscribe((bulk) => bulks.push(bulk))
+  const row = await rows.insert({ id: "one", rank: "a" })
+  await row.incrementalPatch({ rank: "b" })
+  await row.incrementalPatch({ rank: "c" })
+  end.unsubscribe()
+  const rank = (): string | undefined => list.get()?.[0]?.rank
+  await vi.waitFor(() => expect(rank()).toBe("c"))
+  for (const bulk of bulks.slice(0, 2)) late.next(bulk)
+  await rows.insert({ id: "two", rank: "d" })
+  await vi.waitFor(() => expect(list.get()).toHaveLength(2))
+  expect(rank()).toBe("c")
 })

@@ -1,5 +1,5 @@
 import { createState, type State } from "@dunlin/core"
-import type { RxCollection } from "rxdb/plugins/core"
+import { getHeightOfRevision, type RxCollection } from "rxdb/plugins/core"
 
 /** All entries of a collection, kept in memory and in order; null until the first read. */
 export interface LiveList<T> extends State<readonly T[] | null> {
@@ -24,13 +24,23 @@ export function createLiveList<Row, T extends { readonly id: string }>(
   /** Null for what was deleted. */
   const changed = new Map<string, T | null>()
   let timer: ReturnType<typeof setTimeout> | null = null
+  const heights = new Map<string, number>()
   let isClosed = false
+
+  /** Another tab's event may come after ours, although ours was made upon it. */
+  function isOld(id: string, revision: string): boolean {
+    const [height, known] = [getHeightOfRevision(revision), heights.get(id) ?? 0]
+    heights.set(id, Math.max(height, known))
+    return height < known
+  }
 
   // A query of RxDB would map and sort all entries again for each change.
   const subscription = collection.eventBulks$.subscribe(({ events, isLocal }) => {
     if (isLocal) return
-    for (const { documentId, operation, documentData } of events)
+    for (const { documentId, operation, documentData } of events) {
+      if (isOld(documentId, documentData._rev)) continue
       changed.set(documentId, operation === "DELETE" ? null : read({ ...documentData }))
+    }
     if (timer === null) publish()
   })
   void collection
@@ -39,6 +49,7 @@ export function createLiveList<Row, T extends { readonly id: string }>(
     .then(
       (documents) => {
         // What changed meanwhile is in `changed`, and newer.
+        for (const { primary, revision } of documents) isOld(primary, revision)
         state.set(
           documents
             .map((document) => read(document.toJSON() as Readonly<Record<string, unknown>>))
