@@ -74,6 +74,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     target.room.shared.join({
       peer,
       key: frame.key,
+      position,
       delta: frame.delta,
       settle(result) {
         countJoining(target.room, -1)

@@ -85,7 +85,13 @@ async function share() {
       onBatch: () => {},
     })
   const join = (shared: SharedReplica, key: string): void =>
-    shared.join({ peer, key, delta: new Uint8Array(1), settle: (result) => void results.push(result) })
+    shared.join({
+      peer,
+      key,
+      position: digests.position(key),
+      delta: new Uint8Array(1),
+      settle: (result) => void results.push(result),
+    })
   return { script, open, locals, results, reports, join }
 }
 
@@ -236,6 +242,7 @@ describe("joins", () => {
     shared.join({
       peer: { session: "cc", device: "dd" },
       key: "c",
+      position: digests.position("c"),
       delta: new Uint8Array(1),
       settle: () => {},
     })

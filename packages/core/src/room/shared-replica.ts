@@ -31,6 +31,8 @@ export type JoinResult =
 export interface JoinJob {
   readonly peer: ReplicaPeer
   readonly key: string
+  /** That of the key. */
+  readonly position: Uint8Array
   readonly delta: Uint8Array
   settle(result: JoinResult): void
 }
@@ -131,8 +133,7 @@ export async function shareReplica<Handle>(
   const digestOf = (key: string, stateHash: Uint8Array | null): Uint8Array | null =>
     stateHash === null ? null : digests.digest(replica.kind, key, stateHash)
 
-  const apply = (change: EntryChange): Transition => {
-    const position = digests.position(change.key)
+  const apply = (change: EntryChange, position: Uint8Array = digests.position(change.key)): Transition => {
     const before = index.get(position)?.digest ?? null
     const after = digestOf(change.key, change.stateHash)
     keeper.set(position, after, change.key)
@@ -166,9 +167,9 @@ export async function shareReplica<Handle>(
         job.settle(result)
         return
       }
-      job.settle(joined(result, job.key, deferred, locals))
+      job.settle(joined(result, job, deferred, locals))
     })
-    for (const changes of deferred.values()) locals.push(...changes.map(apply))
+    for (const changes of deferred.values()) locals.push(...changes.map((change) => apply(change)))
     report(locals)
     options.onBatch()
   }
@@ -176,14 +177,14 @@ export async function shareReplica<Handle>(
   /** What the index makes of an outcome. A replica that answers nonsense fails the entry, not the room. */
   const joined = (
     outcome: JoinOutcome,
-    key: string,
+    { key, position }: JoinJob,
     deferred: ReadonlyMap<string, EntryChange[]>,
     locals: Transition[],
   ): JoinResult => {
     if (outcome.type !== "joined") return { type: "outcome", outcome, transition: null }
     try {
       locals.push(...applyEarlier(deferred.get(key), key, outcome.before))
-      const transition = apply({ key, stateHash: outcome.stateHash, before: outcome.before })
+      const transition = apply({ key, stateHash: outcome.stateHash, before: outcome.before }, position)
       return { type: "outcome", outcome, transition }
     } catch (cause) {
       return { type: "failed", cause }
@@ -200,7 +201,7 @@ export async function shareReplica<Handle>(
     const upTo = changes.findIndex(({ stateHash }) => stateHash !== null && bytesEqual(stateHash, joinedUpon))
     const held = index.get(digests.position(key))?.digest ?? null
     if (upTo < 0 || sameDigest(held, digestOf(key, joinedUpon))) return []
-    return changes.splice(0, upTo + 1).map(apply)
+    return changes.splice(0, upTo + 1).map((change) => apply(change))
   }
 
   const drain = async (): Promise<void> => {
