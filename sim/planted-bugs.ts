@@ -121,10 +121,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     mutation: { file: "room/link-replica.ts", find: "if (wasFruitless(item))", replace: "if (false)" },
   },
   {
-    name: "excuse-what-the-responder-asked-another-for",
-    mutation: { file: "room/link-replica.ts", find: "delegated ||= run.deferred", replace: "void run" },
-  },
-  {
     // Honest pushes name only what changed. With all of the context, which is no less honest, the check is what saves
     // the writes that the receiver lacks.
     name: "adopt-a-context-without-its-values",
