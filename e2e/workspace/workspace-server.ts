@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
-import { readdir, stat } from "node:fs/promises"
+import { cp, mkdtemp, readdir, rm, stat } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
@@ -28,7 +29,10 @@ export async function startWorkspaceServer(): Promise<WorkspaceServer> {
     maxLoopLagMs: 60_000,
   })
   const port = host.port
-  const server: StaticServer = await serveWorkspace({ root: dist, signaling: host.url, port: 0 })
+  // A copy: whoever builds meanwhile must not take a page's files away from under it.
+  const root = await mkdtemp(join(tmpdir(), "dunlin-workspace-"))
+  await cp(dist, root, { recursive: true })
+  const server: StaticServer = await serveWorkspace({ root, signaling: host.url, port: 0 })
   return {
     url: server.url,
     async stopSignaling() {
@@ -41,6 +45,7 @@ export async function startWorkspaceServer(): Promise<WorkspaceServer> {
     async close() {
       await server.close()
       await host?.close()
+      await rm(root, { recursive: true, force: true })
     },
   }
 }
