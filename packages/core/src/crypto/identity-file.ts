@@ -29,8 +29,9 @@ export function fileIdentity(path?: string): Identity {
   }
 }
 
-export function hasFileSystem(): boolean {
-  return nodeModules() !== null
+/** The device's key in its default file; null where there are no files. */
+export function identityOfFiles(): Identity | null {
+  return nodeModules() === null ? null : fileIdentity()
 }
 
 interface NodeModules {

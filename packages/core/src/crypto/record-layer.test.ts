@@ -84,7 +84,10 @@ const attacks: Record<string, (wire: Ends["wire"]) => Ends["wire"]> = {
   "a lost record": ([, ...rest]) => rest,
   "a repeated record": ([first, ...rest]) => [first!, first!, ...rest],
   "swapped records": ([first, second, third, ...rest]) => [third!, second!, first!, ...rest],
-  "a record moved to the other lane": ([first, ...rest]) => [{ ...first!, lane: "bulk" as const }, ...rest],
+  "a record moved to the other lane": ([first, ...rest]) => [
+    { ...first!, lane: first!.lane === "control" ? "bulk" : "control" },
+    ...rest,
+  ],
   "an empty record": (wire) => [{ lane: "control" as const, sealed: new Uint8Array(0) }, ...wire],
 }
 for (const [name, attack] of Object.entries(attacks)) {

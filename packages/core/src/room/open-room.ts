@@ -1,7 +1,7 @@
+import { identityOfFiles } from "#identity-of-files"
 import type { Identity } from "../crypto/identity.ts"
 import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { browserIdentity } from "../crypto/identity-browser.ts"
-import { fileIdentity, hasFileSystem } from "../crypto/identity-file.ts"
 import { deriveRoomKeys, type RoomKeys } from "../crypto/key-schedule.ts"
 import { findMissingCrypto, verify } from "../crypto/primitives.ts"
 import { encodeInvite, type Invite } from "../crypto/invite.ts"
@@ -233,7 +233,7 @@ async function loadDevice(identity: Identity): Promise<Parts["device"]> {
 
 function defaultIdentity(): Identity {
   if (typeof indexedDB !== "undefined") return browserIdentity()
-  return hasFileSystem() ? fileIdentity() : memoryIdentity()
+  return identityOfFiles() ?? memoryIdentity()
 }
 
 /** A room that searches has only timers that hold no process; one that is open should not end by lack of work. */
