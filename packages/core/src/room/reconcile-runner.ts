@@ -109,7 +109,8 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
     if (run === null) return
     const quietMs = clock.monotonic() - progressAt
     if (quietMs < PROGRESS_LIMIT_MS) {
-      timers.start("watchdog", PROGRESS_LIMIT_MS - quietMs, watch)
+      // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
+      timers.start("watchdog", Math.max(1, PROGRESS_LIMIT_MS - quietMs), watch)
       return
     }
     run = null
