@@ -13,8 +13,6 @@ export interface ChangeFeed {
   push(transition: Transition): void
   /** Says HAVE after at most `delayMs`. */
   announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
-  /** The same for an entry that is not new, and so not owed. */
-  remind(position: Uint8Array, digest: Uint8Array): void
   /** The peer's push told nothing new: both sides announce changes to each other from now on. */
   prune(): void
   pruned(): void
@@ -71,7 +69,6 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
       unconfirmed.changed(mapKey(position), digest)
       announcements.add(position, digest, delayMs)
     },
-    remind: (position, digest) => announcements.add(position, digest, 0),
     prune() {
       if (!lazy) outbox.control({ type: "prune", slot })
       lazy = true

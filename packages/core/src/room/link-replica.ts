@@ -56,6 +56,11 @@ export interface LinkReplica {
   readonly theirSlot: number
   readonly permissions: Permissions
   readonly phase: ReplicaLinkPhase
+  /**
+   * Whether everything from before this link is known to have been exchanged, or is counted as owed. A responder knows
+   * only by agreement: the initiator may ask others for what differs, and both be live meanwhile.
+   */
+  readonly compared: boolean
   readonly lastSyncedAt: number | null
   readonly queue: SendQueue
   readonly feed: ChangeFeed
@@ -128,6 +133,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
+  let compared = false
+  /** In the last run the peer left some of what we hold to others. */
+  let deferred = false
   /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
@@ -186,7 +194,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     ended(run) {
       hasRun = true
-      delegated ||= run.deferred
+      deferred = run.deferred
+      delegated ||= deferred
       lastRun = { rounds: run.rounds, bytes: run.bytes }
       awaitingSettle = true
       check()
@@ -201,9 +210,12 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     if (permissions.send && held !== undefined) owed.add(mapKey(position), held)
   }
 
+  /** A peer that sends us nothing is told what we hold, and asks for it. Until then it is owed. */
   const announceHeld = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
-    if (digest !== undefined) feed.remind(position, digest)
+    if (digest === undefined) return
+    const refused = refusals.byPeer.get(mapKey(position))
+    if (refused === undefined || !bytesEqual(refused, digest)) feed.announce(position, digest, 0)
   }
 
   const setPhase = (next: ReplicaLinkPhase): void => {
@@ -243,6 +255,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const finish = (equal: boolean): void => {
     awaitingSettle = false
     unagreed = false
+    compared = true
     runner.agreed()
     timers.cancel("patience")
     owed.clear()
@@ -311,6 +324,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     reportRun()
     // Everything known at the start of the run has been exchanged; what differs now is newer.
+    compared ||= !deferred
     setPhase("live")
     if (clock.monotonic() - activeAt < QUIET_MS) runner.beginAfter(QUIET_MS)
     else if (!runner.waiting) runner.retry()
@@ -318,12 +332,12 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const check = (): void => {
     if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
-    const compared = awaitingSettle
+    const asked = awaitingSettle
     const answer = awaitingSettle && initiator
     owesRoot = false
     awaitingSettle = false
     // A one-way link has nothing but its run to go by: until that has ended, an answer must not pass for one.
-    if (!comparable && initiator && (compared || phase === "live")) {
+    if (!comparable && initiator && (asked || phase === "live")) {
       finish(false)
       sendRoot({ answer: false, agreed: true })
       return
@@ -377,6 +391,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     get phase() {
       return phase
+    },
+    get compared() {
+      return compared
     },
     get lastSyncedAt() {
       return lastSyncedAt

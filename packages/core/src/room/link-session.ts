@@ -431,7 +431,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   })
   for (const replica of options.replicas()) announce(replica)
   self.sendLinks()
-  if (options.presence() !== null) self.sendPresence(options.presence())
+  // Also that there is none: others may have relayed what it was before.
+  self.sendPresence(options.presence())
   heartbeat.start()
   flush()
   return self

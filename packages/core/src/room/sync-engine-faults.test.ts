@@ -363,6 +363,26 @@ describe("waiting for synced()", () => {
     expect(outcome).toMatchObject({ code: "no-peers" })
   })
 
+  test("does not take a responder's unequal roots for an end: the initiator may ask others for what differs", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "responder")
+    const left = await node.engine.replicate(memory("notes"))
+    await left.set("k", { n: 1 })
+    const session = new Uint8Array(16)
+    const { say } = hostileLink(node, { byte: 0 })
+    say({ ...hello, session }, { ...announceNotes, count: 500, root: new Uint8Array(16).fill(1) })
+    const unequal = { slot: 0, count: 500, root: new Uint8Array(16).fill(1), settled: true }
+    let synced = false
+    void left.synced({ signal: new AbortController().signal }).then(() => (synced = true))
+    await time.runFor(1_000)
+    say({ type: "root", roots: [{ ...unequal, answer: true, agreed: false }] })
+    await time.runFor(1_000)
+    expect(synced).toBe(false)
+    say({ type: "root", roots: [{ ...unequal, answer: false, agreed: true }] })
+    await time.runFor(1_000)
+    expect(synced).toBe(true)
+  })
+
   test("covers a write that the replica has not reported yet", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
@@ -438,6 +458,14 @@ describe("a one-way replica", () => {
 describe("presence", () => {
   const value = (length: number): Uint8Array => new Uint8Array(length)
 
+  test("is said at once on a new link, even that there is none: others may have relayed what was", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    connect(time, [a, b])
+    await time.runFor(1_000)
+    expect(b.told).toContain("presence none")
+  })
+
   test("goes out at most ten times a second, the last value always", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
@@ -448,7 +476,8 @@ describe("presence", () => {
       await time.runFor(10)
     }
     await time.runFor(1_000)
-    const sent = wire.sent[0].filter(({ type }) => type === "presence")
+    // The first says that there is none.
+    const sent = wire.sent[0].filter(({ type }) => type === "presence").slice(1)
     expect(sent.length).toBeGreaterThan(5)
     expect(sent.length).toBeLessThanOrEqual(11)
     expect(b.told.at(-1)).toBe("presence 100")

@@ -60,7 +60,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const holdsAll = (session: LinkSession, replica: RoomReplica, wait: OpenWait): boolean => {
     const { shared } = replica
     const own = session.targets.get(shared.replica.name)?.own
-    if (own === undefined || own.phase !== "live") return false
+    if (own === undefined || own.phase !== "live" || !own.compared) return false
     if (!own.permissions.send) return wait.session !== undefined || sendsNothing(replica)
     if (own.owed.includes(wait.positions)) return false
     // A link made after the call has exchanged everything by the time it is live.
