@@ -2,11 +2,12 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
 import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
-import type { AnnounceFrame, OfferItem, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
+import type { AnnounceFrame, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
 import { type ChangeFeed, createChangeFeed } from "./change-feed.ts"
+import { offerNewer } from "./offer-newer.ts"
 import { createOwed, type Owed } from "./owed.ts"
 import type { Permissions } from "./permissions.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
@@ -101,9 +102,6 @@ const QUIET_MS = 1_000
 const RESPONDER_PATIENCE_MS = 500
 /** A peer with fewer entries than this is not worth waiting for. */
 const BEHIND_ENTRIES = 64
-/** With more changes than this, ranges are cheaper to compare than entries to list. */
-const MAX_OFFERED = 2_048
-const MAX_OFFERED_PER_FRAME = 400
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const { session, shared, announced, initiator, permissions, outbox, clock } = options
@@ -345,27 +343,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     sendRoot({ answer, agreed: false })
   }
 
-  /**
-   * A pair that remembers a common root exchanges what is newer, and compares roots. True when this side may expect
-   * that to be enough.
-   */
-  const offerNewer = (): boolean => {
-    const newer = announced.basis === null ? null : shared.history.since(announced.basis)
-    if (newer === null || newer.length > MAX_OFFERED) return false
-    const items: OfferItem[] = []
-    for (const position of newer) {
-      const digest = index.get(position)?.digest
-      if (digest === undefined) continue
-      items.push({ position, digest, size: 0 })
-      // Offered is not held: until the peer confirms it, or roots are equal, it is owed.
-      unconfirmed.changed(mapKey(position), digest)
-    }
-    for (let at = 0; at < items.length; at += MAX_OFFERED_PER_FRAME) {
-      outbox.control({ type: "offer", slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })
-    }
-    return shared.history.basisFor(options.device) !== null
-  }
-
   const probe = (): void => {
     if (!closed) outbox.control({ type: "root", roots: [rootItem(true)] })
   }
@@ -417,7 +394,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
         finish(true)
         return
       }
-      const enough = comparable && offerNewer()
+      const enough = comparable && offerNewer(options, unconfirmed)
       if (enough && initiator) {
         awaitingSettle = true
         check()
