@@ -143,9 +143,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "trust-a-last-common-root-after-a-rollback",
     mutation: {
       file: "room/link-replica.ts",
-      find: "const enough = comparable && offerNewer()",
+      find: "const enough = comparable && offerNewer(options, unconfirmed)",
       replace:
-        "const enough = comparable && offerNewer(); if (shared.history.basisFor(options.device) !== null) return finish(true)",
+        "const enough = comparable && offerNewer(options, unconfirmed); if (shared.history.basisFor(options.device) !== null) return finish(true)",
     },
   },
   {
@@ -163,6 +163,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       find: "owed.add(mapKey(position), held)",
       replace: "void held",
     },
+  },
+  {
+    name: "say-synced-before-both-sides-compared",
+    mutation: { file: "room/synced-waits.ts", find: " || !own.compared", replace: "" },
   },
   {
     name: "say-synced-without-what-came-meanwhile",
