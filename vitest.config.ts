@@ -57,12 +57,12 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // They mostly wait for servers and networks: two files at a time, each with servers and namespaces of its own.
           name: "infra",
           retry,
           include: ["e2e/infra/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
         },
       },
     ],
