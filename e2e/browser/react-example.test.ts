@@ -20,8 +20,12 @@ test("the example of @dunlin/react: two devices write one note and count each ot
   const site = await harness.site(pathToFileURL(entry))
 
   const ada = await (await harness.chromium()).open(site)
-  const ben = await (await harness.chromium()).open(site, new URL(ada.page.url()).hash)
-  for (const { page } of [ada, ben]) await page.getByText("2 here.").waitFor()
+  const link = await ada.page.getByLabel("Invite others").inputValue()
+  const ben = await (await harness.chromium()).open(site, new URL(link).hash)
+  for (const { page } of [ada, ben]) {
+    await page.getByText("2 here.").waitFor()
+    expect(new URL(page.url()).hash).toBe("")
+  }
   await ada.page.getByLabel("Note").fill("Seen from the hide")
   await ben.page.getByText("18 characters").waitFor()
   expect(await ben.page.getByLabel("Note").inputValue()).toBe("Seen from the hide")
