@@ -7,6 +7,12 @@ import { defineConfig } from "vitest/config"
  */
 const retry = process.env["CI"] === undefined ? 0 : 1
 
+/**
+ * Tests with peers, browsers and servers of their own mostly wait, so two files go at a time. More would only make each
+ * other's browsers late, however many cores there are.
+ */
+const maxWorkers = 2
+
 const conditions = ["@dunlin/source", "module", "node", "import", "default"]
 
 export default defineConfig({
@@ -40,7 +46,7 @@ export default defineConfig({
           retry,
           include: ["packages/*/test/**/*.test.ts", "e2e/node/**/*.test.ts"],
           testTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers,
         },
       },
       {
@@ -51,18 +57,18 @@ export default defineConfig({
           include: ["e2e/browser/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          maxWorkers,
         },
       },
       {
         extends: true,
         test: {
-          // They mostly wait for servers and networks: two files at a time, each with servers and namespaces of its own.
           name: "infra",
           retry,
           include: ["e2e/infra/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          maxWorkers,
         },
       },
     ],
