@@ -27,6 +27,10 @@ describe("the client behind a request", () => {
     ["a missing header leaves the proxy", "10.1.2.3", undefined, "10.1.2.3"],
     ["mapped IPv4 is IPv4", "::ffff:10.1.2.3", "::ffff:203.0.113.9", "203.0.113.9"],
     ["IPv6 works", "fd00::1", "2001:db8::5", "2001:db8::5"],
+    ["a port behind the address is dropped", "10.1.2.3", "203.0.113.9:51324", "203.0.113.9"],
+    ["so it is for IPv6", "10.1.2.3", "[2001:db8::5]:51324", "2001:db8::5"],
+    ["brackets alone as well", "10.1.2.3", "[2001:db8::5]", "2001:db8::5"],
+    ["what looks like a port and is none counts for nothing", "10.1.2.3", "203.0.113.9:x", "10.1.2.3"],
   ])("%s", (_name, remote, forwarded, expected) => {
     expect(reader.clientOf(request(remote, forwarded))).toBe(expected)
   })

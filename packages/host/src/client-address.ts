@@ -35,7 +35,7 @@ export function createAddressReader(options: {
       const hops = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",")
       // From the right: what stands left of the first untrusted hop was written by the client itself.
       for (const hop of hops.reverse()) {
-        const address = plainAddress(hop.trim())
+        const address = addressOfHop(hop.trim())
         if (isIP(address) === 0) return direct
         if (!isProxy(address)) return address
       }
@@ -44,7 +44,13 @@ export function createAddressReader(options: {
   }
 }
 
-/** IPv4 also where it is mapped into IPv6, so that one client has one spelling; no zone, port or brackets. */
+/** Some proxies write the client's port behind its address. */
+function addressOfHop(hop: string): string {
+  const [, bracketed, bare] = /^(?:\[([^\]]*)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?$/.exec(hop) ?? []
+  return plainAddress(bracketed ?? bare ?? hop)
+}
+
+/** IPv4 also where it is mapped into IPv6, so that one client has one spelling; no zone. */
 export function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   return mapped?.[1] ?? address.replace(/%.*$/, "")

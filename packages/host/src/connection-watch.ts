@@ -2,21 +2,18 @@ import type { Clock, Millis } from "@dunlin/core"
 import { signalingCloseCodes } from "@dunlin/core/signaling"
 import type { Connection } from "./connection.ts"
 import type { HostSettings } from "./host-settings.ts"
-import type { IceIssuer } from "./ice-issuer.ts"
+import type { IceDesk } from "./ice-desk.ts"
 import type { JoinDesk } from "./join-desk.ts"
 import type { SignalingSessions } from "./signaling-session.ts"
 
 const ROUND_MS = 1000
-
-/** New credentials are sent when this much of their life is left. */
-const ICE_REFRESH_SHARE = 0.25
 
 export interface WatchOptions {
   readonly connections: ReadonlySet<Connection>
   readonly settings: HostSettings
   readonly sessions: SignalingSessions
   readonly desk: JoinDesk
-  readonly ice: IceIssuer
+  readonly iceDesk: IceDesk
   readonly clock: Clock
   /** Called each round, after the sockets. */
   readonly round: (now: Millis) => void
@@ -54,11 +51,10 @@ export function watchConnections(options: WatchOptions): { readonly close: () =>
 function watchOne(
   connection: Connection,
   now: Millis,
-  { settings, sessions, desk, ice }: WatchOptions,
+  { settings, sessions, desk, iceDesk }: WatchOptions,
 ): void {
   if (!connection.alive) return
-  const joined = connection.memberships.size > 0
-  const waiting = joined || connection.pendingJoins.size > 0
+  const waiting = connection.memberships.size > 0 || connection.pendingJoins.size > 0
   if (!connection.everJoined && !waiting && now - connection.openedAt > settings.joinDeadlineMs) {
     sessions.missedJoin(connection)
     return
@@ -75,9 +71,7 @@ function watchOne(
       desk.expel(connection, membership, "token-expired", "the token ran out and was not renewed")
     }
   }
-  if (joined && connection.iceExpiresAt !== null && ice.ttlMs !== null) {
-    if (connection.iceExpiresAt - now < ice.ttlMs * ICE_REFRESH_SHARE) sessions.refreshIce(connection, now)
-  }
+  iceDesk.refreshWhenDue(connection, now)
 }
 
 function watchHeartbeat(connection: Connection, now: Millis, settings: HostSettings): boolean {

@@ -2,6 +2,7 @@ import type { Millis } from "@dunlin/core"
 import {
   encodeHostMessage,
   type HostMessage,
+  type IceConfiguration,
   SIGNAL_HEAD_BYTES,
   type UnreachableReason,
   writeSignalHead,
@@ -50,7 +51,8 @@ export class Connection implements Outlet {
   /** Errors are answered, but not more often than this lets them. */
   complainedAt: Millis = Number.NEGATIVE_INFINITY
   everJoined = false
-  iceExpiresAt: Millis | null = null
+  /** The credentials it has, when they are such that expire. */
+  ice: { readonly configuration: IceConfiguration; readonly expiresAt: Millis } | null = null
   iceRequests: TokenBucket | null = null
   /** False from the moment in which it was decided to end the socket: nothing it sends counts any more. */
   alive = true

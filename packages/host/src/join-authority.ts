@@ -60,16 +60,22 @@ export function createJoinAuthority(options: {
       expiresAt = clock.monotonic() + verdict.expiresInMs
     }
     if (authorizeJoin === null) return { type: "granted", expiresAt }
+    const outOfTime = new AbortController()
+    const signal = AbortSignal.any([request.signal, outOfTime.signal])
     const verdict = await withTimeout(
-      () => authorizeJoin({ ...request, claims }),
+      () => authorizeJoin({ ...request, claims, signal }),
       options.authorizeTimeoutMs,
       clock,
-    )
-    if (verdict === true) return { type: "granted", expiresAt }
-    if (verdict === false) {
+    ).catch((error: unknown) => {
+      outOfTime.abort(error)
+      throw error
+    })
+    const allowedForMs = allowedFor(verdict)
+    if (allowedForMs === null) {
       return { type: "denied", code: "forbidden", detail: "this host does not allow the join" }
     }
-    const until = clock.monotonic() + Math.max(0, verdict.expiresInMs)
+    if (allowedForMs === Number.POSITIVE_INFINITY) return { type: "granted", expiresAt }
+    const until = clock.monotonic() + allowedForMs
     return { type: "granted", expiresAt: expiresAt === null ? until : Math.min(expiresAt, until) }
   }
 
@@ -82,6 +88,18 @@ export function createJoinAuthority(options: {
         detail: "the host could not decide on the join; try again",
       })),
   }
+}
+
+/**
+ * Milliseconds for which the join is allowed, or null when it is not. Rules are written in JavaScript as well:
+ * whatever is not plainly a yes is a no.
+ */
+function allowedFor(verdict: unknown): Millis | null {
+  if (verdict === true) return Number.POSITIVE_INFINITY
+  if (typeof verdict !== "object" || verdict === null) return null
+  if (!("allow" in verdict) || verdict.allow !== true || !("expiresInMs" in verdict)) return null
+  const { expiresInMs } = verdict
+  return typeof expiresInMs === "number" && expiresInMs >= 0 ? expiresInMs : null
 }
 
 function withTimeout<T>(ask: () => T | Promise<T>, timeoutMs: Millis, clock: Clock): Promise<T> {

@@ -12,7 +12,7 @@ import { bytesOfKey, keyOfBytes } from "./binary-key.ts"
 import type { Connection, Membership } from "./connection.ts"
 import { count, type HostCounters } from "./host-counters.ts"
 import type { HostSettings } from "./host-settings.ts"
-import type { IceIssuer } from "./ice-issuer.ts"
+import type { IceDesk } from "./ice-desk.ts"
 import type { Authorization, JoinAuthority } from "./join-authority.ts"
 import type { SessionReplies } from "./session-replies.ts"
 import { reachablePeers, type SessionElsewhere, type TopicDirectory } from "./topic-directory.ts"
@@ -48,7 +48,7 @@ export function createJoinDesk(deps: {
   readonly directory: TopicDirectory
   readonly authority: JoinAuthority
   readonly addresses: AddressLimits
-  readonly ice: IceIssuer
+  readonly iceDesk: IceDesk
   readonly counters: HostCounters
   readonly replies: SessionReplies
   readonly isDraining: () => boolean
@@ -122,7 +122,6 @@ export function createJoinDesk(deps: {
     const { member, resumed } = result
     connection.memberships.set(channel, { channel, member, tokenExpiresAt: expiresAt, held: null })
     connection.everJoined = true
-    connection.iceExpiresAt = deps.ice.ttlMs === null ? null : now + deps.ice.ttlMs
     count(counters.joins, resumed ? "resumed" : "joined")
     connection.tell({
       type: "joined",
@@ -132,7 +131,7 @@ export function createJoinDesk(deps: {
       graceMs: settings.graceMs,
       tokenExpiresInMs: remaining(expiresAt, now),
       limits,
-      ice: deps.ice.issue(),
+      ice: deps.iceDesk.give(connection, now),
       peers: reachablePeers(member.topic, member).slice(0, MAX_ROOM_PEERS).map(bytesOfKey),
     })
   }
@@ -240,8 +239,12 @@ export function createJoinDesk(deps: {
     },
     renew(connection, { channel, token }) {
       const membership = connection.memberships.get(channel)
-      if (membership === undefined || connection.pendingJoins.has(channel)) {
+      if (membership === undefined) {
         replies.complain(connection, channel, "not-joined", "this channel has no membership to renew")
+        return
+      }
+      if (connection.pendingJoins.has(channel)) {
+        replies.complain(connection, channel, "rate-limited", "a renewal of this channel is being decided")
         return
       }
       const { member } = membership

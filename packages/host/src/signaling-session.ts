@@ -9,10 +9,9 @@ import { keyOfBytes } from "./binary-key.ts"
 import type { Connection } from "./connection.ts"
 import { count, type HostCounters } from "./host-counters.ts"
 import type { HostSettings } from "./host-settings.ts"
-import type { IceIssuer } from "./ice-issuer.ts"
+import type { IceDesk } from "./ice-desk.ts"
 import type { JoinDesk } from "./join-desk.ts"
 import type { SessionReplies } from "./session-replies.ts"
-import { createBucket, draw } from "./token-bucket.ts"
 import type { Member, TopicDirectory } from "./topic-directory.ts"
 
 type JoinMessage = Extract<ClientMessage, { type: "join" }>
@@ -30,12 +29,10 @@ export interface SignalingSessions {
   pong(connection: Connection, payload: Uint8Array): void
   /** The socket broke the WebSocket protocol. */
   violated(connection: Connection): void
-  /** The socket is gone. `left` when the client said that it is leaving. */
-  closed(connection: Connection, left: boolean): void
+  /** The socket is gone. */
+  closed(connection: Connection, closeCode: number): void
   /** A socket that has not joined in time. */
   missedJoin(connection: Connection): void
-  /** Sends present ICE servers, and remembers when they expire. */
-  refreshIce(connection: Connection, now: Millis): void
 }
 
 export function createSignalingSessions(deps: {
@@ -44,14 +41,13 @@ export function createSignalingSessions(deps: {
   readonly directory: TopicDirectory
   readonly desk: JoinDesk
   readonly replies: SessionReplies
-  readonly ice: IceIssuer
+  readonly iceDesk: IceDesk
   readonly counters: HostCounters
   readonly forwardRemote: RemoteForward
   /** A fault of ours must not end the process, nor leave a socket half way. */
   readonly faulted: (connection: Connection) => void
 }): SignalingSessions {
   const { settings, clock, directory, desk, replies, counters } = deps
-  const iceRate = { perSecond: settings.turnRequestsPerMinute / 60, burst: settings.turnRequestsPerMinute }
 
   const notJoined = (connection: Connection, channel: number): void => {
     count(counters.drops, "not-joined")
@@ -83,21 +79,6 @@ export function createSignalingSessions(deps: {
     else connection.unreachable(channel, peer, "busy")
   }
 
-  const requestIce = (connection: Connection, now: Millis): void => {
-    if (connection.memberships.size === 0) {
-      count(counters.drops, "not-joined")
-      return
-    }
-    connection.iceRequests ??= createBucket(iceRate, now)
-    if (draw(connection.iceRequests, iceRate, 1, now)) refreshIce(connection, now)
-    else count(counters.rateLimited, "turn")
-  }
-
-  const refreshIce = (connection: Connection, now: Millis): void => {
-    if (deps.ice.ttlMs !== null) connection.iceExpiresAt = now + deps.ice.ttlMs
-    connection.tell({ type: "ice", ice: deps.ice.issue() })
-  }
-
   const handle = (connection: Connection, message: ClientMessage, now: Millis): void => {
     switch (message.type) {
       case "signal":
@@ -113,7 +94,7 @@ export function createSignalingSessions(deps: {
         desk.renew(connection, message)
         return
       case "ice-request":
-        requestIce(connection, now)
+        deps.iceDesk.request(connection, now)
         return
       case "ping":
         connection.tell({ type: "pong", nonce: message.nonce })
@@ -173,7 +154,9 @@ export function createSignalingSessions(deps: {
       connection.pingedAt = null
     },
     violated: (connection) => replies.countFailure(connection),
-    closed(connection, left) {
+    closed(connection, closeCode) {
+      // A close that this host began is answered with its own code: nobody has left by that.
+      const left = connection.alive && (closeCode === 1000 || closeCode === 1001)
       connection.alive = false
       for (const aborter of connection.pendingJoins.values()) aborter.abort()
       connection.pendingJoins.clear()
@@ -189,7 +172,6 @@ export function createSignalingSessions(deps: {
       replies.fail(connection, 0, "join-timeout", `nothing was joined within ${settings.joinDeadlineMs} ms`)
       connection.end(signalingCloseCodes.unauthorized, "join-timeout", "expelled")
     },
-    refreshIce,
   }
 }
 

@@ -124,7 +124,7 @@ export function createSocketServer(deps: {
     socket.on("close", (code: number) => {
       connections.delete(connection)
       deps.addresses.closed(connection.addressGroup, clock.monotonic())
-      sessions.closed(connection, code === 1000 || code === 1001)
+      sessions.closed(connection, code)
     })
   }
 

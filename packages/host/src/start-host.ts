@@ -11,6 +11,7 @@ import { createCounters } from "./host-counters.ts"
 import { createHostLog } from "./host-log.ts"
 import { createHostMetrics } from "./host-metrics.ts"
 import type { HostSettings } from "./host-settings.ts"
+import { createIceDesk } from "./ice-desk.ts"
 import { createIceIssuer } from "./ice-issuer.ts"
 import { type AuthorizeJoin, createJoinAuthority } from "./join-authority.ts"
 import { closeServer, listen } from "./listening.ts"
@@ -108,7 +109,8 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     authorizeTimeoutMs: settings.authorizeTimeoutMs,
     clock,
   })
-  const shared = { settings, clock, random, directory, ice, counters, replies, faulted }
+  const iceDesk = createIceDesk({ settings, ice, counters })
+  const shared = { settings, clock, random, directory, iceDesk, counters, replies, faulted }
   const cluster = settings.cluster.length === 0 ? null : joinCluster()
   const desk = createJoinDesk({
     ...shared,
@@ -147,7 +149,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     settings,
     sessions,
     desk,
-    ice,
+    iceDesk,
     clock,
     round: (now) => {
       directory.sweep(now)

@@ -83,6 +83,9 @@ function claimDetail(error: errors.JWTClaimValidationFailed): string {
 
 function importKey(algorithm: JwtAlgorithm, text: string): KeyObject {
   if (algorithm === "HS256") {
+    if (!/^[\w+/-]*={0,2}$/.test(text.trim())) {
+      throw new HostError("invalid-setting", "jwtKey: the HS256 secret must be written as base64url")
+    }
     const secret = Buffer.from(text.trim(), "base64url")
     if (secret.length < MIN_SECRET_BYTES) {
       throw new HostError(
@@ -93,12 +96,18 @@ function importKey(algorithm: JwtAlgorithm, text: string): KeyObject {
     return createSecretKey(secret)
   }
   try {
-    const key = text.trimStart().startsWith("{")
-      ? createPublicKey({ key: JSON.parse(text) as Record<string, string>, format: "jwk" })
-      : createPublicKey(text)
+    const jwk = text.trimStart().startsWith("{") ? (JSON.parse(text) as Record<string, string>) : null
+    if (text.includes("PRIVATE KEY") || (jwk !== null && "d" in jwk)) {
+      throw new HostError(
+        "invalid-setting",
+        "jwtKey: this is a private key; keep it with the issuer, and give the host the public one",
+      )
+    }
+    const key = jwk === null ? createPublicKey(text) : createPublicKey({ key: jwk, format: "jwk" })
     if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is an ${key.asymmetricKeyType} key`)
     return key
   } catch (cause) {
+    if (cause instanceof HostError) throw cause
     throw new HostError("invalid-setting", "jwtKey: not an Ed25519 public key as PEM (SPKI) or JWK", {
       cause,
     })

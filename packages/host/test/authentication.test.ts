@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SignJWT } from "jose"
 import { describe, expect, test } from "vitest"
+import { passingErrors } from "@dunlin/core/signaling"
 import type { JoinRequest } from "@dunlin/host"
 import { metric, useHosts } from "./host-fixture.ts"
 import { pause, someTopic, until } from "./signaling-client.ts"
@@ -129,6 +130,48 @@ describe("with a rule of one's own", () => {
     const client = await connect(host)
     expect(await client.join()).toMatchObject({ code: "internal" })
     expect(client.socket.readyState).toBe(client.socket.OPEN)
+  })
+
+  // What a rule in plain JavaScript may answer, and what must not be taken for a yes.
+  test.each<[string, unknown]>([
+    ["{ allow: false }", { allow: false }],
+    ["{ allow: false } for a while", { allow: false, expiresInMs: 60_000 }],
+    ["{ allow: true } without an end", { allow: true }],
+    ["an end that is no number", { allow: true, expiresInMs: Number.NaN }],
+    ["nothing", undefined],
+    ["null", null],
+    ["a text", "yes"],
+    ["a number", 1],
+  ])("a rule that answers %s lets nobody in", async (_name, answer) => {
+    const host = await start({ authorizeJoin: () => answer as boolean })
+    const client = await connect(host)
+    expect((await client.join()).type).toBe("error")
+    expect(host.stats().members).toBe(0)
+  })
+
+  test("a rule that is out of time is told so", async () => {
+    let told = false
+    const host = await start({
+      authorizeTimeoutMs: 200,
+      authorizeJoin: ({ signal }) => {
+        signal.addEventListener("abort", () => (told = true))
+        return new Promise<boolean>(() => {})
+      },
+    })
+    expect(await (await connect(host)).join()).toMatchObject({ code: "internal" })
+    expect(told).toBe(true)
+  })
+
+  test("two renewals at once do not look like the end of the membership", async () => {
+    const host = await start({ authorizeJoin: () => pause(50).then(() => true) })
+    const client = await connect(host)
+    await client.joined()
+    client.send({ type: "renew", channel: 1, token: "" })
+    client.send({ type: "renew", channel: 1, token: "" })
+    await client.next("renewed")
+    const [error] = client.unread.filter((message) => message.type === "error")
+    expect(passingErrors.has(error?.code ?? "rate-limited")).toBe(true)
+    expect(host.stats().members).toBe(1)
   })
 
   test("who leaves or goes while the rule decides is not let in afterwards", async () => {

@@ -106,6 +106,19 @@ describe("a socket", () => {
     expect(client.unread.filter(({ type }) => type === "ice")).toHaveLength(5)
     expect(await metric(host, 'dunlin_rate_limited_total{scope="turn"}')).toBe(5)
   })
+
+  test("gets no more TURN credentials by joining again and again, and can join nevertheless", async () => {
+    const host = await start({ turnUrls: ["turn:t.example.org"], turnSecret: "s" })
+    const client = await connect(host)
+    const usernames = new Set<string>()
+    for (let channel = 1; channel <= 20; channel++) {
+      const { ice } = await client.joined({ channel })
+      expect(ice.expiresInMs).toBeGreaterThan(3_590_000)
+      usernames.add(ice.servers[0]?.username ?? "")
+      client.send({ type: "leave", channel })
+    }
+    expect(usernames.size).toBeLessThanOrEqual(5)
+  })
 })
 
 describe("a room", () => {

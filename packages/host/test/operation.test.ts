@@ -111,6 +111,18 @@ describe("starting and ending", () => {
     for (const client of clients) expect((await client.closed).code).toBe(1001)
   })
 
+  test("who is closed by draining has not left: those who stay a little longer hear of no leave", async () => {
+    const host = await start({ drainMs: 1500 })
+    const topic = someTopic()
+    const clients = await Promise.all(Array.from({ length: 10 }, () => connect(host)))
+    for (const client of clients) await client.joined({ topic })
+    await host.drain()
+    const left = clients.flatMap(({ unread }) =>
+      unread.flatMap((message) => (message.type === "presence" ? message.left : [])),
+    )
+    expect(left).toEqual([])
+  })
+
   test("a join while draining is sent elsewhere", async () => {
     const host = await start({ drainMs: 5000 })
     const clients = await Promise.all(Array.from({ length: 8 }, () => connect(host)))
