@@ -1,0 +1,238 @@
+// A device that dies after any of its storage's writes and starts again from what is on disk then.
+import {
+  type AttachedReplica,
+  createState,
+  type EntryChange,
+  type ReplicaHost,
+  type ReplicaLinkStatus,
+} from "@dunlin/core"
+import {
+  createRxDatabase,
+  type RxCollection,
+  type RxConflictHandler,
+  type RxDatabase,
+} from "rxdb/plugins/core"
+import { afterEach, describe, expect, test } from "vitest"
+import { mergeFields, rxdbReplica } from "../src/index.ts"
+import { type CrashDisk, crashDisk } from "./crash-storage.ts"
+
+interface Note {
+  id: string
+  text?: string
+  count?: number
+}
+
+const schema = {
+  version: 0,
+  primaryKey: "id",
+  type: "object",
+  properties: { id: { type: "string", maxLength: 60 }, text: { type: "string" }, count: { type: "number" } },
+  required: ["id"],
+} as const
+
+/** The greatest count of all siblings: like a counter, it never goes down. */
+const greatest: RxConflictHandler<Note> = {
+  isEqual: () => false,
+  resolve: ({ realMasterState: a, newDocumentState: b }) =>
+    Promise.resolve({ ...b, count: Math.max(a.count ?? 0, b.count ?? 0) }),
+}
+
+const open = new Set<RxDatabase>()
+afterEach(async () => {
+  await Promise.all([...open].map((database) => database.close()))
+  open.clear()
+})
+
+interface Device {
+  readonly disk: CrashDisk
+  readonly database: RxDatabase
+  readonly notes: RxCollection<Note>
+  readonly attached: AttachedReplica
+  /** Changes reported since the last look, for the other side. */
+  takeChanges(): readonly EntryChange[]
+}
+
+let names = 0
+async function start(disk: CrashDisk, conflictHandler: RxConflictHandler<Note>): Promise<Device> {
+  const database = await createRxDatabase({
+    name: `crash-${names++}`,
+    storage: disk.storage,
+    multiInstance: false,
+  })
+  open.add(database)
+  const { notes } = await database.addCollections({ notes: { schema, conflictHandler } })
+  let changes: EntryChange[] = []
+  const host: ReplicaHost = {
+    roomTag: new Uint8Array(32),
+    device: "00".repeat(32),
+    changed: (list) => void changes.push(...list),
+    report: () => {},
+    released: () => void attached.detach(),
+    synced: () => Promise.resolve(),
+    links: createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map()),
+  }
+  const attached: AttachedReplica = await rxdbReplica(notes as unknown as RxCollection).attach(host)
+  return {
+    disk,
+    database,
+    notes,
+    attached,
+    takeChanges() {
+      const taken = changes
+      changes = []
+      return taken
+    },
+  }
+}
+
+async function stop(device: Device): Promise<void> {
+  await device.attached.detach()
+  await device.database.close()
+  open.delete(device.database)
+}
+
+const SOMEBODY = { session: "00".repeat(16), device: "00".repeat(32) }
+
+async function states(device: Device): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for await (const page of device.attached.scan(null))
+    for (const { key, stateHash } of page.entries)
+      if (stateHash !== null) found.set(key, Buffer.from(stateHash).toString("hex"))
+  return found
+}
+
+/** `to` asks `from` for what it lacks. */
+async function pull(to: Device, from: Device): Promise<void> {
+  const keys = [...(await states(from)).keys()]
+  const summaries = await to.attached.summarize(keys)
+  const answers = await from.attached.read(
+    keys.map((key, at) => ({ key, summary: summaries[at] ?? new Uint8Array(0) })),
+    SOMEBODY,
+  )
+  await to.attached.join(
+    answers.flatMap((answer, at) =>
+      answer.type === "delta" ? [{ key: keys[at] ?? "", delta: answer.delta }] : [],
+    ),
+    SOMEBODY,
+  )
+}
+
+async function push(from: Device, to: Device): Promise<void> {
+  const entries = from
+    .takeChanges()
+    .flatMap(({ key, delta }) => (delta === undefined ? [] : [{ key, delta }]))
+  if (entries.length > 0) await to.attached.join(entries, SOMEBODY)
+}
+
+async function shown({ notes }: Device): Promise<ReadonlyMap<string, Note>> {
+  const documents = await notes.find().exec()
+  return new Map(documents.map((document) => [document.id, document.toMutableJSON()]))
+}
+
+/** What the application was told is stored, and how much of the disk that takes. */
+interface Acknowledged {
+  readonly id: string
+  readonly count: number
+  readonly writes: number
+}
+
+/**
+ * Counts in documents of its own and in documents that a peer counts in as well, while both exchange what they have.
+ * The other side hears of everything, so that it is ahead of any earlier disk.
+ */
+async function work(device: Device, peer: Device): Promise<readonly Acknowledged[]> {
+  const acknowledged: Acknowledged[] = []
+  const count = async (id: string, n: number): Promise<void> => {
+    await device.notes.upsert({ id, count: n })
+    acknowledged.push({ id, count: n, writes: device.disk.writes.length })
+  }
+  for (let n = 1; n <= 8; n++) {
+    await Promise.all([
+      count("own", n),
+      device.notes.incrementalUpsert({ id: `shared-${n % 2}`, text: `device ${n}`, count: n * 10 }),
+      peer.notes.incrementalUpsert({ id: `shared-${n % 2}`, text: `peer ${n}`, count: n * 10 + 5 }),
+      peer.notes.incrementalUpsert({ id: `of-peer-${n}`, count: n }),
+      n % 3 === 0 ? pull(device, peer) : push(peer, device),
+    ])
+    if (n % 2 === 0) await push(device, peer)
+  }
+  await pull(peer, device)
+  await pull(device, peer)
+  return acknowledged
+}
+
+const handlers: readonly (readonly [string, RxConflictHandler<Note>])[] = [
+  ["merging fields", mergeFields<Note>()],
+  ["with a handler of its own", greatest],
+]
+
+describe.each(handlers)("a collection %s", (_name, handler) => {
+  test("shows after a crash at any point what was acknowledged, and equals its peer again", async () => {
+    const peer = await start(crashDisk(), handler)
+    const device = await start(crashDisk(), handler)
+    const acknowledged = await work(device, peer)
+    const { writes } = device.disk
+    await stop(device)
+    expect(acknowledged).toHaveLength(8)
+
+    for (let point = 0; point <= writes.length; point++) {
+      const again = await start(crashDisk(writes.slice(0, point)), handler)
+      const known = acknowledged.filter((one) => one.writes <= point).at(-1)?.count ?? 0
+      const here = `after ${point} of ${writes.length} writes`
+      const atStart = (await shown(again)).get("own")?.count ?? 0
+      expect(atStart, here).toBeGreaterThanOrEqual(known)
+
+      await pull(again, peer)
+      expect((await shown(again)).get("own")?.count, here).toBe(8)
+      await pull(peer, again)
+      await pull(again, peer)
+      expect(Object.fromEntries(await shown(again)), here).toEqual(Object.fromEntries(await shown(peer)))
+      await stop(again)
+    }
+  })
+
+  test("keeps what was acknowledged when its peer knows less than the disk", async () => {
+    const peer = await start(crashDisk(), handler)
+    const device = await start(crashDisk(), handler)
+    const acknowledged: Acknowledged[] = []
+    const count = async (id: string, n: number): Promise<void> => {
+      await device.notes.incrementalUpsert({ id, count: n })
+      acknowledged.push({ id, count: n, writes: device.disk.writes.length })
+    }
+    await count("own", 1)
+    await push(device, peer)
+    // From here on the peer hears nothing more of it.
+    for (let n = 2; n <= 6; n++) {
+      await Promise.all([
+        count("own", n),
+        peer.notes.incrementalUpsert({ id: "shared", count: n }),
+        count("shared", n * 2),
+      ])
+      await pull(device, peer)
+    }
+    const { writes } = device.disk
+    await stop(device)
+    // Fields merge to the later write, which may be the peer's lower count.
+    const counters = handler === greatest ? ["own", "shared"] : ["own"]
+
+    for (let point = 0; point <= writes.length; point++) {
+      const again = await start(crashDisk(writes.slice(0, point)), handler)
+      const stale = await start(crashDisk(peer.disk.writes), handler)
+      const holds = async (device: Device, look: string): Promise<void> => {
+        const notes = await shown(device)
+        for (const id of counters) {
+          const known = acknowledged.filter((one) => one.id === id && one.writes <= point).at(-1)?.count ?? 0
+          const where = `${id} after ${point} of ${writes.length} writes, ${look}`
+          expect(notes.get(id)?.count ?? 0, where).toBeGreaterThanOrEqual(known)
+        }
+      }
+      await holds(again, "at the start")
+      await pull(again, stale)
+      await holds(again, "after the peer's older state came")
+      await pull(stale, again)
+      await holds(stale, "at the peer")
+      await stop(again)
+      await stop(stale)
+    }
+  })
+})
