@@ -3,6 +3,7 @@ import {
   addressGroup,
   createAddressReader,
   isAddressRange,
+  isPrivateAddress,
   plainAddress,
   type RequestSource,
 } from "./client-address.ts"
@@ -61,3 +62,17 @@ test.each([
   ["example.org", false],
   ["", false],
 ])("%s as a range: %s", (text, expected) => expect(isAddressRange(text)).toBe(expected))
+
+test.each([
+  ["127.0.0.1", true],
+  ["172.31.0.9", true],
+  ["172.32.0.9", false],
+  ["192.168.1.1", true],
+  ["203.0.113.9", false],
+  ["::1", true],
+  ["fd12::1", true],
+  ["2001:db8::1", false],
+  ["", false],
+])("%s is of a network of one's own: %s", (address, expected) => {
+  expect(isPrivateAddress(address)).toBe(expected)
+})

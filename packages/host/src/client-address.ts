@@ -20,8 +20,7 @@ export function createAddressReader(options: {
   /** Lower case. */
   readonly proxyHeader: string
 }): AddressReader {
-  const proxies = new BlockList()
-  for (const range of options.trustedProxies) addRange(proxies, range)
+  const proxies = blockListOf(options.trustedProxies)
 
   const isProxy = (address: string): boolean =>
     options.trustedProxies.length > 0 && proxies.check(address, isIPv6(address) ? "ipv6" : "ipv4")
@@ -70,6 +69,20 @@ export function addressGroup(address: string): string {
     .join(":")}::/64`
 }
 
+/** Whether an address is of this machine or of a network of one's own, as proxies are. */
+export function isPrivateAddress(address: string): boolean {
+  return isIP(address) !== 0 && privateRanges.check(address, isIPv6(address) ? "ipv6" : "ipv4")
+}
+
+const privateRanges = blockListOf([
+  "127.0.0.0/8",
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "::1",
+  "fc00::/7",
+])
+
 export function isAddressRange(text: string): boolean {
   const [address = "", bits, ...rest] = text.split("/")
   if (rest.length > 0 || isIP(address) === 0) return false
@@ -77,9 +90,13 @@ export function isAddressRange(text: string): boolean {
   return /^\d{1,3}$/.test(bits) && Number(bits) <= (isIPv4(address) ? 32 : 128)
 }
 
-function addRange(list: BlockList, range: string): void {
-  const [address = "", bits] = range.split("/")
-  const family = isIPv6(address) ? "ipv6" : "ipv4"
-  if (bits === undefined) list.addAddress(address, family)
-  else list.addSubnet(address, Number(bits), family)
+function blockListOf(ranges: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [address = "", bits] = range.split("/")
+    const family = isIPv6(address) ? "ipv6" : "ipv4"
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return list
 }

@@ -21,7 +21,8 @@ export function createOperationsServer(source: OperationsSource): Server {
         answer(response, 405, "only GET is answered here")
         return
       }
-      switch (request.url) {
+      // Load balancers put their own marks behind the path.
+      switch (request.url?.split("?")[0]) {
         case "/healthz":
           answer(response, 200, "ok")
           return

@@ -44,6 +44,14 @@ export function readSettingFile(setting: string, path: string): string {
   try {
     return readFileSync(path, "utf8")
   } catch (cause) {
-    throw new HostError("unreadable-file", `${setting}: cannot read ${path}`, { cause })
+    const { code = "", message } = cause as NodeJS.ErrnoException
+    const reason = reasonsByCode.get(code) ?? message
+    throw new HostError("unreadable-file", `${setting}: cannot read ${path}: ${reason}`, { cause })
   }
 }
+
+const reasonsByCode: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "there is no such file"],
+  ["EACCES", "this user may not read it"],
+  ["EISDIR", "it is a directory"],
+])

@@ -137,6 +137,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
       load,
       isDraining,
       socketCount: () => connections.size,
+      proxyIgnored: () => logger.warn(PROXY_IGNORED),
     }),
     tcp: createTcpAdmission({ reader, counters, maxPerAddress: settings.addressMaxConnections }),
     addresses,
@@ -249,10 +250,16 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     stats,
     drain,
     close,
-    reloadTls: () => sockets.replaceTls(readTlsFiles(settings)),
+    reloadTls() {
+      sockets.replaceTls(readTlsFiles(settings))
+      logger.info("certificate read again")
+    },
     [Symbol.asyncDispose]: close,
   }
 }
+
+const PROXY_IGNORED =
+  "a proxy names its clients, and is not believed: all of them count as one address. Say whose header counts with trustedProxies"
 
 /** The name under which this machine reaches what listens on `address`. */
 function urlHost(address: string): string {

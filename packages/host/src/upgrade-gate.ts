@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream"
 import { SIGNALING_SUBPROTOCOL } from "@dunlin/core/signaling"
 import type { Millis } from "@dunlin/core"
 import type { AddressLimits } from "./address-limits.ts"
-import { addressGroup, type AddressReader } from "./client-address.ts"
+import { addressGroup, type AddressReader, isPrivateAddress } from "./client-address.ts"
 import { count, type HostCounters } from "./host-counters.ts"
 import type { HostSettings } from "./host-settings.ts"
 import type { ProcessLoad } from "./process-load.ts"
@@ -30,9 +30,12 @@ export function createUpgradeGate(deps: {
   readonly load: ProcessLoad
   readonly isDraining: () => boolean
   readonly socketCount: () => number
+  /** There seems to be a proxy that the settings do not know. Called once. */
+  readonly proxyIgnored: () => void
 }): UpgradeGate {
   const { settings, addresses, counters } = deps
   const origins = new Set(settings.origins)
+  let proxySeen = settings.trustedProxies.length > 0
 
   const refuse = (status: number, reason: string): UpgradeVerdict => ({ type: "refused", status, reason })
 
@@ -52,6 +55,10 @@ export function createUpgradeGate(deps: {
         return refuse(503, "this host is at its limit")
       }
       const address = deps.reader.clientOf(request)
+      if (!proxySeen && settings.proxyHeader in request.headers && isPrivateAddress(address)) {
+        proxySeen = true
+        deps.proxyIgnored()
+      }
       const group = addressGroup(address)
       const admission = addresses.open(group, now)
       if (admission !== "admitted") {

@@ -20,6 +20,7 @@ describe("health and metrics", () => {
     await client.joined({ topic })
     expect((await fetch(`${host.operationsUrl}/healthz`)).status).toBe(200)
     expect((await fetch(`${host.operationsUrl}/readyz`)).status).toBe(200)
+    expect((await fetch(`${host.operationsUrl}/healthz?from=balancer`)).status).toBe(200)
     expect((await fetch(`${host.operationsUrl}/other`)).status).toBe(404)
     expect((await fetch(`${host.operationsUrl}/metrics`, { method: "POST" })).status).toBe(405)
     const text = await (await fetch(`${host.operationsUrl}/metrics`)).text()
@@ -171,7 +172,11 @@ describe("TLS", () => {
     expect(client.socket.readyState).toBe(client.socket.OPEN)
     writeFileSync(tlsCertFile, "nonsense")
     await expect(start({ tlsCertFile, tlsKeyFile })).rejects.toThrow(/tlsCertFile/)
-    await expect(start({ tlsCertFile: "/none.pem", tlsKeyFile })).rejects.toThrow(/none\.pem/)
+    await expect(start({ tlsCertFile: "/none.pem", tlsKeyFile })).rejects.toThrow(/none\.pem.*no such file/)
+    await expect(start({ tlsCertFile: directory, tlsKeyFile })).rejects.toThrow(/tlsCertFile.*a directory/)
+    // A renewal that went wrong half way: what is open and what comes is served as before.
+    expect(() => host.reloadTls()).toThrow(/tlsCertFile/)
+    await (await connect(host, { rejectUnauthorized: false })).joined()
   })
 })
 
@@ -189,7 +194,7 @@ describe("the command", () => {
       await until(() => /ws:\/\/\S+/.test(said), "the URL is printed")
       const url = /ws:\/\/\S+/.exec(said)?.[0] ?? ""
       const topic = someTopic()
-      const client = await connectClient(url)
+      const client = await connectClient(url, { headers: { "x-forwarded-for": "203.0.113.9" } })
       await client.joined({ topic, token: "a secret token" })
       child.kill("SIGTERM")
       await client.next("bye")
@@ -197,8 +202,11 @@ describe("the command", () => {
       expect(await exited).toBe(0)
       for (const line of log.trim().split("\n")) JSON.parse(line)
       expect(log).toContain("draining")
+      // A proxy that nobody has told of makes all its clients one.
+      expect(log).toContain("trustedProxies")
       for (const leak of [
         "a secret token",
+        "203.0.113.9",
         Buffer.from(topic).toString("hex"),
         Buffer.from(topic).toString("base64"),
       ]) {
