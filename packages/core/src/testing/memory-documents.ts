@@ -101,9 +101,13 @@ export interface MemoryDocuments {
   onShown(listener: (key: string) => void): () => void
 }
 
-interface Entry {
+/** A state with its hash, which is made once. */
+interface Hashed {
   readonly state: RegisterState
   readonly hash: Uint8Array
+}
+
+interface Entry extends Hashed {
   /** Rises with every change of any document. */
   readonly at: number
 }
@@ -185,11 +189,13 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     else present()
   }
 
+  const hashed = (state: RegisterState): Hashed => ({ state, hash: steps.stateHash(state) })
+
   /** Makes states durable, then makes them what is held. */
-  const commit = async (states: ReadonlyMap<string, RegisterState>): Promise<void> => {
+  const commit = async (states: ReadonlyMap<string, Hashed>): Promise<void> => {
     const entries: [string, Entry][] = []
-    for (const [key, state] of states) {
-      entries.push([key, { state, hash: steps.stateHash(state), at: newest + entries.length + 1 }])
+    for (const [key, { state, hash }] of states) {
+      entries.push([key, { state, hash, at: newest + entries.length + 1 }])
     }
     await store.write(
       entries.map(([key, entry]) => ({ key: DOCUMENT_PREFIX + key, value: encodeEntry(entry) })),
@@ -225,16 +231,16 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
       if (joined.type !== "joined") {
         throw new RegisterError("context-full", "This document was written in too many sessions.")
       }
-      const state = await folded(key, joined.state)
-      await commit(new Map([[key, state]]))
+      const after = hashed(await folded(key, joined.state))
+      await commit(new Map([[key, after]]))
       underWay.last = { value, context: written.context, dots: [dot] }
       show(key, underWay.last)
       localListener([
         {
           key,
           before: before?.hash ?? null,
-          stateHash: (entryByKey.get(key) as Entry).hash,
-          delta: encodeDelta(steps.pushDelta(before?.state ?? EMPTY_REGISTER, state)),
+          stateHash: after.hash,
+          delta: encodeDelta(steps.pushDelta(before?.state ?? EMPTY_REGISTER, after.state)),
         },
       ])
       materialise(key)
@@ -248,7 +254,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
   const joinOne = async (
     key: string,
     bytes: Uint8Array,
-    staged: Map<string, RegisterState>,
+    staged: Map<string, Hashed>,
   ): Promise<JoinOutcome> => {
     let delta: RegisterDelta
     try {
@@ -261,18 +267,18 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
       const reason = options.validate?.(key, sibling) ?? null
       if (reason !== null) return { type: "refused", reason }
     }
-    const held = staged.get(key) ?? entryByKey.get(key)?.state ?? null
-    const joined = steps.join(held ?? EMPTY_REGISTER, delta)
+    const held = staged.get(key) ?? entryByKey.get(key) ?? null
+    const joined = steps.join(held?.state ?? EMPTY_REGISTER, delta)
     if (joined.type === "incomplete") return { type: "incomplete" }
     if (joined.type === "context-full") return { type: "refused", reason: "written in too many sessions" }
     minter.observe(delta.context)
-    const state = await folded(key, joined.state)
-    if (joined.changed) staged.set(key, state)
+    const next = hashed(await folded(key, joined.state))
+    if (joined.changed) staged.set(key, next)
     return {
       type: "joined",
       changed: joined.changed,
-      before: held === null ? null : steps.stateHash(held),
-      stateHash: steps.stateHash(state),
+      before: held?.hash ?? null,
+      stateHash: next.hash,
       senderLacks: joined.senderLacks === null ? null : encodeSummary(joined.senderLacks),
     }
   }
@@ -281,7 +287,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     const name = key.slice(DOCUMENT_PREFIX.length)
     const stored = decodeEntry(value)
     const state = await folded(name, steps.restore(stored.state))
-    entryByKey.set(name, { state, hash: steps.stateHash(state), at: stored.at })
+    entryByKey.set(name, { ...hashed(state), at: stored.at })
     rowByKey.set(name, rowOf(state))
     newest = Math.max(newest, stored.at)
     minter.observe(state.context)
@@ -294,7 +300,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     write,
     join: (incoming) =>
       inTurn(async () => {
-        const staged = new Map<string, RegisterState>()
+        const staged = new Map<string, Hashed>()
         const outcomes: JoinOutcome[] = []
         for (const { key, delta } of incoming) outcomes.push(await joinOne(key, delta, staged))
         if (staged.size > 0) await commit(staged)
@@ -348,10 +354,8 @@ function sideOf(row: Row | undefined): Parameters<typeof advanceFields>[0] {
 
 /** A stored state is a delta to one who holds nothing: the codec has no second format to go wrong. */
 function encodeEntry({ state, at }: Entry): Uint8Array {
-  return new ByteWriter()
-    .u53(at)
-    .bytes(encodeDelta(wholeDelta(state)))
-    .finish()
+  const delta = encodeDelta(wholeDelta(state))
+  return new ByteWriter(8 + delta.length).u53(at).bytes(delta).view()
 }
 
 function decodeEntry(bytes: Uint8Array): { readonly state: RegisterState; readonly at: number } {
