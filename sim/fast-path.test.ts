@@ -4,7 +4,13 @@ import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { build } from "esbuild"
 import { beforeAll, expect, test } from "vitest"
-import { type FastPathResult, type MeetingFault, runFastPath } from "./fast-path.ts"
+import {
+  type FastPathResult,
+  type MeetingFault,
+  runFastPath,
+  runHomecoming,
+  runReunion,
+} from "./fast-path.ts"
 import type { Mutation } from "./planted-bug.ts"
 import { mutating } from "./seeds.ts"
 
@@ -45,7 +51,7 @@ test("devices that are rolled back, wiped and cloned while a peer remembers a co
   }
 })
 
-test("a known pair with a few changes needs one round trip after saying hello, and compares no ranges", () => {
+test("a known pair with a few changes needs one round trip, and compares no ranges", () => {
   const usual = results.flatMap(({ meetings }) => {
     // Once there is a clone, the peer may remember what it had in common with that.
     const clonedAt = meetings.findIndex(({ fault }) => fault === "cloned")
@@ -53,9 +59,44 @@ test("a known pair with a few changes needs one round trip after saying hello, a
     return known.slice(1).filter(({ fault, differences }) => fault === "none" && differences > 0)
   })
   expect(usual.length).toBeGreaterThan(20)
-  // The announcement, what is newer, what is wanted of it, the entries.
+  // The announcement, the entries.
   for (const { trips, reconciled } of usual)
-    expect({ trips, reconciled }).toEqual({ trips: 4, reconciled: false })
+    expect({ trips, reconciled }).toEqual({ trips: 2, reconciled: false })
+})
+
+test.each([
+  { entries: 1, by: "one" },
+  { entries: 10, by: "one" },
+  { entries: 100, by: "one" },
+  { entries: 1, by: "both" },
+  { entries: 10, by: "both" },
+  { entries: 100, by: "both" },
+] as const)("$entries entries, changed by $by, take one round trip and travel once", async (parting) => {
+  const { entries, by } = parting
+  const { syncedTrips, ...reunion } = await runReunion({ ...parting, length: 100 })
+  const sent = entries * (by === "one" ? 1 : 2)
+  expect(reunion).toEqual({ trips: 2, reconciled: false, sent: { offer: 0, want: 0, entries: sent } })
+  // Acknowledged, and what both hold then compared.
+  expect(syncedTrips).toBeGreaterThanOrEqual(3)
+  expect(syncedTrips).toBeLessThanOrEqual(6)
+})
+
+test("what is long or much is offered first", async () => {
+  const long = await runReunion({ entries: 3, by: "one", length: 20_000 })
+  expect(long).toMatchObject({ trips: 4, reconciled: false, sent: { offer: 3, want: 3, entries: 3 } })
+  const many = await runReunion({ entries: 300, by: "one", length: 10 })
+  expect(many).toMatchObject({ trips: 4, reconciled: false, sent: { offer: 300, want: 300, entries: 300 } })
+  // One message full goes at once.
+  const much = await runReunion({ entries: 100, by: "one", length: 1_000 })
+  expect(much).toMatchObject({ trips: 4, reconciled: false, sent: { entries: 100 } })
+  expect(much.sent.offer).toBeGreaterThan(30)
+  expect(much.sent.offer).toBeLessThan(50)
+})
+
+test("who comes back to a room gets what is new from one of the others, without asking", async () => {
+  expect(await runHomecoming(2, 20)).toEqual({ trips: 2, copies: 1 })
+  expect(await runHomecoming(5, 100)).toEqual({ trips: 2, copies: 1 })
+  expect(await runHomecoming(5, 300)).toEqual({ trips: 4, copies: 1 })
 })
 
 test("an engine that trusts the last common root is caught", async () => {

@@ -36,6 +36,27 @@ export interface FastPathResult {
   readonly meetings: readonly Meeting[]
 }
 
+/** What happens to a pair between two meetings. */
+export interface Parting {
+  /** Entries that each side writes, or only the one that stays. */
+  readonly entries: number
+  readonly by: "one" | "both"
+  /** Characters of an entry. */
+  readonly length: number
+}
+
+export interface Reunion extends Pick<Meeting, "reconciled" | "trips"> {
+  /** One-way trips until the side that stays knows that what it wrote is durable at the other. */
+  readonly syncedTrips: number
+  readonly sent: FrameCounts
+}
+
+export interface FrameCounts {
+  readonly offer: number
+  readonly want: number
+  readonly entries: number
+}
+
 const MEETINGS = 8
 const PRELOADED = 60
 /** The same each way, so that trips can be counted. */
@@ -137,6 +158,81 @@ export async function runFastPath(seed: number): Promise<FastPathResult> {
   return { failure, meetings }
 }
 
+/** A pair that knows each other parts, changes something, and meets again. */
+export async function runReunion({ entries, by, length }: Parting): Promise<Reunion> {
+  const time = createSimulatedTime()
+  const random = createSeededRandom(`reunion/${entries}/${by}/${length}`)
+  const [steady, visitor] = (["steady", "visitor"] as const).map((name) => {
+    const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
+    return { name, device: hexOf(random.bytes(32)), disk, running: null, starts: 0 }
+  }) as [Profile, Profile]
+  const write = async (profile: Profile, count: number, text: string): Promise<void> => {
+    for (let at = 0; at < count; at++)
+      void profile.running?.collection.set(`${profile.name}-${at}`, { by: profile.name, text })
+    await time.runFor(1_000)
+  }
+  for (const profile of [steady, visitor]) await startProfile(profile, time, random)
+  await write(steady, PRELOADED, "")
+  await meet(steady, visitor, "none", time, random)
+  for (const profile of by === "one" ? [steady] : [steady, visitor])
+    await write(profile, entries, "x".repeat(length))
+
+  const watched = connect(steady, visitor, time, random)
+  const startedAt = time.now
+  const tripsSince = (): number => Math.ceil((time.now - startedAt) / LATENCY_MS - 0.5)
+  let syncedTrips = Number.POSITIVE_INFINITY
+  const asked = steady.running?.engine.synced()
+  void asked?.then(() => (syncedTrips = tripsSince()))
+  await time.runUntil(() => sameContent(steady, visitor), MEET_MS)
+  const trips = tripsSince()
+  await time.runFor(MEET_MS)
+  for (const profile of [steady, visitor]) profile.running?.stop()
+  return { trips, syncedTrips, reconciled: watched.reconciled, sent: watched.sent }
+}
+
+export interface Homecoming {
+  /** One-way trips until the device that was away held what the others do. */
+  readonly trips: number
+  /** Entries that it was sent, per entry that it lacked. */
+  readonly copies: number
+}
+
+/** A device of a room comes back to all others within a few milliseconds; they know what it missed. */
+export async function runHomecoming(others: number, entries: number): Promise<Homecoming> {
+  const time = createSimulatedTime()
+  const random = createSeededRandom(`homecoming/${others}/${entries}`)
+  const create = (name: string): Profile => {
+    const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
+    return { name, device: hexOf(random.bytes(32)), disk, running: null, starts: 0 }
+  }
+  const away = create("away")
+  const room = Array.from({ length: others }, (_, at) => create(`${at}`))
+  for (const profile of [away, ...room]) await startProfile(profile, time, random)
+  room.forEach((one, at) => room.slice(at + 1).forEach((other) => connect(one, other, time, random)))
+  const first = room[0] as Profile
+  const write = (at: number): unknown =>
+    first.running?.collection.set(`entry-${at}`, { text: "x".repeat(50) })
+  for (let at = 0; at < PRELOADED; at++) void write(at)
+  const before = room.map((one) => connect(away, one, time, random))
+  await time.runFor(MEET_MS)
+  for (const { connection } of before) connection.cut([0, 0])
+  for (let at = PRELOADED; at < PRELOADED + entries; at++) void write(at)
+  await time.runFor(MEET_MS)
+
+  const startedAt = time.now
+  const links = []
+  for (const one of room) {
+    links.push(connect(away, one, time, random))
+    await time.runFor(3)
+  }
+  await time.runUntil(() => sameContent(away, first), MEET_MS)
+  const trips = Math.ceil((time.now - startedAt) / LATENCY_MS - 0.5)
+  await time.runFor(MEET_MS)
+  const copies = links.reduce((sum, { sent }) => sum + sent.entries, 0) / entries
+  for (const profile of [away, ...room]) profile.running?.stop()
+  return { trips, copies }
+}
+
 async function startProfile(profile: Profile, time: SimulatedTime, random: SeededRandom): Promise<void> {
   const chance = random.fork(`process/${profile.name}/${profile.starts++}`)
   const clock = time.clock()
@@ -187,6 +283,8 @@ interface Watched {
   /** Whether the first end named a common root. */
   remembered: boolean
   reconciled: boolean
+  /** By both ends. */
+  readonly sent: { -readonly [Type in keyof FrameCounts]: FrameCounts[Type] }
 }
 
 async function meet(
@@ -216,12 +314,15 @@ function connect(a: Profile, b: Profile, time: SimulatedTime, random: SeededRand
     names: [a.name, b.name],
     latencyMs: [LATENCY_MS, LATENCY_MS],
   })
-  const watched: Watched = { connection, remembered: false, reconciled: false }
+  const sent = { offer: 0, want: 0, entries: 0 }
+  const watched: Watched = { connection, remembered: false, reconciled: false, sent }
   for (const end of [0, 1] as const) {
     connection.setTap(end, (_lane, message) => {
       for (const { frame } of decodeMessage(message)) {
         if (frame.type === "announce" && end === 0) watched.remembered ||= frame.basis !== null
         if (frame.type === "range") watched.reconciled = true
+        if (frame.type === "offer" || frame.type === "want") sent[frame.type] += frame.items.length
+        if (frame.type === "data" || frame.type === "push") sent.entries++
       }
       return [message]
     })

@@ -143,9 +143,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "trust-a-last-common-root-after-a-rollback",
     mutation: {
       file: "room/link-replica.ts",
-      find: "const enough = comparable && offerNewer(options, unconfirmed)",
+      find: "const enough = comparable && offerNewer(options, queue, unconfirmed)",
       replace:
-        "const enough = comparable && offerNewer(options, unconfirmed); if (shared.history.basisFor(options.device) !== null) return finish(true)",
+        "const enough = comparable && offerNewer(options, queue, unconfirmed); if (shared.history.basisFor(options.device) !== null) return finish(true)",
     },
   },
   {

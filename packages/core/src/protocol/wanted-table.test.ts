@@ -69,6 +69,25 @@ describe("a wanted entry", () => {
     table.dropLink("b", 20)
     expect(table.size).toBe(0)
   })
+
+  test("is no longer wanted once it is here as all that offered it hold it", () => {
+    const table = createWantedTable()
+    const [known, other] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
+    const whole = new Uint8Array(16).fill(1)
+    table.add("p", "a", 500, known)
+    table.add("p", "b", 500, known)
+    table.holds("p", new Uint8Array(16).fill(3))
+    expect(table.size).toBe(1)
+    table.holds("p", whole)
+    expect([table.size, table.pending("a"), table.pending("b")]).toEqual([0, 0, 0])
+    // One of these may be newer than what is here.
+    table.add("p", "a", 500, known)
+    table.add("p", "b", 500, other)
+    table.add("q", "a", 500, known)
+    table.add("q", "b", 500)
+    for (const position of ["p", "q"]) table.holds(position, whole)
+    expect(table.size).toBe(2)
+  })
 })
 
 describe("the table", () => {

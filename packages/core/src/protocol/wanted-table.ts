@@ -1,7 +1,11 @@
+import { bytesEqual, startsWithBytes } from "./bytes-equal.ts"
+
 /** An entry that some peer is known to hold and that is not here in that state. */
 interface Wanted {
   /** Links that hold it, the next to ask first. */
   sources: string[]
+  /** The digest (8 bytes) that all of them hold, as far as they said; null when they differ. */
+  digest: Uint8Array | null
   /** The link that was asked, or will be first. */
   from: string
   asked: boolean
@@ -24,8 +28,8 @@ export interface WantedRequest {
 export interface WantedTable {
   /** Whether another link than this one is, or will first be, asked for the entry. */
   isAskedElsewhere(position: string, link: string): boolean
-  /** `link` holds the entry. False when the table is full: reconciliation will find the entry again. */
-  add(position: string, link: string, at: number): boolean
+  /** `link` holds the entry, with this digest. False when the table is full: reconciliation will find the entry again. */
+  add(position: string, link: string, at: number, digest?: Uint8Array | null): boolean
   /**
    * Requests that are due; each counts as asked from now on. `heardAt` tells when a link last brought an entry, or a piece of
    * one: what is on its way over a slow link is not asked for again.
@@ -33,6 +37,8 @@ export interface WantedTable {
   due(now: number, heardAt?: (link: string) => number): readonly WantedRequest[]
   /** The entry came, or is no longer wanted. */
   resolve(position: string): void
+  /** The entry is here with this digest: one that was wanted while it was being joined need not come again. */
+  holds(position: string, digest: Uint8Array): void
   /** The link is gone: what was asked of it is asked of the next at once. */
   dropLink(link: string, now: number): void
   /** Entries that were, or will first be, asked of the link. */
@@ -69,9 +75,11 @@ export function createWantedTable(): WantedTable {
       const wanted = wantedByPosition.get(position)
       return wanted !== undefined && wanted.from !== link
     },
-    add(position, link, at) {
+    add(position, link, at, digest = null) {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) {
+        if (digest === null || wanted.digest === null || !bytesEqual(digest, wanted.digest))
+          wanted.digest = null
         if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) wanted.sources.push(link)
         if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
         return true
@@ -79,6 +87,7 @@ export function createWantedTable(): WantedTable {
       if (wantedByPosition.size >= MAX_WANTED) return false
       wantedByPosition.set(position, {
         sources: [link],
+        digest,
         from: link,
         asked: false,
         askedAt: 0,
@@ -118,6 +127,10 @@ export function createWantedTable(): WantedTable {
     resolve(position) {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) drop(position, wanted)
+    },
+    holds(position, digest) {
+      const wanted = wantedByPosition.get(position)
+      if (wanted?.digest != null && startsWithBytes(digest, wanted.digest)) drop(position, wanted)
     },
     dropLink(link, now) {
       for (const [position, wanted] of wantedByPosition) {

@@ -58,8 +58,13 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
   }
 
   /** A peer that also heard of it may bring it first, so most wants wait a little. */
-  const want = (room: RoomReplica, position: Uint8Array, delayMs: number): void => {
-    room.wanted.add(mapKey(position), peer.session, clock.monotonic() + delayMs)
+  const want = (
+    room: RoomReplica,
+    position: Uint8Array,
+    delayMs: number,
+    digest: Uint8Array | null = null,
+  ): void => {
+    room.wanted.add(mapKey(position), peer.session, clock.monotonic() + delayMs, digest)
     events.wantedChanged(room)
   }
   const shortDelayMs = (): number => 50 + random.unit() * 150
@@ -133,6 +138,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     { senderLacks, changed }: { readonly senderLacks: Uint8Array | null; readonly changed: boolean },
   ): void => {
     const { position, after } = transition
+    if (after !== null) room.wanted.holds(mapKey(position), after)
     if (changed) own.exchanged("received")
     if (senderLacks !== null && own.permissions.send) own.queue.addEntry(position, senderLacks)
     const equal = after !== null && startsWithBytes(after, digestOf(frame))
@@ -182,13 +188,13 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       if (target === null) return
       const { room, own } = target
       const { position } = item
-      const digest = item.digest.subarray(0, SHORT_DIGEST_BYTES)
+      const digest = item.digest.slice(0, SHORT_DIGEST_BYTES)
       own.peerHolds(position, digest)
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.resolve(mapKey(position))
       } else if (own.permissions.receive && !own.refusals.hasDeclined(position, digest)) {
-        want(room, position, by === "offer" ? 0 : shortDelayMs())
+        want(room, position, by === "offer" && !own.sharesLinks ? 0 : shortDelayMs(), digest)
       }
     },
     joining: (room) => joiningByReplica.get(room) ?? 0,

@@ -1,9 +1,11 @@
 import type { ReadOutcome, ReplicaPeer } from "../ports/replica.ts"
 import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
-import { MAX_ENTRY_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import { MAX_ENTRY_BYTES, MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import type { PushFrame } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { LinkReplica } from "./link-replica.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
+import type { QueuedEntry } from "./send-queue.ts"
 
 /** Reads what a peer lacks from the replicas and sends it, as fast as the link takes it and no faster. */
 export interface EntrySender {
@@ -25,10 +27,11 @@ const READ_TARGET_BYTES = 262_144
 const FIRST_READ_ENTRIES = 16
 const MAX_READ_ENTRIES = 512
 const MAX_READS = 2
+/** What nobody asked for, on one link: little enough to take no longer than the round trip it saves. */
+const UNASKED_BYTES = 65_536
+const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
-interface ReadableEntry {
-  readonly position: Uint8Array
-  readonly summary: Uint8Array
+interface ReadableEntry extends QueuedEntry {
   readonly held: { readonly digest: Uint8Array; readonly key: string }
 }
 
@@ -36,6 +39,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
   const { peer, outbox } = options
   let averageEntryBytes = READ_TARGET_BYTES / FIRST_READ_ENTRIES
   let reads = 0
+  let unaskedBytes = UNASKED_BYTES
   let closed = false
 
   /** Round robin over the replicas, one read each, so that a large one does not hold the others back. */
@@ -54,11 +58,12 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     const entries: ReadableEntry[] = []
     // A batch of nothing but refused entries must not end the queue.
     for (let taken = own.queue.take(limit); taken.length > 0; taken = own.queue.take(limit)) {
-      for (const { position, summary } of taken) {
-        const held = own.shared.index.get(position)
-        const refused = own.refusals.byPeer.get(mapKey(position))
+      for (const entry of taken) {
+        const held = own.shared.index.get(entry.position)
+        const refused = own.refusals.byPeer.get(mapKey(entry.position))
         if (held === null || (refused !== undefined && bytesEqual(refused, held.digest))) continue
-        entries.push({ position, summary, held })
+        if (entry.unasked && unaskedBytes <= 0) offer(own, entry.position, held.digest)
+        else entries.push({ ...entry, held })
       }
       if (entries.length > 0) break
     }
@@ -75,8 +80,10 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       if (closed || own.closed) return
       if (outcomes.length === 0) throw new Error("the replica answered no read")
       outcomes.forEach((outcome, at) => send(target, entries[at] as ReadableEntry, outcome))
-      for (const { position, summary } of entries.slice(outcomes.length))
-        own.queue.addEntry(position, summary)
+      for (const { position, summary, unasked } of entries.slice(outcomes.length)) {
+        if (unasked) own.queue.addUnasked(position)
+        else own.queue.addEntry(position, summary)
+      }
     } catch (cause) {
       // What could not be read is found missing again by the next comparison of roots.
       own.postponed()
@@ -91,7 +98,23 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     options.flush()
   }
 
-  const send = ({ own, room }: LinkTarget, { position, held }: ReadableEntry, outcome: ReadOutcome): void => {
+  const offer = ({ shared }: LinkReplica, position: Uint8Array, digest: Uint8Array): void =>
+    outbox.control({ type: "offer", slot: shared.slot, items: [{ position, digest, size: 0 }] })
+
+  /**
+   * Whether an entry that nobody asked for is cheap enough. Of a long one the peer may lack but a little: it asks for that by
+   * what it holds. Those that are too long count too, for they were read.
+   */
+  const affords = ({ length }: Uint8Array): boolean => {
+    unaskedBytes -= Math.min(length, MAX_PUSH_BYTES)
+    return length <= MAX_PUSH_BYTES && unaskedBytes >= 0
+  }
+
+  const send = (
+    { own, room }: LinkTarget,
+    { position, held, unasked }: ReadableEntry,
+    outcome: ReadOutcome,
+  ): void => {
     if (outcome.type === "none") return
     if (outcome.type === "refused" || outcome.delta.length > MAX_ENTRY_BYTES) {
       options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
@@ -102,11 +125,18 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     const digest = digests.digest(replica.kind, held.key, outcome.stateHash)
     const short = digest.slice(0, SHORT_DIGEST_BYTES)
     const changes = own.feed.unconfirmed.changed(mapKey(position), digest)
-    averageEntryBytes += (outcome.delta.length + 64 - averageEntryBytes) / 16
-    outbox.bulk(
-      { type: "data", slot, kind: replica.kind, key: held.key, digest: short, delta: outcome.delta },
-      { slot, position, digest: short, changes },
-    )
+    const reference = { slot, position, digest: short, changes }
+    const { key } = held
+    const { kind } = replica
+    const { delta } = outcome
+    averageEntryBytes += (delta.length + 64 - averageEntryBytes) / 16
+    if (!unasked) {
+      outbox.bulk({ type: "data", slot, kind, key, digest: short, delta }, reference)
+      return
+    }
+    // On the control lane: on the other one it might overtake the announcement that it belongs to.
+    const push: PushFrame = { type: "push", slot, kind, key, before: NO_DIGEST, after: short, delta }
+    if (!affords(delta) || !outbox.push(push, reference)) offer(own, position, digest)
   }
 
   return {

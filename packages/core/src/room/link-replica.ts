@@ -37,6 +37,8 @@ export interface LinkReplicaOptions {
   readonly lease: ReconcileLease
   readonly clock: Clock
   readonly random: Random
+  /** Some third peer is linked to both sides, now that they begin. */
+  readonly sharesLinks: boolean
   /** Counts the changes of the whole link. */
   readonly nextChange: () => number
   /** Entries asked of this peer for this replica, or received and not durable yet. */
@@ -56,6 +58,8 @@ export interface LinkReplica {
   readonly shared: SharedReplica
   readonly theirSlot: number
   readonly permissions: Permissions
+  /** Others may bring what this peer offers. */
+  readonly sharesLinks: boolean
   readonly phase: ReplicaLinkPhase
   /**
    * Whether everything from before this link is known to have been exchanged, or is counted as owed. A responder knows
@@ -230,14 +234,11 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     return !runner.running && queue.size === 0 && reading === 0 && options.pendingIn() === 0 && inFlight === 0
   }
 
-  const rootItem = (answer: boolean): RootItem => ({
-    slot,
-    count: index.count,
-    root: index.root(),
-    settled: settled(),
-    answer,
-    agreed: false,
-  })
+  const rootItem = (answer: boolean): RootItem => {
+    const root = index.root()
+    shared.history.told(root)
+    return { slot, count: index.count, root, settled: settled(), answer, agreed: false }
+  }
 
   const sendRoot = (flags: { readonly answer: boolean; readonly agreed: boolean }): void => {
     outbox.control({ type: "root", roots: [{ ...rootItem(flags.answer), agreed: flags.agreed }] })
@@ -261,8 +262,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     if (equal) {
       excused = null
       unconfirmed.confirmAll()
-      shared.history.agreed(options.device, index.root())
     }
+    if (comparable) shared.history.agreed(options.device, theirRoot)
     if (equal || !comparable) lastSyncedAt = clock.now()
     setPhase("live")
     options.changed()
@@ -356,6 +357,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     shared,
     theirSlot: announced.slot,
     permissions,
+    sharesLinks: options.sharesLinks,
     queue,
     feed,
     refusals,
@@ -394,16 +396,16 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
         finish(true)
         return
       }
-      const enough = comparable && offerNewer(options, unconfirmed)
-      if (enough && initiator) {
+      const enough = comparable && offerNewer(options, queue, unconfirmed)
+      if (!initiator) {
+        timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
+      } else if (enough) {
         awaitingSettle = true
         check()
-        options.pump()
-      } else if (initiator) {
-        runner.begin()
       } else {
-        timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
+        runner.begin()
       }
+      options.pump()
     },
     range(frame) {
       if (!frame.reply) timers.cancel("patience")

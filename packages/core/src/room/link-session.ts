@@ -107,6 +107,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const inbox = createInbox(options.gate)
   const peer = { session: link.session, device: link.device }
   const initiator = bytesToHex(options.sessionId) < link.session
+  /** As both sides know it when they begin, so that they come to the same answer. */
+  const linkedAtFirst = options.linkedSessions()
   let linkedTo: ReadonlySet<string> = new Set()
   let greeted = false
   let refusesEntries = false
@@ -198,6 +200,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       lease: room.lease,
       clock,
       random,
+      sharesLinks: linkedAtFirst.some((session) => linkedTo.has(session)),
       nextChange: () => ++changes,
       pendingIn: () => pendingIn(room),
       want: (position) => {
@@ -429,8 +432,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     maxMessageBytes: Math.min(link.maxMessageBytes, BULK_MESSAGE_BYTES * 2, MAX_MESSAGE_BYTES),
     refusesEntries: link.role === "reader",
   })
-  for (const replica of options.replicas()) announce(replica)
+  // Before the replicas: whoever shares links with us knows that others may send us the same.
   self.sendLinks()
+  for (const replica of options.replicas()) announce(replica)
   // Also that there is none: others may have relayed what it was before.
   self.sendPresence(options.presence())
   heartbeat.start()

@@ -119,6 +119,8 @@ export function announceFrame(
   device: string,
 ): AnnounceFrame {
   const { name, kind, schemaTag, direction } = replica
-  const state = { count: index.count, root: index.root(), basis: history.basisFor(device) }
+  const root = index.root()
+  history.told(root)
+  const state = { count: index.count, root, basis: history.basisFor(device) }
   return { type: "announce", slot, name, kind, schemaTag, direction, ...state }
 }

@@ -1,6 +1,7 @@
 import { mapKey } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, OfferItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
+import type { SendQueue } from "./send-queue.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 import type { Unconfirmed } from "./unconfirmed.ts"
 
@@ -9,18 +10,23 @@ export interface Newcomer {
   readonly shared: SharedReplica
   readonly announced: AnnounceFrame
   readonly outbox: Outbox
+  /** Some third peer is linked to both sides, and may have brought the same, or be about to. */
+  readonly sharesLinks: boolean
 }
 
 /** With more changes than this, ranges are cheaper to compare than entries to list. */
 const MAX_OFFERED = 2_048
 const MAX_OFFERED_PER_FRAME = 400
+/** More entries than this are offered: the other side may hold some, and asks for the rest by what it holds. */
+const MAX_UNASKED = 128
 
 /**
- * A pair that remembers a common root exchanges what is newer, and compares roots. True when this side may expect
- * that to be enough.
+ * A pair that remembers where it last agreed exchanges what is newer, a little of it without being asked, and compares
+ * roots. True when this side may expect that to be enough.
  */
 export function offerNewer(
-  { device, shared, announced, outbox }: Newcomer,
+  { device, shared, announced, outbox, sharesLinks }: Newcomer,
+  queue: SendQueue,
   unconfirmed: Unconfirmed,
 ): boolean {
   const newer = announced.basis === null ? null : shared.history.since(announced.basis)
@@ -33,7 +39,9 @@ export function offerNewer(
     // Offered is not held: until the peer confirms it, or roots are equal, it is owed.
     unconfirmed.changed(mapKey(position), digest)
   }
-  for (let at = 0; at < items.length; at += MAX_OFFERED_PER_FRAME) {
+  const unasked = items.length <= MAX_UNASKED && !sharesLinks
+  for (const { position } of unasked ? items : []) queue.addUnasked(position)
+  for (let at = 0; !unasked && at < items.length; at += MAX_OFFERED_PER_FRAME) {
     outbox.control({ type: "offer", slot: shared.slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })
   }
   return shared.history.basisFor(device) !== null

@@ -1,18 +1,20 @@
 import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 
 /**
- * Which roots this replica has had in common with others, and what changed since: lets a pair that meets again
- * exchange just that. It lives in memory and may forget or be wrong: roots are compared afterwards in any case, and
- * a pair that finds no common root reconciles.
+ * Which roots others may know this replica by, and what changed since: lets a pair that meets again exchange just
+ * that. It lives in memory and may forget or be wrong: roots are compared afterwards in any case, and a pair that
+ * finds no root it knows reconciles.
  */
 export interface RootHistory {
   /** The entry changed; the newest change of a position counts. */
   changed(position: Uint8Array): void
-  /** Both sides had this root just now. */
+  /** A peer is told that this replica is at this root. */
+  told(root: Uint8Array): void
+  /** The device was at this root when nothing was left to exchange. */
   agreed(device: string, root: Uint8Array): void
-  /** The last root in common with the device. */
+  /** Where the device was when both last agreed. */
   basisFor(device: string): Uint8Array | null
-  /** Positions changed after the root was agreed with anyone; null when it is not known (any more). */
+  /** Positions changed here after anyone was told of the root; null when it is not known (any more). */
   since(root: Uint8Array): readonly Uint8Array[] | null
 }
 
@@ -37,22 +39,24 @@ export function createRootHistory(): RootHistory {
       changeByPosition.set(key, changes)
       if (changeByPosition.size > MAX_CHANGES) forgotten = dropOldest(changeByPosition) ?? forgotten
     },
-    agreed(device, root) {
+    told(root) {
       const key = mapKey(root)
       changeByRoot.delete(key)
       changeByRoot.set(key, changes)
+      if (changeByRoot.size > MAX_ROOTS) dropOldest(changeByRoot)
+    },
+    agreed(device, root) {
       rootByDevice.delete(device)
       rootByDevice.set(device, root)
-      if (changeByRoot.size > MAX_ROOTS) dropOldest(changeByRoot)
       if (rootByDevice.size > MAX_DEVICES) dropOldest(rootByDevice)
     },
     basisFor: (device) => rootByDevice.get(device) ?? null,
     since(root) {
-      const agreedAt = changeByRoot.get(mapKey(root))
-      if (agreedAt === undefined || agreedAt < forgotten) return null
+      const toldAt = changeByRoot.get(mapKey(root))
+      if (toldAt === undefined || toldAt < forgotten) return null
       const positions: Uint8Array[] = []
       for (const [key, change] of [...changeByPosition].toReversed()) {
-        if (change <= agreedAt) break
+        if (change <= toldAt) break
         positions.push(mapKeyBytes(key))
       }
       return positions

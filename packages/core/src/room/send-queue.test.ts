@@ -33,6 +33,20 @@ describe("a send queue", () => {
     expect(queue.size).toBe(0)
   })
 
+  test("tells what nobody asked for, until somebody does", () => {
+    const queue = createSendQueue(indexOf(0))
+    const [newer, asked, missing] = [random.bytes(16), random.bytes(16), random.bytes(16)]
+    for (const position of [newer, asked, missing]) queue.addUnasked(position)
+    queue.addEntry(asked, Uint8Array.of(7))
+    queue.addEntry(missing, null)
+    queue.addUnasked(missing)
+    expect(queue.take(9)).toEqual([
+      { position: newer, summary: new Uint8Array(0), unasked: true },
+      { position: asked, summary: Uint8Array.of(7), unasked: false },
+      { position: missing, summary: new Uint8Array(0), unasked: false },
+    ])
+  })
+
   test("gives what was asked for first, and once, with what is known of the peer", () => {
     const index = indexOf(3)
     const queue = createSendQueue(index)
@@ -41,7 +55,7 @@ describe("a send queue", () => {
     queue.addEntry(position, Uint8Array.of(7))
     queue.addEntry(position, null)
     queue.addNode(0, 0)
-    expect(queue.take(1)).toEqual([{ position, summary: Uint8Array.of(7) }])
+    expect(queue.take(1)).toEqual([{ position, summary: Uint8Array.of(7), unasked: false }])
     expect(takeAll(queue, 10)).toHaveLength(3)
   })
 

@@ -5,6 +5,8 @@ export interface QueuedEntry {
   readonly position: Uint8Array
   /** What the peer holds, as far as it said. */
   readonly summary: Uint8Array
+  /** The peer may hold it already: it is sent only while that is cheap. */
+  readonly unasked: boolean
 }
 
 /** Entries that a peer lacks, read from the replica only when they can be sent. Whole subtrees take one place. */
@@ -13,6 +15,8 @@ export interface SendQueue {
   addNode(depth: number, prefix: number): boolean
   /** False when the queue is full: a later reconciliation finds the entry again. */
   addEntry(position: Uint8Array, summary: Uint8Array | null): boolean
+  /** The entry is newer than what the peer is known to have had. */
+  addUnasked(position: Uint8Array): void
   /** Up to `limit` entries, those that were asked for first. */
   take(limit: number): readonly QueuedEntry[]
   clear(): void
@@ -26,7 +30,8 @@ const LISTED_ENTRIES = 1_024
 const NOTHING = new Uint8Array(0)
 
 export function createSendQueue(index: FingerprintIndex): SendQueue {
-  const summaryByPosition = new Map<string, Uint8Array>()
+  /** Null for what nobody asked for. */
+  const summaryByPosition = new Map<string, Uint8Array | null>()
   let nodes: { readonly depth: number; readonly prefix: number; readonly count: number }[] = []
   let nodeEntries = 0
   const scratch = createFingerprint()
@@ -49,7 +54,7 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
     }
     index.forEachIn(depth, prefix, (position) => {
       const key = mapKey(position)
-      if (!summaryByPosition.has(key)) summaryByPosition.set(key, NOTHING)
+      summaryByPosition.set(key, summaryByPosition.get(key) ?? NOTHING)
     })
   }
 
@@ -63,15 +68,19 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
       const key = mapKey(position)
       if (summaryByPosition.size >= MAX_QUEUED && !summaryByPosition.has(key)) return false
       // What was asked for later knows more of the peer.
-      if (summary !== null || !summaryByPosition.has(key)) summaryByPosition.set(key, summary ?? NOTHING)
+      summaryByPosition.set(key, summary ?? summaryByPosition.get(key) ?? NOTHING)
       return true
+    },
+    addUnasked(position) {
+      const key = mapKey(position)
+      if (!summaryByPosition.has(key)) summaryByPosition.set(key, null)
     },
     take(limit) {
       while (summaryByPosition.size < limit && nodes.length > 0) listNextNode()
       const taken: QueuedEntry[] = []
       for (const [key, summary] of summaryByPosition) {
         if (taken.length >= limit) break
-        taken.push({ position: mapKeyBytes(key), summary })
+        taken.push({ position: mapKeyBytes(key), summary: summary ?? NOTHING, unasked: summary === null })
         summaryByPosition.delete(key)
       }
       return taken

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import type { AttachedReplica, Replica } from "../ports/replica.ts"
+import type { AttachedReplica, JoinOutcome, Replica } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, Frame } from "../protocol/frame.ts"
@@ -597,4 +597,44 @@ describe("going live", () => {
       expect(held).toEqual([100, 100])
     })
   }
+})
+
+describe("a pair that met before", () => {
+  test("sends what is newer once, although an entry that is refused keeps its roots apart", async () => {
+    const time = createSimulatedTime()
+    const a = createNode(time, "a")
+    const b = createNode(time, "b")
+    const notes = await a.engine.replicate(memory("notes"))
+    await b.engine.replicate(
+      meddled(({ join }) => ({
+        join: async (entries, peer) => {
+          const outcomes = await join(
+            entries.filter(({ key }) => key !== "forbidden"),
+            peer,
+          )
+          return entries.map(({ key }) =>
+            key === "forbidden"
+              ? { type: "refused", reason: "forbidden" }
+              : (outcomes as JoinOutcome[]).shift(),
+          ) as JoinOutcome[]
+        },
+      })),
+    )
+    const first = connect(time, [a, b])
+    await time.runFor(1_000)
+    for (let n = 0; n < 30; n++) await notes.set(`k${n}`, { n })
+    await notes.set("forbidden", {})
+    await time.runFor(60_000)
+    first.cut()
+    await notes.set("newer", {})
+    const second = connect(time, [a, b])
+    await time.runFor(5_000)
+    const carried = second.sent[0].filter((frame) => frame.type === "data" || frame.type === "push")
+    expect(carried.map(({ type, key }) => [type, key])).toEqual([
+      ["push", "newer"],
+      ["data", "forbidden"],
+    ])
+    await a.engine.close()
+    await b.engine.close()
+  })
 })
