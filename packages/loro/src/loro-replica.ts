@@ -19,6 +19,7 @@ import { createDocumentSet, type DocumentSet } from "./replica/document-set.ts"
 import { createDocumentShelf, type DocumentShelf } from "./replica/document-shelf.ts"
 import { createDocuments } from "./replica/open-documents.ts"
 import { createTabSync } from "./replica/tab-sync.ts"
+import type { DocumentLimits } from "./replica/update-check.ts"
 import { warmUpLoro } from "./replica/warm-up.ts"
 import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
 import { KEY_BLOB } from "./store/key-blob.ts"
@@ -35,6 +36,11 @@ export interface LoroReplicaOptions {
   readonly direction?: Direction
   /** The largest update or snapshot that is taken from a peer; a snapshot may unpack to twice as much. 32 MiB by default. */
   readonly maxDocumentBytes?: number
+  /**
+   * How many operations a document may have when some of them come from a peer: a character typed or deleted is one,
+   * so is a value set. 4,194,304 by default, for which Loro may need more than a gigabyte in the worst case.
+   */
+  readonly maxDocumentOperations?: number
   /** Documents that stay in memory although nobody has them open. 200 by default. */
   readonly maxIdleDocuments?: number
   readonly clock?: Clock
@@ -42,6 +48,7 @@ export interface LoroReplicaOptions {
 }
 
 const MAX_DOCUMENT_BYTES = 33_554_432
+const MAX_DOCUMENT_OPERATIONS = 4_194_304
 const MAX_IDLE_DOCUMENTS = 200
 
 /** A set of Loro documents that a room replicates: `const docs = await room.replicate(loroReplica({ … }))`. */
@@ -93,7 +100,10 @@ async function attachStore(
   const clock = options.clock ?? systemClock()
   const random = options.random ?? systemRandom()
   const writer = createStoreWriter(store, await store.lastSequence())
-  const maxDocumentBytes = options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES
+  const limits: DocumentLimits = {
+    maxBytes: options.maxDocumentBytes ?? MAX_DOCUMENT_BYTES,
+    maxOperations: options.maxDocumentOperations ?? MAX_DOCUMENT_OPERATIONS,
+  }
   let detached = false
   // A detached replica is silent: its room has forgotten it.
   const changed: ReplicaHost["changed"] = (changes) => {
@@ -123,17 +133,17 @@ async function attachStore(
   })
   const set: DocumentSet = createDocumentSet({
     shelf,
-    maxDocumentBytes,
+    limits,
     changed: (change) => changed([change]),
     post: (change, delta) => tabs.post(change, delta),
     report: (report) => host.report(report),
   })
   const report: ReplicaHost["report"] = (one) => host.report(one)
   const reader = createDocumentReader({ shelf, store, report })
-  const documents = createDocuments({ shelf, set, store, host, clock, writer, maxDocumentBytes })
+  const documents = createDocuments({ shelf, set, store, host, clock, writer, limits })
   await tabs.start()
   const cancelWarmUp = clock.after(0, () => {
-    if ([...shelf.entries()].length === 0) warmUpLoro()
+    if ([...shelf.entries()].length === 0) warmUpLoro({ clock, random })
   })
 
   let detaching: Promise<void> | null = null

@@ -24,6 +24,20 @@ async function receive(a: HandDriven, delta: Uint8Array): Promise<unknown> {
   return outcome
 }
 
+/** A document in which one value is set again and again, and what each turn makes of it as an update. */
+function flipping(): { readonly doc: LoroDoc; flip(times: number): Uint8Array } {
+  const doc = new LoroDoc()
+  return {
+    doc,
+    flip(times) {
+      const from = doc.oplogVersion()
+      for (let at = 0; at < times; at++) doc.getMap("map").set("k", at % 2)
+      doc.commit()
+      return doc.export({ mode: "update", from })
+    },
+  }
+}
+
 const push = (update: Uint8Array): Uint8Array => encodeDelta({ type: "push", update })
 
 describe("an update that traps Loro", () => {
@@ -154,6 +168,53 @@ describe("bytes that are not for us", () => {
     doc.commit()
     const outcome = await receive(a, push(doc.export({ mode: "update" })))
     expect(outcome).toMatchObject({ type: "refused" })
+  })
+
+  test("are held to the number of operations that was allowed, all together", async () => {
+    const options = { name: "notes", maxDocumentOperations: 1_000 }
+    const a = await attachByHand({ ...options, store: memoryStore() })
+    const { doc, flip } = flipping()
+    const first = flip(600)
+    expect(await receive(a, push(first))).toMatchObject({ type: "joined", changed: true })
+    const second = flip(600)
+    // In memory it takes a hundred times as much.
+    expect(second.length).toBeLessThan(2_000)
+    expect(await receive(a, push(second))).toMatchObject({ type: "refused" })
+    expect(a.reports).toMatchObject([{ type: "quarantined", key: "x" }])
+    expect(JSON.stringify(a.reports)).toContain("1200 operations, of at most 1000")
+    expect(await receive(a, push(first))).toMatchObject({ type: "joined", changed: false })
+    await expect(a.docs.import("x", second)).rejects.toMatchObject({ code: "too-large" })
+    const handle = await a.docs.open("x")
+    expect(handle.doc.opCount()).toBe(600)
+
+    const { version } = readState(doc)
+    const snapshot = doc.export({ mode: "snapshot" })
+    const b = await attachByHand({ ...options, store: memoryStore() })
+    expect(await receive(b, encodeDelta({ type: "snapshot", version, snapshot }))).toMatchObject({
+      type: "refused",
+    })
+    expect(JSON.stringify(b.reports)).toContain("1200 operations, of at most 1000")
+    await expect(b.docs.import("x", snapshot)).rejects.toMatchObject({ code: "too-large" })
+    expect(await b.docs.list()).toEqual([])
+    // What is written here is nobody's bomb.
+    const own = await b.docs.open("x")
+    for (let at = 0; at < 1_200; at++) own.doc.getMap("map").set("k", at)
+    await own.saved()
+    expect(b.changes).toMatchObject([{ key: "x" }])
+  })
+
+  test("may not say fewer operations than they bring", async () => {
+    const { flip } = flipping()
+    const honest = flip(300)
+    const counters = [...honest.keys()].filter((at) => honest[at] === 0xac && honest[at + 1] === 0x02)
+    expect(counters.length).toBeGreaterThan(0)
+    for (const at of counters) {
+      const lie = honest.slice()
+      lie.set([0x81, 0x01], at)
+      const a = await attachByHand({ name: "notes", store: memoryStore(), maxDocumentOperations: 200 })
+      expect(await receive(a, push(recheck(lie)))).toMatchObject({ type: "refused" })
+      await a.attached.detach()
+    }
   })
 
   test("may be a bomb: it is refused while it is packed", async () => {

@@ -12,7 +12,7 @@ import {
 import { decodeRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
-import { covers, EMPTY_VERSION, type Version } from "./version.ts"
+import { countOperations, covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 export interface DocumentReaderOptions {
   readonly shelf: DocumentShelf
@@ -99,7 +99,7 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
     live.settle()
     const { hash, version } = live.state()
     if (hash === null) return { type: "none" }
-    const whole = summary.type === "nothing" && operations(version) > SNAPSHOT_FROM_OPERATIONS
+    const whole = summary.type === "nothing" && countOperations(version) > SNAPSHOT_FROM_OPERATIONS
     try {
       return whole
         ? delta(hash, { type: "snapshot", version, snapshot: live.snapshot() })
@@ -155,10 +155,4 @@ function parseSummary(
     if (error instanceof DecodeError) return { type: "invalid", reason: error.message }
     throw error
   }
-}
-
-function operations(version: Version): number {
-  let count = 0
-  for (const counter of version.values()) count += counter
-  return count
 }

@@ -6,7 +6,7 @@ import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import type { LiveDocument, LocalChange } from "./live-document.ts"
-import { readStart, refuseUpdate } from "./update-check.ts"
+import { type DocumentLimits, readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 /** From where a change came, as applications are told. */
@@ -19,7 +19,7 @@ export type DocumentsEvent =
 
 export interface DocumentSetOptions {
   readonly shelf: DocumentShelf
-  readonly maxDocumentBytes: number
+  readonly limits: DocumentLimits
   /** Tells the room; not for what `join` brought. */
   changed(change: EntryChange): void
   /** Tells the other openers of the store. */
@@ -102,7 +102,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     // Another tab of this device edited, or checked, what it hands over: the limits are for what comes from outside.
     if (source.origin === "tab") return importInto(entry, live, delta, bytes, source)
     const refusal = refuseUpdate(bytes, {
-      maxBytes: options.maxDocumentBytes,
+      ...options.limits,
+      held: version,
       snapshot: delta.type === "snapshot" ? "allowed" : "refused",
     })
     if (refusal !== null) return refused(entry, refusal, source)
@@ -120,12 +121,13 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     bytes: Uint8Array,
     source: ApplySource,
   ): Applied | "trapped" => {
-    const result = live.integrate(bytes)
+    const limit = source.origin === "tab" ? Number.POSITIVE_INFINITY : options.limits.maxOperations
+    const result = live.integrate(bytes, limit)
     if (result.type === "trapped") {
       options.report({
         type: "quarantined",
         key: entry.id,
-        reason: `Loro failed on an update of ${source.sender}: ${result.reason}`,
+        reason: `an update of ${source.sender} broke the document in memory, which is read again: ${result.reason}`,
       })
       return "trapped"
     }

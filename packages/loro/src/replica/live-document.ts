@@ -4,6 +4,7 @@ import { type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
 import { recordAuthor } from "../history/authors.ts"
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { type DocumentState, readState, sameHash } from "./document-state.ts"
+import { refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together travel and are stored as one update: 20 characters a commit cost 5 bytes each, one costs 88. */
@@ -56,8 +57,11 @@ export interface LiveDocument {
   touch(): void
   /** Commits and reports every local edit now. */
   settle(): void
-  /** Bytes of an update or snapshot, already checked from outside. Local edits are settled first. */
-  integrate(bytes: Uint8Array): IntegrateOutcome
+  /**
+   * Bytes of an update or snapshot, already checked from outside. Local edits are settled first. An instance that
+   * would hold more than `maxOperations` is not to be used any more.
+   */
+  integrate(bytes: Uint8Array, maxOperations?: number): IntegrateOutcome
   /** What a holder of `version` lacks. */
   updateSince(version: Version): Uint8Array
   snapshot(): Uint8Array
@@ -206,15 +210,18 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         else schedule()
       }),
     settle,
-    integrate(bytes) {
+    integrate(bytes, maxOperations = Number.POSITIVE_INFINITY) {
       settle()
       const before = state
       try {
         const status = doc.import(bytes)
         // Without its early history it cannot take in what older replicas still hold.
         if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
+        const operations = doc.opCount()
+        const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
+        if (mass !== null) return { type: "trapped", reason: mass }
         state = readState(doc)
-        seenOperations = doc.opCount()
+        seenOperations = operations
         const changed = !sameHash(before.hash, state.hash)
         const pending = status.pending !== null
         const whole = !pending && !hadPending

@@ -12,7 +12,7 @@ import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { freeQuietly } from "./live-document.ts"
-import { isTooLarge, refuseUpdate } from "./update-check.ts"
+import { type DocumentLimits, isTooLarge, refuseOperations, refuseUpdate } from "./update-check.ts"
 import { EMPTY_VERSION, sameVersion, takeVersion, withVector } from "./version.ts"
 
 export interface OpenDocumentsOptions {
@@ -22,7 +22,7 @@ export interface OpenDocumentsOptions {
   readonly writer: StoreWriter
   readonly host: ReplicaHost
   readonly clock: Clock
-  readonly maxDocumentBytes: number
+  readonly limits: DocumentLimits
 }
 
 /** How often open documents are looked through for edits that nobody committed. */
@@ -133,9 +133,10 @@ export function createDocuments(options: OpenDocumentsOptions): {
     import: (id, bytes) =>
       withEntry(id, async (entry) => {
         entry.live?.settle()
-        const refusal = refuseUpdate(bytes, { maxBytes: options.maxDocumentBytes, snapshot: "allowed" })
+        const held = entry.live?.state().version ?? EMPTY_VERSION
+        const refusal = refuseUpdate(bytes, { ...options.limits, held, snapshot: "allowed" })
         if (refusal !== null) throw notImported(id, refusal)
-        const update = purify(bytes, entry)
+        const update = purify(bytes, entry, options.limits.maxOperations)
         if (update.length === 0) return
         const result = await set.integrate(
           id,
@@ -217,10 +218,11 @@ function adopt(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf, set: Docum
   set.local(entry, { before, after, update: entry.live.updateSince(before.version) })
 }
 
-function notImported(id: string, reason: string): LoroReplicaError {
+function notImported(id: string, reason: string, cause?: unknown): LoroReplicaError {
   return new LoroReplicaError(
     isTooLarge(reason) ? "too-large" : "invalid-update",
     `these bytes cannot be taken into "${id}": ${reason}`,
+    { cause },
   )
 }
 
@@ -228,24 +230,21 @@ function notImported(id: string, reason: string): LoroReplicaError {
  * What bytes of unknown origin add to a document, as an export made here. A document of its own reads them first and
  * must come through an export and a reload, so that a crafted file breaks that one.
  */
-function purify(bytes: Uint8Array, entry: ShelfEntry): Uint8Array {
+function purify(bytes: Uint8Array, entry: ShelfEntry, maxOperations: number): Uint8Array {
   const held = entry.live?.state()
   const trial = new LoroDoc()
   const check = new LoroDoc()
   try {
     if (entry.live !== null && held !== undefined && held.hash !== null) trial.import(entry.live.snapshot())
     if (trial.import(bytes).pending !== null) throw new Error("they build on edits that are missing")
+    const mass = refuseOperations(trial.opCount(), maxOperations)
+    if (mass !== null) throw new Error(mass)
     check.import(trial.export({ mode: "snapshot" }))
     const known = held?.version ?? EMPTY_VERSION
     if (sameVersion(known, takeVersion(trial.oplogVersion()))) return new Uint8Array(0)
     return withVector(known, (from) => trial.export({ mode: "update", from }))
   } catch (cause) {
-    const { reason } = describeLoroFailure(cause)
-    throw new LoroReplicaError(
-      "invalid-update",
-      `these bytes cannot be taken into "${entry.id}": ${reason}`,
-      { cause },
-    )
+    throw notImported(entry.id, describeLoroFailure(cause).reason, cause)
   } finally {
     // A document that a crafted file broke may not even let itself be freed.
     for (const doc of [trial, check]) freeQuietly(doc)

@@ -2,7 +2,7 @@ import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { countUnpackedBytes, MAX_LZ4_RATIO } from "./unpacked-bytes.ts"
-import { MAX_COUNTER, takeVersion, type Version } from "./version.ts"
+import { countOperations, MAX_COUNTER, takeVersion, type Version } from "./version.ts"
 
 const MAGIC = 0x6c_6f_72_6f
 const MODE_OFFSET = 20
@@ -10,8 +10,16 @@ const MODE_SNAPSHOT = 3
 /** Small documents may be packed as well as they can. */
 const MIN_UNPACKED_BYTES = 1_048_576
 
-export interface UpdateRules {
+/** What one document may take up here when it comes from outside. */
+export interface DocumentLimits {
   readonly maxBytes: number
+  /** Loro needs up to some three hundred bytes of memory for an operation that is one byte of an update, or less of a snapshot. */
+  readonly maxOperations: number
+}
+
+export interface UpdateRules extends DocumentLimits {
+  /** Of the document that the bytes are for. */
+  readonly held: Version
   /** Snapshots may be compressed a hundredfold, so they are taken only where nothing is held yet. */
   readonly snapshot: "allowed" | "refused"
 }
@@ -24,10 +32,13 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
   if (rules.snapshot === "allowed" && isSnapshot(bytes)) return refuseBomb(bytes, rules.maxBytes)
   try {
     const meta = decodeImportBlobMeta(bytes, true)
-    const bounded =
-      freeAfter(meta.partialStartVersionVector, inBounds) && freeAfter(meta.partialEndVersionVector, inBounds)
-    if (!bounded) return "operation counters out of bounds"
-    if (meta.mode === "update") return null
+    const bounded = freeAfter(meta.partialStartVersionVector, inBounds)
+    const end = freeAfter(meta.partialEndVersionVector, (vector) =>
+      inBounds(vector) ? new Map(vector.toJSON()) : null,
+    )
+    if (!bounded || end === null) return "operation counters out of bounds"
+    // Loro reads as many operations of a block as its counters say, whatever else is in it.
+    if (meta.mode === "update") return refuseMass(rules.held, end, rules.maxOperations)
     if (meta.mode === "snapshot")
       return rules.snapshot === "allowed" ? null : "a snapshot where an update was due"
     return `an update in a form that is not taken (${meta.mode})`
@@ -46,13 +57,24 @@ function refuseBomb(bytes: Uint8Array, maxBytes: number): string | null {
   return tooLarge(`unpacked more than ${limit}`, limit)
 }
 
+function refuseMass(held: Version, end: Version, maxOperations: number): string | null {
+  let added = 0
+  for (const [peer, counter] of end) added += Math.max(0, counter - (held.get(peer) ?? 0))
+  return added === 0 ? null : refuseOperations(countOperations(held) + added, maxOperations)
+}
+
+/** Why a document of so many operations is not to be kept, or null. Of a snapshot it shows once it is imported, and before it is read. */
+export function refuseOperations(count: number, maxOperations: number): string | null {
+  return count <= maxOperations ? null : `${count} operations, of at most ${maxOperations}`
+}
+
 function tooLarge(bytes: number | string, limit: number): string {
   return `${bytes} bytes, of at most ${limit}`
 }
 
 /** Whether these are the words of `refuseUpdate` for what is too large. */
 export function isTooLarge(reason: string): boolean {
-  return /bytes, of at most \d+$/.test(reason)
+  return /(bytes|operations), of at most \d+$/.test(reason)
 }
 
 /** Where the operations of an update or snapshot begin, for each peer that it has any of. */
@@ -74,7 +96,7 @@ function inBounds(vector: VersionVector): boolean {
   return true
 }
 
-function freeAfter(vector: VersionVector, use: (vector: VersionVector) => boolean): boolean {
+function freeAfter<Result>(vector: VersionVector, use: (vector: VersionVector) => Result): Result {
   try {
     return use(vector)
   } finally {

@@ -43,6 +43,12 @@ export function readVersion(read: ByteReader): Version {
   return version
 }
 
+export function countOperations(version: Version): number {
+  let count = 0
+  for (const counter of version.values()) count += counter
+  return count
+}
+
 /** Whether `version` holds everything that `other` holds. */
 export function covers(version: Version, other: Version): boolean {
   for (const [peer, counter] of other) if ((version.get(peer) ?? 0) < counter) return false

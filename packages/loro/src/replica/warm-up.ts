@@ -1,31 +1,58 @@
+import type { Clock, Random } from "@dunlin/core"
 import { LoroDoc } from "loro-crdt"
 
-import { freeQuietly } from "./live-document.ts"
+import { decodeDelta, encodeDelta } from "./document-delta.ts"
+import { freeQuietly, prepareLoroDoc, watchDocument } from "./live-document.ts"
+import { refuseUpdate } from "./update-check.ts"
+import { EMPTY_VERSION, MAX_COUNTER } from "./version.ts"
 
 /**
- * WebAssembly is compiled function by function when it is first called: the first import of a process takes three
- * times as long as the next ones. A room that waits for its peers has that time now, and not when a document comes.
+ * WebAssembly and JavaScript are compiled function by function when they are first called: the first import of a
+ * process takes three times as long as the next ones. A room that waits for its peers has that time now, and not when
+ * a document comes.
  */
-export function warmUpLoro(): void {
+export function warmUpLoro(ports: { readonly clock: Clock; readonly random: Random }): void {
   const docs = [new LoroDoc(), new LoroDoc(), new LoroDoc()] as const
   const [author, reader, follower] = docs
+  const ignore = (): void => undefined
+  const watched = {
+    ...ports,
+    device: "0".repeat(64),
+    onLocal: ignore,
+    onForeignPeerId: ignore,
+    onFailure: ignore,
+  }
   try {
+    prepareLoroDoc(reader)
+    const [live, writing] = [
+      watchDocument({ ...watched, doc: reader }),
+      watchDocument({ ...watched, doc: author }),
+    ]
     const text = author.getText("body")
     text.insert(0, "The first words")
-    author.commit()
-    reader.import(author.export({ mode: "snapshot" }))
-    const from = author.oplogVersion()
+    writing.settle()
+    const { version } = writing.state()
+    takeIn(live.integrate, encodeDelta({ type: "snapshot", version, snapshot: writing.snapshot() }))
     text.delete(0, 4)
     text.insert(0, "Some ")
-    author.commit()
-    const update = author.export({ mode: "update", from })
-    from.free()
-    reader.import(update)
+    writing.settle()
+    takeIn(live.integrate, encodeDelta({ type: "push", update: writing.updateSince(version) }))
     follower.import(author.export({ mode: "update" }))
     reader.getText("body").toString()
+    for (const one of [live, writing]) one.abandon()
   } catch {
     // Whatever it is, it fails again where somebody is told of it.
   } finally {
     for (const doc of docs) freeQuietly(doc)
   }
+}
+
+/** The way of what comes from a peer. */
+function takeIn(integrate: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void {
+  const delta = decodeDelta(bytes)
+  if (delta.type === "tombstone") return
+  const update = delta.type === "snapshot" ? delta.snapshot : delta.update
+  const limits = { maxBytes: update.length, maxOperations: MAX_COUNTER }
+  if (refuseUpdate(update, { ...limits, held: EMPTY_VERSION, snapshot: "allowed" }) === null)
+    integrate(update)
 }
