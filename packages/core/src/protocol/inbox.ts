@@ -35,8 +35,8 @@ export interface Inbox {
   settle(receipt: Receipt): void
   /** Acknowledgement and credit that are due; empty when nothing changed enough. */
   answers(): readonly Frame[]
-  /** "soon" for an acknowledgement alone, which may wait for company. */
-  readonly answersDue: "no" | "soon" | "now"
+  /** "soon" for an acknowledgement alone, which may wait for company, "later" where entries came in bulk. */
+  readonly answersDue: "no" | "later" | "soon" | "now"
   /** Asks again for the room's place for one large entry. */
   retryLarge(): void
   /** Frees the place for a large entry, if this link has it. */
@@ -53,8 +53,8 @@ export interface LargeEntryGate {
   release(): void
 }
 
-/** Credit is returned in steps, so that small entries do not each cost a frame. */
-const CREDIT_STEP_BYTES = CREDIT_WINDOW_BYTES / 8
+/** Credit is returned in steps, so that small entries do not each cost a frame: to send amid a flood is dear. */
+const CREDIT_STEP_BYTES = CREDIT_WINDOW_BYTES / 4
 /** With the room's place for a large entry: one that is whole and waits for the disk, and the next one as it comes. */
 const LARGE_REASSEMBLY_BYTES = MAX_ENTRY_BYTES + REASSEMBLY_BYTES
 
@@ -75,7 +75,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   let received = 0
   let returned = 0
   let announced = CREDIT_WINDOW_BYTES
-  let ackDue = false
+  let ackDue: "no" | "later" | "soon" = "no"
   /** Bytes of fragments and of frames joined from them. */
   let held = 0
   /** Credit of fragments that came while too much was held. */
@@ -147,12 +147,14 @@ export function createInbox(gate: LargeEntryGate): Inbox {
       if (count === 0) return
       queue.splice(0, count)
       acknowledged[receipt.lane] += count
-      ackDue = true
+      if (receipt.lane === "control") ackDue = "soon"
+      else if (ackDue === "no") ackDue = "later"
     },
     answers() {
       const frames: Frame[] = []
-      if (ackDue) frames.push({ type: "ack", control: acknowledged.control, bulk: acknowledged.bulk })
-      ackDue = false
+      if (ackDue !== "no")
+        frames.push({ type: "ack", control: acknowledged.control, bulk: acknowledged.bulk })
+      ackDue = "no"
       const total = returned + CREDIT_WINDOW_BYTES
       if (total - announced >= CREDIT_STEP_BYTES) {
         announced = total
@@ -162,7 +164,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     },
     get answersDue() {
       if (returned + CREDIT_WINDOW_BYTES - announced >= CREDIT_STEP_BYTES) return "now"
-      return ackDue ? "soon" : "no"
+      return ackDue
     },
     retryLarge: returnWithheld,
     close() {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import type { Lane } from "../ports/transport.ts"
 import type { DataFrame, Frame } from "../protocol/frame.ts"
 import { createInbox } from "../protocol/inbox.ts"
 import { CREDIT_WINDOW_BYTES } from "../protocol/limits.ts"
@@ -30,8 +31,8 @@ function create() {
     outbox.flush()
   }
   const answers = createAnswers({ inbox, outbox, clock: time.clock(), flush })
-  const take = (size: number): void => {
-    const payload = inbox.receive("bulk", DATA, size)
+  const take = (size: number, lane: Lane = "control"): void => {
+    const payload = inbox.receive(lane, DATA, size)
     if (payload !== null) inbox.settle(payload.receipt)
     flush()
   }
@@ -59,9 +60,23 @@ test("an acknowledgement that finds no company goes alone, one for all that came
   expect(time.pending).toBe(0)
 })
 
+test("of what comes in bulk an acknowledgement waits longer, but not once a change came too", async () => {
+  const { time, sent, take } = create()
+  take(10, "bulk")
+  await time.runFor(10)
+  expect(sent).toEqual([])
+  await time.runFor(15)
+  expect(sent).toEqual([["ack"]])
+  take(10, "bulk")
+  take(10)
+  await time.runFor(8)
+  expect(sent).toEqual([["ack"], ["ack"]])
+  expect(time.pending).toBe(0)
+})
+
 test("credit does not wait: without it the other side stops", () => {
   const { sent, take } = create()
-  take(CREDIT_WINDOW_BYTES / 8)
+  take(CREDIT_WINDOW_BYTES / 4, "bulk")
   expect(sent).toEqual([["ack", "credit"]])
 })
 

@@ -9,8 +9,11 @@ export interface Answers {
   close(): void
 }
 
-/** A message costs more than what is in it: an acknowledgement waits this long for another frame to go with. */
-const ACKNOWLEDGE_AFTER_MS = 5
+/**
+ * A message costs more than what is in it: an acknowledgement waits this long for another frame to go with. Of what comes in bulk
+ * there is more to come, and a sender that runs out of credit waits for that, not for this.
+ */
+const ACKNOWLEDGE_AFTER_MS = { soon: 5, later: 20 } as const
 
 export function createAnswers(options: {
   readonly inbox: Inbox
@@ -20,10 +23,19 @@ export function createAnswers(options: {
 }): Answers {
   const { inbox, outbox, clock } = options
   let cancel: (() => void) | null = null
+  let wakeAt = Number.POSITIVE_INFINITY
 
   const stopWaiting = (): void => {
     cancel?.()
     cancel = null
+    wakeAt = Number.POSITIVE_INFINITY
+  }
+  const waitAtMost = (delayMs: number): void => {
+    const at = clock.monotonic() + delayMs
+    if (at >= wakeAt) return
+    stopWaiting()
+    wakeAt = at
+    cancel = clock.after(delayMs, answerAlone)
   }
   const answer = (): void => {
     stopWaiting()
@@ -36,8 +48,9 @@ export function createAnswers(options: {
 
   return {
     queue() {
-      if (outbox.hasControl || inbox.answersDue === "now") answer()
-      else if (inbox.answersDue === "soon") cancel ??= clock.after(ACKNOWLEDGE_AFTER_MS, answerAlone)
+      const due = inbox.answersDue
+      if (outbox.hasControl || due === "now") answer()
+      else if (due !== "no") waitAtMost(ACKNOWLEDGE_AFTER_MS[due])
     },
     close: stopWaiting,
   }
