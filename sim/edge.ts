@@ -79,9 +79,10 @@ export function createEdge(
   const attach = (end: End, process: Process, other: Process, over: SimulatedConnection): void => {
     const device = ends[end]
     const pipe = over.ends[end]
-    // A handshake over a connection that broke never ends.
+    // A handshake over a connection that broke never ends, and who left during it is told nothing of the connection.
     if (!over.isOpen || !process.alive || device.process !== process) {
       pipe.close()
+      ended(over)
       return
     }
     const input = process.engine.addLink(linkOver(pipe, end, other))

@@ -14,6 +14,8 @@ export interface GhostWrite {
   acknowledged: boolean
   /** No disk that is still part of the world holds it. */
   gone: boolean
+  /** Once a disk was rolled back: whose disks held it right after that. Others may never hear of it. */
+  heldBy: ReadonlySet<number> | null
   passedToHandler: boolean
 }
 
@@ -51,6 +53,7 @@ export function createHistory(): History {
         forbidden: value.payload["forbidden"] === true,
         acknowledged: false,
         gone: false,
+        heldBy: null,
         passedToHandler: false,
       }
       writes.push(write)

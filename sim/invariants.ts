@@ -128,6 +128,8 @@ function lossIn(group: readonly Device[], exempt: ReadonlySet<string>, history: 
     for (const write of history.writes) {
       if (write.document !== document || !write.acknowledged || write.gone || !members.has(write.device))
         continue
+      // Its author lost it with a disk, and those who hold it are not linked with this group.
+      if (write.heldBy !== null && ![...write.heldBy].some((holder) => members.has(holder))) continue
       if (!known.has(write.id)) return `${nameOf(write)} of ${document} is lost`
     }
     const unseen = unhandledIn(state, history)

@@ -180,11 +180,13 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     for (const write of history.writes) {
       if (write.gone || !write.acknowledged) continue
       const author = device(write.device)
-      write.gone = ![...images].some(
+      const holders = [...images].filter(
         ([holder, image]) =>
           (holder === author || (isFull(holder.plan) && holder.plan.schemaTag === author.plan.schemaTag)) &&
           holds(image, write.document, write.dot),
       )
+      write.gone = holders.length === 0
+      write.heldBy = new Set(holders.map(([{ index }]) => index))
     }
   }
 

@@ -35,18 +35,25 @@ export function createSyncedClaims(world: World, devices: readonly Device[]): Sy
     )
   }
   const isDurable = (index: number, document: string, dot: Dot): boolean =>
-    holdsAll((devices[index] as Device).disk.image(), [[document, dot]])
+    missingFrom((devices[index] as Device).disk.image(), [[document, dot]]).length === 0
 
   const check = (device: Device, process: Process, asked: Known): void => {
     const linked = process.engine.links.get()
-    const images = [
-      ...devices.filter((other) => other !== device).map(({ disk }) => disk.image()),
-      ...losses.filter(({ session }) => linked.has(session)).map(({ image }) => image),
+    const lacks = [
+      ...devices
+        .filter((other) => other !== device)
+        .map(({ index, disk }) => ({ holder: `${index}`, lacking: missingFrom(disk.image(), asked) })),
+      ...losses
+        .filter(({ session }) => linked.has(session))
+        .map(({ session, image }) => ({ holder: session, lacking: missingFrom(image, asked) })),
     ]
     world.faults.count("synced-resolved")
-    if (!images.some((image) => holdsAll(image, asked))) {
-      world.fail(`synced() resolved at ${device.index}, and no other disk holds what it had`)
-    }
+    const [closest] = lacks.toSorted((a, b) => a.lacking.length - b.lacking.length)
+    if (closest !== undefined && closest.lacking.length === 0) return
+    const [document] = closest?.lacking[0] ?? []
+    world.fail(
+      `synced() resolved at ${device.index}, and no other disk holds what it had: the closest, of ${closest?.holder}, lacks ${closest?.lacking.length}, the first in ${document}`,
+    )
   }
 
   return {
@@ -83,9 +90,9 @@ export function createSyncedClaims(world: World, devices: readonly Device[]): Sy
   }
 }
 
-function holdsAll(image: DiskImage, writes: Known): boolean {
-  return writes.every(([document, dot]) => {
+function missingFrom(image: DiskImage, writes: Known): Known {
+  return writes.filter(([document, dot]) => {
     const state = readStoredDocument(image, document)
-    return state !== null && covers(state.context, dot)
+    return state === null || !covers(state.context, dot)
   })
 }

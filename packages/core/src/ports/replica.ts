@@ -198,7 +198,10 @@ export interface BlobStore {
   missing(key: string, blob: BlobRef): Promise<readonly number[]>
   /** The chunk, or null when it is not held. */
   read(key: string, digest: Uint8Array, index: number): Promise<Uint8Array | null>
-  /** Resolves when durable. A completed blob with a wrong digest is dropped: resolves "corrupt". */
+  /**
+   * Resolves when durable. A completed blob with a wrong digest is dropped: resolves "corrupt". A chunk of a blob that is
+   * complete already changes nothing: two peers may have been asked for it.
+   */
   write(
     key: string,
     blob: BlobRef,

@@ -301,8 +301,16 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     join: (incoming) =>
       inTurn(async () => {
         const staged = new Map<string, Hashed>()
-        const outcomes: JoinOutcome[] = []
-        for (const { key, delta } of incoming) outcomes.push(await joinOne(key, delta, staged))
+        // A slow handler is waited for once a batch: entries of one document join in turn, those of others meanwhile.
+        const lastByKey = new Map<string, Promise<JoinOutcome>>()
+        const outcomes = await Promise.all(
+          incoming.map(({ key, delta }) => {
+            const join = (): Promise<JoinOutcome> => joinOne(key, delta, staged)
+            const outcome = lastByKey.get(key)?.then(join) ?? join()
+            lastByKey.set(key, outcome)
+            return outcome
+          }),
+        )
         if (staged.size > 0) await commit(staged)
         for (const key of staged.keys()) materialise(key)
         return outcomes

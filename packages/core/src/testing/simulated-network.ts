@@ -158,13 +158,14 @@ interface Wire {
 interface LaneState {
   waiting: Message[]
   buffered: number
-  leaving: boolean
+  /** The first of those waiting is on its way out. */
+  leaving: { readonly since: Millis; readonly bytes: number; readonly cancel: () => void } | null
   lastArrival: Millis
 }
 
 function createWire({ time, random, latencyMs, deliver, drained, ...options }: WireOptions): Wire {
   const lanes = new Map<Lane, LaneState>(
-    LANES.map((lane) => [lane, { waiting: [], buffered: 0, leaving: false, lastArrival: 0 }]),
+    LANES.map((lane) => [lane, { waiting: [], buffered: 0, leaving: null, lastArrival: 0 }]),
   )
   let bytesPerMs = options.bytesPerMs
   let stalled = false
@@ -192,10 +193,13 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
 
   const leaveNext = (lane: LaneState): void => {
     const next = lane.waiting[0]
-    if (next === undefined || lane.leaving || stalled || stopped) return
-    lane.leaving = true
-    time.schedule(next.bytes.length / bytesPerMs, () => {
-      lane.leaving = false
+    if (next === undefined || lane.leaving !== null || stalled || stopped) return
+    leaveWithin(lane, next, next.bytes.length)
+  }
+
+  const leaveWithin = (lane: LaneState, next: Message, bytes: number): void => {
+    const cancel = time.schedule(bytes / bytesPerMs, () => {
+      lane.leaving = null
       if (stopped) return
       lane.waiting.shift()
       const wasHigh = lane.buffered >= LOW_MARK_BYTES
@@ -204,6 +208,7 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
       if (wasHigh && lane.buffered < LOW_MARK_BYTES) drained(next.lane)
       leaveNext(lane)
     })
+    lane.leaving = { since: time.now, bytes, cancel }
   }
 
   return {
@@ -228,7 +233,17 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
       for (const lane of lanes.values()) leaveNext(lane)
     },
     setBytesPerMs(next) {
+      const before = bytesPerMs
       bytesPerMs = next
+      // What is half out goes on at the new pace: a large message must not stay slow after the network is quick again.
+      for (const lane of lanes.values()) {
+        const [first] = lane.waiting
+        if (lane.leaving === null || first === undefined) continue
+        const { since, bytes, cancel } = lane.leaving
+        cancel()
+        const leftBytes = bytes - (time.now - since) * before
+        leaveWithin(lane, first, Math.max(0, before === Number.POSITIVE_INFINITY ? 0 : leftBytes))
+      }
     },
     setTap(next) {
       tap = next
