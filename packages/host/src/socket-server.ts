@@ -94,7 +94,7 @@ export function createSocketServer(deps: {
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       upgraded = true
       socket.off("error", ignore)
-      accept(webSocket, verdict)
+      accept(webSocket, socket, verdict)
     })
   })
   server.on("clientError", (_error: Error, socket: Socket) => {
@@ -102,9 +102,13 @@ export function createSocketServer(deps: {
     else socket.destroy()
   })
 
-  const accept = (socket: WebSocket, client: Extract<UpgradeVerdict, { type: "accepted" }>): void => {
+  const accept = (
+    socket: WebSocket,
+    stream: Socket,
+    client: Extract<UpgradeVerdict, { type: "accepted" }>,
+  ): void => {
     const now = clock.monotonic()
-    const connection = new Connection(socket, {
+    const connection = new Connection(socket, stream, {
       ...client,
       messages: createBucket(
         { perSecond: settings.socketMessagesPerSecond, burst: settings.socketMessageBurst },
