@@ -2,7 +2,7 @@ import { type DBSchema, type IDBPDatabase, type IDBPTransaction, deleteDB, openD
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
 import { type DocumentStore, type OpenDocumentStore, ownBytes, type StoreBatch } from "./document-store.ts"
-import { openTabLease } from "./tab-lease.ts"
+import { findLocks, openTabLease } from "./tab-lease.ts"
 
 /** What an acknowledgement of a browser's store means. */
 export interface IndexedDbStoreOptions {
@@ -43,10 +43,17 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
           "there is no IndexedDB here: use memoryStore() or the LMDB store",
         )
       }
+      // Before anything is made that would stay behind.
+      findLocks()
       const database = await guard(name, () => openDatabase(name))
-      const epoch = await guard(name, () => readEpoch(database))
-      const lease = await openTabLease(`dunlin/loro/${name}`, signal)
-      return openStore(name, database, epoch, lease, options.durability ?? "relaxed")
+      try {
+        const epoch = await guard(name, () => readEpoch(database))
+        const lease = await openTabLease(`dunlin/loro/${name}`, signal)
+        return openStore(name, database, epoch, lease, options.durability ?? "relaxed")
+      } catch (error) {
+        database.close()
+        throw error
+      }
     },
   }
 }

@@ -1,17 +1,18 @@
 import { createState } from "@dunlin/core"
 
+import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { StoreLease } from "./document-store.ts"
 
 /**
  * The lease among the tabs of one origin: a Web Lock says who holds it, a broadcast channel carries the messages.
- * The browser gives the lock of a closed or killed tab to the next in line. Without Web Locks (outside of browsers)
- * there is one opener, who holds it.
+ * The browser gives the lock of a closed or killed tab to the next in line. Outside of browsers, where there are none,
+ * there is one opener, who holds it; a browser without them is refused.
  */
 export async function openTabLease(
   name: string,
   signal?: AbortSignal,
 ): Promise<StoreLease & { close(): void }> {
-  const locks = typeof navigator === "undefined" ? undefined : navigator.locks
+  const locks = findLocks()
   const held = createState(false)
   const listeners = new Set<(message: Uint8Array) => void>()
   const closing = new AbortController()
@@ -60,6 +61,17 @@ export async function openTabLease(
       release()
     },
   }
+}
+
+/** Throws where tabs share stores and cannot agree on a writer: two of them would destroy each other's logs. */
+export function findLocks(): LockManager | undefined {
+  const locks = typeof navigator === "undefined" ? undefined : navigator.locks
+  const isBrowser = "document" in globalThis || "importScripts" in globalThis
+  if (locks !== undefined || !isBrowser) return locks
+  throw new LoroReplicaError(
+    "no-web-locks",
+    "this browser has no Web Locks here, so tabs cannot agree on who writes the store: serve the page over https or from localhost, or use memoryStore()",
+  )
 }
 
 /** Resolves once it is known whether the lock was free. */
