@@ -95,15 +95,15 @@ describe("credit", () => {
   test("comes back once a frame is settled, in steps, and never before", () => {
     const inbox = createInbox(createGate())
     const receipts: Receipt[] = []
-    for (let n = 0; n < 9; n++) {
+    for (let n = 0; n < 18; n++) {
       const payload = inbox.receive("bulk", data(60_000), 60_000)
       if (payload !== null) receipts.push(payload.receipt)
     }
     expect(inbox.answers()).toEqual([])
-    for (const receipt of receipts.slice(0, 8)) inbox.settle(receipt)
+    for (const receipt of receipts.slice(0, 17)) inbox.settle(receipt)
     expect(inbox.answers().map(({ type }) => type)).toEqual(["ack"])
-    inbox.settle(receipts[8] as Receipt)
-    expect(inbox.answers()).toContainEqual({ type: "credit", total: CREDIT_WINDOW_BYTES + 540_000 })
+    inbox.settle(receipts[17] as Receipt)
+    expect(inbox.answers()).toContainEqual({ type: "credit", total: CREDIT_WINDOW_BYTES + 1_080_000 })
     expect(inbox.answers()).toEqual([])
   })
 
@@ -151,7 +151,7 @@ describe("credit", () => {
           expect(acks.bulk).toBe(frames.filter(({ kind }) => kind === "data").length)
           expect(inbox.pendingEntries).toBe(0)
           // What is back in full can be sent in full once more.
-          const step = CREDIT_WINDOW_BYTES / 4
+          const step = CREDIT_WINDOW_BYTES / 2
           const rest = Math.max(0, CREDIT_WINDOW_BYTES - (sum % step))
           expect(() => inbox.receive("bulk", chunk, Math.min(rest, CREDIT_WINDOW_BYTES - step))).not.toThrow()
         },

@@ -54,7 +54,7 @@ export interface LargeEntryGate {
 }
 
 /** Credit is returned in steps, so that small entries do not each cost a frame: to send amid a flood is dear. */
-const CREDIT_STEP_BYTES = CREDIT_WINDOW_BYTES / 4
+const CREDIT_STEP_BYTES = CREDIT_WINDOW_BYTES / 2
 /** With the room's place for a large entry: one that is whole and waits for the disk, and the next one as it comes. */
 const LARGE_REASSEMBLY_BYTES = MAX_ENTRY_BYTES + REASSEMBLY_BYTES
 

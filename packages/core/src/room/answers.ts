@@ -9,11 +9,13 @@ export interface Answers {
   close(): void
 }
 
+/** A message costs more than what is in it: an acknowledgement waits this long for another frame to go with. */
+const ACKNOWLEDGE_AFTER_MS = 5
 /**
- * A message costs more than what is in it: an acknowledgement waits this long for another frame to go with. Of what comes in bulk
- * there is more to come, and a sender that runs out of credit waits for that, not for this.
+ * To send amid a flood costs milliseconds, since the transport is busy receiving. While entries keep coming in bulk, only credit
+ * is answered, which the sender cannot go on without, and acknowledgements go with it.
  */
-const ACKNOWLEDGE_AFTER_MS = { soon: 5, later: 20 } as const
+const LONGEST_WAIT_MS = 50
 
 export function createAnswers(options: {
   readonly inbox: Inbox
@@ -23,34 +25,32 @@ export function createAnswers(options: {
 }): Answers {
   const { inbox, outbox, clock } = options
   let cancel: (() => void) | null = null
-  let wakeAt = Number.POSITIVE_INFINITY
+  let waitedMs = 0
 
   const stopWaiting = (): void => {
     cancel?.()
     cancel = null
-    wakeAt = Number.POSITIVE_INFINITY
-  }
-  const waitAtMost = (delayMs: number): void => {
-    const at = clock.monotonic() + delayMs
-    if (at >= wakeAt) return
-    stopWaiting()
-    wakeAt = at
-    cancel = clock.after(delayMs, answerAlone)
+    waitedMs = 0
   }
   const answer = (): void => {
     stopWaiting()
     for (const frame of inbox.answers()) outbox.control(frame)
   }
-  const answerAlone = (): void => {
-    answer()
-    options.flush()
+  const wait = (): void => {
+    const before = inbox.entriesIn
+    cancel = clock.after(ACKNOWLEDGE_AFTER_MS, () => {
+      waitedMs += ACKNOWLEDGE_AFTER_MS
+      const isFlooded = inbox.answersDue === "later" && inbox.entriesIn > before
+      if (isFlooded && waitedMs < LONGEST_WAIT_MS) return wait()
+      answer()
+      options.flush()
+    })
   }
 
   return {
     queue() {
-      const due = inbox.answersDue
-      if (outbox.hasControl || due === "now") answer()
-      else if (due !== "no") waitAtMost(ACKNOWLEDGE_AFTER_MS[due])
+      if (outbox.hasControl || inbox.answersDue === "now") answer()
+      else if (inbox.answersDue !== "no" && cancel === null) wait()
     },
     close: stopWaiting,
   }
