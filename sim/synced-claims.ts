@@ -21,10 +21,12 @@ type Known = readonly (readonly [document: string, dot: Dot])[]
 export function createSyncedClaims(world: World, devices: readonly Device[]): SyncedClaims {
   const losses: Loss[] = []
 
+  /** What somebody refuses stays where it is, with all that was written to the same document. */
+  const forbiddenDocuments = (): ReadonlySet<string> =>
+    new Set(world.history.writes.filter((one) => one.forbidden).map(({ document }) => document))
+
   const known = ({ index }: Device, { collection }: Process): Known => {
-    const forbidden = new Set(
-      world.history.writes.filter((one) => one.forbidden).map(({ document }) => document),
-    )
+    const forbidden = forbiddenDocuments()
     const documents = new Set(world.history.writes.map(({ document }) => document))
     return [...documents].flatMap((document) =>
       forbidden.has(document)
@@ -37,7 +39,10 @@ export function createSyncedClaims(world: World, devices: readonly Device[]): Sy
   const isDurable = (index: number, document: string, dot: Dot): boolean =>
     missingFrom((devices[index] as Device).disk.image(), [[document, dot]]).length === 0
 
-  const check = (device: Device, process: Process, asked: Known): void => {
+  const check = (device: Device, process: Process, askedFor: Known): void => {
+    // A document may have been forbidden since.
+    const forbidden = forbiddenDocuments()
+    const asked = askedFor.filter(([document]) => !forbidden.has(document))
     const linked = process.engine.links.get()
     const lacks = [
       ...devices

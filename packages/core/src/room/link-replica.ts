@@ -152,6 +152,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let rootsAtStart: { readonly own: Uint8Array; readonly theirs: Uint8Array } | null = null
   /** Something that the last run found was put off, or asked of another peer who may know less of it. */
   let delegated = false
+  /** Something that the last run found could not be exchanged: the peer may lack what is here of it. */
+  let failed = false
   let closed = false
 
   const findings: EntryFindings = {
@@ -188,6 +190,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       runStartedAt = clock.monotonic()
       rootsAtStart = { own: index.root(), theirs: theirRoot }
       delegated = false
+      failed = false
     },
     defers() {
       const defers = delegated
@@ -212,7 +215,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     if (permissions.send && held !== undefined) owed.add(mapKey(position), held)
   }
 
-  /** A peer that sends us nothing is told what we hold, and asks for it. Until then it is owed. */
+  /** The peer is told what we hold, and asks for it. Until then it is owed. */
   const announceHeld = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
     if (digest === undefined) return
@@ -257,11 +260,17 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     compared = true
     runner.agreed()
     timers.cancel("patience")
-    owed.clear()
     reportRun()
+    const left = owed.take()
     if (equal) {
       excused = null
       unconfirmed.confirmAll()
+    } else if (left === null) {
+      compared = false
+      probe()
+    } else {
+      // The peer agreed to what this side held before it heard of these.
+      for (const position of left) announceHeld(position)
     }
     if (comparable) shared.history.agreed(options.device, theirRoot)
     if (equal || !comparable) lastSyncedAt = clock.now()
@@ -323,7 +332,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     reportRun()
     // Everything known at the start of the run has been exchanged; what differs now is newer.
-    compared ||= !deferred
+    compared ||= !deferred && !failed
     setPhase("live")
     if (clock.monotonic() - activeAt < QUIET_MS) runner.beginAfter(QUIET_MS)
     else if (!runner.waiting) runner.retry()
@@ -364,6 +373,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     owed,
     postponed() {
       delegated = true
+      failed = true
     },
     get closed() {
       return closed

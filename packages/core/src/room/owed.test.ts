@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { mapKey } from "../protocol/bytes-equal.ts"
 import { createOwed } from "./owed.ts"
 
 const digest = (first: number): Uint8Array => new Uint8Array(16).fill(first)
@@ -20,12 +21,19 @@ describe("owed", () => {
     expect(owed.includes(new Set(["b", "a"]))).toBe(true)
   })
 
+  it("gives its positions away once", () => {
+    const owed = createOwed()
+    owed.add(mapKey(digest(7)), digest(1))
+    expect(owed.take()).toEqual([digest(7)])
+    expect(owed.take()).toEqual([])
+  })
+
   it("owes everything once it cannot list more, until both sides agree", () => {
     const owed = createOwed()
     for (let at = 0; at < 9_000; at++) owed.add(String(at), digest(1))
     for (let at = 0; at < 9_000; at++) owed.holds(String(at), digest(1))
     expect(owed.includes(new Set(["of nobody"]))).toBe(true)
-    owed.clear()
+    expect(owed.take()).toBeNull()
     expect(owed.includes()).toBe(false)
   })
 })

@@ -1,8 +1,8 @@
-import { startsWithBytes } from "../protocol/bytes-equal.ts"
+import { mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
 
 /**
  * Entries that a peer is not known to hold and that nobody sends it now: what came from others while the link was
- * being reconciled, and what differs and was asked of another peer. The next agreement settles them all.
+ * being reconciled, and what differs and was asked of another peer. Equal roots settle them all.
  */
 export interface Owed {
   add(position: string, digest: Uint8Array): void
@@ -10,7 +10,8 @@ export interface Owed {
   holds(position: string, digest: Uint8Array): void
   /** Whether the peer may lack any of these; any at all without `only`. */
   includes(only?: ReadonlySet<string>): boolean
-  clear(): void
+  /** Their positions, which are owed no more; null when they were too many to keep. */
+  take(): readonly Uint8Array[] | null
 }
 
 /** With more than this nothing is known of any entry until both sides agree. */
@@ -34,9 +35,11 @@ export function createOwed(): Owed {
       if (only === undefined) return digestByPosition.size > 0
       return [...only].some((position) => digestByPosition.has(position))
     },
-    clear() {
+    take() {
+      const positions = overflowed ? null : [...digestByPosition.keys()].map(mapKeyBytes)
       digestByPosition.clear()
       overflowed = false
+      return positions
     },
   }
 }
