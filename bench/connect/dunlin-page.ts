@@ -7,6 +7,7 @@ const [invite = "", signaling = "", write = ""] = location.hash.slice(1).split("
 let syncedAt: number | null = null
 const stages: string[] = []
 
+const ranAt = performance.now()
 const room = await openRoom({
   invite,
   transports: [webrtc({ signaling })],
@@ -29,5 +30,5 @@ export async function waitForSync(): Promise<number> {
 }
 
 export function timeline(): readonly string[] {
-  return [`${Math.round(openedAt)} opened`, ...stages]
+  return [`${Math.round(ranAt)} ran`, `${Math.round(openedAt)} opened`, ...stages]
 }
