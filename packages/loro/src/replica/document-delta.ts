@@ -1,11 +1,12 @@
 import { ByteReader, ByteWriter, DecodeError } from "@dunlin/core"
 
+import { AUDIT_BYTES, type DocumentAudit } from "./document-audit.ts"
 import { EMPTY_VERSION, readVersion, type Version, writeVersion } from "./version.ts"
 
 /** What travels for one document. The version in it is the sender's own, so that the receiver sees what the sender lacks. */
 export type DocumentDelta =
-  /** A live change, kept small: the update itself names what it needs. */
-  | { readonly type: "push"; readonly update: Uint8Array }
+  /** A live change, kept small: the update itself names what it needs. `audit` of the state before it, when that has rested. */
+  | { readonly type: "push"; readonly update: Uint8Array; readonly audit?: DocumentAudit }
   /** `update` is empty when the sender has nothing that the reader lacks. */
   | { readonly type: "update"; readonly version: Version; readonly update: Uint8Array }
   /** The whole document, for a reader that holds nothing of it. */
@@ -23,13 +24,17 @@ const TAG_PUSH = 0
 const TAG_UPDATE = 1
 const TAG_SNAPSHOT = 2
 const TAG_TOMBSTONE = 3
+const TAG_AUDITED_PUSH = 4
 const MAX_SUMMARY_BYTES = 262_144
 
-/** `version u8 | tag u8`, then for update and snapshot the sender's version, then Loro's bytes to the end. */
+/**
+ * `version u8 | tag u8`, then for update and snapshot the sender's version, or for an audited push `base 8 | content 8`,
+ * then Loro's bytes to the end.
+ */
 export function encodeDelta(delta: DocumentDelta): Uint8Array<ArrayBuffer> {
   switch (delta.type) {
     case "push":
-      return new ByteWriter(2 + delta.update.length).u8(FORMAT).u8(TAG_PUSH).bytes(delta.update).finish()
+      return encodePush(delta.update, delta.audit)
     case "update":
       return withSender(TAG_UPDATE, delta.version, delta.update)
     case "snapshot":
@@ -47,6 +52,10 @@ export function decodeDelta(bytes: Uint8Array): DocumentDelta {
   switch (tag) {
     case TAG_PUSH:
       return { type: "push", update: read.rest() }
+    case TAG_AUDITED_PUSH: {
+      const audit = { base: read.bytes(AUDIT_BYTES), content: read.bytes(AUDIT_BYTES) }
+      return { type: "push", audit, update: read.rest() }
+    }
     case TAG_UPDATE:
       return { type: "update", version: readVersion(read), update: read.rest() }
     case TAG_SNAPSHOT:
@@ -91,6 +100,13 @@ export function decodeSummary(bytes: Uint8Array): DocumentSummary {
   const version = tag === TAG_UPDATE ? readVersion(read) : EMPTY_VERSION
   read.end()
   return tag === TAG_UPDATE ? { type: "version", version } : { type: "tombstone" }
+}
+
+function encodePush(update: Uint8Array, audit: DocumentAudit | undefined): Uint8Array<ArrayBuffer> {
+  const write = new ByteWriter(2 + 2 * AUDIT_BYTES + update.length).u8(FORMAT)
+  if (audit === undefined) write.u8(TAG_PUSH)
+  else write.u8(TAG_AUDITED_PUSH).bytes(audit.base).bytes(audit.content)
+  return write.bytes(update).finish()
 }
 
 function withSender(tag: number, version: Version, payload: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -27,6 +27,7 @@ export function createDocumentHandle(options: HandleOptions): LoroDocument {
   }
   entry.watchers.add(watcher)
   entry.handles += 1
+  entry.audit.touch()
 
   const live = (): NonNullable<ShelfEntry["live"]> => {
     if (closing !== null || entry.live === null) {

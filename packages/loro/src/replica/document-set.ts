@@ -1,7 +1,8 @@
-import type { EntryChange, JoinOutcome, ReplicaReport } from "@dunlin/core"
+import { type EntryChange, type JoinOutcome, type ReplicaReport, sameBytes } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { WriterBatch } from "../store/store-writer.ts"
+import { describeDifference, type DocumentAudit } from "./document-audit.ts"
 import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
@@ -91,6 +92,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (delta.type === "tombstone") return bury(entry, live, source)
     live.settle()
     const { hash, version } = live.state()
+    if (delta.type === "push" && delta.audit !== undefined) compareContents(entry, hash, delta.audit, source)
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
     if (bytes.length === 0) return unchanged(entry, live, delta, source)
     if (delta.type === "snapshot" && hash !== null && source.batch === undefined) {
@@ -112,6 +114,19 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       return notTaken({ type: "incomplete" })
     }
     return importInto(entry, live, delta, bytes, source)
+  }
+
+  /** The state before the change, as its author had it, beside ours: known only where both have rested in it. */
+  const compareContents = (
+    entry: ShelfEntry,
+    hash: Uint8Array | null,
+    theirs: DocumentAudit,
+    source: ApplySource,
+  ): void => {
+    const ours = entry.audit.of(hash)
+    if (ours === null || source.origin !== "remote" || !sameBytes(ours.base, theirs.base)) return
+    if (sameBytes(ours.content, theirs.content) || !entry.audit.differs()) return
+    options.report({ type: "warning", reason: describeDifference(entry.id, source.sender) })
   }
 
   const importInto = (
@@ -166,6 +181,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (source.origin === "remote") {
       postWhenDurable(durable, { key: entry.id, before: result.before.hash, stateHash: hash }, push)
     }
+    entry.audit.touch()
     emit({ type: "changed", id: entry.id, origin: source.origin })
     return { outcome, durable, delta: push }
   }
@@ -290,8 +306,10 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     },
     local(entry, { before, after, update }) {
       if (entry.live === null || after.hash === null) return
-      const delta = encodeDelta({ type: "push", update })
+      const audit = entry.audit.of(before.hash)
+      const delta = encodeDelta({ type: "push", update, ...(audit !== null && { audit }) })
       const change: EntryChange = { key: entry.id, before: before.hash, stateHash: after.hash }
+      entry.audit.touch()
       // Told before it is durable, which a fresh Loro peer id at every start makes safe: a crash here loses
       // nothing that a peer holds, and no operation id is ever used twice.
       set.announce(entry.journal.append(entry.live, update, before.version), change, delta)

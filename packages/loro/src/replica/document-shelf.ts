@@ -5,6 +5,7 @@ import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
 import type { OpenDocumentStore, StoredDocument } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
+import { createDocumentAuditor, type DocumentAuditor } from "./document-audit.ts"
 import { createJournal, type DocumentJournal } from "./document-journal.ts"
 import { decodeRow, type DocumentRow } from "./document-row.ts"
 import { readState, sameHash } from "./document-state.ts"
@@ -38,6 +39,7 @@ export interface ShelfOptions {
 export interface ShelfEntry {
   readonly id: string
   readonly journal: DocumentJournal
+  readonly audit: DocumentAuditor
   phase: "loading" | "live" | "deleted" | "failed"
   /** Another instance after a trap. Of a deleted document the last one, until it leaves the shelf. */
   live: LiveDocument | null
@@ -106,6 +108,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       owned: true,
       ready: Promise.resolve(),
       watchers: new Set(),
+      audit: createDocumentAuditor({
+        clock,
+        live: () => (entry.phase === "live" && entry.handles > 0 ? entry.live : null),
+        onFailure: (live, error) => failed(entry, live, error, "Loro failed to tell what it holds"),
+      }),
       journal: createJournal({
         id,
         writer,
@@ -113,11 +120,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         isHolder: options.isHolder,
         live: () => entry.live,
         onRecovered: () => options.onRecovered(entry),
-        onFold: (live, error) => {
-          const { trap, reason } = describeLoroFailure(error)
-          options.report({ type: "quarantined", key: id, reason: `Loro failed to fold the log: ${reason}` })
-          if (trap && entry.live === live) void reload(entry)
-        },
+        onFold: (live, error) => failed(entry, live, error, "Loro failed to fold the log"),
         onInbox: (key, delta) => options.onInbox(id, key, delta),
         onFailure: (cause) =>
           options.report({
@@ -129,6 +132,12 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     }
     entriesById.set(id, entry)
     return entry
+  }
+
+  const failed = (entry: ShelfEntry, live: LiveDocument, error: unknown, what: string): void => {
+    const { trap, reason } = describeLoroFailure(error)
+    options.report({ type: "quarantined", key: entry.id, reason: `${what}: ${reason}` })
+    if (trap && entry.live === live) void reload(entry)
   }
 
   const watch = (entry: ShelfEntry, doc: LoroDoc): void => {
@@ -304,6 +313,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const drop = (entry: ShelfEntry): void => {
     entriesById.delete(entry.id)
     entry.journal.stop()
+    entry.audit.stop()
     entry.live?.abandon()
     if (entry.owned && entry.live !== null) freeQuietly(entry.live.doc)
     entry.live = null
@@ -395,6 +405,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     },
     kill(entry) {
       entry.live?.abandon()
+      entry.audit.stop()
       entry.phase = "deleted"
       for (const watcher of [...entry.watchers]) watcher()
     },

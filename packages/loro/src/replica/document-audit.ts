@@ -1,0 +1,125 @@
+import type { Clock } from "@dunlin/core"
+import { sha256 } from "@noble/hashes/sha2.js"
+import type { LoroDoc } from "loro-crdt"
+
+import { sameHash } from "./document-state.ts"
+import type { LiveDocument } from "./live-document.ts"
+
+/**
+ * What a document says in one state. State hashes name the edits and not what they made: two replicas whose edits
+ * have the same names and other contents never notice by them.
+ */
+export interface DocumentAudit {
+  /** The first 8 bytes of the state hash. */
+  readonly base: Uint8Array
+  /** 8 bytes of a hash over the content. */
+  readonly content: Uint8Array
+}
+
+/** Looks at one open document when it rests, so that no key press pays for it. */
+export interface DocumentAuditor {
+  /** It was opened, or changed. */
+  touch(): void
+  /** Of the state with this hash; null when it has not rested in it. */
+  of(hash: Uint8Array | null): DocumentAudit | null
+  /** Whether this is the first time that it is found to differ. */
+  differs(): boolean
+  stop(): void
+}
+
+export interface DocumentAuditorOptions {
+  readonly clock: Clock
+  /** Null while nobody has it open. */
+  readonly live: () => LiveDocument | null
+  onFailure(live: LiveDocument, error: unknown): void
+}
+
+export const AUDIT_BYTES = 8
+/** Somebody who types pauses so long only to think. */
+const REST_MS = 2_000
+/** Beyond this a look takes too long for a page that somebody works in. */
+const MAX_OPERATIONS = 500_000
+const MAX_CHARACTERS = 2_000_000
+
+export function createDocumentAuditor({ clock, live, onFailure }: DocumentAuditorOptions): DocumentAuditor {
+  let touchedAt = 0
+  let cancel: (() => void) | null = null
+  let rested: { readonly hash: Uint8Array; readonly audit: DocumentAudit } | null = null
+  let isOff = false
+  let hasDiffered = false
+
+  const look = (): void => {
+    cancel = null
+    const restMs = touchedAt + REST_MS - clock.monotonic()
+    if (restMs > 0) {
+      // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
+      cancel = clock.after(Math.max(1, restMs), look)
+      return
+    }
+    const document = live()
+    if (document !== null) take(document)
+  }
+
+  const take = (document: LiveDocument): void => {
+    document.settle()
+    const { hash } = document.state()
+    if (hash === null || sameHash(hash, rested?.hash ?? null)) return
+    try {
+      const content = hashContent(document.doc)
+      isOff = content === null
+      rested = content === null ? null : { hash, audit: { base: hash.slice(0, AUDIT_BYTES), content } }
+    } catch (error) {
+      // What breaks Loro once breaks it again.
+      isOff = true
+      onFailure(document, error)
+    }
+  }
+
+  return {
+    touch() {
+      touchedAt = clock.monotonic()
+      if (!isOff) cancel ??= clock.after(REST_MS, look)
+    },
+    of: (hash) => (hash !== null && rested !== null && sameHash(hash, rested.hash) ? rested.audit : null),
+    differs() {
+      const isFirst = !hasDiffered
+      hasDiffered = true
+      return isFirst
+    },
+    stop() {
+      cancel?.()
+      cancel = null
+      rested = null
+    },
+  }
+}
+
+/** Equal for equal contents; null for a document that is too large. Throws what Loro throws. */
+export function hashContent(doc: LoroDoc): Uint8Array | null {
+  if (doc.opCount() > MAX_OPERATIONS) return null
+  const roots = Object.entries(doc.toJSON() as Record<string, unknown>)
+  // A root exists as soon as somebody asks for it, which is no edit.
+  const content = canonicalJson(Object.fromEntries(roots.filter(([, value]) => !isEmpty(value))))
+  if (content.length > MAX_CHARACTERS) return null
+  return sha256(new TextEncoder().encode(content)).slice(0, AUDIT_BYTES)
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === "" || value === 0) return true
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0
+}
+
+/** JSON with sorted keys. Counters add fractions up in another order elsewhere: digits beyond the twelfth are noise. */
+function canonicalJson(value: unknown): string {
+  if (typeof value === "number") return Number.isInteger(value) ? `${value}` : value.toPrecision(12)
+  if (value instanceof Uint8Array) return `{"bytes":[${sha256(value).join(",")}]}`
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null"
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${fields.map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`).join(",")}}`
+}
+
+/** What a report says when another device holds other contents for the same edits. */
+export function describeDifference(id: string, sender: string): string {
+  return `document "${id}" does not say the same here as at ${sender}, although both hold the same edits: a store is damaged, or two documents edited under one Loro peer id. Compare the two, and copy what is right into a new document`
+}
