@@ -1,11 +1,16 @@
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const HEX = "0123456789abcdef"
 /** `String.fromCharCode` takes its arguments from the stack. */
 const BASE64_STEP = 0x6000
 
+/** Of a hash or an id: `bytes` are no more than an argument list takes. */
 export function hexFromBytes(bytes: Uint8Array): string {
-  let text = ""
-  for (const byte of bytes) text += HEX[byte]
-  return text
+  const codes: number[] = []
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number
+    codes.push(HEX.charCodeAt(byte >>> 4), HEX.charCodeAt(byte & 15))
+  }
+  // In one go: a text that is put together letter by letter is a chain, which stays in every row that holds it.
+  return String.fromCharCode.apply(null, codes)
 }
 
 /** The inverse for text this package wrote itself; anything else gives bytes that match nothing. */

@@ -1,5 +1,6 @@
 import { sha256 } from "@noble/hashes/sha2.js"
 import { ByteWriter } from "./byte-writer.ts"
+import { digestBytes, nativeSha256 } from "./native-sha256.ts"
 import { encodeUtf8 } from "./utf8.ts"
 
 /**
@@ -39,6 +40,11 @@ function absorbed(digestKey: Uint8Array, label: string): (message: Uint8Array) =
   const block = new Uint8Array(2 * HASH_BYTES)
   block.set(digestKey)
   block.set(encodeUtf8(label), HASH_BYTES)
+  if (nativeSha256 !== null) {
+    const native = nativeSha256
+    const write = new ByteWriter(256)
+    return (message) => digestBytes(native(write.reset().bytes(block).bytes(message).view()), OUTPUT_BYTES)
+  }
   const start = sha256.create().update(block)
   // One hasher serves every call, since none of them waits: a hasher each costs as much as what it hashes.
   const working = sha256.create()

@@ -54,7 +54,9 @@ export function joinContexts(a: Context, b: Context): Context {
 
 /** Entries by incarnation: the one order in which contexts are hashed and encoded. */
 export function sortedEntries(context: Context): readonly (readonly [Incarnation, number])[] {
-  const entries = [...context]
+  // No iterator: most contexts have one entry, and are asked for several times an entry.
+  const entries: (readonly [Incarnation, number])[] = []
+  context.forEach((hlc, incarnation) => entries.push([incarnation, hlc]))
   return entries.length < 2 ? entries : entries.sort((a, b) => (a[0] < b[0] ? -1 : 1))
 }
 
@@ -64,10 +66,17 @@ export function isIncarnation(value: unknown): value is Incarnation {
 
 export function incarnationFromBytes(bytes: Uint8Array): Incarnation {
   if (bytes.length !== INCARNATION_BYTES) throw new DecodeError("bad-value", "an incarnation has 8 bytes")
-  let text = ""
-  for (const byte of bytes) text += HEX[byte]
-  return text
+  for (let index = 0; index < INCARNATION_BYTES; index++) {
+    const byte = bytes[index] as number
+    codes[index * 2] = HEX.charCodeAt(byte >>> 4)
+    codes[index * 2 + 1] = HEX.charCodeAt(byte & 15)
+  }
+  // In one go: a text that is put together letter by letter is a chain, which every use of it must walk.
+  return String.fromCharCode.apply(null, codes)
 }
+
+/** Used and left within one call. */
+const codes: number[] = Array.from({ length: 2 * INCARNATION_BYTES }, () => 0)
 
 export function writeIncarnation(write: ByteWriter, incarnation: Incarnation): ByteWriter {
   for (let index = 0; index < INCARNATION_BYTES; index++)
@@ -81,4 +90,4 @@ function digit(text: string, index: number): number {
   return code <= 57 ? code - 48 : code - 87
 }
 
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const HEX = "0123456789abcdef"

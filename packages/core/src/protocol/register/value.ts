@@ -52,7 +52,7 @@ function tombstone(fields: FieldClocks | undefined): HashedValue {
 
 function hashOf(kind: "v" | "d", fields: FieldClocks | undefined, utf8: Uint8Array): Uint8Array<ArrayBuffer> {
   const head = fields === undefined ? `${kind}\n` : `${kind}${canonicalJson(fields)}\n`
-  return contentHash(encodeUtf8(head), utf8).slice(0, VALUE_HASH_BYTES)
+  return contentHash(encodeUtf8(head), utf8, VALUE_HASH_BYTES)
 }
 
 function withFields(value: HashedValue, fields: FieldClocks | undefined): HashedValue {
@@ -74,5 +74,5 @@ export function birthIncarnation(key: string, hash: Uint8Array): Incarnation {
   const input = new Uint8Array(hash.length + name.length)
   input.set(hash)
   input.set(name, hash.length)
-  return incarnationFromBytes(contentHash(input).subarray(0, INCARNATION_BYTES))
+  return incarnationFromBytes(contentHash(input, undefined, INCARNATION_BYTES))
 }
