@@ -89,7 +89,7 @@ export interface EntryChange {
   readonly stateHash: Uint8Array | null
   /** State hash before the change; null when there was no entry. */
   readonly before: Uint8Array | null
-  /** What a peer that holds `before` needs. Left out, or over 12 KiB, the room reads it when it is wanted. */
+  /** What a peer that holds `before` needs, not written to again. Left out, or over 12 KiB, the room reads it when it is wanted. */
   readonly delta?: Uint8Array
 }
 
@@ -123,6 +123,7 @@ export interface ReadRequest {
   readonly summary: Uint8Array
 }
 
+/** The room keeps a delta until it is sent: it must not be written to again. */
 export type ReadOutcome =
   | { readonly type: "delta"; readonly stateHash: Uint8Array; readonly delta: Uint8Array }
   | { readonly type: "none" } // no such entry, or nothing that may be shared

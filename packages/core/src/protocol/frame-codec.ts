@@ -36,12 +36,36 @@ const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", 
 /** Bytes of DATA or PUSH around its key and delta, at most; used to plan messages. */
 export const ENTRY_OVERHEAD_BYTES = 48
 
+/** A frame whose payload is still where it came from: a message is the one place that it is copied to. */
+export interface SplitFrame {
+  readonly head: Uint8Array
+  readonly payload: Uint8Array
+  /** Of both. */
+  readonly length: number
+}
+
+type PayloadFrame = Extract<Frame, { type: "data" | "push" | "chunk" | "fragment" }>
+
 /** The frame alone, without the length that `message.ts` puts before it. */
 export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
-  const write = new ByteWriter(frameSizeHint(frame))
-  write.u8(TAG[frame.type])
-  writeBody(write, frame)
-  return write.view()
+  const payload = payloadOf(frame)
+  const write = new ByteWriter(headSizeHint(frame) + payload.length).u8(TAG[frame.type])
+  writeHead(write, frame)
+  return write.bytes(payload).view()
+}
+
+/** The same bytes, for a payload that nobody changes until they have been sent. */
+export function splitFrame(frame: PayloadFrame): SplitFrame {
+  const payload = payloadOf(frame)
+  const write = new ByteWriter(headSizeHint(frame)).u8(TAG[frame.type])
+  writeHead(write, frame)
+  return { head: write.view(), payload, length: write.length + payload.length }
+}
+
+/** What ends a frame that carries application data. */
+function payloadOf(frame: Frame): Uint8Array {
+  if (frame.type === "data" || frame.type === "push") return frame.delta
+  return frame.type === "chunk" || frame.type === "fragment" ? frame.bytes : NO_PAYLOAD
 }
 
 /** Total over hostile input: returns a frame or throws `DecodeError`, nothing else. Views into `input` are copied. */
@@ -52,7 +76,8 @@ export function decodeFrame(input: Uint8Array): Frame {
   return frame
 }
 
-function writeBody(write: ByteWriter, frame: Frame): void {
+/** All of a frame but its payload. */
+function writeHead(write: ByteWriter, frame: Frame): void {
   switch (frame.type) {
     case "hello":
       write
@@ -95,11 +120,11 @@ function writeBody(write: ByteWriter, frame: Frame): void {
       for (const item of frame.items) write.bytes(item.position).block(item.summary)
       return
     case "data":
-      write.varint(frame.slot).u8(frame.kind).text(frame.key).bytes(frame.digest).bytes(frame.delta)
+      write.varint(frame.slot).u8(frame.kind).text(frame.key).bytes(frame.digest)
       return
     case "push":
       write.varint(frame.slot).u8(frame.kind).text(frame.key)
-      write.bytes(frame.before).bytes(frame.after).bytes(frame.delta)
+      write.bytes(frame.before).bytes(frame.after)
       return
     case "have":
       write.varint(frame.slot).varint(frame.items.length)
@@ -143,14 +168,14 @@ function writeBody(write: ByteWriter, frame: Frame): void {
       write.varint(frame.size).varint(frame.first).bytes(frame.bitmap)
       return
     case "chunk":
-      write.varint(frame.slot).bytes(frame.position).bytes(frame.blob).varint(frame.index).bytes(frame.bytes)
+      write.varint(frame.slot).bytes(frame.position).bytes(frame.blob).varint(frame.index)
       return
     case "ping":
     case "pong":
       write.u32(frame.nonce)
       return
     case "fragment":
-      write.varint(frame.id).varint(frame.index).varint(frame.total).varint(frame.size).bytes(frame.bytes)
+      write.varint(frame.id).varint(frame.index).varint(frame.total).varint(frame.size)
       return
     case "bye":
       write.text(frame.reason)
@@ -397,11 +422,11 @@ function readFlag(read: ByteReader): boolean {
   return value === 1
 }
 
-function frameSizeHint(frame: Frame): number {
-  if (frame.type === "data" || frame.type === "push") {
-    return frame.delta.length + frame.key.length + ENTRY_OVERHEAD_BYTES
-  }
-  if (frame.type === "chunk" || frame.type === "fragment") return frame.bytes.length + 96
-  if (frame.type === "range") return frame.records.length + 32
-  return 128
+function headSizeHint(frame: Frame): number {
+  if (frame.type === "data" || frame.type === "push") return frame.key.length + ENTRY_OVERHEAD_BYTES
+  return frame.type === "range" ? frame.records.length + 32 : HEAD_BYTES
 }
+
+/** What a runtime keeps inside its own heap: longer buffers cost an allocation outside it. */
+const HEAD_BYTES = 64
+const NO_PAYLOAD = new Uint8Array(0)

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { DecodeError } from "./decode-error.ts"
-import { encodeFrame } from "./frame-codec.ts"
+import { encodeFrame, splitFrame } from "./frame-codec.ts"
 import { MAX_MESSAGE_BYTES } from "./limits.ts"
 import { decodeMessage, encodeMessage, framedBytes } from "./message.ts"
 
@@ -52,4 +52,14 @@ describe("a message", () => {
       { numRuns: 3_000 },
     )
   })
+})
+
+test("a frame whose payload was never copied makes the same message", () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 80 }), fc.uint8Array({ maxLength: 300 }), (key, delta) => {
+      const frame = { type: "data", slot: 3, kind: 1, key, digest: new Uint8Array(8), delta } as const
+      expect(encodeMessage([splitFrame(frame)])).toEqual(encodeMessage([encodeFrame(frame)]))
+      expect(splitFrame(frame).payload).toBe(delta)
+    }),
+  )
 })

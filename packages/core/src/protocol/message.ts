@@ -2,8 +2,10 @@ import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { Frame } from "./frame.ts"
-import { decodeFrame } from "./frame-codec.ts"
+import { decodeFrame, type SplitFrame } from "./frame-codec.ts"
 import { MAX_MESSAGE_BYTES } from "./limits.ts"
+
+export type EncodedFrame = Uint8Array | SplitFrame
 
 /** Bytes that one frame of `length` bytes takes in a message. */
 export function framedBytes(length: number): number {
@@ -11,9 +13,13 @@ export function framedBytes(length: number): number {
 }
 
 /** A message is its frames one after another, each behind its length as a varint. */
-export function encodeMessage(frames: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function encodeMessage(frames: readonly EncodedFrame[]): Uint8Array<ArrayBuffer> {
   const write = new ByteWriter(frames.reduce((sum, frame) => sum + framedBytes(frame.length), 0))
-  for (const frame of frames) write.block(frame)
+  for (const frame of frames) {
+    write.varint(frame.length)
+    if ("head" in frame) write.bytes(frame.head).bytes(frame.payload)
+    else write.bytes(frame)
+  }
   return write.view()
 }
 

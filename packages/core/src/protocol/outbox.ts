@@ -1,5 +1,5 @@
 import type { ChunkFrame, DataFrame, Frame, PushFrame } from "./frame.ts"
-import { encodeFrame } from "./frame-codec.ts"
+import { encodeFrame, splitFrame } from "./frame-codec.ts"
 import {
   BULK_MESSAGE_BYTES,
   CONTROL_MESSAGE_BYTES,
@@ -7,7 +7,7 @@ import {
   FRAGMENT_BYTES,
   MAX_MESSAGE_BYTES,
 } from "./limits.ts"
-import { encodeMessage, framedBytes } from "./message.ts"
+import { encodeMessage, type EncodedFrame, framedBytes } from "./message.ts"
 
 /** An entry on its way: what its acknowledgement will confirm. */
 export interface EntryReference {
@@ -68,7 +68,7 @@ const BULK_HIGH_BYTES = 1_048_576
 const BULK_READY_BYTES = 524_288
 
 interface QueuedFrame {
-  readonly bytes: Uint8Array
+  readonly frame: EncodedFrame
   /** Bytes of credit it takes; 0 for a frame without payload. */
   readonly credit: number
 }
@@ -82,7 +82,7 @@ export function createOutbox(path: OutboxPath): Outbox {
   let framesOut = 0
   let entriesOut = 0
 
-  let controlQueue: Uint8Array[] = []
+  let controlQueue: EncodedFrame[] = []
   let controlBytes = 0
   const bulkQueue: QueuedFrame[] = []
   let bulkHead = 0
@@ -90,19 +90,19 @@ export function createOutbox(path: OutboxPath): Outbox {
 
   const references = { control: createReferenceLog(), bulk: createReferenceLog() }
 
-  const queueControl = (bytes: Uint8Array): void => {
-    controlQueue.push(bytes)
-    controlBytes += bytes.length
+  const queueControl = (frame: EncodedFrame): void => {
+    controlQueue.push(frame)
+    controlBytes += frame.length
     framesOut++
   }
 
-  const queueBulk = (bytes: Uint8Array, credit: number): void => {
-    bulkQueue.push({ bytes, credit })
-    bulkBytes += bytes.length
+  const queueBulk = (frame: EncodedFrame, credit: number): void => {
+    bulkQueue.push({ frame, credit })
+    bulkBytes += frame.length
     framesOut++
   }
 
-  const send = (lane: "control" | "bulk", frames: readonly Uint8Array[]): void => {
+  const send = (lane: "control" | "bulk", frames: readonly EncodedFrame[]): void => {
     const message = encodeMessage(frames)
     bytesOut += message.length
     path.send(lane, message)
@@ -111,16 +111,16 @@ export function createOutbox(path: OutboxPath): Outbox {
   const flushControl = (): void => {
     if (controlQueue.length === 0 || path.buffered("control") > CONTROL_HIGH_BYTES) return
     const limit = Math.min(cap, CONTROL_MESSAGE_BYTES)
-    let frames: Uint8Array[] = []
+    let frames: EncodedFrame[] = []
     let size = 0
-    for (const bytes of controlQueue) {
-      const framed = framedBytes(bytes.length)
+    for (const frame of controlQueue) {
+      const framed = framedBytes(frame.length)
       if (frames.length > 0 && size + framed > limit) {
         send("control", frames)
         frames = []
         size = 0
       }
-      frames.push(bytes)
+      frames.push(frame)
       size += framed
     }
     send("control", frames)
@@ -128,17 +128,17 @@ export function createOutbox(path: OutboxPath): Outbox {
     controlBytes = 0
   }
 
-  const nextBulkMessage = (limit: number): readonly Uint8Array[] => {
-    const frames: Uint8Array[] = []
+  const nextBulkMessage = (limit: number): readonly EncodedFrame[] => {
+    const frames: EncodedFrame[] = []
     let size = 0
     for (let head = bulkQueue[bulkHead]; head !== undefined; head = bulkQueue[bulkHead]) {
-      const framed = framedBytes(head.bytes.length)
+      const framed = framedBytes(head.frame.length)
       if (creditUsed + head.credit > creditTotal) break
       if (frames.length > 0 && size + framed > limit) break
-      frames.push(head.bytes)
+      frames.push(head.frame)
       size += framed
       creditUsed += head.credit
-      bulkBytes -= head.bytes.length
+      bulkBytes -= head.frame.length
       bulkHead++
     }
     if (bulkHead > 256 && bulkHead * 2 > bulkQueue.length) {
@@ -159,31 +159,32 @@ export function createOutbox(path: OutboxPath): Outbox {
   return {
     control: (frame) => queueControl(encodeFrame(frame)),
     push(frame, reference) {
-      const bytes = encodeFrame(frame)
-      const tooLong = framedBytes(bytes.length) > Math.min(cap, CONTROL_MESSAGE_BYTES)
-      if (tooLong || creditUsed + bytes.length > creditTotal || !this.wantsControl) return false
-      creditUsed += bytes.length
-      queueControl(bytes)
+      const encoded = splitFrame(frame)
+      const tooLong = framedBytes(encoded.length) > Math.min(cap, CONTROL_MESSAGE_BYTES)
+      if (tooLong || creditUsed + encoded.length > creditTotal || !this.wantsControl) return false
+      creditUsed += encoded.length
+      queueControl(encoded)
       references.control.add(reference)
       entriesOut++
       return true
     },
     bulk(frame, reference) {
-      const bytes = encodeFrame(frame)
       if (reference !== null) {
         references.bulk.add(reference)
         entriesOut++
       }
       const pieceBytes = Math.min(FRAGMENT_BYTES, cap - 64)
-      if (framedBytes(bytes.length) <= Math.min(cap, BULK_MESSAGE_BYTES)) {
-        queueBulk(bytes, bytes.length)
+      const encoded = splitFrame(frame)
+      if (framedBytes(encoded.length) <= Math.min(cap, BULK_MESSAGE_BYTES)) {
+        queueBulk(encoded, encoded.length)
         return
       }
+      const bytes = encodeFrame(frame)
       const id = nextFragmentId++
       const total = Math.ceil(bytes.length / pieceBytes)
       for (let index = 0; index < total; index++) {
         const piece = bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes)
-        const fragment = encodeFrame({
+        const fragment = splitFrame({
           type: "fragment",
           id,
           index,
