@@ -32,7 +32,7 @@ export interface Applied {
   readonly outcome: JoinOutcome
   /** Resolves when the outcome is durable. */
   readonly durable: Promise<unknown>
-  /** The same change in a form for others; null when nothing changed. */
+  /** The same change in a form for others; null when nothing changed, or when it came from them. */
   readonly delta: Uint8Array | null
 }
 
@@ -177,22 +177,26 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       stateHash: hash,
       senderLacks: lackedBySender(live, delta),
     }
-    const push = encodeDelta({ type: "push", update: result.update })
-    if (source.origin === "remote") {
-      postWhenDurable(durable, { key: entry.id, before: result.before.hash, stateHash: hash }, push)
-    }
+    const { update, before } = result
+    const push = (): Uint8Array => encodeDelta({ type: "push", update })
+    const isRemote = source.origin === "remote"
+    if (isRemote) postWhenDurable(durable, { key: entry.id, before: before.hash, stateHash: hash }, push)
     entry.audit.touch()
     emit({ type: "changed", id: entry.id, origin: source.origin })
-    return { outcome, durable, delta: push }
+    return { outcome, durable, delta: isRemote ? null : push() }
   }
 
   /**
    * Other tabs keep nothing of what they hear: what they heard before it was stored, and edited upon, would be without
    * its base when this tab is killed.
    */
-  const postWhenDurable = (durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void => {
+  const postWhenDurable = (
+    durable: Promise<unknown>,
+    change: EntryChange,
+    encode: () => Uint8Array,
+  ): void => {
     durable.then(
-      () => options.post(change, delta),
+      () => options.post(change, encode()),
       // The journal tells of it and tries again.
       () => undefined,
     )
@@ -281,7 +285,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const durable = source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch)
     const tombstone = encodeDelta({ type: "tombstone" })
     if (source.origin === "remote")
-      postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, tombstone)
+      postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, () => tombstone)
     emit({ type: "deleted", id: entry.id, origin: source.origin })
     return {
       outcome: { type: "joined", changed: true, before, stateHash: TOMBSTONE_HASH, senderLacks: null },
@@ -350,7 +354,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     },
     announce(durable, change, delta) {
       options.changed({ ...change, delta })
-      postWhenDurable(durable, change, delta)
+      postWhenDurable(durable, change, () => delta)
     },
     subscribe(listener) {
       const own = (event: DocumentsEvent): void => listener(event)

@@ -46,7 +46,8 @@ export function presenceCursor(presence: Presence): PresenceCursorSink {
         document: source.documentId,
         text: text.id,
         anchor: from.encoded,
-        head: to.encoded,
+        // Most cursors select nothing.
+        ...(from.place !== to.place && { head: to.encoded }),
       })
     },
     clear() {
@@ -69,7 +70,7 @@ export function readRemoteCursors(
     const field = value[CURSOR_FIELD]
     if (!isRecord(field) || field["document"] !== source.documentId || field["text"] !== target) continue
     const anchor = decodePosition(doc, target, field["anchor"])
-    const head = decodePosition(doc, target, field["head"])
+    const head = "head" in field ? decodePosition(doc, target, field["head"]) : anchor
     if (anchor === null || head === null) continue
     cursors.push({
       session,
