@@ -67,12 +67,13 @@ async function share() {
   const locals: Transition[] = []
   const results: JoinResult[] = []
   const reports: ReplicaReport[] = []
+  const time = createSimulatedTime()
   const open = (): Promise<SharedReplica> =>
     shareReplica({
       slot: 0,
       replica,
       digests,
-      clock: createSimulatedTime().clock(),
+      clock: time.clock(),
       host: {
         roomTag: new Uint8Array(32),
         device: "",
@@ -92,7 +93,7 @@ async function share() {
       delta: new Uint8Array(1),
       settle: (result) => void results.push(result),
     })
-  return { script, open, locals, results, reports, join }
+  return { script, open, locals, results, reports, join, time }
 }
 
 const settled = (): Promise<void> =>
@@ -133,6 +134,59 @@ describe("a key that peers would not take", () => {
       await shared.close()
     })
   }
+})
+
+describe("entries of a first sync", () => {
+  const many = Array.from({ length: 200 }, (_, n) => `many-${n}`)
+  const answer = (entries: readonly Incoming[]): JoinOutcome[] =>
+    entries.map(({ key }) => joined(null, `of ${key}`))
+
+  test("gather for a moment after a large batch, and then come together", async () => {
+    const { script, open, results, join, time } = await share()
+    const shared = await open()
+    join(shared, "first")
+    for (const key of many) join(shared, key)
+    await settled()
+    script.calls[0]?.answer(answer([{ key: "first", delta: new Uint8Array(1) }]))
+    await settled()
+    expect(script.calls.map(({ entries }) => entries.length)).toEqual([1, 200])
+    script.calls[1]?.answer(answer(script.calls[1].entries))
+    await settled()
+    expect([results.length, shared.joining]).toEqual([201, 0])
+    join(shared, "later")
+    await settled()
+    join(shared, "last")
+    expect([script.calls.length, shared.joining]).toEqual([2, 2])
+    await time.runFor(10)
+    expect(script.calls.at(2)?.entries.map(({ key }) => key)).toEqual(["later", "last"])
+    script.calls[2]?.answer(answer(script.calls[2].entries))
+    await settled()
+    // Few at a time wait for nothing.
+    join(shared, "typed")
+    await settled()
+    expect(script.calls).toHaveLength(4)
+    script.calls[3]?.answer(answer(script.calls[3].entries))
+    await shared.close()
+  })
+
+  test("wait no longer once there are enough, and not for a room that closes", async () => {
+    const { script, open, results, join } = await share()
+    const shared = await open()
+    for (const key of many) join(shared, key)
+    await settled()
+    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
+    await settled()
+    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
+    await settled()
+    for (let n = 0; n < 1_024; n++) join(shared, `enough-${n}`)
+    await settled()
+    expect(script.calls.map(({ entries }) => entries.length)).toEqual([1_024])
+    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
+    await settled()
+    join(shared, "too late")
+    await shared.close()
+    expect(results.at(-1)).toMatchObject({ type: "failed" })
+  })
 })
 
 describe("a local change reported while a join of the same key runs", () => {

@@ -69,6 +69,13 @@ export interface SharedReplicaOptions<Handle> {
 
 const MAX_BATCH_ENTRIES = 2048
 const MAX_BATCH_BYTES = 2_097_152
+/**
+ * After a batch that only a first sync brings, the next one gathers for a moment: what many a storage does for a batch
+ * grows with all that it holds already.
+ */
+const MANY_ENTRIES = 128
+const GATHERED_ENTRIES = 1_024
+const GATHER_MS = 10
 
 /** Attaches the replica and brings its index up to date. Rejects with what the replica rejects with. */
 export async function shareReplica<Handle>(
@@ -204,15 +211,27 @@ export async function shareReplica<Handle>(
     return changes.splice(0, upTo + 1).map((change) => apply(change))
   }
 
+  let gathered = (): void => {}
+  const gather = (): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = options.clock.after(GATHER_MS, resolve)
+      gathered = () => {
+        cancel()
+        resolve()
+      }
+    })
+
   const drain = async (): Promise<void> => {
-    while (queue.length > 0) {
+    do {
       const batch = takeBatch(queue)
       running = batch.length
       runningBatch = runBatch(batch)
       await runningBatch
       runningBatch = null
       running = 0
-    }
+      const many = batch.length >= MANY_ENTRIES && queue.length < GATHERED_ENTRIES
+      if (many && closed === null) await gather()
+    } while (queue.length > 0)
   }
 
   let draining: Promise<void> | null = null
@@ -240,6 +259,7 @@ export async function shareReplica<Handle>(
         return
       }
       queue.push(job)
+      if (queue.length >= GATHERED_ENTRIES) gathered()
       startDraining()
     },
     get joining() {
@@ -252,6 +272,7 @@ export async function shareReplica<Handle>(
     },
     close() {
       closed ??= (async () => {
+        gathered()
         const rest = queue.splice(0)
         for (const job of rest) job.settle({ type: "failed", cause: new Error("the replica is closed") })
         await draining
