@@ -53,13 +53,7 @@ export async function joinBatch(
   for (const held of await deps.store.load(keys))
     works.set(held.key, { held, state: held.state, changed: false })
 
-  const drafts: Draft[] = []
-  for (const entry of entries) {
-    const work = works.get(entry.key)
-    if (work === undefined) continue
-    const draft = joinOne(deps, work, entry)
-    drafts.push(draft instanceof Promise ? await draft : draft)
-  }
+  const drafts = await draftAll(deps, works, entries)
 
   const transitions: Transition[] = []
   for (const { held, state, changed } of works.values()) if (changed) transitions.push({ held, next: state })
@@ -79,6 +73,28 @@ export async function joinBatch(
     const done = work === null ? undefined : materialised.get(work.held.key)
     return done === undefined ? outcome : settled(outcome, done, () => isLast(drafts, index))
   })
+}
+
+/**
+ * Entries of one document join in turn, those of others meanwhile: a handler that takes its time, or never answers, is waited
+ * for once a batch and not once a document.
+ */
+async function draftAll(
+  deps: JoinBatchDeps,
+  works: ReadonlyMap<string, Work>,
+  entries: readonly Incoming[],
+): Promise<readonly Draft[]> {
+  const drafts: (Draft | Promise<Draft>)[] = []
+  const lastOf = new Map<Work, Promise<Draft>>()
+  for (const entry of entries) {
+    const work = works.get(entry.key)
+    if (work === undefined) continue
+    const join = (): Draft | Promise<Draft> => joinOne(deps, work, entry)
+    const draft = lastOf.get(work)?.then(join) ?? join()
+    if (draft instanceof Promise) lastOf.set(work, draft)
+    drafts.push(draft)
+  }
+  return lastOf.size === 0 ? (drafts as Draft[]) : Promise.all(drafts)
 }
 
 /** Most entries wait for nothing, and a promise each would cost as much as the join. */

@@ -102,6 +102,29 @@ describe("conflicts", () => {
     expect(await settled([a, b])).toMatchObject({ x: { text: loser?.document["text"] } })
   })
 
+  test("of many documents go to a slow handler side by side", async () => {
+    let running = 0
+    let most = 0
+    const conflictHandler: RxConflictHandler<Note> = {
+      isEqual: (a, b) => a.text === b.text,
+      async resolve({ newDocumentState }) {
+        most = Math.max(most, ++running)
+        await wait(200)
+        running--
+        return newDocumentState
+      },
+    }
+    const a = await flock.join({ creator: { conflictHandler } })
+    const ids = Array.from({ length: 20 }, (_, n) => `note-${n}`)
+    await a.collection.bulkUpsert(ids.map((id) => ({ id, text: "of a" })))
+    const b = await flock.join({
+      creator: { conflictHandler },
+      before: (collection) => collection.bulkUpsert(ids.map((id) => ({ id, text: "of b" }))),
+    })
+    await settled([a, b])
+    expect(most).toBeGreaterThan(5)
+  })
+
   test("of different fields both survive with mergeFields", async () => {
     const creator = { conflictHandler: mergeFields<Note>() }
     const birds = [
