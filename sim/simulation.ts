@@ -327,8 +327,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
 
   /** Who has somebody to share everything with must hear that it did. */
   const syncedAtRest = async (): Promise<void> => {
-    const sharesAll = ({ process, plan }: Device): boolean =>
-      process !== null && isFull(plan) && !plan.refuses
+    const sharesAll = ({ process, plan }: Device): boolean => process !== null && isFull(plan)
     const stillWaiting = claims.askAll(
       devices.filter((one) =>
         edgesOf(one).some(({ ends }) =>

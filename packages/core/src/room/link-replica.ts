@@ -325,7 +325,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     if (wasFruitless(item)) excused = difference
     if (sameDifference(excused, difference)) {
-      const silent = phase === "live" && !item.answer
+      // A responder that went live without being told that this is all waits for it.
+      const silent = phase === "live" && !item.answer && !unagreed
       finish(false)
       if (!silent) sendRoot({ answer: false, agreed: true })
       return

@@ -240,7 +240,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     probe() {
       for (const session of sessions.values()) {
         for (const { own } of session.targets.values()) {
-          if (own.phase === "live" && own.feed.unconfirmed.size > 0) own.probe()
+          const holdsAll = own.compared && !own.owed.includes() && own.feed.unconfirmed.size === 0
+          if (own.phase === "live" && !holdsAll) own.probe()
         }
         session.flush()
       }
