@@ -94,7 +94,7 @@ async function draftAll(
     if (draft instanceof Promise) lastOf.set(work, draft)
     drafts.push(draft)
   }
-  return lastOf.size === 0 ? (drafts as Draft[]) : Promise.all(drafts)
+  return lastOf.size === 0 ? (drafts as Draft[]) : Promise.all(drafts.map((draft) => Promise.resolve(draft)))
 }
 
 /** Most entries wait for nothing, and a promise each would cost as much as the join. */
