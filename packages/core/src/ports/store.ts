@@ -12,14 +12,20 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** One value written or deleted. */
 export interface StoreChange {
   readonly key: string
   /** Null deletes. */
   readonly value: Uint8Array | null
 }
 
-export type StoreErrorCode = "store-closed" | "write-failed" | "read-failed"
+/** Match this, not the message. */
+export type StoreErrorCode =
+  | "store-closed" // a call after `close`
+  | "write-failed" // nothing of this call is durable, or its first few changes are
+  | "read-failed"
 
+/** What a `Store` rejects with; `cause` is what its disk or database said. */
 export class StoreError extends Error {
   override readonly name = "StoreError"
   readonly code: StoreErrorCode

@@ -35,6 +35,7 @@ export interface Pipe {
   close(): void
 }
 
+/** Who reads a pipe. `Pipe.open` takes one, once. */
 export interface PipeReceiver {
   message(lane: Lane, bytes: Uint8Array): void
   /** `buffered(lane)` fell below the transport's low mark. May be called more often than needed. */
@@ -47,7 +48,12 @@ export interface PipeReceiver {
   pathChanged?(path: PathKind): void
 }
 
-export type PipeCloseReason = "local" | "remote" | "silent" | "failed" | "message-too-large"
+/** Why a pipe ended. */
+export type PipeCloseReason =
+  | "local" // `close` was called here
+  | "remote" // the other side closed it
+  | "silent" // nothing was heard for too long
+  | "failed" // the connection broke, or more waited in it than it may hold
 
 /** A way to reach the peers of a room: WebRTC, tabs, memory, or an application's own. */
 export interface Transport {
@@ -62,6 +68,7 @@ export interface Transport {
 /** Which of several sessions on one device reaches the outside for all of them. */
 export type ElectionRole = "undecided" | "holder" | "follower"
 
+/** A transport at work in one room. */
 export interface RunningTransport {
   /** Drops back-off and tries again now. */
   reconnect(): void
@@ -77,7 +84,7 @@ export interface TransportHost {
   readonly random: Random
   /** 16 random bytes for this session of the room: the signaling peer id, fresh at each start. */
   readonly peerId: Uint8Array
-  /** Room credentials for finding peers; see security.md "Keys". */
+  /** What the room has for finding peers; its secret is not among it. */
   readonly credentials: TransportCredentials
   /** Hands over a new pipe. The room owns it from here, whether or not it likes it. */
   connected(pipe: Pipe): void
@@ -88,9 +95,11 @@ export interface TransportHost {
   report(report: TransportReport): void
 }
 
+/** Derived from the invite. PROTOCOL.md, "Keys", says how. */
 export interface TransportCredentials {
   /** 32 bytes from the room secret; all that a signaling server learns of the room. */
   readonly topic: Uint8Array
+  /** Counts the secrets that this room has had; members of different epochs do not meet. */
   readonly epoch: number
   /** AES-GCM key that seals signaling, not extractable. */
   readonly signalKey: CryptoKey
@@ -103,6 +112,7 @@ export interface TransportCredentials {
 /** Steps of a connection, in the order in which they happen; diagnostics name the one that failed. */
 export type ConnectionStage = "signaling" | "ice" | "dtls" | "handshake" | "reconcile" | "live"
 
+/** What a transport has to tell: it ends up in `room.diagnostics`, and as the problem in `room.status`. */
 export type TransportReport =
   | {
       readonly type: "signaling"
@@ -120,18 +130,20 @@ export type TransportReport =
       readonly elapsedMs: number
       readonly detail?: string
     }
+  /** A peer was reached and had `count` links of at most `limit` already. */
   | { readonly type: "room-full"; readonly count: number; readonly limit: number }
   | { readonly type: "warning"; readonly code: string; readonly detail: string }
 
+/** Match this, not the message. */
 export type TransportErrorCode =
-  | "pipe-closed"
-  | "message-too-large"
+  | "pipe-closed" // a message for a pipe that has ended
+  | "message-too-large" // over the pipe's `maxMessageBytes`
   | "no-webrtc" // Node without an implementation passed in
-  | "no-websocket"
-  | "insecure-context" // a page without WebCrypto
-  | "bad-url"
-  | "invalid-option"
+  | "no-websocket" // Node without one of its own, without the package `ws`, and with none passed in
+  | "bad-url" // a signaling server that is no ws: or wss: URL
+  | "invalid-option" // an option is out of its bounds
 
+/** Thrown where a transport is made, such as by `webrtc()`, and by `Pipe.send`; never for what a network does. */
 export class TransportError extends Error {
   override readonly name = "TransportError"
   readonly code: TransportErrorCode
