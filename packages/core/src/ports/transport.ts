@@ -95,7 +95,7 @@ export interface TransportHost {
   report(report: TransportReport): void
 }
 
-/** Derived from the invite. PROTOCOL.md, "Keys", says how. */
+/** Derived from the invite. PROTOCOL.md, "Keys of a room", says how. */
 export interface TransportCredentials {
   /** 32 bytes from the room secret; all that a signaling server learns of the room. */
   readonly topic: Uint8Array
