@@ -6,18 +6,22 @@ export interface Identity {
   load(): Promise<DeviceKey>
 }
 
+/** The key pair of a device, of which only the public half can be seen. */
 export interface DeviceKey {
-  /** Ed25519, 32 bytes. */
+  /** Ed25519 (RFC 8032), 32 bytes: in hex, `room.device`. */
   readonly publicKey: Uint8Array
+  /** Resolves with the signature, 64 bytes. */
   sign(message: Uint8Array): Promise<Uint8Array>
 }
 
+/** Match this, not the message. */
 export type IdentityErrorCode =
-  | "no-storage" // neither IndexedDB nor a file system
-  | "storage-failed"
-  | "damaged-key"
+  | "no-storage" // `fileIdentity` outside of Node
+  | "storage-failed" // IndexedDB or the file cannot be opened, read or written; `cause` says why
+  | "damaged-key" // what is stored is no key: delete it to be a new device
   | "exposed-key" // others may read the key file
 
+/** Why a device has no key; `openRoom` rejects with `RoomError` "identity-unavailable", and has this as its cause. */
 export class IdentityError extends Error {
   override readonly name = "IdentityError"
   readonly code: IdentityErrorCode

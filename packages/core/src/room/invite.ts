@@ -10,7 +10,10 @@ import { systemRandom } from "../ports/random.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import { RoomError } from "./room.ts"
 
-/** A room that nobody knows yet, as text for a URL fragment. Whoever gets it is a member. */
+/**
+ * A room that nobody knows yet, as text for a URL fragment. Whoever gets it is a member. Throws `RoomError` "invalid-option"
+ * for more than 8 servers, or one that is no ws: or wss: URL.
+ */
 export function createInvite(options: { readonly servers?: readonly string[] } = {}): string {
   return encode(generateInvite(systemRandom(), options.servers ?? []))
 }
@@ -26,14 +29,17 @@ export function topicInvite(
   return encode(inviteOfTopic(topic, options))
 }
 
+/** What an invite says besides its secret. */
 export interface ParsedInvite {
   /** 32 hex digits; not secret, but the server never learns it. */
   readonly roomId: string
+  /** Counts the secrets that the room has had. Nothing renews one yet, so that it is 0. */
   readonly epoch: number
+  /** Signaling servers, at most 8; used by `webrtc()` when it is given none. */
   readonly servers: readonly string[]
 }
 
-/** Throws `RoomError` "bad-invite" or "invite-too-new". */
+/** Takes what `openRoom` takes, and opens nothing. Throws `RoomError` "bad-invite" or "invite-too-new". */
 export function parseInvite(text: string): ParsedInvite {
   const { roomId, epoch, servers } = readInvite(text)
   return { roomId: bytesToHex(roomId), epoch, servers }

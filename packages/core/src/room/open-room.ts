@@ -21,21 +21,25 @@ import { createServiceWatch } from "./service-watch.ts"
 import { createSyncEngine } from "./sync-engine.ts"
 import type { SyncEngine } from "./sync-engine-api.ts"
 
+/** What a room needs, and what it may be told. */
 export interface OpenRoomOptions {
   /** From `createInvite()`; a `#fragment` or a whole URL that ends in one will do. */
   readonly invite: string
+  /** Ways to reach peers, such as `[webrtc(…), tabs()]`. All of them run; one that elects, such as `tabs()`, decides for the others. */
   readonly transports: readonly Transport[]
   /** Default: a key in IndexedDB in pages, in a file of the user in Node. */
   readonly identity?: Identity
-  /** False keeps a peer out. It has proved that it has the invite and the device key. */
+  /** False, an error or no answer within 10 s keeps a peer out. It has proved that it has the invite and the device key. */
   readonly isPeerValid?: (peer: AuthenticatedPeer) => boolean | Promise<boolean>
-  /** What a peer may do here; false keeps it out. Default: everybody with the invite writes. */
+  /** What a peer may do here, asked after `isPeerValid` and within the same 10 s; false keeps it out. Default: everybody writes. */
   readonly authorize?: (peer: AuthenticatedPeer) => PeerRole | false | Promise<PeerRole | false>
+  /** Hears everything from the first moment on, before `openRoom` has resolved. */
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void
   /** Ends the opening, and closes the room when it is aborted later. */
   readonly signal?: AbortSignal
-  /** Direct links at one time. Default 12. */
+  /** Direct links at one time, 1 to 64. Default 12; a larger room passes changes on from peer to peer. */
   readonly maxLinks?: number
+  /** Time and chance, for simulations. Default: those of the platform. */
   readonly clock?: Clock
   readonly random?: Random
 }
