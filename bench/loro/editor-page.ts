@@ -14,6 +14,7 @@ const marks: Record<string, number[]> = {
   key: [],
   dom: [],
   emitted: [],
+  heard: [],
   imported: [],
   rawSent: [],
   rawHeard: [],
@@ -22,6 +23,7 @@ const marks: Record<string, number[]> = {
 const mark = (name: string, at = wallMs()): void => void marks[name]?.push(at)
 
 export async function start(invite: string, signaling: string): Promise<void> {
+  watchChannels()
   room = await openRoom({ invite, identity: memoryIdentity(), transports: [webrtc({ signaling })] })
   const docs = await room.replicate(loroReplica({ name: "bench", store: indexedDbStore("bench") }))
   document_ = await docs.open("page")
@@ -42,6 +44,22 @@ export async function start(invite: string, signaling: string): Promise<void> {
     extensions: [loroCodeMirror({ text, presence: room.presence })],
   })
   watch(view.contentDOM)
+}
+
+/** When the page hears from a channel of the room's: what lies between two pages is the browsers'. */
+function watchChannels(): void {
+  const { prototype } = RTCDataChannel
+  const property = Object.getOwnPropertyDescriptor(prototype, "onmessage")
+  Object.defineProperty(prototype, "onmessage", {
+    ...property,
+    set(this: RTCDataChannel, hear: ((event: MessageEvent) => void) | null) {
+      const marked = (event: MessageEvent): void => {
+        if (this.label === "control") mark("heard")
+        hear?.(event)
+      }
+      property?.set?.call(this, hear === null ? null : marked)
+    },
+  })
 }
 
 /** The editor's content changes for whatever reason; a key goes down. */

@@ -98,6 +98,7 @@ export async function measureKeyPress(keys: number): Promise<void> {
     const dom = ourTimes.flatMap((marks) => intervals(marks["key"], marks["dom"]))
     const theirDom = theirTimes.flatMap((marks) => intervals(marks["key"], marks["dom"]))
     const path = ourTimes.flatMap((marks) => intervals(marks["emitted"], marks["imported"]))
+    const inside = ourTimes.flatMap((marks) => intervals(marks["heard"], marks["imported"]))
     const raw = ourTimes.flatMap((marks) => intervals(marks["rawSent"], marks["rawHeard"]))
     const beside = besideTimes.flatMap((marks) => intervals(marks["rawSent"], marks["rawHeard"]))
     const ratio = median(path) / median(raw)
@@ -120,6 +121,7 @@ export async function measureKeyPress(keys: number): Promise<void> {
         "Dunlin p50 ms": median(path),
         "raw one way p50 ms": median(raw),
         ratio,
+        "heard in the page → import begun, p50 ms": median(inside),
         "raw one way while a key is drawn, p50 ms": median(beside),
         "ratio to that": median(path) / median(beside),
       },
@@ -160,7 +162,8 @@ async function type(tab: Typist, keys: number): Promise<void> {
 }
 
 function pickHeard(marks: Marks): Marks {
-  return { dom: marks["dom"] ?? [], imported: marks["imported"] ?? [], rawHeard: marks["rawHeard"] ?? [] }
+  const names = ["dom", "heard", "imported", "rawHeard"]
+  return Object.fromEntries(names.map((name) => [name, marks[name] ?? []]))
 }
 
 /** From each beginning to the first end behind it, if that comes before the next beginning. */

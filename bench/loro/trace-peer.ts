@@ -80,8 +80,7 @@ export async function follow(): Promise<{
     if (text.length === trace.endContent.length && text.toString() === trace.endContent) break
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
-  const { user, system } = process.cpuUsage(cpu)
-  return { at: wallMs(), equal: text.toString() === trace.endContent, cpuMs: (user + system) / 1_000 }
+  return { at: wallMs(), equal: text.toString() === trace.endContent, cpuMs: cpuMsSince(cpu) }
 }
 
 /** The floor: two documents in one process, updates handed over every 16 ms, nothing stored or sent. */
@@ -157,8 +156,9 @@ export async function rawSnapshot(): Promise<number> {
   return begun
 }
 
-/** Resolves to when the snapshot that came was imported. */
-export async function rawImport(): Promise<number> {
+/** Resolves to when the snapshot that came was imported, and what that took of this process. */
+export async function rawImport(): Promise<{ readonly at: number; readonly cpuMs: number }> {
+  const cpu = process.cpuUsage()
   return new Promise((resolve) => {
     let expected = -1
     let filled = 0
@@ -175,24 +175,27 @@ export async function rawImport(): Promise<number> {
       if (filled < expected) return
       const doc = new LoroDoc()
       doc.import(snapshot)
-      resolve(wallMs())
+      resolve({ at: wallMs(), cpuMs: cpuMsSince(cpu) })
       doc.free()
     }
   })
 }
 
 /** A newcomer's wait: from the first sight of the peer to the document being there. */
-export async function waitForDocument(id: string): Promise<{ readonly ms: number; readonly length: number }> {
+export async function waitForDocument(
+  id: string,
+): Promise<{ readonly ms: number; readonly cpuMs: number; readonly length: number }> {
   if (room === null || docs === null) throw new Error("not in a room")
   const current = room
-  const arrived = new Promise<number>((resolve) => {
+  const moment = (): Moment => ({ at: wallMs(), cpu: process.cpuUsage() })
+  const arrived = new Promise<Moment>((resolve) => {
     docs?.subscribe((event) => {
-      if (event.id === id) resolve(wallMs())
+      if (event.id === id) resolve(moment())
     })
   })
-  const met = new Promise<number>((resolve) => {
+  const met = new Promise<Moment>((resolve) => {
     const look = (): void => {
-      if (current.peers.get().length > 0) resolve(wallMs())
+      if (current.peers.get().length > 0) resolve(moment())
     }
     current.peers.subscribe(look)
     look()
@@ -200,7 +203,20 @@ export async function waitForDocument(id: string): Promise<{ readonly ms: number
   const [from, to] = [await met, await arrived]
   const opened = await docs.open(id)
   const { length } = opened.doc.getText("body")
-  return { ms: to - from, length }
+  return { ms: to.at - from.at, cpuMs: cpuMsOf(to.cpu) - cpuMsOf(from.cpu), length }
+}
+
+interface Moment {
+  readonly at: number
+  readonly cpu: NodeJS.CpuUsage
+}
+
+function cpuMsOf({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1_000
+}
+
+function cpuMsSince(from: NodeJS.CpuUsage): number {
+  return cpuMsOf(process.cpuUsage(from))
 }
 
 export function rawRenew(): void {
