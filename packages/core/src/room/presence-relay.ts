@@ -31,8 +31,8 @@ export interface PresenceRelayOptions {
 
 /** Presence of peers that are several links away. A device signs its own; relays add to its age and change nothing. */
 export interface PresenceRelay {
-  /** Our value changed, or the room became one in which not everyone is linked. */
-  publish(value: Uint8Array | null): void
+  /** Our value changed, or the room became one in which not everyone is linked; `again`: somebody has lost it. */
+  publish(value: Uint8Array | null, again?: boolean): void
   received(from: string, frame: PresenceRelayFrame): void
   /** What was heard lately, for a new link. */
   recent(): readonly PresenceRelayFrame[]
@@ -117,9 +117,9 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
   }
 
   return {
-    publish(next) {
+    publish(next, again = false) {
       // A value that stays the same is refreshed by its own timer.
-      if (closed || next === value) return
+      if (closed || (next === value && !again)) return
       value = next
       cancelPublish?.()
       const waitMs = Math.max(0, signedAt + INTERVAL_MS - clock.monotonic())

@@ -9,6 +9,7 @@ import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
+import type { PresenceSigner } from "./presence-relay.ts"
 import type { PeerRole } from "./room.ts"
 import { createSyncEngine } from "./sync-engine.ts"
 import type { LinkInput, SecureLink, SyncEngine } from "./sync-engine-api.ts"
@@ -20,7 +21,10 @@ interface Node {
   readonly told: string[]
 }
 
-function createNode(time: SimulatedTime, name: string): Node {
+/** For rooms in which nobody forges anything. */
+const credulous: PresenceSigner = { sign: async () => new Uint8Array(64), verify: async () => true }
+
+function createNode(time: SimulatedTime, name: string, signer?: PresenceSigner): Node {
   const random = createSeededRandom(name)
   const sessionId = random.bytes(16)
   const device = bytesToHex(random.bytes(32))
@@ -32,6 +36,7 @@ function createNode(time: SimulatedTime, name: string): Node {
     device,
     digestKey: new Uint8Array(32).fill(7),
     roomTag: new Uint8Array(32).fill(8),
+    ...(signer !== undefined && { signer }),
     events: {
       presence: (_session, value) => void told.push(`presence ${value === null ? "none" : value.length}`),
       replicaReport: (_replica, report) => void told.push(`report ${report.type}`),
@@ -466,6 +471,27 @@ describe("presence", () => {
     expect(b.told).toContain("presence none")
   })
 
+  test("of a peer whose link is lost comes by way of others within seconds, each time", async () => {
+    const time = createSimulatedTime()
+    const [a, b, c] = [
+      createNode(time, "a", credulous),
+      createNode(time, "b", credulous),
+      createNode(time, "c", credulous),
+    ]
+    connect(time, [a, c])
+    connect(time, [b, c])
+    b.engine.setPresence(value(7))
+    for (let round = 0; round < 3; round++) {
+      const direct = connect(time, [a, b])
+      await time.runFor(3_000)
+      expect(a.told.findLast((line) => line !== "presence none")).toBe("presence 7")
+      direct.cut()
+      expect(a.told.at(-1)).toBe("presence none")
+      await time.runFor(3_000)
+      expect(a.told.at(-1)).toBe("presence 7")
+    }
+  })
+
   test("goes out at most ten times a second, the last value always", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
@@ -637,4 +663,31 @@ describe("a pair that met before", () => {
     await a.engine.close()
     await b.engine.close()
   })
+})
+
+test("two who answer each other without a pause compare roots now and then, not with every change", async () => {
+  const time = createSimulatedTime()
+  const nodes = [createNode(time, "ann"), createNode(time, "bob")] as const
+  const ann = await nodes[0].engine.replicate(memory("notes"))
+  const bob = await nodes[1].engine.replicate(memory("notes"))
+  const wire = connect(time, nodes)
+  await time.runFor(1_000)
+  let n = 0
+  let isTalking = true
+  bob.subscribe((key) => {
+    if (key === "ping") void bob.set("pong", { n })
+  })
+  ann.subscribe((key) => {
+    if (key === "pong" && isTalking) void ann.set("ping", { n: ++n })
+  })
+  void ann.set("ping", { n })
+  await time.runFor(60_000)
+  isTalking = false
+  const roots = wire.sent.flat().filter(({ type }) => type === "root").length
+  expect(n).toBeGreaterThan(1_000)
+  expect(roots).toBeLessThan(n / 2)
+  const synced = nodes[0].engine.synced()
+  await time.runFor(1_000)
+  await synced
+  expect(bob.get("ping")).toEqual({ n })
 })

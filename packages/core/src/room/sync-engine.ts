@@ -32,6 +32,8 @@ const LINKS_DELAY_MS = 50
 const RELAY_DELAY_MS = 1_000
 const PRESENCE_INTERVAL_MS = 100
 const PROBE_DELAY_MS = 250
+/** Of peers whose link was lost so many are told our presence again once they are seen behind others. */
+const MAX_LOST = 64
 
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { clock, random, events } = options
@@ -39,6 +41,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const links = createState<ReadonlyMap<string, LinkStatus>>(new Map())
   const sessions = new Map<string, LinkSession>()
   const replicasByName = new Map<string, EngineReplica>()
+  /** Peers whose link was lost, the newest last, and who may still be in the room. */
+  const lostSessions = new Set<string>()
   const opening = new Set<string>()
   /** Replicas that closed by themselves before they had opened. */
   const releasedEarly = new Set<string>()
@@ -190,7 +194,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   /** Where everyone is linked to everyone, nobody needs to be told about third peers. */
   const relayOwnPresence = (): void => {
-    if (hasDistantPeers()) relay?.publish(presence)
+    if (!hasDistantPeers()) return
+    // With its link a peer forgot what it was told over it.
+    const lost = [...lostSessions].filter((id) =>
+      [...sessions.values()].some((peer) => peer.linkedTo().has(id)),
+    )
+    for (const id of lost) lostSessions.delete(id)
+    relay?.publish(presence, lost.length > 0)
   }
 
   const sendPresence = (): void => {
@@ -224,6 +234,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       replica.lease.release(session.session)
     }
     events.presence(session.session, null)
+    for (const oldest of lostSessions) if (lostSessions.size >= MAX_LOST) lostSessions.delete(oldest)
+    lostSessions.add(session.session)
+    timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence)
     timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     // It may have died between receiving a change and passing it on.
     timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
@@ -400,6 +413,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       },
     })
     sessions.set(link.session, session)
+    lostSessions.delete(link.session)
     for (const frame of relay?.recent() ?? []) session.relayPresence(frame)
     timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     statusChanged()
