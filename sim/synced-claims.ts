@@ -1,4 +1,4 @@
-import { covers, type Dot } from "@dunlin/core"
+import { covers, type Dot, RoomError } from "@dunlin/core"
 import { type DiskImage, readStoredDocument } from "@dunlin/core/testing"
 import type { Device, Process, World } from "./device.ts"
 
@@ -21,28 +21,18 @@ type Known = readonly (readonly [document: string, dot: Dot])[]
 export function createSyncedClaims(world: World, devices: readonly Device[]): SyncedClaims {
   const losses: Loss[] = []
 
-  /** What somebody refuses stays where it is, with all that was written to the same document. */
-  const forbiddenDocuments = (): ReadonlySet<string> =>
-    new Set(world.history.writes.filter((one) => one.forbidden).map(({ document }) => document))
-
   const known = ({ index }: Device, { collection }: Process): Known => {
-    const forbidden = forbiddenDocuments()
     const documents = new Set(world.history.writes.map(({ document }) => document))
     return [...documents].flatMap((document) =>
-      forbidden.has(document)
-        ? []
-        : (collection?.state(document)?.siblings ?? [])
-            .filter(({ dot }) => isDurable(index, document, dot))
-            .map(({ dot }) => [document, dot] as const),
+      (collection?.state(document)?.siblings ?? [])
+        .filter(({ dot }) => isDurable(index, document, dot))
+        .map(({ dot }) => [document, dot] as const),
     )
   }
   const isDurable = (index: number, document: string, dot: Dot): boolean =>
     missingFrom((devices[index] as Device).disk.image(), [[document, dot]]).length === 0
 
-  const check = (device: Device, process: Process, askedFor: Known): void => {
-    // A document may have been forbidden since.
-    const forbidden = forbiddenDocuments()
-    const asked = askedFor.filter(([document]) => !forbidden.has(document))
+  const check = (device: Device, process: Process, asked: Known): void => {
     const linked = process.engine.links.get()
     const lacks = [
       ...devices
@@ -73,15 +63,19 @@ export function createSyncedClaims(world: World, devices: readonly Device[]): Sy
           world.trace(`${device.index} hears that all is synced`)
           check(device, process, asked)
         },
-        () => world.faults.count("synced-rejected"),
+        (error: unknown) => world.faults.count(isRefusal(error) ? "synced-refused" : "synced-rejected"),
       )
     },
     askAll(askers) {
       const waiting = new Set(askers)
+      const someoneRefuses = devices.some(({ plan }) => plan.refuses)
       for (const device of askers) {
         device.process?.collection?.synced().then(
           () => waiting.delete(device),
-          (error: unknown) => world.trace(`synced() of ${device.index} rejects: ${String(error)}`),
+          (error: unknown) => {
+            world.trace(`synced() of ${device.index} rejects: ${String(error)}`)
+            if (someoneRefuses && isRefusal(error)) waiting.delete(device)
+          },
         )
       }
       return () => {
@@ -93,6 +87,10 @@ export function createSyncedClaims(world: World, devices: readonly Device[]): Sy
       losses.push({ session, image: device.disk.image() })
     },
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof RoomError && error.code === "refused"
 }
 
 function missingFrom(image: DiskImage, writes: Known): Known {

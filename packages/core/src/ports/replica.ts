@@ -48,7 +48,7 @@ export interface ReplicaHost {
   released(): void
   /**
    * Resolves when `peers` other devices (default 1) hold the present state of `keys` (default: all) durably.
-   * Same rules as `room.synced()`. With `session`, a session id, only that peer counts, and one that takes nothing
+   * Same rules as `room.synced()`: it rejects when they refuse it. With `session`, a session id, only that peer counts, and one that takes nothing
    * has nothing to wait for.
    */
   synced(options?: {

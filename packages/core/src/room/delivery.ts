@@ -12,7 +12,10 @@ export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
     own.refusals.putOff(item.position, item.digest)
   } else if (held !== undefined && startsWithBytes(held, item.digest)) {
     own.refusals.byPeer.set(key, held)
-    own.feed.unconfirmed.confirmed(key, own.feed.unconfirmed.changes)
+    own.feed.unconfirmed.refused(key)
+  } else {
+    // What is here now is another state, and still to be judged.
+    own.refusals.putOff(item.position, item.digest)
   }
 }
 
@@ -31,9 +34,9 @@ function noteDelivery({ own }: LinkTarget, { position, digest, changes }: EntryR
   // Sent for a replica that the peer has closed and announced anew since then.
   if (changes < own.feed.unconfirmed.since) return
   if (own.refusals.takePutOff(position, digest)) return
-  own.feed.unconfirmed.confirmed(key, changes)
   const refused = own.refusals.byPeer.get(key)
   if (refused !== undefined && startsWithBytes(refused, digest)) return
+  own.feed.unconfirmed.confirmed(key, changes)
   own.exchanged("sent")
   own.peerHolds(position, digest)
 }

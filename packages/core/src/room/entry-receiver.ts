@@ -99,7 +99,10 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     if (result.type === "failed") {
       refuse(target, position, frame, "storage-failed", "again")
     } else if (result.outcome.type === "refused") {
-      own.refusals.decline(position, digestOf(frame))
+      const held = room.shared.index.get(position)?.digest
+      const first = own.refusals.decline(position, digestOf(frame), held)
+      // Nobody is answered from a join that was refused: what is here of the entry goes to the peer once.
+      if (first && own.permissions.send) own.queue.addEntry(position, null)
       refuse(target, position, frame, result.outcome.reason, "never")
     } else if (result.outcome.type === "incomplete") {
       refuse(target, position, frame, "incomplete", "again")

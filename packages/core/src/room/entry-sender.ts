@@ -115,16 +115,21 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     { position, held, unasked }: ReadableEntry,
     outcome: ReadOutcome,
   ): void => {
-    if (outcome.type === "none") return
+    const { unconfirmed } = own.feed
+    if (outcome.type === "none") {
+      unconfirmed.confirmed(mapKey(position), unconfirmed.changes)
+      return
+    }
     if (outcome.type === "refused" || outcome.delta.length > MAX_ENTRY_BYTES) {
       options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
       own.refusals.byPeer.set(mapKey(position), held.digest)
+      unconfirmed.refused(mapKey(position))
       return
     }
     const { slot, digests, replica } = own.shared
     const digest = digests.digest(replica.kind, held.key, outcome.stateHash)
     const short = digest.slice(0, SHORT_DIGEST_BYTES)
-    const changes = own.feed.unconfirmed.changed(mapKey(position), digest)
+    const changes = unconfirmed.changed(mapKey(position), digest)
     const reference = { slot, position, digest: short, changes }
     const { key } = held
     const { kind } = replica

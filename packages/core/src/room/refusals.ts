@@ -9,8 +9,11 @@ export interface Refusals {
   putOff(position: Uint8Array, digest: Uint8Array): void
   /** Whether an acknowledgement is of one that was put off; each counts once. */
   takePutOff(position: Uint8Array, digest: Uint8Array): boolean
-  /** This side refused the entry with this digest (8 bytes): it is not asked for again while the digest stands. */
-  decline(position: Uint8Array, digest: Uint8Array): void
+  /**
+   * This side refused the entry with this digest (8 bytes): it is not asked for again while the digest stands. True the
+   * first time for what is held here of the entry.
+   */
+  decline(position: Uint8Array, digest: Uint8Array, held: Uint8Array | undefined): boolean
   hasDeclined(position: Uint8Array, digest: Uint8Array): boolean
   /** The same, for what a RANGE record says of a digest. */
   hasDeclinedItem(position: Uint8Array, itemDigest: number): boolean
@@ -22,7 +25,7 @@ const MAX_DECLINED = 4_096
 const MAX_PUT_OFF = 4_096
 
 export function createRefusals(): Refusals {
-  const declined = new Map<string, Uint8Array>()
+  const declined = new Map<string, { readonly digest: Uint8Array; readonly held: Uint8Array | undefined }>()
   const putOffCounts = new Map<string, number>()
   return {
     byPeer: new Map(),
@@ -37,19 +40,21 @@ export function createRefusals(): Refusals {
       else putOffCounts.delete(key)
       return count > 0
     },
-    decline(position, digest) {
+    decline(position, digest, held) {
       const key = mapKey(position)
+      const former = declined.get(key)?.held
       declined.delete(key)
-      declined.set(key, digest)
+      declined.set(key, { digest, held })
       const oldest = declined.keys().next().value
       if (declined.size > MAX_DECLINED && oldest !== undefined) declined.delete(oldest)
+      return held !== undefined && (former === undefined || !bytesEqual(former, held))
     },
     hasDeclined(position, digest) {
-      const refused = declined.get(mapKey(position))
+      const refused = declined.get(mapKey(position))?.digest
       return refused !== undefined && bytesEqual(refused, digest)
     },
     hasDeclinedItem(position, itemDigest) {
-      const refused = declined.get(mapKey(position))
+      const refused = declined.get(mapKey(position))?.digest
       return refused !== undefined && itemDigestOf(refused) === itemDigest
     },
   }

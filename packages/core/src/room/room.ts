@@ -18,7 +18,8 @@ export interface Room extends AsyncDisposable {
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /**
    * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Without a signal
-   * it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected.
+   * it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected. Rejects with "refused" once
+   * all who are connected have answered, and too few have taken everything.
    */
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
   /** Drops every back-off and tries all transports now. */
@@ -157,6 +158,7 @@ export type RoomErrorCode =
   | "insecure-context" // no WebCrypto: the page is neither https nor localhost
   | "missing-crypto" // WebCrypto without Ed25519 or X25519
   | "no-peers"
+  | "refused"
   | "closed"
   | "presence-too-large"
   | "identity-unavailable"

@@ -116,6 +116,18 @@ function meddled(
   }
 }
 
+/** Takes nothing under the key "forbidden". */
+function refusing(): Replica<MemoryCollection> {
+  return meddled(({ join }) => ({
+    async join(entries, peer) {
+      const allowed = entries.filter(({ key }) => key !== "forbidden")
+      const outcomes = [...(await join(allowed, peer))]
+      const refused: JoinOutcome = { type: "refused", reason: "forbidden here" }
+      return entries.map(({ key }) => (key === "forbidden" ? refused : (outcomes.shift() ?? refused)))
+    },
+  }))
+}
+
 /** A link whose far side the test writes by hand. */
 function hostileLink(
   node: Node,
@@ -388,6 +400,81 @@ describe("waiting for synced()", () => {
     expect(synced).toBe(true)
   })
 
+  test("rejects when who is there has refused an entry, and resolves for the others and once it is taken", async () => {
+    const time = createSimulatedTime()
+    const nodes = ["a", "b", "c"].map((name) => createNode(time, name)) as [Node, Node, Node]
+    const [a, b, c] = nodes
+    const notes = await a.engine.replicate(memory("notes"))
+    await b.engine.replicate(refusing())
+    await c.engine.replicate(memory("notes"))
+    await notes.set("forbidden", {})
+    await notes.set("allowed", {})
+    connect(time, [a, b])
+    const refused = expect(a.engine.synced()).rejects.toMatchObject({ name: "RoomError", code: "refused" })
+    await time.runFor(20_000)
+    await refused
+    const ended: string[] = []
+    void a.engine.synced().catch(() => ended.push("a is refused again"))
+    void b.engine.synced().then(() => ended.push("b"))
+    await time.runFor(5_000)
+    expect(ended.toSorted()).toEqual(["a is refused again", "b"])
+    connect(time, [a, c])
+    await time.runFor(5_000)
+    let synced = false
+    void a.engine.synced().then(() => (synced = true))
+    await time.runFor(5_000)
+    expect(synced).toBe(true)
+    for (const { engine } of nodes) await engine.close()
+  })
+
+  test("does not take a run for the end in which this disk failed: the peer was never answered", async () => {
+    for (const seed of ["one", "two", "three", "four"]) {
+      const time = createSimulatedTime()
+      const a = createNode(time, `a ${seed}`)
+      const b = createNode(time, `b ${seed}`)
+      let failing = true
+      const notes = await a.engine.replicate(
+        meddled(({ join }) => ({
+          join: (entries, peer) =>
+            failing ? Promise.reject(new Error("the disk is full")) : join(entries, peer),
+        })),
+      )
+      const theirs = await b.engine.replicate(memory("notes"))
+      await notes.set("shared", { by: "a" })
+      await theirs.set("shared", { by: "b" })
+      let synced = false
+      connect(time, [a, b])
+      void a.engine.synced().then(() => (synced = true))
+      await time.runFor(10_000)
+      expect(synced).toBe(false)
+      failing = false
+      await time.runFor(60_000)
+      expect(synced).toBe(true)
+      await a.engine.close()
+      await b.engine.close()
+    }
+  })
+
+  test("is not kept from an end by what this side refused, and sends what is here of it", async () => {
+    for (const seed of ["one", "two", "three", "four"]) {
+      const time = createSimulatedTime()
+      const a = createNode(time, `a ${seed}`)
+      const b = createNode(time, `b ${seed}`)
+      const notes = await a.engine.replicate(refusing())
+      const theirs = await b.engine.replicate(memory("notes"))
+      await notes.set("forbidden", { by: "a" })
+      await theirs.set("forbidden", { by: "b" })
+      let synced = false
+      connect(time, [a, b])
+      void a.engine.synced().then(() => (synced = true))
+      await time.runFor(20_000)
+      expect(theirs.state("forbidden")?.siblings).toHaveLength(2)
+      expect(synced).toBe(true)
+      await a.engine.close()
+      await b.engine.close()
+    }
+  })
+
   test("covers a write that the replica has not reported yet", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
@@ -631,21 +718,7 @@ describe("a pair that met before", () => {
     const a = createNode(time, "a")
     const b = createNode(time, "b")
     const notes = await a.engine.replicate(memory("notes"))
-    await b.engine.replicate(
-      meddled(({ join }) => ({
-        join: async (entries, peer) => {
-          const outcomes = await join(
-            entries.filter(({ key }) => key !== "forbidden"),
-            peer,
-          )
-          return entries.map(({ key }) =>
-            key === "forbidden"
-              ? { type: "refused", reason: "forbidden" }
-              : (outcomes as JoinOutcome[]).shift(),
-          ) as JoinOutcome[]
-        },
-      })),
-    )
+    await b.engine.replicate(refusing())
     const first = connect(time, [a, b])
     await time.runFor(1_000)
     for (let n = 0; n < 30; n++) await notes.set(`k${n}`, { n })

@@ -39,7 +39,11 @@ interface OpenWait {
   /** Change counts by session and replica name: links of the time of the call must confirm up to there, newer ones all. */
   changesByLink: ReadonlyMap<string, number>
   readonly settle: () => void
+  readonly refuse: () => void
 }
+
+/** What a peer has of the entries that are waited for; "none" where it is not expected to have any. */
+type Holding = "none" | "all" | "refused" | "pending"
 
 /** Without a signal nobody waits longer than this for peers that do not come. */
 const NO_PEERS_LIMIT_MS = 30_000
@@ -47,30 +51,41 @@ const NO_PEERS_LIMIT_MS = 30_000
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const waits = new Set<OpenWait>()
 
-  /** A device counts once, however many tabs of it are linked. */
-  const devicesWith = (wait: OpenWait): number => {
-    const devices = new Set<string>()
-    for (const session of options.sessions()) {
-      if (wait.session !== undefined && wait.session !== session.session) continue
-      if (wait.replicas.every((replica) => holdsAll(session, replica, wait))) devices.add(session.link.device)
-    }
-    return devices.size
+  const holdingOf = (session: LinkSession, wait: OpenWait): Holding => {
+    if (wait.session !== undefined && wait.session !== session.session) return "none"
+    const holdings = wait.replicas.map((replica) => holdingOfReplica(session, replica, wait))
+    return (["none", "pending", "refused"] as const).find((one) => holdings.includes(one)) ?? "all"
   }
 
-  const holdsAll = (session: LinkSession, replica: RoomReplica, wait: OpenWait): boolean => {
+  const holdingOfReplica = (session: LinkSession, replica: RoomReplica, wait: OpenWait): Holding => {
     const { shared } = replica
     const own = session.targets.get(shared.replica.name)?.own
-    if (own === undefined || own.phase !== "live" || !own.compared) return false
-    if (!own.permissions.send) return wait.session !== undefined || sendsNothing(replica)
-    if (own.owed.includes(wait.positions)) return false
+    if (own === undefined) return "none"
+    const { send } = own.permissions
+    if (!send && wait.session === undefined && !sendsNothing(replica)) return "none"
+    if (own.phase !== "live" || !own.compared) return "pending"
+    if (!send) return "all"
+    if (own.owed.includes(wait.positions)) return "pending"
     // A link made after the call has exchanged everything by the time it is live.
     const upTo =
       wait.changesByLink.get(`${session.session}/${shared.replica.name}`) ?? Number.POSITIVE_INFINITY
-    return own.feed.unconfirmed.confirmedUpTo(upTo, wait.positions)
+    const { unconfirmed } = own.feed
+    if (!unconfirmed.confirmedUpTo(upTo, wait.positions)) return "pending"
+    return unconfirmed.refusedUpTo(upTo, wait.positions) ? "refused" : "all"
   }
 
   const check = (): void => {
-    for (const wait of waits) if (devicesWith(wait) >= wait.peers) wait.settle()
+    for (const wait of waits) {
+      const sessions = [...options.sessions()].map((session) => ({
+        device: session.link.device,
+        holding: holdingOf(session, wait),
+      }))
+      /** A device counts once, however many tabs of it are linked. */
+      const devices = (holdings: readonly Holding[]): number =>
+        new Set(sessions.flatMap((one) => (holdings.includes(one.holding) ? one.device : []))).size
+      if (devices(["all"]) >= wait.peers) wait.settle()
+      else if (devices(["pending"]) === 0 && devices(["all", "refused"]) >= wait.peers) wait.refuse()
+    }
   }
 
   return {
@@ -91,6 +106,11 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
           positions: keys && new Set(keys.map((key) => mapKey(options.digests.position(key)))),
           changesByLink: new Map(),
           settle: () => end(resolve),
+          refuse() {
+            const message =
+              'Other devices refused entries, which stay on this one. "refused" in the diagnostics says why.'
+            end(() => reject(new RoomError("refused", message)))
+          },
         }
         const rejectOn = (aborting: AbortSignal): void => {
           const abort = (): void => end(() => reject(aborting.reason))

@@ -16,10 +16,14 @@ export interface Unconfirmed {
   confirmed(position: string, upTo: number): void
   /** The peer says that it holds this digest (8 bytes or more). True when that confirms the newest change. */
   holds(position: string, digest: Uint8Array): boolean
+  /** The peer will not take the entry as it is: nothing is under way any more, but it is not held either. */
+  refused(position: string): void
   /** The peer holds everything. */
   confirmAll(): void
   /** Whether every change up to `count` is confirmed. */
   confirmedUpTo(count: number, only?: ReadonlySet<string>): boolean
+  /** Whether a change up to `count` was refused, and the entry was not taken since. */
+  refusedUpTo(count: number, only?: ReadonlySet<string>): boolean
   /** The count of the newest change. */
   readonly changes: number
   /** Counts up to here belong to what the link had under this name before. */
@@ -30,8 +34,15 @@ export interface Unconfirmed {
 /** `nextCount` counts the changes of a whole link, so that a replica announced anew never takes up old confirmations. */
 export function createUnconfirmed(nextCount: () => number): Unconfirmed {
   const entryByPosition = new Map<string, UnconfirmedEntry>()
+  /** Counts of the oldest change of an entry that was refused. */
+  const refusedByPosition = new Map<string, number>()
   const since = nextCount()
   let changes = since
+  const drop = (position: string): boolean => {
+    refusedByPosition.delete(position)
+    return entryByPosition.delete(position)
+  }
+
   return {
     changed(position, digest) {
       changes = nextCount()
@@ -46,21 +57,33 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
     confirmed(position, upTo) {
       const entry = entryByPosition.get(position)
       if (entry === undefined) return
-      if (entry.last <= upTo) entryByPosition.delete(position)
+      if (entry.last <= upTo) drop(position)
       else entry.first = Math.max(entry.first, upTo + 1)
     },
     holds(position, digest) {
       const entry = entryByPosition.get(position)
       if (entry?.digest == null) return false
-      return startsWithBytes(entry.digest, digest) && entryByPosition.delete(position)
+      return startsWithBytes(entry.digest, digest) && drop(position)
     },
-    confirmAll: () => entryByPosition.clear(),
+    refused(position) {
+      const first = entryByPosition.get(position)?.first ?? (changes = nextCount())
+      refusedByPosition.set(position, refusedByPosition.get(position) ?? first)
+      entryByPosition.delete(position)
+    },
+    confirmAll() {
+      entryByPosition.clear()
+      refusedByPosition.clear()
+    },
     confirmedUpTo(count, only) {
       for (const [position, entry] of entryByPosition) {
         if (entry.first <= count && (only === undefined || only.has(position))) return false
       }
       return true
     },
+    refusedUpTo: (count, only) =>
+      [...refusedByPosition].some(
+        ([position, first]) => first <= count && (only === undefined || only.has(position)),
+      ),
     get changes() {
       return changes
     },
