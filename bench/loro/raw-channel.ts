@@ -49,8 +49,8 @@ export function createRawPeer(connect: () => unknown): RawPeer {
     return JSON.stringify({ type, sdp })
   }
 
-  /** node-datachannel takes candidates only once the description stands. */
-  const apply = async (description: string): Promise<void> => {
+  /** node-datachannel takes candidates only once both descriptions stand: they are added by what this resolves to. */
+  const apply = async (description: string): Promise<() => Promise<void>> => {
     const { type, sdp } = JSON.parse(description) as { readonly type: string; readonly sdp: string }
     const lines = sdp.split("\r\n")
     const isCandidate = (line: string): boolean =>
@@ -59,9 +59,11 @@ export function createRawPeer(connect: () => unknown): RawPeer {
       type,
       sdp: lines.filter((line) => !isCandidate(line)).join("\r\n"),
     } as never)
-    for (const line of lines) {
-      if (!line.startsWith("a=candidate")) continue
-      await connection.addIceCandidate({ candidate: line.slice(2), sdpMid: "0", sdpMLineIndex: 0 } as never)
+    return async () => {
+      for (const line of lines) {
+        if (!line.startsWith("a=candidate")) continue
+        await connection.addIceCandidate({ candidate: line.slice(2), sdpMid: "0", sdpMLineIndex: 0 } as never)
+      }
     }
   }
 
@@ -72,11 +74,15 @@ export function createRawPeer(connect: () => unknown): RawPeer {
       return described()
     },
     async answer(offer) {
-      await apply(offer)
+      const addCandidates = await apply(offer)
       await connection.setLocalDescription((await connection.createAnswer()) as never)
+      await addCandidates()
       return described()
     },
-    accept: apply,
+    async accept(answer) {
+      const addCandidates = await apply(answer)
+      await addCandidates()
+    },
     channel: () => opened,
   }
 }
