@@ -12,18 +12,10 @@ import { createOwed, type Owed } from "./owed.ts"
 import type { Permissions } from "./permissions.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
-import { createReconcileRunner } from "./reconcile-runner.ts"
+import { createReconcileRunner, type ReconcileReport } from "./reconcile-runner.ts"
 import { createRefusals, type Refusals } from "./refusals.ts"
 import { createSendQueue, type SendQueue } from "./send-queue.ts"
 import type { SharedReplica, Transition } from "./shared-replica.ts"
-
-export interface ReconcileReport {
-  readonly rounds: number
-  readonly bytes: number
-  readonly sent: number
-  readonly received: number
-  readonly elapsedMs: number
-}
 
 export interface LinkReplicaOptions {
   readonly session: string
@@ -104,6 +96,8 @@ const QUIET_MS = 1_000
  * with what this side announced before its last change.
  */
 const RESPONDER_PATIENCE_MS = 500
+/** While both sides change, roots are unequal whenever they are compared: each change would bring two of them along. */
+const ROOT_INTERVAL_MS = 100
 /** A peer with fewer entries than this is not worth waiting for. */
 const BEHIND_ENTRIES = 64
 
@@ -341,6 +335,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const check = (): void => {
     if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
+    if (phase === "live" && timers.has("root")) return
+    timers.start("root", ROOT_INTERVAL_MS, checkNow)
     const asked = awaitingSettle
     const answer = awaitingSettle && initiator
     owesRoot = false
@@ -352,6 +348,11 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       return
     }
     sendRoot({ answer, agreed: false })
+  }
+
+  const checkNow = (): void => {
+    check()
+    options.pump()
   }
 
   const probe = (): void => {

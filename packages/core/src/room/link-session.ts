@@ -27,11 +27,12 @@ import { noteDeliveries, noteRefusal } from "./delivery.ts"
 import { createEntryReceiver } from "./entry-receiver.ts"
 import { createEntrySender } from "./entry-sender.ts"
 import { createHeartbeat } from "./heartbeat.ts"
-import { createLinkReplica, type LinkReplica, type ReconcileReport } from "./link-replica.ts"
+import { createLinkReplica, type LinkReplica } from "./link-replica.ts"
 import { replicaLinkStatus } from "./link-status.ts"
 import { announceFrame, createMatchedReplicas } from "./matched-replicas.ts"
 import { permissionsFor } from "./permissions.ts"
 import { reasonForWire } from "./reason.ts"
+import type { ReconcileReport } from "./reconcile-runner.ts"
 import type { LinkCounters } from "./room.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { Transition } from "./shared-replica.ts"
@@ -174,8 +175,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     random,
     ping: (nonce) => {
       if (inbox.holdsPlace && clock.monotonic() - payloadAt > STALLED_MS) {
-        end("a large entry came to a halt, and others wait for its place", false)
-        return
+        return end("a large entry came to a halt, and others wait for its place", false)
       }
       outbox.control({ type: "ping", nonce })
       const roots = matched.roots(initiator)

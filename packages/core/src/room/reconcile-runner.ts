@@ -12,6 +12,15 @@ import {
 import type { PurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
 
+/** What a run came to, once the entries that it found have been exchanged. */
+export interface ReconcileReport {
+  readonly rounds: number
+  readonly bytes: number
+  readonly sent: number
+  readonly received: number
+  readonly elapsedMs: number
+}
+
 /** Runs reconciliations with one peer for one replica: when they begin, stall, are put off and begin again. */
 export interface ReconcileRunner {
   /** Begins a run unless one is under way; only the initiator does. */
