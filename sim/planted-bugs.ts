@@ -152,8 +152,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "say-synced-before-it-is-durable",
     mutation: {
       file: "room/synced-waits.ts",
-      find: "return own.feed.unconfirmed.confirmedUpTo(upTo, wait.positions)",
-      replace: "return true",
+      find: 'if (!unconfirmed.confirmedUpTo(upTo, wait.positions)) return "pending"',
+      replace: "",
     },
   },
   {

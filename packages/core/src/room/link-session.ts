@@ -331,9 +331,6 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     pump()
   }
 
-  const statusOf = (room: RoomReplica): ReplicaLinkStatus =>
-    replicaLinkStatus(peer, matched, room, pendingIn(room))
-
   const self: LinkSession = {
     session: link.session,
     link,
@@ -404,11 +401,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     },
     status() {
       const replicas = new Map<string, ReplicaLinkStatus>()
-      for (const room of options.replicas()) replicas.set(room.shared.replica.name, statusOf(room))
+      for (const room of options.replicas()) replicas.set(room.shared.replica.name, self.statusOf(room))
       const live = greeted && [...replicas.values()].every(({ phase }) => phase !== "reconciling")
       return { session: link.session, stage: live ? "live" : "reconcile", rttMs: heartbeat.rttMs, replicas }
     },
-    statusOf,
+    statusOf: (room) => replicaLinkStatus(peer, matched, room, pendingIn(room)),
     counters: () => ({
       bytesIn,
       bytesOut: outbox.bytesOut,
