@@ -22,13 +22,7 @@ export { bytesEqual as sameBytes } from "./protocol/bytes-equal.ts"
 export { ByteReader } from "./protocol/byte-reader.ts"
 export { ByteWriter } from "./protocol/byte-writer.ts"
 export * from "./protocol/register/register-error.ts"
-export {
-  canonicalJson,
-  cloneJson,
-  type Json,
-  type JsonObject,
-  MAX_PAYLOAD_BYTES,
-} from "./protocol/register/json.ts"
+export { canonicalJson, cloneJson, type Json, type JsonObject } from "./protocol/register/json.ts"
 export {
   compareDots,
   type Context,
@@ -37,22 +31,34 @@ export {
   includesContext,
   type Incarnation,
   incarnationFromBytes,
-  isIncarnation,
   joinContexts,
-  sameContext,
-  sameDot,
 } from "./protocol/register/dot.ts"
-export * from "./protocol/register/hlc.ts"
+export { BIRTH_HLC, hlcFromMillis, millisFromHlc } from "./protocol/register/hlc.ts"
 export * from "./protocol/register/dot-minter.ts"
 export {
   birthIncarnation,
-  DELETED_FIELD,
   type FieldClocks,
   type HashedValue,
   hashValue,
   type RegisterValue,
 } from "./protocol/register/value.ts"
-export * from "./protocol/register/register.ts"
+export {
+  deltaFor,
+  type DeltaView,
+  EMPTY_REGISTER,
+  joinRegister,
+  needsFold,
+  pushDelta,
+  type RegisterDelta,
+  type RegisterJoin,
+  type RegisterState,
+  type RegisterSummary,
+  shownValue,
+  type Sibling,
+  summarizeRegister,
+  wholeDelta,
+  writeRegister,
+} from "./protocol/register/register.ts"
 export { stateHash } from "./protocol/register/state-hash.ts"
 export * from "./protocol/register/view.ts"
 export { advanceFields, mergeFieldValues } from "./protocol/register/merge-fields.ts"

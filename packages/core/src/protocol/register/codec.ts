@@ -57,6 +57,7 @@ export function decodeSummary(input: Uint8Array): RegisterSummary {
   return { context, fingerprint }
 }
 
+/** The bytes that `decodeDelta` reads, as docs/protocol/register.md lays them out. Equal deltas have equal bytes. */
 export function encodeDelta(delta: RegisterDelta): Uint8Array<ArrayBuffer> {
   const { complete, context, dots, siblings, view, fingerprint } = delta
   const write = scratch.reset()

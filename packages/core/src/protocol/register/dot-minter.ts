@@ -11,6 +11,7 @@ export interface DotMinter {
   minted(dot: Dot): boolean
 }
 
+/** Time and chance for a minter. */
 export interface DotMinterOptions {
   /** Wall clock in milliseconds; may jump. */
   readonly now: () => number
@@ -26,6 +27,10 @@ interface Lane {
   last: number
 }
 
+/**
+ * One for a process or tab: two minters must never get the same incarnation. It follows clocks from elsewhere up to five minutes
+ * ahead of its own, so that one wrong clock does not move all of them.
+ */
 export function createDotMinter({ now, freshIncarnation }: DotMinterOptions): DotMinter {
   let followed = 0
   let lane: Lane | null = null

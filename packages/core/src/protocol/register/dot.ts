@@ -4,13 +4,17 @@ import { DecodeError } from "../decode-error.ts"
 /** One start of one process or tab: 64 random bits as 16 lower-case hex digits, minted at its first write. */
 export type Incarnation = string
 
-/** Names one write: no two writes share a dot. */
+/**
+ * Names one write: no two writes share a dot. Dots as in dotted version vectors (Preguiça et al., "Dotted Version Vectors",
+ * 2010), with a clock that tells the time in place of a counter.
+ */
 export interface Dot {
   readonly incarnation: Incarnation
+  /** Hybrid logical clock, see `hlcFromMillis`. */
   readonly hlc: number
 }
 
-/** The writes an author had seen: of each incarnation all up to this clock. */
+/** The writes an author had seen: of each incarnation all up to this clock. At most 16,384 incarnations. */
 export type Context = ReadonlyMap<Incarnation, number>
 
 export const MAX_CONTEXT_ENTRIES = 16_384
@@ -28,6 +32,7 @@ export function sameDot(a: Dot, b: Dot): boolean {
   return a.hlc === b.hlc && a.incarnation === b.incarnation
 }
 
+/** Whether an author with this context had seen the write. */
 export function covers(context: Context, dot: Dot): boolean {
   const seen = context.get(dot.incarnation)
   return seen !== undefined && seen >= dot.hlc
@@ -60,10 +65,7 @@ export function sortedEntries(context: Context): readonly (readonly [Incarnation
   return entries.length < 2 ? entries : entries.sort((a, b) => (a[0] < b[0] ? -1 : 1))
 }
 
-export function isIncarnation(value: unknown): value is Incarnation {
-  return typeof value === "string" && /^[0-9a-f]{16}$/.test(value)
-}
-
+/** From 8 bytes; throws `DecodeError` "bad-value" for any other number. */
 export function incarnationFromBytes(bytes: Uint8Array): Incarnation {
   if (bytes.length !== INCARNATION_BYTES) throw new DecodeError("bad-value", "an incarnation has 8 bytes")
   for (let index = 0; index < INCARNATION_BYTES; index++) {

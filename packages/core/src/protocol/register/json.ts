@@ -2,12 +2,15 @@ import { DecodeError } from "../decode-error.ts"
 import { decodeUtf8 } from "../utf8.ts"
 import { RegisterError } from "./register-error.ts"
 
+/** What a document may hold: JSON (RFC 8259), nested at most 64 deep, without the keys that reach a prototype. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+/** A JSON object. */
 export interface JsonObject {
   readonly [key: string]: Json
 }
 
 export const MAX_JSON_DEPTH = 64
+/** Of one document as canonical JSON. */
 export const MAX_PAYLOAD_BYTES: number = 32 * 1024 * 1024
 
 /** Keys that reach an object's prototype through careless code anywhere behind us. */

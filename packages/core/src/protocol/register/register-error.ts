@@ -1,6 +1,7 @@
+/** Match this, not the message. */
 export type RegisterErrorCode =
-  | "context-full" // the document has more writers than a context may list
-  | "unshareable" // the document is not JSON within the bounds
+  | "context-full" // 16,384 sessions wrote the document, as many as a context may list
+  | "unshareable" // the document is not JSON, too deep, or has a key that reaches a prototype
 
 /** A write of this device that cannot enter the register. Peer input causes `DecodeError` instead. */
 export class RegisterError extends Error {

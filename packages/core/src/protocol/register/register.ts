@@ -49,10 +49,12 @@ export interface RegisterDelta {
   readonly fingerprint: Uint8Array | null
 }
 
+/** The view that a delta brings: in full, or by the name of a sibling that it equals. */
 export type DeltaView =
   | { readonly type: "inline"; readonly value: HashedValue }
   | { readonly type: "sibling"; readonly dot: Dot }
 
+/** What came of joining a delta. */
 export type RegisterJoin =
   /** The delta lists a write whose value is neither in it nor here: nothing changed, ask with our summary. */
   | { readonly type: "incomplete" }
@@ -69,7 +71,9 @@ export type RegisterJoin =
       readonly senderLacks: RegisterSummary | null
     }
 
+/** A document that nobody has written: the least element, joined with which everything stays as it is. */
 export const EMPTY_REGISTER: RegisterState = { context: new Map(), siblings: [], view: null }
+/** The summary of who holds nothing. */
 export const EMPTY_SUMMARY: RegisterSummary = { context: new Map(), fingerprint: null }
 
 /**
@@ -91,6 +95,7 @@ export function shownValue(state: RegisterState): HashedValue | null {
   return state.siblings.length > 1 ? state.view : (state.siblings[0] ?? null)
 }
 
+/** Whether there is a conflict whose view `foldView` has yet to make. Until then the state has no delta and no summary. */
 export function needsFold(state: RegisterState): boolean {
   return state.siblings.length > 1 && state.view === null
 }
@@ -100,6 +105,7 @@ export function wholeDelta(state: RegisterState): RegisterDelta {
   return deltaFor(state, EMPTY_SUMMARY)
 }
 
+/** The summary of a state whose view is folded. */
 export function summarizeRegister(state: RegisterState): RegisterSummary {
   return state.context.size === 0
     ? EMPTY_SUMMARY
@@ -139,6 +145,10 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
   return assembleDelta(after, { complete: context.size === after.context.size, context, siblings })
 }
 
+/**
+ * The least state above both: commutative, associative and idempotent, whatever order deltas come in and however often.
+ * Pure; `local` stays as it was, and parts of both live on in the result.
+ */
 export function joinRegister(local: RegisterState, delta: RegisterDelta): RegisterJoin {
   if (local.context.size === 0 && isWholeWrite(delta)) {
     // Most of a first sync: one write, and nothing to join it with.

@@ -3,13 +3,14 @@ import { contentHash } from "./content-hash.ts"
 import { type Incarnation, incarnationFromBytes, INCARNATION_BYTES } from "./dot.ts"
 import { canonicalJson, type JsonObject } from "./json.ts"
 
-/** When each field was last written, for collections that merge field by field. */
+/** When each field was last written, as hybrid clocks, for collections that merge field by field. */
 export type FieldClocks = { readonly [field: string]: number }
 
 /** What one write says. A tombstone has an empty payload, so that purging it frees what it held. */
 export interface RegisterValue {
   readonly deleted: boolean
   readonly payload: JsonObject
+  /** Left out where the document merges as a whole. */
   readonly fields?: FieldClocks
 }
 

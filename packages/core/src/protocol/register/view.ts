@@ -3,7 +3,7 @@ import { cloneJson } from "./json.ts"
 import type { Sibling } from "./register.ts"
 import { type HashedValue, hashValue, type RegisterValue, withoutDot } from "./value.ts"
 
-/** One side of a merge; a clone that the handler may keep or change. */
+/** One side of a merge; a clone that the handler may keep or change. `millisFromHlc` turns its clock into a time. */
 export interface MergeSide extends RegisterValue {
   /** Clock of the write, of the latest one for a fold so far. */
   readonly hlc: number
@@ -12,6 +12,7 @@ export interface MergeSide extends RegisterValue {
 /** The application's conflict handler. Deterministic if it can be; anything at all if it cannot. */
 export type MergeHandler = (earlier: MergeSide, later: MergeSide) => RegisterValue | Promise<RegisterValue>
 
+/** How siblings are merged, and by what bounds. */
 export interface FoldOptions {
   readonly handler: MergeHandler
   /** Why the value cannot be shown here, such as a schema that refuses it; null when it can. */
@@ -20,12 +21,15 @@ export interface FoldOptions {
   readonly limit?: <T>(work: Promise<T>) => Promise<T>
 }
 
+/** What several siblings merged to. */
 export interface FoldedView {
+  /** The payload is a copy. It is deleted when that is what the merge came to. */
   readonly view: HashedValue
   /** Times that the handler failed and the later sibling took its place. */
   readonly failures: readonly FoldFailure[]
 }
 
+/** One call of the handler that threw, ran out of time, or returned what cannot be shown. */
 export interface FoldFailure {
   readonly reason: string
   readonly cause?: unknown
