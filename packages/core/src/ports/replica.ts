@@ -6,8 +6,11 @@ export type Direction = "both" | "send-only" | "receive-only"
 /** What kind of entries a replica holds; travels on the wire. 0–127 are kept for Dunlin, 128–255 free for others. */
 export type ReplicaKind = number
 
+/** JSON documents of `createMemoryReplica`, in the register of docs/protocol/register.md. */
 export const KIND_MEMORY: ReplicaKind = 0
+/** Documents of an RxDB collection, in the same register; two kinds never exchange anything. */
 export const KIND_RXDB: ReplicaKind = 1
+/** Loro documents: docs/protocol/loro.md. */
 export const KIND_LORO: ReplicaKind = 2
 
 /**
@@ -61,12 +64,14 @@ export interface ReplicaHost {
   readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
 }
 
+/** How far one link is with one replica; a new link to the same peer begins anew. */
 export type ReplicaLinkPhase =
   | "waiting" // the peer has not (yet) offered this replica
   | "incompatible" // other kind or schema tag
-  | "reconciling"
-  | "live"
+  | "reconciling" // the two sides find out what differs
+  | "live" // compared: what changes from now on is pushed
 
+/** The state of one replica on one link. Replaced whole at each change, never written to. */
 export interface ReplicaLinkStatus {
   /** Session id, 32 hex digits. */
   readonly peer: string
@@ -83,6 +88,7 @@ export interface ReplicaLinkStatus {
   readonly lastSyncedAt?: number
 }
 
+/** One entry that changed, as a replica tells its room. */
 export interface EntryChange {
   readonly key: string
   /** 32 bytes over the new state; null when the entry no longer exists (only a purge does that). */
@@ -93,8 +99,11 @@ export interface EntryChange {
   readonly delta?: Uint8Array
 }
 
+/** What a replica has to tell and goes on after; `reason` is in words, `cause` what was thrown. */
 export type ReplicaReport =
+  /** This entry was not taken in, or cannot be read here. The others go on, and so does this one once a state comes that works. */
   | { readonly type: "quarantined"; readonly key: string; readonly reason: string; readonly cause?: unknown }
+  /** The application's conflict handler threw, took too long or returned no document: the later write is shown instead. */
   | {
       readonly type: "handler-failed"
       readonly key: string
@@ -103,6 +112,7 @@ export type ReplicaReport =
     }
   | { readonly type: "warning"; readonly reason: string; readonly cause?: unknown }
 
+/** Some of the entries of a replica, in any order; the replica chooses how many make a page. */
 export interface ScanPage {
   readonly entries: readonly { readonly key: string; readonly stateHash: Uint8Array | null }[]
   /** Opaque position behind this page (≤ 64 KiB), stored with the index so that a restart replays only what is newer. */
@@ -117,24 +127,27 @@ export interface ReplicaPeer {
   readonly device: string
 }
 
+/** A peer, or this room, wants what it lacks of one entry. */
 export interface ReadRequest {
   readonly key: string
   /** The reader's summary; empty when it holds nothing. Hostile: the replica decodes it with bounds. */
   readonly summary: Uint8Array
 }
 
-/** The room keeps a delta until it is sent: it must not be written to again. */
+/** What a reader needs of one entry. The room keeps a delta until it is sent: it must not be written to again. */
 export type ReadOutcome =
   | { readonly type: "delta"; readonly stateHash: Uint8Array; readonly delta: Uint8Array }
   | { readonly type: "none" } // no such entry, or nothing that may be shared
   | { readonly type: "refused"; readonly reason: string } // the summary is invalid, or older than what is kept
 
+/** What a peer sent of one entry. */
 export interface Incoming {
   readonly key: string
   /** From a peer: hostile until decoded. */
   readonly delta: Uint8Array
 }
 
+/** What became of one received delta. */
 export type JoinOutcome =
   | {
       readonly type: "joined"
@@ -157,9 +170,14 @@ export type JoinOutcome =
 export interface BlobRef {
   /** SHA-256 of the content, 32 bytes. */
   readonly digest: Uint8Array
+  /** In bytes. */
   readonly size: number
 }
 
+/**
+ * A replica that a room has: what the room calls. One that rejects fails the entries it was
+ * about, which are tried again; only from `scan` does the room match a code, "stale-cursor".
+ */
 export interface AttachedReplica<Handle = unknown> {
   readonly handle: Handle
   /**
@@ -211,14 +229,16 @@ export interface BlobStore {
   ): Promise<"stored" | "complete" | "corrupt">
 }
 
+/** Match this, not the message. */
 export type ReplicaErrorCode =
   | "replica-in-use" // attached to another room
-  | "replica-closed"
+  | "replica-closed" // it was closed, with its collection or while it was being attached: make another
   | "duplicate-name" // a replica of that name is in this room
-  | "stale-cursor"
-  | "invalid-option"
-  | "storage-failed"
+  | "stale-cursor" // from `scan` to the room, which then scans all; an application never sees it
+  | "invalid-option" // a name, a schema tag or an option of the replica is out of its bounds
+  | "storage-failed" // what the replica keeps its data in refused to read or write; `cause` says why
 
+/** What `room.replicate()` and the handle it gives reject with. */
 export class ReplicaError extends Error {
   override readonly name = "ReplicaError"
   readonly code: ReplicaErrorCode
