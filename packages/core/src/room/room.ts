@@ -28,6 +28,7 @@ export interface Room extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** A peer that is linked now. It is gone from the list as soon as its link ends, and comes back as another object. */
 export interface Peer {
   /** Session id, 32 hex digits. */
   readonly session: string
@@ -36,7 +37,9 @@ export interface Peer {
   /** The name in its presence, if it has one there. Not authenticated: a label, never an identity. */
   readonly name: string | null
   readonly path: PathKind
+  /** What this device lets it do, as `authorize` said. What it lets this device do is its own matter. */
   readonly role: PeerRole
+  /** "live" once every replica that both share was compared; "reconcile" before. A linked peer has passed the others. */
   readonly stage: ConnectionStage
   /** Null until measured. */
   readonly rttMs: number | null
@@ -50,7 +53,10 @@ export interface Peer {
   readonly replicas: ReadonlyMap<string, ReplicaLinkStatus>
 }
 
-export type PeerRole = "writer" | "reader"
+/** What a member may do towards this device. */
+export type PeerRole =
+  | "writer" // its entries are taken
+  | "reader" // it gets everything; what it sends is refused, and it is told so
 
 /** A peer that passed the handshake, as shown to `isPeerValid` and `authorize`. */
 export interface AuthenticatedPeer {
@@ -59,12 +65,15 @@ export interface AuthenticatedPeer {
   readonly path: PathKind
 }
 
+/** How the room is doing, for one line of a screen. */
 export interface RoomStatus {
+  /** "searching" without a peer, whatever the reason: `problem` has it. */
   readonly phase: "searching" | "connected" | "closed"
   /** Connected peers, readers included. */
   readonly peers: number
   /** Entries that no other device is known to hold yet. */
   readonly pendingOut: number
+  /** Entries asked for or received, not yet durable here: of the peer with the most. */
   readonly pendingIn: number
   /** Peers equal to this device in every shared replica. */
   readonly syncedPeers: number
@@ -74,8 +83,16 @@ export interface RoomStatus {
   readonly tab: "alone" | "holder" | "follower"
 }
 
+/** What stands in the way. It goes by itself when it is over; the room keeps trying all the while. */
 export interface RoomProblem {
-  readonly code: "no-signaling" | "no-peers" | "room-full" | "connection-failed" | "refused" | "incompatible"
+  readonly code:
+    | "no-signaling" // no signaling server answers
+    | "no-peers" // one answers, and nobody else came within 3 s
+    | "room-full" // the peers here, or this device, have as many links as they take
+    | "connection-failed" // a peer was found and cannot be reached: often a firewall without a TURN server
+    | "refused" // a signaling server, or one side of a link, turned the other away
+    | "incompatible" // a linked peer holds a replica of that name in another kind or schema
+  /** In words for people: names the server, the step or the replica. */
   readonly message: string
 }
 
@@ -93,13 +110,20 @@ export interface Presence {
   readonly others: State<ReadonlyMap<string, PresenceEntry>>
 }
 
+/** What one other session shows of itself. */
 export interface PresenceEntry {
+  /** Session id, 32 hex digits. */
   readonly session: string
   /** Null when it was relayed by a peer that vouches for it. */
   readonly device: string | null
   readonly value: PresenceValue
 }
 
+/**
+ * Something that happened, for logs and for finding out why two devices do not meet; `at` is wall-clock milliseconds, `peer` a
+ * session id, or the transport's name for a remote that has proved nothing yet. No secret is in it; a `reason` may name the key
+ * of an entry, and a `cause` is what a store or the application threw.
+ */
 export type Diagnostic = { readonly at: number } & (
   | { readonly type: "transport"; readonly transport: string; readonly report: TransportReport }
   | { readonly type: "replica"; readonly replica: string; readonly report: ReplicaReport }
@@ -143,6 +167,7 @@ export interface Diagnostics {
   counters(): ReadonlyMap<string, LinkCounters>
 }
 
+/** What went over one link since it was made. Bytes are those of the protocol's messages, before encryption. */
 export interface LinkCounters {
   readonly bytesIn: number
   readonly bytesOut: number
@@ -152,9 +177,10 @@ export interface LinkCounters {
   readonly entriesOut: number
 }
 
+/** Match this, not the message. */
 export type RoomErrorCode =
-  | "bad-invite"
-  | "invite-too-new"
+  | "bad-invite" // it was cut or changed on its way
+  | "invite-too-new" // from a later version of the protocol
   | "insecure-context" // no WebCrypto: the page is neither https nor localhost
   | "missing-crypto" // WebCrypto without Ed25519 or X25519
   | "no-peers"
