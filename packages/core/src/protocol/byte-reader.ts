@@ -94,10 +94,12 @@ export class ByteReader {
     return count
   }
 
+  /** All that is left, as a view. */
   rest(): Uint8Array {
     return this.bytes(this.remaining)
   }
 
+  /** Throws `DecodeError` "trailing-bytes" unless all was read. */
   end(): void {
     if (this.remaining > 0) throw new DecodeError("trailing-bytes", `${this.remaining} left`)
   }

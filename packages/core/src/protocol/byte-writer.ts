@@ -42,6 +42,7 @@ export class ByteWriter {
     return this.u32(Math.floor(value / 0x1_0000_0000)).u32(value % 0x1_0000_0000)
   }
 
+  /** LEB128 in its shortest form, of a safe integer that is not negative. */
   varint(value: number): this {
     let rest = value
     while (rest > 0x7f) {
@@ -57,10 +58,12 @@ export class ByteWriter {
     return this
   }
 
+  /** Bytes behind their length as a varint. */
   block(bytes: Uint8Array): this {
     return this.varint(bytes.length).bytes(bytes)
   }
 
+  /** UTF-8 behind its length as a varint; halves of surrogate pairs become U+FFFD. */
   text(value: string): this {
     return this.block(encodeUtf8(value))
   }

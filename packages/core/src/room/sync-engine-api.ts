@@ -39,6 +39,7 @@ export interface LinkStatus {
   readonly replicas: ReadonlyMap<string, ReplicaLinkStatus>
 }
 
+/** What a room gives to its engine. Everything random in the protocol comes from `random`, all waits from `clock`. */
 export interface SyncEngineOptions {
   readonly clock: Clock
   readonly random: Random
@@ -55,11 +56,14 @@ export interface SyncEngineOptions {
   readonly events: SyncEngineEvents
 }
 
+/** What an engine tells its room. `session` is a peer's, 32 hex digits. */
 export interface SyncEngineEvents {
   /** A linked peer's value, or with `device` one that was relayed and is signed by that device. */
   presence(session: string, value: Uint8Array | null, device?: string): void
   replicaReport(replica: string, report: ReplicaReport): void
+  /** The peer broke the protocol: its link is ended. `code` is one of `DecodeErrorCode`. */
   violation(session: string, code: string, detail: string): void
+  /** One comparison of a replica with a peer is over: round trips, bytes of both sides, entries that travelled. */
   reconciled(report: {
     readonly session: string
     readonly replica: string
@@ -69,6 +73,7 @@ export interface SyncEngineEvents {
     readonly received: number
     readonly elapsedMs: number
   }): void
+  /** An entry was not taken, here or there. */
   refused(session: string, replica: string, reason: string, by: "us" | "them"): void
 }
 

@@ -35,6 +35,7 @@ const PROBE_DELAY_MS = 250
 /** Of peers whose link was lost so many are told our presence again once they are seen behind others. */
 const MAX_LOST = 64
 
+/** The engine that rooms run, for simulators and for links of another making. It needs no transport: add links to it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { clock, random, events } = options
   const digests = createKeyedDigest(options.digestKey)

@@ -2,6 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import { type Random, systemRandom } from "../ports/random.ts"
 import type { Lane, Pipe, PipeReceiver, Transport } from "../ports/transport.ts"
 
+/** What is wrong with a network. Left out: nothing. */
 export interface FaultConditions {
   /** Nothing comes in or goes out any more, and connections end after a while as if the network were gone. */
   readonly offline?: boolean

@@ -50,6 +50,7 @@ export interface RegisterSteps {
   readonly restore: (stored: RegisterState) => RegisterState
 }
 
+/** What documents in memory are made of. The clock and the chance are those of one process. */
 export interface MemoryDocumentsOptions {
   readonly store: Store
   readonly clock: Clock
@@ -62,7 +63,9 @@ export interface MemoryDocumentsOptions {
   readonly validate?: (key: string, value: RegisterValue) => string | null
   /** How long what was joined takes until it is shown; asked for each change. Default: no time. */
   readonly materialiseLagMs?: () => Millis
+  /** Hears of each local write before it is durable. */
   readonly onMinted?: (write: MintedWrite) => void
+  /** Default: those of the product. */
   readonly steps?: Partial<RegisterSteps>
   readonly report: (report: ReplicaReport) => void
 }

@@ -20,9 +20,12 @@ import type { RegisterState } from "../protocol/register/register.ts"
 import { type MemoryDocuments, type MemoryDocumentsOptions, openMemoryDocuments } from "./memory-documents.ts"
 import { createMemoryStore } from "./memory-store.ts"
 
+/** The name, and what differs from documents that live as long as the process: a store, a conflict handler, a clock. */
 export interface MemoryReplicaOptions extends Partial<Omit<MemoryDocumentsOptions, "report">> {
   readonly name: string
+  /** Default "1". Replicas with another tag are not synchronised with. */
   readonly schemaTag?: string
+  /** Default "both". */
   readonly direction?: Direction
 }
 
@@ -30,6 +33,7 @@ export interface MemoryReplicaOptions extends Partial<Omit<MemoryDocumentsOption
 export interface MemoryCollection {
   /** What is shown; null when there is no such document. */
   get(key: string): JsonObject | null
+  /** Of the documents that are shown; deleted ones are not. */
   readonly keys: readonly string[]
   /** Resolves with the name of the write when it is durable. */
   set(key: string, payload: JsonObject): Promise<Dot>

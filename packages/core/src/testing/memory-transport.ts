@@ -18,12 +18,15 @@ export interface MemoryNetwork {
   cutAll(): void
 }
 
+/** What the connections of one member look like; of two that differ the room sees its own. */
 export interface MemoryTransportOptions {
   /** Default "memory". */
   readonly path?: PathKind
   /** With certificates, as on a path that is encrypted end to end; without, the record layer is used. Default true. */
   readonly bound?: boolean
+  /** Until a message arrives. Default 0: in a later task all the same. */
   readonly latencyMs?: number
+  /** Default 262,144. */
   readonly maxMessageBytes?: number
 }
 
@@ -36,6 +39,7 @@ interface Member {
 
 const LOW_BYTES = 256 * 1024
 
+/** An empty network, apart from every other. Its connections take the time of the rooms' clocks. */
 export function createMemoryNetwork(): MemoryNetwork {
   const membersByTopic = new Map<string, Map<string, Member>>()
 

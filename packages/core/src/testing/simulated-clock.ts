@@ -36,6 +36,7 @@ interface Event {
 /** Where wall clocks start: 2026-01-01, so that timestamps look like real ones. */
 const WALL_START_MS = 1_767_225_600_000
 
+/** A world at its first moment. It stands still until `runFor` or `runUntil` is called. */
 export function createSimulatedTime(): SimulatedTime {
   const queue: Event[] = []
   let now = 0

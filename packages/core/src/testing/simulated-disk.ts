@@ -26,6 +26,7 @@ export interface SimulatedDisk {
   setFailureRate(probability: number): void
 }
 
+/** What a crash took. */
 export interface CrashLosses {
   /** Changes that had not become durable. */
   readonly unsynced: number
@@ -33,6 +34,7 @@ export interface CrashLosses {
   readonly torn: number
 }
 
+/** The world that the disk is in. */
 export interface SimulatedDiskOptions {
   readonly time: SimulatedTime
   readonly random: SeededRandom
@@ -45,6 +47,7 @@ interface PendingWrite {
   readonly cancel: () => void
 }
 
+/** An empty disk: writes take 1 to 5 virtual milliseconds to become durable, and none fails, until it is told otherwise. */
 export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDisk {
   const { time, random, isTearable = () => false } = options
   let values = new Map<string, Uint8Array>()

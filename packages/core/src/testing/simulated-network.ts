@@ -12,15 +12,19 @@ import type { SimulatedTime } from "./simulated-clock.ts"
 /** The first or the second end of a connection. */
 export type End = 0 | 1
 
+/** The world that the connection is in, and how good it is at first. */
 export interface SimulatedConnectionOptions {
   readonly time: SimulatedTime
   readonly random: SeededRandom
   /** How the ends call each other. */
   readonly names: readonly [string, string]
+  /** Drawn for each message; it stays in order. Default 5 to 40. */
   readonly latencyMs?: readonly [from: Millis, to: Millis]
   /** How fast messages leave; without it they leave at once. */
   readonly bytesPerMs?: number
+  /** Default 65,536. */
   readonly maxMessageBytes?: number
+  /** "fixed": the first end is the offerer. Default: the handshake decides. */
   readonly role?: "undecided" | "fixed"
 }
 
@@ -47,6 +51,7 @@ interface Message {
 const LOW_MARK_BYTES = 65_536
 const LANES: readonly Lane[] = ["control", "bulk"]
 
+/** An open connection in virtual time: the same seed and the same calls give the same deliveries. */
 export function createSimulatedConnection(options: SimulatedConnectionOptions): SimulatedConnection {
   const { time, random, names, latencyMs = [5, 40], maxMessageBytes = 65_536 } = options
   const receivers: [PipeReceiver | null, PipeReceiver | null] = [null, null]

@@ -13,6 +13,7 @@ export interface WebSocketLike {
   onerror: ((event: never) => void) | null
 }
 
+/** The class, such as `WebSocket` of a browser or of the package `ws`. */
 export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => WebSocketLike
 
 /** The one passed in, the platform's, or the `ws` package of a Node that has none of its own. */

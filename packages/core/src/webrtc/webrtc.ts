@@ -14,11 +14,13 @@ import { findRtcPlatform, type RtcPlatform, type WebRtcImplementation } from "./
 import { createSignalingClient, type SignalingClient } from "./signaling-client.ts"
 import { findWebSocket, type WebSocketConstructor } from "./web-socket.ts"
 
+/** All optional in a page whose invites name their signaling servers. */
 export interface WebRtcOptions {
   /** One or several signaling servers, ws: or wss:. Default: those that the invite names. */
   readonly signaling?: string | readonly string[] | undefined
   /** In Node: `import * as wrtc from "node-datachannel/polyfill"`. */
   readonly wrtc?: WebRtcImplementation | undefined
+  /** Default: the platform's; in a Node without one, the package `ws`, if it is installed. */
   readonly webSocket?: WebSocketConstructor | undefined
   /** STUN and TURN. Default: what the signaling server hands out. */
   readonly iceServers?: readonly RTCIceServer[] | undefined
