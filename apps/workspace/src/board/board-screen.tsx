@@ -23,7 +23,8 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
   const [announcement, say] = useState("")
   const surface = useRef<HTMLDivElement>(null)
   const byColumn = useMemo(() => groupByColumn(tasks ?? []), [tasks])
-  const open = taskId === null ? undefined : tasks?.find((task) => task.id === taskId)
+  const present = tasks?.find((task) => task.id === taskId)
+  const open = useLastSeen(present, taskId)
 
   const moves: BoardMoves = {
     byColumn,
@@ -61,9 +62,23 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
           />
         ))}
       </div>
-      {open !== undefined && <TaskDialog key={open.id} task={open} onClose={() => navigate("/board")} />}
+      {open !== null && (
+        <TaskDialog
+          key={open.id}
+          task={open}
+          isGone={present === undefined}
+          onClose={() => navigate("/board")}
+        />
+      )}
     </div>
   )
+}
+
+/** The open task, also when it has just been deleted elsewhere: someone may be writing on it. */
+function useLastSeen(present: Task | undefined, id: string | null): Task | null {
+  const [seen, setSeen] = useState<Task | null>(null)
+  if (present !== undefined && present !== seen) setSeen(present)
+  return present ?? (seen !== null && seen.id === id ? seen : null)
 }
 
 function groupByColumn(tasks: readonly Task[]): ReadonlyMap<Column, readonly Task[]> {

@@ -1,57 +1,84 @@
-import { useState } from "react"
+import { useRef, useState } from "react"
 import { COLUMNS, MAX_NOTE, MAX_TITLE, type Column, type Task } from "../data/entries.ts"
 import { attempt } from "../ui/attempt.ts"
 import { Dialog } from "../ui/dialog.tsx"
-import { DraftInput } from "../ui/draft-input.tsx"
+import { DraftArea, DraftInput } from "../ui/draft-input.tsx"
 import { Icon } from "../ui/icon.tsx"
+import { Notice } from "../ui/notice.tsx"
 import { toast } from "../ui/toasts.tsx"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
-export function TaskDialog({ task, onClose }: { readonly task: Task; readonly onClose: () => void }) {
+export interface TaskDialogProps {
+  /** As it is, or as it was when it was last seen. */
+  readonly task: Task
+  /** It was deleted elsewhere; what is being written on it must not go with it. */
+  readonly isGone: boolean
+  readonly onClose: () => void
+}
+
+export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
   const { tasks } = useWorkspace()
-  const [note, setNote] = useState<string | null>(null)
+  const [leaving, setLeaving] = useState(false)
+  const written = useRef<Partial<Pick<Task, "title" | "note">>>({})
 
-  async function saveNote(): Promise<void> {
-    if (note === null || note === task.note) return
-    if (await attempt(tasks.edit(task.id, { note }))) setNote(null)
-  }
-
-  async function close(): Promise<void> {
-    await saveNote()
-    onClose()
+  async function save(fields: Partial<Pick<Task, "title" | "note">>): Promise<boolean> {
+    if (!isGone) return attempt(tasks.edit(task.id, fields))
+    written.current = { ...written.current, ...fields }
+    return false
   }
 
   async function remove(): Promise<void> {
-    if (!(await attempt(tasks.remove(task.id)))) return
+    setLeaving(true)
+    if (!(await attempt(tasks.remove(task.id)))) return setLeaving(false)
     onClose()
     toast(`Deleted “${task.title}”.`, { label: "Undo", run: () => void attempt(tasks.restore(task)) })
   }
 
+  async function bringBack(): Promise<void> {
+    if (await attempt(tasks.restore({ ...task, ...written.current }))) onClose()
+  }
+
   return (
-    <Dialog title="Task" onClose={() => void close()}>
+    <Dialog title="Task" onClose={onClose}>
+      {isGone && !leaving && (
+        <Notice tone="warn" title="This task was deleted on another device.">
+          <p>What you see here is still yours to keep.</p>
+        </Notice>
+      )}
       <label className="labelled">
         <span>Title</span>
-        <DraftInput className="field" maxLength={MAX_TITLE} value={task.title} save={(title) => attempt(tasks.edit(task.id, { title }))} />
+        <DraftInput className="field" maxLength={MAX_TITLE} value={task.title} keepAs={`title of ${task.id}`} save={(title) => save({ title })} />
       </label>
       <label className="labelled">
         <span>Column</span>
-        <select className="field" value={task.column} onChange={(event) => void attempt(tasks.edit(task.id, { column: event.target.value as Column }))}>
+        <select className="field" value={task.column} disabled={isGone} onChange={(event) => void attempt(tasks.edit(task.id, { column: event.target.value as Column }))}>
           {COLUMNS.map((column) => <option key={column.id} value={column.id}>{column.name}</option>)}
         </select>
       </label>
       <label className="labelled">
         <span>Note</span>
-        <textarea className="field" rows={5} maxLength={MAX_NOTE} value={note ?? task.note} onChange={(event) => setNote(event.target.value)} onBlur={() => void saveNote()} />
+        <DraftArea className="field" rows={5} maxLength={MAX_NOTE} value={task.note} keepAs={`note of ${task.id}`} save={(note) => save({ note })} />
       </label>
-      <div className="actions">
-        <button type="button" className="button quiet danger" onClick={() => void remove()}>
-          <Icon name="trash" size={16} />
-          Delete
-        </button>
-        <button type="button" className="button primary" onClick={() => void close()}>
-          Done
-        </button>
-      </div>
+      {isGone && !leaving ? (
+        <div className="actions">
+          <button type="button" className="button quiet" onClick={onClose}>
+            Let it go
+          </button>
+          <button type="button" className="button primary" onClick={() => void bringBack()}>
+            Bring it back
+          </button>
+        </div>
+      ) : (
+        <div className="actions">
+          <button type="button" className="button quiet danger" onClick={() => void remove()}>
+            <Icon name="trash" size={16} />
+            Delete
+          </button>
+          <button type="button" className="button primary" onClick={onClose}>
+            Done
+          </button>
+        </div>
+      )}
     </Dialog>
   ) // prettier-ignore
 }

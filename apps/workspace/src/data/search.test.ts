@@ -26,6 +26,17 @@ describe("searchWorkspace", () => {
     expect(searchWorkspace({ documents, tasks, bodies }, "   ")).toEqual([])
   })
 
+  it("shows the words around a match without marks of Markdown", () => {
+    const body =
+      "# Winter\n\n- Count on the **rising tide**\n\n| Day | Low |\n| --- | --- |\n| Fri | `06:31` |\n"
+    const [hit] = searchWorkspace({ documents, tasks: [], bodies: new Map([["b", body]]) }, "rising")
+    expect(hit?.excerpt).toEqual({
+      before: "Winter Count on the ",
+      match: "rising",
+      after: " tide Day Low Fri 06:31 ",
+    })
+  })
+
   it("finds the one among a thousand documents and five thousand tasks", () => {
     const many = Array.from({ length: 1_000 }, (_, index) =>
       readDocument({ id: `d${index}`, title: `Paper ${index}` }),

@@ -72,14 +72,16 @@ function excerptOf(text: string, words: readonly string[]): Excerpt | null {
   if (at < 0 || folded.length !== text.length) return null
   const from = Math.max(0, at - 36)
   return {
-    before: `${from > 0 ? "…" : ""}${oneLine(text.slice(from, at))}`,
+    before: `${from > 0 ? "…" : ""}${oneLine(text.slice(from, at)).trimStart()}`,
     match: text.slice(at, at + word.length),
     after: oneLine(text.slice(at + word.length, at + word.length + 90)),
   }
 }
 
+/** Around a match, without the marks of Markdown. */
 function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, " ")
+  const plain = text.replaceAll(/^\s*(?:#{1,6}|>|[-*+]) /gm, " ").replaceAll(/\*\*|[*`|]|-{3,}/g, " ")
+  return plain.replaceAll(/\s+/g, " ")
 }
 
 function fold(text: string): string {

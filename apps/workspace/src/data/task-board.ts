@@ -28,7 +28,8 @@ export function createTaskBoard(database: WorkspaceDatabase): TaskBoard {
 
   async function patch(id: string, fields: Partial<TaskRow>): Promise<void> {
     const found = await database.tasks.findOne(id).exec()
-    await found?.incrementalModify((row) => ({
+    if (found === null) throw new Error("the task was deleted on another device.")
+    await found.incrementalModify((row) => ({
       ...row,
       ...fields,
       ...signature(TASK_GROUPS, fields, row.edits),

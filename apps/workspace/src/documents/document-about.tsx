@@ -4,7 +4,7 @@ import { LANGUAGES, MAX_DESCRIPTION, readMeta, type DocumentMeta } from "./docum
 import { DraftInput } from "../ui/draft-input.tsx"
 
 /** Description and language live in the document's own map `meta`, beside its text. */
-export function DocumentAbout({ doc }: { readonly doc: LoroDoc }) {
+export function DocumentAbout({ id, doc }: { readonly id: string; readonly doc: LoroDoc }) {
   const meta = useMeta(doc)
   const write = async (key: string, value: string): Promise<boolean> => {
     doc.getMap("meta").set(key, value)
@@ -17,7 +17,7 @@ export function DocumentAbout({ doc }: { readonly doc: LoroDoc }) {
       <div>
         <label className="labelled">
           <span>Description</span>
-          <DraftInput className="field" maxLength={MAX_DESCRIPTION} value={meta.description} save={(text) => write("description", text)} />
+          <DraftInput className="field" maxLength={MAX_DESCRIPTION} value={meta.description} keepAs={`description of ${id}`} save={(text) => write("description", text)} />
         </label>
         <label className="labelled">
           <span>Language</span>

@@ -51,14 +51,14 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
               : { label: "Archive", icon: <Icon name="archive" />, run: () => void setArchived(true) },
           ]} />
         </div>
-        <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} save={(title) => attempt(documents.rename(entry.id, title))} />
+        <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title) => attempt(documents.rename(entry.id, title))} />
         <TagEditor tags={entry.tags} save={(tags) => attempt(documents.setTags(entry.id, tags))} />
       </header>
       {note.type === "failed" && <Failed id={entry.id} reason={note.reason} retry={note.retry} />}
       {note.type === "loading" && <Waiting id={entry.id} />}
       {note.type === "ready" && (
         <>
-          <DocumentAbout doc={note.doc} />
+          <DocumentAbout id={entry.id} doc={note.doc} />
           {history
             ? <DocumentHistory doc={note.doc} onClose={() => setHistory(false)} />
             : <MarkdownEditor key={entry.id} note={note.note} />}

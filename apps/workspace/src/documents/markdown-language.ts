@@ -6,15 +6,21 @@ import {
   syntaxHighlighting,
 } from "@codemirror/language"
 import type { Extension } from "@codemirror/state"
-import { tags } from "@lezer/highlight"
+import { styleTags, Tag, tags } from "@lezer/highlight"
 import { GFM, parser } from "@lezer/markdown"
 
 const facet = defineLanguageFacet({ commentTokens: { block: { open: "<!--", close: "-->" } } })
 
+/** Columns of a table stand below each other only where all letters are equally wide. */
+const table = Tag.define()
+
 /** Markdown alone: the ready package brings parsers for HTML, CSS and JavaScript, four times its size. */
 const language = new Language(
   facet,
-  parser.configure([GFM, { props: [languageDataProp.add({ Document: facet })] }]),
+  parser.configure([
+    GFM,
+    { props: [languageDataProp.add({ Document: facet }), styleTags({ "Table/...": table })] },
+  ]),
   [],
   "markdown",
 )
@@ -28,6 +34,7 @@ const style = HighlightStyle.define([
   { tag: tags.strikethrough, class: "md-strike" },
   { tag: tags.monospace, class: "md-code" },
   { tag: tags.quote, class: "md-quote" },
+  { tag: table, class: "md-table" },
   { tag: [tags.link, tags.url], class: "md-link" },
   { tag: [tags.processingInstruction, tags.labelName, tags.contentSeparator], class: "md-mark" },
 ])

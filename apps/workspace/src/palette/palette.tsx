@@ -50,7 +50,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
       <div className="palette-box">
         <div className="palette-field">
           <Icon name="search" />
-          <input autoFocus role="combobox" aria-expanded="true" aria-controls={list} aria-activedescendant={entries[active] ? `${list}-${active}` : undefined} aria-label="Search documents, tasks and commands" placeholder="Search documents, tasks and commands" value={query} onChange={(event) => { setQuery(event.target.value); setChosen(0) }} onKeyDown={pressed} />
+          <input autoFocus role="combobox" aria-expanded="true" aria-controls={list} aria-activedescendant={entries[active] ? `${list}-${active}` : undefined} aria-label="Search documents, tasks and commands" placeholder="Search or run a command" value={query} onChange={(event) => { setQuery(event.target.value); setChosen(0) }} onKeyDown={pressed} />
           <button type="button" className="icon-button" aria-label="Close" onClick={onClose}><Icon name="close" /></button>
         </div>
         <ul id={list} role="listbox" aria-label="Results">

@@ -29,9 +29,7 @@ const DOCUMENTS: readonly (readonly [title: string, tags: readonly string[], bod
   [
     "Winter count: how we do it",
     ["field", "guide"],
-    `# Winter count
-
-Two people a sector, one scope, one sheet. Count on the **rising tide**, when the flocks come close.
+    `Two people a sector, one scope, one sheet. Count on the **rising tide**, when the flocks come close.
 
 ## Before you leave
 
@@ -53,15 +51,13 @@ Write down doubt as doubt: \`dunlin or sanderling, 40\` is worth more than a gue
   [
     "Sunday, 14 January",
     ["field", "log"],
-    `# Sunday, 14 January
+    `Wind NW 4, clear, low water 07:52.
 
-Wind NW 4, clear, low water 07:52.
-
-| Sector | Dunlin | Knot | Oystercatcher |
-| --- | --- | --- | --- |
-| North bank | 1,240 | 310 | 86 |
-| Channel | 420 | 0 | 131 |
-| Point | 2,050 | 900 | 44 |
+| Sector     | Dunlin | Knot | Curlew |
+| ---------- | -----: | ---: | -----: |
+| North bank |  1,240 |  310 |     86 |
+| Channel    |    420 |    0 |    131 |
+| Point      |  2,050 |  900 |     44 |
 
 The big flock at the point turned as one for almost a minute. Nobody wrote anything down until it was over.
 `,
@@ -69,10 +65,8 @@ The big flock at the point turned as one for almost a minute. Nobody wrote anyth
   [
     "Tide table",
     ["reference"],
-    `# Tide table
-
-| Day | Low | High |
-| --- | --- | --- |
+    `| Day | Low   | High  |
+| --- | ----- | ----- |
 | Fri | 06:31 | 12:44 |
 | Sat | 07:10 | 13:25 |
 | Sun | 07:52 | 14:09 |
@@ -82,9 +76,7 @@ The big flock at the point turned as one for almost a minute. Nobody wrote anyth
   [
     "Ideas for the spring report",
     ["writing"],
-    `# Ideas for the spring report
-
-- Start with the photograph, not with the table
+    `- Start with the photograph, not with the table
 - One page a species, no more
 - Say what we did **not** see: no ringed plover at the point for the third year
 - Ask the harbour office for the dredging dates

@@ -1,47 +1,36 @@
-import { useEffect, useRef, useState, type ComponentProps } from "react"
+import type { ComponentProps } from "react"
+import { type DraftOptions, useDraft } from "./use-draft.ts"
 
-export interface DraftInputProps extends Omit<ComponentProps<"input">, "value" | "onChange" | "ref"> {
-  readonly value: string
-  /** Resolves to false when it could not be saved: the draft then stays. */
-  readonly save: (text: string) => Promise<boolean>
-}
+type Managed = "value" | "onChange" | "ref"
 
-const SAVE_AFTER_MS = 400
+export interface DraftInputProps extends Omit<ComponentProps<"input">, Managed>, DraftOptions {}
 
-/** An input that follows the stored value until someone types, and saves shortly after they pause. */
-export function DraftInput({ value, save, onBlur, ...rest }: DraftInputProps) {
-  const [draft, setDraft] = useState<string | null>(null)
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null)
-  const latest = useRef<{ draft: string | null; save: DraftInputProps["save"] }>({ draft: null, save })
-  latest.current.save = save
-
-  async function flush(): Promise<void> {
-    if (timer.current !== null) clearTimeout(timer.current)
-    timer.current = null
-    const text = latest.current.draft
-    if (text === null) return
-    const saved = await latest.current.save(text)
-    // Typed on while it was saved: then the draft is newer than what was stored.
-    if (saved && latest.current.draft === text) {
-      latest.current.draft = null
-      setDraft(null)
-    }
-  }
-
-  useEffect(() => () => void flush(), [])
-
+export function DraftInput({ value, save, keepAs, onBlur, ...rest }: DraftInputProps) {
+  const draft = useDraft({ value, save, keepAs })
   return (
     <input
       {...rest}
-      value={draft ?? value}
-      onChange={(event) => {
-        latest.current.draft = event.target.value
-        setDraft(event.target.value)
-        if (timer.current !== null) clearTimeout(timer.current)
-        timer.current = setTimeout(() => void flush(), SAVE_AFTER_MS)
-      }}
+      value={draft.text}
+      onChange={(event) => draft.type(event.target.value)}
       onBlur={(event) => {
-        void flush()
+        void draft.flush()
+        onBlur?.(event)
+      }}
+    />
+  )
+}
+
+export interface DraftAreaProps extends Omit<ComponentProps<"textarea">, Managed>, DraftOptions {}
+
+export function DraftArea({ value, save, keepAs, onBlur, ...rest }: DraftAreaProps) {
+  const draft = useDraft({ value, save, keepAs })
+  return (
+    <textarea
+      {...rest}
+      value={draft.text}
+      onChange={(event) => draft.type(event.target.value)}
+      onBlur={(event) => {
+        void draft.flush()
         onBlur?.(event)
       }}
     />

@@ -1,0 +1,98 @@
+import type { Browser } from "playwright-core"
+import { afterEach, beforeAll, expect, test } from "vitest"
+import { launchSharedChromium } from "./harness/chromium.ts"
+import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+
+let server: WorkspaceServer
+let browser: Browser
+beforeAll(async () => {
+  server = await startWorkspaceServer()
+  browser = await launchSharedChromium()
+  return async () => {
+    await browser.close()
+    await server.close()
+  }
+})
+
+const opened: Person[] = []
+afterEach(async () => {
+  for (const person of opened.splice(0)) await person.close()
+})
+
+async function person(address: string = server.url): Promise<Person> {
+  const one = await openPerson(address, { browser })
+  opened.push(one)
+  return one
+}
+
+/** The task's dialog, with the caret in its note. */
+async function openNote(one: Person, title: string): Promise<ReturnType<Person["page"]["getByRole"]>> {
+  await one.goto("/board")
+  await one.card(title).locator(".card-face").click()
+  const note = one.page.getByRole("dialog").getByRole("textbox", { name: "Note" })
+  await note.click()
+  return note
+}
+
+test("a task's note is saved while it is written, and reaches others", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  const ben = await person(await ada.invite())
+  await ben.goto("/board")
+  await ben.card("Count birds").waitFor()
+  await openNote(ada, "Count birds")
+  await ada.page.keyboard.type("From the dike, with the tide.")
+  await ben.card("Count birds").getByText("From the dike").waitFor()
+  await ada.page.reload()
+  const note = ada.page.getByRole("dialog").getByRole("textbox", { name: "Note" })
+  await timeUntil(
+    "the note is there",
+    async () => (await note.inputValue()) === "From the dike, with the tide.",
+  )
+})
+
+test("what is typed in the very moment of a reload is there afterwards", async () => {
+  const ada = await person()
+  await ada.newDocument("Tides")
+  await ada.page.waitForTimeout(1000)
+  const title = ada.page.getByRole("textbox", { name: "Title" })
+  await title.click()
+  await ada.page.keyboard.press("End")
+  await ada.page.keyboard.type(" of March")
+  await ada.page.reload()
+  await timeUntil("the title is there", async () => (await title.inputValue()) === "Tides of March")
+  await ada.page.locator(".row", { hasText: "Tides of March" }).waitFor()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  const note = await openNote(ada, "Count birds")
+  await ada.page.keyboard.type("With the tide")
+  await ada.page.reload()
+  await timeUntil("the note is there", async () => (await note.inputValue()) === "With the tide")
+  // It is stored now, and not typed again at the next visit.
+  await ada.card("Count birds").getByText("With the tide").waitFor()
+  expect(await ada.page.evaluate(() => sessionStorage.length)).toBe(0)
+})
+
+test("a task that is deleted elsewhere while it is written on can be brought back with all that was written", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  const ben = await person(await ada.invite())
+  await ben.goto("/board")
+  await ben.card("Count birds").waitFor()
+  const note = await openNote(ben, "Count birds")
+  await ben.page.keyboard.type("The north bank first. ")
+  await ada.card("Count birds").getByText("The north bank first.").waitFor()
+  await ada.card("Count birds").locator(".card-face").click()
+  await ada.page.getByRole("button", { name: "Delete" }).click()
+  await ben.page.getByText("This task was deleted on another device.").waitFor()
+  await note.click()
+  await ben.page.keyboard.press("End")
+  await ben.page.keyboard.type("Then the point.")
+  await ben.page.getByRole("button", { name: "Bring it back" }).click()
+  for (const one of [ada, ben]) {
+    await one.card("Count birds").getByText("The north bank first. Then the point.").waitFor()
+  }
+})
