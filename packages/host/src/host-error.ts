@@ -1,10 +1,12 @@
+/** Match this, not the message. */
 export type HostErrorCode =
-  | "invalid-setting" // a setting has a value that it cannot have
-  | "unknown-setting"
+  | "invalid-setting" // a setting has a value that it cannot have, or lacks another that it needs
+  | "unknown-setting" // no setting has this name; the message has one that is like it
   | "unreadable-file" // a file that a setting names
-  | "address-in-use"
-  | "cannot-listen"
+  | "address-in-use" // another process has the port
+  | "cannot-listen" // the system refuses the port or address for another reason; `cause` has it
 
+/** Why a host did not start; the message names the setting. A running host throws it only from `reloadTls`. */
 export class HostError extends Error {
   override readonly name = "HostError"
   readonly code: HostErrorCode

@@ -60,4 +60,5 @@ export interface HostSettings {
   readonly drainMs: number
 }
 
+/** From nothing to everything. Addresses appear as aliases that change with each start, topics and tokens not at all. */
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug"

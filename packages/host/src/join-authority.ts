@@ -8,6 +8,7 @@ export interface JoinRequest {
   readonly topic: Uint8Array
   /** 16 bytes that stand for the session. */
   readonly peer: Uint8Array
+  /** The client's, as `trustedProxies` tell it. */
   readonly address: string
   /** The page's origin as the browser reports it; empty outside of browsers. */
   readonly origin: string
@@ -22,6 +23,10 @@ export interface JoinRequest {
 /** True or false, or for how long the answer holds: the client must renew before. */
 export type JoinVerdict = boolean | { readonly allow: true; readonly expiresInMs: number }
 
+/**
+ * An application's own rule. Anything but a plain yes is a no: the client hears "forbidden", or "internal" when the rule throws or
+ * takes longer than `authorizeTimeoutMs`, after which `signal` is aborted.
+ */
 export type AuthorizeJoin = (request: JoinRequest) => JoinVerdict | Promise<JoinVerdict>
 
 export type Authorization =

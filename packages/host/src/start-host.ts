@@ -34,25 +34,32 @@ export interface HostOptions extends Partial<HostSettings> {
   readonly authorizeJoin?: AuthorizeJoin
 }
 
+/** A host that takes sockets. It holds the process open until it is closed. */
 export interface Host extends AsyncDisposable {
   /** What clients connect to, as seen from this machine. */
   readonly url: string
+  /** The one that was taken, when `port` was 0. */
   readonly port: number
   /** Where /healthz, /readyz and /metrics are, or null. */
   readonly operationsUrl: string | null
+  /** What it holds at this moment; /metrics says more. */
   stats(): HostStats
   /** Says goodbye to everyone, spreads the closing over `drainMs`, then closes. Idempotent. */
   drain(): Promise<void>
   /** Says goodbye and closes at once. Idempotent. */
   close(): Promise<void>
-  /** Reads certificate and key again, without touching open sockets. */
+  /** Reads certificate and key again, without touching open sockets. Throws `HostError` and keeps the old. */
   reloadTls(): void
 }
 
+/** Counts of one host; in a cluster every host has its own. */
 export interface HostStats {
   readonly sockets: number
+  /** Rooms with a member on this host. */
   readonly topics: number
+  /** Sessions in them: a socket may be in several rooms, and one that broke counts for `graceMs` more. */
   readonly members: number
+  /** Written to sockets and not yet taken by the network. */
   readonly bufferedBytes: number
 }
 

@@ -18,11 +18,11 @@ export interface MemoryNetwork {
   cutAll(): void
 }
 
-/** What the connections of one member look like; of two that differ the room sees its own. */
+/** What the connections of one member look like to its own room. */
 export interface MemoryTransportOptions {
   /** Default "memory". */
   readonly path?: PathKind
-  /** With certificates, as on a path that is encrypted end to end; without, the record layer is used. Default true. */
+  /** With certificates, as on a path that is encrypted end to end; without, on either side, the record layer is used. Default true. */
   readonly bound?: boolean
   /** Until a message arrives. Default 0: in a later task all the same. */
   readonly latencyMs?: number
