@@ -55,7 +55,7 @@ export interface Host extends AsyncDisposable {
 /** Counts of one host; in a cluster every host has its own. */
 export interface HostStats {
   readonly sockets: number
-  /** Rooms with a member on this host. */
+  /** Rooms of which a member is on this host. */
   readonly topics: number
   /** Sessions in them: a socket may be in several rooms, and one that broke counts for `graceMs` more. */
   readonly members: number

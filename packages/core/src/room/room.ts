@@ -183,13 +183,14 @@ export type RoomErrorCode =
   | "invite-too-new" // from a later version of the protocol
   | "insecure-context" // no WebCrypto: the page is neither https nor localhost
   | "missing-crypto" // WebCrypto without Ed25519 or X25519
-  | "no-peers"
-  | "refused"
-  | "closed"
-  | "presence-too-large"
-  | "identity-unavailable"
-  | "invalid-option"
+  | "no-peers" // `synced()` without a signal: too few devices that share the data for 30 s in a row
+  | "refused" // `synced()`: all who are connected have answered, and too few took everything
+  | "closed" // the room was closed, before the call or while it waited
+  | "presence-too-large" // over 2 KiB as JSON
+  | "identity-unavailable" // the device key cannot be had; `cause` is the `IdentityError`
+  | "invalid-option" // `maxLinks`, or the servers of an invite
 
+/** What `openRoom`, the invite functions and the methods of a room throw or reject with. */
 export class RoomError extends Error {
   override readonly name = "RoomError"
   readonly code: RoomErrorCode
