@@ -301,3 +301,20 @@ describe("acknowledgements", () => {
     expect(outbox.acknowledged(0, 0)).toBeNull()
   })
 })
+
+test("a flush asks the transport about the lanes that it has something for", () => {
+  const asked: Lane[] = []
+  const outbox = createOutbox({
+    maxMessageBytes: 262_144,
+    send() {},
+    buffered(lane) {
+      asked.push(lane)
+      return 0
+    },
+  })
+  outbox.flush()
+  expect(asked).toEqual([])
+  outbox.control({ type: "ping", nonce: 1 })
+  outbox.flush()
+  expect(asked).toEqual(["control"])
+})

@@ -195,12 +195,15 @@ function createLane(channel: RTCDataChannel, clock: Clock, events: LaneEvents): 
   return {
     send(message) {
       const isIdle = head === queue.length
-      if (!(isIdle && channel.bufferedAmount < CHANNEL_HIGH_BYTES && trySend(message))) {
+      const before = channel.bufferedAmount
+      if (!(isIdle && before < CHANNEL_HIGH_BYTES && trySend(message))) {
         queue.push(message)
         queuedBytes += message.length
         if (queuedBytes > MAX_QUEUED_BYTES) return events.closed("failed")
       }
-      if (isAbove || buffered() <= CHANNEL_LOW_BYTES) return
+      // To ask again is a call out of the runtime, which a small message does not need.
+      const isLow = queuedBytes + before + message.length <= CHANNEL_LOW_BYTES
+      if (isAbove || isLow || buffered() <= CHANNEL_LOW_BYTES) return
       isAbove = true
       cancelLook = clock.after(LOOK_AGAIN_MS, look)
     },
