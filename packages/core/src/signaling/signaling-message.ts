@@ -33,6 +33,7 @@ export type ClientMessage =
   /** Browsers cannot send WebSocket pings. Answered by `pong` with the same nonce. */
   | { readonly type: "ping"; readonly nonce: number }
 
+/** What a host says. A client ends the connection at bytes that are none of these. */
 export type HostMessage =
   | {
       readonly type: "joined"
@@ -88,6 +89,7 @@ export type HostMessage =
   | { readonly type: "bye"; readonly retryMs: number }
   | { readonly type: "pong"; readonly nonce: number }
 
+/** What a host takes from one socket before it drops messages and then the socket; a client keeps below on its own. */
 export interface SignalingLimits {
   readonly maxFrameBytes: number
   readonly messagesPerSecond: number
@@ -101,12 +103,14 @@ export interface SignalingLimits {
   readonly heartbeatMs: number
 }
 
+/** The STUN and TURN servers that a host hands out. */
 export interface IceConfiguration {
   readonly servers: readonly IceServer[]
   /** Milliseconds until the credentials expire; 0 for never. The host sends new ones before. */
   readonly expiresInMs: number
 }
 
+/** As `RTCIceServer` of WebRTC has it, with text that may be empty in place of members that may be missing. */
 export interface IceServer {
   readonly urls: readonly string[]
   /** Empty, like `credential`, for STUN. */
@@ -128,16 +132,17 @@ export const signalingErrorNumbers = {
   "token-expired": 10, // ends the membership
   forbidden: 11, // the host's own rule refused the join, or ended the membership
   "rate-limited": 12, // one message was dropped; on channel 0 the flood went on and the socket closes
-  overloaded: 13,
-  draining: 14,
-  "join-timeout": 15,
-  idle: 16,
+  overloaded: 13, // the process is at its limits: try another host, or later
+  draining: 14, // it is about to end, and takes no joins
+  "join-timeout": 15, // a socket joined nothing in time
+  idle: 16, // a socket was without a membership for too long
   replaced: 17, // this session was taken up on another socket
-  "slow-consumer": 18,
+  "slow-consumer": 18, // the socket does not read what it is sent
   blocked: 19, // too many failed joins from this address
-  internal: 20,
+  internal: 20, // a fault in the host, or in its own rule
 } as const
 
+/** The name of a code; `signalingErrorNumbers` says what each means. */
 export type SignalingErrorCode = keyof typeof signalingErrorNumbers
 
 /** Codes on a channel other than 0 that do not mean the end of that membership (or the failure of that join). */
@@ -146,12 +151,14 @@ export const passingErrors: ReadonlySet<SignalingErrorCode> = new Set<SignalingE
   "unauthorized", // of a `renew`: the old token still counts until it expires
 ])
 
+/** Why a signal was not passed on, to its number on the wire. */
 export const unreachableReasonNumbers = {
   gone: 1, // no such peer in the topic
   away: 2, // its socket broke; it may come back within its grace
   busy: 3, // it does not read what it is sent
 } as const
 
+/** Only after "gone" is there no use in trying again: presence tells when the peer is back. */
 export type UnreachableReason = keyof typeof unreachableReasonNumbers
 
 /** WebSocket close codes of a host beside the standard 1001 (going away), 1009 (too big), 1011 and 1013 (slow). */
@@ -164,14 +171,19 @@ export const signalingCloseCodes = {
 
 /** The WebSocket subprotocol that client and host insist on. */
 export const SIGNALING_SUBPROTOCOL = "dunlin.signal.1"
+/** The first byte of a join. */
 export const SIGNALING_VERSION = 1
+/** Of a topic, which whoever can present it may join. */
 export const TOPIC_BYTES = 32
+/** Of a session's name among the members of a topic. */
 export const PEER_ID_BYTES = 16
+/** Of the secret that takes a session up again. */
 export const RESUME_BYTES = 16
 /** Frames from a client, whole. */
 export const MAX_FRAME_BYTES = 32_768
 /** Frames from a client without any membership. */
 export const MAX_JOIN_FRAME_BYTES = 1024
+/** As UTF-8; a join without any membership has to fit `MAX_JOIN_FRAME_BYTES`. */
 export const MAX_TOKEN_BYTES = 900
 /** Members a topic can have under any configuration. */
 export const MAX_ROOM_PEERS = 256
