@@ -136,6 +136,34 @@ test("nothing is wider than a small phone, and targets can be hit", async () => 
   await check("workspaces")
 })
 
+test("a long title or tag gives way to what is beside it", async () => {
+  ada = await openPerson(server.url, { browser })
+  await ada.goto("/documents")
+  await ada.newDocument("Donaudampfschifffahrtsgesellschaft".repeat(5))
+  await ada.page.setViewportSize({ width: 360, height: 740 })
+  for (const tag of ["Oberammergauer-Alpenkräuter-Delikatesse", "second", "third"]) {
+    await ada.page.getByRole("textbox", { name: "Add a tag" }).fill(tag)
+    await ada.page.keyboard.press("Enter")
+    await ada.page.getByRole("button", { name: `Remove tag ${tag}` }).waitFor()
+  }
+  // It can be hit: nothing covers it, and it is not cut off.
+  await ada.page.getByRole("button", { name: /Remove tag Ober/ }).click({ timeout: 5000 })
+  await ada.goto("/documents")
+  const row = ada.page.locator(".row").first()
+  await row.waitFor()
+  const { inside, cut } = await row.evaluate((element) => {
+    const right = element.getBoundingClientRect().right
+    const title = element.querySelector(".row-title > span") as HTMLElement
+    return {
+      inside: [...element.querySelectorAll("span")].every(
+        (one) => one.getBoundingClientRect().right <= right + 1,
+      ),
+      cut: title.scrollWidth > title.clientWidth,
+    }
+  })
+  expect({ inside, cut }).toEqual({ inside: true, cut: true })
+})
+
 test("the focus can be seen wherever Tab goes, and always comes on", async () => {
   ada = await openPerson(server.url, { browser })
   await startFromSample()

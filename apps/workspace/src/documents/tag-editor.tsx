@@ -28,7 +28,7 @@ export function TagEditor({ tags, save }: TagEditorProps) {
     <div className="tags">
       {tags.map((tag) => (
         <span key={tag} className="tag">
-          {tag}
+          <span>{tag}</span>
           <button type="button" aria-label={`Remove tag ${tag}`} onClick={() => void save(tags.filter((other) => other !== tag))}>
             <Icon name="close" size={12} />
           </button>

@@ -53,11 +53,11 @@ Write down doubt as doubt: \`dunlin or sanderling, 40\` is worth more than a gue
     ["field", "log"],
     `Wind NW 4, clear, low water 07:52.
 
-| Sector     | Dunlin | Knot | Curlew |
-| ---------- | -----: | ---: | -----: |
-| North bank |  1,240 |  310 |     86 |
-| Channel    |    420 |    0 |    131 |
-| Point      |  2,050 |  900 |     44 |
+| Sector  | Dunlin | Knot | Curlew |
+| ------- | -----: | ---: | -----: |
+| North   |  1,240 |  310 |     86 |
+| Channel |    420 |    0 |    131 |
+| Point   |  2,050 |  900 |     44 |
 
 The big flock at the point turned as one for almost a minute. Nobody wrote anything down until it was over.
 `,
