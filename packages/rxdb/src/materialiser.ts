@@ -25,6 +25,7 @@ import {
   noteContextAhead,
   type RegisterStore,
   rowTells,
+  type SidecarNote,
   sameContent,
   showsOneContent,
 } from "./register-store.ts"
@@ -46,8 +47,10 @@ export interface MaterialiserDeps {
 
 /** Keys whose records are written and whose rows may not be: repaired at the next start. */
 export interface Journal {
-  note(keys: readonly string[]): Promise<void>
-  clear(): Promise<void>
+  /** What is stored together with those records. */
+  noted(keys: readonly string[]): SidecarNote
+  /** What is stored once the rows are written as well. */
+  readonly cleared: SidecarNote
 }
 
 /** A document on its way from what is held to what a join made of it. */
@@ -186,15 +189,20 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const records = new Map<string, SidecarRecord | null>()
     for (const { key, record } of planned) if (record !== null) records.set(key, record)
     const journaled = planned.filter((one) => one.write !== null && one.record !== null).map((one) => one.key)
-    if (journaled.length > 0) await journal.note(journaled)
-    const unnoted = await store.putRecords(records)
+    const unnoted = await store.putRecords(
+      records,
+      journaled.length > 0 ? journal.noted(journaled) : undefined,
+    )
     const plans = planned.filter((one) => !unnoted.has(one.key))
     const writes = plans.filter((one) => one.write !== null)
     const errors = await rows.write(writes.flatMap((one) => (one.write === null ? [] : [one.write])))
     const done = plans.filter((one) => !errors.has(one.key))
     const obsolete = done.filter((one) => one.record === null && one.held.record !== null)
-    if (obsolete.length > 0) await store.putRecords(new Map(obsolete.map((one) => [one.key, null])))
-    if (journaled.length > 0 && errors.size === 0) await journal.clear()
+    const isDone = journaled.length > 0 && errors.size === 0
+    await store.putRecords(
+      new Map(obsolete.map((one) => [one.key, null])),
+      isDone ? journal.cleared : undefined,
+    )
     for (const one of done) {
       const row = one.write?.document ?? one.held.row
       if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)

@@ -80,12 +80,21 @@ export interface RegisterStore {
   ownState(row: Row): RegisterState | null
   /** The same for a row that is known to have no record. */
   stateWithoutRecord(row: Row): RegisterState | null
-  /** Resolves with the errors by key; rejects when nothing at all could be stored. */
-  putRecords(records: ReadonlyMap<string, SidecarRecord | null>): Promise<ReadonlyMap<string, unknown>>
+  /**
+   * Resolves with the errors by key; rejects when nothing at all could be stored. What is passed beside the records is
+   * stored together with them, and in any case before any of them.
+   */
+  putRecords(
+    records: ReadonlyMap<string, SidecarRecord | null>,
+    beside?: SidecarNote,
+  ): Promise<ReadonlyMap<string, unknown>>
   fold(key: string, state: RegisterState): Promise<RegisterState>
 }
 
 const NO_RECORDS: ReadonlyMap<string, SidecarRecord> = new Map()
+
+/** Something of the sidecar that is no record: null removes it. */
+export type SidecarNote = readonly [id: string, data: string | null]
 
 /** How a row enters the state of its document. */
 type Claim =
@@ -223,27 +232,35 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return folded.state
   }
 
-  const putAll = async (records: ReadonlyMap<string, SidecarRecord | null>): Promise<void> => {
+  const putAll = async (
+    records: ReadonlyMap<string, SidecarRecord | null>,
+    beside: SidecarNote | undefined,
+  ): Promise<void> => {
     const texts = new Map<string, string | null>()
+    if (beside !== undefined) texts.set(...beside)
     for (const [key, record] of records)
       texts.set(recordId(key), record === null ? null : encodeRecord(record, version))
-    if (!deps.holdsRecords) texts.set(...deps.firstRecord())
-    deps.holdsRecords = true
+    if (records.size > 0 && !deps.holdsRecords) {
+      texts.set(...deps.firstRecord())
+      deps.holdsRecords = true
+    }
     await sidecar.put(texts)
   }
 
   const putRecords = async (
     records: ReadonlyMap<string, SidecarRecord | null>,
+    beside?: SidecarNote,
   ): Promise<ReadonlyMap<string, unknown>> => {
     const failures = new Map<string, unknown>()
-    if (records.size === 0) return failures
+    if (records.size === 0 && beside === undefined) return failures
     try {
-      await putAll(records)
+      await putAll(records, beside)
     } catch (error) {
-      if (records.size === 1) throw error
+      if (records.size <= 1) throw error
+      if (beside !== undefined) await putAll(new Map(), beside)
       // One record that the storage refuses must not hold up the others.
       for (const [key, record] of records)
-        await putAll(new Map([[key, record]])).catch((cause: unknown) => failures.set(key, cause))
+        await putAll(new Map([[key, record]]), undefined).catch((cause: unknown) => failures.set(key, cause))
       if (failures.size === records.size) throw error
     }
     return failures

@@ -165,8 +165,8 @@ export function lockedReplica(
       const held = await store.load(unfinished)
       const whole = held.filter((one) => one.trouble === undefined)
       await materialiser.materialise(whole.map((one) => ({ held: one, next: one.state })))
-      if (whole.length === held.length) await journal.clear()
-      else await journal.note(held.filter((one) => one.trouble !== undefined).map((one) => one.key))
+      const left = held.filter((one) => one.trouble !== undefined).map((one) => one.key)
+      await sidecar.put(new Map([left.length === 0 ? journal.cleared : journal.noted(left)]))
     }
     const queue = createSerialQueue()
     const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
@@ -265,7 +265,7 @@ function createJournal(sidecar: Sidecar): Journal & { read(): Promise<readonly s
       const stored = (await sidecar.get([JOURNAL_RECORD])).get(JOURNAL_RECORD)
       return stored === undefined ? [] : (JSON.parse(stored) as readonly string[])
     },
-    note: (keys) => sidecar.put(new Map([[JOURNAL_RECORD, JSON.stringify(keys)]])),
-    clear: () => sidecar.put(new Map([[JOURNAL_RECORD, null]])),
+    noted: (keys) => [JOURNAL_RECORD, JSON.stringify(keys)],
+    cleared: [JOURNAL_RECORD, null],
   }
 }

@@ -191,6 +191,16 @@ describe.each(handlers)("a collection %s", (_name, handler) => {
     }
   })
 
+  test("notes a conflict in one write before the rows and one after them", async () => {
+    const [device, peer] = [await start(crashDisk(), handler), await start(crashDisk(), handler)]
+    await device.notes.bulkUpsert([1, 2, 3].map((n) => ({ id: `shared-${n}`, count: n })))
+    await peer.notes.bulkUpsert([1, 2, 3].map((n) => ({ id: `shared-${n}`, count: n + 10 })))
+    const before = device.disk.writes.length
+    await pull(device, peer)
+    const beside = ["dunlin-notes", "notes", "dunlin-notes"]
+    expect(device.disk.writes.slice(before).map(({ collection }) => collection)).toEqual(beside)
+  })
+
   test("keeps what was acknowledged when its peer knows less than the disk", async () => {
     const peer = await start(crashDisk(), handler)
     const device = await start(crashDisk(), handler)
