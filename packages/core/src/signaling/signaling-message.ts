@@ -171,7 +171,7 @@ export const signalingCloseCodes = {
 
 /** The WebSocket subprotocol that client and host insist on. */
 export const SIGNALING_SUBPROTOCOL = "dunlin.signal.1"
-/** The first byte of a join. */
+/** The first byte of every frame. */
 export const SIGNALING_VERSION = 1
 /** Of a topic, which whoever can present it may join. */
 export const TOPIC_BYTES = 32
