@@ -157,22 +157,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
   },
   {
-    name: "say-synced-of-what-was-refused",
-    mutation: {
-      file: "room/delivery.ts",
-      find: "own.feed.unconfirmed.refused(key)",
-      replace: "own.feed.unconfirmed.confirmed(key, own.feed.unconfirmed.changes)",
-    },
-  },
-  {
-    name: "say-synced-although-this-disk-failed",
-    mutation: {
-      file: "room/link-replica.ts",
-      find: "compared ||= !deferred && !failed",
-      replace: "compared ||= !deferred",
-    },
-  },
-  {
     name: "say-synced-while-another-peer-is-asked",
     mutation: {
       file: "room/link-replica.ts",
