@@ -1,0 +1,34 @@
+import { execFileSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect, test } from "vitest"
+import { ROOT } from "./run-step.ts"
+
+const TABLE_ROW = /^\| `(\w+Error)`[^|]*\| (.+) \|$/gm
+const CODE_UNION = /export type (\w+Error)Code =\n((?: +[|/].*\n)+)/g
+
+test("the guide lists every code of every error class that it names, and no other", () => {
+  const guide = readFileSync(join(ROOT, "docs/guides/troubleshooting.md"), "utf8")
+  const listed = [...guide.matchAll(TABLE_ROW)]
+  expect(listed.length).toBeGreaterThan(5)
+  const codes = codesInPackages()
+  for (const [, name = "", cells = ""] of listed) {
+    const guided = [...cells.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code)
+    expect([name, ...guided.toSorted()]).toEqual([name, ...(codes.get(name) ?? []).toSorted()])
+  }
+})
+
+/** The members of each `export type XErrorCode`, by the name of the class. */
+function codesInPackages(): ReadonlyMap<string, readonly string[]> {
+  const files = execFileSync("git", ["ls-files", "packages/*/src/**.ts"], { cwd: ROOT, encoding: "utf8" })
+  const codes = new Map<string, readonly string[]>()
+  for (const file of files.trim().split("\n")) {
+    if (!existsSync(join(ROOT, file))) continue
+    for (const [, name = "", members = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(CODE_UNION))
+      codes.set(
+        name,
+        [...members.matchAll(/^ +\| "([a-z-]+)"/gm)].map(([, code = ""]) => code),
+      )
+  }
+  return codes
+}
