@@ -8,7 +8,6 @@ export type LoroReplicaErrorCode =
   | "too-large"
   | "wrong-key"
   | "store-in-use"
-  | "no-web-locks" // a browser in which two tabs would write one store at once
   | "storage-failed"
   | "closed"
   | "invalid-option"

@@ -7,15 +7,35 @@ import { deleteIndexedDbStore, indexedDbStore } from "./indexed-db-store.ts"
 afterEach(() => vi.unstubAllGlobals())
 
 describe("without Web Locks", () => {
-  test.each(["document", "importScripts"])(
-    "a browser with %s is refused, and nothing is made",
-    async (mark) => {
-      vi.stubGlobal(mark, {})
-      vi.stubGlobal("navigator", {})
-      await expect(indexedDbStore("page").open()).rejects.toMatchObject({ code: "no-web-locks" })
-      expect(await indexedDB.databases()).toEqual([])
-    },
-  )
+  test.each(["document", "importScripts"])("tabs with %s have a store one after the other", async (mark) => {
+    vi.stubGlobal(mark, {})
+    vi.stubGlobal("navigator", {})
+    const first = await indexedDbStore("page").open()
+    expect(first.lease.held.get()).toBe(true)
+    for (let tries = 0; tries < 2; tries++) {
+      await expect(indexedDbStore("page").open()).rejects.toMatchObject({ code: "store-in-use" })
+    }
+    const other = await indexedDbStore("other page").open()
+    await other.close()
+    await first.close()
+    const next = await indexedDbStore("page").open()
+    await next.close()
+    for (const name of ["page", "other page"]) await deleteIndexedDbStore(name)
+    expect(await indexedDB.databases()).toEqual([])
+  })
+
+  test("of tabs that open a store in the same moment one has it", async () => {
+    vi.stubGlobal("document", {})
+    vi.stubGlobal("navigator", {})
+    const opening = Array.from({ length: 5 }, () => indexedDbStore("rush").open())
+    const results = await Promise.allSettled(opening)
+    expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1)
+    for (const result of results) if (result.status === "fulfilled") await result.value.close()
+    const next = await indexedDbStore("rush").open()
+    // Whoever deletes it does not wait for those who have it open.
+    await deleteIndexedDbStore("rush")
+    await next.close()
+  })
 
   test("a program outside of browsers holds the store alone", async () => {
     vi.stubGlobal("navigator", undefined)

@@ -2,7 +2,8 @@ import { type DBSchema, type IDBPDatabase, type IDBPTransaction, deleteDB, openD
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
 import { type DocumentStore, type OpenDocumentStore, ownBytes, type StoreBatch } from "./document-store.ts"
-import { findLocks, openTabLease } from "./tab-lease.ts"
+import { lacksWebLocks } from "./database-lock.ts"
+import { lockDatabaseName, openTabLease } from "./tab-lease.ts"
 
 /** What an acknowledgement of a browser's store means. */
 export interface IndexedDbStoreOptions {
@@ -29,6 +30,7 @@ type Table = "rows" | "log" | "snapshots" | "inbox" | "blobs"
 
 const FORMAT = 1
 const PREFIX = "dunlin-loro-"
+const LEASE_PREFIX = "dunlin/loro/"
 const EPOCH_BLOB = "dunlin/epoch"
 
 /** Keeps documents in the browser. The tabs of one origin share it: one of them writes, the others hand over. */
@@ -43,12 +45,10 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
           "there is no IndexedDB here: use memoryStore() or the LMDB store",
         )
       }
-      // Before anything is made that would stay behind.
-      findLocks()
       const database = await guard(name, () => openDatabase(name))
       try {
         const epoch = await guard(name, () => readEpoch(database))
-        const lease = await openTabLease(`dunlin/loro/${name}`, signal)
+        const lease = await openTabLease(LEASE_PREFIX + name, signal)
         return openStore(name, database, epoch, lease, options.durability ?? "relaxed")
       } catch (error) {
         database.close()
@@ -61,6 +61,7 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
 /** Deletes a store with everything in it. Close it first: an open one is closed under its users. */
 export async function deleteIndexedDbStore(name: string): Promise<void> {
   await guard(name, () => deleteDB(PREFIX + name))
+  if (lacksWebLocks()) await guard(name, () => deleteDB(lockDatabaseName(LEASE_PREFIX + name)))
 }
 
 function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {

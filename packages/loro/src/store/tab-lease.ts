@@ -1,18 +1,18 @@
 import { createState } from "@dunlin/core"
 
-import { LoroReplicaError } from "../loro-replica-error.ts"
+import { lacksWebLocks, lockByDatabase } from "./database-lock.ts"
 import type { StoreLease } from "./document-store.ts"
 
 /**
  * The lease among the tabs of one origin: a Web Lock says who holds it, a broadcast channel carries the messages.
- * The browser gives the lock of a closed or killed tab to the next in line. Outside of browsers, where there are none,
- * there is one opener, who holds it; a browser without them is refused.
+ * The browser gives the lock of a closed or killed tab to the next in line. Where there are none
+ * there is one opener, who holds it: in a browser the next one is refused.
  */
 export async function openTabLease(
   name: string,
   signal?: AbortSignal,
 ): Promise<StoreLease & { close(): void }> {
-  const locks = findLocks()
+  const locks = typeof navigator === "undefined" ? undefined : navigator.locks
   const held = createState(false)
   const listeners = new Set<(message: Uint8Array) => void>()
   const closing = new AbortController()
@@ -26,6 +26,7 @@ export async function openTabLease(
     })
 
   if (locks === undefined) {
+    if (lacksWebLocks()) release = await lockByDatabase(lockDatabaseName(name))
     held.set(true)
   } else {
     signal?.throwIfAborted()
@@ -63,15 +64,9 @@ export async function openTabLease(
   }
 }
 
-/** Throws where tabs share stores and cannot agree on a writer: two of them would destroy each other's logs. */
-export function findLocks(): LockManager | undefined {
-  const locks = typeof navigator === "undefined" ? undefined : navigator.locks
-  const isBrowser = "document" in globalThis || "importScripts" in globalThis
-  if (locks !== undefined || !isBrowser) return locks
-  throw new LoroReplicaError(
-    "no-web-locks",
-    "this browser has no Web Locks here, so tabs cannot agree on who writes the store: serve the page over https or from localhost, or use memoryStore()",
-  )
+/** Never the name of a store's own database. */
+export function lockDatabaseName(leaseName: string): string {
+  return `${leaseName}/lock`
 }
 
 /** Resolves once it is known whether the lock was free. */
