@@ -111,52 +111,92 @@ async function connectRaw(one: ChildPeer<Peer>, two: ChildPeer<Peer>): Promise<v
 }
 
 async function compareRoundTrips(harness: Harness, count: number): Promise<void> {
-  const [raw, ours] = await withPeers(harness, async (one, two, url) => {
+  const [raw, documents, numbers] = await withPeers(harness, async (one, two, url) => {
     await connectRaw(one, two)
     await one.call("rawPing", WARM_UP, 64)
     const invite = createInvite()
     await Promise.all([one.call("join", invite, url), two.call("join", invite, url)])
+    await Promise.all([one.call("openNumbers"), two.call("openNumbers")])
     await two.call("echo")
+    await two.call("echoNumbers")
     await one.call("ping", WARM_UP)
+    await one.call("pingNumbers", 0, WARM_UP)
     // In slices and in turn, so that what else the machine does falls on both.
-    const samples: [number[], number[]] = [[], []]
+    type Slices = Costly<readonly number[]>[]
+    const slices: [Slices, Slices, Slices] = [[], [], []]
     for (let slice = 0; slice < 5; slice++) {
-      samples[0].push(...(await one.call("rawPing", count / 5, 64)))
-      samples[1].push(...(await one.call("ping", count / 5)))
+      const first = WARM_UP + (slice * count) / 5
+      slices[0].push(await costing([one, two], () => one.call("rawPing", count / 5, 64)))
+      slices[1].push(await costing([one, two], () => one.call("ping", count / 5)))
+      slices[2].push(await costing([one, two], () => one.call("pingNumbers", first, count / 5)))
     }
-    return samples
+    return slices
   })
-  report("round trip of a small change, ms", {
-    "raw channel": { p50: median(raw), p95: p95(raw) },
-    dunlin: { p50: median(ours), p95: p95(ours) },
+  const figures = (slices: readonly Costly<readonly number[]>[]): Readonly<Record<string, number>> => {
+    const times = slices.flatMap(({ value }) => value)
+    return { p50: median(times), p95: p95(times), cpu: sumOfCpu(slices) / times.length }
+  }
+  const title = "round trip of a small change, ms; cpu: of both peers, for one"
+  report(`${title}: a number, the least that a room replicates`, {
+    "raw channel": figures(raw),
+    dunlin: figures(numbers),
   })
+  report(`${title}: a JSON document`, { "raw channel": figures(raw), dunlin: figures(documents) })
+}
+
+interface Costly<T> {
+  readonly value: T
+  readonly cpuMs: number
+}
+
+/** With the CPU time that the peers used meanwhile. */
+async function costing<T>(peers: readonly ChildPeer<Peer>[], work: () => Promise<T>): Promise<Costly<T>> {
+  const used = async (): Promise<number> => {
+    const each = await Promise.all(peers.map((peer) => peer.call("cpuMs")))
+    return each.reduce((sum, ms) => sum + ms, 0)
+  }
+  const before = await used()
+  const value = await work()
+  return { value, cpuMs: (await used()) - before }
+}
+
+function sumOfCpu(runs: readonly Costly<unknown>[]): number {
+  return runs.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
 }
 
 async function compareThroughput(harness: Harness, rounds: number, megabytes: number): Promise<void> {
   const entryBytes = 32_768
   const count = Math.round((megabytes * 1e6) / entryBytes)
   const total = count * entryBytes
-  const raw: number[] = []
-  const ours: number[] = []
+  const raw: Costly<number>[] = []
+  const ours: Costly<number>[] = []
   for (let round = 0; round < rounds; round++) {
     await withPeers(harness, async (one, two, url) => {
       await connectRaw(one, two)
       await two.call("rawCount")
-      const receiving = two.call("rawReceive", total)
-      await one.call("rawSend", total, 65_536)
-      raw.push(total / 1e3 / (await receiving))
+      raw.push(
+        await costing([one, two], async () => {
+          const receiving = two.call("rawReceive", total)
+          await one.call("rawSend", total, 65_536)
+          return total / 1e3 / (await receiving)
+        }),
+      )
       await Promise.all([one.call("rawClose"), two.call("rawClose")])
 
       const invite = createInvite()
       await one.call("open", invite, url)
       await one.call("fill", count, entryBytes)
       await two.call("open", invite, url)
-      ours.push(total / 1e3 / (await two.call("receive", count)))
+      ours.push(await costing([one, two], async () => total / 1e3 / (await two.call("receive", count))))
     })
   }
+  const figures = (runs: readonly Costly<number>[]): Readonly<Record<string, number>> => ({
+    p50: median(runs.map(({ value }) => value)),
+    "cpu ms/MB": sumOfCpu(runs) / runs.length / (total / 1e6),
+  })
   report(`throughput of ${megabytes} MB in entries of 32 KiB, MB/s (median of ${rounds})`, {
-    "raw channel": { p50: median(raw) },
-    dunlin: { p50: median(ours) },
+    "raw channel": figures(raw),
+    dunlin: figures(ours),
   })
 }
 

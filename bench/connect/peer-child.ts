@@ -3,6 +3,7 @@ import { memoryIdentity, openRoom, type Room } from "@dunlin/core"
 import { createMemoryReplica, type MemoryCollection } from "@dunlin/core/testing"
 import { webrtc } from "@dunlin/core/webrtc"
 import * as wrtc from "node-datachannel/polyfill"
+import { createNumberReplica, type Numbers } from "./number-replica.ts"
 
 let room: Room | null = null
 let entries: MemoryCollection | null = null
@@ -30,6 +31,12 @@ export async function join(invite: string, signaling: string): Promise<number> {
 export async function open(invite: string, signaling: string): Promise<void> {
   room = await openRoom({ invite, identity, transports: [webrtc({ wrtc, signaling })] })
   entries = await room.replicate(createMemoryReplica({ name: "entries" }))
+}
+
+/** Milliseconds of CPU that this process has used: of more use than the clock on a machine that others use too. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e3
 }
 
 export async function leave(): Promise<void> {
@@ -89,6 +96,43 @@ export async function ping(count: number): Promise<readonly number[]> {
         resolve()
       })
       void collection.set(`ping-${index}`, { n: 1 })
+    })
+    times.push(performance.now() - start)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return times
+}
+
+let numbers: Numbers | null = null
+
+const openedNumbers = (): Numbers => {
+  if (numbers === null) throw new Error("no numbers")
+  return numbers
+}
+
+export async function openNumbers(): Promise<void> {
+  numbers = (await room?.replicate(createNumberReplica("numbers"))) ?? null
+}
+
+/** Answers each number put at `ping` with the same at `pong`. */
+export function echoNumbers(): void {
+  const own = openedNumbers()
+  own.listen((key, value) => {
+    if (key === "ping") own.put("pong", value)
+  })
+}
+
+/** Round trips of numbers from `first` on, in milliseconds. */
+export async function pingNumbers(first: number, count: number): Promise<readonly number[]> {
+  const own = openedNumbers()
+  const times: number[] = []
+  for (let value = first; value < first + count; value++) {
+    const start = performance.now()
+    await new Promise<void>((resolve) => {
+      own.listen((key, answer) => {
+        if (key === "pong" && answer === value) resolve()
+      })
+      own.put("ping", value)
     })
     times.push(performance.now() - start)
     await new Promise((resolve) => setTimeout(resolve, 5))
