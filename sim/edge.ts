@@ -215,6 +215,10 @@ export function createEdge(
     heal() {
       blockedUntil = 0
       duplicationRate = 0
+      const healed = random.fork(`healed/${time.now}`)
+      // Garbage that still waited for a message that lends itself is not sent any more.
+      for (const from of [0, 1] as const)
+        connection?.setTap(from, (lane, message) => arriving(from, healed, lane, message))
       self.setStalled("both", false)
       for (const end of [0, 1] as const) self.setBytesPerMs(end, Number.POSITIVE_INFINITY)
       self.dial()

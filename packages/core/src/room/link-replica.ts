@@ -343,6 +343,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     awaitingSettle = false
     // A one-way link has nothing but its run to go by: until that has ended, an answer must not pass for one.
     if (!comparable && initiator && (asked || phase === "live")) {
+      // Whoever was asked for it may know less of it than this peer.
+      if (asked && delegated) return runner.retry()
       finish(false)
       sendRoot({ answer: false, agreed: true })
       return
