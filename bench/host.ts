@@ -11,7 +11,7 @@ import type { ServerKind } from "./host/dialects.ts"
 import type { TalkFigures } from "./host/honest-talk.ts"
 import type { ForwardFigures, JoinFigures } from "./host/load-driver.ts"
 import type { StormFigures } from "./host/malformed-storm.ts"
-import { median } from "./host/quantile.ts"
+import { median } from "./quantile.ts"
 import type { ServerUsage } from "./host/server-child.ts"
 
 const OUT = fileURLToPath(new URL("out/host.jsonl", import.meta.url))

@@ -3,13 +3,13 @@
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
+import { quantile } from "./quantile.ts"
 import { type Flock, openFlock } from "./rxdb/flock.ts"
 import {
   cities,
   fiveCollections,
   initialSync,
   type Measured,
-  median,
   neverMet,
   oneInsert,
   settling,
@@ -140,7 +140,11 @@ async function runTask({ name, rounds, dunlin, rxdb }: Task, ours: Flock, theirs
 
 function summary(rows: readonly Measured[], field: string): number | string | boolean | null {
   const values = rows.map((row) => row[field] ?? null)
-  if (values.every((value) => value === null || typeof value === "number")) return median(values)
+  if (values.every((value) => value === null || typeof value === "number"))
+    return quantile(
+      values.filter((value) => value !== null),
+      0.5,
+    )
   return values.every((value) => value === values[0]) ? (values[0] ?? null) : values.join(", ")
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { dialects, ENVELOPE_BYTES, type Member } from "./dialects.ts"
-import { quantile } from "./quantile.ts"
+import { quantile } from "../quantile.ts"
 import { setTimeout as pause } from "node:timers/promises"
 
 export interface TalkFigures {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { setTimeout as pause } from "node:timers/promises"
 import type { WebSocket } from "ws"
 import { dialects, ENVELOPE_BYTES, type Member, type ServerKind } from "./dialects.ts"
-import { quantile } from "./quantile.ts"
+import { quantile } from "../quantile.ts"
 
 export interface Target {
   readonly kind: ServerKind

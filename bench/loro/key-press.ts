@@ -1,7 +1,8 @@
 import { createInvite } from "@dunlin/core"
 import { createHarness } from "../../e2e/browser/harness.ts"
 import { spawnChild } from "../host/child-calls.ts"
-import { median, quantile, report } from "./report.ts"
+import { median, quantile } from "../quantile.ts"
+import { report } from "./report.ts"
 
 type Ours = typeof import("./editor-page.ts")
 type Theirs = typeof import("./y-editor-page.ts")
@@ -106,9 +107,9 @@ export async function measureKeyPress(keys: number): Promise<void> {
       work: `key press in one Chromium → DOM of another, ${CHARACTERS} characters, human pace`,
       values: {
         "Dunlin p50 ms": median(dom),
-        "Dunlin p95 ms": quantile(dom, 0.95),
+        "Dunlin p95 ms": quantile(dom, 0.95) ?? Number.NaN,
         "y-webrtc p50 ms": median(theirDom),
-        "y-webrtc p95 ms": quantile(theirDom, 0.95),
+        "y-webrtc p95 ms": quantile(theirDom, 0.95) ?? Number.NaN,
         "ratio of the p50s": median(dom) / median(theirDom),
         keys: dom.length,
       },

@@ -27,15 +27,6 @@ export function report(row: Row): void {
   for (const [name, value] of Object.entries(row.values)) console.log(`  ${name.padEnd(44)} ${show(value)}`)
 }
 
-export function median(values: readonly number[]): number {
-  return quantile(values, 0.5)
-}
-
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
-}
-
 function show(value: number | string): string {
   if (typeof value === "string") return value
   return Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(value < 10 ? 2 : 1)

@@ -1,7 +1,8 @@
 import { createInvite } from "@dunlin/core"
 import { createHarness, type Harness } from "../../e2e/browser/harness.ts"
 import type { ChildPeer } from "../../e2e/browser/harness/child-peer.ts"
-import { median, report } from "./report.ts"
+import { median } from "../quantile.ts"
+import { report } from "./report.ts"
 
 type Peer = typeof import("./trace-peer.ts")
 

@@ -1,3 +1,4 @@
+import { quantile } from "../quantile.ts"
 import { DOCUMENT_BYTES } from "./documents.ts"
 import { type Flock, type RemotePeer, sumTotals } from "./flock.ts"
 import type { handlers } from "./documents.ts"
@@ -173,7 +174,7 @@ export async function writeLatency(flock: Flock, count: number): Promise<Measure
     await wait(10)
   }
   await wait(500)
-  const latencies = (await reader.latencies()).toSorted((a, b) => a - b)
+  const latencies = await reader.latencies()
   const totals = await sumTotals(peers)
   stopAll(peers)
   return {
@@ -280,13 +281,4 @@ export async function cities(flock: Flock, count: number): Promise<Measured> {
   }
   stopAll(peers)
   return result
-}
-
-export function quantile(sorted: readonly number[], q: number): number | null {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? null
-}
-
-export function median(values: readonly (number | null)[]): number | null {
-  const numbers = values.filter((value): value is number => value !== null).toSorted((a, b) => a - b)
-  return quantile(numbers, 0.5)
 }
