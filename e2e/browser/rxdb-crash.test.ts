@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { runCrashCycles } from "../rxdb/crash-cycles.ts"
+import { tearLog } from "../rxdb/torn-log.ts"
 import { createHarness, type Harness } from "./harness.ts"
 import type { TestSite } from "./harness/test-site.ts"
 
@@ -15,4 +16,16 @@ test("a browser killed ten times in the middle of writes loses nothing it acknow
   const report = await runCrashCycles(harness, site, { cycles: 10 })
   expect(report).toMatchObject({ lost: [], different: [], equal: true })
   expect(report.acknowledged).toBeGreaterThan(20)
+})
+
+test("a browser that finds its own log torn, and begins with nothing, gets back what its peer holds", async () => {
+  const report = await runCrashCycles(harness, site, {
+    cycles: 3,
+    killed: async (kills, profile) => {
+      if (kills === 1) await tearLog(profile)
+    },
+  })
+  expect(report.forgotten).toHaveLength(1)
+  expect(report).toMatchObject({ lost: [], different: [], equal: true })
+  expect(report.acknowledged).toBeGreaterThan(0)
 })

@@ -9,13 +9,22 @@ import {
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { type CrashNote, crashSchema } from "./crash-schema.ts"
+import { openWitness, type Witness, type WitnessedWrite } from "./crash-witness.ts"
 
 let notes: RxCollection<CrashNote> | null = null
 let pool: WebRTCReplicationPool | null = null
+let witness: Witness | null = null
 const inserted: string[] = []
 let counted = 0
+let witnessed: WitnessedWrite | null = null
 
-export async function start(options: { readonly server: string; readonly topic: string }): Promise<void> {
+/** Resolves with the last write that the browser itself still knows of. */
+export async function start(options: {
+  readonly server: string
+  readonly topic: string
+}): Promise<WitnessedWrite | null> {
+  witness = await openWitness()
+  const remembered = await witness.last()
   const database = await createRxDatabase({
     name: "crash",
     storage: getRxStorageDexie(),
@@ -33,6 +42,7 @@ export async function start(options: { readonly server: string; readonly topic: 
     pull: {},
     push: {},
   })
+  return remembered
 }
 
 /** Inserts, counts and edits what others edit too, until the browser dies. */
@@ -43,14 +53,20 @@ export function writeForEver(round: number): void {
       inserted.push(`insert-${round}-${n}`)
       await collection().upsert({ id: `counter-${round}`, count: n })
       counted = n
+      await witness?.testify({ round, n })
+      witnessed = { round, n }
       await collection().incrementalUpsert({ id: `contested-${n % 5}`, text: `page ${round}-${n}` })
     }
   })()
 }
 
 /** What was acknowledged to the application so far. */
-export function acknowledged(): { readonly inserted: readonly string[]; readonly counted: number } {
-  return { inserted: [...inserted], counted }
+export function acknowledged(): {
+  readonly inserted: readonly string[]
+  readonly counted: number
+  readonly witnessed: WitnessedWrite | null
+} {
+  return { inserted: [...inserted], counted, witnessed }
 }
 
 export async function contents(): Promise<readonly CrashNote[]> {
