@@ -63,6 +63,32 @@ describe("tabs of one browser", () => {
     await alone.call("saved", "x")
     await profile.close()
   })
+
+  test("without Web Locks have a store one after the other, also when one is killed", async () => {
+    const profile = await harness.chromium()
+    await profile.context.addInitScript(() =>
+      Object.defineProperty(Navigator.prototype, "locks", { value: undefined }),
+    )
+    const open = () => profile.open<Page>(site)
+    const first = await open()
+    await first.call("start", { store: "alone" })
+    await first.call("open", "x")
+    for (const refused of [await open(), await open()]) {
+      await expect(refused.call("start", { store: "alone" })).rejects.toThrow(
+        "another tab has this store open",
+      )
+      await refused.page.close()
+    }
+    const session = await profile.context.newCDPSession(first.page)
+    const crashed = first.page.waitForEvent("crash")
+    // A page that is gone answers nothing.
+    void session.send("Page.crash").catch(() => undefined)
+    await crashed
+    const next = await open()
+    await expect
+      .poll(() => next.call("start", { store: "alone" }).then(() => "started", String), { timeout: 20_000 })
+      .toBe("started")
+  })
 })
 
 describe("a browser that is killed", () => {
