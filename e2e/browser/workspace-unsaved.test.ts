@@ -96,3 +96,23 @@ test("a task that is deleted elsewhere while it is written on can be brought bac
     await one.card("Count birds").getByText("The north bank first. Then the point.").waitFor()
   }
 })
+
+test("a text that becomes ready takes no words from the title that is being typed", async () => {
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => (release = resolve))
+  const ada = await openPerson(server.url, {
+    browser,
+    prepare: (context) => context.route(/\.wasm(\?|$)/, (route) => void held.then(() => route.continue())),
+  })
+  opened.push(ada)
+  await ada.page.getByRole("button", { name: "New", exact: true }).click()
+  const title = ada.page.getByRole("textbox", { name: "Title" })
+  await title.click()
+  await ada.page.keyboard.type("Tides of")
+  expect(await ada.editor().count()).toBe(0)
+  release()
+  await ada.editor().waitFor()
+  await ada.page.keyboard.type(" March")
+  expect(await title.inputValue()).toBe("Tides of March")
+  expect(await ada.text()).toBe("")
+})

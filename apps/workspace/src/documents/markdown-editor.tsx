@@ -36,7 +36,7 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
         }),
       ],
     })
-    if (text.text().length === 0) view.focus()
+    if (text.text().length === 0 && !isTyping()) view.focus()
     return () => view.destroy()
   }, [note, room])
   return (
@@ -45,6 +45,12 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
       <WordCount note={note} />
     </>
   )
+}
+
+/** Whoever types a title while the text is loading must not find the rest of it in the text. */
+function isTyping(): boolean {
+  const { activeElement } = document
+  return activeElement instanceof HTMLInputElement || activeElement instanceof HTMLTextAreaElement
 }
 
 const COUNT_AFTER_MS = 400
