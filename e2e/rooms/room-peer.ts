@@ -1,30 +1,12 @@
 import type { Pipe, Transport } from "@dunlin/core"
 import { webrtc } from "@dunlin/core/webrtc"
 import * as wrtc from "node-datachannel/polyfill"
-import { createRoomDriver } from "./room-driver.ts"
+import { reachBy } from "./room-member.ts"
 
 /** A member of a room in a Node process. */
-export const {
-  join,
-  set,
-  fill,
-  get,
-  size,
-  waitFor,
-  waitForPeers,
-  waitForTab,
-  synced,
-  facts,
-  tick,
-  watchTicks,
-  ticks,
-  diagnostics,
-  setPresence,
-  others,
-  waitForOthers,
-  reconnect,
-  leave,
-} = createRoomDriver((options) => [hardOfHearing(webrtc({ wrtc, ...options.webrtc }))])
+export * from "./room-member.ts"
+
+reachBy((options) => [hardOfHearing(webrtc({ wrtc, ...options.webrtc }))])
 
 let isDeaf = false
 

@@ -81,7 +81,7 @@ describe("a room", () => {
       a.send({ type: "ping", nonce })
     }
     const seenBy = ({ unread }: SignalingClient): unknown[] =>
-      unread.flatMap((message) => {
+      unread.flatMap((message): unknown[] => {
         if (message.type === "signal") return [message.blob[0]]
         return message.type === "pong" ? [message] : []
       })

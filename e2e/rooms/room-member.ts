@@ -1,0 +1,31 @@
+import type { Transport } from "@dunlin/core"
+import { createRoomDriver, type JoinOptions } from "./room-driver.ts"
+
+let transports: (options: JoinOptions) => readonly Transport[] = () => []
+
+/** Says how the member of this page or process reaches others, before it joins. */
+export function reachBy(reach: (options: JoinOptions) => readonly Transport[]): void {
+  transports = reach
+}
+
+export const {
+  join,
+  set,
+  fill,
+  get,
+  size,
+  waitFor,
+  waitForPeers,
+  waitForTab,
+  synced,
+  facts,
+  tick,
+  watchTicks,
+  ticks,
+  diagnostics,
+  setPresence,
+  others,
+  waitForOthers,
+  reconnect,
+  leave,
+} = createRoomDriver((options) => transports(options))
