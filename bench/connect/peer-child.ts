@@ -5,6 +5,9 @@ import { webrtc } from "@dunlin/core/webrtc"
 import * as wrtc from "node-datachannel/polyfill"
 import { createNumberReplica, type Numbers } from "./number-replica.ts"
 
+/** Between round trips: longer than an acknowledgement waits for company, so that none goes out amid the next one. */
+const PAUSE_MS = 8
+
 let room: Room | null = null
 let entries: MemoryCollection | null = null
 const identity = memoryIdentity()
@@ -98,7 +101,7 @@ export async function ping(count: number): Promise<readonly number[]> {
       void collection.set(`ping-${index}`, { n: 1 })
     })
     times.push(performance.now() - start)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
   return times
 }
@@ -135,7 +138,7 @@ export async function pingNumbers(first: number, count: number): Promise<readonl
       own.put("ping", value)
     })
     times.push(performance.now() - start)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
   return times
 }
@@ -209,7 +212,7 @@ export async function rawPing(count: number, bytes: number): Promise<readonly nu
       current.send(new Uint8Array(bytes))
     })
     times.push(performance.now() - start)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
   return times
 }
