@@ -7,7 +7,6 @@ import {
   createSyncEngine,
   decodeMessage,
   type DiskImage,
-  type LinkInput,
   type MemoryCollection,
   type SeededRandom,
   type SimulatedConnection,
@@ -15,6 +14,7 @@ import {
   type SimulatedTime,
   type SyncEngine,
 } from "@dunlin/core/testing"
+import { linkEngine } from "./engine-link.ts"
 
 /** What happens to a device between two meetings with a peer that remembers a root it had in common with it. */
 export type MeetingFault = "none" | "rolled-back" | "wiped" | "cloned"
@@ -335,24 +335,8 @@ function connect(a: Profile, b: Profile, time: SimulatedTime, random: SeededRand
 function attach(own: Profile, other: Profile, connection: SimulatedConnection, end: 0 | 1): void {
   const { running } = own
   if (running === null || other.running === null) throw new Error("only running devices meet")
-  const pipe = connection.ends[end]
   running.connection = connection
-  const input: LinkInput = running.engine.addLink({
-    session: other.running.session,
-    device: other.device,
-    role: "writer",
-    maxMessageBytes: pipe.maxMessageBytes,
-    send(lane, message) {
-      if (connection.isOpen) pipe.send(lane, message)
-    },
-    buffered: (lane) => pipe.buffered(lane),
-    close: () => pipe.close(),
-  })
-  pipe.open({
-    message: (lane, bytes) => input.message(lane, bytes),
-    drained: (lane) => input.drained(lane),
-    closed: (reason) => input.closed(reason),
-  })
+  linkEngine(running.engine, connection, end, { session: other.running.session, device: other.device })
 }
 
 function countDifferences(a: Profile, b: Profile): number {

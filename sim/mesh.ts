@@ -5,7 +5,6 @@ import {
   createSimulatedTime,
   createSyncEngine,
   decodeMessage,
-  type LinkInput,
   type MemoryCollection,
   planMesh,
   type SeededRandom,
@@ -13,6 +12,7 @@ import {
   type SimulatedTime,
   type SyncEngine,
 } from "@dunlin/core/testing"
+import { linkEngine } from "./engine-link.ts"
 
 export interface MeshOptions {
   readonly seed: number
@@ -224,26 +224,9 @@ function count(traffic: Traffic, message: Uint8Array, [from, to]: readonly [Memb
 }
 
 function attach(own: Member, other: Member, connection: SimulatedConnection, end: 0 | 1): void {
-  const pipe = connection.ends[end]
   own.linkById.set(other.id, connection)
-  const input: LinkInput = own.engine.addLink({
-    session: other.id,
-    device: deviceOf(other.id),
-    role: "writer",
-    maxMessageBytes: pipe.maxMessageBytes,
-    send(lane, message) {
-      if (connection.isOpen) pipe.send(lane, message)
-    },
-    buffered: (lane) => pipe.buffered(lane),
-    close: () => pipe.close(),
-  })
-  pipe.open({
-    message: (lane, bytes) => input.message(lane, bytes),
-    drained: (lane) => input.drained(lane),
-    closed(reason) {
-      if (own.linkById.get(other.id) === connection) own.linkById.delete(other.id)
-      input.closed(reason)
-    },
+  linkEngine(own.engine, connection, end, { session: other.id, device: deviceOf(other.id) }, () => {
+    if (own.linkById.get(other.id) === connection) own.linkById.delete(other.id)
   })
 }
 

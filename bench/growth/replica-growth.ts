@@ -4,12 +4,12 @@ import {
   createSimulatedConnection,
   createSimulatedTime,
   createSyncEngine,
-  type LinkInput,
   type MemoryCollection,
   type SimulatedConnection,
   type SimulatedTime,
   type SyncEngine,
 } from "@dunlin/core/testing"
+import { linkEngine } from "../../sim/engine-link.ts"
 
 export interface ReplicaGrowth {
   readonly replicas: number
@@ -113,23 +113,7 @@ function connect(one: Peer, other: Peer, time: SimulatedTime): SimulatedConnecti
 }
 
 function attach(own: Peer, other: Peer, connection: SimulatedConnection, end: 0 | 1): void {
-  const pipe = connection.ends[end]
-  const input: LinkInput = own.engine.addLink({
-    session: other.session,
-    device: other.session.repeat(2),
-    role: "writer",
-    maxMessageBytes: pipe.maxMessageBytes,
-    send(lane, message) {
-      if (connection.isOpen) pipe.send(lane, message)
-    },
-    buffered: (lane) => pipe.buffered(lane),
-    close: () => pipe.close(),
-  })
-  pipe.open({
-    message: (lane, bytes) => input.message(lane, bytes),
-    drained: (lane) => input.drained(lane),
-    closed: (reason) => input.closed(reason),
-  })
+  linkEngine(own.engine, connection, end, { session: other.session, device: other.session.repeat(2) })
 }
 
 function isEqual(one: Peer, other: Peer): boolean {

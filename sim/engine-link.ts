@@ -1,0 +1,30 @@
+import type { LinkInput, SimulatedConnection, SyncEngine } from "@dunlin/core/testing"
+
+/** Gives an engine one end of a connection, as a link to a peer that has proved what it is. */
+export function linkEngine(
+  engine: SyncEngine,
+  connection: SimulatedConnection,
+  end: 0 | 1,
+  other: { readonly session: string; readonly device: string },
+  closed: () => void = () => {},
+): void {
+  const pipe = connection.ends[end]
+  const input: LinkInput = engine.addLink({
+    ...other,
+    role: "writer",
+    maxMessageBytes: pipe.maxMessageBytes,
+    send(lane, message) {
+      if (connection.isOpen) pipe.send(lane, message)
+    },
+    buffered: (lane) => pipe.buffered(lane),
+    close: () => pipe.close(),
+  })
+  pipe.open({
+    message: (lane, bytes) => input.message(lane, bytes),
+    drained: (lane) => input.drained(lane),
+    closed(reason) {
+      closed()
+      input.closed(reason)
+    },
+  })
+}
