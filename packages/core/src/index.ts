@@ -1,3 +1,8 @@
+/**
+ * Rooms, invites and identities; the ports that replicas and transports implement; the document register.
+ *
+ * @module @dunlin/core
+ */
 export * from "./ports/state.ts"
 export * from "./ports/clock.ts"
 export * from "./ports/random.ts"

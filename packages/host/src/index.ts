@@ -1,3 +1,8 @@
+/**
+ * The signaling host as a library.
+ *
+ * @module @dunlin/host
+ */
 export { type Host, type HostOptions, type HostStats, startHost } from "./start-host.ts"
 export type { HostSettings, LogLevel } from "./host-settings.ts"
 export { HostError, type HostErrorCode } from "./host-error.ts"

@@ -1,3 +1,8 @@
+/**
+ * Loro documents as a replica: stores, history, bindings of texts.
+ *
+ * @module @dunlin/loro
+ */
 export { loroReplica, type LoroReplicaOptions } from "./loro-replica.ts"
 export type { DocumentInfo, DocumentStatus, LoroDocument, LoroDocuments } from "./loro-documents.ts"
 export type { ChangeOrigin, DocumentsEvent } from "./replica/document-set.ts"

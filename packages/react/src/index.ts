@@ -1,3 +1,8 @@
+/**
+ * Hooks for rooms.
+ *
+ * @module @dunlin/react
+ */
 export { RoomProvider, type RoomProviderProps } from "./room-provider.ts"
 export { useRoom } from "./room-context.ts"
 export { usePeers } from "./use-peers.ts"

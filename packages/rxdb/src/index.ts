@@ -1,3 +1,8 @@
+/**
+ * RxDB collections as replicas, and RxDB's WebRTC replication as a drop-in.
+ *
+ * @module @dunlin/rxdb
+ */
 export { rxdbReplica, type RxdbHandle, type RxdbReplicaOptions } from "./rxdb-replica.ts"
 export type { AttachmentProgress } from "./attachment-shelf.ts"
 export { mergeFields } from "./merge-policy.ts"

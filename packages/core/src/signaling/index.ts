@@ -1,3 +1,8 @@
+/**
+ * The messages that a signaling host and its clients exchange, for hosts of another making.
+ *
+ * @module @dunlin/core/signaling
+ */
 export * from "./signaling-message.ts"
 export { decodeClientMessage, encodeClientMessage } from "./client-message-codec.ts"
 export {

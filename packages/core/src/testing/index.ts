@@ -1,3 +1,8 @@
+/**
+ * Contract suites, memory versions of every port, and the simulated clock, disk and network.
+ *
+ * @module @dunlin/core/testing
+ */
 export * from "./memory-replica.ts"
 export { readStoredDocument } from "./memory-documents.ts"
 export type { MemoryDocumentsOptions, MintedWrite, RegisterSteps } from "./memory-documents.ts"

@@ -1,1 +1,6 @@
+/**
+ * The store for Node.
+ *
+ * @module @dunlin/loro/lmdb
+ */
 export { lmdbStore, type LmdbStoreOptions } from "./lmdb-store.ts"
