@@ -7,7 +7,7 @@ import { createInvite } from "@dunlin/core"
 import { createHarness, type Harness } from "../e2e/browser/harness.ts"
 import type { ChildPeer } from "../e2e/browser/harness/child-peer.ts"
 import { spawnChild } from "./host/child-calls.ts"
-import { median, quantile } from "./host/quantile.ts"
+import { median, quantile } from "./quantile.ts"
 
 type Page = typeof import("./connect/dunlin-page.ts")
 type Peer = typeof import("./connect/peer-child.ts")
