@@ -30,6 +30,27 @@ async function join(signaling: string, closing: Closing): Promise<Room> {
   return room
 }
 
+/** A server that lets everyone in, and says nothing by itself. */
+async function acceptSockets(closing: Closing): Promise<WebSocketServer> {
+  const server = new WebSocketServer({
+    port: 0,
+    host: "127.0.0.1",
+    handleProtocols: () => SIGNALING_SUBPROTOCOL,
+  })
+  closing.push({
+    close() {
+      for (const client of server.clients) client.terminate()
+      server.close()
+    },
+  })
+  await new Promise((resolve) => server.once("listening", resolve))
+  return server
+}
+
+function urlOf(server: WebSocketServer): string {
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
 async function listen(server: Server, closing: Closing): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   closing.push({
@@ -75,38 +96,16 @@ describe.concurrent("a person is told what is wrong", () => {
 
   test("when a WebSocket server takes the join and says nothing", async (context) => {
     const closing = closingOf(context)
-    const server = new WebSocketServer({
-      port: 0,
-      host: "127.0.0.1",
-      handleProtocols: () => SIGNALING_SUBPROTOCOL,
-    })
-    await new Promise((resolve) => server.once("listening", resolve))
-    closing.push({
-      close() {
-        for (const client of server.clients) client.terminate()
-        server.close()
-      },
-    })
-    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, closing)
+    const server = await acceptSockets(closing)
+    const room = await join(urlOf(server), closing)
     await until(() => problem(room).includes("no answer to join within 5 s"), "the end after 5 s", 40_000)
   })
 
   test("when the server speaks another protocol", async (context) => {
     const closing = closingOf(context)
-    const server = new WebSocketServer({
-      port: 0,
-      host: "127.0.0.1",
-      handleProtocols: () => SIGNALING_SUBPROTOCOL,
-    })
-    await new Promise((resolve) => server.once("listening", resolve))
+    const server = await acceptSockets(closing)
     server.on("connection", (socket) => socket.send("hello"))
-    closing.push({
-      close() {
-        for (const client of server.clients) client.terminate()
-        server.close()
-      },
-    })
-    const room = await join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, closing)
+    const room = await join(urlOf(server), closing)
     await until(() => problem(room).includes("does not speak"), "the problem", 40_000)
   })
 
