@@ -47,7 +47,7 @@ function planPresence({ peers, faultsMs }: EventPlan, random: SeededRandom): rea
 }
 
 function planWaits({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
-  return Array.from({ length: random.below(5) }, () => ({
+  return Array.from({ length: 15 + random.below(30) }, () => ({
     type: "await-synced",
     peer: random.below(peers.length),
     atMs: random.below(faultsMs),

@@ -67,6 +67,7 @@ async function share() {
   const locals: Transition[] = []
   const results: JoinResult[] = []
   const reports: ReplicaReport[] = []
+  const order: ("local" | "join")[] = []
   const time = createSimulatedTime()
   const open = (): Promise<SharedReplica> =>
     shareReplica({
@@ -82,7 +83,10 @@ async function share() {
         synced: async () => {},
         links: createState(new Map()),
       },
-      onLocal: (transitions) => void locals.push(...transitions),
+      onLocal(transitions) {
+        locals.push(...transitions)
+        order.push("local")
+      },
       onBatch: () => {},
     })
   const join = (shared: SharedReplica, key: string): void =>
@@ -91,9 +95,12 @@ async function share() {
       key,
       position: digests.position(key),
       delta: new Uint8Array(1),
-      settle: (result) => void results.push(result),
+      settle(result) {
+        results.push(result)
+        order.push("join")
+      },
     })
-  return { script, open, locals, results, reports, join, time }
+  return { script, open, locals, results, reports, order, join, time }
 }
 
 const settled = (): Promise<void> =>
@@ -191,7 +198,7 @@ describe("entries of a first sync", () => {
 
 describe("a local change reported while a join of the same key runs", () => {
   test("comes first when the join was made upon it", async () => {
-    const { script, open, locals, results, join } = await share()
+    const { script, open, locals, results, order, join } = await share()
     const shared = await open()
     join(shared, "k")
     await settled()
@@ -202,6 +209,7 @@ describe("a local change reported while a join of the same key runs", () => {
     expect(holds(shared, "k", "both")).toBe(true)
     expect(locals).toMatchObject([{ before: null, after: digests.digest(1, "k", hashOf("mine")) }])
     expect(results).toMatchObject([{ transition: { before: digests.digest(1, "k", hashOf("mine")) } }])
+    expect(order).toEqual(["local", "join"])
   })
 
   test("is in the index once flush() resolves", async () => {

@@ -167,17 +167,15 @@ export async function shareReplica<Handle>(
     const results = await joinSafely(attached, batch, peer)
     const deferred = deferredByKey
     deferredByKey = null
-    const locals: Transition[] = []
     batch.forEach((job, at) => {
       const result = results[at] as JoinOutcome | { readonly type: "failed"; readonly cause: unknown }
       if (result.type === "failed") {
         job.settle(result)
         return
       }
-      job.settle(joined(result, job, deferred, locals))
+      job.settle(joined(result, job, deferred))
     })
-    for (const changes of deferred.values()) locals.push(...changes.map((change) => apply(change)))
-    report(locals)
+    report([...deferred.values()].flatMap((changes) => changes.map((change) => apply(change))))
     options.onBatch()
   }
 
@@ -186,11 +184,11 @@ export async function shareReplica<Handle>(
     outcome: JoinOutcome,
     { key, position }: JoinJob,
     deferred: ReadonlyMap<string, EntryChange[]>,
-    locals: Transition[],
   ): JoinResult => {
     if (outcome.type !== "joined") return { type: "outcome", outcome, transition: null }
     try {
-      locals.push(...applyEarlier(deferred.get(key), key, outcome.before))
+      // Told first, too: told after the join, a peer would count as holding what came of it once it confirms the write alone.
+      report(applyEarlier(deferred.get(key), key, outcome.before))
       const transition = apply({ key, stateHash: outcome.stateHash, before: outcome.before }, position)
       return { type: "outcome", outcome, transition }
     } catch (cause) {

@@ -50,6 +50,9 @@ const NO_PEERS_LIMIT_MS = 30_000
 
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const waits = new Set<OpenWait>()
+  /** One listener for all: platforms warn of a leak when one signal has more than ten. */
+  const endings = new Set<() => void>()
+  options.closing.addEventListener("abort", () => [...endings].forEach((abort) => abort()), { once: true })
 
   const holdingOf = (session: LinkSession, wait: OpenWait): Holding => {
     if (wait.session !== undefined && wait.session !== session.session) return "none"
@@ -120,7 +123,10 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         }
         let ended = false
         cleanups.push(() => (ended = true))
-        rejectOn(options.closing)
+        const close = (): void => end(() => reject(options.closing.reason))
+        endings.add(close)
+        cleanups.push(() => endings.delete(close))
+        if (options.closing.aborted) return close()
         if (signal !== undefined) rejectOn(signal)
         else
           cleanups.push(
