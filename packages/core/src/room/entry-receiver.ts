@@ -84,8 +84,15 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       settle(result) {
         countJoining(target.room, -1)
         if (!closed) settle(target, frame, receipt, position, result)
+        else passOn(target.room, result)
       },
     })
+  }
+
+  /** The link is gone, but what it brought is here and goes on to the others. */
+  const passOn = (room: RoomReplica, result: JoinResult): void => {
+    if (result.type === "failed" || result.transition === null || result.outcome.type !== "joined") return
+    if (result.outcome.changed) events.joined(room, result.transition, null)
   }
 
   const settle = (

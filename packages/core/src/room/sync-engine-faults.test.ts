@@ -547,6 +547,31 @@ describe("a one-way replica", () => {
   }
 })
 
+test("what a link brought before it was lost goes on to the others once it is stored", async () => {
+  const time = createSimulatedTime()
+  let stored = (): void => {}
+  const slow = meddled((attached) => ({
+    async join(entries, peer) {
+      await new Promise<void>((resolve) => (stored = resolve))
+      return attached.join(entries, peer)
+    },
+  }))
+  const [a, b, c] = [createNode(time, "a"), createNode(time, "b"), createNode(time, "c")]
+  const [left, right] = [await b.engine.replicate(memory("notes")), await c.engine.replicate(memory("notes"))]
+  await a.engine.replicate(slow)
+  connect(time, [a, c])
+  const lost = connect(time, [a, b])
+  await time.runFor(1_000)
+  await left.set("k", { n: 1 })
+  await time.runFor(100)
+  lost.cut()
+  await time.runFor(3_000)
+  expect(right.keys).toEqual([])
+  stored()
+  await time.runFor(1_500)
+  expect(right.keys).toEqual(["k"])
+})
+
 describe("presence", () => {
   const value = (length: number): Uint8Array => new Uint8Array(length)
 
