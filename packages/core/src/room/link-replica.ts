@@ -7,6 +7,7 @@ import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
 import { type ChangeFeed, createChangeFeed } from "./change-feed.ts"
+import { createHeldEntries } from "./held-entries.ts"
 import { offerNewer } from "./offer-newer.ts"
 import { createOwed, type Owed } from "./owed.ts"
 import type { Permissions } from "./permissions.ts"
@@ -118,6 +119,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     flush: options.pump,
   })
   const { unconfirmed } = feed
+  const held = createHeldEntries({ index, refusals, feed, queue })
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
@@ -160,7 +162,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     differs: (position, theirs) => {
       if (refusals.hasDeclinedItem(position, theirs)) return
       if (permissions.receive && !options.want(position)) delegate(position)
-      else if (permissions.send && !permissions.receive) announceHeld(position)
+      else if (permissions.send && !permissions.receive) held.announce(position)
     },
   }
 
@@ -205,16 +207,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Another peer is asked for it. This one may lack what is here nonetheless. */
   const delegate = (position: Uint8Array): void => {
     delegated = true
-    const held = index.get(position)?.digest
-    if (permissions.send && held !== undefined) owed.add(mapKey(position), held)
-  }
-
-  /** The peer is told what we hold, and asks for it. Until then it is owed. */
-  const announceHeld = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
-    if (digest === undefined) return
-    const refused = refusals.byPeer.get(mapKey(position))
-    if (refused === undefined || !bytesEqual(refused, digest)) feed.announce(position, digest, 0)
+    if (permissions.send && digest !== undefined) owed.add(mapKey(position), digest)
   }
 
   const setPhase = (next: ReplicaLinkPhase): void => {
@@ -264,7 +258,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       probe()
     } else {
       // The peer agreed to what this side held before it heard of these.
-      for (const position of left) announceHeld(position)
+      for (const position of left) held.send(position)
     }
     if (comparable) shared.history.agreed(options.device, theirRoot)
     if (equal || !comparable) lastSyncedAt = clock.now()

@@ -250,7 +250,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return matched.at(frame.slot)?.own.rangeAck(frame)
       case "root":
         for (const item of frame.roots) matched.at(item.slot)?.own.root(item)
-        return
+        return sender.pump()
       case "data":
       case "push":
       case "chunk":

@@ -1,0 +1,43 @@
+import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import type { ChangeFeed } from "./change-feed.ts"
+import type { Refusals } from "./refusals.ts"
+import type { SendQueue } from "./send-queue.ts"
+
+/** What is here of an entry and the peer may lack, unless it refused just that. */
+export interface HeldEntries {
+  /** For a peer that sends us nothing: it is told what is here, and asks for it. Until then it is owed. */
+  announce(position: Uint8Array): void
+  /** Nobody confirms a HAVE of what it holds already, and with roots that stay apart nothing else would tell. */
+  send(position: Uint8Array): void
+}
+
+export function createHeldEntries({
+  index,
+  refusals,
+  feed,
+  queue,
+}: {
+  readonly index: FingerprintIndex
+  readonly refusals: Refusals
+  readonly feed: ChangeFeed
+  readonly queue: SendQueue
+}): HeldEntries {
+  const deliverable = (position: Uint8Array): Uint8Array | null => {
+    const digest = index.get(position)?.digest ?? null
+    const refused = refusals.byPeer.get(mapKey(position))
+    return digest !== null && refused !== undefined && bytesEqual(refused, digest) ? null : digest
+  }
+  return {
+    announce(position) {
+      const digest = deliverable(position)
+      if (digest !== null) feed.announce(position, digest, 0)
+    },
+    send(position) {
+      const digest = deliverable(position)
+      if (digest === null) return
+      feed.unconfirmed.changed(mapKey(position), digest)
+      queue.addEntry(position, null)
+    },
+  }
+}
