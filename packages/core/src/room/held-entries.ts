@@ -1,5 +1,6 @@
-import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import { bytesEqual, mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import type { Outbox } from "../protocol/outbox.ts"
 import type { ChangeFeed } from "./change-feed.ts"
 import type { Refusals } from "./refusals.ts"
 import type { SendQueue } from "./send-queue.ts"
@@ -8,20 +9,25 @@ import type { SendQueue } from "./send-queue.ts"
 export interface HeldEntries {
   /** For a peer that sends us nothing: it is told what is here, and asks for it. Until then it is owed. */
   announce(position: Uint8Array): void
-  /** Nobody confirms a HAVE of what it holds already, and with roots that stay apart nothing else would tell. */
-  send(position: Uint8Array): void
+  /** Sends these, and some of what was only announced, unless something is on its way still. */
+  sendAll(positions: readonly Uint8Array[]): void
 }
+
+/** Nobody confirms a HAVE of what it holds already, and where roots stay apart nothing else tells: so many are sent at a time. */
+const SENT_AGAIN = 64
 
 export function createHeldEntries({
   index,
   refusals,
   feed,
   queue,
+  outbox,
 }: {
   readonly index: FingerprintIndex
   readonly refusals: Refusals
   readonly feed: ChangeFeed
   readonly queue: SendQueue
+  readonly outbox: Outbox
 }): HeldEntries {
   const deliverable = (position: Uint8Array): Uint8Array | null => {
     const digest = index.get(position)?.digest ?? null
@@ -33,11 +39,14 @@ export function createHeldEntries({
       const digest = deliverable(position)
       if (digest !== null) feed.announce(position, digest, 0)
     },
-    send(position) {
-      const digest = deliverable(position)
-      if (digest === null) return
-      feed.unconfirmed.changed(mapKey(position), digest)
-      queue.addEntry(position, null)
+    sendAll(positions) {
+      const announced = outbox.unacknowledged > 0 ? [] : feed.unconfirmed.oldest(SENT_AGAIN).map(mapKeyBytes)
+      for (const position of [...positions, ...announced]) {
+        const digest = deliverable(position)
+        if (digest === null) continue
+        feed.unconfirmed.changed(mapKey(position), digest)
+        queue.addEntry(position, null)
+      }
     },
   }
 }

@@ -119,7 +119,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     flush: options.pump,
   })
   const { unconfirmed } = feed
-  const held = createHeldEntries({ index, refusals, feed, queue })
+  const held = createHeldEntries({ index, refusals, feed, queue, outbox })
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
@@ -256,9 +256,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     } else if (left === null) {
       compared = false
       probe()
-    } else {
+    } else if (comparable) {
       // The peer agreed to what this side held before it heard of these.
-      for (const position of left) held.send(position)
+      held.sendAll(left)
     }
     if (comparable) shared.history.agreed(options.device, theirRoot)
     if (equal || !comparable) lastSyncedAt = clock.now()

@@ -24,6 +24,8 @@ export interface Unconfirmed {
   confirmedUpTo(count: number, only?: ReadonlySet<string>): boolean
   /** Whether a change up to `count` was refused, and the entry was not taken since. */
   refusedUpTo(count: number, only?: ReadonlySet<string>): boolean
+  /** Positions of so many entries that are not confirmed, the oldest first. */
+  oldest(count: number): readonly string[]
   /** The count of the newest change. */
   readonly changes: number
   /** Counts up to here belong to what the link had under this name before. */
@@ -84,6 +86,7 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
       [...refusedByPosition].some(
         ([position, first]) => first <= count && (only === undefined || only.has(position)),
       ),
+    oldest: (count) => [...entryByPosition.keys()].slice(0, count),
     get changes() {
       return changes
     },
