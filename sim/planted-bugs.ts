@@ -160,8 +160,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "say-synced-while-another-peer-is-asked",
     mutation: {
       file: "room/link-replica.ts",
-      find: "owed.add(mapKey(position), held)",
-      replace: "void held",
+      find: "owed.add(mapKey(position), digest)",
+      replace: "void digest",
     },
   },
   {
