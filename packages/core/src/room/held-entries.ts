@@ -25,9 +25,9 @@ export function createHeldEntries({
 }: {
   readonly index: FingerprintIndex
   readonly refusals: Refusals
-  readonly feed: ChangeFeed
+  readonly feed: Pick<ChangeFeed, "announce" | "unconfirmed">
   readonly queue: SendQueue
-  readonly outbox: Outbox
+  readonly outbox: Pick<Outbox, "unacknowledged">
 }): HeldEntries {
   const deliverable = (position: Uint8Array): Uint8Array | null => {
     const digest = index.get(position)?.digest ?? null
