@@ -15,7 +15,9 @@ export function planSideEvents(
   seed: string,
 ): readonly PlannedEvent[] {
   const random = createSeededRandom(`side/${seed}`)
-  const attached = random.chance(0.3) ? withAttachments(events, plan, random) : events
+  const attached = random.chance(0.3)
+    ? withTornFetches(withAttachments(events, plan, random), plan, createSeededRandom(`torn/${seed}`))
+    : events
   if (random.chance(0.4)) return [...attached, ...planPresence(plan, random), ...planWaits(plan, random)]
   return [...attached, ...planWaits(plan, random)]
 }
@@ -34,6 +36,32 @@ function withAttachments(
   const from = random.pick<0 | 1>([0, 1])
   const edge = random.below(edges.length)
   return [...changed, { type: "garbage", edge, from, kind: "spoilt-chunk", atMs: random.below(faultsMs) }]
+}
+
+/** Whoever sends an attachment of several chunks is slow, and loses a link before the last of them is through. */
+function withTornFetches(
+  events: readonly PlannedEvent[],
+  { edges }: EventPlan,
+  random: SeededRandom,
+): readonly PlannedEvent[] {
+  return events.flatMap((event): readonly PlannedEvent[] => {
+    if (event.type !== "write" || event.attachment <= 65_536 || !random.chance(0.5)) return [event]
+    const { peer, atMs } = event
+    const own = [...edges.keys()].filter((edge) => edges[edge]?.includes(peer))
+    if (own.length === 0) return [event]
+    const forMs = 1_500
+    return [
+      event,
+      { type: "slow", peer, bytesPerMs: 60 + random.below(240), forMs, atMs },
+      {
+        type: "cut",
+        edge: random.pick(own),
+        noticeMs: [random.below(50), random.below(50)],
+        backAfterMs: random.below(2_000),
+        atMs: atMs + 100 + random.below(forMs),
+      },
+    ]
+  })
 }
 
 function planPresence({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
