@@ -46,23 +46,19 @@ async function loadKey(name: string): Promise<DeviceKey> {
   }
 }
 
-function openDatabase(name: string): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, 1)
-    const timer = setTimeout(
-      () => reject(new Error(`IndexedDB did not open within ${OPEN_TIMEOUT_MS / 1000} s`)),
-      OPEN_TIMEOUT_MS,
-    )
-    request.addEventListener("upgradeneeded", () => request.result.createObjectStore(STORE))
-    request.addEventListener("success", () => {
-      clearTimeout(timer)
-      resolve(request.result)
-    })
-    request.addEventListener("error", () => {
-      clearTimeout(timer)
-      reject(request.error ?? new Error("IndexedDB failed"))
-    })
+async function openDatabase(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, 1)
+  request.addEventListener("upgradeneeded", () => request.result.createObjectStore(STORE))
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    const fail = (): void => reject(new Error(`IndexedDB did not open within ${OPEN_TIMEOUT_MS / 1000} s`))
+    timer = setTimeout(fail, OPEN_TIMEOUT_MS)
   })
+  try {
+    return await Promise.race([settled(request), late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function settled<T>(request: IDBRequest<T>): Promise<T> {

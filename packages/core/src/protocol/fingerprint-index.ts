@@ -54,8 +54,6 @@ export interface FingerprintIndex {
   clear(): void
   /** Writes the fingerprint of a node into `into` and returns it. */
   node(depth: number, prefix: number, into: Fingerprint): Fingerprint
-  /** Writes the fingerprints of the 16 children of a node (depth ≤ 7) into the first 16 of `into`. */
-  children(depth: number, prefix: number, into: readonly Fingerprint[]): void
   forEachIn(depth: number, prefix: number, visit: EntryVisitor): void
 }
 
@@ -227,28 +225,6 @@ export function createFingerprintIndex(): FingerprintIndex {
     return into
   }
 
-  const children = (depth: number, prefix: number, into: readonly Fingerprint[]): void => {
-    assertNode(depth + 1, prefix * 16)
-    if ((depth + 1) * 4 <= slab.bits) {
-      for (let child = 0; child < 16; child++) {
-        node(depth + 1, prefix * 16 + child, into[child] as Fingerprint)
-      }
-      return
-    }
-    for (let child = 0; child < 16; child++) reset(into[child] as Fingerprint)
-    const { words, starts, counts } = slab
-    const [first, last] = bucketsUnder(depth, prefix)
-    const shift = 28 - depth * 4
-    for (let bucket = first; bucket <= last; bucket++) {
-      const from = (starts[bucket] as number) * ENTRY_WORDS
-      const to = from + (counts[bucket] as number) * ENTRY_WORDS
-      for (let at = from; at < to; at += ENTRY_WORDS) {
-        const path = (words[at] as number) >>> shift
-        if (path >>> 4 === prefix) addEntry(into[path & 15] as Fingerprint, words, at + 4)
-      }
-    }
-  }
-
   const forEachIn = (depth: number, prefix: number, visit: EntryVisitor): void => {
     assertNode(depth, prefix)
     const { words, starts, counts, keys } = slab
@@ -302,7 +278,6 @@ export function createFingerprintIndex(): FingerprintIndex {
     build,
     clear: () => build([]),
     node,
-    children,
     forEachIn,
   }
 }
