@@ -27,7 +27,7 @@ export async function measureKeyPress(keys: number): Promise<void> {
     for (const tab of ours) await tab.call("waitForPeer")
     const answer = await ours[1].call("rawAnswer", await ours[0].call("rawOffer"))
     await ours[0].call("rawAccept", answer)
-    for (const tab of ours) await tab.call("rawOpen")
+    await Promise.all(ours.map((tab) => tab.call("rawOpen")))
     const theirUrl = await theirServer.call<string>("url")
     const theirs = [await left.open<Theirs>(theirSite), await right.open<Theirs>(theirSite)] as const
     for (const tab of theirs) await tab.call("start", "bench", theirUrl)

@@ -25,9 +25,11 @@ export interface RawPeer {
   offer(): Promise<string>
   answer(offer: string): Promise<string>
   accept(answer: string): Promise<void>
-  /** Resolves when the channel is open. */
+  /** Once both sides have the other's description. Resolves when the channel is open. */
   channel(): Promise<RawChannel>
 }
+
+const OPENING_MS = 20_000
 
 /** One end of a bare data channel: the floor of whatever goes over one. The test carries the descriptions. */
 export function createRawPeer(connect: () => unknown): RawPeer {
@@ -49,22 +51,17 @@ export function createRawPeer(connect: () => unknown): RawPeer {
     return JSON.stringify({ type, sdp })
   }
 
-  /** node-datachannel takes candidates only once both descriptions stand: they are added by what this resolves to. */
-  const apply = async (description: string): Promise<() => Promise<void>> => {
+  /**
+   * Candidates wait until both descriptions stand at both sides: a side that is checked before it has the other's
+   * description may give the connection up, and then throws at the first candidate.
+   */
+  let candidates: readonly string[] = []
+  const apply = async (description: string): Promise<void> => {
     const { type, sdp } = JSON.parse(description) as { readonly type: string; readonly sdp: string }
     const lines = sdp.split("\r\n")
-    const isCandidate = (line: string): boolean =>
-      line.startsWith("a=candidate") || line.startsWith("a=end-of")
-    await connection.setRemoteDescription({
-      type,
-      sdp: lines.filter((line) => !isCandidate(line)).join("\r\n"),
-    } as never)
-    return async () => {
-      for (const line of lines) {
-        if (!line.startsWith("a=candidate")) continue
-        await connection.addIceCandidate({ candidate: line.slice(2), sdpMid: "0", sdpMLineIndex: 0 } as never)
-      }
-    }
+    candidates = lines.filter((line) => line.startsWith("a=candidate"))
+    const rest = lines.filter((line) => !line.startsWith("a=candidate") && !line.startsWith("a=end-of"))
+    await connection.setRemoteDescription({ type, sdp: rest.join("\r\n") } as never)
   }
 
   return {
@@ -74,17 +71,24 @@ export function createRawPeer(connect: () => unknown): RawPeer {
       return described()
     },
     async answer(offer) {
-      const addCandidates = await apply(offer)
+      await apply(offer)
       await connection.setLocalDescription((await connection.createAnswer()) as never)
-      await addCandidates()
       return described()
     },
-    async accept(answer) {
-      const addCandidates = await apply(answer)
-      await addCandidates()
+    accept: apply,
+    async channel() {
+      for (const line of candidates) {
+        await connection.addIceCandidate({ candidate: line.slice(2), sdpMid: "0", sdpMLineIndex: 0 } as never)
+      }
+      candidates = []
+      return Promise.race([opened, overdue()])
     },
-    channel: () => opened,
   }
+}
+
+async function overdue(): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, OPENING_MS))
+  throw new Error(`the bare channel did not open in ${OPENING_MS / 1_000} s`)
 }
 
 /** Wall-clock milliseconds with fractions, comparable between the processes of one machine. */

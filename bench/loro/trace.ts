@@ -58,7 +58,7 @@ export async function measureTrace({
       const bare = await harness.peer<Peer>(MODULE)
       await left.call("rawRenew")
       await bare.call("rawAccept", await left.call("rawAnswer", await bare.call("rawOffer")))
-      for (const peer of [left, bare]) await peer.call("rawOpen")
+      await Promise.all([left, bare].map((peer) => peer.call("rawOpen")))
       const importing = bare.call("rawImport")
       const sent = await left.call("rawSnapshot")
       const imported = await importing
@@ -114,6 +114,6 @@ async function openPair(
   for (const peer of [left, right]) await peer.call("load", part)
   const answer = await right.call("rawAnswer", await left.call("rawOffer"))
   await left.call("rawAccept", answer)
-  for (const peer of [left, right]) await peer.call("rawOpen")
+  await Promise.all([left, right].map((peer) => peer.call("rawOpen")))
   return [left, right]
 }

@@ -43,8 +43,6 @@ export interface WantedTable {
   dropLink(link: string, now: number): void
   /** Entries that were, or will first be, asked of the link. */
   pending(link: string): number
-  /** Null when nothing is wanted. */
-  readonly nextAt: number | null
   readonly size: number
 }
 
@@ -148,13 +146,6 @@ export function createWantedTable(): WantedTable {
       }
     },
     pending: (link) => pendingByLink.get(link) ?? 0,
-    get nextAt() {
-      let next: number | null = null
-      for (const wanted of wantedByPosition.values()) {
-        if (next === null || wanted.at < next) next = wanted.at
-      }
-      return next
-    },
     get size() {
       return wantedByPosition.size
     },
