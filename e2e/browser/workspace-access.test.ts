@@ -1,23 +1,10 @@
 import { AxeBuilder } from "@axe-core/playwright"
-import type { Browser } from "playwright-core"
-import { afterEach, beforeAll, expect, test } from "vitest"
-import { launchSharedChromium } from "./harness/chromium.ts"
-import { openPerson, type Person } from "../workspace/workspace-page.ts"
-import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+import { expect, test } from "vitest"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import type { Person } from "../workspace/workspace-page.ts"
 
-let server: WorkspaceServer
-let browser: Browser
-beforeAll(async () => {
-  server = await startWorkspaceServer()
-  browser = await launchSharedChromium()
-  return async () => {
-    await browser.close()
-    await server.close()
-  }
-})
-
+const { person } = testWorkspace()
 let ada: Person
-afterEach(() => ada.close())
 
 const SCREENS = ["/documents", "/board", "/note", "/people", "/settings"] as const
 const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -37,7 +24,7 @@ async function startFromSample(): Promise<void> {
 }
 
 test("no barrier on any screen, light or dark", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   let scheme: "light" | "dark" = "light"
   const check = async (what: string): Promise<void> => {
     await rest()
@@ -98,7 +85,7 @@ test("no barrier on any screen, light or dark", async () => {
 })
 
 test("nothing is wider than a small phone, and targets can be hit", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await startFromSample()
   await ada.page.setViewportSize({ width: 360, height: 740 })
   const check = async (what: string): Promise<void> => {
@@ -137,7 +124,7 @@ test("nothing is wider than a small phone, and targets can be hit", async () => 
 })
 
 test("a long title or tag gives way to what is beside it", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await ada.goto("/documents")
   await ada.newDocument("Donaudampfschifffahrtsgesellschaft".repeat(5))
   await ada.page.setViewportSize({ width: 360, height: 740 })
@@ -165,7 +152,7 @@ test("a long title or tag gives way to what is beside it", async () => {
 })
 
 test("the focus can be seen wherever Tab goes, and always comes on", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await startFromSample()
   for (const screen of SCREENS) {
     await ada.goto(screen)
@@ -197,7 +184,7 @@ test("the focus can be seen wherever Tab goes, and always comes on", async () =>
 })
 
 test("who wishes for less motion sees none, and the theme chosen stays", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await startFromSample()
   await ada.page.emulateMedia({ reducedMotion: "reduce", colorScheme: "light" })
   await ada.goto("/board")
@@ -229,7 +216,7 @@ test("who wishes for less motion sees none, and the theme chosen stays", async (
 })
 
 test("no script but the application's own runs, and no foreign address is reached", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   const told = await ada.page.evaluate(async () => {
     const blocked: string[] = []
     addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective))

@@ -1,37 +1,12 @@
-import type { Browser, BrowserContext } from "playwright-core"
-import { afterEach, beforeAll, expect, test } from "vitest"
-import { launchSharedChromium } from "./harness/chromium.ts"
-import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
-import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+import { expect, test } from "vitest"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import { timeUntil } from "../workspace/workspace-page.ts"
 
-let server: WorkspaceServer
-let browser: Browser
-beforeAll(async () => {
-  server = await startWorkspaceServer()
-  browser = await launchSharedChromium()
-  return async () => {
-    await browser.close()
-    await server.close()
-  }
-})
-
-const opened: Person[] = []
-afterEach(async () => {
-  await server.startSignaling()
-  for (const person of opened.splice(0)) await person.close()
-})
-
-async function person(
-  address: string = server.url,
-  prepare?: (context: BrowserContext) => Promise<unknown>,
-): Promise<Person> {
-  const one = await openPerson(address, prepare === undefined ? { browser } : { browser, prepare })
-  opened.push(one)
-  return one
-}
+const workspace = testWorkspace()
+const { person } = workspace
 
 test("no server: everything works, and a grey line says what is missing", async () => {
-  await server.stopSignaling()
+  await workspace.server.stopSignaling()
   const ada = await person()
   await ada.newDocument("Alone")
   await ada.editor().click()
@@ -64,14 +39,14 @@ test("an invite of a newer version: says to reload, and keeps what is there", as
   await ada.newDocument("Mine")
   const bytes = Buffer.from((await ada.invite()).split("#")[1] ?? "", "base64url")
   bytes[0] = 2
-  await ada.page.goto(`${server.url}#${bytes.toString("base64url")}`)
+  await ada.page.goto(`${workspace.server.url}#${bytes.toString("base64url")}`)
   await ada.page.getByText("That invite needs a newer version of Dunlin.").waitFor()
   await ada.page.getByText(/Reload this page to get the newest version/).waitFor()
   await ada.page.locator(".row", { hasText: "Mine" }).waitFor()
 })
 
 test("storage refused: works until the tab closes, and says so", async () => {
-  const ada = await person(server.url, (context) =>
+  const ada = await person(workspace.server.url, (context) =>
     context.addInitScript(() => {
       const refuse = (): never => {
         throw new DOMException("The operation is insecure.", "SecurityError")

@@ -1,24 +1,12 @@
 import { readFile } from "node:fs/promises"
-import type { Browser } from "playwright-core"
-import { afterEach, beforeAll, expect, test } from "vitest"
-import { launchSharedChromium } from "./harness/chromium.ts"
+import { expect, test } from "vitest"
 import { sampleArchive } from "../workspace/sample-archive.ts"
-import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
-import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import { type Person, timeUntil } from "../workspace/workspace-page.ts"
 
-let server: WorkspaceServer
-let browser: Browser
-beforeAll(async () => {
-  server = await startWorkspaceServer()
-  browser = await launchSharedChromium()
-  return async () => {
-    await browser.close()
-    await server.close()
-  }
-})
-
+const workspace = testWorkspace()
+const { person } = workspace
 let ada: Person
-afterEach(() => ada.close())
 
 async function importZip(buffer: Buffer): Promise<void> {
   await ada.goto("/settings")
@@ -36,7 +24,7 @@ async function titles(): Promise<readonly string[]> {
 }
 
 test("search finds bodies and task titles among a thousand documents", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   const started = performance.now()
   await importZip(sampleArchive({ documents: 1_000, tasks: 500 }))
   console.log(`import of 1,000 documents and 500 tasks: ${Math.round(performance.now() - started)} ms`)
@@ -73,15 +61,13 @@ test("the first screens work before Loro has arrived", async () => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => (release = resolve))
   let isAsked = false
-  ada = await openPerson(server.url, {
-    browser,
-    prepare: (context) =>
-      context.route("**/*.wasm", async (route) => {
-        isAsked = true
-        await held
-        await route.continue()
-      }),
-  })
+  ada = await person(workspace.server.url, (context) =>
+    context.route("**/*.wasm", async (route) => {
+      isAsked = true
+      await held
+      await route.continue()
+    }),
+  )
   await ada.page.getByRole("button", { name: "New", exact: true }).click()
   await ada.page.getByRole("textbox", { name: "Title" }).fill("Before Loro")
   await ada.page.locator(".row", { hasText: "Before Loro" }).waitFor()
@@ -98,7 +84,7 @@ test("the first screens work before Loro has arrived", async () => {
 })
 
 test("what is exported comes back, also into an empty workspace", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await ada.page.getByRole("button", { name: /Start from a sample/ }).click()
   await ada.page.locator(".row").first().waitFor()
   await ada.newDocument("Names & <b>marks</b> 🐦")
@@ -130,7 +116,7 @@ test("what is exported comes back, also into an empty workspace", async () => {
 })
 
 test("the board by keyboard alone", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await ada.goto("/board")
   for (const title of ["One", "Two", "Three"]) await ada.addTask(title)
   const order = (column: string): Promise<readonly string[]> =>
@@ -185,7 +171,7 @@ test("the board by keyboard alone", async () => {
 })
 
 test("the board by mouse", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await ada.goto("/board")
   for (const title of ["One", "Two", "Three"]) await ada.addTask(title)
   const card = await ada.card("One").boundingBox()
@@ -201,7 +187,7 @@ test("the board by mouse", async () => {
 })
 
 test("the board by touch: a held finger drags, a quick one scrolls, a tap opens", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await ada.page.setViewportSize({ width: 760, height: 800 })
   const session = await ada.context.newCDPSession(ada.page)
   await session.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 1 })
@@ -261,8 +247,8 @@ test("the board by touch: a held finger drags, a quick one scrolls, a tap opens"
 })
 
 test("the split-screen demo: cut the cable, write on both sides, mend it", async () => {
-  ada = await openPerson(server.url, { browser })
-  await ada.page.goto(`${server.url}?demo=split`)
+  ada = await person()
+  await ada.page.goto(`${workspace.server.url}?demo=split`)
   const [one, two] = [ada.page.frameLocator("iframe").nth(0), ada.page.frameLocator("iframe").nth(1)]
   const line = (device: typeof one, text: string): Promise<void> =>
     device.locator(".cm-line", { hasText: text }).first().waitFor({ timeout: 60_000 })
@@ -287,7 +273,7 @@ test("the split-screen demo: cut the cable, write on both sides, mend it", async
 })
 
 test("history: a former text is shown, restored, and the restoring can be undone", async () => {
-  ada = await openPerson(server.url, { browser })
+  ada = await person()
   await ada.newDocument("With a past")
   await ada.editor().click()
   await ada.page.keyboard.type("first words")

@@ -1,30 +1,9 @@
-import type { Browser } from "playwright-core"
-import { afterEach, beforeAll, expect, test } from "vitest"
-import { launchSharedChromium } from "./harness/chromium.ts"
-import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
-import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+import { expect, test } from "vitest"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import { type Person, timeUntil } from "../workspace/workspace-page.ts"
 
-let server: WorkspaceServer
-let browser: Browser
-beforeAll(async () => {
-  server = await startWorkspaceServer()
-  browser = await launchSharedChromium()
-  return async () => {
-    await browser.close()
-    await server.close()
-  }
-})
-
-const opened: Person[] = []
-afterEach(async () => {
-  for (const person of opened.splice(0)) await person.close()
-})
-
-async function person(address: string = server.url): Promise<Person> {
-  const one = await openPerson(address, { browser })
-  opened.push(one)
-  return one
-}
+const workspace = testWorkspace()
+const { person } = workspace
 
 /** The task's dialog, with the caret in its note. */
 async function openNote(one: Person, title: string): Promise<ReturnType<Person["page"]["getByRole"]>> {
@@ -100,11 +79,9 @@ test("a task that is deleted elsewhere while it is written on can be brought bac
 test("a text that becomes ready takes no words from the title that is being typed", async () => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => (release = resolve))
-  const ada = await openPerson(server.url, {
-    browser,
-    prepare: (context) => context.route(/\.wasm(\?|$)/, (route) => void held.then(() => route.continue())),
-  })
-  opened.push(ada)
+  const ada = await person(workspace.server.url, (context) =>
+    context.route(/\.wasm(\?|$)/, (route) => void held.then(() => route.continue())),
+  )
   await ada.page.getByRole("button", { name: "New", exact: true }).click()
   const title = ada.page.getByRole("textbox", { name: "Title" })
   await title.click()

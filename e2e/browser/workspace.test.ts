@@ -1,42 +1,10 @@
-import type { Browser } from "playwright-core"
-import { afterEach, beforeAll, describe, expect, test } from "vitest"
-import { launchSharedChromium } from "./harness/chromium.ts"
+import { describe, expect, test } from "vitest"
 import { sampleArchive } from "../workspace/sample-archive.ts"
-import { openPerson, openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
-import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import { openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
 
-let server: WorkspaceServer
-/** Two browsers for the tests with two devices: each test has a profile of its own in each. */
-let browsers: readonly Browser[]
-beforeAll(async () => {
-  server = await startWorkspaceServer()
-  browsers = await Promise.all([launchSharedChromium(), launchSharedChromium()])
-  return async () => {
-    for (const browser of browsers) await browser.close()
-    await server.close()
-  }
-})
-
-const opened: Person[] = []
-afterEach(async () => {
-  await server.startSignaling()
-  for (const person of opened.splice(0)) await person.close()
-})
-
-/** The next device: Ada's browser and Ben's take turns. */
-async function person(address: string = server.url): Promise<Person> {
-  const browser = browsers[opened.length % browsers.length]
-  const one = await openPerson(address, browser === undefined ? {} : { browser })
-  opened.push(one)
-  return one
-}
-
-/** A device whose profile is on disk. */
-async function lastingPerson(): Promise<Person> {
-  const one = await openPerson(server.url)
-  opened.push(one)
-  return one
-}
+const workspace = testWorkspace({ browsers: 2 })
+const { person, lastingPerson } = workspace
 
 /** Ada with a document, and Ben who opened her link and that document. */
 async function pair(title = "Shared notes"): Promise<readonly [Person, Person]> {
@@ -214,7 +182,7 @@ describe("with two devices", () => {
 
   test("without the server people go on, and are told calmly", async () => {
     const [ada, ben] = await pair()
-    await server.stopSignaling()
+    await workspace.server.stopSignaling()
     await ada.editor().click()
     await ada.page.keyboard.type("still here")
     report("a key arrives without a server", await timeUntil("text", bothRead(ada, ben, "still here")), 2_000)
@@ -227,7 +195,7 @@ describe("with two devices", () => {
     await ada.newDocument("Written alone")
     await ada.editor().click()
     await ada.page.keyboard.type("and kept")
-    await server.startSignaling()
+    await workspace.server.startSignaling()
     const again = await person(await ada.invite())
     await again.openDocument("Written alone")
     await timeUntil("text", async () => (await again.text()).includes("and kept"))
@@ -291,7 +259,7 @@ describe("with one device", () => {
   test("two tabs stay equal without a network", async () => {
     const ada = await lastingPerson()
     await ada.newDocument("In two tabs")
-    const tab = await openTab(ada, server.url)
+    const tab = await openTab(ada, workspace.server.url)
     await tab.openDocument("In two tabs")
     const ben = await person(await ada.invite())
     await timeUntil("Ben is connected", async () => (await here(ben)) === 2)
