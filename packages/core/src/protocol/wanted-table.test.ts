@@ -59,6 +59,32 @@ describe("a wanted entry", () => {
     expect([table.size, table.pending("a")]).toEqual([0, 0])
   })
 
+  test("is still asked of the link where a comparison found it, whatever another brings", () => {
+    const table = createWantedTable()
+    const [known, other] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
+    table.add("p", "a", 500)
+    table.came("p", "b", other)
+    expect(table.due(500)).toEqual([{ position: "p", link: "a" }])
+    table.came("p", "b", other)
+    expect(table.pending("a")).toBe(1)
+    table.came("p", "a", other)
+    expect([table.size, table.pending("a")]).toEqual([0, 0])
+    // Others hold it, too, and the first of them answers with something else.
+    table.add("q", "a", 500)
+    table.add("q", "b", 500, known)
+    table.due(500)
+    table.due(4_500)
+    table.came("q", "b", known)
+    expect([table.pending("a"), table.pending("b")]).toEqual([1, 0])
+    expect(table.due(4_600)).toEqual([{ position: "q", link: "a" }])
+    table.dropLink("a", 4_700)
+    expect(table.size).toBe(0)
+    // What others only announced may come from anybody.
+    table.add("r", "a", 500, known)
+    table.came("r", "b", other)
+    expect(table.size).toBe(0)
+  })
+
   test("is asked of the next at once when its link goes, and forgotten with the last", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)
@@ -106,6 +132,8 @@ describe("the table", () => {
       fc.record({ do: fc.constant("add" as const), position, link }),
       fc.record({ do: fc.constant("resolve" as const), position, link }),
       fc.record({ do: fc.constant("drop" as const), position, link }),
+      fc.record({ do: fc.constant("came" as const), position, link }),
+      fc.record({ do: fc.constant("heard" as const), position, link }),
       fc.record({ do: fc.constant("due" as const), position, link }),
     )
     fc.assert(
@@ -115,6 +143,8 @@ describe("the table", () => {
         for (const taken of steps) {
           now += 1_500
           if (taken.do === "add") table.add(taken.position, taken.link, now)
+          else if (taken.do === "heard") table.add(taken.position, taken.link, now, new Uint8Array(8))
+          else if (taken.do === "came") table.came(taken.position, taken.link, new Uint8Array(8).fill(1))
           else if (taken.do === "resolve") table.resolve(taken.position)
           else if (taken.do === "drop") table.dropLink(taken.link, now)
           else table.due(now)

@@ -8,6 +8,8 @@ interface Wanted {
   digest: Uint8Array | null
   /** The link that was asked, or will be first. */
   from: string
+  /** The link whose comparison found the entry, and which counts on being asked. */
+  found: string | null
   asked: boolean
   /** When to ask, or to ask the next one. */
   at: number
@@ -28,15 +30,20 @@ export interface WantedRequest {
 export interface WantedTable {
   /** Whether another link than this one is, or will first be, asked for the entry. */
   isAskedElsewhere(position: string, link: string): boolean
-  /** `link` holds the entry, with this digest. False when the table is full: reconciliation will find the entry again. */
+  /**
+   * `link` holds the entry, with this digest; null when a comparison found it. False when the table is full: reconciliation
+   * will find the entry again.
+   */
   add(position: string, link: string, at: number, digest?: Uint8Array | null): boolean
   /**
    * Requests that are due; each counts as asked from now on. `heardAt` tells when a link last brought an entry, or a piece of
    * one: what is on its way over a slow link is not asked for again.
    */
   due(now: number, heardAt?: (link: string) => number): readonly WantedRequest[]
-  /** The entry came, or is no longer wanted. */
+  /** The entry is no longer wanted. */
   resolve(position: string): void
+  /** `link` brought or shows this digest: it is wanted no more, unless a comparison found something else at another link. */
+  came(position: string, link: string, digest: Uint8Array): void
   /** The entry is here with this digest: one that was wanted while it was being joined need not come again. */
   holds(position: string, digest: Uint8Array): void
   /** The link is gone: what was asked of it is asked of the next at once. */
@@ -78,6 +85,7 @@ export function createWantedTable(): WantedTable {
       if (wanted !== undefined) {
         if (digest === null || wanted.digest === null || !bytesEqual(digest, wanted.digest))
           wanted.digest = null
+        if (digest === null && wanted.from === link) wanted.found = link
         if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) wanted.sources.push(link)
         if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
         return true
@@ -87,6 +95,7 @@ export function createWantedTable(): WantedTable {
         sources: [link],
         digest,
         from: link,
+        found: digest === null ? link : null,
         asked: false,
         askedAt: 0,
         at,
@@ -126,6 +135,18 @@ export function createWantedTable(): WantedTable {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) drop(position, wanted)
     },
+    came(position, link, digest) {
+      const wanted = wantedByPosition.get(position)
+      if (wanted === undefined) return
+      const { from, found } = wanted
+      const isKnown = wanted.digest !== null && startsWithBytes(digest, wanted.digest)
+      if (isKnown || found === null || found === link) return drop(position, wanted)
+      wanted.sources = [found]
+      if (from === found) return
+      count(from, -1)
+      count(found, 1)
+      Object.assign(wanted, { from: found, asked: false, at: 0 })
+    },
     holds(position, digest) {
       const wanted = wantedByPosition.get(position)
       if (wanted?.digest != null && startsWithBytes(digest, wanted.digest)) drop(position, wanted)
@@ -133,6 +154,7 @@ export function createWantedTable(): WantedTable {
     dropLink(link, now) {
       for (const [position, wanted] of wantedByPosition) {
         wanted.sources = wanted.sources.filter((source) => source !== link)
+        if (wanted.found === link) wanted.found = null
         const next = wanted.sources[0]
         if (next === undefined) {
           drop(position, wanted)

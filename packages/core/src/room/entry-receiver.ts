@@ -58,12 +58,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
   }
 
   /** A peer that also heard of it may bring it first, so most wants wait a little. */
-  const want = (
-    room: RoomReplica,
-    position: Uint8Array,
-    delayMs: number,
-    digest: Uint8Array | null = null,
-  ): void => {
+  const want = (room: RoomReplica, position: Uint8Array, delayMs: number, digest: Uint8Array): void => {
     room.wanted.add(mapKey(position), peer.session, clock.monotonic() + delayMs, digest)
     events.wantedChanged(room)
   }
@@ -113,7 +108,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       refuse(target, position, frame, result.outcome.reason, "never")
     } else if (result.outcome.type === "incomplete") {
       refuse(target, position, frame, "incomplete", "again")
-      want(room, position, 0)
+      want(room, position, 0, digestOf(frame))
     } else if (result.outcome.type === "missing-blobs") {
       const { blobs: missing } = result.outcome
       const drop = (): void => {
@@ -155,7 +150,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     if (!equal && frame.type === "push" && after !== null) {
       // Writes crossed, or the push was made from another state: each side hears what the other has now.
       own.announce(position, after, 0)
-      if (senderLacks === null) want(room, position, shortDelayMs())
+      if (senderLacks === null) want(room, position, shortDelayMs(), digestOf(frame))
     }
     if (changed) events.joined(room, transition, equal && frame.type === "push" ? frame : null)
   }
@@ -184,7 +179,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const position = shared.digests.position(frame.key)
       // Entries that come in bulk are not worth remembering: nothing is announced until the phase is live.
       if (own.phase === "live") own.peerHolds(position, digestOf(frame))
-      room.wanted.resolve(mapKey(position))
+      room.wanted.came(mapKey(position), peer.session, digestOf(frame))
       const held = shared.index.get(position)?.digest
       if (held === undefined || !startsWithBytes(held, digestOf(frame))) {
         join(target, frame, receipt, position)
@@ -202,7 +197,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       own.peerHolds(position, digest)
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
-        room.wanted.resolve(mapKey(position))
+        room.wanted.came(mapKey(position), peer.session, digest)
       } else if (own.permissions.receive && !own.refusals.hasDeclined(position, digest)) {
         want(room, position, by === "offer" && !own.sharesLinks ? 0 : shortDelayMs(), digest)
       }
