@@ -211,6 +211,35 @@ describe("the store", () => {
     await after.attached.detach()
   })
 
+  test("gives a document of many pastes at once", { timeout: 10_000 }, async () => {
+    // Loro's `importBatch` takes the square of it: half a minute for these two megabytes.
+    const doc = new LoroDoc()
+    const body = doc.getText("body")
+    const paste = (): void => {
+      for (let at = 0; at < 500; at++) {
+        body.insert(body.length, `${at} and more. `.repeat(200))
+        doc.commit()
+      }
+    }
+    paste()
+    const snapshot = doc.export({ mode: "snapshot" })
+    const from = doc.oplogVersion()
+    paste()
+    const store = memoryStore()
+    const before = await attachByHand({ name: "notes", store })
+    await type(before, "x", "first")
+    await before.attached.detach()
+    const raw = await store.open()
+    await raw.commit({
+      trims: [{ id: "x", from: 0, through: 9 }],
+      snapshots: [{ id: "x", bytes: snapshot }],
+      logs: [{ id: "x", sequence: 10, bytes: doc.export({ mode: "update", from }) }],
+    })
+    await raw.close()
+    const a = await attachByHand({ name: "notes", store })
+    expect(await read(a, "x")).toBe(body.toString())
+  })
+
   test("lets a closed document be read without being opened", async () => {
     const store = memoryStore()
     const { b } = await pair()
