@@ -40,6 +40,8 @@ export interface Device {
   /** 64 hex digits. */
   readonly key: string
   readonly process: Process | null
+  /** A process that left still writes its last state: no other may open the disk. */
+  readonly closing: boolean
   backup: DiskImage | null
   /** Left, and never comes back. */
   gone: boolean
@@ -81,6 +83,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
   })
   const key = hexOf(random.bytes(32))
   let process: Process | null = null
+  let closing = false
   let starts = 0
   let asked = 0
   let minted = 0
@@ -128,6 +131,9 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
     key,
     get process() {
       return process
+    },
+    get closing() {
+      return closing
     },
     backup: null,
     gone: false,
@@ -196,10 +202,12 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       const leaving = process
       if (leaving === null) return
       process = null
+      closing = true
       faults.count("left")
       world.trace(`${index} leaves`)
       leaving.engine.close().then(
         () => {
+          closing = false
           leaving.alive = false
           leaving.clock.stop()
         },

@@ -48,6 +48,7 @@ const OBSERVED_MS = 20_000
 const MOST_MESSAGES_PER_EDGE = 20_000
 const CRASH_PATIENCE_MS = 400
 const CRASH_POLL_MS = 4
+const CLOSING_POLL_MS = 50
 const POLL_MS = 500
 const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root", "presence-relay"])
 /** The presence of who left may have been under way, over links that stood still, while it aged. */
@@ -147,6 +148,10 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
 
   const start = (device: Device): void => {
     if (device.process !== null || device.gone) return
+    if (device.closing) {
+      time.schedule(CLOSING_POLL_MS, () => start(device))
+      return
+    }
     const first = !everStarted.has(device)
     everStarted.add(device)
     if (!first) faults.count("restart")
@@ -247,7 +252,6 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
           leaver.gone = true
           writeOff()
         } else {
-          // A closing device still writes its last state.
           time.schedule(event.backAfterMs + 2_000, () => {
             faults.count("returned")
             start(leaver)
