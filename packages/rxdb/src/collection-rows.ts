@@ -52,7 +52,7 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
       const revision = previous === undefined ? firstRevision : createRevision(database.token, previous)
       const height = previous === undefined ? 1 : getHeightOfRevision(revision)
       // The local wall clock, never the author's: RxDB's checkpoints follow it.
-      const own = { lwt: now(), [STAMP_FIELD]: storedStamp({ ...stamp, height }) }
+      const own = { lwt: now(), [STAMP_FIELD]: storedStamp(stamp, height) }
       const written = Object.assign(document, {
         _attachments: attachments,
         _rev: revision,

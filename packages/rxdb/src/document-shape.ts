@@ -28,7 +28,8 @@ export interface DocumentShape {
   refusal(key: string, value: RegisterValue): string | null
 }
 
-const OWN_FIELDS: ReadonlySet<string> = new Set(["_deleted", "_rev", "_meta", "_attachments"])
+const NEVER_SHARED = ["_deleted", "_rev", "_meta"] as const
+const OWN_FIELDS: ReadonlySet<string> = new Set([...NEVER_SHARED, "_attachments"])
 
 export function documentShape(collection: RxCollection): DocumentShape {
   const { primaryPath, jsonSchema } = collection.schema
@@ -53,10 +54,9 @@ export function documentShape(collection: RxCollection): DocumentShape {
     refusal(key, { deleted, payload }) {
       if (key.length === 0 || key.length > maxKeyLength) return "its key is longer than the schema allows"
       if (deleted) return null
-      for (const field of Object.keys(payload)) {
-        if (field === path) return "it names its primary key a second time"
-        if (OWN_FIELDS.has(field) && field !== "_attachments") return `it carries the reserved field ${field}`
-      }
+      if (Object.hasOwn(payload, path)) return "it names its primary key a second time"
+      for (const field of NEVER_SHARED)
+        if (Object.hasOwn(payload, field)) return `it carries the reserved field ${field}`
       if (payload["_attachments"] !== undefined) {
         if (!holdsAttachments) return "it has attachments, which this collection's schema does not"
         if (!isStubs(payload["_attachments"])) return "its attachments are malformed"
@@ -66,6 +66,13 @@ export function documentShape(collection: RxCollection): DocumentShape {
       return null
     },
   }
+}
+
+const NO_STUBS: readonly AttachmentStub[] = []
+
+/** The same without their names. Most values have none, and are asked several times an entry. */
+export function attachmentListOf(value: RegisterValue): readonly AttachmentStub[] {
+  return value.payload["_attachments"] === undefined ? NO_STUBS : Object.values(attachmentsOf(value))
 }
 
 /** The attachments a value refers to; none for a deleted one. */

@@ -16,7 +16,7 @@ import {
 import { type AttachmentShelf, MAX_ATTACHMENT_BYTES } from "./attachment-shelf.ts"
 import { type ConflictLog, resolvedConflict } from "./conflict-log.ts"
 import type { TrafficSink } from "./document-traffic.ts"
-import { type AttachmentStub, attachmentsOf, type DocumentShape } from "./document-shape.ts"
+import { type AttachmentStub, attachmentListOf, type DocumentShape } from "./document-shape.ts"
 import type { Materialised, Materialiser, Transition } from "./materialiser.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
@@ -69,10 +69,7 @@ export async function joinBatch(
     if (conflict !== null) deps.conflicts.add(conflict)
   }
   tellTraffic(deps, peer, materialised)
-  return drafts.map(({ work, outcome }, index) => {
-    const done = work === null ? undefined : materialised.get(work.held.key)
-    return done === undefined ? outcome : settled(outcome, done, () => isLast(drafts, index))
-  })
+  return drafts.map((_, index) => settled(drafts, index, materialised))
 }
 
 /**
@@ -89,8 +86,9 @@ async function draftAll(
   for (const entry of entries) {
     const work = works.get(entry.key)
     if (work === undefined) continue
-    const join = (): Draft | Promise<Draft> => joinOne(deps, work, entry)
-    const draft = lastOf.get(work)?.then(join) ?? join()
+    const last = lastOf.size === 0 ? undefined : lastOf.get(work)
+    const draft =
+      last === undefined ? joinOne(deps, work, entry) : last.then(() => joinOne(deps, work, entry))
     if (draft instanceof Promise) lastOf.set(work, draft)
     drafts.push(draft)
   }
@@ -182,23 +180,31 @@ function refusal({ shape }: JoinBatchDeps, key: string, { siblings, view }: Regi
   for (const sibling of siblings) {
     const reason = shape.refusal(key, sibling)
     if (reason !== null) return reason
-    for (const { length } of Object.values(attachmentsOf(sibling)))
+    for (const { length } of attachmentListOf(sibling))
       if (length > MAX_ATTACHMENT_BYTES) return "an attachment is larger than 256 MiB"
   }
   return view?.type === "inline" ? shape.refusal(key, view.value) : null
 }
 
 function arrivedAttachments({ siblings, view }: RegisterDelta): readonly AttachmentStub[] {
+  const [only] = siblings
+  if (only !== undefined && siblings.length === 1 && view === null) return attachmentListOf(only)
   const values = view?.type === "inline" ? [...siblings, view.value] : siblings
-  return values.flatMap((value) => Object.values(attachmentsOf(value)))
+  return values.flatMap(attachmentListOf)
 }
 
 /** What the storage made of a planned outcome. */
-function settled(planned: JoinOutcome, done: Materialised, isLastOfKey: () => boolean): JoinOutcome {
-  if (planned.type !== "joined") return planned
+function settled(
+  drafts: readonly Draft[],
+  index: number,
+  materialised: ReadonlyMap<string, Materialised>,
+): JoinOutcome {
+  const { work, outcome } = drafts[index] as Draft
+  const done = work === null ? undefined : materialised.get(work.held.key)
+  if (outcome.type !== "joined" || done === undefined) return outcome
   if (done.type === "refused") return { type: "refused", reason: done.reason }
-  if (!done.rebased || !isLastOfKey()) return planned
-  return { ...planned, before: stateHash(done.base), stateHash: stateHash(done.state) }
+  if (!done.rebased || !isLast(drafts, index)) return outcome
+  return { ...outcome, before: stateHash(done.base), stateHash: stateHash(done.state) }
 }
 
 function tellTraffic(

@@ -10,9 +10,10 @@ import {
 } from "@dunlin/core"
 import type { BulkWriteRow, RxStorageWriteError } from "rxdb"
 import type { AttachmentShelf } from "./attachment-shelf.ts"
-import type { AttachmentWrites, CollectionRows } from "./collection-rows.ts"
+import type { AttachmentWrites, CollectionRows, RowWrite } from "./collection-rows.ts"
 import {
   type AttachmentStub,
+  attachmentListOf,
   attachmentsOf,
   type DocumentData,
   type DocumentShape,
@@ -132,13 +133,9 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     }
     const alone = next.siblings.length === 1 && !modified
     const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
-    const stamp = {
-      context: next.context,
-      dot,
-      hash: alone ? shown.hash : local.hash,
-      ...(alone && shown.fields !== undefined ? { fields: shown.fields } : {}),
-      ...(modified ? { raw: true as const } : {}),
-    }
+    const bare: RowWrite["stamp"] = { context: next.context, dot, hash: alone ? shown.hash : local.hash }
+    const { fields } = shown
+    const stamp = modified ? { ...bare, raw: true as const } : alone && fields ? { ...bare, fields } : bare
     const record = alone ? null : { state: next, revision: null, hidden: false }
     const planWith = (attachments: AttachmentWrites): Plan => {
       const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
@@ -165,7 +162,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     if (held.row === undefined || state.siblings.length < 2) return
     const shown = shownValue(state)
     const kept = new Set(shown === null ? [] : digestsOf(shown))
-    const losers = state.siblings.flatMap((sibling) => Object.values(attachmentsOf(sibling)))
+    const losers = state.siblings.flatMap(attachmentListOf)
     await shelf.shelve(
       key,
       held.row,
@@ -187,22 +184,26 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const commit = async (planned: readonly Plan[]): Promise<Committed> => {
     if (holdsAttachments) for (const one of planned) await shelveLosers(one)
     const records = new Map<string, SidecarRecord | null>()
-    for (const { key, record } of planned) if (record !== null) records.set(key, record)
-    const journaled = planned.filter((one) => one.write !== null && one.record !== null).map((one) => one.key)
+    const journaled: string[] = []
+    for (const { key, record, write } of planned) {
+      if (record === null) continue
+      records.set(key, record)
+      if (write !== null) journaled.push(key)
+    }
     const unnoted = await store.putRecords(
       records,
       journaled.length > 0 ? journal.noted(journaled) : undefined,
     )
-    const plans = planned.filter((one) => !unnoted.has(one.key))
-    const writes = plans.filter((one) => one.write !== null)
-    const errors = await rows.write(writes.flatMap((one) => (one.write === null ? [] : [one.write])))
-    const done = plans.filter((one) => !errors.has(one.key))
-    const obsolete = done.filter((one) => one.record === null && one.held.record !== null)
+    const plans = unnoted.size === 0 ? planned : planned.filter((one) => !unnoted.has(one.key))
+    const writes: BulkWriteRow<DocumentData>[] = []
+    for (const { write } of plans) if (write !== null) writes.push(write)
+    const errors = await rows.write(writes)
+    const done = errors.size === 0 ? plans : plans.filter((one) => !errors.has(one.key))
+    const obsolete = new Map<string, null>()
+    for (const { key, record, held } of done)
+      if (record === null && held.record !== null) obsolete.set(key, null)
     const isDone = journaled.length > 0 && errors.size === 0
-    await store.putRecords(
-      new Map(obsolete.map((one) => [one.key, null])),
-      isDone ? journal.cleared : undefined,
-    )
+    await store.putRecords(obsolete, isDone ? journal.cleared : undefined)
     for (const one of done) {
       const row = one.write?.document ?? one.held.row
       if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)
@@ -302,7 +303,7 @@ function recordOf(state: RegisterState, row: Row | undefined, held: Held): Sidec
 }
 
 function digestsOf(value: HashedValue): readonly string[] {
-  return Object.values(attachmentsOf(value)).map((stub) => stub.digest)
+  return attachmentListOf(value).map((stub) => stub.digest)
 }
 
 function refusalReason(error: RxStorageWriteError<DocumentData>): string {

@@ -276,6 +276,11 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     for (const key of keys) {
       const row = rowsByKey.get(key)
       const record = records.get(key) ?? null
+      if (row === undefined && record === null) {
+        // Most of a first sync.
+        heldByKey.set(key, { key, row, record, state: EMPTY_REGISTER })
+        continue
+      }
       try {
         const made = holdOne(key, row, record)
         const held = made instanceof Promise ? await made : made

@@ -41,12 +41,19 @@ type StoredStamp = {
   readonly raw?: true
 }
 
-export function storedStamp({ context, dot, height, hash, fields, raw }: Stamp): StoredStamp {
+export function storedStamp(
+  { context, dot, hash, fields, raw }: Omit<Stamp, "height">,
+  height: number,
+): StoredStamp {
+  const digits = hexFromBytes(hash)
+  // Most of a first sync, where to spread what is left out costs more than the rest of the stamp.
+  if (saysAll(dot, context) && fields === undefined && raw === undefined)
+    return { dot: [dot.incarnation, dot.hlc], height, hash: digits }
   return {
     ...(saysAll(dot, context) ? {} : { context: [...context].flat() }),
     ...(dot === null ? {} : { dot: [dot.incarnation, dot.hlc] as const }),
     height,
-    hash: hexFromBytes(hash),
+    hash: digits,
     ...(fields === undefined ? {} : { fields }),
     ...(raw === undefined ? {} : { raw }),
   }

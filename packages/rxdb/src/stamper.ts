@@ -123,7 +123,7 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
       revision: document._rev,
     })
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
-    Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: storedStamp(made) } })
+    Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: storedStamp(made, made.height) } })
     if (document._deleted) remember(deletedContexts, key, made.context)
     else if (deletedContexts.size > 0) deletedContexts.delete(key)
   }
