@@ -76,7 +76,13 @@ export function createSocketServer(deps: {
   }
   const webSockets = new WebSocketServer(options)
 
-  server.on("connection", (socket: Socket) => admitTcp(socket, deps.tcp))
+  /** Before TLS and HTTP: Node knows no way to end a handshake that is under way. */
+  const open = new Set<Socket>()
+  server.on("connection", (socket: Socket) => {
+    open.add(socket)
+    socket.once("close", () => open.delete(socket))
+    admitTcp(socket, deps.tcp)
+  })
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // A reset during the handshake is no event worth knowing; without a listener it would end the process.
     const ignore = (): void => {}
@@ -101,6 +107,8 @@ export function createSocketServer(deps: {
     if (socket.writable) refuseUpgrade(socket, 400, "the request is not HTTP as this host takes it")
     else socket.destroy()
   })
+  // An answer waits for a handshake that has failed, and would keep the connection open for ever.
+  tlsServer?.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy())
 
   const accept = (
     socket: WebSocket,
@@ -138,7 +146,10 @@ export function createSocketServer(deps: {
     replaceTls(files) {
       if (tlsServer !== null && files !== null) tlsServer.setSecureContext(files)
     },
-    close: () => closeServer(server),
+    close() {
+      for (const socket of open) socket.destroy()
+      return closeServer(server)
+    },
   }
 }
 

@@ -1,10 +1,10 @@
 import { execFileSync, spawn } from "node:child_process"
 import { mkdtempSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { connect as connectTcp, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { HostError, startHost, startSignalingServerSimplePeer } from "@dunlin/host"
-import { describe, expect, test } from "vitest"
+import { type Host, HostError, startHost, startSignalingServerSimplePeer } from "@dunlin/host"
+import { beforeEach, describe, expect, test } from "vitest"
 import { useHosts } from "./host-fixture.ts"
 import { connectClient, refusedUpgrade, someTopic, until } from "./signaling-client.ts"
 
@@ -150,11 +150,22 @@ describe("starting and ending", () => {
 })
 
 describe("TLS", () => {
-  test("by files, and wrong files are named", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "dunlin-tls-"))
-    const [tlsCertFile, tlsKeyFile] = [join(directory, "cert.pem"), join(directory, "key.pem")]
+  const directory = mkdtempSync(join(tmpdir(), "dunlin-tls-"))
+  const [tlsCertFile, tlsKeyFile] = [join(directory, "cert.pem"), join(directory, "key.pem")]
+  const certify = (): void => {
     const request = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     execFileSync("openssl", [...request, "-keyout", tlsKeyFile, "-out", tlsCertFile], { stdio: "ignore" })
+  }
+  /** A connection that never says what a handshake begins with. */
+  const openSilent = async (host: Host): Promise<{ readonly closed: Promise<unknown> }> => {
+    const socket = connectTcp(host.port, "127.0.0.1").on("error", () => {})
+    const closed = new Promise((resolve) => socket.once("close", resolve))
+    await new Promise((resolve) => socket.once("connect", resolve))
+    return { closed }
+  }
+  beforeEach(certify)
+
+  test("by files, and wrong files are named", async () => {
     const host = await start({ tlsCertFile, tlsKeyFile })
     expect(host.url).toMatch(/^wss:/)
     const client = await connect(host, { rejectUnauthorized: false })
@@ -166,7 +177,7 @@ describe("TLS", () => {
       return tls.getPeerCertificate().serialNumber
     }
     const before = await serialOf()
-    execFileSync("openssl", [...request, "-keyout", tlsKeyFile, "-out", tlsCertFile], { stdio: "ignore" })
+    certify()
     host.reloadTls()
     expect(await serialOf()).not.toBe(before)
     expect(client.socket.readyState).toBe(client.socket.OPEN)
@@ -177,6 +188,21 @@ describe("TLS", () => {
     // A renewal that went wrong half way: what is open and what comes is served as before.
     expect(() => host.reloadTls()).toThrow(/tlsCertFile/)
     await (await connect(host, { rejectUnauthorized: false })).joined()
+  })
+
+  test("a handshake that does not begin is cut in time, and its place is free again", async () => {
+    const host = await start({ tlsCertFile, tlsKeyFile, httpTimeoutMs: 200, addressMaxConnections: 1 })
+    // As many as the address may have, with those that are spare.
+    const silent = await Promise.all(Array.from({ length: 51 }, () => openSilent(host)))
+    await Promise.all(silent.map(({ closed }) => closed))
+    await (await connect(host, { rejectUnauthorized: false })).joined()
+  })
+
+  test("close waits for no handshake", async () => {
+    const host = await start({ tlsCertFile, tlsKeyFile, httpTimeoutMs: 60_000 })
+    const { closed } = await openSilent(host)
+    await host.close()
+    await closed
   })
 })
 
