@@ -183,6 +183,36 @@ test("the focus can be seen wherever Tab goes, and always comes on", async () =>
   }
 })
 
+test("single keys can be turned off, and the text says its language", async () => {
+  ada = await person()
+  await startFromSample()
+  await ada.openDocument("Winter count")
+  const languageOf = (): Promise<string | null> =>
+    ada.editor().evaluate((text) => text.closest("[lang]")?.getAttribute("lang") ?? null)
+  expect(await languageOf()).toBe("en")
+  await ada.page.getByText("About this document").click()
+  await ada.page.getByRole("combobox", { name: "Language" }).selectOption("de")
+  await expect.poll(languageOf).toBe("de")
+  await ada.goto("/board")
+  await ada.page.keyboard.press("?")
+  await ada.page.getByRole("checkbox", { name: /Single keys/ }).uncheck()
+  await ada.page.keyboard.press("Escape")
+  await ada.page.getByRole("dialog").waitFor({ state: "detached" })
+  await ada.page.keyboard.press("?")
+  await ada.page.keyboard.press("g")
+  await ada.page.keyboard.press("n")
+  expect(await ada.page.getByRole("dialog").count()).toBe(0)
+  expect(await ada.page.evaluate(() => location.hash)).toBe("#/board")
+  await ada.page.reload()
+  await ada.page.getByRole("heading", { name: "Board" }).waitFor()
+  await ada.page.keyboard.press("?")
+  expect(await ada.page.getByRole("dialog").count()).toBe(0)
+  await ada.page.keyboard.press("Control+k")
+  await ada.page.getByRole("combobox").fill("shortcuts")
+  await ada.page.keyboard.press("Enter")
+  await ada.page.getByRole("checkbox", { name: /Single keys/ }).check()
+})
+
 test("who wishes for less motion sees none, and the theme chosen stays", async () => {
   ada = await person()
   await startFromSample()

@@ -62,6 +62,8 @@ test("storage refused: works until the tab closes, and says so", async () => {
   await ada.editor().click()
   await ada.page.keyboard.type("still typed")
   expect(await ada.text()).toBe("still typed")
+  await ada.page.waitForTimeout(1_000)
+  await ada.page.getByText("This browser refuses to store data.").waitFor()
   const ben = await person(await ada.invite())
   await ben.openDocument("Fleeting")
   await timeUntil("it syncs all the same", async () => (await ben.text()) === "still typed")
@@ -89,6 +91,33 @@ test("storage full: what was typed stays on the screen and is saved when there i
     "the notice goes",
     async () => (await ada.page.getByText("The storage of this device is full.").count()) === 0,
   )
+})
+
+test("storage full while a text is written: says so, keeps the words, and stores them when there is room", async () => {
+  const ada = await person()
+  await ada.newDocument("Tides")
+  await ada.page.waitForTimeout(2_000)
+  await ada.page.evaluate(() => {
+    const original = { add: IDBObjectStore.prototype.add, put: IDBObjectStore.prototype.put }
+    Object.assign(IDBObjectStore.prototype, {
+      add() {
+        throw new DOMException("The quota has been exceeded.", "QuotaExceededError")
+      },
+      put() {
+        throw new DOMException("The quota has been exceeded.", "QuotaExceededError")
+      },
+    })
+    Object.assign(globalThis, { makeRoom: () => Object.assign(IDBObjectStore.prototype, original) })
+  })
+  await ada.editor().click()
+  await ada.page.keyboard.type("Written on a full disk")
+  await ada.page.getByText("The storage of this device is full.").waitFor()
+  expect(await ada.sync()).toBe("Not saved")
+  expect(await ada.text()).toBe("Written on a full disk")
+  await ada.page.evaluate(() => (globalThis as unknown as { makeRoom(): void }).makeRoom())
+  await timeUntil("the notice goes by itself", async () => (await ada.sync()) === "Saved on this device")
+  await ada.page.reload()
+  await timeUntil("the words are there", async () => (await ada.text()) === "Written on a full disk")
 })
 
 test("Loro does not load: list and board work, the text is shown, and a retry helps", async () => {

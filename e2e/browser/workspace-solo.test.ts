@@ -91,6 +91,8 @@ test("what is exported comes back, also into an empty workspace", async () => {
   await ada.editor().click()
   await ada.page.keyboard.type("A body with **marks**.")
   const before = await titles()
+  await ada.goto("/note")
+  await ada.page.getByRole("textbox", { name: "Quick note" }).fill("Keys are at the harbour office.")
   await ada.goto("/settings")
   const [download] = await Promise.all([
     ada.page.waitForEvent("download"),
@@ -113,6 +115,9 @@ test("what is exported comes back, also into an empty workspace", async () => {
   // A second import adds nothing twice.
   await importZip(zip)
   await ada.page.getByText(/^Imported 0 documents and 0 tasks/).waitFor()
+  await ada.goto("/note")
+  const note = ada.page.getByRole("textbox", { name: "Quick note" })
+  await timeUntil("the note", async () => (await note.inputValue()) === "Keys are at the harbour office.")
 })
 
 test("the board by keyboard alone", async () => {
@@ -148,6 +153,14 @@ test("the board by keyboard alone", async () => {
   await ada.page.keyboard.press("m")
   await ada.page.getByRole("menuitem", { name: "Move to Done" }).press("Enter")
   await timeUntil("by the menu", async () => (await order("done")).join() === "One")
+  // Also within a column, for those who cannot drag.
+  await ada.page.getByRole("button", { name: "Move “Three” to…" }).click()
+  await ada.page.getByRole("menuitem", { name: "Move up" }).click()
+  await timeUntil("up by the menu", async () => (await order("todo")).join() === "Three,Two")
+  await ada.page.getByRole("button", { name: "Move “Three” to…" }).click()
+  expect(await ada.page.getByRole("menuitem", { name: "Move up" }).isDisabled()).toBe(true)
+  await ada.page.getByRole("menuitem", { name: "Move down" }).click()
+  await timeUntil("down by the menu", async () => (await order("todo")).join() === "Two,Three")
   await ada.card("Two").locator(".card-face").focus()
   await ada.page.keyboard.press("Space")
   await ada.page.keyboard.press("ArrowRight")

@@ -1,9 +1,13 @@
 import { expect, test } from "vitest"
 import { testWorkspace } from "../workspace/test-workspace.ts"
-import { type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
 
 const workspace = testWorkspace()
 const { person } = workspace
+
+function keptDrafts({ page }: Pick<Person, "page">): Promise<readonly string[]> {
+  return page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes("draft")))
+}
 
 /** The task's dialog, with the caret in its note. */
 async function openNote(one: Person, title: string): Promise<ReturnType<Person["page"]["getByRole"]>> {
@@ -51,7 +55,91 @@ test("what is typed in the very moment of a reload is there afterwards", async (
   await timeUntil("the note is there", async () => (await note.inputValue()) === "With the tide")
   // It is stored now, and not typed again at the next visit.
   await ada.card("Count birds").getByText("With the tide").waitFor()
-  expect(await ada.page.evaluate(() => sessionStorage.length)).toBe(0)
+  expect(await keptDrafts(ada)).toEqual([])
+})
+
+test("what is typed in the very moment in which the tab is closed is there when it is opened again", async () => {
+  const ada = await person()
+  await ada.newDocument("Tides")
+  await ada.page.waitForTimeout(1000)
+  const address = await ada.page.evaluate(() => location.href)
+  await ada.page.getByRole("textbox", { name: "Title" }).press("End")
+  await ada.page.keyboard.type(" of March")
+  await ada.page.close({ runBeforeUnload: true })
+  const again = await openTab(ada, address)
+  await again.page.locator(".row", { hasText: "Tides of March" }).waitFor()
+  expect(await again.page.getByRole("textbox", { name: "Title" }).inputValue()).toBe("Tides of March")
+})
+
+test("what somebody else wrote while this was typed is kept beside it, and can be brought back", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  const ben = await person(await ada.invite())
+  await ben.goto("/board")
+  await ben.card("Count birds").waitFor()
+  // Cut off, so that Ben's note arrives in the middle of Ada's typing at once.
+  const note = await openNote(ada, "Count birds")
+  const bens = await openNote(ben, "Count birds")
+  await ben.pause()
+  await openNote(ben, "Count birds")
+  await bens.fill("Two at the point.")
+  await ben.page.waitForTimeout(800)
+  await note.click()
+  const typing = ada.page.keyboard.type("The north bank first, and then the channel.", { delay: 150 })
+  await ben.resume()
+  await typing
+  await ben.goto("/board")
+  await ada.page.keyboard.press("Escape")
+  await ben.page.keyboard.press("Escape")
+  // Whichever stays, the other is on one of the two devices, to be restored.
+  const shown = async ({ page }: Person): Promise<string> => page.locator(".card-meta").first().innerText()
+  await timeUntil("one note at both", async () => (await shown(ada)) === (await shown(ben)))
+  const lost = (await shown(ada)).includes("north") ? "Two at the point." : "The north bank first"
+  const told = await Promise.any(
+    [ada, ben].map(async (one) => {
+      await one.page.getByRole("button", { name: /Merged changes/ }).waitFor()
+      return one
+    }),
+  )
+  await told.page.getByRole("button", { name: /Merged changes/ }).click()
+  await told.page.locator(".merges .lost", { hasText: lost }).first().waitFor()
+})
+
+test("a note that others write on keeps every word that is typed, however often the list changes", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  const ben = await person(await ada.invite())
+  await ben.goto("/board")
+  await ben.card("Count birds").waitFor()
+  const note = await openNote(ada, "Count birds")
+  const said = "One word after another, with a pause now and then."
+  const busy = (async () => {
+    for (let task = 0; task < 12; task++) await ben.addTask(`Task ${task}`)
+  })()
+  for (const [index, word] of said.split(" ").entries()) {
+    await ada.page.keyboard.type(index === 0 ? word : ` ${word}`, { delay: 20 })
+    // Longer than a draft waits to be stored: the field goes over to what is stored, and back to a draft.
+    await ada.page.waitForTimeout(420)
+  }
+  await busy
+  expect(await note.inputValue()).toBe(said)
+})
+
+test("search finds the last words of a text, however soon the page was closed", async () => {
+  const ada = await person()
+  await ada.newDocument("Tides")
+  await ada.editor().click()
+  await ada.page.keyboard.type("The early words")
+  await ada.page.waitForTimeout(3_000)
+  await ada.page.keyboard.type(" and the phalarope")
+  await ada.page.waitForTimeout(200)
+  await ada.page.reload()
+  await ada.goto("/board")
+  await ada.page.keyboard.press("Control+k")
+  await ada.page.getByRole("combobox").fill("phalarope")
+  await ada.page.getByRole("option", { name: /Tides/ }).waitFor()
 })
 
 test("a task that is deleted elsewhere while it is written on can be brought back with all that was written", async () => {

@@ -23,7 +23,7 @@ export function citiesArchive(count: number): Buffer {
     const column = COLUMNS[index % COLUMNS.length]?.id
     return readTask({ id: `city-${index}`, title: name, note, column, rank, created: 1, updated: 1 })
   })
-  return Buffer.from(packArchive({ documents: [], tasks }))
+  return Buffer.from(packArchive({ documents: [], tasks, quickNote: "" }))
 }
 
 /** All that a person's workspace holds, as it is exported. */

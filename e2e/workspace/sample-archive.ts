@@ -43,7 +43,7 @@ export function sampleArchive(
       updated: START,
     }),
   )
-  return Buffer.from(packArchive({ documents, tasks }))
+  return Buffer.from(packArchive({ documents, tasks, quickNote: "" }))
 }
 
 function paragraph(seed: number): string {

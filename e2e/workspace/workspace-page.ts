@@ -84,14 +84,14 @@ async function personAt(
       await page.evaluate((hash) => (location.hash = hash), `#${route}`)
     },
     async invite() {
-      await page.getByRole("button", { name: "Share" }).first().click()
+      await page.getByRole("button", { name: "Share", exact: true }).first().click()
       const link = await page.getByRole("textbox", { name: "Invite link" }).inputValue()
       await page.keyboard.press("Escape")
       return link
     },
     async copyInvite() {
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"])
-      await page.getByRole("button", { name: "Share" }).first().click()
+      await page.getByRole("button", { name: "Share", exact: true }).first().click()
       await page.getByRole("img", { name: /QR/ }).waitFor()
       await page.getByRole("button", { name: "Copy" }).click()
       await page.getByRole("button", { name: "Copied" }).waitFor()

@@ -39,7 +39,7 @@ export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: Boar
         className="cards"
         render={(task, index) => (
           <div className="card-slot" data-below={target !== null && index >= target ? "" : undefined}>
-            <Card task={task} drag={drag} keys={keys} moves={moves} open={() => openTask(task)} />
+            <Card task={task} index={index} isLast={index === tasks.length - 1} drag={drag} keys={keys} moves={moves} open={() => openTask(task)} />
           </div>
         )}
       />

@@ -8,14 +8,23 @@ import type { CardKeys } from "./use-card-keys.ts"
 
 export interface CardProps {
   readonly task: Task
+  /** Its place in the column, and whether it is the last. */
+  readonly index: number
+  readonly isLast: boolean
   readonly drag: CardDrag
   readonly keys: CardKeys
   readonly moves: BoardMoves
   readonly open: () => void
 }
 
-export function Card({ task, drag, keys, moves, open }: CardProps) {
+export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps) {
   const lifted = keys.lifted === task.id
+  const moveTo = (column: (typeof COLUMNS)[number], place: number): void => {
+    moves.move(task, column.id, place)
+    moves.say(`“${task.title}” moved to ${column.name}, position ${place + 1}.`)
+  }
+  const own = COLUMNS.filter(({ id }) => id === task.column)
+  const others = COLUMNS.filter(({ id }) => id !== task.column)
   return (
     <div className="card" data-card={task.id} data-lifted={lifted ? "" : undefined}>
       <button
@@ -37,14 +46,18 @@ export function Card({ task, drag, keys, moves, open }: CardProps) {
         className="icon-button card-menu"
         buttonProps={{ "data-move-menu": "" }}
         button={<Icon name="more" size={16} />}
-        items={COLUMNS.map((column) => ({
-          label: `Move to ${column.name}`,
-          disabled: column.id === task.column,
-          run: () => {
-            moves.move(task, column.id, moves.byColumn.get(column.id)?.length ?? 0)
-            moves.say(`“${task.title}” moved to ${column.name}.`)
-          },
-        }))}
+        items={[
+          ...others.map((column) => ({
+            label: `Move to ${column.name}`,
+            run: () => moveTo(column, moves.byColumn.get(column.id)?.length ?? 0),
+          })),
+          "line",
+          // Whoever cannot drag moves a card within its column by these.
+          ...own.flatMap((column) => [
+            { label: "Move up", disabled: index === 0, run: () => moveTo(column, index - 1) },
+            { label: "Move down", disabled: isLast, run: () => moveTo(column, index + 1) },
+          ]),
+        ]}
       />
     </div>
   )

@@ -1,5 +1,6 @@
 import { useRef, useState } from "react"
 import { COLUMNS, MAX_NOTE, MAX_TITLE, type Column, type Task } from "../data/entries.ts"
+import type { TaskFields } from "../data/task-board.ts"
 import { attempt } from "../ui/attempt.ts"
 import { Dialog } from "../ui/dialog.tsx"
 import { DraftArea, DraftInput } from "../ui/draft-input.tsx"
@@ -19,10 +20,10 @@ export interface TaskDialogProps {
 export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
   const { tasks } = useWorkspace()
   const [leaving, setLeaving] = useState(false)
-  const written = useRef<Partial<Pick<Task, "title" | "note">>>({})
+  const written = useRef<TaskFields>({})
 
-  async function save(fields: Partial<Pick<Task, "title" | "note">>): Promise<boolean> {
-    if (!isGone) return attempt(tasks.edit(task.id, fields))
+  async function save(fields: TaskFields, seen: TaskFields): Promise<boolean> {
+    if (!isGone) return attempt(tasks.edit(task.id, fields, seen))
     written.current = { ...written.current, ...fields }
     return false
   }
@@ -47,7 +48,7 @@ export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
       )}
       <label className="labelled">
         <span>Title</span>
-        <DraftInput className="field" maxLength={MAX_TITLE} value={task.title} keepAs={`title of ${task.id}`} save={(title) => save({ title })} />
+        <DraftInput className="field" maxLength={MAX_TITLE} value={task.title} keepAs={`title of ${task.id}`} save={(title, seen) => save({ title }, { title: seen })} />
       </label>
       <label className="labelled">
         <span>Column</span>
@@ -57,7 +58,7 @@ export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
       </label>
       <label className="labelled">
         <span>Note</span>
-        <DraftArea className="field" rows={5} maxLength={MAX_NOTE} value={task.note} keepAs={`note of ${task.id}`} save={(note) => save({ note })} />
+        <DraftArea className="field" rows={5} maxLength={MAX_NOTE} value={task.note} keepAs={`note of ${task.id}`} save={(note, seen) => save({ note }, { note: seen })} />
       </label>
       {isGone && !leaving ? (
         <div className="actions">

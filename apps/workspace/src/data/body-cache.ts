@@ -1,4 +1,5 @@
 import { createState, type State } from "@dunlin/core"
+import { smallStore } from "../device/small-store.ts"
 import type { WorkspaceDatabase } from "./database.ts"
 
 /** Texts of documents as last seen on this device. Local: rebuilt from the Loro documents, never replicated. */
@@ -6,9 +7,13 @@ export interface BodyCache {
   readonly texts: State<ReadonlyMap<string, string>>
   /** Reads what is stored; later calls return the same promise. */
   load(): Promise<void>
+  /** A text is about to be put: a page that ends before it is stored leaves a mark for the next one. */
+  expect(id: string): void
   put(id: string, text: string): void
   /** Also what was put a moment ago and is not in `texts` yet. */
   text(id: string): string | undefined
+  /** What changed since then may be stored as it was before: the last page ended too soon. Null: nothing. */
+  readonly staleSince: number | null
   close(): void
 }
 
@@ -16,13 +21,34 @@ const MAX_TEXT = 400_000
 const SHOW_AFTER_MS = 100
 const WRITE_AFTER_MS = 1_500
 
-export function createBodyCache(database: WorkspaceDatabase): BodyCache {
+/** Between the change of a document and the news of it here. */
+const MARK_SLACK_MS = 1_000
+
+export function createBodyCache(database: WorkspaceDatabase, name: string): BodyCache {
   const texts = createState<ReadonlyMap<string, string>>(new Map())
   const known = new Map<string, string>()
   const unsaved = new Map<string, string>()
   let timer: ReturnType<typeof setTimeout> | null = null
   let shown: ReturnType<typeof setTimeout> | null = null
   let loading: Promise<void> | null = null
+  const expected = new Set<string>()
+  const mark = `unstored-${name}`
+  const left = Number(smallStore.read(mark) ?? "")
+  const staleSince = left > 0 ? left : null
+  let isMarked = staleSince !== null
+
+  function expect(id: string): void {
+    expected.add(id)
+    if (isMarked) return
+    isMarked = true
+    smallStore.write(mark, String(Date.now() - MARK_SLACK_MS))
+  }
+
+  function unmark(): void {
+    if (!isMarked || expected.size > 0 || unsaved.size > 0) return
+    isMarked = false
+    smallStore.write(mark, "")
+  }
 
   async function readAll(): Promise<void> {
     const rows = await database.bodies.find().exec()
@@ -44,16 +70,19 @@ export function createBodyCache(database: WorkspaceDatabase): BodyCache {
     const rows = [...unsaved].map(([id, text]) => ({ id, text }))
     unsaved.clear()
     // A cache: if storage is full, the document itself says so.
-    await database.bodies.bulkUpsert(rows).catch(() => undefined)
+    await database.bodies.bulkUpsert(rows).then(unmark, () => undefined)
   }
 
   return {
     texts,
+    staleSince,
+    expect,
     load: () => (loading ??= readAll()),
     text: (id) => known.get(id),
     put(id, text) {
+      expected.delete(id)
       const bounded = text.slice(0, MAX_TEXT)
-      if (known.get(id) === bounded) return
+      if (known.get(id) === bounded) return unmark()
       known.set(id, bounded)
       show()
       unsaved.set(id, bounded)

@@ -3,6 +3,8 @@ import type { WorkspaceDatabase } from "./database.ts"
 import { cleanTags, MAX_TITLE, readDocument, type DocumentEntry } from "./entries.ts"
 import { createLiveList, type LiveList } from "./live-list.ts"
 import { DOCUMENT_GROUPS, type DocumentRow } from "./schemas.ts"
+import type { MergeLog } from "./merge-log.ts"
+import { patchRow } from "./patch-row.ts"
 import { signature } from "./signature.ts"
 
 export type DocumentFields = Omit<DocumentEntry, "editor">
@@ -11,7 +13,8 @@ export interface DocumentList {
   readonly entries: LiveList<DocumentEntry>
   create(fields?: Partial<Omit<DocumentFields, "id">>): Promise<string>
   createMany(rows: readonly DocumentFields[]): Promise<void>
-  rename(id: string, title: string): Promise<void>
+  /** `seen`: the title as it was when its author began to write. */
+  rename(id: string, title: string, seen?: string): Promise<void>
   setTags(id: string, tags: readonly string[]): Promise<void>
   setArchived(id: string, archived: boolean): Promise<void>
   /** Notes that the text changed; written at most every half minute, so typing does not flood the list. */
@@ -20,16 +23,19 @@ export interface DocumentList {
 
 const TOUCH_EVERY_MS = 30_000
 
-export function createDocumentList(database: WorkspaceDatabase): DocumentList {
+export function createDocumentList(
+  database: WorkspaceDatabase,
+  { overwritten }: Pick<MergeLog, "overwritten">,
+): DocumentList {
   const entries = createLiveList(database.documents, { read: readDocument, compare: newestFirst })
 
-  async function patch(id: string, fields: Partial<DocumentRow>): Promise<void> {
-    const found = await database.documents.findOne(id).exec()
-    await found?.incrementalModify((row) => ({
-      ...row,
-      ...fields,
-      ...signature(DOCUMENT_GROUPS, fields, row.edits),
-    }))
+  async function patch(id: string, fields: Partial<DocumentRow>, seen?: Partial<DocumentRow>): Promise<void> {
+    await patchRow(database.documents, id, {
+      fields,
+      seen,
+      groups: DOCUMENT_GROUPS,
+      overwritten: (clash) => overwritten("document", clash),
+    })
   }
 
   return {
@@ -43,7 +49,8 @@ export function createDocumentList(database: WorkspaceDatabase): DocumentList {
     async createMany(rows) {
       await database.documents.bulkInsert(rows.map(rowOf))
     },
-    rename: (id, title) => patch(id, { title: title.slice(0, MAX_TITLE) }),
+    rename: (id, title, seen) =>
+      patch(id, { title: title.slice(0, MAX_TITLE) }, seen === undefined ? {} : { title: seen }),
     setTags: (id, tags) => patch(id, { tags: [...cleanTags(tags)] }),
     setArchived: (id, archived) => patch(id, { archived }),
     touch(id) {

@@ -32,6 +32,9 @@ export const COLUMNS: readonly { readonly id: Column; readonly name: string }[] 
   { id: "done", name: "Done" },
 ]
 
+/** The text that every workspace has; its id is the same on every device. */
+export const QUICK_NOTE = "quick-note"
+
 export const MAX_TITLE = 200
 export const MAX_NOTE = 4_000
 export const MAX_TAGS = 12

@@ -1,6 +1,13 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { findClashes, mergeRows, recordEdits, type FieldEdits, type MergeableRow } from "./merge-fields.ts"
+import {
+  findClashes,
+  findOverwritten,
+  mergeRows,
+  recordEdits,
+  type FieldEdits,
+  type MergeableRow,
+} from "./merge-fields.ts"
 
 interface Row extends MergeableRow {
   readonly column: string
@@ -63,6 +70,21 @@ describe("field-wise merge", () => {
     const one = write(base, { title: "Count waders" }, "title", ada, 10 * day)
     const late = write(one, { title: "Count gulls" }, "title", ben, 9 * day)
     expect(mergeRows(one, late, GROUPS).title).toBe("Count gulls")
+  })
+
+  it("names what a write replaces although its author had not seen it", () => {
+    const theirs = write(base, { title: "Count gulls" }, "title", ben, 200)
+    const mine = write(theirs, { title: "Count waders" }, "title", ada, 300)
+    const overwritten = (seen: Partial<Row>) => findOverwritten(theirs, mine, seen, GROUPS)
+    expect(overwritten({ title: "Count birds" })).toMatchObject([
+      { field: "title", kept: "Count waders", keptBy: "Ada", lost: "Count gulls", lostBy: "Ben" },
+    ])
+    expect(overwritten({ title: "Count gulls" })).toEqual([])
+    expect(overwritten({})).toEqual([])
+    // What one wrote oneself, in another tab, is no loss.
+    const own = write(base, { title: "Count gulls" }, "title", ada, 200)
+    const again = write(own, { title: "Count waders" }, "title", ada, 300)
+    expect(findOverwritten(own, again, { title: "Count birds" }, GROUPS)).toEqual([])
   })
 
   it("prefers a change to a deletion", () => {

@@ -92,6 +92,24 @@ export function findClashes<Row extends MergeableRow>(a: Row, b: Row, groups: Fi
   })
 } // prettier-ignore
 
+/**
+ * What a write of `next` over `row` takes from others without their knowing: its author wrote upon `seen`, and somebody
+ * else has changed that since. For both devices the write comes after, so nothing else would notice.
+ */
+export function findOverwritten<Row extends MergeableRow>(
+  row: Row,
+  next: Row,
+  seen: Partial<Row>,
+  groups: FieldGroups,
+): readonly FieldClash[] {
+  const unseen = Object.entries(groups).filter(([, fields]) =>
+    fields.some((field) => field in seen && show(fieldOf(seen, field)) !== show(fieldOf(row, field))),
+  )
+  const edits = unseen.map(([group]) => [group, { ...readEdit(next.edits[group]), saw: 0 }] as const)
+  const blind = { ...next, edits: { ...next.edits, ...Object.fromEntries(edits) } }
+  return findClashes(row, blind, Object.fromEntries(unseen))
+}
+
 /** Edits come from peers too. */
 export function readEdit(value: unknown): FieldEdit {
   const { at, by, who, saw } = (value ?? {}) as Record<string, unknown>

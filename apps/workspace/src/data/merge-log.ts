@@ -15,12 +15,15 @@ export interface MergeLog {
   readonly handlers: ConflictHandlers
   /** Newest first. */
   readonly merges: State<readonly Merge[]>
+  /** Tells of a write that replaced what somebody else had written meanwhile. */
+  overwritten(kind: MergeKind, clash: FieldClash): void
   attach(database: WorkspaceDatabase): void
   markSeen(): Promise<void>
   close(): void
 }
 
 export type Merge = Readonly<MergeRow>
+export type MergeKind = "document" | "task"
 
 const KEPT = 200
 
@@ -30,7 +33,7 @@ export function createMergeLog(): MergeLog {
   let database: WorkspaceDatabase | null = null
   let end: (() => void) | null = null
 
-  function record(kind: string, clash: FieldClash): void {
+  function record(kind: MergeKind, clash: FieldClash): void {
     waiting.push(rowOf(kind, clash))
     if (waiting.length === 1) queueMicrotask(() => void flush())
   }
@@ -48,10 +51,14 @@ export function createMergeLog(): MergeLog {
       tasks: handlerFor(TASK_GROUPS, (clash) => record("task", clash)),
     },
     merges,
+    overwritten: record,
     attach(opened) {
       database = opened
       const subscription = opened.merges.find().$.subscribe((rows) => {
-        merges.set(rows.map((row) => row.toJSON()).sort((a, b) => b.at - a.at).slice(0, KEPT)) // prettier-ignore
+        const newestFirst = rows.map((row) => row.toJSON()).sort((a, b) => b.at - a.at)
+        merges.set(newestFirst.slice(0, KEPT))
+        const old = newestFirst.slice(KEPT).map(({ id }) => id)
+        if (old.length > 0) void opened.merges.bulkRemove(old).catch(() => undefined)
       })
       end = () => subscription.unsubscribe()
       void flush()
@@ -80,7 +87,7 @@ function handlerFor<Row extends MergeableRow>(
   }
 }
 
-function rowOf(kind: string, clash: FieldClash): MergeRow {
+function rowOf(kind: MergeKind, clash: FieldClash): MergeRow {
   const { target, title, field, kept, keptBy, lost, lostBy } = clash
   const id = `${target}.${field}.${hash(`${kept}\u0000${lost}`)}`.slice(0, 100)
   return { id, kind, target, title, field, kept, keptBy, lost, lostBy, at: Date.now(), seen: false }

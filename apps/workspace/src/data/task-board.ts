@@ -4,7 +4,11 @@ import { MAX_NOTE, MAX_TITLE, readTask, type Column, type Task } from "./entries
 import { createLiveList, type LiveList } from "./live-list.ts"
 import { byRank, rankAt, ranksAfter } from "./rank.ts"
 import { TASK_GROUPS, type TaskRow } from "./schemas.ts"
+import type { MergeLog } from "./merge-log.ts"
+import { patchRow } from "./patch-row.ts"
 import { signature } from "./signature.ts"
+
+export type TaskFields = Partial<Pick<Task, "title" | "note" | "column">>
 
 export interface TaskBoard {
   /** By rank over all columns. */
@@ -13,27 +17,31 @@ export interface TaskBoard {
   create(title: string, column: Column): Promise<string>
   createMany(tasks: readonly Omit<Task, "id" | "editor">[]): Promise<void>
   move(id: string, column: Column, index: number): Promise<void>
-  edit(id: string, fields: Partial<Pick<Task, "title" | "note" | "column">>): Promise<void>
+  /** `seen`: the fields as they were when the author began to write. */
+  edit(id: string, fields: TaskFields, seen?: TaskFields): Promise<void>
   remove(id: string): Promise<void>
   /** Brings a removed task back as it was. */
   restore(task: Task): Promise<void>
 }
 
-export function createTaskBoard(database: WorkspaceDatabase): TaskBoard {
+export function createTaskBoard(
+  database: WorkspaceDatabase,
+  { overwritten }: Pick<MergeLog, "overwritten">,
+): TaskBoard {
   const entries = createLiveList(database.tasks, { read: readTask, compare: byRank })
 
   async function inColumn(column: Column): Promise<readonly Task[]> {
     return (await entries.ready()).filter((task) => task.column === column)
   }
 
-  async function patch(id: string, fields: Partial<TaskRow>): Promise<void> {
-    const found = await database.tasks.findOne(id).exec()
-    if (found === null) throw new Error("the task was deleted on another device.")
-    await found.incrementalModify((row) => ({
-      ...row,
-      ...fields,
-      ...signature(TASK_GROUPS, fields, row.edits),
-    }))
+  async function patch(id: string, fields: Partial<TaskRow>, seen?: TaskFields): Promise<void> {
+    const isThere = await patchRow(database.tasks, id, {
+      fields,
+      seen,
+      groups: TASK_GROUPS,
+      overwritten: (clash) => overwritten("task", clash),
+    })
+    if (!isThere) throw new Error("the task was deleted on another device.")
   }
 
   return {
@@ -51,7 +59,7 @@ export function createTaskBoard(database: WorkspaceDatabase): TaskBoard {
     async move(id, column, index) {
       await patch(id, { column, rank: rankAt(await inColumn(column), id, index) })
     },
-    edit: (id, fields) => patch(id, fields),
+    edit: patch,
     async remove(id) {
       await (await database.tasks.findOne(id).exec())?.incrementalRemove()
     },

@@ -4,24 +4,33 @@ import { storageName } from "./namespace.ts"
 export interface SmallStore {
   read(key: string): string | null
   write(key: string, value: string): void
+  /** Told when another tab wrote. Returns the function that ends it. */
+  watch(key: string, changed: () => void): () => void
 }
 
+/** What could not be stored: newer than what is. */
 const memory = new Map<string, string>()
 
 export const smallStore: SmallStore = {
   read(key) {
     try {
-      return localStorage.getItem(storageName(key)) ?? memory.get(key) ?? null
+      return memory.get(key) ?? localStorage.getItem(storageName(key))
     } catch {
-      return memory.get(key) ?? null
+      return null
     }
   },
   write(key, value) {
-    memory.set(key, value)
     try {
       localStorage.setItem(storageName(key), value)
+      memory.delete(key)
     } catch {
       // Private windows and full disks refuse; the copy in memory serves this page.
+      memory.set(key, value)
     }
+  },
+  watch(key, changed) {
+    const heard = (event: StorageEvent): void => void (event.key === storageName(key) && changed())
+    addEventListener("storage", heard)
+    return () => removeEventListener("storage", heard)
   },
 }

@@ -20,8 +20,13 @@ const state = createState<StorageHealth>({
 
 export const storageHealth: State<StorageHealth> = state
 
-export function reportStorageTrouble(trouble: StorageHealth["trouble"]): void {
+export function reportStorageTrouble(trouble: "refused" | "full"): void {
   if (state.get().trouble !== trouble) state.set({ ...state.get(), trouble })
+}
+
+/** There is room again. Storage that was refused stays refused: what is written then goes to memory. */
+export function reportStored(): void {
+  if (state.get().trouble === "full") state.set({ ...state.get(), trouble: null })
 }
 
 /** Asks to keep the data for good. Browsers answer by their own rules; the answer is shown, not assumed. */

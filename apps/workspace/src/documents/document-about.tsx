@@ -1,11 +1,15 @@
 import type { LoroDoc } from "loro-crdt"
-import { useEffect, useState } from "react"
-import { LANGUAGES, MAX_DESCRIPTION, readMeta, type DocumentMeta } from "./document-meta.ts"
+import { LANGUAGES, MAX_DESCRIPTION, type DocumentMeta } from "./document-meta.ts"
 import { DraftInput } from "../ui/draft-input.tsx"
 
+export interface DocumentAboutProps {
+  readonly id: string
+  readonly doc: LoroDoc
+  readonly meta: DocumentMeta
+}
+
 /** Description and language live in the document's own map `meta`, beside its text. */
-export function DocumentAbout({ id, doc }: { readonly id: string; readonly doc: LoroDoc }) {
-  const meta = useMeta(doc)
+export function DocumentAbout({ id, doc, meta }: DocumentAboutProps) {
   const write = async (key: string, value: string): Promise<boolean> => {
     doc.getMap("meta").set(key, value)
     doc.commit()
@@ -28,13 +32,4 @@ export function DocumentAbout({ id, doc }: { readonly id: string; readonly doc: 
       </div>
     </details>
   ) // prettier-ignore
-}
-
-function useMeta(doc: LoroDoc): DocumentMeta {
-  const [meta, setMeta] = useState(() => readMeta(doc))
-  useEffect(() => {
-    setMeta(readMeta(doc))
-    return doc.getMap("meta").subscribe(() => setMeta(readMeta(doc)))
-  }, [doc])
-  return meta
 }

@@ -1,5 +1,7 @@
+import type { LoroDocument } from "@dunlin/loro"
 import { useStateValue } from "@dunlin/react"
-import { useState } from "react"
+import type { LoroDoc } from "loro-crdt"
+import { useEffect, useState } from "react"
 import { Link, useLocation } from "wouter"
 import { MAX_TITLE, type DocumentEntry } from "../data/entries.ts"
 import { usePeople } from "../people/use-everyone.ts"
@@ -11,6 +13,7 @@ import { Menu } from "../ui/menu.tsx"
 import { toast } from "../ui/toasts.tsx"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { DocumentAbout } from "./document-about.tsx"
+import { readMeta, type DocumentMeta } from "./document-meta.ts"
 import { DocumentHistory } from "./document-history.tsx"
 import { EngineFailed } from "./engine-failed.tsx"
 import { MarkdownEditor } from "./markdown-editor.tsx"
@@ -51,21 +54,51 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
               : { label: "Archive", icon: <Icon name="archive" />, run: () => void setArchived(true) },
           ]} />
         </div>
-        <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title) => attempt(documents.rename(entry.id, title))} />
+        <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title, seen) => attempt(documents.rename(entry.id, title, seen))} />
         <TagEditor tags={entry.tags} save={(tags) => attempt(documents.setTags(entry.id, tags))} />
       </header>
       {note.type === "failed" && <Failed id={entry.id} reason={note.reason} retry={note.retry} />}
       {note.type === "loading" && <Waiting id={entry.id} />}
       {note.type === "ready" && (
-        <>
-          <DocumentAbout id={entry.id} doc={note.doc} />
-          {history
-            ? <DocumentHistory doc={note.doc} onClose={() => setHistory(false)} />
-            : <MarkdownEditor key={entry.id} note={note.note} />}
-        </>
+        <OpenText id={entry.id} {...note} history={history} closeHistory={() => setHistory(false)} />
       )}
     </article>
   ) // prettier-ignore
+}
+
+interface OpenTextProps {
+  readonly id: string
+  readonly doc: LoroDoc
+  readonly note: LoroDocument
+  readonly history: boolean
+  readonly closeHistory: () => void
+}
+
+function OpenText({ id, doc, note, history, closeHistory }: OpenTextProps) {
+  const meta = useMeta(doc)
+  // Unset it is unknown, not the language of the application: then the browser checks as it is set up.
+  const language = meta.language === "" ? undefined : meta.language
+  return (
+    <>
+      <DocumentAbout id={id} doc={doc} meta={meta} />
+      <div className="document-text" lang={language}>
+        {history ? (
+          <DocumentHistory doc={doc} onClose={closeHistory} />
+        ) : (
+          <MarkdownEditor key={id} note={note} />
+        )}
+      </div>
+    </>
+  )
+}
+
+function useMeta(doc: LoroDoc): DocumentMeta {
+  const [meta, setMeta] = useState(() => readMeta(doc))
+  useEffect(() => {
+    setMeta(readMeta(doc))
+    return doc.getMap("meta").subscribe(() => setMeta(readMeta(doc)))
+  }, [doc])
+  return meta
 }
 
 /** Presence changes with every caret: what it draws is small. */

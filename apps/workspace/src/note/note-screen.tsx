@@ -1,9 +1,7 @@
+import { QUICK_NOTE } from "../data/entries.ts"
 import { EngineFailed } from "../documents/engine-failed.tsx"
 import { useNote } from "../documents/use-note.ts"
 import { NoteArea } from "./note-area.tsx"
-
-/** One document that every workspace has; its id is the same on every device. */
-export const QUICK_NOTE = "quick-note"
 
 export function NoteScreen() {
   const note = useNote(QUICK_NOTE)

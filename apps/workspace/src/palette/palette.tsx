@@ -46,7 +46,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   }
 
   return (
-    <dialog ref={dialog} className="dialog palette" aria-label="Search and commands" onCancel={(event) => { event.preventDefault(); onClose() }} onPointerDown={(event) => event.target === event.currentTarget && onClose()}>
+    <dialog ref={dialog} className="dialog palette" aria-label="Search and commands" onCancel={(event) => { event.preventDefault(); onClose() }} onClose={() => dialog.current?.open === false && onClose()} onPointerDown={(event) => event.target === event.currentTarget && onClose()}>
       <div className="palette-box">
         <div className="palette-field">
           <Icon name="search" />

@@ -1,7 +1,9 @@
-import { SHORTCUTS } from "../shell/shortcuts.ts"
+import { useStateValue } from "@dunlin/react"
+import { saveSingleKeys, SHORTCUTS, singleKeys } from "../shell/shortcuts.ts"
 import { Dialog } from "../ui/dialog.tsx"
 
 export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
+  const on = useStateValue(singleKeys, true)
   return (
     <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <dl className="shortcuts">
@@ -14,6 +16,15 @@ export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
           </div>
         ))}
       </dl>
+      <label className="switch">
+        <input type="checkbox" checked={on} onChange={(event) => saveSingleKeys(event.target.checked)} />
+        <span>
+          Single keys: ? and G
+          <span className="soft">
+            Turned off, the list is still in the palette: Ctrl K, then “Keyboard shortcuts”.
+          </span>
+        </span>
+      </label>
     </Dialog>
   )
 }

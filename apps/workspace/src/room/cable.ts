@@ -6,7 +6,6 @@ import {
   type Transport,
   type TransportHost,
 } from "@dunlin/core"
-import { storageName } from "../device/namespace.ts"
 import { smallStore } from "../device/small-store.ts"
 
 /** A switch in the line to other devices: cut it, and everything goes on alone until it is mended. */
@@ -21,14 +20,7 @@ export interface Cable {
 /** All tabs of a browser share one line, so they share its switch; it stays as it is over a reload. */
 export function createCable(name: string): Cable {
   const cut = createState(smallStore.read(name) === "cut")
-  const controller = new AbortController()
-  addEventListener(
-    "storage",
-    ({ key }) => key === storageName(name) && cut.set(smallStore.read(name) === "cut"),
-    {
-      signal: controller.signal,
-    },
-  )
+  const endWatch = smallStore.watch(name, () => cut.set(smallStore.read(name) === "cut"))
   return {
     cut,
     setCut(next) {
@@ -36,7 +28,7 @@ export function createCable(name: string): Cable {
       cut.set(next)
     },
     through: (transport) => ({ ...transport, start: (host) => startThrough(transport, host, cut) }),
-    close: () => controller.abort(),
+    close: endWatch,
   }
 }
 

@@ -12,7 +12,7 @@ export interface NotesLoader {
   readonly phase: State<NotesPhase>
   load(): void
   close(): Promise<void>
-  remove(): Promise<void>
+  prepareRemoval(): Promise<() => Promise<void>>
 }
 
 export interface NotesLoaderOptions extends Pick<SessionOptions, "database" | "bodies" | "textChanged"> {
@@ -68,9 +68,10 @@ export function createNotesLoader({
       await loading
       await opened?.close()
     },
-    async remove() {
-      const { removeNotes } = await loadEngine()
-      await removeNotes(storeName)
+    async prepareRemoval() {
+      // Deleting needs no WASM, which may be what is missing.
+      const { removeNotes } = await import("./loro-engine.ts")
+      return () => removeNotes(storeName)
     },
   }
 }
@@ -79,19 +80,20 @@ class EngineLoadError extends Error {}
 
 async function loadEngine() {
   try {
-    const { startLoro, openNotes, removeNotes } = await import("./loro-engine.ts")
+    const { startLoro, openNotes } = await import("./loro-engine.ts")
     await startLoro()
-    return { openNotes, removeNotes }
+    return { openNotes }
   } catch (cause) {
     throw new EngineLoadError("Loro did not load", { cause })
   }
 }
 
-/** Texts that were never seen open, such as those that came while the page was closing. */
+/** Texts that were never seen open, or changed while the last page was closing. */
 async function fillCache({ documents, readBody }: Opened, bodies: BodyCache): Promise<void> {
   await bodies.load()
-  for (const { id } of await documents.list()) {
-    if (bodies.text(id) === undefined) bodies.put(id, await readBody(id))
+  const staleSince = bodies.staleSince ?? Infinity
+  for (const { id, changedAt } of await documents.list()) {
+    if (bodies.text(id) === undefined || changedAt >= staleSince) bodies.put(id, await readBody(id))
   }
 }
 

@@ -21,8 +21,8 @@ export interface Session {
   /** Loads Loro if it is not loaded, or failed to. */
   loadNotes(): void
   close(): Promise<void>
-  /** Deletes the Loro documents of the workspace; call it when the session is closed. */
-  remove(): Promise<void>
+  /** Gives what deletes the Loro documents of the workspace; call that when the session is closed. */
+  prepareRemoval(): Promise<() => Promise<void>>
 }
 
 export interface SessionOptions {
@@ -83,7 +83,7 @@ export function openSession(options: SessionOptions): Session {
       cable.close()
       otherTabs.close()
     },
-    remove: notes.remove,
+    prepareRemoval: notes.prepareRemoval,
   }
 }
 

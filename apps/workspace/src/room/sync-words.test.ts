@@ -9,6 +9,7 @@ const facts = (change: Partial<SyncFacts> = {}): SyncFacts => ({
   online: true,
   paused: false,
   durable: true,
+  isStorageFull: false,
   ...change,
 })
 
@@ -17,6 +18,7 @@ describe("describeSync", () => {
     ["alone", facts(), "Saved on this device"],
     ["before the room is open", facts({ room: { type: "opening" } }), "Saved on this device"],
     ["offline", facts({ online: false }), "Offline: changes are saved on this device"],
+    ["full", facts({ isStorageFull: true, others: [done] }), "Not saved"],
     ["paused", facts({ paused: true }), "Sync is paused"],
     [
       "without a server",

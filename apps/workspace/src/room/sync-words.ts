@@ -10,6 +10,7 @@ export interface SyncFacts {
   readonly online: boolean
   readonly paused: boolean
   readonly durable: boolean
+  readonly isStorageFull: boolean
 }
 
 export interface SyncWords {
@@ -21,10 +22,11 @@ export interface SyncWords {
 }
 
 /** What the state of sync means to a person. Trouble with others is calm: the data is safe on this device. */
-export function describeSync({ room, others, problem, online, paused, durable }: SyncFacts): SyncWords {
+export function describeSync({ room, others, problem, online, paused, durable, isStorageFull }: SyncFacts): SyncWords {
   if (!durable) {
     return say("bad", "Not saved", "This browser refuses to store data. Everything works until this tab closes; export what you want to keep.")
   }
+  if (isStorageFull) return say("bad", "Not saved", "The storage of this device is full. Free some space; what you wrote is saved as soon as there is room.")
   if (paused) return say("calm", "Sync is paused", "Changes are saved on this device and go out when you resume.")
   if (room.type === "unavailable") return say("calm", "Saved on this device", room.reason)
   if (others.length > 0) return connected(others, problem)

@@ -1,8 +1,14 @@
+import type { LoroDocuments } from "@dunlin/loro"
 import type { BodyCache } from "../data/body-cache.ts"
 import type { DocumentList } from "../data/document-list.ts"
+import { storageHealth } from "../device/storage-health.ts"
+import { attempt } from "../ui/attempt.ts"
 import type { Session } from "./session.ts"
 
-/** Follows the texts of all documents, open or not, so that lists and search show them as they are. */
+/**
+ * Follows the texts of all documents, open or not, so that lists and search show them as they are; and says so when
+ * one cannot be stored.
+ */
 export interface TextWatch {
   changed(id: string, origin: "local" | "remote" | "tab"): void
   attach(session: Session): void
@@ -10,6 +16,8 @@ export interface TextWatch {
 }
 
 const READ_AFTER_MS = 400
+/** The store tries again by itself every few seconds. */
+const ASK_AGAIN_AFTER_MS = 2_000
 
 export function createTextWatch(to: {
   readonly documents: DocumentList
@@ -19,31 +27,44 @@ export function createTextWatch(to: {
   let session: Session | null = null
   let timer: ReturnType<typeof setTimeout> | null = null
 
-  async function read(): Promise<void> {
+  /** Resolves to whether the document is durable on this device. */
+  async function read(notes: LoroDocuments, id: string): Promise<boolean> {
+    const document = await notes.open(id)
+    to.bodies.put(id, document.doc.getText("body").toString())
+    return attempt(document.close())
+  }
+
+  async function readAll(): Promise<void> {
     const phase = session?.notes.get()
+    let isStored = true
     if (phase?.type === "ready") {
       const ids = [...waiting]
       waiting.clear()
       for (const id of ids) {
-        const document = await phase.notes.open(id)
-        to.bodies.put(id, document.doc.getText("body").toString())
-        await document.close()
+        const stored = await read(phase.notes, id).catch(() => {
+          // It cannot be opened now, and is read when it changes again.
+          to.bodies.put(id, to.bodies.text(id) ?? "")
+          return true
+        })
+        if (stored || !isStorageKnownFull()) continue
+        waiting.add(id)
+        isStored = false
       }
     }
     timer = null
-    if (waiting.size > 0) schedule()
+    if (waiting.size > 0) schedule(isStored ? READ_AFTER_MS : ASK_AGAIN_AFTER_MS)
   }
 
-  function schedule(): void {
-    // A text that cannot be opened now is read when it changes again.
-    timer ??= setTimeout(() => void read().catch(() => (timer = null)), READ_AFTER_MS)
+  function schedule(afterMs: number): void {
+    if (session !== null) timer ??= setTimeout(() => void readAll(), afterMs)
   }
 
   return {
     changed(id, origin) {
       if (origin === "local") to.documents.touch(id)
+      to.bodies.expect(id)
       waiting.add(id)
-      schedule()
+      schedule(READ_AFTER_MS)
     },
     attach(opened) {
       session = opened
@@ -53,4 +74,8 @@ export function createTextWatch(to: {
       if (timer !== null) clearTimeout(timer)
     },
   }
+}
+
+function isStorageKnownFull(): boolean {
+  return storageHealth.get().trouble === "full"
 }

@@ -1,4 +1,5 @@
 import { useStateValue, useSyncStatus } from "@dunlin/react"
+import { storageHealth } from "../device/storage-health.ts"
 import { useOthers } from "../people/use-everyone.ts"
 import { useOnline } from "../shell/use-online.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
@@ -10,5 +11,6 @@ export function useSync(): SyncWords {
   const paused = useStateValue(session.cable.cut, false)
   const others = useOthers().map(({ facts }) => facts)
   const problem = useSyncStatus()?.problem ?? null
-  return describeSync({ room, others, problem, online: useOnline(), paused, durable })
+  const isStorageFull = useStateValue(storageHealth, storageHealth.get()).trouble === "full"
+  return describeSync({ room, others, problem, online: useOnline(), paused, durable, isStorageFull })
 }

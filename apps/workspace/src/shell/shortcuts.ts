@@ -1,4 +1,6 @@
+import { createState, type State } from "@dunlin/core"
 import { useEffect } from "react"
+import { smallStore } from "../device/small-store.ts"
 import { navigate } from "wouter/use-hash-location"
 import { showOverlay } from "./overlay.ts"
 
@@ -13,6 +15,17 @@ export const SHORTCUTS: readonly { readonly keys: string; readonly does: string 
   { keys: "M", does: "Move the focused card to another column" },
   { keys: "Ctrl Z", does: "Undo what you wrote; never what others wrote" },
 ]
+
+const KEY = "single-keys"
+const state = createState(smallStore.read(KEY) !== "off")
+
+/** Speech input and unsteady hands press single keys unmeant: who is troubled by that turns them off. */
+export const singleKeys: State<boolean> = state
+
+export function saveSingleKeys(on: boolean): void {
+  smallStore.write(KEY, on ? "on" : "off")
+  state.set(on)
+}
 
 const PLACES: Readonly<Record<string, string>> = {
   d: "/documents",
@@ -31,7 +44,7 @@ export function useShortcuts(): void {
         event.preventDefault()
         return showOverlay("palette")
       }
-      if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return
+      if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || !state.get()) return
       if (event.key === "?") return showOverlay("shortcuts")
       const place = PLACES[event.key]
       if (place !== undefined && Date.now() - wentAt < SEQUENCE_MS) navigate(place)

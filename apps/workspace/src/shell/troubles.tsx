@@ -50,8 +50,8 @@ function StorageNotice({ trouble }: { readonly trouble: "refused" | "full" }) {
   return (
     <Notice tone="bad" title="The storage of this device is full.">
       <p>
-        What you wrote last is still on the screen but not yet saved. Free some space, then change it again;
-        or export everything now.
+        What you wrote last is still on the screen but not yet saved. Free some space, and it is saved by
+        itself; or export everything now.
       </p>
       {actions}
     </Notice>

@@ -28,20 +28,23 @@ describe("archives", () => {
       document("d4", "__proto__", "x"),
     ]
     const tasks = [readTask({ id: "t1", title: "Do", column: "doing", rank: "a0", created: 1, updated: 1 })]
-    expect(unpackArchive(packArchive({ documents, tasks }))).toEqual({ documents, tasks })
+    const all = { documents, tasks, quickNote: "Keys are at the harbour office." }
+    expect(unpackArchive(packArchive(all))).toEqual(all)
   })
 
   it("say what is wrong with a file", () => {
     expect(codeOf(strToU8("hello"))).toBe("not-a-zip")
     expect(codeOf(zipSync({ "readme.md": strToU8("x") }))).toBe("no-index")
     expect(codeOf(zipSync({ "workspace.json": strToU8("{") }))).toBe("no-index")
+    expect(codeOf(zipSync({ "workspace.json": strToU8("null") }))).toBe("no-index")
     expect(codeOf(zipSync({ "big.md": new Uint8Array(21_000_000) }, { level: 9 }))).toBe("too-large")
   })
 
   it("survive an index of nonsense", () => {
-    const index = { documents: [1, null, { title: 5, tags: "x", file: 7 }], tasks: { a: 1 } }
+    const documents = [1, null, { title: 5, tags: "x", file: 7 }, { file: "__proto__" }, { file: "toString" }]
+    const index = { documents, tasks: { a: 1 } }
     const read = unpackArchive(zipSync({ "workspace.json": strToU8(JSON.stringify(index)) }))
-    expect(read.documents).toHaveLength(1)
+    expect(read.documents.map(({ body }) => body)).toEqual(["", "", ""])
     expect(read.tasks).toEqual([])
   })
 })

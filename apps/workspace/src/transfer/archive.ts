@@ -12,6 +12,7 @@ export interface PortableDocument {
 export interface Portable {
   readonly documents: readonly PortableDocument[]
   readonly tasks: readonly Task[]
+  readonly quickNote: string
 }
 
 export type ArchiveErrorCode = "not-a-zip" | "too-large" | "no-index"
@@ -27,19 +28,21 @@ export class ArchiveError extends Error {
 }
 
 const INDEX = "workspace.json"
+const NOTE = "quick-note.md"
 const FORMAT = 1
 const MAX_FILES = 20_000
 const MAX_FILE_BYTES = 20_000_000
 const MAX_TOTAL_BYTES = 300_000_000
 
 /** Markdown files for people, one JSON index for machines. */
-export function packArchive({ documents, tasks }: Portable): Uint8Array<ArrayBuffer> {
+export function packArchive({ documents, tasks, quickNote }: Portable): Uint8Array<ArrayBuffer> {
   const files: Zippable = {}
   const index = documents.map(({ entry, body, description, language }) => {
     const file = `documents/${slugOf(entry.title)}-${entry.id.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 16)}.md`
     files[file] = strToU8(body)
     return { ...entry, description, language, file }
   })
+  if (quickNote !== "") files[NOTE] = strToU8(quickNote)
   files[INDEX] = strToU8(JSON.stringify({ format: FORMAT, documents: index, tasks }, null, 2))
   return zipSync(files, { level: 6 })
 }
@@ -49,15 +52,20 @@ export function unpackArchive(bytes: Uint8Array): Portable {
   const files = unzipBounded(bytes)
   const index = readIndex(files[INDEX])
   const documents = list(index["documents"]).map((raw): PortableDocument => {
-    const file = files[String(raw["file"])]
     return {
       entry: readDocument(raw),
-      body: file === undefined ? "" : strFromU8(file),
+      body: textIn(files, String(raw["file"])),
       description: typeof raw["description"] === "string" ? raw["description"].slice(0, 300) : "",
       language: typeof raw["language"] === "string" ? raw["language"].slice(0, 10) : "",
     }
   })
-  return { documents, tasks: list(index["tasks"]).map(readTask) }
+  return { documents, tasks: list(index["tasks"]).map(readTask), quickNote: textIn(files, NOTE) }
+}
+
+/** Names in a zip are anything, such as `__proto__`. */
+function textIn(files: Readonly<Record<string, Uint8Array>>, name: string): string {
+  const file = Object.hasOwn(files, name) ? files[name] : undefined
+  return file === undefined ? "" : strFromU8(file)
 }
 
 function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
@@ -85,7 +93,8 @@ function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
 
 function readIndex(file: Uint8Array | undefined): Readonly<Record<string, unknown>> {
   try {
-    if (file !== undefined) return JSON.parse(strFromU8(file)) as Readonly<Record<string, unknown>>
+    const index: unknown = file === undefined ? null : JSON.parse(strFromU8(file))
+    if (typeof index === "object" && index !== null) return index as Readonly<Record<string, unknown>>
   } catch {
     // Told below, like a missing one.
   }

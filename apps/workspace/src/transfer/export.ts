@@ -1,3 +1,4 @@
+import { QUICK_NOTE } from "../data/entries.ts"
 import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { packArchive, type PortableDocument } from "./archive.ts"
@@ -19,13 +20,11 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
   for (const entry of entries) {
     await using document = await notes.open(entry.id)
     const { doc } = document
-    portable.push({
-      entry,
-      body: doc.getText("body").toString(),
-      ...readMeta(doc),
-    })
+    portable.push({ entry, body: doc.getText("body").toString(), ...readMeta(doc) })
   }
-  const bytes = packArchive({ documents: portable, tasks: board })
+  await using note = await notes.open(QUICK_NOTE)
+  const quickNote = note.doc.getText("body").toString()
+  const bytes = packArchive({ documents: portable, tasks: board, quickNote })
   return {
     blob: new Blob([bytes], { type: "application/zip" }),
     documents: portable.length,

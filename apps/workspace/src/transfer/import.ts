@@ -1,4 +1,5 @@
-import { readDocument, type Task } from "../data/entries.ts"
+import type { LoroDocuments } from "@dunlin/loro"
+import { QUICK_NOTE, readDocument, type Task } from "../data/entries.ts"
 import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
 import type { Workspace } from "../workspace/workspace.ts"
@@ -17,6 +18,10 @@ export async function importFiles(workspace: Workspace, files: readonly File[]):
   return addPortable(workspace, {
     documents: portables.flatMap(({ documents }) => documents),
     tasks: portables.flatMap(({ tasks }) => tasks),
+    quickNote: portables
+      .map(({ quickNote }) => quickNote)
+      .filter((text) => text !== "")
+      .join("\n\n"),
   })
 }
 
@@ -24,7 +29,10 @@ export async function importFiles(workspace: Workspace, files: readonly File[]):
  * Adds documents under fresh ids. The old id would join the imported text to the history that some other device
  * still holds under it, and everything would be there twice.
  */
-export async function addPortable(workspace: Workspace, { documents, tasks }: Portable): Promise<Imported> {
+export async function addPortable(
+  workspace: Workspace,
+  { documents, tasks, quickNote }: Portable,
+): Promise<Imported> {
   const notes = await notesOf(workspace.session)
   const known = await fingerprintsHere(workspace)
   const fresh = documents.filter(({ entry, body }) => !known.has(fingerprint(entry.title, body)))
@@ -38,6 +46,7 @@ export async function addPortable(workspace: Workspace, { documents, tasks }: Po
     document.commit()
     workspace.bodies.put(entry.id, body)
   }
+  await addToQuickNote(notes, quickNote)
   await workspace.documents.createMany(added.map(({ entry }) => entry))
   const newTasks = await tasksNotHere(workspace, tasks)
   await workspace.tasks.createMany(newTasks)
@@ -51,7 +60,18 @@ async function readFile(file: File): Promise<Portable> {
   const title = file.name.replace(/\.[^.]+$/, "")
   const entry = readDocument({ id: randomId(), title, tags: [], created: now, updated: now, archived: false })
   const document: PortableDocument = { entry, body: await file.text(), description: "", language: "" }
-  return { documents: [document], tasks: [] }
+  return { documents: [document], tasks: [], quickNote: "" }
+}
+
+/** Below what stands there, unless it does already. */
+async function addToQuickNote(notes: LoroDocuments, text: string): Promise<void> {
+  if (text === "") return
+  await using document = await notes.open(QUICK_NOTE)
+  const body = document.doc.getText("body")
+  const present = body.toString()
+  if (present.includes(text)) return
+  body.insert(body.length, present === "" ? text : `\n\n${text}`)
+  document.commit()
 }
 
 async function fingerprintsHere({ documents, bodies }: Workspace): Promise<ReadonlySet<string>> {

@@ -22,7 +22,7 @@ export async function addSample(workspace: Workspace): Promise<void> {
   const tasks = TASKS.map(([column, title, note], index) =>
     readTask({ id: `sample-${index}`, title, note, column, rank: ranks[index], created: now, updated: now }),
   )
-  await addPortable(workspace, { documents, tasks })
+  await addPortable(workspace, { documents, tasks, quickNote: "" })
 }
 
 const DOCUMENTS: readonly (readonly [title: string, tags: readonly string[], body: string])[] = [

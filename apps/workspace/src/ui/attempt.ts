@@ -1,11 +1,11 @@
-import { isStorageFull, reportStorageTrouble } from "../device/storage-health.ts"
+import { isStorageFull, reportStored, reportStorageTrouble } from "../device/storage-health.ts"
 import { toast } from "./toasts.tsx"
 
 /** Runs a write; says so when it fails. Resolves to whether it worked, so that a draft can be kept. */
 export async function attempt(write: Promise<unknown>): Promise<boolean> {
   try {
     await write
-    reportStorageTrouble(null)
+    reportStored()
     return true
   } catch (error) {
     if (isStorageFull(error)) reportStorageTrouble("full")

@@ -42,8 +42,8 @@ export function Menu({ label, items, button, className = "icon-button", buttonPr
       </button>
       <div ref={menu} id={id} role="menu" aria-label={label} className="menu" popover="auto" onToggle={toggled} onKeyDown={moveFocus}>
         {open && items.map((item, index) =>
-          item === "line" ? <hr key={`line-${index}`} /> : (
-            <button key={item.label} type="button" role="menuitem" disabled={item.disabled} className={item.danger ? "danger" : undefined} onClick={() => choose(item)}>
+          item === "line" ? <hr key={index} /> : (
+            <button key={index} type="button" role="menuitem" disabled={item.disabled} className={item.danger ? "danger" : undefined} onClick={() => choose(item)}>
               {item.icon}
               {item.label}
             </button>
@@ -66,10 +66,10 @@ function place(trigger: HTMLElement, menu: HTMLElement): void {
 }
 
 function moveFocus(event: KeyboardEvent<HTMLElement>): void {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
-  if (step === undefined) return
-  event.preventDefault()
   const items = [...event.currentTarget.querySelectorAll<HTMLElement>("button:not(:disabled)")]
-  const next = items.indexOf(document.activeElement as HTMLElement) + step
+  const at = items.indexOf(document.activeElement as HTMLElement)
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key]
+  if (next === undefined) return
+  event.preventDefault()
   items[(next + items.length) % items.length]?.focus()
 }

@@ -1,9 +1,14 @@
 import { useEffect, useRef, useState } from "react"
+import { storageHealth } from "../device/storage-health.ts"
+import { keepDraft, keptDraft } from "./kept-draft.ts"
 
 export interface DraftOptions {
   readonly value: string
-  /** Resolves to false when it could not be saved: the draft then stays. */
-  readonly save: (text: string) => Promise<boolean>
+  /**
+   * `seen` is the value as it was when somebody began to type. Resolves to false when it could not be saved: the draft
+   * then stays.
+   */
+  readonly save: (text: string, seen: string) => Promise<boolean>
   /** Names the field for good, so that what is typed in the very moment of a reload is there afterwards. */
   readonly keepAs?: string | undefined
 }
@@ -14,73 +19,85 @@ export interface Draft {
   flush(): Promise<void>
 }
 
-const SAVE_AFTER_MS = 400
+interface Typed {
+  readonly text: string
+  readonly seen: string
+  /** What the field was given when the text was stored: the draft goes when that changes. */
+  readonly storedOver?: string
+}
 
-/** Text that follows the stored value until someone types, and is saved shortly after they pause. */
+const SAVE_AFTER_MS = 400
+const TRY_AGAIN_AFTER_MS = 2_000
+/** A value that was stored as another one, such as an empty name, never comes back as it was typed. */
+const SHOWN_WITHIN_MS = 1_000
+
+/** Text that follows the stored value until someone types, and is saved while they do. */
 export function useDraft({ value, save, keepAs }: DraftOptions): Draft {
-  const [draft, setDraft] = useState<string | null>(() => kept(keepAs))
+  const [draft, setDraft] = useState<Typed | null>(() => keptDraft(keepAs))
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null)
-  const latest = useRef<{ draft: string | null; save: DraftOptions["save"] }>({ draft, save })
+  const latest = useRef({ draft, save, value })
   latest.current.save = save
+  latest.current.value = value
+
+  function change(next: Typed | null): void {
+    latest.current.draft = next
+    setDraft(next)
+  }
 
   async function flush(): Promise<void> {
     if (timer.current !== null) clearTimeout(timer.current)
     timer.current = null
-    const text = latest.current.draft
-    if (text === null) return
-    const saved = await latest.current.save(text)
-    // Typed on while it was saved: then the draft is newer than what was stored.
-    if (saved && latest.current.draft === text) {
-      latest.current.draft = null
-      setDraft(null)
+    const saving = latest.current.draft
+    if (saving === null || saving.storedOver !== undefined) return
+    const saved = await latest.current.save(saving.text, saving.seen)
+    if (!saved) {
+      if (storageHealth.get().trouble === "full")
+        timer.current ??= setTimeout(() => void flush(), TRY_AGAIN_AFTER_MS)
+      return
     }
+    const now = latest.current.draft
+    // Typed on while it was saved: then the draft is newer, and builds on what was stored.
+    if (now !== saving) return change(now && { ...now, seen: saving.text })
+    // Lists show what is stored a moment later. Without the draft the field would fall back to the old text until then.
+    const done = { ...saving, storedOver: latest.current.value }
+    change(done.text === done.storedOver ? null : done)
+    setTimeout(() => latest.current.draft === done && change(null), SHOWN_WITHIN_MS)
   }
+
+  const isShown = draft?.storedOver !== undefined && draft.storedOver !== value
+  useEffect(() => {
+    if (isShown) change(null)
+  }, [isShown])
 
   useEffect(() => {
     // Nothing asynchronous ends once the page goes: only this storage takes a text at once.
     const keep = (): void => {
-      if (keepAs !== undefined && latest.current.draft !== null) tryStore(keepAs, latest.current.draft)
+      const { draft: typed } = latest.current
+      if (typed !== null && typed.storedOver === undefined) keepDraft(keepAs, typed)
     }
+    // Phones end pages that are out of sight without another word.
+    const hide = (): void => void (document.visibilityState === "hidden" && flush())
     addEventListener("pagehide", keep)
-    if (keepAs !== undefined && latest.current.draft !== null) {
-      tryStore(keepAs, null)
+    document.addEventListener("visibilitychange", hide)
+    if (latest.current.draft !== null) {
+      keepDraft(keepAs, null)
       void flush()
     }
     return () => {
       removeEventListener("pagehide", keep)
+      document.removeEventListener("visibilitychange", hide)
       void flush()
     }
   }, [keepAs])
 
   return {
-    text: draft ?? value,
+    text: draft === null || isShown ? value : draft.text,
     type(text) {
-      latest.current.draft = text
-      setDraft(text)
-      if (timer.current !== null) clearTimeout(timer.current)
-      timer.current = setTimeout(() => void flush(), SAVE_AFTER_MS)
+      const { draft: before, value: shown } = latest.current
+      const stored = before?.storedOver === undefined ? undefined : before.text
+      change({ text, seen: stored ?? before?.seen ?? shown })
+      timer.current ??= setTimeout(() => void flush(), SAVE_AFTER_MS)
     },
     flush,
-  }
-}
-
-const PREFIX = "dunlin draft "
-
-function kept(name: string | undefined): string | null {
-  if (name === undefined) return null
-  try {
-    return sessionStorage.getItem(PREFIX + name)
-  } catch {
-    return null
-  }
-}
-
-/** Storage may be refused or full; then the draft is lost with the page, as it always was. */
-function tryStore(name: string, text: string | null): void {
-  try {
-    if (text === null) sessionStorage.removeItem(PREFIX + name)
-    else sessionStorage.setItem(PREFIX + name, text)
-  } catch {
-    return
   }
 }

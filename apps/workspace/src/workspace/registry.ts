@@ -15,39 +15,50 @@ interface Registry {
   readonly workspaces: readonly KnownWorkspace[]
 }
 
-const state = createState<Registry>(parseRegistry(smallStore.read("workspaces")))
+const KEY = "workspaces"
+const state = createState<Registry>(stored())
 
 export const registry: State<Registry> = state
 
+/** Follows what other tabs do to the list. */
+export function followRegistry(): () => void {
+  return smallStore.watch(KEY, () => state.set(stored()))
+}
+
 /** Adds the workspace of an invite, or finds it, and makes it the one that opens next. */
 export function enterWorkspace(id: string, invite: string, name: string): KnownWorkspace {
-  const known = state.get().workspaces.find((workspace) => workspace.id === id)
+  const { workspaces } = stored()
+  const known = workspaces.find((workspace) => workspace.id === id)
   const entry = known ?? { id, invite, name }
-  save({ current: id, workspaces: known ? state.get().workspaces : [...state.get().workspaces, entry] })
+  save({ current: id, workspaces: known ? workspaces : [...workspaces, entry] })
   return entry
 }
 
 export function renameWorkspace(id: string, name: string): void {
   const clean = cleanName(name)
   if (clean === "") return
-  const workspaces = state
-    .get()
-    .workspaces.map((entry) => (entry.id === id ? { ...entry, name: clean } : entry))
-  save({ ...state.get(), workspaces })
+  const present = stored()
+  const workspaces = present.workspaces.map((entry) => (entry.id === id ? { ...entry, name: clean } : entry))
+  save({ ...present, workspaces })
 }
 
 export function forgetWorkspace(id: string): void {
-  const workspaces = state.get().workspaces.filter((entry) => entry.id !== id)
+  const workspaces = stored().workspaces.filter((entry) => entry.id !== id)
   save({ current: workspaces[0]?.id ?? null, workspaces })
 }
 
 export function currentWorkspace(): KnownWorkspace | null {
-  const { current, workspaces } = state.get()
+  const { current, workspaces } = stored()
   return workspaces.find((entry) => entry.id === current) ?? workspaces[0] ?? null
 }
 
+/** Read anew for each change: another tab may have added a workspace, and its invite is nowhere else. */
+function stored(): Registry {
+  return parseRegistry(smallStore.read(KEY))
+}
+
 function save(next: Registry): void {
-  smallStore.write("workspaces", JSON.stringify(next))
+  smallStore.write(KEY, JSON.stringify(next))
   state.set(next)
 }
 

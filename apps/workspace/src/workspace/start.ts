@@ -3,8 +3,16 @@ import { navigate } from "wouter/use-hash-location"
 import { followDemo } from "../demo/demo-messages.ts"
 import { deviceName } from "../device/namespace.ts"
 import { askPersistence } from "../device/storage-health.ts"
+import { toast } from "../ui/toasts.tsx"
 import { inviteInHash, readInvite, takeInvite } from "./invite-link.ts"
-import { currentWorkspace, enterWorkspace, forgetWorkspace, type KnownWorkspace } from "./registry.ts"
+import {
+  currentWorkspace,
+  enterWorkspace,
+  followRegistry,
+  forgetWorkspace,
+  registry,
+  type KnownWorkspace,
+} from "./registry.ts"
 import { openWorkspace, type Workspace } from "./workspace.ts"
 
 export type AppPhase =
@@ -31,41 +39,80 @@ export async function startWorkspace(invite: string | null): Promise<void> {
   addEventListener("hashchange", () => {
     if (inviteInHash(location.hash) !== null) void acceptInvite(takeInvite() ?? "")
   })
-  await open(entryFor(invite))
+  followRegistry()
+  registry.subscribe(() => void inTurn(leaveIfRemoved))
+  await inTurn(() => open(entryFor(invite)))
   void askPersistence()
 }
 
-export async function acceptInvite(text: string): Promise<void> {
+export function acceptInvite(text: string): Promise<void> {
   const reading = readInvite(text)
-  if (reading.type !== "invite") return inviteTrouble.set(reading.type)
-  inviteTrouble.set(null)
-  const present = phase.get()
-  if (present.type === "open" && present.workspace.id === reading.workspaceId) return
-  await switchWorkspace(enterWorkspace(reading.workspaceId, reading.invite, "Shared workspace"))
+  inviteTrouble.set(reading.type === "invite" ? null : reading.type)
+  if (reading.type !== "invite") return Promise.resolve()
+  return inTurn(async () => {
+    if (openId() === reading.workspaceId) return
+    await openInstead(enterWorkspace(reading.workspaceId, reading.invite, "Shared workspace"))
+  })
 }
 
-export async function switchWorkspace(entry: KnownWorkspace): Promise<void> {
-  enterWorkspace(entry.id, entry.invite, entry.name)
-  const present = phase.get()
-  phase.set({ type: "opening" })
-  navigate("/documents")
-  if (present.type === "open") await present.workspace.close()
-  await open(entry)
+export function switchWorkspace({ id, invite, name }: KnownWorkspace): Promise<void> {
+  return inTurn(async () => {
+    if (openId() !== id) await openInstead(enterWorkspace(id, invite, name))
+  })
 }
 
-export async function addWorkspace(): Promise<void> {
-  await switchWorkspace(newWorkspace("New workspace"))
+export function addWorkspace(): Promise<void> {
+  return inTurn(() => openInstead(newWorkspace("New workspace")))
 }
 
 /** Deletes the open workspace from this device; other devices keep theirs. */
-export async function leaveWorkspace(): Promise<void> {
+export function leaveWorkspace(): Promise<void> {
+  return inTurn(async () => {
+    const present = phase.get()
+    if (present.type !== "open") return
+    try {
+      const remove = await present.workspace.prepareRemoval()
+      phase.set({ type: "opening" })
+      navigate("/documents")
+      // Other tabs let go of it before its data goes.
+      forgetWorkspace(present.workspace.id)
+      await remove()
+    } catch (error) {
+      toast(`It could not be removed: ${messageOf(error)}`)
+      if (phase.get().type === "open") return
+    }
+    await open(currentWorkspace() ?? newWorkspace("My workspace"))
+  })
+}
+
+let turn: Promise<unknown> = Promise.resolve()
+
+/** One at a time: a workspace that opens while another still closes would never be closed itself. */
+function inTurn(work: () => Promise<void>): Promise<void> {
+  const done = turn.then(work)
+  turn = done.catch(() => undefined)
+  return done
+}
+
+async function leaveIfRemoved(): Promise<void> {
+  const id = openId()
+  if (id === null || registry.get().workspaces.some((entry) => entry.id === id)) return
+  toast("This workspace was removed in another tab.")
+  await openInstead(currentWorkspace() ?? newWorkspace("My workspace"))
+}
+
+function openId(): string | null {
   const present = phase.get()
-  if (present.type !== "open") return
+  return present.type === "open" ? present.workspace.id : null
+}
+
+async function openInstead(entry: KnownWorkspace): Promise<void> {
+  const present = phase.get()
   phase.set({ type: "opening" })
   navigate("/documents")
-  await present.workspace.remove()
-  forgetWorkspace(present.workspace.id)
-  await open(currentWorkspace() ?? newWorkspace("My workspace"))
+  // What cannot be closed, such as storage that another tab deleted, must not keep the next one from opening.
+  if (present.type === "open") await present.workspace.close().catch(() => undefined)
+  await open(entry)
 }
 
 async function open(entry: KnownWorkspace): Promise<void> {
@@ -74,7 +121,7 @@ async function open(entry: KnownWorkspace): Promise<void> {
     phase.set({ type: "open", workspace })
     if (deviceName !== "") void followDemo(workspace)
   } catch (error) {
-    phase.set({ type: "failed", reason: error instanceof Error ? error.message : String(error) })
+    phase.set({ type: "failed", reason: messageOf(error) })
   }
 }
 
@@ -91,4 +138,8 @@ function newWorkspace(name: string): KnownWorkspace {
   const reading = readInvite(createInvite())
   if (reading.type !== "invite") throw new Error("A new invite could not be read: this is a defect of Dunlin")
   return enterWorkspace(reading.workspaceId, reading.invite, name)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -21,8 +21,8 @@ export interface Workspace {
   /** False when the browser refuses storage. */
   readonly durable: boolean
   close(): Promise<void>
-  /** Closes it and deletes its data from this device. */
-  remove(): Promise<void>
+  /** Gives what closes it and deletes its data from this device. Rejects while all is still as it was. */
+  prepareRemoval(): Promise<() => Promise<void>>
 }
 
 /** Opens the data first, then the room: the screens never wait for a network. */
@@ -31,9 +31,9 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
   const database = await openDatabase(storageName(id.slice(0, 16)), mergeLog.handlers)
   if (!database.durable) reportStorageTrouble("refused")
   mergeLog.attach(database)
-  const bodies = createBodyCache(database)
-  const documents = createDocumentList(database)
-  const tasks = createTaskBoard(database)
+  const bodies = createBodyCache(database, id.slice(0, 16))
+  const documents = createDocumentList(database, mergeLog)
+  const tasks = createTaskBoard(database, mergeLog)
   const texts = createTextWatch({ documents, bodies })
   const session = openSession({ id, invite, database, bodies, textChanged: texts.changed })
   texts.attach(session)
@@ -58,9 +58,12 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
     session,
     durable: database.durable,
     close: () => close((open) => open.close()),
-    async remove() {
-      await close((open) => open.remove())
-      await session.remove()
+    async prepareRemoval() {
+      const removeTexts = await session.prepareRemoval()
+      return async () => {
+        await close((open) => open.remove())
+        await removeTexts()
+      }
     },
   }
 }
