@@ -66,7 +66,7 @@ function parseFlags(argv: readonly string[]): Record<string, string | boolean | 
       },
     }).values
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message.split(". ")[0] : String(cause)
+    const message = cause instanceof Error ? cause.message.split(/\.\s/)[0] : String(cause)
     const secret = catalog.find(
       ([key, setting]) => setting.secret && argv.some((a) => a.startsWith(`--${flagOf(key)}`)),
     )

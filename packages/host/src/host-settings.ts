@@ -36,9 +36,9 @@ export interface HostSettings {
   readonly jwtMaxLifetimeSeconds: number
   /** Time for a rule of your own to decide, in ms. Default 5000. */
   readonly authorizeTimeoutMs: number
-  /** STUN servers given to clients, such as stun:stun.example.org:3478. Default []. */
+  /** STUN servers given to clients, such as stun:stun.example.org:3478; at most 8. Default []. */
   readonly stunUrls: readonly string[]
-  /** TURN servers given to clients, such as turn:turn.example.org:3478. Default []. */
+  /** TURN servers given to clients, such as turn:turn.example.org:3478; at most 8. Default []. */
   readonly turnUrls: readonly string[]
   /** The TURN server's static-auth-secret. Default "". */
   readonly turnSecret: string

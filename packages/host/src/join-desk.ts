@@ -302,6 +302,7 @@ function claimOf(resume: Uint8Array): string {
   return keyOfBytes(createHash("sha256").update(resume).digest().subarray(0, 16))
 }
 
+/** As a client is told it: 0 is for ever, and the field ends at seven weeks. */
 function remaining(expiresAt: Millis | null, now: Millis): Millis {
-  return expiresAt === null ? 0 : Math.max(1, Math.ceil(expiresAt - now))
+  return expiresAt === null ? 0 : Math.min(0xffff_ffff, Math.max(1, Math.ceil(expiresAt - now)))
 }

@@ -2,27 +2,45 @@ import type { Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { HostError } from "./host-error.ts"
 
-/** Listens, or throws a `HostError` that names the setting. `host` empty is every address. */
-export function listen(server: Server, port: number, host: string, setting: string): Promise<AddressInfo> {
+/** Where to listen, and the settings that say so. */
+export interface ListenAddress {
+  readonly port: number
+  readonly portSetting: string
+  /** Empty is every address. */
+  readonly host: string
+  readonly hostSetting: string
+}
+
+/** Listens, or throws a `HostError` that names the setting. */
+export function listen(server: Server, address: ListenAddress): Promise<AddressInfo> {
+  const { port, host } = address
   return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException): void => {
-      const taken = cause.code === "EADDRINUSE"
-      reject(
-        new HostError(
-          taken ? "address-in-use" : "cannot-listen",
-          taken
-            ? `${setting}: port ${port} is in use; choose another`
-            : `${setting}: cannot listen on port ${port}: ${cause.message}`,
-          { cause },
-        ),
-      )
-    }
-    server.once("error", failed)
+    let listening = false
+    server.on("error", (cause: NodeJS.ErrnoException) => {
+      // Later it is a connection that could not be taken for want of memory: its client has lost, and nobody else.
+      if (!listening) reject(refusal(address, cause))
+    })
     server.listen({ port, backlog: 4096, ...(host === "" ? {} : { host }) }, () => {
-      server.off("error", failed)
+      listening = true
       resolve(server.address() as AddressInfo)
     })
   })
+}
+
+const addressErrors: ReadonlySet<string | undefined> = new Set(["ENOTFOUND", "EAI_AGAIN", "EADDRNOTAVAIL"])
+
+function refusal(
+  { port, portSetting, host, hostSetting }: ListenAddress,
+  cause: NodeJS.ErrnoException,
+): HostError {
+  if (cause.code === "EADDRINUSE") {
+    const message = `${portSetting}: port ${port} is in use; choose another`
+    return new HostError("address-in-use", message, { cause })
+  }
+  const message = addressErrors.has(cause.code)
+    ? `${hostSetting}: ${host} is no address of this machine`
+    : `${portSetting}: cannot listen on port ${port}: ${cause.message}`
+  return new HostError("cannot-listen", message, { cause })
 }
 
 export function closeServer(server: Server): Promise<void> {

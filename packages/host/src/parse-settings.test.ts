@@ -105,6 +105,12 @@ describe("settings", () => {
     expect(messageOf(() => run(["--max-sockets", "-3"]))).toContain("--max-sockets")
   })
 
+  test("a message is one line, also where the value is missing", () => {
+    expect(messageOf(() => run(["--max-sockets", "-3"]))).toBe(
+      "Option '--max-sockets' argument is ambiguous; see --help",
+    )
+  })
+
   test("what is misspelt is refused, wherever it stands", () => {
     expect(messageOf(() => run(["--max-socket", "1"]))).toContain("--max-socket")
     expect(messageOf(() => run([], { DUNLIN_MAX_SOCKET: "1" }))).toContain("DUNLIN_MAX_SOCKET")
@@ -117,6 +123,22 @@ describe("settings", () => {
   test("secrets are no flags", () => {
     expect(messageOf(() => run(["--turn-secret", "x"]))).toContain("DUNLIN_TURN_SECRET")
     expect(run([], { DUNLIN_TURN_SECRET: "x", DUNLIN_TURN_URLS: "turn:t.example" }).turnSecret).toBe("x")
+  })
+
+  test("no message repeats a secret, not even one that stands in an address", () => {
+    for (const cluster of ["nats://ada:pa%ssword@nats.example", "nats://ada:password@na[ts"]) {
+      const message = messageOf(() => run(["--cluster", cluster]))
+      expect(message).toContain("--cluster: ")
+      expect(message).not.toContain("ssword")
+    }
+  })
+
+  test("no more ICE servers are taken than a client is told of", () => {
+    const urls = (scheme: string, count: number): string[] =>
+      Array.from({ length: count }, (_, index) => `${scheme}:${index}.example.org`)
+    expect(messageOf(() => parseSettings({ stunUrls: urls("stun", 9) }))).toContain("stunUrls")
+    const turn = { turnUrls: urls("turn", 8), turnSecret: "x" }
+    expect(parseSettings({ stunUrls: urls("stun", 8), ...turn }).turnUrls).toHaveLength(8)
   })
 
   test("every limit can be set by option, flag, variable and file, and keeps to its bounds", () => {

@@ -26,6 +26,8 @@ export type SettingSection =
 
 const KIB = 1024
 const MIB = 1024 * KIB
+/** What the protocol has room for. */
+const MAX_ICE_URLS = 8
 
 /** All settings: the schema, the defaults and the help are this table. */
 export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostSettings[K]> } = {
@@ -107,12 +109,14 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
   stunUrls: list(
     "STUN and TURN",
     iceUrl("stun"),
-    "STUN servers given to clients, such as stun:stun.example.org:3478",
+    "STUN servers given to clients, such as stun:stun.example.org:3478; at most 8",
+    MAX_ICE_URLS,
   ),
   turnUrls: list(
     "STUN and TURN",
     iceUrl("turn"),
-    "TURN servers given to clients, such as turn:turn.example.org:3478",
+    "TURN servers given to clients, such as turn:turn.example.org:3478; at most 8",
+    MAX_ICE_URLS,
   ),
   turnSecret: {
     ...text("STUN and TURN", "", "the TURN server's static-auth-secret"),
@@ -123,7 +127,7 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
   turnRequestsPerMinute: whole("STUN and TURN", 5, 1, 600, "credentials a socket may ask for in a minute"),
   cluster: list(
     "Cluster",
-    v.pipe(v.string(), v.regex(/^(nats|tls):\/\/[^\s/]+$/, "must look like nats://nats.example.org:4222")),
+    v.pipe(v.string(), v.check(isNatsUrl, "must look like nats://nats.example.org:4222")),
     "NATS servers that join several hosts into one",
   ),
   clusterCredentialsFile: text("Cluster", "", "a NATS credentials file, for servers that want one"),
@@ -279,12 +283,16 @@ function list(
   section: SettingSection,
   item: v.GenericSchema<unknown, string>,
   help: string,
+  maxItems = 1000,
 ): Setting<readonly string[]> {
   return {
     section,
     help: `${help} (separated by commas)`,
     fallback: [],
-    schema: v.pipe(v.array(item, "must be a list of texts"), v.maxLength(1000, "has too many items")),
+    schema: v.pipe(
+      v.array(item, "must be a list of texts"),
+      v.maxLength(maxItems, `has more than ${maxItems} items`),
+    ),
     fromText: (value) => value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()])),
   }
 }
@@ -297,6 +305,17 @@ function toNumber(value: string): unknown {
 function iceUrl(scheme: "stun" | "turn"): v.GenericSchema<unknown, string> {
   const example = `must look like ${scheme}:${scheme}.example.org:3478`
   return v.pipe(v.string(example), v.regex(new RegExp(`^${scheme}s?:[^\\s,]{1,400}$`), example))
+}
+
+function isNatsUrl(value: string): boolean {
+  if (!/^(nats|tls):\/\/[^\s/]+$/.test(value)) return false
+  try {
+    const { username, password } = new URL(value)
+    decodeURIComponent(username + password)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isOrigin(value: string): boolean {

@@ -19,7 +19,7 @@ export interface SocketServer {
   readonly server: Server
   /** New connections are refused; open ones go on. */
   stopAccepting(): void
-  replaceTls(files: TlsFiles | null): void
+  replaceTls(files: TlsFiles): void
   close(): Promise<void>
 }
 
@@ -143,9 +143,7 @@ export function createSocketServer(deps: {
   return {
     server,
     stopAccepting: () => void server.close(),
-    replaceTls(files) {
-      if (tlsServer !== null && files !== null) tlsServer.setSecureContext(files)
-    },
+    replaceTls: (files) => tlsServer?.setSecureContext(files),
     close() {
       for (const socket of open) socket.destroy()
       return closeServer(server)

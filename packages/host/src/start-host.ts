@@ -1,4 +1,3 @@
-import type { AddressInfo } from "node:net"
 import { systemClock, systemRandom } from "@dunlin/core"
 import { createAddressLimits } from "./address-limits.ts"
 import { createAddressReader } from "./client-address.ts"
@@ -48,7 +47,7 @@ export interface Host extends AsyncDisposable {
   drain(): Promise<void>
   /** Says goodbye and closes at once. Idempotent. */
   close(): Promise<void>
-  /** Reads certificate and key again, without touching open sockets. Throws `HostError` and keeps the old. */
+  /** Reads certificate and key again, without touching open sockets. Throws `HostError` and keeps the old; without TLS it does nothing. */
   reloadTls(): void
 }
 
@@ -96,7 +95,6 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const node = `${settings.clusterNode || "host"}-${Buffer.from(random.bytes(8)).toString("hex")}`
   const directory = createTopicDirectory(settings, clock, node)
   const addresses = createAddressLimits(settings)
-  const load = createProcessLoad(settings, clock)
   const isDraining = (): boolean => phase !== "open"
 
   const faulted = (connection: Connection): void => {
@@ -119,6 +117,8 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const iceDesk = createIceDesk({ settings, ice, counters })
   const shared = { settings, clock, random, directory, iceDesk, counters, replies, faulted }
   const cluster = settings.cluster.length === 0 ? null : joinCluster()
+  // From here on nothing throws before there is a `release`: a host that did not start leaves no timers behind.
+  const load = createProcessLoad(settings, clock)
   const desk = createJoinDesk({
     ...shared,
     authority,
@@ -213,18 +213,24 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   let port: number
   let operationsUrl: string | null
   try {
-    port = (await listen(sockets.server, settings.port, settings.host, "port")).port
-    const at = settings.operationsPort === "off" ? null : await listenOperations(port)
-    operationsUrl = at === null ? null : `http://${urlHost(at.address)}:${at.port}`
+    const { host } = settings
+    const at = { port: settings.port, portSetting: "port", host, hostSetting: "host" }
+    port = (await listen(sockets.server, at)).port
+    operationsUrl = settings.operationsPort === "off" ? null : await listenOperations(port)
   } catch (error) {
     await release()
     throw error
   }
 
-  async function listenOperations(mainPort: number): Promise<AddressInfo> {
+  async function listenOperations(mainPort: number): Promise<string> {
     const next = settings.port === 0 ? 0 : mainPort + 1
-    const wanted = settings.operationsPort === "next" ? next : Number(settings.operationsPort)
-    return await listen(operations, wanted, settings.operationsHost, "operationsPort")
+    const at = await listen(operations, {
+      port: settings.operationsPort === "next" ? next : Number(settings.operationsPort),
+      portSetting: "operationsPort",
+      host: settings.operationsHost,
+      hostSetting: "operationsHost",
+    })
+    return `http://${urlHost(at.address)}:${at.port}`
   }
 
   const url = `${tls === null ? "ws" : "wss"}://${urlHost(settings.host)}:${port}${settings.path}`
@@ -258,7 +264,9 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     drain,
     close,
     reloadTls() {
-      sockets.replaceTls(readTlsFiles(settings))
+      const files = readTlsFiles(settings)
+      if (files === null) return
+      sockets.replaceTls(files)
       logger.info("certificate read again")
     },
     [Symbol.asyncDispose]: close,

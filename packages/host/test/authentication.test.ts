@@ -116,6 +116,11 @@ describe("with a rule of one's own", () => {
     expect(host.stats().members).toBe(0)
   })
 
+  test("an answer can be for longer than the protocol can say", async () => {
+    const host = await start({ authorizeJoin: () => ({ allow: true, expiresInMs: 2 ** 32 + 60_000 }) })
+    expect((await (await connect(host)).joined()).tokenExpiresInMs).toBe(2 ** 32 - 1)
+  })
+
   test.each<[string, () => boolean | Promise<boolean>]>([
     [
       "throws",

@@ -61,6 +61,10 @@ describe("starting and ending", () => {
       /operationsPort/,
     )
     blocker.close()
+    await expect(startHost({ port: 0, host: "no.such.host.invalid" })).rejects.toThrow(/^host: /)
+    await expect(
+      startHost({ port: 0, operationsPort: 0, operationsHost: "no.such.host.invalid" }),
+    ).rejects.toThrow(/^operationsHost: /)
   })
 
   test("two hosts in one process do not know of each other", async () => {

@@ -1,6 +1,5 @@
 import { connect, credsAuthenticator, type NatsConnection, type Subscription } from "@nats-io/transport-node"
 import type { Clock, Millis } from "@dunlin/core"
-import { HostError } from "../host-error.ts"
 import type { ClusterLink } from "./cluster-link.ts"
 
 /** Between two attempts to reach any NATS server. */
@@ -15,6 +14,7 @@ const CLOSE_LIMIT_MS = 2000
  * again when it comes back, and a signal that is late is worth nothing.
  */
 export function createNatsLink(options: {
+  /** URLs, validated. */
   readonly servers: readonly string[]
   /** Contents of a credentials file, or empty. */
   readonly credentials: string
@@ -175,16 +175,12 @@ interface ServerAddress {
 }
 
 function parseServer(url: string): ServerAddress {
-  try {
-    const { hostname, port, protocol, username, password } = new URL(url)
-    return {
-      address: `${hostname}:${port === "" ? "4222" : port}`,
-      tls: protocol === "tls:",
-      user: username === "" ? undefined : decodeURIComponent(username),
-      pass: password === "" ? undefined : decodeURIComponent(password),
-    }
-  } catch (cause) {
-    throw new HostError("invalid-setting", `cluster: ${url} is no URL`, { cause })
+  const { hostname, port, protocol, username, password } = new URL(url)
+  return {
+    address: `${hostname}:${port === "" ? "4222" : port}`,
+    tls: protocol === "tls:",
+    user: username === "" ? undefined : decodeURIComponent(username),
+    pass: password === "" ? undefined : decodeURIComponent(password),
   }
 }
 
