@@ -102,6 +102,24 @@ export function storeContract(
       expect(await store.load("a")).toMatchObject({ log: [], snapshot: null })
     }))
 
+  test("takes nothing of a batch that fails in the middle", () =>
+    withStore(async (store, again) => {
+      await store.commit({ logs: [{ id: "a", sequence: 0, bytes: bytes("kept") }] })
+      const failing = store.commit({
+        trims: [{ id: "a", from: 0, through: 0 }],
+        logs: [{ id: "a", sequence: 1, bytes: bytes("folded") }],
+        // As when there is no memory for a copy of it.
+        snapshots: [{ id: "a", bytes: {} as Uint8Array }],
+      })
+      await expect(failing).rejects.toThrow()
+      const reopened = await again()
+      const { log, snapshot } = await reopened.load("a")
+      expect(log.map((entry) => text(entry.bytes))).toEqual(["kept"])
+      expect(snapshot).toBeNull()
+      await reopened.commit({ snapshots: [{ id: "a", bytes: bytes("whole") }] })
+      expect(text((await reopened.load("a")).snapshot)).toBe("whole")
+    }))
+
   test("keeps an inbox whose keys are never given twice", () =>
     withStore(async (store, again) => {
       const keys = await store.commit({

@@ -40,6 +40,7 @@ interface Opened {
 const EPOCH_BLOB = "dunlin/epoch"
 const OWNER_BLOB = "dunlin/owner"
 const INBOX_COUNTER_BLOB = "dunlin/inbox"
+const CLOSE_PATIENCE_MS = 5_000
 
 /** Keeps documents in a directory. One process has it open at a time. */
 export function lmdbStore(options: LmdbStoreOptions): DocumentStore {
@@ -51,11 +52,18 @@ export function lmdbStore(options: LmdbStoreOptions): DocumentStore {
       await guard(path, () => mkdir(path, { recursive: true }))
       const unlock = await lockPath(path)
       try {
-        const tables = await guard(path, () => openTables(path))
-        const epoch = await readEpoch(tables)
-        const owner = randomBytes(16)
-        await tables.blobs.put(OWNER_BLOB, owner)
-        return openStore(path, { tables, owner, unlock }, epoch, options.durability ?? "strict")
+        return await guard(path, async () => {
+          const tables = openTables(path)
+          try {
+            const epoch = await readEpoch(tables)
+            const owner = randomBytes(16)
+            await tables.blobs.put(OWNER_BLOB, owner)
+            return openStore(path, { tables, owner, unlock }, epoch, options.durability ?? "strict")
+          } catch (error) {
+            await tables.root.close()
+            throw error
+          }
+        })
       } catch (error) {
         await unlock()
         throw error
@@ -65,8 +73,9 @@ export function lmdbStore(options: LmdbStoreOptions): DocumentStore {
 }
 
 function openTables(path: string): Tables {
-  // Documents are few and large beside their keys; the values are compressed or encrypted already.
-  const root = open<Buffer, string>({ path, encoding: "binary", maxDbs: 8 })
+  // Documents are few and large beside their keys; the values are compressed or encrypted already. Batches of lmdb's
+  // own are promises that nobody can hear, and end the process when the disk is full; the writer makes better ones.
+  const root = open<Buffer, string>({ path, encoding: "binary", maxDbs: 8, eventTurnBatching: false })
   return {
     root,
     rows: root.openDB({ name: "rows", encoding: "binary" }),
@@ -105,7 +114,8 @@ function openStore(
     lease: { held: createState(true), post: () => undefined, subscribe: () => () => undefined },
     commit: (batch) =>
       run(async () => {
-        const keys = await tables.root.transaction(() => {
+        // As a child it can be undone: lmdb commits what a plain one wrote before it threw.
+        const keys = await tables.root.childTransaction(() => {
           assertOwner(path, tables, owner)
           return applyBatch(tables, batch)
         })
@@ -144,14 +154,24 @@ function openStore(
         return value === undefined ? null : bytesOf(value)
       }),
     close() {
-      closed ??= (async () => {
-        await tables.root.flushed
-        await tables.root.close()
-        await unlock()
-      })()
+      closed ??= closeTables(path, tables).finally(unlock)
       return closed
     },
   }
+}
+
+/** Resolves also where the disk is full or gone: whoever closes can do no more about it. */
+async function closeTables(path: string, { root }: Tables): Promise<void> {
+  let patience: NodeJS.Timeout | undefined
+  const close = async (): Promise<void> => {
+    // After a commit that failed lmdb waits for its flush, which never comes. One that succeeds has another.
+    await guard(path, () => root.childTransaction(() => undefined)).catch(() => undefined)
+    await root.flushed
+    await root.close()
+  }
+  const giveUp = new Promise<void>((resolve) => (patience = setTimeout(resolve, CLOSE_PATIENCE_MS)))
+  await Promise.race([close().catch(() => undefined), giveUp])
+  clearTimeout(patience)
 }
 
 /** The lock is of one machine and its temporary directory; a directory on a shared volume may be opened beside it. */
@@ -252,8 +272,9 @@ function bufferOf(bytes: Uint8Array): Buffer {
 async function guard<Result>(path: string, work: () => Result | Promise<Result>): Promise<Result> {
   try {
     return await work()
-  } catch (cause) {
-    if (cause instanceof LoroReplicaError) throw cause
+  } catch (thrown) {
+    if (thrown instanceof LoroReplicaError) throw thrown
+    const cause = await causeOf(thrown)
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new LoroReplicaError(
       "storage-failed",
@@ -261,4 +282,15 @@ async function guard<Result>(path: string, work: () => Result | Promise<Result>)
       { cause },
     )
   }
+}
+
+/** Of a failed commit lmdb tells the reason by a promise of its own, which ends the process when nobody hears it. */
+async function causeOf(thrown: unknown): Promise<unknown> {
+  if (!(thrown instanceof Error) || !("commitError" in thrown)) return thrown
+  const told = Promise.resolve(thrown.commitError).then(
+    () => thrown,
+    (reason: unknown) => reason,
+  )
+  const silence = new Promise((resolve) => setImmediate(resolve, thrown))
+  return Promise.race([told, silence])
 }

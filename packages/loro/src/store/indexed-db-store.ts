@@ -168,7 +168,17 @@ async function commitBatch(
     return await Promise.all(inboxKeys)
   } catch (error) {
     transaction.done.catch(() => undefined)
+    // What threw here is no failed request, after which the browser would commit the rest.
+    abort(transaction)
     throw error
+  }
+}
+
+function abort(transaction: { abort(): void }): void {
+  try {
+    transaction.abort()
+  } catch {
+    // It is over already.
   }
 }
 

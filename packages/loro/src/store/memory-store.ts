@@ -119,7 +119,9 @@ function openContents(contents: Contents, openers: Opener[], opener: Opener): Op
   }
 }
 
-function applyBatch(contents: Contents, batch: StoreBatch): readonly number[] {
+function applyBatch(contents: Contents, given: StoreBatch): readonly number[] {
+  // Copied first: what cannot be copied fails before anything is changed.
+  const batch = copyBatch(given)
   for (const { id, from, through } of batch.trims ?? []) {
     const log = contents.logsById.get(id)
     if (log === undefined) continue
@@ -128,23 +130,37 @@ function applyBatch(contents: Contents, batch: StoreBatch): readonly number[] {
   }
   for (const { id, sequence, bytes } of batch.logs ?? []) {
     const log = contents.logsById.get(id) ?? new Map<number, Uint8Array>()
-    contents.logsById.set(id, log.set(sequence, ownBytes(bytes)))
+    contents.logsById.set(id, log.set(sequence, bytes))
   }
   for (const { id, bytes } of batch.snapshots ?? []) {
     if (bytes === null) contents.snapshotsById.delete(id)
-    else contents.snapshotsById.set(id, ownBytes(bytes))
+    else contents.snapshotsById.set(id, bytes)
   }
-  for (const row of batch.rows ?? []) contents.rowsById.set(row.id, { ...row, bytes: ownBytes(row.bytes) })
+  for (const row of batch.rows ?? []) contents.rowsById.set(row.id, row)
   for (const key of batch.inboxDeletes ?? []) contents.inboxByKey.delete(key)
   for (const { name, bytes } of batch.blobs ?? []) {
     if (bytes === null) contents.blobsByName.delete(name)
-    else contents.blobsByName.set(name, ownBytes(bytes))
+    else contents.blobsByName.set(name, bytes)
   }
   return (batch.inbox ?? []).map(({ id, bytes }) => {
     const key = contents.nextInboxKey++
-    contents.inboxByKey.set(key, { key, id, bytes: ownBytes(bytes) })
+    contents.inboxByKey.set(key, { key, id, bytes })
     return key
   })
+}
+
+function copyBatch(batch: StoreBatch): StoreBatch {
+  const own = <Item extends { readonly bytes: Uint8Array | null }>(items: readonly Item[] = []): Item[] =>
+    items.map((item) => (item.bytes === null ? item : { ...item, bytes: ownBytes(item.bytes) }))
+  return {
+    trims: batch.trims ?? [],
+    logs: own(batch.logs),
+    snapshots: own(batch.snapshots),
+    rows: own(batch.rows),
+    inbox: own(batch.inbox),
+    inboxDeletes: batch.inboxDeletes ?? [],
+    blobs: own(batch.blobs),
+  }
 }
 
 function loadDocument(contents: Contents, id: string): StoredDocument {
