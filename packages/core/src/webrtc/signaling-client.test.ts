@@ -16,6 +16,8 @@ import type { WebSocketLike } from "./web-socket.ts"
 interface HostSocket extends WebSocketLike {
   readyState: number
   readonly heard: ClientMessage[]
+  /** With which code the client closed it. */
+  closedWith: number | undefined
   open(): void
   say(message: HostMessage | Uint8Array): void
   drop(code: number): void
@@ -31,6 +33,7 @@ function createWorld({ token = async () => "" }: { readonly token?: () => Promis
     readyState = 0
     readonly bufferedAmount = 0
     readonly heard: ClientMessage[] = []
+    closedWith: number | undefined
     onopen: ((event: never) => void) | null = null
     onmessage: ((event: never) => void) | null = null
     onclose: ((event: never) => void) | null = null
@@ -41,7 +44,8 @@ function createWorld({ token = async () => "" }: { readonly token?: () => Promis
     send(data: Uint8Array): void {
       this.heard.push(decodeClientMessage(data.slice()))
     }
-    close(): void {
+    close(code?: number): void {
+      this.closedWith ??= code
       if (this.readyState < 2) this.drop(1000)
     }
     open(): void {
@@ -217,6 +221,21 @@ describe("a client of a signaling server", () => {
     const socket = await join()
     socket.say({ type: "bye", retryMs: 0xffff_ffff })
     expect(reports.at(-1)?.retryInMs).toBeLessThanOrEqual(3_600_000)
+  })
+
+  test("goes from a server that is about to end without leaving: its session can be taken up elsewhere", async () => {
+    const { join, client, newest, time } = createWorld()
+    const first = await join()
+    first.say({ type: "bye", retryMs: 2000 })
+    expect(first.readyState).toBe(3)
+    expect(first.closedWith).toBeUndefined()
+    expect(first.heard.some(({ type }) => type === "leave")).toBe(false)
+    await time.runFor(3000)
+    newest().open()
+    await time.runFor(0)
+    expect(joinOf(newest()).resume).toEqual(JOINED.resume)
+    void client.close()
+    expect(newest().closedWith).toBe(1000)
   })
 
   test("does not take up a session that another has: it asks for a fresh peer id", async () => {

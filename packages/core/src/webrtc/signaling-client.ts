@@ -67,6 +67,8 @@ const REFUSED_RETRY_MS = 30_000
 /** What a server says of time is believed up to an hour: a timer beyond 2^31 ms would fire at once. */
 const LONGEST_WAIT_MS = 3_600_000
 const DEFAULT_HEARTBEAT_MS = 25_000
+/** The close code that ends the session with the socket. */
+const LEFT = 1000
 
 const refusals: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
   "unauthorized",
@@ -233,6 +235,16 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     })
   }
 
+  async function depart(next: State): Promise<void> {
+    const last = state
+    if (last.phase === "closed") return
+    state = next
+    cancelRenewal()
+    if (last.phase === "waiting") return last.cancel()
+    if (last.phase === "joined") last.socket.send({ type: "leave", channel })
+    await last.socket.close(LEFT)
+  }
+
   const reconnect = (): void => {
     if (state.phase === "joined") return state.socket.probe()
     if (state.phase !== "waiting") return
@@ -252,25 +264,8 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       if (state.phase === "joined") state.socket.send({ type: "ice-request" })
     },
     reconnect,
-    suspend() {
-      const last = state
-      if (last.phase === "closed") return
-      if (last.phase === "waiting") last.cancel()
-      cancelRenewal()
-      state = { phase: "waiting", cancel: () => {} }
-      if (last.phase === "waiting") return
-      if (last.phase === "joined") last.socket.send({ type: "leave", channel })
-      void last.socket.close()
-    },
-    async close() {
-      const last = state
-      if (last.phase === "closed") return
-      state = { phase: "closed" }
-      cancelRenewal()
-      if (last.phase === "waiting") return last.cancel()
-      if (last.phase === "joined") last.socket.send({ type: "leave", channel })
-      await last.socket.close()
-    },
+    suspend: () => void depart({ phase: "waiting", cancel: () => {} }),
+    close: () => depart({ phase: "closed" }),
   }
 }
 
@@ -280,8 +275,11 @@ interface Socket {
   probe(): void
   /** Joined: from here only silence ends it. */
   settled(heartbeatMs: number): void
-  /** Resolves when the socket is closed, or after `CLOSE_TIMEOUT_MS`. */
-  close(): Promise<void>
+  /**
+   * Resolves when the socket is closed, or after `CLOSE_TIMEOUT_MS`. Without `LEFT` the session can be taken up again
+   * within its grace, and nobody hears of a leave.
+   */
+  close(code?: typeof LEFT): Promise<void>
 }
 
 interface SocketEvents {
@@ -374,11 +372,11 @@ function openSocket(
       cancelDeadline()
       cancelDeadline = clock.after(heartbeatMs / 2, beat)
     },
-    async close() {
+    async close(code) {
       over = true
       cancelConcern()
       cancelDeadline()
-      socket.close(1000)
+      socket.close(code)
       let cancel = (): void => {}
       const late = new Promise<void>((resolve) => (cancel = clock.after(CLOSE_TIMEOUT_MS, resolve)))
       await Promise.race([whenGone, late])
