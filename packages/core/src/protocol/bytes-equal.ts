@@ -1,13 +1,12 @@
 /** Not in constant time: for digests and ids, never for secrets. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
-  return true
+  return a.length === b.length && startsWithBytes(a, b)
 }
 
 /** Whether `whole` begins with `prefix`. */
 export function startsWithBytes(whole: Uint8Array, prefix: Uint8Array): boolean {
-  return whole.length >= prefix.length && bytesEqual(whole.subarray(0, prefix.length), prefix)
+  for (let index = 0; index < prefix.length; index++) if (whole[index] !== prefix[index]) return false
+  return true
 }
 
 /** A string that stands for the bytes as the key of a Map. Not for people, not for the wire. */

@@ -33,8 +33,8 @@ const TAG = {
 
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
-/** Bytes of DATA or PUSH around its key and delta, at most; used to plan messages. */
-export const ENTRY_OVERHEAD_BYTES = 48
+/** What comes before the delta of DATA or PUSH, besides a key in ASCII. */
+const ENTRY_HEAD_BYTES = 24
 
 /** A frame whose payload is still where it came from: a message is the one place that it is copied to. */
 export interface SplitFrame {
@@ -423,8 +423,7 @@ function readFlag(read: ByteReader): boolean {
 }
 
 function headSizeHint(frame: Frame): number {
-  if (frame.type === "data" || frame.type === "push") return frame.key.length + ENTRY_OVERHEAD_BYTES
-  return frame.type === "range" ? frame.records.length + 32 : HEAD_BYTES
+  return "key" in frame ? frame.key.length + ENTRY_HEAD_BYTES : HEAD_BYTES
 }
 
 /** What a runtime keeps inside its own heap: longer buffers cost an allocation outside it. */

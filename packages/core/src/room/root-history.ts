@@ -20,6 +20,7 @@ export interface RootHistory {
 
 const MAX_ROOTS = 1_024
 const MAX_CHANGES = 8_192
+const KEPT_CHANGES = 7_000
 const MAX_DEVICES = 256
 
 export function createRootHistory(): RootHistory {
@@ -37,18 +38,19 @@ export function createRootHistory(): RootHistory {
       changes++
       changeByPosition.delete(key)
       changeByPosition.set(key, changes)
-      if (changeByPosition.size > MAX_CHANGES) forgotten = dropOldest(changeByPosition) ?? forgotten
+      // Many at once: to find the oldest, a Map walks over all that were deleted before it.
+      if (changeByPosition.size > MAX_CHANGES) forgotten = shrink(changeByPosition, KEPT_CHANGES) ?? forgotten
     },
     told(root) {
       const key = mapKey(root)
       changeByRoot.delete(key)
       changeByRoot.set(key, changes)
-      if (changeByRoot.size > MAX_ROOTS) dropOldest(changeByRoot)
+      shrink(changeByRoot, MAX_ROOTS)
     },
     agreed(device, root) {
       rootByDevice.delete(device)
       rootByDevice.set(device, root)
-      if (rootByDevice.size > MAX_DEVICES) dropOldest(rootByDevice)
+      shrink(rootByDevice, MAX_DEVICES)
     },
     basisFor: (device) => rootByDevice.get(device) ?? null,
     since(root) {
@@ -64,10 +66,13 @@ export function createRootHistory(): RootHistory {
   }
 }
 
-/** Removes the first entry of a Map and returns its value. */
-function dropOldest<Value>(map: Map<string, Value>): Value | undefined {
-  const oldest = map.entries().next().value
-  if (oldest === undefined) return undefined
-  map.delete(oldest[0])
-  return oldest[1]
+/** Removes the first entries of a Map, and returns the value of the last that went. */
+function shrink<Value>(map: Map<string, Value>, size: number): Value | undefined {
+  let last: Value | undefined
+  for (const [key, value] of map) {
+    if (map.size <= size) break
+    map.delete(key)
+    last = value
+  }
+  return last
 }

@@ -91,19 +91,19 @@ export function decodeDelta(input: Uint8Array): RegisterDelta {
   const entries = readContext(read)
   const context = new Map(entries)
   const fingerprint = (head & FLAG_FINGERPRINT) === 0 ? null : read.bytes(FINGERPRINT_BYTES).slice()
-  const dots: Dot[] = []
-  const siblings: Sibling[] = []
+  let dots: Dot[] = []
+  let siblings: Sibling[] = []
   const count = read.count(MAX_CONTEXT_ENTRIES, 3)
   for (let index = 0; index < count; index++) {
     const dot = readDot(read, entries)
     const previous = dots.at(-1)
     if (previous !== undefined && compareDots(previous, dot) >= 0)
       throw new DecodeError("bad-value", "dots not in order")
-    dots.push(dot)
+    dots = append(dots, dot)
     const value = readValue(read)
     if (value === null) continue
     if (!covers(context, dot)) throw new DecodeError("bad-value", "a value outside its context")
-    siblings.push({ ...value, dot })
+    siblings = append(siblings, { ...value, dot })
   }
   const view = (head & FLAG_VIEW) === 0 ? null : readView(read, dots)
   read.end()
@@ -125,7 +125,7 @@ function readContext(read: ByteReader): readonly (readonly [string, number])[] {
   const count = read.count(MAX_CONTEXT_ENTRIES, MIN_ENTRY_BYTES)
   if (count === 0) return []
   const highest = readU56(read)
-  const entries: (readonly [string, number])[] = []
+  let entries: (readonly [string, number])[] = []
   let reached = false
   for (let index = 0; index < count; index++) {
     const incarnation = incarnationFromBytes(read.bytes(INCARNATION_BYTES))
@@ -134,7 +134,7 @@ function readContext(read: ByteReader): readonly (readonly [string, number])[] {
     if (previous !== undefined && previous[0] >= incarnation)
       throw new DecodeError("bad-value", "context not in order")
     reached ||= hlc === highest
-    entries.push([incarnation, hlc])
+    entries = append(entries, [incarnation, hlc])
   }
   if (!reached) throw new DecodeError("bad-value", "a context below its own highest clock")
   return entries
@@ -186,6 +186,13 @@ function readU56(read: ByteReader): number {
   const high = read.u8() * 0x1_0000 + read.u16()
   if (high > MAX_U56_HIGH) throw new DecodeError("bad-number", "over 53 bits")
   return high * 0x1_0000_0000 + read.u32()
+}
+
+/** Most lists have one item: the first `push` would make room for sixteen more. */
+function append<T>(list: T[], item: T): T[] {
+  if (list.length === 0) return [item]
+  list.push(item)
+  return list
 }
 
 /** Place of an incarnation among the entries, -1 for none: linear for the few of most documents. */

@@ -59,10 +59,10 @@ export function joinContexts(a: Context, b: Context): Context {
 
 /** Entries by incarnation: the one order in which contexts are hashed and encoded. */
 export function sortedEntries(context: Context): readonly (readonly [Incarnation, number])[] {
-  // No iterator: most contexts have one entry, and are asked for several times an entry.
-  const entries: (readonly [Incarnation, number])[] = []
-  context.forEach((hlc, incarnation) => entries.push([incarnation, hlc]))
-  return entries.length < 2 ? entries : entries.sort((a, b) => (a[0] < b[0] ? -1 : 1))
+  const [first] = context
+  // Most contexts have one entry, and are asked for several times a document.
+  if (first !== undefined && context.size === 1) return [first]
+  return [...context].sort((a, b) => (a[0] < b[0] ? -1 : 1))
 }
 
 /** From 8 bytes; throws `DecodeError` "bad-value" for any other number. */

@@ -23,7 +23,11 @@ export function writeValue(write: ByteWriter, value: HashedValue | null): void {
   }
   const text = value.deleted ? "" : (value.text ?? canonicalJson(value.payload))
   const computed =
-    value.text !== undefined ? value : value.deleted ? hashValue(value) : hashValueText(value, text)
+    value.text !== undefined
+      ? value
+      : value.deleted
+        ? hashValue(value)
+        : hashValueText(value.payload, value.fields, text)
   const claimed = !bytesEqual(computed.hash, value.hash)
   write.u8(
     PRESENT |
@@ -52,7 +56,7 @@ export function readValue(read: ByteReader): HashedValue | null {
 function readLive(read: ByteReader, fields: FieldClocks | null): HashedValue {
   const utf8 = read.block(MAX_PAYLOAD_BYTES)
   const { object, text } = parseCanonicalObject(utf8)
-  return hashValueText(withFields({ deleted: false, payload: object }, fields), text, utf8)
+  return hashValueText(object, fields ?? undefined, text, utf8)
 }
 
 function readTombstone(fields: FieldClocks | null): HashedValue {

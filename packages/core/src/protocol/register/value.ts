@@ -33,12 +33,14 @@ const EMPTY_PAYLOAD: JsonObject = Object.freeze({})
 
 /** Throws `RegisterError` "unshareable" when the payload is not JSON within the bounds. */
 export function hashValue(value: RegisterValue): HashedValue {
-  return value.deleted ? tombstone(value.fields) : hashValueText(value, canonicalJson(value.payload))
+  const { deleted, payload, fields } = value
+  return deleted ? tombstone(fields) : hashValueText(payload, fields, canonicalJson(payload))
 }
 
 /** The same for a value that is not deleted, when the payload's canonical text is at hand, and maybe its UTF-8. */
 export function hashValueText(
-  { payload, fields }: RegisterValue,
+  payload: JsonObject,
+  fields: FieldClocks | undefined,
   text: string,
   utf8: Uint8Array = encodeUtf8(text),
 ): HashedValue {
