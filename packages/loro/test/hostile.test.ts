@@ -66,6 +66,32 @@ describe("an update that traps Loro", () => {
     },
   )
 
+  test("found in one's own edits is not blamed on what comes in that moment", async () => {
+    const store = memoryStore()
+    const a = await attachByHand({ name: "notes", store, clock: createSimulatedTime().clock() })
+    await a.docs.import("x", snapshot)
+    const handle = await a.docs.open("x")
+    const broken = handle.doc
+    broken.getText("body").insert(0, "mine ")
+    await handle.saved()
+    // This one waits for its time, which stands still.
+    broken.getText("body").insert(0, "and ")
+    let instances = 0
+    handle.status.subscribe(() => (instances += 1))
+    // As Loro does after an update that it took in and should not have.
+    const trap = (): never => {
+      throw new WebAssembly.RuntimeError("unreachable")
+    }
+    broken.commit = trap
+    broken.import = trap
+    expect(await receive(a, push(honest))).toMatchObject({ type: "incomplete" })
+    expect(await receive(a, push(honest))).toMatchObject({ type: "joined", changed: true })
+    expect(handle.doc).not.toBe(broken)
+    expect(instances).toBe(1)
+    await handle.close()
+    await a.attached.detach()
+  })
+
   test("does not reach the store", async () => {
     const store = memoryStore()
     const a = await attachByHand({ name: "notes", store })

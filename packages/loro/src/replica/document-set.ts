@@ -91,6 +91,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (live === null) return "trapped"
     if (delta.type === "tombstone") return bury(entry, live, source)
     live.settle()
+    // Edits made here broke it, and it is being read again: what came is asked for anew.
+    if (entry.phase !== "live") return notTaken({ type: "incomplete" })
     const { hash, version } = live.state()
     if (delta.type === "push" && delta.audit !== undefined) compareContents(entry, hash, delta.audit, source)
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update

@@ -248,6 +248,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   }
 
   const reload = (entry: ShelfEntry): Promise<void> => {
+    // Whoever finds it broken a second time, before it is read again, has the same instance.
+    if (entry.phase === "loading") return entry.ready
     const left = entry.live?.abandon() ?? []
     const handles = entry.phase === "live"
     entry.phase = "loading"
