@@ -53,6 +53,8 @@ export interface Outbox {
   acknowledged(control: number, bulk: number): readonly EntryReference[] | null
   /** Entries sent and not acknowledged, or queued. */
   readonly unacknowledged: number
+  /** Those of the bulk lane. */
+  readonly unacknowledgedBulk: number
   readonly bytesOut: number
   readonly framesOut: number
   readonly entriesOut: number
@@ -227,6 +229,9 @@ export function createOutbox(path: OutboxPath): Outbox {
     },
     get unacknowledged() {
       return references.control.length + references.bulk.length
+    },
+    get unacknowledgedBulk() {
+      return references.bulk.length
     },
     get bytesOut() {
       return bytesOut

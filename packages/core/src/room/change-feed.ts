@@ -13,6 +13,8 @@ export interface ChangeFeed {
   push(transition: Transition): void
   /** Says HAVE after at most `delayMs`. */
   announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
+  /** Says that the entry is held here, to a peer that holds it too and asked by OFFER. */
+  confirm(position: Uint8Array, digest: Uint8Array): void
   /** The peer's push told nothing new: both sides announce changes to each other from now on. */
   prune(): void
   pruned(): void
@@ -60,15 +62,16 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     unconfirmed,
     push(transition) {
       const { position, after } = transition
-      const changes = unconfirmed.changed(mapKey(position), after)
+      const changes = unconfirmed.changed(mapKey(position))
       if (after === null) unconfirmed.confirmed(mapKey(position), changes)
       else if (lazy) announcements.add(position, after, LAZY_DELAY_MS)
       else if (!tryPush(transition, after, changes)) announcements.add(position, after, 0)
     },
     announce(position, digest, delayMs) {
-      unconfirmed.changed(mapKey(position), digest)
+      unconfirmed.changed(mapKey(position))
       announcements.add(position, digest, delayMs)
     },
+    confirm: (position, digest) => announcements.add(position, digest, 0),
     prune() {
       if (!lazy) outbox.control({ type: "prune", slot })
       lazy = true

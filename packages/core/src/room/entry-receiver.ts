@@ -147,9 +147,10 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     if (changed) own.exchanged("received")
     if (senderLacks !== null && own.permissions.send) own.queue.addEntry(position, senderLacks)
     const equal = after !== null && startsWithBytes(after, digestOf(frame))
+    if (equal) own.peerHolds(position, after)
     if (!equal && frame.type === "push" && after !== null) {
       // Writes crossed, or the push was made from another state: each side hears what the other has now.
-      own.announce(position, after, 0)
+      own.announce(position, 0)
       if (senderLacks === null) want(room, position, shortDelayMs(), digestOf(frame))
     }
     if (changed) events.joined(room, transition, equal && frame.type === "push" ? frame : null)
@@ -177,14 +178,13 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const { shared } = room
       if (frame.kind !== shared.replica.kind) throw new DecodeError("protocol-violation", "kind of entry")
       const position = shared.digests.position(frame.key)
-      // Entries that come in bulk are not worth remembering: nothing is announced until the phase is live.
-      if (own.phase === "live") own.peerHolds(position, digestOf(frame))
       room.wanted.came(mapKey(position), peer.session, digestOf(frame))
       const held = shared.index.get(position)?.digest
       if (held === undefined || !startsWithBytes(held, digestOf(frame))) {
         join(target, frame, receipt, position)
         return
       }
+      own.peerHolds(position, held)
       inbox.settle(receipt)
       if (frame.type === "push") events.duplicate(target)
       own.check()
@@ -198,6 +198,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.came(mapKey(position), peer.session, digest)
+        if (by === "offer" && own.phase === "live") own.feed.confirm(position, held)
       } else if (own.permissions.receive && !own.refusals.hasDeclined(position, digest)) {
         want(room, position, by === "offer" && !own.sharesLinks ? 0 : shortDelayMs(), digest)
       }

@@ -129,7 +129,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     const { slot, digests, replica } = own.shared
     const digest = digests.digest(replica.kind, held.key, outcome.stateHash)
     const short = digest.slice(0, SHORT_DIGEST_BYTES)
-    const changes = unconfirmed.changed(mapKey(position), digest)
+    const changes = unconfirmed.changed(mapKey(position))
     const reference = { slot, position, digest: short, changes }
     const { key } = held
     const { kind } = replica

@@ -2,51 +2,57 @@ import { bytesEqual, mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { ChangeFeed } from "./change-feed.ts"
+import { MAX_OFFERED, offerAll } from "./offer-newer.ts"
 import type { Refusals } from "./refusals.ts"
-import type { SendQueue } from "./send-queue.ts"
 
-/** What is here of an entry and the peer may lack, unless it refused just that. */
+/** What is here of an entry and the peer may lack, unless it refused just that. Until the peer answers it is unconfirmed. */
 export interface HeldEntries {
-  /** For a peer that sends us nothing: it is told what is here, and asks for it. Until then it is owed. */
-  announce(position: Uint8Array): void
-  /** Sends these, and some of what was only announced, unless something is on its way still. */
-  sendAll(positions: readonly Uint8Array[]): void
+  /** Says HAVE of what is here after at most `delayMs`. */
+  announce(position: Uint8Array, delayMs: number): void
+  /**
+   * Offers these, and what was announced and never confirmed: a HAVE of what the peer holds already has no answer, and
+   * where roots stay apart nothing else tells. Oldest first; true when there is more.
+   */
+  offer(positions: readonly Uint8Array[]): boolean
 }
 
-/** Nobody confirms a HAVE of what it holds already, and where roots stay apart nothing else tells: so many are sent at a time. */
-const SENT_AGAIN = 64
-
 export function createHeldEntries({
+  slot,
   index,
   refusals,
   feed,
-  queue,
   outbox,
 }: {
+  readonly slot: number
   readonly index: FingerprintIndex
   readonly refusals: Refusals
   readonly feed: Pick<ChangeFeed, "announce" | "unconfirmed">
-  readonly queue: SendQueue
-  readonly outbox: Pick<Outbox, "unacknowledged">
+  readonly outbox: Pick<Outbox, "unacknowledgedBulk" | "control">
 }): HeldEntries {
+  const { unconfirmed } = feed
   const deliverable = (position: Uint8Array): Uint8Array | null => {
     const digest = index.get(position)?.digest ?? null
     const refused = refusals.byPeer.get(mapKey(position))
     return digest !== null && refused !== undefined && bytesEqual(refused, digest) ? null : digest
   }
   return {
-    announce(position) {
+    announce(position, delayMs) {
       const digest = deliverable(position)
-      if (digest !== null) feed.announce(position, digest, 0)
+      if (digest !== null) feed.announce(position, digest, delayMs)
     },
-    sendAll(positions) {
-      const announced = outbox.unacknowledged > 0 ? [] : feed.unconfirmed.oldest(SENT_AGAIN).map(mapKeyBytes)
-      for (const position of [...positions, ...announced]) {
-        const digest = deliverable(position)
-        if (digest === null) continue
-        feed.unconfirmed.changed(mapKey(position), digest)
-        queue.addEntry(position, null)
+    offer(positions) {
+      for (const position of positions) {
+        if (deliverable(position) !== null) unconfirmed.changed(mapKey(position))
       }
+      // It may be just what is on its way, and an offer overtakes it.
+      if (outbox.unacknowledgedBulk > 0) return unconfirmed.size > 0
+      const items = unconfirmed.oldest(MAX_OFFERED).flatMap((key) => {
+        const position = mapKeyBytes(key)
+        const digest = deliverable(position)
+        return digest === null ? [] : { position, digest, size: 0 }
+      })
+      offerAll(outbox, slot, items)
+      return unconfirmed.size > MAX_OFFERED
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
-import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import { bytesEqual, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
@@ -76,8 +76,8 @@ export interface LinkReplica {
   root(item: RootItem): void
   /** Pushes or announces a change, where entries may travel to the peer. */
   push(transition: Transition): void
-  /** Says HAVE after at most `delayMs`. */
-  announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
+  /** Says HAVE of what is here, unless the peer refused it, after at most `delayMs`. */
+  announce(position: Uint8Array, delayMs: number): void
   /** The peer said, or showed, that it holds this digest. */
   peerHolds(position: Uint8Array, digest: Uint8Array): void
   /** An entry came in or was confirmed and counted as progress. */
@@ -101,6 +101,10 @@ const RESPONDER_PATIENCE_MS = 500
 const ROOT_INTERVAL_MS = 100
 /** A peer with fewer entries than this is not worth waiting for. */
 const BEHIND_ENTRIES = 64
+/** Of very many entries that were only announced, some are offered at a time: a key press must not wait behind them. */
+const OFFER_INTERVAL_MS = 250
+/** What is owed to the peer is left for so long to what is found by comparing. */
+const OWED_LIMIT_MS = 2_000
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const { session, shared, announced, initiator, permissions, outbox, clock } = options
@@ -119,7 +123,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     flush: options.pump,
   })
   const { unconfirmed } = feed
-  const held = createHeldEntries({ index, refusals, feed, queue, outbox })
+  const held = createHeldEntries({ slot, index, refusals, feed, outbox })
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
@@ -152,17 +156,22 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let failed = false
   let closed = false
 
+  const postponed = (): void => {
+    delegated = true
+    failed = true
+  }
+
   const findings: EntryFindings = {
     lacksNode: (depth, prefix) => {
-      if (permissions.send) delegated = !queue.addNode(depth, prefix) || delegated
+      if (permissions.send && !queue.addNode(depth, prefix)) postponed()
     },
     lacksEntry: (position) => {
-      if (permissions.send) delegated = !queue.addEntry(position, null) || delegated
+      if (permissions.send && !queue.addEntry(position, null)) postponed()
     },
     differs: (position, theirs) => {
       if (refusals.hasDeclinedItem(position, theirs)) return
       if (permissions.receive && !options.want(position)) delegate(position)
-      else if (permissions.send && !permissions.receive) held.announce(position)
+      else if (permissions.send && !permissions.receive) held.announce(position, 0)
     },
   }
 
@@ -209,6 +218,18 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     delegated = true
     const digest = index.get(position)?.digest
     if (permissions.send && digest !== undefined) owed.add(mapKey(position), digest)
+    timers.startOnce("owed", OWED_LIMIT_MS, offerOwed)
+  }
+
+  const offer = (positions: readonly Uint8Array[]): void => {
+    if (held.offer(positions)) timers.start("offer", OFFER_INTERVAL_MS, probeNow)
+  }
+
+  /** While somebody types without a pause roots are never equal, and what else there is must not wait for that. */
+  const offerOwed = (): void => {
+    if (idle() && owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
+    if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, offerOwed)
+    options.pump()
   }
 
   const setPhase = (next: ReplicaLinkPhase): void => {
@@ -217,13 +238,15 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     options.phaseChanged()
   }
 
-  /** Nothing is under way for this replica in either direction, as far as this side knows. */
-  const settled = (): boolean => {
-    const inFlight = outbox.unacknowledged === 0 ? 0 : unconfirmed.size
+  /** Nothing is compared, asked for or to be sent. */
+  const idle = (): boolean => {
     // A first run that waits for its turn is still to come: the responder must not take this side's root for the end.
     if (runner.waiting && phase !== "live") return false
-    return !runner.running && queue.size === 0 && reading === 0 && options.pendingIn() === 0 && inFlight === 0
+    return !runner.running && queue.size === 0 && reading === 0 && options.pendingIn() === 0
   }
+
+  /** Nothing is under way for this replica in either direction, as far as this side knows. */
+  const settled = (): boolean => idle() && (outbox.unacknowledged === 0 || unconfirmed.size === 0)
 
   const rootItem = (answer: boolean): RootItem => {
     const root = index.root()
@@ -256,9 +279,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     } else if (left === null) {
       compared = false
       probe()
-    } else if (comparable) {
+    } else {
       // The peer agreed to what this side held before it heard of these.
-      held.sendAll(left)
+      offer(left)
     }
     if (comparable) shared.history.agreed(options.device, theirRoot)
     if (equal || !comparable) lastSyncedAt = clock.now()
@@ -313,10 +336,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     if (wasFruitless(item)) excused = difference
     if (sameDifference(excused, difference)) {
-      // A responder that went live without being told that this is all waits for it.
-      const silent = phase === "live" && !item.answer && !unagreed
       finish(false)
-      if (!silent) sendRoot({ answer: false, agreed: true })
+      sendRoot({ answer: false, agreed: true })
       return
     }
     reportRun()
@@ -369,10 +390,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     feed,
     refusals,
     owed,
-    postponed() {
-      delegated = true
-      failed = true
-    },
+    postponed,
     get closed() {
       return closed
     },
@@ -404,6 +422,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
         finish(true)
         return
       }
+      timers.start("owed", OWED_LIMIT_MS, offerOwed)
       const enough = comparable && offerNewer(options, queue, unconfirmed)
       if (!initiator) {
         timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
@@ -448,12 +467,15 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       activeAt = clock.monotonic()
       feed.push(transition)
     },
-    announce(position, digest, delayMs) {
-      if (permissions.send && !closed) feed.announce(position, digest, delayMs)
+    announce(position, delayMs) {
+      if (permissions.send && !closed) held.announce(position, delayMs)
     },
     peerHolds(position, digest) {
-      owed.holds(mapKey(position), digest)
-      if (unconfirmed.holds(mapKey(position), digest)) options.changed()
+      const key = mapKey(position)
+      const held = index.get(position)?.digest
+      const wasOwed = owed.holds(key, digest)
+      const wasUnconfirmed = held !== undefined && startsWithBytes(held, digest) && unconfirmed.holds(key)
+      if (wasOwed || wasUnconfirmed) options.changed()
     },
     exchanged(direction) {
       activeAt = clock.monotonic()

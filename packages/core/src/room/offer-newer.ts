@@ -15,7 +15,7 @@ export interface Newcomer {
 }
 
 /** With more changes than this, ranges are cheaper to compare than entries to list. */
-const MAX_OFFERED = 2_048
+export const MAX_OFFERED = 2_048
 const MAX_OFFERED_PER_FRAME = 400
 /** More entries than this are offered: the other side may hold some, and asks for the rest by what it holds. */
 const MAX_UNASKED = 128
@@ -37,12 +37,17 @@ export function offerNewer(
     if (digest === undefined) continue
     items.push({ position, digest, size: 0 })
     // Offered is not held: until the peer confirms it, or roots are equal, it is owed.
-    unconfirmed.changed(mapKey(position), digest)
+    unconfirmed.changed(mapKey(position))
   }
   const unasked = items.length <= MAX_UNASKED && !sharesLinks
   for (const { position } of unasked ? items : []) queue.addUnasked(position)
-  for (let at = 0; !unasked && at < items.length; at += MAX_OFFERED_PER_FRAME) {
-    outbox.control({ type: "offer", slot: shared.slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })
-  }
+  if (!unasked) offerAll(outbox, shared.slot, items)
   return shared.history.basisFor(device) !== null
+}
+
+/** The peer asks for those that it lacks, and on a live link says which of them it holds. */
+export function offerAll(outbox: Pick<Outbox, "control">, slot: number, items: readonly OfferItem[]): void {
+  for (let at = 0; at < items.length; at += MAX_OFFERED_PER_FRAME) {
+    outbox.control({ type: "offer", slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })
+  }
 }

@@ -6,10 +6,12 @@ import { mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
  */
 export interface Owed {
   add(position: string, digest: Uint8Array): void
-  /** The peer holds this digest (8 bytes or more). */
-  holds(position: string, digest: Uint8Array): void
+  /** The peer holds this digest (8 bytes or more). True when that was owed. */
+  holds(position: string, digest: Uint8Array): boolean
   /** Whether the peer may lack any of these; any at all without `only`. */
   includes(only?: ReadonlySet<string>): boolean
+  /** There are more than it can tell of. */
+  readonly overflowed: boolean
   /** Their positions, which are owed no more; null when they were too many to keep. */
   take(): readonly Uint8Array[] | null
 }
@@ -28,12 +30,15 @@ export function createOwed(): Owed {
     },
     holds(position, digest) {
       const owed = digestByPosition.get(position)
-      if (owed !== undefined && startsWithBytes(owed, digest)) digestByPosition.delete(position)
+      return owed !== undefined && startsWithBytes(owed, digest) && digestByPosition.delete(position)
     },
     includes(only) {
       if (overflowed) return true
       if (only === undefined) return digestByPosition.size > 0
       return [...only].some((position) => digestByPosition.has(position))
+    },
+    get overflowed() {
+      return overflowed
     },
     take() {
       const positions = overflowed ? null : [...digestByPosition.keys()].map(mapKeyBytes)

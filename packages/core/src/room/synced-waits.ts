@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import { mapKey } from "../protocol/bytes-equal.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
+import type { LinkReplica } from "./link-replica.ts"
 import type { LinkSession } from "./link-session.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
@@ -36,8 +37,8 @@ interface OpenWait {
   readonly session: string | undefined
   readonly replicas: readonly RoomReplica[]
   readonly positions: ReadonlySet<string> | undefined
-  /** Change counts by session and replica name: links of the time of the call must confirm up to there, newer ones all. */
-  changesByLink: ReadonlyMap<string, number>
+  /** What a link must confirm: the changes there were when it was first seen to have compared everything else. */
+  readonly changesByLink: WeakMap<LinkReplica, number>
   readonly settle: () => void
   readonly refuse: () => void
 }
@@ -69,10 +70,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     if (own.phase !== "live" || !own.compared) return "pending"
     if (!send) return "all"
     if (own.owed.includes(wait.positions)) return "pending"
-    // A link made after the call has exchanged everything by the time it is live.
-    const upTo =
-      wait.changesByLink.get(`${session.session}/${shared.replica.name}`) ?? Number.POSITIVE_INFINITY
     const { unconfirmed } = own.feed
+    const upTo = wait.changesByLink.get(own) ?? unconfirmed.changes
+    wait.changesByLink.set(own, upTo)
     if (!unconfirmed.confirmedUpTo(upTo, wait.positions)) return "pending"
     return unconfirmed.refusedUpTo(upTo, wait.positions) ? "refused" : "all"
   }
@@ -107,7 +107,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
             ({ shared }) => replica === undefined || shared.replica.name === replica,
           ),
           positions: keys && new Set(keys.map((key) => mapKey(options.digests.position(key)))),
-          changesByLink: new Map(),
+          changesByLink: new WeakMap(),
           settle: () => end(resolve),
           refuse() {
             const message =
@@ -134,7 +134,6 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
           )
         const begin = (): void => {
           if (ended) return
-          wait.changesByLink = countChanges(options.sessions())
           waits.add(wait)
           options.probe()
           check()
@@ -146,16 +145,6 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     },
     check,
   }
-}
-
-function countChanges(sessions: Iterable<LinkSession>): ReadonlyMap<string, number> {
-  const changesByLink = new Map<string, number>()
-  for (const session of sessions) {
-    for (const [name, { own }] of session.targets) {
-      if (own.phase === "live") changesByLink.set(`${session.session}/${name}`, own.feed.unconfirmed.changes)
-    }
-  }
-  return changesByLink
 }
 
 /** Nothing that was written here travels, to whomever: there is nothing to wait for. */

@@ -5,13 +5,12 @@ function create(): Unconfirmed {
   let count = 0
   return createUnconfirmed(() => ++count)
 }
-const digest = (fill: number): Uint8Array => new Uint8Array(16).fill(fill)
 
 describe("what a peer is not known to hold", () => {
   test("is confirmed up to the change that was sent, and no further", () => {
     const unconfirmed = create()
-    const first = unconfirmed.changed("p", digest(1))
-    const second = unconfirmed.changed("p", digest(2))
+    const first = unconfirmed.changed("p")
+    const second = unconfirmed.changed("p")
     unconfirmed.confirmed("p", first)
     expect(unconfirmed.confirmedUpTo(first)).toBe(true)
     expect(unconfirmed.confirmedUpTo(second)).toBe(false)
@@ -21,29 +20,27 @@ describe("what a peer is not known to hold", () => {
 
   test("is asked about for some keys only", () => {
     const unconfirmed = create()
-    const count = unconfirmed.changed("p", digest(1))
+    const count = unconfirmed.changed("p")
     expect(unconfirmed.confirmedUpTo(count, new Set(["q"]))).toBe(true)
     expect(unconfirmed.confirmedUpTo(count, new Set(["p", "q"]))).toBe(false)
   })
 
-  test("is confirmed by the digest that the peer names, and by no older one", () => {
+  test("is confirmed by a peer that holds what is here, and once", () => {
     const unconfirmed = create()
-    unconfirmed.changed("p", digest(1))
-    unconfirmed.changed("p", digest(2))
-    expect(unconfirmed.holds("p", digest(1).slice(0, 8))).toBe(false)
-    expect(unconfirmed.size).toBe(1)
-    expect(unconfirmed.holds("p", digest(2).slice(0, 8))).toBe(true)
+    unconfirmed.changed("p")
+    unconfirmed.changed("p")
+    expect(unconfirmed.holds("p")).toBe(true)
     expect(unconfirmed.size).toBe(0)
-    expect(unconfirmed.holds("unknown", digest(2))).toBe(false)
+    expect(unconfirmed.holds("p")).toBe(false)
   })
 
   test("does not belong to what the link had under the name before", () => {
     let count = 0
     const next = (): number => ++count
     const former = createUnconfirmed(next)
-    const sent = former.changed("p", digest(1))
+    const sent = former.changed("p")
     const renewed = createUnconfirmed(next)
-    renewed.changed("p", digest(2))
+    renewed.changed("p")
     expect(sent).toBeLessThan(renewed.since)
     renewed.confirmed("p", sent)
     expect(renewed.size).toBe(1)
@@ -51,19 +48,19 @@ describe("what a peer is not known to hold", () => {
 
   test("is nothing once the peer holds everything", () => {
     const unconfirmed = create()
-    unconfirmed.changed("p", digest(1))
+    unconfirmed.changed("p")
     unconfirmed.confirmAll()
     expect([unconfirmed.size, unconfirmed.confirmedUpTo(99)]).toEqual([0, true])
   })
 
   test("is no longer under way once it was refused, and refused until a later state is taken", () => {
     const unconfirmed = create()
-    const first = unconfirmed.changed("p", digest(1))
+    const first = unconfirmed.changed("p")
     unconfirmed.refused("p")
     expect([unconfirmed.size, unconfirmed.confirmedUpTo(first)]).toEqual([0, true])
     expect([unconfirmed.refusedUpTo(first), unconfirmed.refusedUpTo(first - 1)]).toEqual([true, false])
     expect(unconfirmed.refusedUpTo(first, new Set(["q"]))).toBe(false)
-    const second = unconfirmed.changed("p", digest(2))
+    const second = unconfirmed.changed("p")
     expect(unconfirmed.refusedUpTo(first)).toBe(true)
     unconfirmed.confirmed("p", second)
     expect(unconfirmed.refusedUpTo(second)).toBe(false)

@@ -1,29 +1,26 @@
-import { startsWithBytes } from "../protocol/bytes-equal.ts"
-
 interface UnconfirmedEntry {
   /** Count of the oldest change that is not confirmed. */
   first: number
   /** Count of the newest. */
   last: number
-  digest: Uint8Array | null
 }
 
 /** Entries of one replica that one peer is not known to hold durably, in terms of a running count of changes. */
 export interface Unconfirmed {
   /** Notes a change; returns its count. */
-  changed(position: string, digest: Uint8Array | null): number
+  changed(position: string): number
   /** The peer holds what the entry was at change `upTo`. */
   confirmed(position: string, upTo: number): void
-  /** The peer says that it holds this digest (8 bytes or more). True when that confirms the newest change. */
-  holds(position: string, digest: Uint8Array): boolean
+  /** The peer says that it holds what is here now. True when that was not known. */
+  holds(position: string): boolean
   /** The peer will not take the entry as it is: nothing is under way any more, but it is not held either. */
   refused(position: string): void
   /** The peer holds everything. */
   confirmAll(): void
   /** Whether every change up to `count` is confirmed. */
-  confirmedUpTo(count: number, only?: ReadonlySet<string>): boolean
+  confirmedUpTo(count: number, only?: Iterable<string>): boolean
   /** Whether a change up to `count` was refused, and the entry was not taken since. */
-  refusedUpTo(count: number, only?: ReadonlySet<string>): boolean
+  refusedUpTo(count: number, only?: Iterable<string>): boolean
   /** Positions of so many entries that are not confirmed, the oldest first. */
   oldest(count: number): readonly string[]
   /** The count of the newest change. */
@@ -46,14 +43,11 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
   }
 
   return {
-    changed(position, digest) {
+    changed(position) {
       changes = nextCount()
       const entry = entryByPosition.get(position)
-      if (entry === undefined) entryByPosition.set(position, { first: changes, last: changes, digest })
-      else {
-        entry.last = changes
-        entry.digest = digest
-      }
+      if (entry === undefined) entryByPosition.set(position, { first: changes, last: changes })
+      else entry.last = changes
       return changes
     },
     confirmed(position, upTo) {
@@ -62,11 +56,7 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
       if (entry.last <= upTo) drop(position)
       else entry.first = Math.max(entry.first, upTo + 1)
     },
-    holds(position, digest) {
-      const entry = entryByPosition.get(position)
-      if (entry?.digest == null) return false
-      return startsWithBytes(entry.digest, digest) && drop(position)
-    },
+    holds: drop,
     refused(position) {
       const first = entryByPosition.get(position)?.first ?? (changes = nextCount())
       refusedByPosition.set(position, refusedByPosition.get(position) ?? first)
@@ -76,17 +66,23 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
       entryByPosition.clear()
       refusedByPosition.clear()
     },
-    confirmedUpTo(count, only) {
-      for (const [position, entry] of entryByPosition) {
-        if (entry.first <= count && (only === undefined || only.has(position))) return false
-      }
+    confirmedUpTo(count, only = entryByPosition.keys()) {
+      for (const position of only)
+        if ((entryByPosition.get(position)?.first ?? Infinity) <= count) return false
       return true
     },
-    refusedUpTo: (count, only) =>
-      [...refusedByPosition].some(
-        ([position, first]) => first <= count && (only === undefined || only.has(position)),
-      ),
-    oldest: (count) => [...entryByPosition.keys()].slice(0, count),
+    refusedUpTo(count, only = refusedByPosition.keys()) {
+      for (const position of only) if ((refusedByPosition.get(position) ?? Infinity) <= count) return true
+      return false
+    },
+    oldest(count) {
+      const positions: string[] = []
+      for (const position of entryByPosition.keys()) {
+        if (positions.length === count) break
+        positions.push(position)
+      }
+      return positions
+    },
     get changes() {
       return changes
     },
