@@ -1,6 +1,13 @@
+import { connect, createServer } from "node:net"
 import { setTimeout as pause } from "node:timers/promises"
+import { systemClock, systemRandom } from "@dunlin/core"
 import { type DescriptionType, PeerConnection } from "node-datachannel"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { WebSocket } from "ws"
+import {
+  createSignalingClient,
+  type SignalingClient as RealClient,
+} from "../../packages/core/src/webrtc/signaling-client.ts"
 import { connectClient, type SignalingClient, someTopic } from "../../packages/host/test/signaling-client.ts"
 import { type HostProcess, startHostProcess } from "../browser/harness/host-process.ts"
 import {
@@ -100,6 +107,28 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
     expect(a.departures).toEqual([])
   })
 
+  test("a host that drains hands its members over: those who stay hear of no leave", async () => {
+    const topic = someTopic()
+    const a = await enter(topic, 0)
+    const balancer = await openBalancer([hosts[1]?.port ?? 0, hosts[2]?.port ?? 0])
+    // Some come back sooner than a host is missed, some later.
+    const going = Array.from({ length: 8 }, () => goTo(`ws://127.0.0.1:${balancer.port}`, topic))
+    try {
+      await untilTrue(() => a.knows() === going.length, "all are there")
+      const startedAt = performance.now()
+      await hosts[1]?.close()
+      console.log(`a host drained in ${seconds(performance.now() - startedAt)}`)
+      await untilTrue(() => going.every(({ joins }) => joins() === 2), "all came to another host")
+      // As long as it takes to miss a host.
+      await pause(9000)
+      expect(a.departures).toEqual([])
+    } finally {
+      await Promise.all(going.map(({ client }) => client.close()))
+      balancer.close()
+    }
+    await untilTrue(() => a.departures.length === going.length, "a leave that is meant is one")
+  })
+
   test("a member cannot take another's session through a host that has never heard of it", async () => {
     const topic = someTopic()
     const [a, owner] = [await enter(topic, 0), await enter(topic, 1)]
@@ -166,6 +195,62 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
     expect(await a.tell(c)).toBe("arrived")
   })
 })
+
+/** The real client, which listens to nobody. */
+function goTo(url: string, topic: Uint8Array): { readonly client: RealClient; readonly joins: () => number } {
+  let joins = 0
+  const client = createSignalingClient({
+    url,
+    topic,
+    peerId: systemRandom().bytes(16),
+    token: async () => "",
+    webSocket: WebSocket,
+    clock: systemClock(),
+    random: systemRandom(),
+    events: {
+      joined: () => void (joins += 1),
+      presence() {},
+      signal() {},
+      gone() {},
+      away() {},
+      taken() {},
+      ice() {},
+      lost() {},
+      report() {},
+    },
+  })
+  return { client, joins: () => joins }
+}
+
+/** One address for several hosts: the first that takes a connection gets it. */
+async function openBalancer(
+  ports: readonly number[],
+): Promise<{ readonly port: number; readonly close: () => void }> {
+  const port = await freeTcpPort()
+  const server = createServer((inner) => {
+    const sendTo = ([first, ...others]: readonly number[]): void => {
+      if (first === undefined) {
+        inner.destroy()
+        return
+      }
+      const outer = connect(first, "127.0.0.1")
+      outer.once("error", () => sendTo(others))
+      outer.once("connect", () => {
+        outer.removeAllListeners("error")
+        for (const [from, to] of [
+          [inner, outer],
+          [outer, inner],
+        ] as const) {
+          from.pipe(to)
+          from.on("error", () => to.destroy()).on("close", () => to.destroy())
+        }
+      })
+    }
+    sendTo(ports)
+  })
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve))
+  return { port, close: () => void server.close() }
+}
 
 /** A member that stays: it follows presence, and comes back by itself on one of its hosts. */
 interface Roommate {

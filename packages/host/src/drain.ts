@@ -63,3 +63,22 @@ export function drainConnections(
   else cancelDeadline = clock.after(drainMs + CLOSE_TIMEOUT_MS, cut)
   return { done, hurry }
 }
+
+/** How often it is looked whether sessions are still to be handed over. */
+const HANDOVER_LOOK_MS = 100
+
+/**
+ * Waits until no session is left of those whose sockets have gone: other hosts of the cluster have taken them up, or
+ * their grace is over. A host that went before would be missed, and everyone it had with it.
+ */
+export async function awaitHandover(
+  sessionCount: () => number,
+  withinMs: Millis,
+  clock: Clock,
+  hurried: AbortSignal,
+): Promise<void> {
+  const deadline = clock.monotonic() + withinMs
+  while (sessionCount() > 0 && clock.monotonic() < deadline && !hurried.aborted) {
+    await new Promise<void>((resolve) => clock.after(HANDOVER_LOOK_MS, resolve))
+  }
+}

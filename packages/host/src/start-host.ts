@@ -5,7 +5,7 @@ import { createHostCluster, type HostCluster } from "./cluster/host-cluster.ts"
 import { createNatsLink } from "./cluster/nats-link.ts"
 import type { Connection } from "./connection.ts"
 import { watchConnections } from "./connection-watch.ts"
-import { drainConnections } from "./drain.ts"
+import { awaitHandover, drainConnections } from "./drain.ts"
 import { createCounters } from "./host-counters.ts"
 import { createHostLog } from "./host-log.ts"
 import { createHostMetrics } from "./host-metrics.ts"
@@ -237,14 +237,19 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   logger.info({ url, operationsUrl, node }, "listening")
 
   let ended: Promise<void> | null = null
-  let hurry = (): void => {}
+  const hurried = new AbortController()
   const end = async (drainMs: number): Promise<void> => {
     phase = "draining"
     logger.info({ sockets: connections.size, drainMs }, "draining")
     sockets.stopAccepting()
+    const startedAt = clock.monotonic()
     const drained = drainConnections(connections, drainMs, clock, random)
-    hurry = drained.hurry
+    hurried.signal.addEventListener("abort", drained.hurry)
     await drained.done
+    if (cluster !== null && cluster.nodeCount > 0) {
+      const leftMs = startedAt + drainMs - clock.monotonic()
+      await awaitHandover(() => directory.memberCount, leftMs, clock, hurried.signal)
+    }
     phase = "closed"
     await release()
     logger.info("closed")
@@ -252,7 +257,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const drain = (): Promise<void> => (ended ??= end(settings.drainMs))
   const close = async (): Promise<void> => {
     ended ??= end(0)
-    hurry()
+    hurried.abort()
     await ended
   }
 
