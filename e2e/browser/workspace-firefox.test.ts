@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, expect, test } from "vitest"
 import { type FirefoxProfile, launchFirefox } from "./harness/firefox.ts"
 import { findFirefox } from "./harness/find-browser.ts"
+import { reportTime } from "../workspace/report.ts"
 import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
 
@@ -29,7 +30,7 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
   const started = performance.now()
   await ben.goto(link)
   const row = await ben.waitForSelector(".row", { timeout: 60_000 })
-  console.log(`listed after ${Math.round(performance.now() - started)} ms (wanted within 5000 ms)`)
+  reportTime("listed in Firefox", performance.now() - started, 5_000)
   expect(ben.url()).not.toContain(link.split("#")[1])
   await row?.click()
   await ben.waitForSelector(".cm-content", { timeout: 60_000 })
@@ -54,7 +55,7 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
     const [one, two] = [await chromium.text(), await textOfBen()]
     return one === two && one.length === 100
   })
-  console.log(`equal ${ms} ms after the last key (wanted within 2000 ms)`)
+  reportTime("equal in Chromium and Firefox after the last key", ms, 2_000)
   await ada.page.locator(".dunlin-caret-name").first().waitFor({ state: "attached" })
   await ben.waitForSelector(".dunlin-caret-name", { timeout: 30_000 })
   const left = performance.now()
@@ -65,6 +66,6 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
     async () => (await chromium.page.locator(".dunlin-caret-name").count()) === 0,
     60_000,
   )
-  console.log(`caret gone ${Math.round(performance.now() - left)} ms after closing (wanted within 5000 ms)`)
+  reportTime("caret gone after Firefox closed", performance.now() - left, 5_000)
   expect(errors).toEqual([])
 })

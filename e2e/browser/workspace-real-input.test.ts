@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, expect, test } from "vitest"
 import { citiesArchive, exported, typeTrace, watchLongTasks, wholeText } from "../workspace/real-input.ts"
+import { say } from "../workspace/report.ts"
 import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
 
@@ -39,7 +40,7 @@ test("two thousand cities of the world on the board, at two devices", async () =
     async () => (await counts.allInnerTexts()).reduce((sum, text) => sum + Number(text), 0) === count,
     120_000,
   )
-  console.log(
+  say(
     `${count} cities imported and at the other device: ${Math.round(performance.now() - started)} ms; there ${words(await longAtBen())}`,
   )
   const [here, there] = [await exported(ada), await exported(ben)]
@@ -70,7 +71,7 @@ test("the writing of a paper, edit by edit, read at another device as it grows",
     async () => (await wholeText(ben)) === text,
     60_000,
   )
-  console.log(
+  say(
     `${edits} edits typed in ${ms} ms, equal at the other device ${after} ms later; ` +
       `typing: ${words(await longAtAda())}; reading: ${words(await longAtBen())}`,
   )
@@ -78,7 +79,7 @@ test("the writing of a paper, edit by edit, read at another device as it grows",
   // And with keys, where the paper ends.
   await ada.editor().press("Control+End")
   await ada.page.keyboard.type(" And so they turned.", { delay: 15 })
-  console.log(`twenty keys: ${words(await longAtAda())}`)
+  say(`twenty keys: ${words(await longAtAda())}`)
   await timeUntil("the keys at the other device", async () =>
     (await wholeText(ben)).endsWith("And so they turned."),
   )

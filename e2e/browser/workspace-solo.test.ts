@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { expect, test } from "vitest"
 import { sampleArchive } from "../workspace/sample-archive.ts"
+import { reportTime, say } from "../workspace/report.ts"
 import { testWorkspace } from "../workspace/test-workspace.ts"
 import { type Person, timeUntil } from "../workspace/workspace-page.ts"
 
@@ -27,7 +28,7 @@ test("search finds bodies and task titles among a thousand documents", async () 
   ada = await person()
   const started = performance.now()
   await importZip(sampleArchive({ documents: 1_000, tasks: 500 }))
-  console.log(`import of 1,000 documents and 500 tasks: ${Math.round(performance.now() - started)} ms`)
+  say(`import of 1,000 documents and 500 tasks: ${Math.round(performance.now() - started)} ms`)
   await ada.goto("/documents")
   for (const [query, hint, expected] of [
     ["phalarope", "Document", "Dunlin survey 777"],
@@ -51,7 +52,7 @@ test("search finds bodies and task titles among a thousand documents", async () 
       },
       { query, hint },
     )
-    console.log(`"${query}" shown in ${ms} ms (wanted within 200 ms)`)
+    reportTime(`"${query}" shown`, ms, 200)
     if (expected !== "") expect(await ada.page.getByRole("option").first().innerText()).toContain(expected)
     await ada.page.keyboard.press("Escape")
   }

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
+import { reportTime } from "../workspace/report.ts"
 import { openPerson } from "../workspace/workspace-page.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
@@ -23,9 +24,7 @@ test("one command builds, serves, says where, and stops on Ctrl+C", async () => 
   try {
     const ada = await openPerson(url)
     await ada.page.getByText("A workspace that lives on your devices").waitFor()
-    console.log(
-      `first screen ${Math.round(performance.now() - started)} ms after the command (wanted within 60000 ms)`,
-    )
+    reportTime("first screen after the command", performance.now() - started, 60_000)
     await ada.page.waitForTimeout(2_500)
     expect(ada.errors).toEqual([])
     expect(output.join("")).toMatch(/second browser or a private window/)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { sampleArchive } from "../workspace/sample-archive.ts"
+import { reportTime } from "../workspace/report.ts"
 import { testWorkspace } from "../workspace/test-workspace.ts"
 import { openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
 
@@ -19,9 +20,6 @@ async function pair(title = "Shared notes"): Promise<readonly [Person, Person]> 
 const here = async ({ page }: Pick<Person, "page">): Promise<number> =>
   Number(/(\d+) here/.exec(await page.getByTestId("here").innerText())?.[1])
 
-const report = (what: string, ms: number, limit: number): void =>
-  console.log(`${what}: ${ms} ms (wanted within ${limit} ms)`)
-
 const bothRead =
   (ada: Person, ben: Person, text: string): (() => Promise<boolean>) =>
   async () =>
@@ -36,11 +34,7 @@ describe("with two devices", () => {
     const started = performance.now()
     const ben = await person(link)
     await ben.page.locator(".row", { hasText: "Tide table" }).waitFor()
-    report(
-      "listed at the other device, browser start included",
-      Math.round(performance.now() - started),
-      5_000,
-    )
+    reportTime("listed at the other device, browser start included", performance.now() - started, 5_000)
     const secret = link.split("#")[1] ?? ""
     expect(secret.length).toBeGreaterThan(60)
     expect(ben.page.url()).not.toContain(secret)
@@ -58,7 +52,7 @@ describe("with two devices", () => {
       const [one, two] = [await ada.text(), await ben.text()]
       return one === two && one.replaceAll(/\s/g, "").length === 100
     })
-    report("equal after the last key", ms, 2_000)
+    reportTime("equal after the last key", ms, 2_000)
     const text = await ada.text()
     for (const character of "abcdefghij0123456789") expect(text.split(character).length - 1).toBe(5)
   })
@@ -71,18 +65,18 @@ describe("with two devices", () => {
     await ben.page.keyboard.type("here")
     const caret = ada.page.locator(".document").getByText(name, { exact: true })
     await caret.first().waitFor({ state: "attached" })
-    report("caret and name seen", Math.round(performance.now() - started), 1_000)
+    reportTime("caret and name seen", performance.now() - started, 1_000)
     const left = performance.now()
     await ben.page.close()
     await timeUntil("caret gone", async () => (await caret.count()) === 0)
-    report("caret gone after the window closed", Math.round(performance.now() - left), 5_000)
+    reportTime("caret gone after the window closed", performance.now() - left, 5_000)
   })
 
   test("the count of who is here follows", async () => {
     const [ada, ben] = await pair()
     expect(await here(ben)).toBe(2)
     await ben.page.close()
-    report("one left", await timeUntil("one here", async () => (await here(ada)) === 1), 10_000)
+    reportTime("one left", await timeUntil("one here", async () => (await here(ada)) === 1), 10_000)
   })
 
   test("what both change while apart is merged, and nothing is lost", async () => {
@@ -116,12 +110,12 @@ describe("with two devices", () => {
     const started = performance.now()
     await timeUntil("both texts at both", bothRead(ada, ben, "from Ada."))
     await timeUntil("both texts at both", bothRead(ada, ben, "from Ben."))
-    report("document equal after both are back", Math.round(performance.now() - started), 5_000)
+    reportTime("document equal after both are back", performance.now() - started, 5_000)
     expect(await ada.text()).toBe(await ben.text())
     for (const one of [ada, ben]) await one.goto("/board")
     const titleOf = ({ page }: Person): Promise<string> => page.locator(".card-title").first().innerText()
     await timeUntil("one title at both", async () => (await titleOf(ada)) === (await titleOf(ben)))
-    report("task equal too", Math.round(performance.now() - started), 5_000)
+    reportTime("task equal too", performance.now() - started, 5_000)
     const kept = await titleOf(ada)
     const lost = kept === "Count gulls" ? "Count waders" : "Count gulls"
     // The value that gave way is told with its author, and can be brought back.
@@ -153,7 +147,7 @@ describe("with two devices", () => {
     const said = await recordWords(ada)
     await ben.resume()
     const ms = await timeUntil("synced again", async () => (await ada.sync()) === "Synced with 1 of 1")
-    report("synced after the reconnect", ms, 5_000)
+    reportTime("synced after the reconnect", ms, 5_000)
     const pending = (await said()).flatMap((text) => /Syncing (\d+) changes?/.exec(text)?.[1] ?? [])
     expect(Math.max(...pending.map(Number))).toBeGreaterThan(10)
     await ada.page.locator(".facts").getByText("0", { exact: true }).waitFor()
@@ -185,12 +179,16 @@ describe("with two devices", () => {
     await workspace.server.stopSignaling()
     await ada.editor().click()
     await ada.page.keyboard.type("still here")
-    report("a key arrives without a server", await timeUntil("text", bothRead(ada, ben, "still here")), 2_000)
+    reportTime(
+      "a key arrives without a server",
+      await timeUntil("text", bothRead(ada, ben, "still here")),
+      2_000,
+    )
     await ben.page.close()
     const ms = await timeUntil("calm note", async () =>
       (await ada.sync()).includes("Can’t find other devices, retrying"),
     )
-    report("calm note", ms, 10_000)
+    reportTime("calm note", ms, 10_000)
     expect(await ada.page.getByRole("dialog").count()).toBe(0)
     await ada.newDocument("Written alone")
     await ada.editor().click()
@@ -218,7 +216,7 @@ describe("with one device", () => {
     const started = performance.now()
     await ada.page.reload()
     await ada.openDocument("Offline notes")
-    report("document open after an offline reload", Math.round(performance.now() - started), 5_000)
+    reportTime("document open after an offline reload", performance.now() - started, 5_000)
     await ada.editor().click()
     await ada.page.keyboard.type("typed without a network")
     await ada.goto("/board")
@@ -274,7 +272,7 @@ describe("with one device", () => {
     const ms = await timeUntil("the second tab", async () =>
       (await tab.text()).includes("from the first tab"),
     )
-    report("a text in the other tab", ms, 1_000)
+    reportTime("a text in the other tab", ms, 1_000)
     await tab.goto("/board")
     await tab.addTask("From the second tab")
     await ada.goto("/board")

@@ -48,7 +48,14 @@ async function profileIn(
   browser: Browser,
 ): Promise<{ readonly context: BrowserContext; close(): Promise<void> }> {
   const context = await browser.newContext()
-  return { context, close: () => context.close() }
+  return {
+    context,
+    async close() {
+      // A service worker may be fetching through a route while the page goes.
+      await context.unrouteAll({ behavior: "ignoreErrors" })
+      await context.close()
+    },
+  }
 }
 
 /** The same person in a further tab. */

@@ -3,6 +3,7 @@ import { useLocation } from "wouter"
 import { COLUMNS, type Column, type Task } from "../data/entries.ts"
 import { attempt } from "../ui/attempt.ts"
 import { useTasks, useWorkspace } from "../workspace/workspace-context.ts"
+import { taskPath } from "../shell/paths.ts"
 import { MergedChanges } from "../people/merged-changes.tsx"
 import { BoardColumn } from "./board-column.tsx"
 import { TaskDialog } from "./task-dialog.tsx"
@@ -58,7 +59,7 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
             drag={drag}
             keys={keys}
             moves={moves}
-            openTask={(task) => navigate(`/board/${task.id}`)}
+            openTask={(task) => navigate(taskPath(task.id))}
           />
         ))}
       </div>

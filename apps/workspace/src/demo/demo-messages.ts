@@ -1,4 +1,5 @@
 import { navigate } from "wouter/use-hash-location"
+import { documentPath } from "../shell/paths.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 
 /** From the first device to the page around it. */
@@ -33,7 +34,7 @@ export async function followDemo(workspace: Workspace): Promise<void> {
     if (isDemoCommand(data)) workspace.session.cable.setCut(data.cut)
   })
   const document = new URLSearchParams(location.search).get("show") ?? (await somethingToShow(workspace))
-  navigate(`/documents/${encodeURIComponent(document)}`)
+  navigate(documentPath(document))
   const message: DemoMessage = { dunlinDemo: "ready", invite: workspace.invite, document }
   window.parent.postMessage(message, location.origin)
 }

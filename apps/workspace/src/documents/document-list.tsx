@@ -4,6 +4,7 @@ import { Link } from "wouter"
 import type { DocumentEntry } from "../data/entries.ts"
 import type { Person } from "../people/person.ts"
 import { usePeople } from "../people/use-everyone.ts"
+import { documentPath } from "../shell/paths.ts"
 import { Avatar } from "../ui/avatar.tsx"
 import { Icon } from "../ui/icon.tsx"
 import { relativeTime } from "../ui/relative-time.ts"
@@ -140,7 +141,7 @@ interface RowProps {
 const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
   const excerpt = text === undefined ? "" : excerptOf(text, entry.title)
   return (
-    <Link href={`/documents/${entry.id}`} className="row" aria-current={open ? "true" : undefined}>
+    <Link href={documentPath(entry.id)} className="row" aria-current={open ? "true" : undefined}>
       <span className="row-title">
         <span>{entry.title || "Untitled"}</span>
         {readers.length > 0 && (

@@ -1,6 +1,7 @@
 import { useStateValue } from "@dunlin/react"
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from "react"
 import { searchWorkspace, type Excerpt } from "../data/search.ts"
+import { documentPath, taskPath } from "../shell/paths.ts"
 import { Icon, type IconName } from "../ui/icon.tsx"
 import { useDocuments, useTasks, useWorkspace } from "../workspace/workspace-context.ts"
 import { useCommands } from "./use-commands.ts"
@@ -111,8 +112,8 @@ function useEntries(query: string): readonly Entry[] {
       .map((command): Entry => ({ key: `run ${command.name}`, icon: command.icon, title: command.name, excerpt: null, hint: "Command", run: command.run }))
     const hits = searchWorkspace({ documents: documents ?? [], tasks: tasks ?? [], bodies: texts }, query).map((hit): Entry =>
       hit.type === "document"
-        ? { key: hit.document.id, icon: hit.document.archived ? "archive" : "document", title: hit.document.title || "Untitled", excerpt: hit.excerpt, hint: "Document", run: () => navigate(`/documents/${hit.document.id}`) }
-        : { key: hit.task.id, icon: "board", title: hit.task.title || "Untitled", excerpt: hit.excerpt, hint: "Task", run: () => navigate(`/board/${hit.task.id}`) },
+        ? { key: hit.document.id, icon: hit.document.archived ? "archive" : "document", title: hit.document.title || "Untitled", excerpt: hit.excerpt, hint: "Document", run: () => navigate(documentPath(hit.document.id)) }
+        : { key: hit.task.id, icon: "board", title: hit.task.title || "Untitled", excerpt: hit.excerpt, hint: "Task", run: () => navigate(taskPath(hit.task.id)) },
     )
     return wanted === "" ? [...actions, ...recent(documents ?? [], navigate)] : [...hits, ...actions]
   }, [query, documents, tasks, texts, commands, navigate])
@@ -133,6 +134,6 @@ function recent(
       title: document.title || "Untitled",
       excerpt: null,
       hint: "Recent",
-      run: () => navigate(`/documents/${document.id}`),
+      run: () => navigate(documentPath(document.id)),
     }))
 }

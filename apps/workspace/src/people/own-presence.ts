@@ -1,5 +1,6 @@
 import { useRoom, useStateValue } from "@dunlin/react"
 import { useEffect } from "react"
+import { documentAt } from "../shell/paths.ts"
 import { HUE_COLORS, profile } from "../device/profile.ts"
 
 const CLOCK_EVERY_MS = 20_000
@@ -8,7 +9,7 @@ const CLOCK_EVERY_MS = 20_000
 export function useShowOwnPresence(location: string): void {
   const room = useRoom()
   const { name, hue } = useStateValue(profile, profile.get())
-  const document = /^\/documents\/([^/]+)$/.exec(location)?.[1] ?? null
+  const document = documentAt(location)
   useEffect(() => {
     if (room === null) return
     room.presence.setField("name", name)

@@ -1,4 +1,5 @@
 import { Link } from "wouter"
+import { documentPath } from "../shell/paths.ts"
 import { Avatar } from "../ui/avatar.tsx"
 import { relativeTime } from "../ui/relative-time.ts"
 import { useDocuments } from "../workspace/workspace-context.ts"
@@ -26,7 +27,7 @@ export function PersonRow({ person }: { readonly person: PersonHere }) {
         </p>
         {person.document !== null && title !== undefined && (
           <p className="soft">
-            in <Link href={`/documents/${person.document}`}>{title || "Untitled"}</Link>
+            in <Link href={documentPath(person.document)}>{title || "Untitled"}</Link>
           </p>
         )}
         {clock !== null && (

@@ -5,6 +5,7 @@ import { DocumentsScreen } from "../documents/documents-screen.tsx"
 import { useShowOwnPresence } from "../people/own-presence.ts"
 import { OpeningScreen } from "./opening-screen.tsx"
 import { overlay, showOverlay } from "./overlay.ts"
+import { readId } from "./paths.ts"
 import { SideBar } from "./side-bar.tsx"
 import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
@@ -52,8 +53,12 @@ export function Shell() {
         <Troubles />
         <Suspense fallback={<OpeningScreen />}>
           <Switch>
-            <Route path="/documents/:id?">{({ id }) => <DocumentsScreen id={id ?? null} />}</Route>
-            <Route path="/board/:id?">{({ id }) => <BoardScreen taskId={id ?? null} />}</Route>
+            <Route path="/documents/:id?">
+              {({ id }) => <DocumentsScreen id={id === undefined ? null : readId(id)} />}
+            </Route>
+            <Route path="/board/:id?">
+              {({ id }) => <BoardScreen taskId={id === undefined ? null : readId(id)} />}
+            </Route>
             <Route path="/note">
               <NoteScreen />
             </Route>

@@ -1,0 +1,46 @@
+import { memoryIdentity, openRoom, type Room } from "@dunlin/core"
+import { webrtc } from "@dunlin/core/webrtc"
+import { rxdbReplica } from "@dunlin/rxdb"
+import * as wrtc from "node-datachannel/polyfill"
+import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { WebSocket } from "ws"
+import { documentSchema, taskSchema } from "../../apps/workspace/src/data/schemas.ts"
+
+/** Somebody with the invite and a program of their own: nothing that they send was ever checked. */
+export interface Stranger {
+  readonly room: Room
+  readonly documents: RxCollection
+  readonly tasks: RxCollection
+  close(): Promise<void>
+}
+
+export async function openStranger(server: string, invite: string): Promise<Stranger> {
+  const database = await createRxDatabase({
+    name: `stranger-${Date.now()}`,
+    storage: getRxStorageMemory(),
+    multiInstance: false,
+  })
+  const { documents, tasks } = await database.addCollections({
+    documents: { schema: documentSchema as never },
+    tasks: { schema: taskSchema as never },
+  })
+  if (documents === undefined || tasks === undefined) throw new Error("RxDB made no collections")
+  const replicas = [rxdbReplica(documents), rxdbReplica(tasks)]
+  const signaling = `${server.replace("http", "ws")}signal`
+  const room = await openRoom({
+    invite,
+    identity: memoryIdentity(),
+    transports: [webrtc({ signaling, wrtc, webSocket: WebSocket })],
+  })
+  for (const replica of replicas) await room.replicate(replica)
+  return {
+    room,
+    documents,
+    tasks,
+    async close() {
+      await room.close()
+      await database.close()
+    },
+  }
+}
