@@ -99,6 +99,8 @@ export async function measureKeyPress(keys: number): Promise<void> {
     const dom = ourTimes.flatMap((marks) => intervals(marks["key"], marks["dom"]))
     const theirDom = theirTimes.flatMap((marks) => intervals(marks["key"], marks["dom"]))
     const path = ourTimes.flatMap((marks) => intervals(marks["emitted"], marks["imported"]))
+    const made = ourTimes.flatMap((marks) => intervals(marks["key"], marks["emitted"]))
+    const shown = ourTimes.flatMap((marks) => intervals(marks["imported"], marks["dom"]))
     const inside = ourTimes.flatMap((marks) => intervals(marks["heard"], marks["imported"]))
     const raw = ourTimes.flatMap((marks) => intervals(marks["rawSent"], marks["rawHeard"]))
     const beside = besideTimes.flatMap((marks) => intervals(marks["rawSent"], marks["rawHeard"]))
@@ -111,6 +113,8 @@ export async function measureKeyPress(keys: number): Promise<void> {
         "y-webrtc p50 ms": median(theirDom),
         "y-webrtc p95 ms": quantile(theirDom, 0.95) ?? Number.NaN,
         "ratio of the p50s": median(dom) / median(theirDom),
+        "key → update emitted, p50 ms": median(made),
+        "import begun → DOM, p50 ms": median(shown),
         keys: dom.length,
       },
       target: "p50 ≤ 10 ms",

@@ -133,6 +133,7 @@ export function createTextSync(
       if (own.length > 0) typed(update)
     },
     run(action) {
+      if (!source.isWritable()) return
       source.doc().commit()
       undo[action]()
     },

@@ -12,7 +12,7 @@ import { EMPTY_VERSION, meet, type Version } from "./version.ts"
 /** Log entries before they are merged into one. */
 const MERGE_ENTRIES = 64
 /** Merged entries, or bytes beyond the snapshot's, before all becomes a snapshot. */
-const SNAPSHOT_ENTRIES = 128
+const SNAPSHOT_ENTRIES = 64
 const SNAPSHOT_BYTES = 65_536
 /** Compaction waits for a pause in the typing, but not beyond so many entries. */
 const COMPACT_DELAY_MS = 250

@@ -154,6 +154,7 @@ export function bindTextarea(
   }
 
   const run = (action: "undo" | "redo"): void => {
+    if (!source.isWritable()) return
     source.doc().commit()
     undo[action]()
     publishCursor()

@@ -2,7 +2,9 @@ import { createState, type Presence, type PresenceEntry, type PresenceValue } fr
 import { LoroDoc } from "loro-crdt"
 import { expect, test } from "vitest"
 
-import { presenceCursor, readRemoteCursors } from "./presence-cursor.ts"
+import { attachByHand } from "../../test/hand-driven.ts"
+import { memoryStore } from "../store/memory-store.ts"
+import { CURSOR_FIELD, presenceCursor, readRemoteCursors } from "./presence-cursor.ts"
 import { textOf } from "./text-source.ts"
 
 function createBoard(): { readonly presence: Presence; readonly sent: PresenceValue[] } {
@@ -68,4 +70,20 @@ test("a caret takes half of what a selection takes, and both are read where they
     [5, 5],
     [2, 5],
   ])
+})
+
+test("an editor that outlives its document shows nobody, and is nowhere", async () => {
+  const { docs } = await attachByHand({ name: "notes", store: memoryStore() })
+  const note = await docs.open("x")
+  note.doc.getText("body").insert(0, "hello")
+  const source = textOf(note, "body")
+  const { presence, sent } = createBoard()
+  const cursor = presenceCursor(presence)
+  cursor.set(source, 2, 2)
+  expect(sent.at(-1)?.[CURSOR_FIELD]).not.toBeNull()
+  await note.close()
+  cursor.set(source, 3, 3)
+  expect(sent.at(-1)?.[CURSOR_FIELD]).toBeNull()
+  const value = { [CURSOR_FIELD]: { document: "x", text: "cid:root-body:Text", anchor: "" } }
+  expect(readRemoteCursors(source, new Map([["s", { session: "s", device: null, value }]]))).toEqual([])
 })

@@ -1,6 +1,7 @@
 import type { Presence, PresenceEntry } from "@dunlin/core"
 import { Cursor, type LoroDoc, type LoroText } from "loro-crdt"
 
+import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { TextSource } from "./text-source.ts"
 
 /** The presence field that holds this session's cursor. */
@@ -34,9 +35,10 @@ const COLOR = /^#[0-9a-f]{6}$/i
  */
 export function presenceCursor(presence: Presence): PresenceCursorSink {
   let last = ""
-  return {
+  const sink: PresenceCursorSink = {
     set(source, anchor, head) {
-      const text = source.text()
+      const text = textIfOpen(source)
+      if (text === null) return sink.clear()
       const [from, to] = [encodePosition(text, anchor), encodePosition(text, head)]
       // A caret that only moves with the text it stands in is the same one: typing sends no presence.
       const key = `${source.documentId} ${text.id} ${from.place} ${to.place}`
@@ -56,6 +58,7 @@ export function presenceCursor(presence: Presence): PresenceCursorSink {
       presence.setField(CURSOR_FIELD, null)
     },
   }
+  return sink
 }
 
 /** The cursors of the others in this text. Fields of peers that make no sense are left out. */
@@ -63,8 +66,10 @@ export function readRemoteCursors(
   source: TextSource,
   others: ReadonlyMap<string, PresenceEntry>,
 ): readonly RemoteCursor[] {
+  const text = textIfOpen(source)
+  if (text === null) return []
   const doc = source.doc()
-  const target = source.text().id
+  const target = text.id
   const cursors: RemoteCursor[] = []
   for (const { session, value } of others.values()) {
     const field = value[CURSOR_FIELD]
@@ -81,6 +86,16 @@ export function readRemoteCursors(
     })
   }
   return cursors
+}
+
+/** Null for a text of a closed document: editors may outlive it, and hear of presence for as long as they do. */
+function textIfOpen(source: TextSource): LoroText | null {
+  try {
+    return source.text()
+  } catch (error) {
+    if (error instanceof LoroReplicaError && error.code === "closed") return null
+    throw error
+  }
 }
 
 /** A position as others read it, and the character that it stands at: Loro's encoding holds the number of the moment too. */
