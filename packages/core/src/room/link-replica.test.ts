@@ -1,0 +1,103 @@
+import { expect, test } from "vitest"
+import type { Frame, RangeFrame } from "../protocol/frame.ts"
+import { createFingerprintIndex, type FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import { createOutbox } from "../protocol/outbox.ts"
+import { answerRange } from "../protocol/reconciliation.ts"
+import { createSeededRandom } from "../testing/seeded-random.ts"
+import { createSimulatedTime } from "../testing/simulated-clock.ts"
+import { createLinkReplica, type LinkReplica } from "./link-replica.ts"
+import { createReconcileLease } from "./reconcile-lease.ts"
+import { createRootHistory } from "./root-history.ts"
+import type { SharedReplica } from "./shared-replica.ts"
+
+/** The initiator's side, with every frame that it sends; nothing is read from a replica. */
+function initiatorOf(
+  index: FingerprintIndex,
+  theirs: FingerprintIndex,
+): { link: LinkReplica; frames: Frame[] } {
+  const frames: Frame[] = []
+  const outbox = createOutbox({ send: () => {}, buffered: () => 0, maxMessageBytes: 65_536 })
+  const shared = {
+    slot: 0,
+    index,
+    history: createRootHistory(),
+    replica: { name: "notes", kind: 0, schemaTag: "1", direction: "both" },
+  } as unknown as SharedReplica
+  const link = createLinkReplica({
+    session: "b",
+    device: "device of b",
+    shared,
+    announced: {
+      type: "announce",
+      slot: 0,
+      name: "notes",
+      kind: 0,
+      schemaTag: "1",
+      direction: "both",
+      count: theirs.count,
+      root: theirs.root(),
+      basis: null,
+    },
+    initiator: true,
+    permissions: { send: true, receive: true },
+    outbox: {
+      ...outbox,
+      unacknowledged: 0,
+      unacknowledgedBulk: 0,
+      control: (frame) => void frames.push(frame),
+    },
+    lease: createReconcileLease(),
+    clock: createSimulatedTime().clock(),
+    random: createSeededRandom("link"),
+    sharesLinks: false,
+    nextChange: () => 1,
+    pendingIn: () => 0,
+    want: () => true,
+    pump: () => {},
+    changed: () => {},
+    phaseChanged: () => {},
+    reconciled: () => {},
+  })
+  return { link, frames }
+}
+
+test("a run that found more than can be queued has not compared everything: the peer lacks what was left out", () => {
+  const index = createFingerprintIndex()
+  const theirs = createFingerprintIndex()
+  const random = createSeededRandom("positions")
+  for (let n = 0; n < 300_000; n++) {
+    const position = random.bytes(16)
+    index.set(position, position, String(n))
+    // Every other one, so that what is missing is scattered and not whole subtrees.
+    if (n % 2 === 0) theirs.set(position, position, String(n))
+  }
+  const { link, frames } = initiatorOf(index, theirs)
+  link.start()
+  for (let at = 0; at < frames.length; at++) {
+    const request = frames[at] as RangeFrame
+    if (request.type !== "range") continue
+    const nothing = (): void => {}
+    const findings = { lacksNode: nothing, lacksEntry: nothing, differs: nothing }
+    const { replies, ack } = answerRange(theirs, 0, request, findings, true)
+    for (const reply of replies) link.range(reply)
+    link.rangeAck(ack)
+  }
+  let sent = 0
+  for (let taken = link.queue.take(512); taken.length > 0; taken = link.queue.take(512)) {
+    for (const { position } of taken) theirs.set(position, position, "sent")
+    sent += taken.length
+  }
+  expect(sent).toBeLessThan(150_000)
+  link.check()
+  const root = {
+    slot: 0,
+    count: theirs.count,
+    root: theirs.root(),
+    settled: true,
+    answer: false,
+    agreed: false,
+  }
+  link.root(root)
+  expect([link.phase, link.compared]).toEqual(["live", false])
+  link.close()
+})
