@@ -38,6 +38,8 @@ export class Connection implements Outlet {
   readonly memberships: Map<number, Membership> = new Map()
   /** Joins that wait for their authorization, by channel. */
   readonly pendingJoins: Map<number, AbortController> = new Map()
+  /** Decisions on joins that are under way, those included for which nobody waits any more. */
+  deciding = 0
   readonly messages: TokenBucket
   readonly bytes: TokenBucket
   readonly openedAt: Millis
@@ -56,6 +58,7 @@ export class Connection implements Outlet {
   iceRequests: TokenBucket | null = null
   /** False from the moment in which it was decided to end the socket: nothing it sends counts any more. */
   alive = true
+  /** Whether its memberships end with it, without a grace. */
   expelled = false
   readonly #stream: Duplex
   /** Signals of this moment, which leave together. */

@@ -145,7 +145,9 @@ export function createJoinDesk(deps: {
   ): void => {
     const aborter = new AbortController()
     connection.pendingJoins.set(channel, aborter)
+    connection.deciding += 1
     void ask(aborter.signal).then((answer) => {
+      connection.deciding -= 1
       if (connection.pendingJoins.get(channel) !== aborter) return
       connection.pendingJoins.delete(channel)
       try {
@@ -219,7 +221,7 @@ export function createJoinDesk(deps: {
         )
         return
       }
-      if (connection.memberships.size + connection.pendingJoins.size >= settings.socketMaxTopics) {
+      if (connection.memberships.size + connection.deciding >= settings.socketMaxTopics) {
         const detail = `a socket may be in ${settings.socketMaxTopics} topics`
         refuse(connection, channel, "too-many-topics", detail)
         return

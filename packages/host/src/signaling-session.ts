@@ -153,7 +153,11 @@ export function createSignalingSessions(deps: {
       if (connection.pingedAt === null) replies.allow(connection, payload.length, now)
       connection.pingedAt = null
     },
-    violated: (connection) => replies.countFailure(connection),
+    violated(connection) {
+      // `ws` closes the socket by itself.
+      connection.expelled = true
+      replies.countFailure(connection)
+    },
     closed(connection, closeCode) {
       // A close that this host began is answered with its own code: nobody has left by that.
       const left = connection.alive && (closeCode === 1000 || closeCode === 1001)

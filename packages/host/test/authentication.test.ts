@@ -201,6 +201,24 @@ describe("with a rule of one's own", () => {
     expect(host.stats()).toMatchObject({ members: 0, topics: 0 })
   })
 
+  test("a rule is not asked for more at once than a socket may join, however often that leaves again", async () => {
+    let asked = 0
+    const host = await start({
+      socketMaxTopics: 3,
+      authorizeJoin: () => {
+        asked += 1
+        return new Promise<boolean>(() => {})
+      },
+    })
+    const client = await connect(host)
+    for (let channel = 1; channel <= 20; channel++) {
+      void client.join({ channel, topic: someTopic() }).catch(() => {})
+      client.send({ type: "leave", channel })
+      await client.next("left")
+    }
+    expect(asked).toBe(3)
+  })
+
   test("the same topic cannot be joined twice while the first is being decided", async () => {
     const host = await start({ authorizeJoin: () => pause(100).then(() => true) })
     const client = await connect(host)

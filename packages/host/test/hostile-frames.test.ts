@@ -107,6 +107,20 @@ describe("bytes below the protocol end the socket, and nothing else", () => {
     expect(await metric(host, "dunlin_handler_errors_total")).toBe(0)
   })
 
+  test("a member that breaks WebSocket has no grace", async () => {
+    const host = await start({ ...unblocked, graceMs: 60_000 })
+    const topic = someTopic()
+    const member = await connect(host)
+    await member.joined({ topic })
+    const raw = await openRawSocket(host.port)
+    const peer = somePeer()
+    const hello = encodeClientMessage({ type: "join", channel: 1, topic, peer, resume: null, token: "" })
+    raw.tcp.write(rawFrame({ head: binary, payload: hello }))
+    await member.next("presence")
+    raw.tcp.write(rawFrame({ head: 0xf2, payload: join }))
+    expect((await member.next("presence")).left).toEqual([Buffer.from(peer)])
+  })
+
   test("connections that are reset, half closed or dripped leave nothing behind", async () => {
     const host = await start({ ...unblocked, addressMaxConnections: 100, joinDeadlineMs: 2_000 })
     for (let index = 0; index < 150; index++) {
