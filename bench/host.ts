@@ -283,24 +283,23 @@ async function storm(frames: number): Promise<void> {
       const honest = await spawnChild("driver-child.ts")
       try {
         await driver.call("storm", { port, frames: Math.min(20_000, frames), seed: 1 })
+        const decoded = async (): Promise<number> => metric(server, "dunlin_messages_in_total")
         const before = await settledUsage(server)
+        const decodedBefore = await decoded()
         await honest.call("startTalk", { url })
         const figures = await driver.call<StormFigures>("storm", { port, frames, seed: 1000 })
         const talk = await honest.call<TalkFigures>("stopTalk")
         const during = await usage(server)
         const after = await settledUsage(server)
-        const metrics = await (await fetch(`${await server.call<string>("operationsUrl")}/metrics`)).text()
-        const read = (name: string): number =>
-          Number(new RegExp(`^${name} (\\d+)`, "m").exec(metrics)?.[1] ?? 0)
         const row = {
           frames: figures.frames,
           connections: figures.connections,
-          framesDecoded: read("dunlin_messages_in_total"),
+          framesRead: (await decoded()) - decodedBefore - talk.sent,
           seconds: Math.round(figures.seconds),
           alive: server.alive,
           rssGrowthMiB: Number(((after.rssBytes - before.rssBytes) / 2 ** 20).toFixed(1)),
           rssGrowthBeforeGcMiB: Number(((during.rssBytes - before.rssBytes) / 2 ** 20).toFixed(1)),
-          handlerErrors: read("dunlin_handler_errors_total"),
+          handlerErrors: await metric(server, "dunlin_handler_errors_total"),
           honestSent: talk.sent,
           honestReceived: talk.received,
           honestP99Ms: Number((talk.p99Ms ?? Number.NaN).toFixed(1)),
@@ -313,6 +312,11 @@ async function storm(frames: number): Promise<void> {
       }
     },
   )
+}
+
+async function metric(server: BenchChild, name: string): Promise<number> {
+  const text = await (await fetch(`${await server.call<string>("operationsUrl")}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\d+)`, "m").exec(text)?.[1] ?? 0)
 }
 
 async function containment(seconds: number): Promise<void> {

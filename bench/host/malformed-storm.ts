@@ -19,7 +19,10 @@ export interface StormFigures {
   readonly seconds: number
 }
 
-/** Frames of one connection; the first that is deadly ends it, and the rest meets a socket that is closing. */
+/**
+ * Frames of one connection. Those that are only out of order come first: what is malformed ends it, and the rest meets
+ * a socket that is closing.
+ */
 const FRAMES_PER_CONNECTION = 20
 const PARALLEL = 48
 
@@ -52,7 +55,7 @@ export async function malformedStorm({ port, frames, seed }: StormOptions): Prom
       const payload = Buffer.concat([
         handshake(),
         ...(random.unit() < 0.5 ? [frame(0x82, valid.join())] : []),
-        ...Array.from({ length: count }, () => hostileFrame(random)),
+        ...hostileFrames(random, count),
       ])
       bytes += payload.length
       await deliver(port, payload, `127.0.${1 + (at % 200)}.${1 + (at % 250)}`)
@@ -105,11 +108,18 @@ function handshake(): Buffer {
   )
 }
 
-function hostileFrame(random: SeededRandom): Buffer {
+function hostileFrames(random: SeededRandom, count: number): Buffer[] {
+  const outOfOrderCount = Math.floor(random.unit() * count)
+  return Array.from({ length: count }, (_, index) =>
+    index < outOfOrderCount ? frame(0x82, outOfOrder(Math.floor(random.unit() * 5))) : malformedFrame(random),
+  )
+}
+
+function malformedFrame(random: SeededRandom): Buffer {
   const pick = random.unit()
   const below = (limit: number): number => Math.floor(random.unit() * limit)
-  if (pick < 0.3) return frame(0x82, structured(random))
-  if (pick < 0.5) return frame(0x82, outOfOrder(below(6)))
+  if (pick < 0.45) return frame(0x82, structured(random))
+  if (pick < 0.5) return frame(0x82, valid.join())
   if (pick < 0.62) return frame(0x82, valid.join().subarray(0, below(72)))
   if (pick < 0.7) return frame(0x82, Buffer.concat([valid.join(), random.bytes(1 + below(50))]))
   if (pick < 0.78) return frame(0x82, random.bytes(below(200)))
@@ -142,10 +152,8 @@ function outOfOrder(kind: number): Uint8Array {
       return valid.signal(1)
     case 3:
       return encodeClientMessage({ type: "renew", channel: 79, token: "x.y.z" })
-    case 4:
-      return encodeClientMessage({ type: "ice-request" })
     default:
-      return valid.join()
+      return encodeClientMessage({ type: "ice-request" })
   }
 }
 

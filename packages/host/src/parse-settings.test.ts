@@ -111,6 +111,11 @@ describe("settings", () => {
     )
   })
 
+  test("the port after the last one is none", () => {
+    expect(messageOf(() => parseSettings({ port: 65_535 }))).toContain("operationsPort")
+    expect(parseSettings({ port: 65_535, operationsPort: "off" }).port).toBe(65_535)
+  })
+
   test("what is misspelt is refused, wherever it stands", () => {
     expect(messageOf(() => run(["--max-socket", "1"]))).toContain("--max-socket")
     expect(messageOf(() => run([], { DUNLIN_MAX_SOCKET: "1" }))).toContain("DUNLIN_MAX_SOCKET")

@@ -44,6 +44,9 @@ function checkTogether(settings: HostSettings, source: SettingSource): void {
   const refuse = (key: keyof HostSettings, why: string): never => {
     throw new HostError("invalid-setting", `${source(key)}: ${why}`)
   }
+  if (settings.operationsPort === "next" && settings.port === 65_535) {
+    refuse("operationsPort", 'there is no port after 65535; choose one, or "off"')
+  }
   if ((settings.tlsCertFile === "") !== (settings.tlsKeyFile === "")) {
     refuse(
       settings.tlsCertFile === "" ? "tlsCertFile" : "tlsKeyFile",
