@@ -123,6 +123,10 @@ describe("the table", () => {
     expect(table.add("one more", "a", 0)).toBe(false)
     expect(table.add("p1", "b", 0)).toBe(true)
     expect(table.size).toBe(8_192)
+    // However much one link makes up, others are heard, up to a bound for all.
+    expect(table.add("one more", "b", 0)).toBe(true)
+    for (const link of ["b", "c", "d", "e"]) for (let n = 0; n < 8_192; n++) table.add(`${link}${n}`, link, 0)
+    expect(table.size).toBe(32_768)
   })
 
   test("counts for each link what is pending, through anything that happens", () => {

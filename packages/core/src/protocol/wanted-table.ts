@@ -53,7 +53,9 @@ export interface WantedTable {
   readonly size: number
 }
 
-const MAX_WANTED = 8_192
+const MAX_WANTED = 32_768
+/** A peer that tells of entries which nobody has leaves room for what others tell of. */
+const MAX_WANTED_OF_LINK = 8_192
 const MAX_SOURCES = 4
 const MAX_ATTEMPTS = 4
 const ANSWER_TIMEOUT_MS = 4_000
@@ -90,7 +92,8 @@ export function createWantedTable(): WantedTable {
         if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
         return true
       }
-      if (wantedByPosition.size >= MAX_WANTED) return false
+      if (wantedByPosition.size >= MAX_WANTED || (pendingByLink.get(link) ?? 0) >= MAX_WANTED_OF_LINK)
+        return false
       wantedByPosition.set(position, {
         sources: [link],
         digest,

@@ -31,6 +31,19 @@ describe("announcements", () => {
     expect(said).toEqual([200])
   })
 
+  test("of very many are said a part at a time: a transport closes over what it cannot hold", async () => {
+    const { time, said, announcements } = create()
+    for (let n = 0; n < 40_000; n++) {
+      const position = new Uint8Array(16)
+      new DataView(position.buffer).setUint32(0, n)
+      announcements.add(position, position, 0)
+    }
+    await time.runFor(1)
+    expect(said.reduce((sum, items) => sum + items, 0)).toBeLessThan(12_000)
+    await time.runFor(2_000)
+    expect(said.reduce((sum, items) => sum + items, 0)).toBe(40_000)
+  })
+
   test("wait for their time, unless one that is due sooner takes them along", async () => {
     const { time, said, add } = create()
     add(1, 100)

@@ -1,5 +1,6 @@
 import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 import { MAX_ITEMS, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import type { HaveItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { PurposeTimers } from "./purpose-timers.ts"
 
@@ -22,17 +23,19 @@ export function createAnnouncements(options: {
   const digestByPosition = new Map<string, Uint8Array>()
 
   const send = (): void => {
-    if (digestByPosition.size === 0) return
-    if (!outbox.wantsControl) {
-      timers.start("announce", CONGESTED_RETRY_MS, send)
-      return
+    let items: HaveItem[] = []
+    const say = (): void => {
+      outbox.control({ type: "have", slot, items })
+      items = []
     }
     // Said even when the peer is known to hold it: to the peer it is the confirmation that we do.
-    const items = [...digestByPosition].map(([key, digest]) => ({ position: mapKeyBytes(key), digest }))
-    digestByPosition.clear()
-    for (let at = 0; at < items.length; at += MAX_ITEMS / 2) {
-      outbox.control({ type: "have", slot, items: items.slice(at, at + MAX_ITEMS / 2) })
+    for (const [key, digest] of digestByPosition) {
+      if (items.length === 0 && !outbox.wantsControl) break
+      digestByPosition.delete(key)
+      if (items.push({ position: mapKeyBytes(key), digest }) === MAX_ITEMS / 2) say()
     }
+    if (items.length > 0) say()
+    if (digestByPosition.size > 0) timers.start("announce", CONGESTED_RETRY_MS, send)
     options.flush()
   }
 

@@ -4,6 +4,7 @@ import { MAX_ENTRY_BYTES, MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol
 import type { PushFrame } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { LinkReplica } from "./link-replica.ts"
+import { offerAll } from "./offer-newer.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { QueuedEntry } from "./send-queue.ts"
 
@@ -99,7 +100,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
   }
 
   const offer = ({ shared }: LinkReplica, position: Uint8Array, digest: Uint8Array): void =>
-    outbox.control({ type: "offer", slot: shared.slot, items: [{ position, digest, size: 0 }] })
+    offerAll(outbox, shared.slot, [{ position, digest, size: 0 }])
 
   /**
    * Whether an entry that nobody asked for is cheap enough. Of a long one the peer may lack but a little: it asks for that by

@@ -21,8 +21,11 @@ export interface Refusals {
 
 /** Beyond this a refused entry is asked for, and refused, once more. */
 const MAX_DECLINED = 4_096
-/** Entries put off by the peer and not acknowledged yet; a batch of joins is far smaller. */
-const MAX_PUT_OFF = 4_096
+/**
+ * Entries put off by the peer and not acknowledged yet. One that waits for its blobs holds the acknowledgements of all that
+ * come after it back, and beyond this some would count as held that are not.
+ */
+const MAX_PUT_OFF = 65_536
 
 export function createRefusals(): Refusals {
   const declined = new Map<string, { readonly digest: Uint8Array; readonly held: Uint8Array | undefined }>()
