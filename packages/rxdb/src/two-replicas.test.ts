@@ -8,6 +8,7 @@ import {
 import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, describe, expect, test } from "vitest"
+import { pullEntries, stateHashes } from "../test/exchange.ts"
 import { rxdbReplica } from "./index.ts"
 
 const schema = {
@@ -51,20 +52,11 @@ async function attach(collection: RxCollection) {
   return { attached, changes, reports }
 }
 type Side = Awaited<ReturnType<typeof attach>>
-const somebody = { session: "00".repeat(16), device: "00".repeat(32) }
-
-async function index(side: Side): Promise<Map<string, string>> {
-  const entries = new Map<string, string>()
-  for await (const page of side.attached.scan(null))
-    for (const { key, stateHash } of page.entries)
-      if (stateHash !== null) entries.set(key, Buffer.from(stateHash).toString("hex"))
-  return entries
-}
 
 async function sync(a: Side, b: Side): Promise<number> {
   let rounds = 0
   for (; rounds < 10; rounds++) {
-    const [left, right] = [await index(a), await index(b)]
+    const [left, right] = [await stateHashes(a.attached), await stateHashes(b.attached)]
     const keys = [...new Set([...left.keys(), ...right.keys()])].filter(
       (key) => left.get(key) !== right.get(key),
     )
@@ -73,15 +65,7 @@ async function sync(a: Side, b: Side): Promise<number> {
       [a, b],
       [b, a],
     ] as const) {
-      const summaries = await to.attached.summarize(keys)
-      const read = await from.attached.read(
-        keys.map((key, at) => ({ key, summary: summaries[at] ?? new Uint8Array(0) })),
-        somebody,
-      )
-      const deltas = read.flatMap((one, at) =>
-        one.type === "delta" ? [{ key: keys[at] ?? "", delta: one.delta }] : [],
-      )
-      const outcomes = await to.attached.join(deltas, somebody)
+      const outcomes = await pullEntries(to.attached, from.attached, keys)
       for (const outcome of outcomes) expect(outcome.type).toBe("joined")
     }
   }

@@ -15,6 +15,7 @@ import {
 import { afterEach, describe, expect, test } from "vitest"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
 import { type CrashDisk, crashDisk } from "./crash-storage.ts"
+import { pullEntries, somebody, stateHashes } from "./exchange.ts"
 
 interface Note {
   id: string
@@ -91,37 +92,16 @@ async function stop(device: Device): Promise<void> {
   open.delete(device.database)
 }
 
-const SOMEBODY = { session: "00".repeat(16), device: "00".repeat(32) }
-
-async function states(device: Device): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>()
-  for await (const page of device.attached.scan(null))
-    for (const { key, stateHash } of page.entries)
-      if (stateHash !== null) found.set(key, Buffer.from(stateHash).toString("hex"))
-  return found
-}
-
 /** `to` asks `from` for what it lacks. */
 async function pull(to: Device, from: Device): Promise<void> {
-  const keys = [...(await states(from)).keys()]
-  const summaries = await to.attached.summarize(keys)
-  const answers = await from.attached.read(
-    keys.map((key, at) => ({ key, summary: summaries[at] ?? new Uint8Array(0) })),
-    SOMEBODY,
-  )
-  await to.attached.join(
-    answers.flatMap((answer, at) =>
-      answer.type === "delta" ? [{ key: keys[at] ?? "", delta: answer.delta }] : [],
-    ),
-    SOMEBODY,
-  )
+  await pullEntries(to.attached, from.attached, [...(await stateHashes(from.attached)).keys()])
 }
 
 async function push(from: Device, to: Device): Promise<void> {
   const entries = from
     .takeChanges()
     .flatMap(({ key, delta }) => (delta === undefined ? [] : [{ key, delta }]))
-  if (entries.length > 0) await to.attached.join(entries, SOMEBODY)
+  if (entries.length > 0) await to.attached.join(entries, somebody)
 }
 
 async function shown({ notes }: Device): Promise<ReadonlyMap<string, Note>> {
