@@ -15,6 +15,8 @@ export interface WatchOptions {
   readonly desk: JoinDesk
   readonly iceDesk: IceDesk
   readonly clock: Clock
+  /** A fault of ours with one socket must not end the watch of all. */
+  readonly faulted: (connection: Connection) => void
   /** Called each round, after the sockets. */
   readonly round: (now: Millis) => void
 }
@@ -36,7 +38,11 @@ export function watchConnections(options: WatchOptions): { readonly close: () =>
     const now = clock.monotonic()
     let buffered = 0
     for (const connection of connections) {
-      watchOne(connection, now, options)
+      try {
+        watchOne(connection, now, options)
+      } catch {
+        options.faulted(connection)
+      }
       buffered += connection.bufferedBytes
     }
     if (buffered > settings.maxBufferedBytes)

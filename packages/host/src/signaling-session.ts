@@ -44,8 +44,6 @@ export function createSignalingSessions(deps: {
   readonly iceDesk: IceDesk
   readonly counters: HostCounters
   readonly forwardRemote: RemoteForward
-  /** A fault of ours must not end the process, nor leave a socket half way. */
-  readonly faulted: (connection: Connection) => void
 }): SignalingSessions {
   const { settings, clock, directory, desk, replies, counters } = deps
 
@@ -128,16 +126,12 @@ export function createSignalingSessions(deps: {
       const now = clock.monotonic()
       connection.heardAt = now
       connection.pingedAt = null
-      try {
-        if (!replies.allow(connection, bytes.length, now)) {
-          replies.refuseFrame(connection, bytes, now)
-          return
-        }
-        const message = decode(connection, bytes, isBinary)
-        if (message !== null) handle(connection, message, now)
-      } catch {
-        deps.faulted(connection)
+      if (!replies.allow(connection, bytes.length, now)) {
+        replies.refuseFrame(connection, bytes, now)
+        return
       }
+      const message = decode(connection, bytes, isBinary)
+      if (message !== null) handle(connection, message, now)
     },
     ping(connection, payload) {
       if (!connection.alive) return

@@ -42,6 +42,8 @@ export function createSocketServer(deps: {
   readonly sessions: SignalingSessions
   readonly connections: Set<Connection>
   readonly counters: HostCounters
+  /** A fault of ours must not end the process, nor leave a socket half way. */
+  readonly faulted: (connection: Connection) => void
 }): SocketServer {
   const { settings, clock, sessions, connections } = deps
   const http = {
@@ -129,14 +131,23 @@ export function createSocketServer(deps: {
       counters: deps.counters,
     })
     connections.add(connection)
-    socket.on("message", (data: Buffer, isBinary: boolean) => sessions.frame(connection, data, isBinary))
-    socket.on("ping", (payload: Buffer) => sessions.ping(connection, payload))
-    socket.on("pong", (payload: Buffer) => sessions.pong(connection, payload))
-    socket.on("error", () => sessions.violated(connection))
+    const guarded = (handle: () => void): void => {
+      try {
+        handle()
+      } catch {
+        deps.faulted(connection)
+      }
+    }
+    socket.on("message", (data: Buffer, isBinary: boolean) =>
+      guarded(() => sessions.frame(connection, data, isBinary)),
+    )
+    socket.on("ping", (payload: Buffer) => guarded(() => sessions.ping(connection, payload)))
+    socket.on("pong", (payload: Buffer) => guarded(() => sessions.pong(connection, payload)))
+    socket.on("error", () => guarded(() => sessions.violated(connection)))
     socket.on("close", (code: number) => {
       connections.delete(connection)
       deps.addresses.closed(connection.addressGroup, clock.monotonic())
-      sessions.closed(connection, code)
+      guarded(() => sessions.closed(connection, code))
     })
   }
 

@@ -115,12 +115,13 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     clock,
   })
   const iceDesk = createIceDesk({ settings, ice, counters })
-  const shared = { settings, clock, random, directory, iceDesk, counters, replies, faulted }
+  const shared = { settings, clock, random, directory, iceDesk, counters, replies }
   const cluster = settings.cluster.length === 0 ? null : joinCluster()
   // From here on nothing throws before there is a `release`: a host that did not start leaves no timers behind.
   const load = createProcessLoad(settings, clock)
   const desk = createJoinDesk({
     ...shared,
+    faulted,
     authority,
     addresses,
     isDraining,
@@ -151,6 +152,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     sessions,
     connections,
     counters,
+    faulted,
   })
   const watch = watchConnections({
     connections,
@@ -159,6 +161,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     desk,
     iceDesk,
     clock,
+    faulted,
     round: (now) => {
       directory.sweep(now)
       addresses.sweep(now)
