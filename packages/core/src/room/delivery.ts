@@ -33,9 +33,7 @@ function noteDelivery({ own }: LinkTarget, { position, digest, changes }: EntryR
   const key = mapKey(position)
   // Sent for a replica that the peer has closed and announced anew since then.
   if (changes < own.feed.unconfirmed.since) return
-  if (own.refusals.takePutOff(position, digest)) return
-  const refused = own.refusals.byPeer.get(key)
-  if (refused !== undefined && startsWithBytes(refused, digest)) return
+  if (own.refusals.takePutOff(position, digest) || own.refusals.isByPeer(position, digest)) return
   own.feed.unconfirmed.confirmed(key, changes)
   own.exchanged("sent")
   own.peerHolds(position, digest)

@@ -1,5 +1,5 @@
 import type { ReadOutcome, ReplicaPeer } from "../ports/replica.ts"
-import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/bytes-equal.ts"
 import { MAX_ENTRY_BYTES, MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
@@ -61,8 +61,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     for (let taken = own.queue.take(limit); taken.length > 0; taken = own.queue.take(limit)) {
       for (const entry of taken) {
         const held = own.shared.index.get(entry.position)
-        const refused = own.refusals.byPeer.get(mapKey(entry.position))
-        if (held === null || (refused !== undefined && bytesEqual(refused, held.digest))) continue
+        if (held === null || own.refusals.isByPeer(entry.position, held.digest)) continue
         if (entry.unasked && unaskedBytes <= 0) offer(own, entry.position, held.digest)
         else entries.push({ ...entry, held })
       }

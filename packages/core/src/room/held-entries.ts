@@ -1,4 +1,4 @@
-import { bytesEqual, mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { ChangeFeed } from "./change-feed.ts"
@@ -31,9 +31,8 @@ export function createHeldEntries({
 }): HeldEntries {
   const { unconfirmed } = feed
   const deliverable = (position: Uint8Array): Uint8Array | null => {
-    const digest = index.get(position)?.digest ?? null
-    const refused = refusals.byPeer.get(mapKey(position))
-    return digest !== null && refused !== undefined && bytesEqual(refused, digest) ? null : digest
+    const digest = index.get(position)?.digest
+    return digest === undefined || refusals.isByPeer(position, digest) ? null : digest
   }
   return {
     announce(position, delayMs) {

@@ -136,8 +136,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let awaitingSettle = false
   let owesRoot = false
   let compared = false
-  /** In the last run the peer left some of what we hold to others. */
-  let deferred = false
   /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
@@ -145,7 +143,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let activeAt = clock.monotonic() - QUIET_MS
   /** The difference that remains because its entries may not travel. */
   let excused: RootDifference | null = null
-  let reading = 0
   let theirCount = announced.count
   let theirRoot = announced.root
   /** The roots of both sides when the last run began. */
@@ -204,8 +201,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     ended(run) {
       hasRun = true
-      deferred = run.deferred
-      delegated ||= deferred
+      // The peer left some of what is here to others.
+      if (run.deferred) postponed()
       lastRun = { rounds: run.rounds, bytes: run.bytes }
       awaitingSettle = true
       check()
@@ -242,7 +239,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const idle = (): boolean => {
     // A first run that waits for its turn is still to come: the responder must not take this side's root for the end.
     if (runner.waiting && phase !== "live") return false
-    return !runner.running && queue.size === 0 && reading === 0 && options.pendingIn() === 0
+    return !runner.running && queue.size === 0 && self.reading === 0 && options.pendingIn() === 0
   }
 
   /** Nothing is under way for this replica in either direction, as far as this side knows. */
@@ -315,10 +312,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const compareUnequal = (item: RootItem): void => {
     const difference = differenceOf(index, item)
     if (!initiator) {
-      if (item.agreed) {
-        finish(false)
-        return
-      }
+      if (item.agreed) return finish(false)
       if (item.answer) owesRoot = true
       if (item.answer && item.settled && settled()) setPhase("live")
       return
@@ -342,7 +336,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     reportRun()
     // Everything known at the start of the run has been exchanged; what differs now is newer.
-    compared ||= !deferred && !failed
+    compared ||= !failed
     setPhase("live")
     if (clock.monotonic() - activeAt < QUIET_MS) runner.beginAfter(QUIET_MS)
     else if (!runner.waiting) runner.retry()
@@ -381,7 +375,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     options.pump()
   }
 
-  return {
+  const self: LinkReplica = {
     shared,
     theirSlot: announced.slot,
     permissions,
@@ -406,22 +400,11 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     get pendingOut() {
       return permissions.send ? unconfirmed.size + queue.size : 0
     },
-    get reading() {
-      return reading
-    },
-    set reading(value) {
-      reading = value
-    },
+    reading: 0,
     start() {
-      if (!permissions.send && !permissions.receive) {
-        finish(false)
-        return
-      }
+      if (!permissions.send && !permissions.receive) return finish(false)
       const equal = announced.count === index.count && bytesEqual(announced.root, index.root())
-      if (equal && comparable) {
-        finish(true)
-        return
-      }
+      if (equal && comparable) return finish(true)
       timers.start("owed", OWED_LIMIT_MS, offerOwed)
       const enough = comparable && offerNewer(options, queue, unconfirmed)
       if (!initiator) {
@@ -495,4 +478,5 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       feed.close()
     },
   }
+  return self
 }

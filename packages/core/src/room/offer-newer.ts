@@ -39,9 +39,8 @@ export function offerNewer(
     // Offered is not held: until the peer confirms it, or roots are equal, it is owed.
     unconfirmed.changed(mapKey(position))
   }
-  const unasked = items.length <= MAX_UNASKED && !sharesLinks
-  for (const { position } of unasked ? items : []) queue.addUnasked(position)
-  if (!unasked) offerAll(outbox, shared.slot, items)
+  if (items.length > MAX_UNASKED || sharesLinks) offerAll(outbox, shared.slot, items)
+  else for (const { position } of items) queue.addUnasked(position)
   return shared.history.basisFor(device) !== null
 }
 

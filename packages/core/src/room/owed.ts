@@ -9,7 +9,7 @@ export interface Owed {
   /** The peer holds this digest (8 bytes or more). True when that was owed. */
   holds(position: string, digest: Uint8Array): boolean
   /** Whether the peer may lack any of these; any at all without `only`. */
-  includes(only?: ReadonlySet<string>): boolean
+  includes(only?: Iterable<string>): boolean
   /** There are more than it can tell of. */
   readonly overflowed: boolean
   /** Their positions, which are owed no more; null when they were too many to keep. */
@@ -32,10 +32,9 @@ export function createOwed(): Owed {
       const owed = digestByPosition.get(position)
       return owed !== undefined && startsWithBytes(owed, digest) && digestByPosition.delete(position)
     },
-    includes(only) {
-      if (overflowed) return true
-      if (only === undefined) return digestByPosition.size > 0
-      return [...only].some((position) => digestByPosition.has(position))
+    includes(only = digestByPosition.keys()) {
+      for (const position of only) if (digestByPosition.has(position)) return true
+      return overflowed
     },
     get overflowed() {
       return overflowed

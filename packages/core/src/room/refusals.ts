@@ -1,10 +1,12 @@
-import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import { bytesEqual, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
 import { itemDigestOf } from "../protocol/range-record.ts"
 
 /** Entries of one replica that cannot travel over one link as they are: nobody offers or asks for them again. */
 export interface Refusals {
-  /** Positions to digests that the peer refused; not sent again while the digest stands. */
+  /** Positions to digests that the peer refused. */
   readonly byPeer: Map<string, Uint8Array>
+  /** Whether the peer refused this digest (8 bytes or more): not sent again while it stands. */
+  isByPeer(position: Uint8Array, digest: Uint8Array): boolean
   /** The peer could not take this digest (8 bytes) now: its next acknowledgement confirms nothing. */
   putOff(position: Uint8Array, digest: Uint8Array): void
   /** Whether an acknowledgement is of one that was put off; each counts once. */
@@ -26,12 +28,15 @@ const MAX_DECLINED = 4_096
  * come after it back, and beyond this some would count as held that are not.
  */
 const MAX_PUT_OFF = 65_536
+const NO_DIGEST = new Uint8Array(0)
 
 export function createRefusals(): Refusals {
   const declined = new Map<string, { readonly digest: Uint8Array; readonly held: Uint8Array | undefined }>()
   const putOffCounts = new Map<string, number>()
+  const byPeer = new Map<string, Uint8Array>()
   return {
-    byPeer: new Map(),
+    byPeer,
+    isByPeer: (position, digest) => startsWithBytes(byPeer.get(mapKey(position)) ?? NO_DIGEST, digest),
     putOff(position, digest) {
       const key = mapKey(position) + mapKey(digest)
       if (putOffCounts.size < MAX_PUT_OFF) putOffCounts.set(key, (putOffCounts.get(key) ?? 0) + 1)
