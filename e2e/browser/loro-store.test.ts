@@ -121,6 +121,26 @@ describe("a browser that is killed", () => {
   })
 })
 
+test("a browser that has no room left is told, and what was typed is stored once there is some", async () => {
+  const profile = await harness.chromium()
+  const tab = await profile.open<Page>(site)
+  const session = await profile.context.newCDPSession(tab.page)
+  const origin = new URL(tab.page.url()).origin
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 300_000 })
+  await tab.call("start", { store: "full" })
+  await tab.call("open", "x")
+  const words = Array.from({ length: 100_000 }, (_, word) => `word${word * 7_919} `).join("")
+  await tab.call("insert", "x", 0, words)
+  await expect(tab.call("saved", "x")).rejects.toThrow(/could not be stored/)
+  await session.send("Storage.overrideQuotaForOrigin", { origin })
+  await tab.call("saved", "x")
+  await tab.reload()
+  await tab.call("start", { store: "full" })
+  await tab.call("open", "x")
+  expect((await tab.call("read", "x")) === words).toBe(true)
+  await profile.close()
+})
+
 describe("an encrypted store in the browser", () => {
   test("opens with the profile's key after a reload, and with no other", async () => {
     const profile = await harness.chromium()
