@@ -55,8 +55,8 @@ export function documentShape(collection: RxCollection): DocumentShape {
       if (key.length === 0 || key.length > maxKeyLength) return "its key is longer than the schema allows"
       if (deleted) return null
       if (Object.hasOwn(payload, path)) return "it names its primary key a second time"
-      for (const field of NEVER_SHARED)
-        if (Object.hasOwn(payload, field)) return `it carries the reserved field ${field}`
+      const reserved = NEVER_SHARED.find((field) => Object.hasOwn(payload, field))
+      if (reserved !== undefined) return `it carries the reserved field ${reserved}`
       if (payload["_attachments"] !== undefined) {
         if (!holdsAttachments) return "it has attachments, which this collection's schema does not"
         if (!isStubs(payload["_attachments"])) return "its attachments are malformed"

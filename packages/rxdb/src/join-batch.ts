@@ -8,6 +8,7 @@ import {
   needsFold,
   type RegisterDelta,
   type RegisterState,
+  type RegisterValue,
   type ReplicaPeer,
   type ReplicaReport,
   shownValue,
@@ -187,8 +188,7 @@ function refusal({ shape }: JoinBatchDeps, key: string, { siblings, view }: Regi
 }
 
 function arrivedAttachments({ siblings, view }: RegisterDelta): readonly AttachmentStub[] {
-  const [only] = siblings
-  if (only !== undefined && siblings.length === 1 && view === null) return attachmentListOf(only)
+  if (siblings.length === 1 && view === null) return attachmentListOf(siblings[0] as RegisterValue)
   const values = view?.type === "inline" ? [...siblings, view.value] : siblings
   return values.flatMap(attachmentListOf)
 }

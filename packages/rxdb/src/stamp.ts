@@ -89,7 +89,8 @@ function readContext(stored: readonly (string | number)[] | undefined): Context 
   if (!Array.isArray(stored)) return null
   const clocks = new Map<string, number>()
   for (let at = 0; at < stored.length; at += 2) {
-    const [incarnation, hlc] = [stored[at] as unknown, stored[at + 1] as unknown]
+    const incarnation: unknown = stored[at]
+    const hlc: unknown = stored[at + 1]
     if (typeof incarnation !== "string" || incarnation.length !== INCARNATION_DIGITS) return null
     if (!Number.isSafeInteger(hlc)) return null
     clocks.set(incarnation, hlc as number)

@@ -20,10 +20,6 @@ export class ByteReader {
     return this.#bytes.length - this.#at
   }
 
-  get offset(): number {
-    return this.#at
-  }
-
   u8(): number {
     return this.#bytes[this.#advance(1)] as number
   }
@@ -69,6 +65,12 @@ export class ByteReader {
   bytes(length: number): Uint8Array {
     const at = this.#advance(length)
     return this.#bytes.subarray(at, at + length)
+  }
+
+  /** The same as bytes of their own, without a view on the way. */
+  copy(length: number = this.remaining): Uint8Array<ArrayBuffer> {
+    const at = this.#advance(length)
+    return this.#bytes.slice(at, at + length)
   }
 
   /** Bytes behind a varint length of at most `max`. */

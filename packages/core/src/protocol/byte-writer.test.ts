@@ -13,6 +13,20 @@ test("no byte is lost where the buffer grows", () => {
   )
 })
 
+test("a view shows what was written last, whatever the writer held before", () => {
+  const written = fc.tuple(fc.uint8Array({ maxLength: 12 }), fc.boolean())
+  fc.assert(
+    fc.property(fc.nat(4), fc.array(written, { maxLength: 30 }), (capacity, texts) => {
+      const write = new ByteWriter(capacity + 1)
+      for (const [bytes, looks] of texts) {
+        write.reset().bytes(bytes)
+        if (looks) expect(write.view()).toEqual(bytes)
+      }
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
 test("varints come back at any offset", () => {
   fc.assert(
     fc.property(fc.array(fc.maxSafeNat()), (values) => {

@@ -4,9 +4,11 @@ import { encodeUtf8 } from "./utf8.ts"
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>
   #length = 0
+  /** On `#bytes` from its start. Given out again while it fits: what is hashed is mostly of one length. */
+  #view: Uint8Array<ArrayBuffer>
 
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity)
+    this.#bytes = this.#view = new Uint8Array(capacity)
   }
 
   get length(): number {
@@ -88,7 +90,8 @@ export class ByteWriter {
 
   /** What was written, without a copy; valid until the next write. */
   view(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#length)
+    if (this.#view.length !== this.#length) this.#view = this.#bytes.subarray(0, this.#length)
+    return this.#view
   }
 
   #reserve(length: number): number {
@@ -97,7 +100,7 @@ export class ByteWriter {
     if (needed > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
       grown.set(this.#bytes)
-      this.#bytes = grown
+      this.#bytes = this.#view = grown
     }
     this.#length = needed
     return at

@@ -33,9 +33,6 @@ const TAG = {
 
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
-/** What comes before the delta of DATA or PUSH, besides a key in ASCII. */
-const ENTRY_HEAD_BYTES = 24
-
 /** A frame whose payload is still where it came from: a message is the one place that it is copied to. */
 export interface SplitFrame {
   readonly head: Uint8Array
@@ -49,7 +46,7 @@ type PayloadFrame = Extract<Frame, { type: "data" | "push" | "chunk" | "fragment
 /** The frame alone, without the length that `message.ts` puts before it. */
 export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
   const payload = payloadOf(frame)
-  const write = new ByteWriter(headSizeHint(frame) + payload.length).u8(TAG[frame.type])
+  const write = new ByteWriter(HEAD_BYTES + payload.length).u8(TAG[frame.type])
   writeHead(write, frame)
   return write.bytes(payload).view()
 }
@@ -57,7 +54,7 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
 /** The same bytes, for a payload that nobody changes until they have been sent. */
 export function splitFrame(frame: PayloadFrame): SplitFrame {
   const payload = payloadOf(frame)
-  const write = new ByteWriter(headSizeHint(frame)).u8(TAG[frame.type])
+  const write = new ByteWriter(HEAD_BYTES).u8(TAG[frame.type])
   writeHead(write, frame)
   return { head: write.view(), payload, length: write.length + payload.length }
 }
@@ -226,8 +223,8 @@ function readBody(tag: number, read: ByteReader): Frame {
         slot: readSlot(read),
         kind: read.u8(),
         key: readKey(read),
-        digest: read.bytes(limits.SHORT_DIGEST_BYTES).slice(),
-        delta: read.rest().slice(),
+        digest: read.copy(limits.SHORT_DIGEST_BYTES),
+        delta: read.copy(),
       }
     case TAG.push:
       return {
@@ -235,9 +232,9 @@ function readBody(tag: number, read: ByteReader): Frame {
         slot: readSlot(read),
         kind: read.u8(),
         key: readKey(read),
-        before: read.bytes(limits.SHORT_DIGEST_BYTES).slice(),
-        after: read.bytes(limits.SHORT_DIGEST_BYTES).slice(),
-        delta: read.rest().slice(),
+        before: read.copy(limits.SHORT_DIGEST_BYTES),
+        after: read.copy(limits.SHORT_DIGEST_BYTES),
+        delta: read.copy(),
       }
     case TAG.have:
       return { type: "have", slot: readSlot(read), items: readItems(read, 24, readHaveItem) }
@@ -261,10 +258,10 @@ function readBody(tag: number, read: ByteReader): Frame {
       return {
         type: "presence-relay",
         session: readSession(read),
-        device: read.bytes(limits.DEVICE_KEY_BYTES).slice(),
+        device: read.copy(limits.DEVICE_KEY_BYTES),
         sequence: read.varint(),
         ageMs: read.varint(0xffff_ffff),
-        signature: read.bytes(limits.SIGNATURE_BYTES).slice(),
+        signature: read.copy(limits.SIGNATURE_BYTES),
         value: readPresence(read),
       }
     case TAG["chunk-want"]:
@@ -272,7 +269,7 @@ function readBody(tag: number, read: ByteReader): Frame {
         type: "chunk-want",
         slot: readSlot(read),
         position: readPosition(read),
-        blob: read.bytes(limits.BLOB_DIGEST_BYTES).slice(),
+        blob: read.copy(limits.BLOB_DIGEST_BYTES),
         size: read.varint(limits.MAX_BLOB_BYTES),
         first: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
         bitmap: readBitmap(read),
@@ -282,7 +279,7 @@ function readBody(tag: number, read: ByteReader): Frame {
         type: "chunk",
         slot: readSlot(read),
         position: readPosition(read),
-        blob: read.bytes(limits.BLOB_DIGEST_BYTES).slice(),
+        blob: read.copy(limits.BLOB_DIGEST_BYTES),
         index: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
         bytes: readChunkBytes(read),
       }
@@ -346,7 +343,7 @@ function readFragment(read: ByteReader): Frame {
   const index = read.varint(limits.MAX_ENTRY_BYTES)
   const total = read.varint(limits.MAX_ENTRY_BYTES)
   const size = read.varint(limits.MAX_ENTRY_BYTES + limits.MAX_KEY_BYTES + 64)
-  const bytes = read.rest().slice()
+  const bytes = read.copy()
   if (total < 2 || index >= total) throw new DecodeError("bad-value", "fragment index")
   const least = index < total - 1 ? limits.MIN_FRAGMENT_BYTES : 1
   if (bytes.length < least || bytes.length > size) throw new DecodeError("bad-value", "fragment size")
@@ -367,7 +364,7 @@ function readWantItem(read: ByteReader): { position: Uint8Array; summary: Uint8A
 }
 
 function readHaveItem(read: ByteReader): { position: Uint8Array; digest: Uint8Array } {
-  return { position: readPosition(read), digest: read.bytes(limits.SHORT_DIGEST_BYTES).slice() }
+  return { position: readPosition(read), digest: read.copy(limits.SHORT_DIGEST_BYTES) }
 }
 
 function readNakItem(read: ByteReader): NakItem {
@@ -376,24 +373,24 @@ function readNakItem(read: ByteReader): NakItem {
 
 function readRecords(read: ByteReader): Uint8Array {
   if (read.remaining > limits.MAX_RANGE_BYTES) throw new DecodeError("frame-too-large", "range")
-  return read.rest().slice()
+  return read.copy()
 }
 
 function readPresence(read: ByteReader): Uint8Array | null {
   if (!readFlag(read)) return null
   if (read.remaining > limits.MAX_PRESENCE_BYTES) throw new DecodeError("frame-too-large", "presence")
-  return read.rest().slice()
+  return read.copy()
 }
 
 function readBitmap(read: ByteReader): Uint8Array {
-  const bytes = read.rest().slice()
+  const bytes = read.copy()
   if (bytes.length === 0 || bytes.length > 1_024) throw new DecodeError("bad-value", "chunk bitmap")
   return bytes
 }
 
 function readChunkBytes(read: ByteReader): Uint8Array {
   if (read.remaining > limits.CHUNK_BYTES) throw new DecodeError("frame-too-large", "chunk")
-  return read.rest().slice()
+  return read.copy()
 }
 
 function readSlot(read: ByteReader): number {
@@ -405,15 +402,15 @@ function readKey(read: ByteReader): string {
 }
 
 function readSession(read: ByteReader): Uint8Array {
-  return read.bytes(limits.SESSION_ID_BYTES).slice()
+  return read.copy(limits.SESSION_ID_BYTES)
 }
 
 function readPosition(read: ByteReader): Uint8Array {
-  return read.bytes(limits.POSITION_BYTES).slice()
+  return read.copy(limits.POSITION_BYTES)
 }
 
 function readDigest(read: ByteReader): Uint8Array {
-  return read.bytes(limits.DIGEST_BYTES).slice()
+  return read.copy(limits.DIGEST_BYTES)
 }
 
 function readFlag(read: ByteReader): boolean {
@@ -422,10 +419,6 @@ function readFlag(read: ByteReader): boolean {
   return value === 1
 }
 
-function headSizeHint(frame: Frame): number {
-  return "key" in frame ? frame.key.length + ENTRY_HEAD_BYTES : HEAD_BYTES
-}
-
-/** What a runtime keeps inside its own heap: longer buffers cost an allocation outside it. */
+/** Holds the heads of most frames, and is what a runtime keeps inside its own heap: longer buffers cost an allocation outside it. */
 const HEAD_BYTES = 64
 const NO_PAYLOAD = new Uint8Array(0)

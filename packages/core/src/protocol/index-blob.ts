@@ -64,10 +64,10 @@ export function encodeIndexBlob({
 export function decodeIndexBlob(input: Uint8Array): IndexBlob {
   const body = new ByteReader(input.subarray(0, Math.max(0, input.length - CHECKSUM_BYTES)))
   if (body.u8() !== VERSION) throw new DecodeError("unknown-version")
-  const roomTag = body.bytes(ROOM_TAG_BYTES).slice()
+  const roomTag = body.copy(ROOM_TAG_BYTES)
   const cursor = body.block(MAX_CURSOR_BYTES).slice()
   const count = body.count(MAX_BLOB_ENTRIES, ENTRY_BYTES + 1)
-  const root = body.bytes(ROOT_BYTES).slice()
+  const root = body.copy(ROOT_BYTES)
   const hashed = body.bytes(count * ENTRY_BYTES)
   const lengths = readKeyLengths(body, count)
   const text = body.text(MAX_KEYS_BYTES)

@@ -51,7 +51,7 @@ export function decodeSummary(input: Uint8Array): RegisterSummary {
   if (input.length > MAX_SUMMARY_BYTES) throw new DecodeError("frame-too-large")
   const read = new ByteReader(input)
   if (read.u8() !== FORMAT) throw new DecodeError("unknown-version")
-  const fingerprint = read.bytes(FINGERPRINT_BYTES).slice()
+  const fingerprint = read.copy(FINGERPRINT_BYTES)
   const context = new Map(readContext(read))
   read.end()
   return { context, fingerprint }
@@ -90,7 +90,7 @@ export function decodeDelta(input: Uint8Array): RegisterDelta {
   if ((head & FORMAT_MASK) !== FORMAT || head > 0x7f) throw new DecodeError("unknown-version")
   const entries = readContext(read)
   const context = new Map(entries)
-  const fingerprint = (head & FLAG_FINGERPRINT) === 0 ? null : read.bytes(FINGERPRINT_BYTES).slice()
+  const fingerprint = (head & FLAG_FINGERPRINT) === 0 ? null : read.copy(FINGERPRINT_BYTES)
   let dots: Dot[] = []
   let siblings: Sibling[] = []
   const count = read.count(MAX_CONTEXT_ENTRIES, 3)
@@ -116,9 +116,9 @@ export function decodeDelta(input: Uint8Array): RegisterDelta {
 function writeContext(write: ByteWriter, entries: readonly (readonly [string, number])[]): void {
   write.varint(entries.length)
   if (entries.length === 0) return
-  const highest = entries.reduce((top, [, hlc]) => Math.max(top, hlc), 0)
+  const highest = Math.max(...entries.map((entry) => entry[1]))
   writeU56(write, highest)
-  for (const [incarnation, hlc] of entries) writeIncarnation(write, incarnation).varint(highest - hlc)
+  for (const entry of entries) writeIncarnation(write, entry[0]).varint(highest - entry[1])
 }
 
 function readContext(read: ByteReader): readonly (readonly [string, number])[] {
@@ -157,8 +157,8 @@ function readDot(read: ByteReader, entries: readonly (readonly [string, number])
       throw new DecodeError("bad-value", "a dot not in shortest form")
     return dot
   }
-  const [incarnation, seen] = entries[reference - 1] as readonly [string, number]
-  return { incarnation, hlc: seen - read.varint(seen) }
+  const entry = entries[reference - 1] as readonly [string, number]
+  return { incarnation: entry[0], hlc: entry[1] - read.varint(entry[1]) }
 }
 
 function writeView(write: ByteWriter, view: DeltaView, dots: readonly Dot[]): void {

@@ -19,7 +19,7 @@ interface Hashable {
 /** 32 bytes that are equal on every peer exactly when context, siblings and view are. */
 export function stateHash({ context, siblings, view }: Hashable): Uint8Array<ArrayBuffer> {
   const write = scratch.reset().varint(context.size)
-  for (const [incarnation, hlc] of sortedEntries(context)) writeIncarnation(write, incarnation).u53(hlc)
+  for (const entry of sortedEntries(context)) writeIncarnation(write, entry[0]).u53(entry[1])
   write.varint(siblings.length)
   for (const { dot, hash } of siblings) writeIncarnation(write, dot.incarnation).u53(dot.hlc).bytes(hash)
   if (siblings.length > 1 && view !== null) write.bytes(view.hash)

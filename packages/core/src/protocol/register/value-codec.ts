@@ -44,7 +44,7 @@ export function readValue(read: ByteReader): HashedValue | null {
   const flags = read.u8()
   if (flags === 0) return null
   if ((flags & PRESENT) === 0 || flags > 0x0f) throw new DecodeError("bad-value", "unknown value flags")
-  const claimed = (flags & CLAIMED_HASH) === 0 ? null : read.bytes(VALUE_HASH_BYTES).slice()
+  const claimed = (flags & CLAIMED_HASH) === 0 ? null : read.copy(VALUE_HASH_BYTES)
   const fields = (flags & FIELDS) === 0 ? null : readFields(read)
   const value = (flags & DELETED) === 0 ? readLive(read, fields) : readTombstone(fields)
   if (claimed === null) return value
