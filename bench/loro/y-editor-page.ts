@@ -18,7 +18,7 @@ export function start(room: string, signaling: string): void {
   const view = new EditorView({
     parent: document.body,
     doc: text.toString(),
-    extensions: [EditorView.lineWrapping, yCollab(text, provider.awareness)],
+    extensions: [yCollab(text, provider.awareness)],
   })
   new MutationObserver(() => marks["dom"]?.push(wallMs())).observe(view.contentDOM, {
     childList: true,
