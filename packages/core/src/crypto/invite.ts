@@ -1,4 +1,4 @@
-import { sha256 } from "@noble/hashes/sha2.js"
+import { sha256 } from "../protocol/sha256.ts"
 import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"

@@ -86,8 +86,7 @@ function writeHead(write: ByteWriter, frame: Frame): void {
     case "announce":
       write.varint(frame.slot).text(frame.name).u8(frame.kind).text(frame.schemaTag)
       write.u8(DIRECTIONS.indexOf(frame.direction)).varint(frame.count).bytes(frame.root)
-      write.u8(frame.basis === null ? 0 : 1)
-      if (frame.basis !== null) write.bytes(frame.basis)
+      writeOptional(write, frame.basis)
       return
     case "withdraw":
     case "prune":
@@ -152,13 +151,11 @@ function writeHead(write: ByteWriter, frame: Frame): void {
       for (const session of frame.sessions) write.bytes(session)
       return
     case "presence":
-      write.u8(frame.value === null ? 0 : 1)
-      if (frame.value !== null) write.bytes(frame.value)
+      writeOptional(write, frame.value)
       return
     case "presence-relay":
       write.bytes(frame.session).bytes(frame.device).varint(frame.sequence).varint(frame.ageMs)
-      write.bytes(frame.signature).u8(frame.value === null ? 0 : 1)
-      if (frame.value !== null) write.bytes(frame.value)
+      writeOptional(write.bytes(frame.signature), frame.value)
       return
     case "chunk-want":
       write.varint(frame.slot).bytes(frame.position).bytes(frame.blob)
@@ -178,6 +175,11 @@ function writeHead(write: ByteWriter, frame: Frame): void {
       write.text(frame.reason)
       return
   }
+}
+
+function writeOptional(write: ByteWriter, bytes: Uint8Array | null): void {
+  write.u8(bytes === null ? 0 : 1)
+  if (bytes !== null) write.bytes(bytes)
 }
 
 function writeRoot(write: ByteWriter, item: RootItem): void {

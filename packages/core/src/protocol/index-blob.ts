@@ -1,4 +1,4 @@
-import { sha256 } from "@noble/hashes/sha2.js"
+import { sha256 } from "./sha256.ts"
 import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { bytesEqual } from "./bytes-equal.ts"

@@ -1,4 +1,4 @@
-import { sha256 } from "@noble/hashes/sha2.js"
+import { createSha256 } from "./sha256.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { digestBytes, nativeSha256 } from "./native-sha256.ts"
 import { encodeUtf8 } from "./utf8.ts"
@@ -45,8 +45,8 @@ function absorbed(digestKey: Uint8Array, label: string): (message: Uint8Array) =
     const write = new ByteWriter(256)
     return (message) => digestBytes(native(write.reset().bytes(block).bytes(message).view()), OUTPUT_BYTES)
   }
-  const start = sha256.create().update(block)
+  const start = createSha256().update(block)
   // One hasher serves every call, since none of them waits: a hasher each costs as much as what it hashes.
-  const working = sha256.create()
+  const working = createSha256()
   return (message) => start._cloneInto(working).update(message).digest().slice(0, OUTPUT_BYTES)
 }

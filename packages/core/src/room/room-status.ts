@@ -62,7 +62,7 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
 
   function refresh(): void {
     const next = describe()
-    if (!isSameStatus(next, status.get())) status.set(next)
+    if (JSON.stringify(next) !== JSON.stringify(status.get())) status.set(next)
   }
   const unsubscribe = peers.subscribe((list) => {
     if (list.length > 0) trouble = null
@@ -136,17 +136,4 @@ function describeOffline(
     code: state === "refused" ? "refused" : "no-signaling",
     message: `${verb}: ${server}: ${detail}${again}`,
   }
-}
-
-function isSameStatus(a: RoomStatus, b: RoomStatus): boolean {
-  return (
-    a.phase === b.phase &&
-    a.peers === b.peers &&
-    a.pendingIn === b.pendingIn &&
-    a.pendingOut === b.pendingOut &&
-    a.syncedPeers === b.syncedPeers &&
-    a.tab === b.tab &&
-    a.problem?.code === b.problem?.code &&
-    a.problem?.message === b.problem?.message
-  )
 }

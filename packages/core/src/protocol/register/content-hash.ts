@@ -1,9 +1,9 @@
-import { sha256 } from "@noble/hashes/sha2.js"
+import { createSha256 } from "../sha256.ts"
 import { digestBytes, nativeSha256 } from "../native-sha256.ts"
 
 // One hasher serves every call, since none of them waits: making hashers was most of the garbage of a first sync.
-const pristine = sha256.create()
-const working = sha256.create()
+const pristine = createSha256()
+const working = createSha256()
 
 const HASH_BYTES = 32
 /** Two parts up to this are put together in one place for the platform's hash, which takes one. */
