@@ -18,6 +18,8 @@ export interface EntryReference {
   readonly digest: Uint8Array
   /** The link's count of changes when the entry was read: older changes of it are confirmed too. */
   readonly changes: number
+  /** A change without what it was made upon, which the peer holds unless it said otherwise. */
+  readonly alone?: true
 }
 
 export interface OutboxPath {

@@ -54,7 +54,7 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     const began = before?.slice(0, SHORT_DIGEST_BYTES) ?? NO_DIGEST
     return outbox.push(
       { type: "push", slot, kind, key, before: began, after: digest, delta },
-      { slot, position, digest, changes },
+      { slot, position, digest, changes, alone: true },
     )
   }
 

@@ -7,6 +7,7 @@ import type { LinkTarget } from "./room-replica.ts"
 export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
   const key = mapKey(item.position)
   const held = room.shared.index.get(item.position)?.digest
+  own.feed.unconfirmed.crossed(key)
   if (item.again) {
     own.postponed()
     own.refusals.putOff(item.position, item.digest)
@@ -29,12 +30,12 @@ export function noteDeliveries(targets: readonly LinkTarget[], references: reado
 }
 
 /** The peer is done with an entry: unless it refused it, it holds it durably. */
-function noteDelivery({ own }: LinkTarget, { position, digest, changes }: EntryReference): void {
+function noteDelivery({ own }: LinkTarget, { position, digest, changes, alone }: EntryReference): void {
   const key = mapKey(position)
   // Sent for a replica that the peer has closed and announced anew since then.
   if (changes < own.feed.unconfirmed.since) return
   if (own.refusals.takePutOff(position, digest) || own.refusals.isByPeer(position, digest)) return
-  own.feed.unconfirmed.confirmed(key, changes)
+  const confirmed = own.feed.unconfirmed.confirmed(key, changes, alone)
   own.exchanged("sent")
-  own.peerHolds(position, digest)
+  if (confirmed) own.peerHolds(position, digest)
 }

@@ -149,8 +149,9 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     const equal = after !== null && startsWithBytes(after, digestOf(frame))
     if (equal) own.peerHolds(position, after)
     if (!equal && frame.type === "push" && after !== null) {
-      // Writes crossed, or the push was made from another state: each side hears what the other has now.
-      own.announce(position, 0)
+      // Writes crossed, or the push was made from another state: each side hears what the other has now. It goes out before the
+      // acknowledgement, which would confirm what the push was made upon.
+      own.held.contradict(position, after)
       if (senderLacks === null) want(room, position, shortDelayMs(), digestOf(frame))
     }
     if (changed) events.joined(room, transition, equal && frame.type === "push" ? frame : null)
@@ -195,6 +196,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       const { position } = item
       const digest = item.digest.slice(0, SHORT_DIGEST_BYTES)
       own.peerHolds(position, digest)
+      if (by === "have") own.feed.unconfirmed.crossed(mapKey(position))
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.came(mapKey(position), peer.session, digest)

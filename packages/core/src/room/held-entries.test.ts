@@ -18,7 +18,7 @@ function setUp() {
   const outbox = { unacknowledgedBulk: 0, control: (frame: Frame) => void frames.push(frame) }
   const announced: Uint8Array[] = []
   const feed = { unconfirmed, announce: (position: Uint8Array) => void announced.push(position) }
-  const held = createHeldEntries({ slot: 0, index, refusals, feed, outbox })
+  const held = createHeldEntries({ slot: 0, index, permissions: { send: true }, refusals, feed, outbox })
   const offered = (): number[] =>
     frames.flatMap((frame) =>
       frame.type === "offer" ? frame.items.map(({ position }) => position[0] ?? 0) : [],

@@ -1,14 +1,18 @@
 import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import { SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { ChangeFeed } from "./change-feed.ts"
 import { MAX_OFFERED, offerAll } from "./offer-newer.ts"
+import type { Permissions } from "./permissions.ts"
 import type { Refusals } from "./refusals.ts"
 
 /** What is here of an entry and the peer may lack, unless it refused just that. Until the peer answers it is unconfirmed. */
 export interface HeldEntries {
   /** Says HAVE of what is here after at most `delayMs`. */
   announce(position: Uint8Array, delayMs: number): void
+  /** Says HAVE before anything else is said: the peer's push led to something else here than it did there. */
+  contradict(position: Uint8Array, digest: Uint8Array): void
   /**
    * Offers these, and what was announced and never confirmed: a HAVE of what the peer holds already has no answer, and
    * where roots stay apart nothing else tells. Oldest first; true when there is more.
@@ -19,11 +23,13 @@ export interface HeldEntries {
 export function createHeldEntries({
   slot,
   index,
+  permissions,
   refusals,
   feed,
   outbox,
 }: {
   readonly slot: number
+  readonly permissions: Pick<Permissions, "send">
   readonly index: FingerprintIndex
   readonly refusals: Refusals
   readonly feed: Pick<ChangeFeed, "announce" | "unconfirmed">
@@ -36,8 +42,13 @@ export function createHeldEntries({
   }
   return {
     announce(position, delayMs) {
-      const digest = deliverable(position)
+      const digest = permissions.send ? deliverable(position) : null
       if (digest !== null) feed.announce(position, digest, delayMs)
+    },
+    contradict(position, digest) {
+      if (permissions.send && deliverable(position) !== null) unconfirmed.changed(mapKey(position))
+      const items = [{ position, digest: digest.slice(0, SHORT_DIGEST_BYTES) }]
+      outbox.control({ type: "have", slot, items })
     },
     offer(positions) {
       for (const position of positions) {

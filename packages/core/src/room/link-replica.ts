@@ -7,7 +7,7 @@ import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
 import { type ChangeFeed, createChangeFeed } from "./change-feed.ts"
-import { createHeldEntries } from "./held-entries.ts"
+import { createHeldEntries, type HeldEntries } from "./held-entries.ts"
 import { offerNewer } from "./offer-newer.ts"
 import { createOwed, type Owed } from "./owed.ts"
 import type { Permissions } from "./permissions.ts"
@@ -64,6 +64,7 @@ export interface LinkReplica {
   readonly feed: ChangeFeed
   readonly refusals: Refusals
   readonly owed: Owed
+  readonly held: HeldEntries
   readonly pendingOut: number
   /** Something could not be exchanged now: what differs is not excused by that. */
   postponed(): void
@@ -76,8 +77,6 @@ export interface LinkReplica {
   root(item: RootItem): void
   /** Pushes or announces a change, where entries may travel to the peer. */
   push(transition: Transition): void
-  /** Says HAVE of what is here, unless the peer refused it, after at most `delayMs`. */
-  announce(position: Uint8Array, delayMs: number): void
   /** The peer said, or showed, that it holds this digest. */
   peerHolds(position: Uint8Array, digest: Uint8Array): void
   /** An entry came in or was confirmed and counted as progress. */
@@ -123,7 +122,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     flush: options.pump,
   })
   const { unconfirmed } = feed
-  const held = createHeldEntries({ slot, index, refusals, feed, outbox })
+  const held = createHeldEntries({ slot, index, permissions, refusals, feed, outbox })
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
@@ -168,7 +167,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     differs: (position, theirs) => {
       if (refusals.hasDeclinedItem(position, theirs)) return
       if (permissions.receive && !options.want(position)) delegate(position)
-      else if (permissions.send && !permissions.receive) held.announce(position, 0)
+      else if (!permissions.receive) held.announce(position, 0)
     },
   }
 
@@ -384,6 +383,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     feed,
     refusals,
     owed,
+    held,
     postponed,
     get closed() {
       return closed
@@ -449,9 +449,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (!permissions.send || closed) return
       activeAt = clock.monotonic()
       feed.push(transition)
-    },
-    announce(position, delayMs) {
-      if (permissions.send && !closed) held.announce(position, delayMs)
     },
     peerHolds(position, digest) {
       const key = mapKey(position)

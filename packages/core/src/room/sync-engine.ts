@@ -129,7 +129,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         continue
       }
       if (!partial) {
-        target.announce(position, HAVE_DELAY_MS * (1 + random.unit()))
+        target.held.announce(position, HAVE_DELAY_MS * (1 + random.unit()))
         continue
       }
       const delta = push !== null && continues(transition, push) ? push.delta : undefined

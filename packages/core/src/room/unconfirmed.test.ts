@@ -34,6 +34,24 @@ describe("what a peer is not known to hold", () => {
     expect(unconfirmed.holds("p")).toBe(false)
   })
 
+  test("is not confirmed by a change alone that was sent before the peer said that it holds something else", () => {
+    const unconfirmed = create()
+    const first = unconfirmed.changed("p")
+    const second = unconfirmed.changed("p")
+    unconfirmed.crossed("p")
+    unconfirmed.crossed("unknown")
+    const third = unconfirmed.changed("p")
+    expect(unconfirmed.confirmed("p", first, true)).toBe(false)
+    expect(unconfirmed.confirmed("p", second, true)).toBe(false)
+    expect(unconfirmed.confirmedUpTo(first)).toBe(false)
+    // As a whole it comes with what the changes were made upon.
+    expect(unconfirmed.confirmed("p", second)).toBe(true)
+    expect(unconfirmed.confirmedUpTo(second)).toBe(true)
+    // Nothing contradicted what was sent since then.
+    expect(unconfirmed.confirmed("p", third, true)).toBe(true)
+    expect(unconfirmed.size).toBe(0)
+  })
+
   test("does not belong to what the link had under the name before", () => {
     let count = 0
     const next = (): number => ++count

@@ -3,14 +3,21 @@ interface UnconfirmedEntry {
   first: number
   /** Count of the newest. */
   last: number
+  /** Changes up to here had been sent when the peer said that it holds something else. */
+  crossedAt: number
 }
 
 /** Entries of one replica that one peer is not known to hold durably, in terms of a running count of changes. */
 export interface Unconfirmed {
   /** Notes a change; returns its count. */
   changed(position: string): number
-  /** The peer holds what the entry was at change `upTo`. */
-  confirmed(position: string, upTo: number): void
+  /**
+   * The peer took what the entry was at change `upTo`, or that change `alone`. False when it is not known to hold the entry by
+   * that, since it said that it holds something else.
+   */
+  confirmed(position: string, upTo: number, alone?: boolean): boolean
+  /** The peer holds something else, or did not take what was sent: changes that are under way came to be made upon that. */
+  crossed(position: string): void
   /** The peer says that it holds what is here now. True when that was not known. */
   holds(position: string): boolean
   /** The peer will not take the entry as it is: nothing is under way any more, but it is not held either. */
@@ -46,15 +53,21 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
     changed(position) {
       changes = nextCount()
       const entry = entryByPosition.get(position)
-      if (entry === undefined) entryByPosition.set(position, { first: changes, last: changes })
+      if (entry === undefined) entryByPosition.set(position, { first: changes, last: changes, crossedAt: 0 })
       else entry.last = changes
       return changes
     },
-    confirmed(position, upTo) {
+    confirmed(position, upTo, alone = false) {
       const entry = entryByPosition.get(position)
-      if (entry === undefined) return
+      if (entry === undefined) return true
+      if (alone && upTo <= entry.crossedAt) return false
       if (entry.last <= upTo) drop(position)
       else entry.first = Math.max(entry.first, upTo + 1)
+      return true
+    },
+    crossed(position) {
+      const entry = entryByPosition.get(position)
+      if (entry !== undefined) entry.crossedAt = entry.last
     },
     holds: drop,
     refused(position) {
