@@ -75,7 +75,9 @@ function compare(index: FingerprintIndex, model: ReturnType<typeof createModel>)
       )
       if (depth === 8) continue
       for (let child = prefix * 16; child < prefix * 16 + 16; child++) {
-        expect(index.node(depth + 1, child, createFingerprint())).toEqual(sumOf(model.under(depth + 1, child)))
+        expect(index.node(depth + 1, child, createFingerprint())).toEqual(
+          sumOf(model.under(depth + 1, child)),
+        )
       }
     }
   }
