@@ -16,7 +16,7 @@ export interface WatchOptions {
   readonly iceDesk: IceDesk
   readonly clock: Clock
   /** A fault of ours with one socket must not end the watch of all. */
-  readonly faulted: (connection: Connection) => void
+  readonly faulted: (connection: Connection, error: unknown) => void
   /** Called each round, after the sockets. */
   readonly round: (now: Millis) => void
 }
@@ -40,8 +40,8 @@ export function watchConnections(options: WatchOptions): { readonly close: () =>
     for (const connection of connections) {
       try {
         watchOne(connection, now, options)
-      } catch {
-        options.faulted(connection)
+      } catch (error) {
+        options.faulted(connection, error)
       }
       buffered += connection.bufferedBytes
     }

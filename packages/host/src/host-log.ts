@@ -16,3 +16,10 @@ export function createHostLog(level: LogLevel, random: Random): HostLog {
     alias: (value) => createHmac("sha256", salt).update(value).digest("hex").slice(0, 8),
   }
 }
+
+/** What kind of error and where, without its message: that may repeat what a client has sent. */
+export function placeOfFault(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  const lines = error.stack?.split("\n") ?? []
+  return [error.name, ...lines.filter((line) => /^\s+at /.test(line))].join("\n")
+}

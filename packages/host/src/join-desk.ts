@@ -55,7 +55,7 @@ export function createJoinDesk(deps: {
   /** Asks the other hosts of a cluster for a session; null where there is no cluster. */
   readonly findElsewhere: (topic: string, peer: string) => null | Promise<SessionElsewhere | null>
   /** A fault of ours while deciding. */
-  readonly faulted: (connection: Connection) => void
+  readonly faulted: (connection: Connection, error: unknown) => void
 }): JoinDesk {
   const { settings, clock, random, directory, addresses, counters, replies } = deps
   const limits = announcedLimits(settings)
@@ -152,8 +152,8 @@ export function createJoinDesk(deps: {
       connection.pendingJoins.delete(channel)
       try {
         if (connection.alive) decided(answer)
-      } catch {
-        deps.faulted(connection)
+      } catch (error) {
+        deps.faulted(connection, error)
       }
     })
   }

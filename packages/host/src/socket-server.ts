@@ -43,7 +43,7 @@ export function createSocketServer(deps: {
   readonly connections: Set<Connection>
   readonly counters: HostCounters
   /** A fault of ours must not end the process, nor leave a socket half way. */
-  readonly faulted: (connection: Connection) => void
+  readonly faulted: (connection: Connection, error: unknown) => void
 }): SocketServer {
   const { settings, clock, sessions, connections } = deps
   const http = {
@@ -134,8 +134,8 @@ export function createSocketServer(deps: {
     const guarded = (handle: () => void): void => {
       try {
         handle()
-      } catch {
-        deps.faulted(connection)
+      } catch (error) {
+        deps.faulted(connection, error)
       }
     }
     socket.on("message", (data: Buffer, isBinary: boolean) =>

@@ -7,7 +7,7 @@ import type { Connection } from "./connection.ts"
 import { watchConnections } from "./connection-watch.ts"
 import { awaitHandover, drainConnections } from "./drain.ts"
 import { createCounters } from "./host-counters.ts"
-import { createHostLog } from "./host-log.ts"
+import { createHostLog, placeOfFault } from "./host-log.ts"
 import { createHostMetrics } from "./host-metrics.ts"
 import type { HostSettings } from "./host-settings.ts"
 import { createIceDesk } from "./ice-desk.ts"
@@ -97,9 +97,17 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const addresses = createAddressLimits(settings)
   const isDraining = (): boolean => phase !== "open"
 
-  const faulted = (connection: Connection): void => {
+  let faultLoggedAt = Number.NEGATIVE_INFINITY
+  const faulted = (connection: Connection, error: unknown): void => {
     counters.handlerErrors += 1
     connection.end(1011, "internal", "may-return")
+    const now = clock.monotonic()
+    if (now - faultLoggedAt < FAULT_LOG_INTERVAL_MS) return
+    faultLoggedAt = now
+    logger.error(
+      { fault: placeOfFault(error) },
+      "a fault of the host, contained to one socket: please report it",
+    )
   }
   const replies = createSessionReplies({
     settings,
@@ -281,6 +289,8 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   }
 }
 
+/** Whoever finds a way to cause faults must not fill a disk with them. */
+const FAULT_LOG_INTERVAL_MS = 60_000
 const PROXY_IGNORED =
   "a proxy names its clients, and is not believed: all of them count as one address. Say whose header counts with trustedProxies"
 

@@ -1,7 +1,7 @@
 import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { describe, expect, test } from "vitest"
 import { keyOfBytes } from "../binary-key.ts"
-import { createCounters } from "../host-counters.ts"
+import { createCounters, type HostCounters } from "../host-counters.ts"
 import {
   createTopicDirectory,
   type Member,
@@ -72,6 +72,7 @@ function createBus(time: SimulatedTime): Bus {
 }
 
 interface Node {
+  readonly counters: HostCounters
   readonly directory: TopicDirectory
   readonly cluster: HostCluster
   readonly link: ReturnType<Bus["link"]>
@@ -93,8 +94,10 @@ function createWorld(): { time: SimulatedTime; start(name: string): Node } {
       const clock = time.clock()
       const directory = createTopicDirectory(limits, clock, name)
       const link = bus.link()
-      const cluster = createHostCluster({ link, directory, node: name, clock, counters: createCounters() })
+      const counters = createCounters()
+      const cluster = createHostCluster({ link, directory, node: name, clock, counters })
       return {
+        counters,
         directory,
         cluster,
         link,
@@ -424,6 +427,9 @@ describe("a cluster of hosts", () => {
     }
     await time.runFor(500)
     expect(a.known()).toEqual(["ada", "bob"])
+    // Not a fault of this host's.
+    expect(a.counters.handlerErrors).toBe(0)
+    expect(a.counters.drops.get("cluster")).toBe(10)
   })
 
   test("the topic itself never leaves a host", async () => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import type { Clock, Millis } from "@dunlin/core"
+import { type Clock, DecodeError, type Millis } from "@dunlin/core"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
 import { count, type HostCounters } from "../host-counters.ts"
 import type { Member, MemberFacts, SessionElsewhere, Topic, TopicDirectory } from "../topic-directory.ts"
@@ -271,9 +271,10 @@ export function createHostCluster(deps: {
   function receive(bytes: Uint8Array): void {
     try {
       take(decodeClusterMessage(bytes))
-    } catch {
+    } catch (error) {
       // NATS may be shared with others; a fault in handling must not end the subscription either.
-      counters.handlerErrors += 1
+      if (error instanceof DecodeError) count(counters.drops, "cluster")
+      else counters.handlerErrors += 1
     }
   }
 
