@@ -130,12 +130,27 @@ async function runTask({ name, rounds, dunlin, rxdb }: Task, ours: Flock, theirs
   }
   console.log(`\n${name}${rounds > 1 ? ` (median of ${rounds})` : ""}`)
   for (const field of Object.keys(measured.dunlin[0] ?? {})) {
+    if (field === "direction") continue
     const [a, b] = [summary(measured.dunlin, field), summary(measured.rxdb, field)]
     const ratio = typeof a === "number" && typeof b === "number" && a > 0 ? `${(b / a).toFixed(2)} ×` : ""
     console.log(
       `  ${field.padEnd(18)} ${format(a).padStart(12)} ${format(b).padStart(12)} ${ratio.padStart(10)}`,
     )
   }
+  printDirections(measured)
+}
+
+/** Its rounds with either side as its master, whose times have little in common. */
+function printDirections({ dunlin, rxdb }: Record<"dunlin" | "rxdb", readonly Measured[]>): void {
+  const directions = new Set(rxdb.map((row) => row["direction"] ?? null))
+  directions.delete(null)
+  for (const direction of directions)
+    for (const field of ["ms", "cpuMs"]) {
+      const theirs = rxdb.filter((row) => row["direction"] === direction)
+      const [a, b] = [summary(dunlin, field), summary(theirs, field)]
+      const ratio = typeof a === "number" && typeof b === "number" ? `${(b / a).toFixed(2)} ×` : ""
+      console.log(`  ${field}, ${direction} (${theirs.length}): ${format(b)} ${ratio}`)
+    }
 }
 
 function summary(rows: readonly Measured[], field: string): number | string | boolean | null {

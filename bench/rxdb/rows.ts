@@ -69,7 +69,13 @@ export async function initialSync(flock: Flock, { count, batchSize }: InitialSyn
     messages: totals.messagesOut,
     collectionWrites: totals.collectionWrites,
     cpuMs: totals.cpuMs,
+    direction: flock.engine === "dunlin" ? "any" : directionOf(totals.bytesOut / (count * DOCUMENT_BYTES)),
   }
+}
+
+/** A hash makes one side its master. A fork sends each document with what it assumes of the master's: three times the bytes. */
+function directionOf(bytesPerContent: number): string {
+  return bytesPerContent > 2 ? "to its master" : "from its master"
 }
 
 /** Both sides imported the same on their own, but for `different` of them. */
