@@ -120,6 +120,26 @@ test("storage full while a text is written: says so, keeps the words, and stores
   await timeUntil("the words are there", async () => (await ada.text()) === "Written on a full disk")
 })
 
+test("storage that never answers: says what may hold it", async () => {
+  const ada = await person()
+  await ada.newDocument("Mine")
+  await ada.page.addInitScript(() => {
+    const { open } = IDBFactory.prototype
+    Object.defineProperty(IDBFactory.prototype, "open", {
+      value(this: IDBFactory, name: string, version?: number) {
+        const isHeld = name.includes("rxdb") && sessionStorage.getItem("held") !== "no"
+        // A request that nobody answers, as while another tab holds an older version.
+        return isHeld ? new EventTarget() : open.call(this, name, version)
+      },
+    })
+  })
+  await ada.page.reload()
+  await ada.page.getByText("This takes longer than it should.").waitFor()
+  await ada.page.evaluate(() => sessionStorage.setItem("held", "no"))
+  await ada.page.getByRole("button", { name: "Reload" }).click()
+  await ada.page.locator(".row", { hasText: "Mine" }).waitFor()
+})
+
 test("Loro does not load: list and board work, the text is shown, and a retry helps", async () => {
   const ada = await person()
   await ada.newDocument("Readable")

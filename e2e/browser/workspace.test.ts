@@ -212,6 +212,22 @@ describe("with one device", () => {
         return keys.flat().some(({ url }) => url.includes(".wasm"))
       }),
     )
+    // What browsers ask of an application before they offer to install it.
+    const manifest = await ada.page.evaluate(async () => {
+      const { href } = document.querySelector<HTMLLinkElement>("link[rel=manifest]") ?? { href: "" }
+      const { name, display, start_url, icons } = (await (await fetch(href)).json()) as {
+        readonly [key: string]: unknown
+        readonly icons: readonly { readonly src: string; readonly sizes: string }[]
+      }
+      const found = await Promise.all(icons.map(async ({ src, sizes }) => (await fetch(src)).ok && sizes))
+      return { name, display, start_url, found }
+    })
+    expect(manifest).toEqual({
+      name: "Dunlin workspace",
+      display: "standalone",
+      start_url: "/",
+      found: ["192x192", "512x512", "any"],
+    })
     await ada.context.setOffline(true)
     const started = performance.now()
     await ada.page.reload()

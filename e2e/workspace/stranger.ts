@@ -4,7 +4,6 @@ import { rxdbReplica } from "@dunlin/rxdb"
 import * as wrtc from "node-datachannel/polyfill"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { WebSocket } from "ws"
 import { documentSchema, taskSchema } from "../../apps/workspace/src/data/schemas.ts"
 
 /** Somebody with the invite and a program of their own: nothing that they send was ever checked. */
@@ -31,7 +30,7 @@ export async function openStranger(server: string, invite: string): Promise<Stra
   const room = await openRoom({
     invite,
     identity: memoryIdentity(),
-    transports: [webrtc({ signaling, wrtc, webSocket: WebSocket })],
+    transports: [webrtc({ signaling, wrtc })],
   })
   for (const replica of replicas) await room.replicate(replica)
   return {
