@@ -10,7 +10,7 @@ const folder = fileURLToPath(new URL("../docs/images/", import.meta.url))
 await mkdir(folder, { recursive: true })
 const installed = findChromium()
 if (installed === null)
-  throw new Error("No Chromium, Chrome or Edge found. Install one, or name it in DUNLIN_CHROMIUM.")
+  throw new Error("No Chromium, Chrome or Edge found. Install one, or name it in CHROMIUM_PATH.")
 const args = [
   "--no-sandbox",
   "--disable-gpu",
