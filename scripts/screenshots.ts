@@ -38,7 +38,7 @@ async function takeStills(one: Browser, other: Browser): Promise<void> {
   await goto(ada, "/documents")
   await ada.getByRole("button", { name: /Start from a sample/ }).click()
   await ada.locator(".row").first().waitFor()
-  await ada.getByRole("button", { name: "Share" }).first().click()
+  await ada.getByRole("button", { name: "Share", exact: true }).first().click()
   const link = await ada.getByRole("textbox", { name: "Invite link" }).inputValue()
   await ada.keyboard.press("Escape")
   const ben = await openPage(other, { width: 390, height: 780 }, "light", link)
