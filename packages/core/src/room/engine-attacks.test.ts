@@ -1,124 +1,9 @@
 import { describe, expect, test } from "vitest"
-import type { AttachedReplica, JoinOutcome, Replica } from "../ports/replica.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { connect, createNode, memory, type Node, refusing, type Wire } from "../../test/simulated-engines.ts"
+import type { Replica } from "../ports/replica.ts"
 import type { Frame } from "../protocol/frame.ts"
-import { decodeMessage } from "../protocol/message.ts"
-import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
-import { createSeededRandom } from "../testing/seeded-random.ts"
+import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
-import type { PeerRole } from "./room.ts"
-import { createSyncEngine } from "./sync-engine.ts"
-import type { LinkInput, SecureLink, SyncEngine } from "./sync-engine-api.ts"
-
-interface Node {
-  readonly engine: SyncEngine
-  readonly session: string
-  readonly device: string
-}
-
-const DIGEST_KEY = new Uint8Array(32).fill(7)
-
-function createNode(time: SimulatedTime, name: string): Node {
-  const random = createSeededRandom(name)
-  const sessionId = random.bytes(16)
-  const device = bytesToHex(random.bytes(32))
-  const engine = createSyncEngine({
-    clock: time.clock(),
-    random,
-    sessionId,
-    device,
-    digestKey: DIGEST_KEY,
-    roomTag: new Uint8Array(32).fill(8),
-    events: {
-      presence: () => {},
-      replicaReport: () => {},
-      violation: (_session, code, detail) => {
-        throw new Error(`${code}: ${detail}`)
-      },
-      reconciled: () => {},
-      refused: () => {},
-    },
-  })
-  return { engine, session: bytesToHex(sessionId), device }
-}
-
-interface Wire {
-  /** Frames as they were sent, from the first node and from the second. */
-  readonly sent: readonly [Frame[], Frame[]]
-  cut(): void
-}
-
-interface WireOptions {
-  readonly delayMs?: number
-  /** What each node's room makes of the other. */
-  readonly roles?: readonly [PeerRole, PeerRole]
-}
-
-function connect(
-  time: SimulatedTime,
-  [a, b]: readonly [Node, Node],
-  { delayMs = 10, roles = ["writer", "writer"] }: WireOptions = {},
-): Wire {
-  const inputs: LinkInput[] = []
-  let open = true
-  const wire: Wire = {
-    sent: [[], []],
-    cut() {
-      if (!open) return
-      open = false
-      for (const input of inputs) input.closed("cut")
-    },
-  }
-  const linkTo = (to: Node, from: 0 | 1): SecureLink => ({
-    session: to.session,
-    device: to.device,
-    role: roles[from],
-    maxMessageBytes: 65_536,
-    send(lane, message) {
-      wire.sent[from].push(...decodeMessage(message).map(({ frame }) => frame))
-      const copy = message.slice()
-      time.schedule(delayMs, () => open && inputs[1 - from]?.message(lane, copy))
-    },
-    buffered: () => 0,
-    close: () => void time.schedule(0, wire.cut),
-  })
-  inputs.push(a.engine.addLink(linkTo(b, 0)), b.engine.addLink(linkTo(a, 1)))
-  return wire
-}
-
-/** A memory replica of which some methods are replaced while it is attached. */
-function meddled(
-  replace: (attached: AttachedReplica) => Partial<AttachedReplica>,
-  direction: Replica["direction"] = "both",
-): Replica<MemoryCollection> {
-  const inner = createMemoryReplica({ name: "notes", direction })
-  return {
-    ...inner,
-    async attach(host, options) {
-      const attached = await inner.attach(host, options)
-      return { ...attached, ...(replace(attached) as Partial<AttachedReplica<MemoryCollection>>) }
-    },
-  }
-}
-
-const memory = (direction: Replica["direction"] = "both"): Replica<MemoryCollection> =>
-  createMemoryReplica({ name: "notes", direction })
-
-/** Takes nothing under the key "forbidden". */
-function refusing(): Replica<MemoryCollection> {
-  return meddled(({ join }) => ({
-    async join(entries, peer) {
-      const outcomes = [
-        ...(await join(
-          entries.filter(({ key }) => key !== "forbidden"),
-          peer,
-        )),
-      ]
-      const refused: JoinOutcome = { type: "refused", reason: "forbidden here" }
-      return entries.map(({ key }) => (key === "forbidden" ? refused : (outcomes.shift() ?? refused)))
-    },
-  }))
-}
 
 const payloads = (frames: readonly Frame[]): number =>
   frames.filter(({ type }) => type === "data" || type === "push").length
@@ -181,7 +66,7 @@ describe("entries that a peer holds already when they are announced to it", () =
     ))
 
   test("are confirmed soon by one that only receives", () =>
-    confirm(memory("receive-only"), async (time, [a, b, c]) => {
+    confirm(memory({ direction: "receive-only" }), async (time, [a, b, c]) => {
       const wire = connect(time, [a, b])
       connect(time, [b, c])
       connect(time, [a, c])

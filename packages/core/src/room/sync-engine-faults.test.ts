@@ -1,132 +1,23 @@
 import { describe, expect, test } from "vitest"
-import type { AttachedReplica, JoinOutcome, Replica } from "../ports/replica.ts"
-import type { Lane } from "../ports/transport.ts"
+import {
+  connect,
+  createNode,
+  DIGEST_KEY,
+  meddled,
+  memory,
+  type Node,
+  refusing,
+} from "../../test/simulated-engines.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import type { AnnounceFrame, Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
-import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
-import { createSeededRandom } from "../testing/seeded-random.ts"
-import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
+import { createSimulatedTime } from "../testing/simulated-clock.ts"
 import type { PresenceSigner } from "./presence-relay.ts"
-import type { PeerRole } from "./room.ts"
-import { createSyncEngine } from "./sync-engine.ts"
-import type { LinkInput, SecureLink, SyncEngine } from "./sync-engine-api.ts"
-
-interface Node {
-  readonly engine: SyncEngine
-  readonly session: string
-  readonly device: string
-  readonly told: string[]
-}
 
 /** For rooms in which nobody forges anything. */
 const credulous: PresenceSigner = { sign: async () => new Uint8Array(64), verify: async () => true }
-
-function createNode(time: SimulatedTime, name: string, signer?: PresenceSigner): Node {
-  const random = createSeededRandom(name)
-  const sessionId = random.bytes(16)
-  const device = bytesToHex(random.bytes(32))
-  const told: string[] = []
-  const engine = createSyncEngine({
-    clock: time.clock(),
-    random,
-    sessionId,
-    device,
-    digestKey: new Uint8Array(32).fill(7),
-    roomTag: new Uint8Array(32).fill(8),
-    ...(signer !== undefined && { signer }),
-    events: {
-      presence: (_session, value) => void told.push(`presence ${value === null ? "none" : value.length}`),
-      replicaReport: (_replica, report) => void told.push(`report ${report.type}`),
-      violation: (_session, code) => void told.push(`violation ${code}`),
-      reconciled: () => {},
-      refused: (_session, _replica, reason, by) => void told.push(`refused ${reason} by ${by}`),
-    },
-  })
-  return { engine, session: bytesToHex(sessionId), device, told }
-}
-
-interface Wire {
-  /** Frames as they were sent, from the first node and from the second. */
-  readonly sent: readonly [Frame[], Frame[]]
-  readonly closings: string[]
-  /** What `buffered` says on both sides. */
-  buffered: number
-  cut(): void
-}
-
-function connect(
-  time: SimulatedTime,
-  [a, b]: readonly [Node, Node],
-  roles: readonly [PeerRole, PeerRole] = ["writer", "writer"],
-): Wire {
-  const inputs: LinkInput[] = []
-  let open = true
-  const wire: Wire = {
-    sent: [[], []],
-    closings: [],
-    buffered: 0,
-    cut() {
-      if (!open) return
-      open = false
-      for (const input of inputs) input.closed("cut")
-    },
-  }
-  const linkTo = (to: Node, from: 0 | 1, role: PeerRole): SecureLink => ({
-    session: to.session,
-    device: to.device,
-    role,
-    maxMessageBytes: 65_536,
-    send(lane: Lane, message: Uint8Array) {
-      wire.sent[from].push(...decodeMessage(message).map(({ frame }) => frame))
-      const copy = message.slice()
-      time.schedule(10, () => open && inputs[1 - from]?.message(lane, copy))
-    },
-    buffered: () => wire.buffered,
-    close(reason) {
-      wire.closings.push(reason)
-      time.schedule(0, wire.cut)
-    },
-  })
-  inputs.push(a.engine.addLink(linkTo(b, 0, roles[0])), b.engine.addLink(linkTo(a, 1, roles[1])))
-  return wire
-}
-
-const memory = (
-  name: string,
-  more: Partial<Pick<Replica, "schemaTag" | "direction">> = {},
-): Replica<MemoryCollection> => ({
-  ...createMemoryReplica({ name }),
-  ...more,
-})
-
-/** A memory replica of which some methods are replaced while it is attached. */
-function meddled(
-  replace: (attached: AttachedReplica) => Partial<AttachedReplica>,
-): Replica<MemoryCollection> {
-  const inner = createMemoryReplica({ name: "notes" })
-  return {
-    ...inner,
-    async attach(host, options) {
-      const attached = await inner.attach(host, options)
-      return { ...attached, ...(replace(attached) as Partial<AttachedReplica<MemoryCollection>>) }
-    },
-  }
-}
-
-/** Takes nothing under the key "forbidden". */
-function refusing(): Replica<MemoryCollection> {
-  return meddled(({ join }) => ({
-    async join(entries, peer) {
-      const allowed = entries.filter(({ key }) => key !== "forbidden")
-      const outcomes = [...(await join(allowed, peer))]
-      const refused: JoinOutcome = { type: "refused", reason: "forbidden here" }
-      return entries.map(({ key }) => (key === "forbidden" ? refused : (outcomes.shift() ?? refused)))
-    },
-  }))
-}
 
 /** A link whose far side the test writes by hand. */
 function hostileLink(
@@ -221,7 +112,7 @@ describe("a peer that breaks the protocol", () => {
   test("and asks without ever reading is let go before it fills the memory", async () => {
     const time = createSimulatedTime()
     const node = createNode(time, "honest")
-    const notes = await node.engine.replicate(memory("notes"))
+    const notes = await node.engine.replicate(memory())
     for (let n = 0; n < 200; n++) await notes.set(`k${n}`, { n })
     const { say, closed } = hostileLink(node, { buffered: 1_000_000 })
     say(hello, announceNotes)
@@ -243,7 +134,7 @@ describe("a peer that sends no more of a large entry", () => {
   test("loses its link, so that others get the place", async () => {
     const time = createSimulatedTime()
     const node = createNode(time, "honest")
-    await node.engine.replicate(memory("notes"))
+    await node.engine.replicate(memory())
     const { say, closed } = hostileLink(node)
     say(hello, announceNotes)
     const bytes = new Uint8Array(60_000)
@@ -269,11 +160,11 @@ describe("a wanted entry that is also written here", () => {
   const wants = async (direction: "both" | "send-only"): Promise<number> => {
     const time = createSimulatedTime()
     const node = createNode(time, "honest")
-    const notes = await node.engine.replicate(memory("notes"))
+    const notes = await node.engine.replicate(memory())
     const { say, heard } = hostileLink(node)
     say(hello, { ...announceNotes, direction })
     await time.runFor(3_000)
-    const position = createKeyedDigest(new Uint8Array(32).fill(7)).position("k")
+    const position = createKeyedDigest(DIGEST_KEY).position("k")
     say({ type: "have", slot: 0, items: [{ position, digest: new Uint8Array(8).fill(1) }] })
     await notes.set("k", { n: 1 })
     await time.runFor(1_000)
@@ -294,7 +185,7 @@ describe("an acknowledgement", () => {
   test("of a peer whose disk fails does not count as held by it", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
-    const left = await a.engine.replicate(memory("notes"))
+    const left = await a.engine.replicate(memory())
     let failing = true
     await b.engine.replicate(
       meddled((attached) => ({
@@ -321,7 +212,7 @@ describe("an acknowledgement", () => {
   test("comes once the entry is durable, and synced() with it", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
-    const left = await a.engine.replicate(memory("notes"))
+    const left = await a.engine.replicate(memory())
     let durable = false
     const right = await b.engine.replicate(
       meddled((attached) => ({
@@ -350,8 +241,8 @@ describe("waiting for synced()", () => {
   test("ends after 30 s without anyone who could hold the data, such as with an incompatible peer alone", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
-    const left = await a.engine.replicate(memory("notes"))
-    await b.engine.replicate(memory("notes", { schemaTag: "other" }))
+    const left = await a.engine.replicate(memory())
+    await b.engine.replicate(memory({ schemaTag: "other" }))
     connect(time, [a, b])
     await time.runFor(1_000)
     let failure: unknown = null
@@ -367,8 +258,8 @@ describe("waiting for synced()", () => {
   test("does not count a peer that only sends", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
-    const left = await a.engine.replicate(memory("notes"))
-    await b.engine.replicate(memory("notes", { direction: "send-only" }))
+    const left = await a.engine.replicate(memory())
+    await b.engine.replicate(memory({ direction: "send-only" }))
     connect(time, [a, b])
     await left.set("k", { n: 1 })
     let outcome: unknown = null
@@ -383,7 +274,7 @@ describe("waiting for synced()", () => {
   test("does not take a responder's unequal roots for an end: the initiator may ask others for what differs", async () => {
     const time = createSimulatedTime()
     const node = createNode(time, "responder")
-    const left = await node.engine.replicate(memory("notes"))
+    const left = await node.engine.replicate(memory())
     await left.set("k", { n: 1 })
     const session = new Uint8Array(16)
     const { say } = hostileLink(node, { byte: 0 })
@@ -404,9 +295,9 @@ describe("waiting for synced()", () => {
     const time = createSimulatedTime()
     const nodes = ["a", "b", "c"].map((name) => createNode(time, name)) as [Node, Node, Node]
     const [a, b, c] = nodes
-    const notes = await a.engine.replicate(memory("notes"))
+    const notes = await a.engine.replicate(memory())
     await b.engine.replicate(refusing())
-    await c.engine.replicate(memory("notes"))
+    await c.engine.replicate(memory())
     await notes.set("forbidden", {})
     await notes.set("allowed", {})
     connect(time, [a, b])
@@ -439,7 +330,7 @@ describe("waiting for synced()", () => {
             failing ? Promise.reject(new Error("the disk is full")) : join(entries, peer),
         })),
       )
-      const theirs = await b.engine.replicate(memory("notes"))
+      const theirs = await b.engine.replicate(memory())
       await notes.set("shared", { by: "a" })
       await theirs.set("shared", { by: "b" })
       let synced = false
@@ -461,7 +352,7 @@ describe("waiting for synced()", () => {
       const a = createNode(time, `a ${seed}`)
       const b = createNode(time, `b ${seed}`)
       const notes = await a.engine.replicate(refusing())
-      const theirs = await b.engine.replicate(memory("notes"))
+      const theirs = await b.engine.replicate(memory())
       await notes.set("forbidden", { by: "a" })
       await theirs.set("forbidden", { by: "b" })
       let synced = false
@@ -480,7 +371,7 @@ describe("waiting for synced()", () => {
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
     let write: (() => Promise<unknown>) | null = null
     const left = await a.engine.replicate(meddled(() => ({ flush: async () => void (await write?.()) })))
-    const right = await b.engine.replicate(memory("notes"))
+    const right = await b.engine.replicate(memory())
     connect(time, [a, b])
     await time.runFor(3_000)
     write = () => left.set("k", { n: 1 })
@@ -497,7 +388,7 @@ describe("waiting for synced()", () => {
       throw new Error("the disk is full")
     }
     const left = await a.engine.replicate(meddled(() => ({ flush })))
-    await b.engine.replicate(memory("notes"))
+    await b.engine.replicate(memory())
     connect(time, [a, b])
     await time.runFor(3_000)
     await expect(left.synced()).rejects.toThrow("the disk is full")
@@ -507,7 +398,7 @@ describe("waiting for synced()", () => {
   test("ends with the signal, and with the room", async () => {
     const time = createSimulatedTime()
     const a = createNode(time, "a")
-    const left = await a.engine.replicate(memory("notes"))
+    const left = await a.engine.replicate(memory())
     const abort = new AbortController()
     const aborted = left.synced({ signal: abort.signal })
     abort.abort(new Error("enough"))
@@ -530,12 +421,12 @@ describe("a one-way replica", () => {
       const time = createSimulatedTime()
       const [a, b] = [createNode(time, "a"), createNode(time, "b")]
       const left = await a.engine.replicate(
-        memory("notes", { direction: how === "by role" ? "both" : "receive-only" }),
+        memory({ direction: how === "by role" ? "both" : "receive-only" }),
       )
-      const right = await b.engine.replicate(memory("notes", { direction }))
+      const right = await b.engine.replicate(memory({ direction }))
       await left.set("left", { n: 1 })
       await right.set("right", { n: 1 })
-      connect(time, [a, b], roles)
+      connect(time, [a, b], { roles })
       await time.runFor(3_000)
       await left.set("left later", { n: 1 })
       await right.set("right later", { n: 1 })
@@ -557,7 +448,7 @@ test("what a link brought before it was lost goes on to the others once it is st
     },
   }))
   const [a, b, c] = [createNode(time, "a"), createNode(time, "b"), createNode(time, "c")]
-  const [left, right] = [await b.engine.replicate(memory("notes")), await c.engine.replicate(memory("notes"))]
+  const [left, right] = [await b.engine.replicate(memory()), await c.engine.replicate(memory())]
   await a.engine.replicate(slow)
   connect(time, [a, c])
   const lost = connect(time, [a, b])
@@ -645,8 +536,8 @@ describe("closing", () => {
   test("says BYE, leaves no timer, and takes no new link", async () => {
     const time = createSimulatedTime()
     const [a, b] = [createNode(time, "a"), createNode(time, "b")]
-    const left = await a.engine.replicate(memory("notes"))
-    await b.engine.replicate(memory("notes"))
+    const left = await a.engine.replicate(memory())
+    await b.engine.replicate(memory())
     const wire = connect(time, [a, b])
     await left.set("k", { n: 1 })
     await time.runFor(500)
@@ -659,7 +550,7 @@ describe("closing", () => {
     expect(time.pending).toBe(0)
     const { closed, heard } = hostileLink(a)
     expect([closed, heard, time.pending]).toEqual([["the room was closed"], [], 0])
-    await expect(a.engine.replicate(memory("late"))).rejects.toMatchObject({ code: "closed" })
+    await expect(a.engine.replicate(memory({ name: "late" }))).rejects.toMatchObject({ code: "closed" })
   })
 
   test("is not kept up by a replica that cannot detach, and tells of it", async () => {
@@ -681,7 +572,7 @@ describe("going live", () => {
     const time = createSimulatedTime()
     const node = createNode(time, "initiator")
     expect(node.session < "ee").toBe(true)
-    await node.engine.replicate(memory("notes"))
+    await node.engine.replicate(memory())
     const notes = { type: "announce", slot: 0, name: "notes", kind: 0, schemaTag: "1" } as const
     const state = { direction: "both", count: 500, root: new Uint8Array(16).fill(1), basis: null } as const
     const busy = hostileLink(node)
@@ -710,8 +601,8 @@ describe("going live", () => {
         Node,
         Node,
       ]
-      const left = await a.engine.replicate(memory("notes"))
-      const right = await c.engine.replicate(memory("notes"))
+      const left = await a.engine.replicate(memory())
+      const right = await c.engine.replicate(memory())
       for (let n = 0; n < 100; n++) {
         await left.set(`left ${n}`, { n })
         await right.set(`right ${n}`, { n })
@@ -742,7 +633,7 @@ describe("a pair that met before", () => {
     const time = createSimulatedTime()
     const a = createNode(time, "a")
     const b = createNode(time, "b")
-    const notes = await a.engine.replicate(memory("notes"))
+    const notes = await a.engine.replicate(memory())
     await b.engine.replicate(refusing())
     const first = connect(time, [a, b])
     await time.runFor(1_000)
@@ -766,8 +657,8 @@ describe("a pair that met before", () => {
 test("two who answer each other without a pause compare roots now and then, not with every change", async () => {
   const time = createSimulatedTime()
   const nodes = [createNode(time, "ann"), createNode(time, "bob")] as const
-  const ann = await nodes[0].engine.replicate(memory("notes"))
-  const bob = await nodes[1].engine.replicate(memory("notes"))
+  const ann = await nodes[0].engine.replicate(memory())
+  const bob = await nodes[1].engine.replicate(memory())
   const wire = connect(time, nodes)
   await time.runFor(1_000)
   let n = 0
