@@ -68,14 +68,19 @@ export function createHostMetrics(source: MetricsSource): Registry {
   counter("bytes_in", "Bytes of frames received.", () => counters.bytesIn)
   counter("bytes_out", "Bytes of frames sent.", () => counters.bytesOut)
   counter("forwards", "Signals passed on.", () => counters.forwards)
-  counterBy("drops", "Signals not passed on, by reason.", "reason", counters.drops)
+  counterBy(
+    "drops",
+    "Signals and messages between hosts that were dropped, by reason.",
+    "reason",
+    counters.drops,
+  )
   counterBy("rate_limited", "What limits refused, by scope.", "scope", counters.rateLimited)
   counter("slow_closed", "Sockets closed because they do not read.", () => counters.slowClosed)
   counter("auth_failures", "Joins refused by a token or a rule.", () => counters.authFailures)
   counter("address_blocks", "Addresses blocked.", () => counters.blocks)
   counter(
     "handler_errors",
-    "Faults of the host itself, each contained to one socket.",
+    "Faults of the host itself, each contained to one socket or one message between hosts.",
     () => counters.handlerErrors,
   )
   gauge("loop_lag_p99_seconds", "Event loop lag, 99th percentile of 5 s.", () => load.lagMs() / 1000)

@@ -22,7 +22,7 @@ export interface HostSettings {
   readonly operationsHost: string
   /** How much is logged, as lines of JSON on standard output; one of silent, error, warn, info, debug. Default "silent". */
   readonly logLevel: LogLevel
-  /** Joins need a JSON Web Token of exactly this kind; one of EdDSA, HS256. Default "". */
+  /** Joins need a JSON Web Token of exactly this kind, and none when this is empty; one of EdDSA, HS256. Default "". */
   readonly jwtAlgorithm: "" | "EdDSA" | "HS256"
   /** EdDSA: the public key, PEM or JWK. HS256: the secret, base64url, 32 bytes or more. Default "". */
   readonly jwtKey: string

@@ -27,6 +27,13 @@ export function listen(server: Server, address: ListenAddress): Promise<AddressI
   })
 }
 
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
 const addressErrors: ReadonlySet<string | undefined> = new Set(["ENOTFOUND", "EAI_AGAIN", "EADDRNOTAVAIL"])
 
 function refusal(
@@ -38,14 +45,7 @@ function refusal(
     return new HostError("address-in-use", message, { cause })
   }
   const message = addressErrors.has(cause.code)
-    ? `${hostSetting}: ${host} is no address of this machine`
+    ? `${hostSetting}: ${host} is no address of this machine; name one that it has`
     : `${portSetting}: cannot listen on port ${port}: ${cause.message}`
   return new HostError("cannot-listen", message, { cause })
-}
-
-export function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
 }

@@ -54,7 +54,8 @@ function checkTogether(settings: HostSettings, source: SettingSource): void {
     )
   }
   const hasKey = settings.jwtKey !== "" || settings.jwtKeyFile !== ""
-  if (settings.jwtAlgorithm !== "" && !hasKey) refuse("jwtKey", `${settings.jwtAlgorithm} needs a key`)
+  if (settings.jwtAlgorithm !== "" && !hasKey)
+    refuse("jwtKey", `${settings.jwtAlgorithm} needs a key: give jwtKey or jwtKeyFile`)
   // Without this a forgotten algorithm would leave open a host that was meant to be closed.
   if (settings.jwtAlgorithm === "" && hasKey) refuse("jwtAlgorithm", "there is a key: say EdDSA or HS256")
   if (settings.turnUrls.length > 0 && settings.turnSecret === "" && settings.turnSecretFile === "") {

@@ -79,7 +79,7 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
     "Authentication",
     "",
     ["", "EdDSA", "HS256"],
-    "joins need a JSON Web Token of exactly this kind",
+    "joins need a JSON Web Token of exactly this kind, and none when this is empty",
   ),
   jwtKey: {
     ...text(

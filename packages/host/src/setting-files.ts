@@ -36,7 +36,8 @@ export function readSecret(setting: string, value: string, file: string): string
     throw new HostError("invalid-setting", `${setting}: give the value or ${setting}File, not both`)
   }
   const secret = readSettingFile(`${setting}File`, file).trim()
-  if (secret === "") throw new HostError("invalid-setting", `${setting}File: ${file} is empty`)
+  if (secret === "")
+    throw new HostError("invalid-setting", `${setting}File: ${file} is empty; it must hold the secret`)
   return secret
 }
 
