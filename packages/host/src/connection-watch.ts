@@ -80,6 +80,7 @@ function watchOne(
   iceDesk.refreshWhenDue(connection, now)
 }
 
+/** False when the socket has been ended. */
 function watchHeartbeat(connection: Connection, now: Millis, settings: HostSettings): boolean {
   if (connection.pingedAt === null) {
     if (now - connection.heardAt < settings.heartbeatMs) return true
@@ -94,6 +95,7 @@ function watchHeartbeat(connection: Connection, now: Millis, settings: HostSetti
   return false
 }
 
+/** False when the socket has been ended. */
 function watchReading(connection: Connection, now: Millis, settings: HostSettings): boolean {
   const buffered = connection.bufferedBytes
   if (buffered <= settings.slowBytes) {

@@ -5,6 +5,8 @@ import type { Connection } from "./connection.ts"
 const RETURN_SPREAD_MS = 10_000
 /** A socket that does not answer the close frame by then is cut. */
 const CLOSE_TIMEOUT_MS = 1000
+/** How often to look whether sessions are still to be handed over. */
+const HANDOVER_LOOK_MS = 100
 
 /** Says goodbye to all sockets and closes them, spread over `drainMs` so that no other host is run over. */
 export function drainConnections(
@@ -63,9 +65,6 @@ export function drainConnections(
   else cancelDeadline = clock.after(drainMs + CLOSE_TIMEOUT_MS, cut)
   return { done, hurry }
 }
-
-/** How often it is looked whether sessions are still to be handed over. */
-const HANDOVER_LOOK_MS = 100
 
 /**
  * Waits until no session is left of those whose sockets have gone: other hosts of the cluster have taken them up, or

@@ -5,7 +5,7 @@ import type { LogLevel } from "./host-settings.ts"
 
 export interface HostLog {
   readonly logger: Logger
-  /** 8 hex digits that stand for an address or an id in one run of the host, and in no other. */
+  /** 8 hex digits that stand for an address in one run of the host, and in no other. */
   alias(value: string): string
 }
 

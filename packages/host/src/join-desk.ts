@@ -182,9 +182,9 @@ export function createJoinDesk(deps: {
     const topic = keyOfBytes(join.topic)
     const peer = keyOfBytes(join.peer)
     const isKnown = directory.find(topic)?.members.has(peer) ?? false
-    const search = join.resume === null || isKnown ? null : deps.findElsewhere(topic, peer)
-    if (search === null) found(null)
-    else settle(connection, join.channel, () => search, found)
+    const answer = join.resume === null || isKnown ? null : deps.findElsewhere(topic, peer)
+    if (answer === null) found(null)
+    else settle(connection, join.channel, () => answer, found)
   }
 
   const forget = (connection: Connection, membership: Membership): void => {

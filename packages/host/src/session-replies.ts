@@ -6,23 +6,19 @@ import { count, type HostCounters } from "./host-counters.ts"
 import type { HostSettings } from "./host-settings.ts"
 import { drawWithDebt, waitFor } from "./token-bucket.ts"
 
+type Reply = (
+  connection: Connection,
+  channel: number,
+  code: SignalingErrorCode,
+  detail: string,
+  retryMs?: Millis,
+) => void
+
 /** How a socket is told that something was wrong, and what that costs it and its address. */
 export interface SessionReplies {
-  fail(
-    connection: Connection,
-    channel: number,
-    code: SignalingErrorCode,
-    detail: string,
-    retryMs?: Millis,
-  ): void
+  readonly fail: Reply
   /** `fail`, but not more often than a few times a second, so that no flood is answered with a flood. */
-  complain(
-    connection: Connection,
-    channel: number,
-    code: SignalingErrorCode,
-    detail: string,
-    retryMs?: Millis,
-  ): void
+  readonly complain: Reply
   /** Something that only a wrong or hostile client does: counts against the address. */
   countFailure(connection: Connection): void
   /** Ends a socket whose bytes no client of this protocol sends. */
@@ -48,7 +44,7 @@ export function createSessionReplies(deps: {
   const messageRate = { perSecond: settings.socketMessagesPerSecond, burst: settings.socketMessageBurst }
   const byteRate = { perSecond: settings.socketBytesPerSecond, burst: settings.socketByteBurst }
 
-  const fail: SessionReplies["fail"] = (connection, channel, code, detail, retryMs = 0) =>
+  const fail: Reply = (connection, channel, code, detail, retryMs = 0) =>
     connection.tell({ type: "error", channel, code, retryMs, detail })
 
   const countFailure = (connection: Connection): void => {

@@ -47,7 +47,10 @@ export interface Host extends AsyncDisposable {
   drain(): Promise<void>
   /** Says goodbye and closes at once. Idempotent. */
   close(): Promise<void>
-  /** Reads certificate and key again, without touching open sockets. Throws `HostError` and keeps the old; without TLS it does nothing. */
+  /**
+   * Reads certificate and key again, without touching open sockets. Throws `HostError` and keeps the old; without TLS it
+   * does nothing.
+   */
   reloadTls(): void
 }
 

@@ -29,7 +29,7 @@ const HEARTBEAT_MS = 2000
 const NODE_LIFE_MS = 3 * HEARTBEAT_MS + 500
 /** Every topic is announced whole within this time, in slices of a second. */
 const ANNOUNCE_ROUND_S = 30
-/** How often it is looked whether a host has fallen silent. */
+/** How often to look whether a host has fallen silent. */
 const TICK_MS = 500
 /** A tick later than this means that it was this host that did not run. */
 const STALL_MS = 1000
