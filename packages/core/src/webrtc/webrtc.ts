@@ -116,7 +116,7 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
     self: host.peerId,
   }
   const opener = createEnvelopeOpener(context)
-  /** Who is where: a signal goes through a server on which its receiver is. */
+  /** Who is where, as far as a server can be asked: a signal goes through one on which its receiver is. */
   const presence = new Map<SignalingClient, Set<string>>()
   const ice = new Map<string, { readonly configuration: IceConfiguration; readonly at: number }>()
   let sending: Promise<void> = Promise.resolve()
@@ -201,6 +201,7 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
       random,
       events: {
         joined(peers) {
+          presence.set(client, here)
           const now = new Set(peers.map(bytesToHex))
           for (const id of [...here]) if (!now.has(id)) depart(hexToBytes(id))
           arrive(peers)
@@ -229,8 +230,10 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
           ice.set(url, { configuration: given, at: clock.monotonic() })
           if (options.iceServers === undefined) dialer.reconfigure()
         },
-        // Connections outlive the server. Who is still there is told after the next join.
-        lost() {},
+        // Connections outlive the server. Who is still there is told after the next join; till then others tell who goes.
+        lost() {
+          presence.set(client, new Set())
+        },
         report: (report) => host.report(report),
       },
     })

@@ -1,0 +1,137 @@
+import { expect, test } from "vitest"
+import { encodeHostMessage, type HostMessage } from "../signaling/index.ts"
+import { createSeededRandom } from "../testing/seeded-random.ts"
+import { createSimulatedTime } from "../testing/simulated-clock.ts"
+import type { WebSocketLike } from "./web-socket.ts"
+import { webrtc } from "./webrtc.ts"
+
+const ADA = new Uint8Array(16).fill(7)
+/** The larger id: Ada calls. */
+const BOB = new Uint8Array(16).fill(9)
+
+/** Ada, two servers that the test speaks for, and a platform on which no call is ever answered. */
+function createWorld() {
+  const time = createSimulatedTime()
+  const socketByUrl = new Map<string, Socket>()
+  let calls = 0
+  class Socket implements WebSocketLike {
+    binaryType = ""
+    readyState = 0
+    readonly bufferedAmount = 0
+    onopen: ((event: never) => void) | null = null
+    onmessage: ((event: never) => void) | null = null
+    onclose: ((event: never) => void) | null = null
+    onerror: ((event: never) => void) | null = null
+    constructor(url: string) {
+      socketByUrl.set(url, this)
+    }
+    send(): void {}
+    close(): void {}
+    say(message: HostMessage): void {
+      this.onmessage?.({ data: encodeHostMessage(message).slice().buffer } as never)
+    }
+    die(): void {
+      this.readyState = 3
+      this.onclose?.({ code: 1006 } as never)
+    }
+  }
+  class Connection {
+    readonly signalingState = "stable"
+    createDataChannel(): object {
+      return { readyState: "connecting" }
+    }
+    createOffer(): Promise<never> {
+      calls++
+      return new Promise(() => {})
+    }
+    close(): void {}
+  }
+  const transport = webrtc({
+    signaling: ["wss://one", "wss://two"],
+    wrtc: { RTCPeerConnection: Connection },
+    webSocket: Socket,
+  }).start({
+    clock: time.clock(),
+    random: createSeededRandom("webrtc"),
+    peerId: ADA,
+    credentials: { topic: new Uint8Array(32), epoch: 0, signalKey: {} as never, roomTagHex: "", servers: [] },
+    linkLimit: 12,
+    wantsLinks: () => true,
+    connected: () => undefined,
+    report: () => undefined,
+  })
+  const socketOf = (url: string): Socket => {
+    const socket = socketByUrl.get(url)
+    if (socket === undefined) throw new Error(`no socket to ${url}`)
+    return socket
+  }
+  return {
+    time,
+    transport,
+    socketOf,
+    /** Lets the newest socket to a server join; `channel` counts the joins. */
+    async join(url: string, channel: number, peers: readonly Uint8Array[]) {
+      const socket = socketOf(url)
+      socket.readyState = 1
+      socket.onopen?.({} as never)
+      await time.runFor(0)
+      socket.say({ ...JOINED, channel, peers })
+      await time.runFor(0)
+    },
+    /** How often Bob is called in the time to come. */
+    async callsWithin(durationMs: number): Promise<number> {
+      const before = calls
+      await time.runFor(durationMs)
+      return calls - before
+    },
+  }
+}
+
+const JOINED: HostMessage & { type: "joined" } = {
+  type: "joined",
+  channel: 1,
+  resumed: false,
+  resume: new Uint8Array(16).fill(3),
+  graceMs: 15_000,
+  tokenExpiresInMs: 0,
+  limits: {
+    maxFrameBytes: 32_768,
+    messagesPerSecond: 20,
+    messageBurst: 100,
+    bytesPerSecond: 65_536,
+    byteBurst: 262_144,
+    maxTopics: 8,
+    maxPeers: 64,
+    // Longer than any test: these servers answer no ping.
+    heartbeatMs: 600_000,
+  },
+  ice: { servers: [], expiresInMs: 0 },
+  peers: [],
+}
+
+const WHILE_MS = 40_000
+
+test("a peer that leaves while one of its servers is dead is gone: the living one has said so", async () => {
+  const { time, join, socketOf, callsWithin } = createWorld()
+  await time.runFor(0)
+  for (const url of ["wss://one", "wss://two"]) await join(url, 1, [BOB])
+  socketOf("wss://one").die()
+  expect(await callsWithin(WHILE_MS)).toBeGreaterThan(0)
+  socketOf("wss://two").say({ type: "presence", channel: 1, joined: [], left: [BOB] })
+  expect(await callsWithin(WHILE_MS)).toBe(0)
+})
+
+test("a peer that only the dead server knew is called until the server is back and no longer has it", async () => {
+  const { time, join, socketOf, callsWithin } = createWorld()
+  await time.runFor(0)
+  await join("wss://one", 1, [BOB])
+  await join("wss://two", 1, [])
+  socketOf("wss://one").die()
+  // Before the next attempt to join has given up on its socket.
+  await time.runFor(1_000)
+  const again = socketOf("wss://one")
+  expect(await callsWithin(8_000)).toBeGreaterThan(0)
+  expect(socketOf("wss://one")).toBe(again)
+  await join("wss://one", 2, [])
+  expect(await callsWithin(WHILE_MS)).toBe(0)
+})
