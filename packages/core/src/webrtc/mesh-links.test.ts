@@ -58,6 +58,44 @@ describe("mesh links", () => {
     expect([...linked].filter((id) => !mesh.wants(id))).toEqual([])
   })
 
+  it("keeps the link to one that is no longer there: it may have lost nothing but its server", async () => {
+    const { time, present, linked, mesh, arrive } = createRoom(12)
+    arrive(...upTo(12))
+    await time.runFor(1_000)
+    arrive(...upTo(40))
+    const [cut, other] = [...linked].filter((id) => !mesh.wants(id)) as [string, string]
+    present.delete(cut)
+    mesh.changed()
+    await time.runFor(30_000)
+    expect([linked.has(cut), linked.has(other)]).toEqual([true, false])
+    present.add(cut)
+    mesh.changed()
+    await time.runFor(30_000)
+    expect(linked.has(cut)).toBe(false)
+  })
+
+  it("gives a link up once: whoever makes it again sees another list, and may have no other", async () => {
+    const { time, present, linked, mesh, arrive } = createRoom(12)
+    arrive(...upTo(12))
+    await time.runFor(1_000)
+    arrive(...upTo(40))
+    const again = [...linked].find((id) => !mesh.wants(id)) as string
+    await time.runFor(30_000)
+    expect(linked.has(again)).toBe(false)
+    linked.add(again)
+    mesh.changed()
+    await time.runFor(30_000)
+    expect(linked.has(again)).toBe(true)
+    // Nothing is remembered of one that left.
+    present.delete(again)
+    mesh.changed()
+    await time.runFor(1_000)
+    present.add(again)
+    mesh.changed()
+    await time.runFor(30_000)
+    expect(linked.has(again)).toBe(false)
+  })
+
   it("makes room for a planned caller by giving up one that is not", async () => {
     const { time, linked, mesh, arrive } = createRoom(6)
     arrive(...upTo(6))

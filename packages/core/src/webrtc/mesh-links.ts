@@ -37,6 +37,11 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
   let plan: MeshPlan | null = null
   let cancelPlan: (() => void) | null = null
   let cancelTrim: (() => void) | null = null
+  /**
+   * Whoever makes a link again that was given up plans with another list, such as one server's of several: it would be
+   * cut off at every change, and this may be its only link.
+   */
+  const givenUp = new Set<string>()
   let closed = false
 
   const isPlanned = (id: string): boolean => plan === null || plan.ring.has(id) || plan.chords.has(id)
@@ -48,6 +53,7 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
     plan = present.length <= maxLinks ? null : planMesh(self, present, maxLinks)
     const linked = new Set(options.linked())
     for (const id of present) if (isPlanned(id) && !linked.has(id)) options.wanted(id)
+    for (const id of givenUp) if (!present.includes(id)) givenUp.delete(id)
     cancelTrim?.()
     cancelTrim = plan === null ? null : clock.after(TRIM_DELAY_MS, trim)
   }
@@ -57,9 +63,14 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
     if (plan === null || closed) return
     const linked = options.linked()
     const ringStands = [...plan.ring].every((id) => linked.includes(id))
-    const surplus = linked.find((id) => !isPlanned(id))
+    const present = options.present()
+    // Who is linked and not present lost its server, and nobody could call it again.
+    const surplus = linked.find((id) => !isPlanned(id) && !givenUp.has(id) && present.includes(id))
     if (surplus === undefined) return
-    if (ringStands || linked.length >= maxLinks) options.surplus(surplus)
+    if (ringStands || linked.length >= maxLinks) {
+      givenUp.add(surplus)
+      options.surplus(surplus)
+    }
     cancelTrim = clock.after(TRIM_STEP_MS, trim)
   }
 
