@@ -15,7 +15,7 @@ function plannedFor(id: string, all: readonly string[], maxLinks: number): Reado
 describe("planMesh", () => {
   it("gives both ends of an edge the same answer, and nobody more links than the limit", () => {
     fc.assert(
-      fc.property(ids, fc.integer({ min: 6, max: 12 }), (all, maxLinks) => {
+      fc.property(ids, fc.integer({ min: 1, max: 12 }), (all, maxLinks) => {
         const plans = new Map(all.map((id) => [id, plannedFor(id, all, maxLinks)]))
         for (const [id, plan] of plans) {
           expect(plan.size).toBeLessThanOrEqual(maxLinks)
@@ -49,6 +49,20 @@ describe("planMesh", () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it("keeps the room in one piece with only two links a peer", () => {
+    const all = Array.from({ length: 20 }, (_, n) => (n * 0x0badcafe).toString(16).padStart(32, "0"))
+    for (const maxLinks of [2, 3, 4, 5]) {
+      const reached = new Set<string>()
+      const reach = (id: string): void => {
+        if (reached.has(id)) return
+        reached.add(id)
+        for (const next of plannedFor(id, all, maxLinks)) reach(next)
+      }
+      reach(all[0] as string)
+      expect(reached.size).toBe(20)
+    }
   })
 
   it("uses most of the links it may have, and changes few when one peer comes", () => {

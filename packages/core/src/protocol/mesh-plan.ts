@@ -19,7 +19,7 @@ export function planMesh(self: string, present: Iterable<string>, maxLinks: numb
   const others = [...new Set(present)].filter((id) => id !== self)
   if (others.length <= maxLinks) return { ring: new Set(others), chords: new Set() }
   const sorted = [...others, self].toSorted()
-  const ring = ringNeighbours(sorted, self)
+  const ring = ringNeighbours(sorted, self, Math.min(RING_REACH, maxLinks >> 1))
   const room = maxLinks - ring.size
   const chords = new Set<string>()
   for (const id of topRanked(self, sorted, room)) {
@@ -28,10 +28,10 @@ export function planMesh(self: string, present: Iterable<string>, maxLinks: numb
   return { ring, chords }
 }
 
-function ringNeighbours(sorted: readonly string[], self: string): Set<string> {
+function ringNeighbours(sorted: readonly string[], self: string, reach: number): Set<string> {
   const at = sorted.indexOf(self)
   const ring = new Set<string>()
-  for (let step = 1; step <= RING_REACH; step++) {
+  for (let step = 1; step <= reach; step++) {
     ring.add(sorted[(at + step) % sorted.length] as string)
     ring.add(sorted[(at - step + sorted.length) % sorted.length] as string)
   }
@@ -54,7 +54,10 @@ function topRanked(id: string, all: readonly string[], count: number): ReadonlyS
   return new Set(best.map(({ other }) => other))
 }
 
-/** The same from both ends. Not for secrets: a member that picks its id can pick its neighbours, and gains nothing. */
+/**
+ * The same from both ends, and no secret: who picks a dozen ids can stand all around a peer. A member gains no data by that, and
+ * could as well fill the room.
+ */
 function edgeRank(a: string, b: string): number {
   const [low, high] = a < b ? [a, b] : [b, a]
   return mix(idWord(low, 0) ^ mix(idWord(high, 0)) ^ Math.imul(idWord(low, 8) ^ idWord(high, 8), 0x9e37_79b1))
