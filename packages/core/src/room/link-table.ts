@@ -200,7 +200,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
     if (present !== undefined && !bytesEqual(present.peer.device, peer.device)) return "duplicate"
     if (present !== undefined) return isBetter(peer, channel, present) ? null : "duplicate"
-    return linksBySession.size < options.maxLinks ? null : "room-full"
+    // A tab has no way out but this one.
+    return channel.path() === "tab" || linksBySession.size < options.maxLinks ? null : "room-full"
   }
 
   /** Both sides decide alike: by what both know of the two connections. */

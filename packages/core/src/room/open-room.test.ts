@@ -176,6 +176,21 @@ describe("who is let in", () => {
     await until(() => warnings(ada).includes("room-full"), "the refusal")
     expect(ada.peers.get()).toMatchObject([{ session: bob.session }])
   })
+
+  test("a full room has a place for each tab of its own browser, which has no other way out", async () => {
+    const [direct, near] = [createMemoryNetwork(), createMemoryNetwork()]
+    const invite = createInvite()
+    const tab = (): Transport => {
+      const inner = near.transport({ path: "tab", bound: false })
+      return { ...inner, start: (host) => inner.start({ ...host, wantsLinks: () => true }) }
+    }
+    const holder = await open({ invite, transports: [direct.transport(), tab()], maxLinks: 1 })
+    await open({ invite, transports: [direct.transport()] })
+    await until(() => holder.peers.get().length === 1, "the link that fills the room")
+    const follower = await open({ invite, transports: [tab()], maxLinks: 1 })
+    await until(() => follower.peers.get().length === 1, "the tab's link")
+    expect(holder.peers.get().map(({ path }) => path)).toEqual(["memory", "tab"])
+  })
 })
 
 test("two connections between the same two sessions become one, the same at both ends", async () => {

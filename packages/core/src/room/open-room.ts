@@ -37,7 +37,10 @@ export interface OpenRoomOptions {
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void
   /** Ends the opening, and closes the room when it is aborted later. */
   readonly signal?: AbortSignal
-  /** Direct links at one time, 1 to 64. Default 12; a larger room passes changes on from peer to peer. */
+  /**
+   * Direct links at one time, 1 to 64; tabs of the same browser are let in beyond them. Default 12; a larger room passes changes on from
+   * peer to peer.
+   */
   readonly maxLinks?: number
   /** Time and chance, for simulations. Default: those of the platform. */
   readonly clock?: Clock

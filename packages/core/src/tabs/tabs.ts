@@ -115,9 +115,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
       case "holder":
         return seek()
       case "seek":
-        if (election.get() !== "holder") return
-        if (host.wantsLinks()) link(self, message.from)
-        else host.report({ type: "room-full", count: host.linkLimit, limit: host.linkLimit })
+        if (election.get() === "holder") link(self, message.from)
         return
       case "found":
         if (message.to === self && election.get() === "follower") link(message.from, self)
