@@ -5,7 +5,6 @@ import { HUES, profile, saveProfile } from "../device/profile.ts"
 import { saveTheme, theme, type Theme } from "../device/theme.ts"
 import { Dialog } from "../ui/dialog.tsx"
 import { DraftInput } from "../ui/draft-input.tsx"
-import { formatBytes } from "../ui/relative-time.ts"
 import { registry, renameWorkspace } from "../workspace/registry.ts"
 import { leaveWorkspace } from "../workspace/start.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
@@ -107,6 +106,18 @@ function StorageSettings() {
       )}
     </section>
   )
+}
+
+function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  const units = ["kB", "MB", "GB", "TB"]
+  let value = bytes
+  let unit = -1
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000
+    unit++
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
 }
 
 function WorkspaceSettings() {

@@ -20,7 +20,7 @@ const PeopleScreen = lazy(async () => ({
 const SettingsScreen = lazy(async () => ({ default: (await import("../settings/settings-screen.tsx")).SettingsScreen })) // prettier-ignore
 const Palette = lazy(async () => ({ default: (await import("../palette/palette.tsx")).Palette }))
 const ShareDialog = lazy(async () => ({ default: (await import("../share/share-dialog.tsx")).ShareDialog }))
-const ShortcutsDialog = lazy(async () => ({ default: (await import("../palette/shortcuts-dialog.tsx")).ShortcutsDialog })) // prettier-ignore
+const ShortcutsDialog = lazy(async () => ({ default: (await import("./shortcuts-dialog.tsx")).ShortcutsDialog })) // prettier-ignore
 
 const TITLES: Readonly<Record<string, string>> = {
   documents: "Documents",

@@ -3,13 +3,13 @@ import { storageHealth } from "../device/storage-health.ts"
 import { Notice } from "../ui/notice.tsx"
 import { dismissInviteTrouble, refusedInvite, type InviteTrouble } from "../workspace/start.ts"
 import { useLocation } from "wouter"
-import { useInsecurePage } from "./use-insecure-page.ts"
 
 /** Everything that went wrong and matters on every screen. */
 export function Troubles() {
   const { trouble } = useStateValue(storageHealth, storageHealth.get())
   const invite = useStateValue(refusedInvite, null)
-  const insecure = useInsecurePage()
+  // A page on plain http from another host has no WebCrypto: it cannot join a room.
+  const insecure = !globalThis.isSecureContext
   if (trouble === null && invite === null && !insecure) return null
   return (
     <div className="troubles">

@@ -2,7 +2,7 @@ import { QUICK_NOTE } from "../data/entries.ts"
 import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { packArchive, type PortableDocument } from "./archive.ts"
-import { notesOf } from "./with-notes.ts"
+import { loadedNotes } from "./loaded-notes.ts"
 
 export interface Exported {
   readonly blob: Blob
@@ -14,7 +14,7 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
   const [entries, board, notes] = await Promise.all([
     documents.entries.ready(),
     tasks.entries.ready(),
-    notesOf(session),
+    loadedNotes(session),
   ])
   const portable: PortableDocument[] = []
   for (const entry of entries) {

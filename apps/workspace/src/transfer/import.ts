@@ -4,7 +4,7 @@ import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { unpackArchive, type Portable, type PortableDocument } from "./archive.ts"
-import { notesOf } from "./with-notes.ts"
+import { loadedNotes } from "./loaded-notes.ts"
 
 export interface Imported {
   readonly documents: number
@@ -33,7 +33,7 @@ export async function addPortable(
   workspace: Workspace,
   { documents, tasks, quickNote }: Portable,
 ): Promise<Imported> {
-  const notes = await notesOf(workspace.session)
+  const notes = await loadedNotes(workspace.session)
   const known = await fingerprintsHere(workspace)
   const fresh = documents.filter(({ entry, body }) => !known.has(fingerprint(entry.title, body)))
   const added = fresh.map((document) => ({ ...document, entry: { ...document.entry, id: randomId() } }))

@@ -14,15 +14,3 @@ export function relativeTime(at: number, now: number = Date.now()): string {
   const sameYear = new Date(at).getFullYear() === new Date(now).getFullYear()
   return (sameYear ? DAY_AND_MONTH : WHOLE_DATE).format(at)
 }
-
-export function formatBytes(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} B`
-  const units = ["kB", "MB", "GB", "TB"]
-  let value = bytes
-  let unit = -1
-  while (value >= 1_000 && unit < units.length - 1) {
-    value /= 1_000
-    unit++
-  }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
-}

@@ -2,7 +2,7 @@ import type { LoroDocuments } from "@dunlin/loro"
 import type { Session } from "../room/session.ts"
 
 /** The documents once Loro is loaded; rejects with the reason when it cannot be. */
-export async function notesOf(session: Session): Promise<LoroDocuments> {
+export async function loadedNotes(session: Session): Promise<LoroDocuments> {
   session.loadNotes()
   return new Promise((resolve, reject) => {
     const settle = (): boolean => {

@@ -1,5 +1,5 @@
 import { useStateValue } from "@dunlin/react"
-import { saveSingleKeys, SHORTCUTS, singleKeys } from "../shell/shortcuts.ts"
+import { saveSingleKeys, SHORTCUTS, singleKeys } from "./shortcuts.ts"
 import { Dialog } from "../ui/dialog.tsx"
 
 export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
