@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState, type PointerEvent as ReactPointerEvent, type RefObject } from "react"
-import { COLUMNS, type Task } from "../data/entries.ts"
+import { columnName, COLUMNS, type Task } from "../data/entries.ts"
 import type { BoardMoves } from "./board-screen.tsx"
 import { dropTarget, type ColumnBox, type DropTarget } from "./drop-target.ts"
 
@@ -113,7 +113,7 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
       droppedAt.current = performance.now()
       if (place !== null) {
         to.move(grip.task, place.column, place.index)
-        to.say(`“${grip.task.title}” dropped in ${nameOf(place.column)}, position ${place.index + 1}.`)
+        to.say(`“${grip.task.title}” dropped in ${columnName(place.column)}, position ${place.index + 1}.`)
       }
     }
     end.current?.()
@@ -150,8 +150,4 @@ function scrollNearEdges(surface: HTMLElement | null, { clientX, clientY }: Poin
   if (!rows || !box) return
   if (clientY > box.bottom - EDGE) rows.scrollBy(0, SCROLL_STEP)
   if (clientY < box.top + EDGE) rows.scrollBy(0, -SCROLL_STEP)
-}
-
-function nameOf(id: string): string {
-  return COLUMNS.find((column) => column.id === id)?.name ?? id
 }

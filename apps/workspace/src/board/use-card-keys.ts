@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef, useState, type KeyboardEvent, type RefObject } from "react"
-import { COLUMNS, type Column, type Task } from "../data/entries.ts"
+import { columnName, COLUMNS, type Column, type Task } from "../data/entries.ts"
 import type { BoardMoves } from "./board-screen.tsx"
 
 export interface CardKeys {
@@ -91,7 +91,7 @@ export function useCardKeys(surface: RefObject<HTMLElement | null>, moves: Board
     const index = Math.min(Math.max(now.index + rows, 0), others)
     if (column === now.column && index === now.index) return
     moveTo(task, { column, index })
-    moves.say(`${nameOf(column)}, position ${index + 1} of ${others + 1}.`)
+    moves.say(`${columnName(column)}, position ${index + 1} of ${others + 1}.`)
   }
 
   function moveTo(task: Task, { column, index }: Place): void {
@@ -148,8 +148,4 @@ function focusNeighbour(from: Element, [columns, rows]: Step): void {
 
 function topOf(element: Element): number {
   return element.getBoundingClientRect().top
-}
-
-function nameOf(column: Column): string {
-  return COLUMNS.find(({ id }) => id === column)?.name ?? column
 }

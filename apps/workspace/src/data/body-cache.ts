@@ -20,7 +20,6 @@ export interface BodyCache {
 const MAX_TEXT = 400_000
 const SHOW_AFTER_MS = 100
 const WRITE_AFTER_MS = 1_500
-
 /** Between the change of a document and the news of it here. */
 const MARK_SLACK_MS = 1_000
 
@@ -33,8 +32,8 @@ export function createBodyCache(database: WorkspaceDatabase, name: string): Body
   let loading: Promise<void> | null = null
   const expected = new Set<string>()
   const mark = `unstored-${name}`
-  const left = Number(smallStore.read(mark) ?? "")
-  const staleSince = left > 0 ? left : null
+  const markedAt = Number(smallStore.read(mark) ?? "")
+  const staleSince = markedAt > 0 ? markedAt : null
   let isMarked = staleSince !== null
 
   function expect(id: string): void {

@@ -32,6 +32,11 @@ export const COLUMNS: readonly { readonly id: Column; readonly name: string }[] 
   { id: "done", name: "Done" },
 ]
 
+/** The name of a column; what is no column's id is shown as it is. */
+export function columnName(id: string): string {
+  return COLUMNS.find((column) => column.id === id)?.name ?? id
+}
+
 /** The text that every workspace has; its id is the same on every device. */
 export const QUICK_NOTE = "quick-note"
 

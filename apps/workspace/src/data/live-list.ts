@@ -27,18 +27,21 @@ export function createLiveList<Row, T extends { readonly id: string }>(
   const heights = new Map<string, number>()
   let isClosed = false
 
-  /** Another tab's event may come after ours, although ours was made upon it. */
-  function isOld(id: string, revision: string): boolean {
+  /**
+   * Takes note of a revision. False for an old one: another tab's event may come after ours, although ours was made
+   * upon it.
+   */
+  function noteRevision(id: string, revision: string): boolean {
     const [height, known] = [getHeightOfRevision(revision), heights.get(id) ?? 0]
     heights.set(id, Math.max(height, known))
-    return height < known
+    return height >= known
   }
 
   // A query of RxDB would map and sort all entries again for each change.
   const subscription = collection.eventBulks$.subscribe(({ events, isLocal }) => {
     if (isLocal) return
     for (const { documentId, operation, documentData } of events) {
-      if (isOld(documentId, documentData._rev)) continue
+      if (!noteRevision(documentId, documentData._rev)) continue
       changed.set(documentId, operation === "DELETE" ? null : read({ ...documentData }))
     }
     if (timer === null) publish()
@@ -49,7 +52,7 @@ export function createLiveList<Row, T extends { readonly id: string }>(
     .then(
       (documents) => {
         // What changed meanwhile is in `changed`, and newer.
-        for (const { primary, revision } of documents) isOld(primary, revision)
+        for (const { primary, revision } of documents) noteRevision(primary, revision)
         state.set(
           documents
             .map((document) => read(document.toJSON() as Readonly<Record<string, unknown>>))

@@ -1,6 +1,6 @@
 import { useStateValue } from "@dunlin/react"
 import { useState } from "react"
-import { COLUMNS, type Column } from "../data/entries.ts"
+import { type Column, columnName } from "../data/entries.ts"
 import type { Merge } from "../data/merge-log.ts"
 import { attempt } from "../ui/attempt.ts"
 import { Dialog } from "../ui/dialog.tsx"
@@ -96,7 +96,7 @@ function MergeEntry({ merge }: { readonly merge: Merge }) {
 }
 
 function words(merge: Merge, value: string): string {
-  if (merge.field === "column") return COLUMNS.find((column) => column.id === value)?.name ?? value
+  if (merge.field === "column") return columnName(value)
   return value === "" ? "(empty)" : value
 }
 

@@ -19,7 +19,10 @@ const READ_AFTER_MS = 400
 /** The store tries again by itself every few seconds. */
 const ASK_AGAIN_AFTER_MS = 2_000
 
-export function createTextWatch(to: {
+export function createTextWatch({
+  documents,
+  bodies,
+}: {
   readonly documents: DocumentList
   readonly bodies: BodyCache
 }): TextWatch {
@@ -30,7 +33,7 @@ export function createTextWatch(to: {
   /** Resolves to whether the document is durable on this device. */
   async function read(notes: LoroDocuments, id: string): Promise<boolean> {
     const document = await notes.open(id)
-    to.bodies.put(id, document.doc.getText("body").toString())
+    bodies.put(id, document.doc.getText("body").toString())
     return attempt(document.close())
   }
 
@@ -43,7 +46,7 @@ export function createTextWatch(to: {
       for (const id of ids) {
         const stored = await read(phase.notes, id).catch(() => {
           // It cannot be opened now, and is read when it changes again.
-          to.bodies.put(id, to.bodies.text(id) ?? "")
+          bodies.put(id, bodies.text(id) ?? "")
           return true
         })
         if (stored || !isStorageKnownFull()) continue
@@ -61,8 +64,8 @@ export function createTextWatch(to: {
 
   return {
     changed(id, origin) {
-      if (origin === "local") to.documents.touch(id)
-      to.bodies.expect(id)
+      if (origin === "local") documents.touch(id)
+      bodies.expect(id)
       waiting.add(id)
       schedule(READ_AFTER_MS)
     },

@@ -1,38 +1,30 @@
 import type { ComponentProps } from "react"
 import { type DraftOptions, useDraft } from "./use-draft.ts"
 
-type Managed = "value" | "onChange" | "ref"
+type Managed = "value" | "onChange" | "onBlur" | "ref"
 
 export interface DraftInputProps extends Omit<ComponentProps<"input">, Managed>, DraftOptions {}
-
-export function DraftInput({ value, save, keepAs, onBlur, ...rest }: DraftInputProps) {
-  const draft = useDraft({ value, save, keepAs })
-  return (
-    <input
-      {...rest}
-      value={draft.text}
-      onChange={(event) => draft.type(event.target.value)}
-      onBlur={(event) => {
-        void draft.flush()
-        onBlur?.(event)
-      }}
-    />
-  )
-}
-
 export interface DraftAreaProps extends Omit<ComponentProps<"textarea">, Managed>, DraftOptions {}
 
-export function DraftArea({ value, save, keepAs, onBlur, ...rest }: DraftAreaProps) {
-  const draft = useDraft({ value, save, keepAs })
-  return (
-    <textarea
-      {...rest}
-      value={draft.text}
-      onChange={(event) => draft.type(event.target.value)}
-      onBlur={(event) => {
-        void draft.flush()
-        onBlur?.(event)
-      }}
-    />
-  )
+export function DraftInput({ value, save, keepAs, ...rest }: DraftInputProps) {
+  return <input {...rest} {...useDraftField({ value, save, keepAs })} />
+}
+
+export function DraftArea({ value, save, keepAs, ...rest }: DraftAreaProps) {
+  return <textarea {...rest} {...useDraftField({ value, save, keepAs })} />
+}
+
+interface DraftField {
+  readonly value: string
+  onChange(event: { readonly target: { readonly value: string } }): void
+  onBlur(): void
+}
+
+function useDraftField(options: DraftOptions): DraftField {
+  const draft = useDraft(options)
+  return {
+    value: draft.text,
+    onChange: ({ target }) => draft.type(target.value),
+    onBlur: () => void draft.flush(),
+  }
 }
