@@ -284,9 +284,9 @@ async function storm(frames: number): Promise<void> {
       const honest = await spawnChild("driver-child.ts")
       try {
         await driver.call("storm", { port, frames: Math.min(20_000, frames), seed: 1 })
-        const decoded = async (): Promise<number> => metric(server, "dunlin_messages_in_total")
+        const received = async (): Promise<number> => metric(server, "dunlin_messages_in_total")
         const before = await settledUsage(server)
-        const decodedBefore = await decoded()
+        const receivedBefore = await received()
         await honest.call("startTalk", { url })
         const figures = await driver.call<StormFigures>("storm", { port, frames, seed: 1000 })
         const talk = await honest.call<TalkFigures>("stopTalk")
@@ -295,7 +295,7 @@ async function storm(frames: number): Promise<void> {
         const row = {
           frames: figures.frames,
           connections: figures.connections,
-          framesRead: (await decoded()) - decodedBefore - talk.sent,
+          framesRead: (await received()) - receivedBefore - talk.sent,
           seconds: Math.round(figures.seconds),
           alive: server.alive,
           rssGrowthMiB: Number(((after.rssBytes - before.rssBytes) / 2 ** 20).toFixed(1)),

@@ -9,6 +9,17 @@ function keptDrafts({ page }: Pick<Person, "page">): Promise<readonly string[]> 
   return page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes("draft")))
 }
 
+/** Two people at the board, with a task that both see. */
+async function twoAtTheBoard(): Promise<readonly [ada: Person, ben: Person]> {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  const ben = await person(await ada.invite())
+  await ben.goto("/board")
+  await ben.card("Count birds").waitFor()
+  return [ada, ben]
+}
+
 /** The task's dialog, with the caret in its note. */
 async function openNote(one: Person, title: string): Promise<ReturnType<Person["page"]["getByRole"]>> {
   await one.goto("/board")
@@ -19,12 +30,7 @@ async function openNote(one: Person, title: string): Promise<ReturnType<Person["
 }
 
 test("a task's note is saved while it is written, and reaches others", async () => {
-  const ada = await person()
-  await ada.goto("/board")
-  await ada.addTask("Count birds")
-  const ben = await person(await ada.invite())
-  await ben.goto("/board")
-  await ben.card("Count birds").waitFor()
+  const [ada, ben] = await twoAtTheBoard()
   await openNote(ada, "Count birds")
   await ada.page.keyboard.type("From the dike, with the tide.")
   await ben.card("Count birds").getByText("From the dike").waitFor()
@@ -72,12 +78,7 @@ test("what is typed in the very moment in which the tab is closed is there when 
 })
 
 test("what somebody else wrote while this was typed is kept beside it, and can be brought back", async () => {
-  const ada = await person()
-  await ada.goto("/board")
-  await ada.addTask("Count birds")
-  const ben = await person(await ada.invite())
-  await ben.goto("/board")
-  await ben.card("Count birds").waitFor()
+  const [ada, ben] = await twoAtTheBoard()
   // Cut off, so that Ben's note arrives in the middle of Ada's typing at once.
   const note = await openNote(ada, "Count birds")
   const bens = await openNote(ben, "Count birds")
@@ -143,12 +144,7 @@ test("search finds the last words of a text, however soon the page was closed", 
 })
 
 test("a task that is deleted elsewhere while it is written on can be brought back with all that was written", async () => {
-  const ada = await person()
-  await ada.goto("/board")
-  await ada.addTask("Count birds")
-  const ben = await person(await ada.invite())
-  await ben.goto("/board")
-  await ben.card("Count birds").waitFor()
+  const [ada, ben] = await twoAtTheBoard()
   const note = await openNote(ben, "Count birds")
   await ben.page.keyboard.type("The north bank first. ")
   await ada.card("Count birds").getByText("The north bank first.").waitFor()

@@ -112,7 +112,7 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
     const a = await enter(topic, 0)
     const balancer = await openBalancer([hosts[1]?.port ?? 0, hosts[2]?.port ?? 0])
     // Some come back sooner than a host is missed, some later.
-    const going = Array.from({ length: 8 }, () => goTo(`ws://127.0.0.1:${balancer.port}`, topic))
+    const going = Array.from({ length: 8 }, () => openRealClient(`ws://127.0.0.1:${balancer.port}`, topic))
     try {
       await untilTrue(() => a.knows() === going.length, "all are there")
       const startedAt = performance.now()
@@ -197,7 +197,10 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
 })
 
 /** The real client, which listens to nobody. */
-function goTo(url: string, topic: Uint8Array): { readonly client: RealClient; readonly joins: () => number } {
+function openRealClient(
+  url: string,
+  topic: Uint8Array,
+): { readonly client: RealClient; readonly joins: () => number } {
   let joins = 0
   const client = createSignalingClient({
     url,

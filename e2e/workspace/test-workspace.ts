@@ -34,7 +34,8 @@ export function testWorkspace({ browsers: count = 1 } = {}): TestWorkspace {
   })
 
   function started(): WorkspaceServer {
-    if (server === null) throw new Error("The server starts before the first test, not before")
+    if (server === null)
+      throw new Error("There is no server yet: read it in a test, where it has been started")
     return server
   }
 
