@@ -4,7 +4,7 @@ import type { HaveItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { PurposeTimers } from "./purpose-timers.ts"
 
-/** HAVE frames to one peer for one replica: they offer an entry, and confirm that it is held. */
+/** HAVE frames to one peer for one replica: they tell of an entry, and confirm that it is held. */
 export interface Announcements {
   /** Says HAVE after at most `delayMs`, with what has gathered by then. */
   add(position: Uint8Array, digest: Uint8Array, delayMs: number): void

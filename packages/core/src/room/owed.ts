@@ -2,7 +2,8 @@ import { mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
 
 /**
  * Entries that a peer is not known to hold and that nobody sends it now: what came from others while the link was
- * being reconciled, and what differs and was asked of another peer. Equal roots settle them all.
+ * being reconciled, and what differs and was asked of another peer. Equal roots settle them all; where roots stay apart
+ * they are offered.
  */
 export interface Owed {
   add(position: string, digest: Uint8Array): void

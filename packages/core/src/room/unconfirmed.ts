@@ -16,7 +16,7 @@ export interface Unconfirmed {
    * that, since it said that it holds something else.
    */
   confirmed(position: string, upTo: number, alone?: boolean): boolean
-  /** The peer holds something else, or did not take what was sent: changes that are under way came to be made upon that. */
+  /** The peer holds something else, or did not take what was sent: changes that are under way are joined to that. */
   crossed(position: string): void
   /** The peer says that it holds what is here now. True when that was not known. */
   holds(position: string): boolean
