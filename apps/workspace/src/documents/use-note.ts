@@ -3,6 +3,7 @@ import { useStateValue } from "@dunlin/react"
 import { useLoroDoc } from "@dunlin/react/loro"
 import type { LoroDoc } from "loro-crdt"
 import { useEffect } from "react"
+import { errorMessage } from "../ui/error-message.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
 export type OpenNote =
@@ -30,12 +31,8 @@ export function useNote(id: string): OpenNote {
     case "failed":
       return {
         type: "failed",
-        reason: `The text did not open: ${messageOf(opened.error)}.`,
+        reason: `The text did not open: ${errorMessage(opened.error)}.`,
         retry: opened.retry,
       }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

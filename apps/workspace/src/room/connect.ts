@@ -2,6 +2,7 @@ import { browserIdentity, memoryIdentity, openRoom, RoomError, type Room, type T
 import { tabs } from "@dunlin/core/tabs"
 import { webrtc } from "@dunlin/core/webrtc"
 import { deviceName, storageName } from "../device/namespace.ts"
+import { errorMessage } from "../ui/error-message.ts"
 import type { Cable } from "./cable.ts"
 import { signalingUrl } from "./signaling-url.ts"
 
@@ -25,7 +26,7 @@ export function reasonForNoRoom(error: unknown): string {
   if (code === "insecure-context") return "This address is not secure (neither https nor localhost), so this device cannot sync."
   if (code === "missing-crypto") return "This browser lacks the cryptography that sync needs: update it, or use another one."
   if (code === "invite-too-new") return "This workspace was made by a newer version of the app: reload the page to update."
-  return `Sync did not start: ${error instanceof Error ? error.message : String(error)}`
+  return `Sync did not start: ${errorMessage(error)}`
 } // prettier-ignore
 
 /** Tabs of one browser share storage and one set of connections. The demo's two devices are no tabs of each other. */

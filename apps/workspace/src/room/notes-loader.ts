@@ -1,6 +1,7 @@
 import { createState, type State } from "@dunlin/core"
 import type { LoroDocuments } from "@dunlin/loro"
 import type { BodyCache } from "../data/body-cache.ts"
+import { errorMessage } from "../ui/error-message.ts"
 import type { RoomPhase, SessionOptions } from "./session.ts"
 
 export type NotesPhase =
@@ -119,5 +120,5 @@ function reasonOf(error: unknown): string {
   if (error instanceof EngineLoadError) {
     return "The part of the app that holds texts did not load: without a network at the first visit, or blocked by the browser."
   }
-  return `The texts of this workspace did not open: ${error instanceof Error ? error.message : String(error)}.`
+  return `The texts of this workspace did not open: ${errorMessage(error)}.`
 }

@@ -4,7 +4,7 @@ import { Mark } from "../ui/icon.tsx"
 /** Databases open in a blink, or wait for another tab that holds them: for how long, no browser says. */
 const SLOW_MS = 8_000
 
-/** Shown for the blink in which the database opens; appears only when that takes longer than a blink. */
+/** While the database opens or a screen is loaded. Its style shows it only when that takes longer than a blink. */
 export function OpeningScreen() {
   const [isSlow, setSlow] = useState(false)
   useEffect(() => {

@@ -3,6 +3,7 @@ import { navigate } from "wouter/use-hash-location"
 import { followDemo } from "../demo/demo-messages.ts"
 import { deviceName } from "../device/namespace.ts"
 import { askPersistence } from "../device/storage-health.ts"
+import { errorMessage } from "../ui/error-message.ts"
 import { toast } from "../ui/toasts.tsx"
 import { inviteInHash, readInvite, takeInvite } from "./invite-link.ts"
 import {
@@ -78,7 +79,7 @@ export function leaveWorkspace(): Promise<void> {
       forgetWorkspace(present.workspace.id)
       await remove()
     } catch (error) {
-      toast(`It could not be removed: ${messageOf(error)}`)
+      toast(`It could not be removed: ${errorMessage(error)}`)
       if (phase.get().type === "open") return
     }
     await open(currentWorkspace() ?? newWorkspace("My workspace"))
@@ -121,7 +122,7 @@ async function open(entry: KnownWorkspace): Promise<void> {
     phase.set({ type: "open", workspace })
     if (deviceName !== "") void followDemo(workspace)
   } catch (error) {
-    phase.set({ type: "failed", reason: messageOf(error) })
+    phase.set({ type: "failed", reason: errorMessage(error) })
   }
 }
 
@@ -138,8 +139,4 @@ function newWorkspace(name: string): KnownWorkspace {
   const reading = readInvite(createInvite())
   if (reading.type !== "invite") throw new Error("A new invite could not be read: this is a defect of Dunlin")
   return enterWorkspace(reading.workspaceId, reading.invite, name)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
