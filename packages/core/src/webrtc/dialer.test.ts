@@ -1,6 +1,8 @@
 import * as wrtc from "node-datachannel/polyfill"
 import { afterEach, describe, expect, test } from "vitest"
 import type { Envelope } from "../crypto/envelope.ts"
+import { planMesh } from "../protocol/mesh-plan.ts"
+import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { systemClock } from "../ports/clock.ts"
 import { systemRandom } from "../ports/random.ts"
 import type { Pipe, PipeCloseReason, TransportReport } from "../ports/transport.ts"
@@ -125,6 +127,21 @@ describe("two dialers", () => {
     higher.dialer.present([lower.id])
     await until(() => higher.pipes.length === 1, "the connection")
     expect(higher.sent[0]).toBe("call-me")
+  })
+
+  test("connect in a large room although only one of them plans to, whichever it is", async () => {
+    const [lower, higher] = createPair()
+    const between = [1, 2].map((last) => Uint8Array.of(...lower.id.subarray(1), 1 + last))
+    const before = Array.from({ length: 40 }, (_, n) => new Uint8Array(16).fill(n + 3).fill(0, 0, 4))
+    const crowd = [...between, ...before]
+    const planned = planMesh(bytesToHex(lower.id), [...crowd, higher.id].map(bytesToHex), 12)
+    expect([...planned.ring, ...planned.chords]).not.toContain(bytesToHex(higher.id))
+    higher.take = (envelope) => {
+      if (bytesEqual(envelope.to, higher.id)) higher.dialer.receive(envelope)
+    }
+    lower.dialer.present([...crowd, higher.id])
+    higher.dialer.present([lower.id])
+    await until(() => higher.pipes.length === 1, "the connection that the higher id asked for")
   })
 
   test("connect anew after one of them lost the connection", async () => {

@@ -224,11 +224,11 @@ export function createDialer(options: DialerOptions): Dialer {
     })
   }
 
-  function dial(remote: Remote): void {
+  function dial(remote: Remote, isAsked = false): void {
     if (isClosed || !remote.isPresent || remote.call !== null) return
     remote.cancelRetry?.()
     remote.cancelRetry = null
-    if (!mesh.wants(bytesToHex(remote.id))) return
+    if (!isAsked && !mesh.wants(bytesToHex(remote.id))) return
     if (!hasRoomFor(remote) || attempts() >= MAX_ATTEMPTS)
       return retryLater(remote, FULL_RETRY_MS * random.unit())
     const id = random.bytes(CONNECTION_ID_BYTES)
@@ -291,7 +291,8 @@ export function createDialer(options: DialerOptions): Dialer {
     if (remote.call?.connection.isBroken()) closeQuietly(remote, remote.call)
     if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     remote.backOff.reset()
-    dial(remote)
+    // Its list of peers may be another: what it plans for, an answerer takes as well.
+    dial(remote, true)
   }
 
   /** Closes without telling the remote, which knows. */
