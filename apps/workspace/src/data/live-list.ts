@@ -1,5 +1,6 @@
 import { createState, type State } from "@dunlin/core"
 import { getHeightOfRevision, type RxCollection } from "rxdb/plugins/core"
+import { awaitState } from "./await-state.ts"
 
 /** All entries of a collection, kept in memory and in order; null until the first read. */
 export interface LiveList<T> extends State<readonly T[] | null> {
@@ -75,16 +76,7 @@ export function createLiveList<Row, T extends { readonly id: string }>(
 
   return {
     ...state,
-    ready: () =>
-      new Promise((resolve) => {
-        const present = state.get()
-        if (present !== null) return resolve(present)
-        const end = state.subscribe((entries) => {
-          if (entries === null) return
-          end()
-          resolve(entries)
-        })
-      }),
+    ready: () => awaitState(state, (entries) => entries !== null),
     close() {
       isClosed = true
       subscription.unsubscribe()

@@ -1,5 +1,6 @@
 import { createState, type State } from "@dunlin/core"
 import type { LoroDocuments } from "@dunlin/loro"
+import { awaitState } from "../data/await-state.ts"
 import type { BodyCache } from "../data/body-cache.ts"
 import { errorMessage } from "../ui/error-message.ts"
 import type { RoomPhase, SessionOptions } from "./session.ts"
@@ -41,7 +42,7 @@ export function createNotesLoader({
     phase.set({ type: "loading" })
     try {
       const engine = await loadEngine()
-      const settled = await settledRoom(room)
+      const settled = await awaitState(room, (phase) => phase.type !== "opening")
       if (isClosed) return
       opened = await engine.openNotes({ room: settled, storeName, durable: database.durable })
       const { documents } = opened
@@ -96,19 +97,6 @@ async function fillCache({ documents, readBody }: Opened, bodies: BodyCache): Pr
   for (const { id, changedAt } of await documents.list()) {
     if (bodies.text(id) === undefined || changedAt >= staleSince) bodies.put(id, await readBody(id))
   }
-}
-
-function settledRoom(room: State<RoomPhase>): Promise<Exclude<RoomPhase, { type: "opening" }>> {
-  return new Promise((resolve) => {
-    const look = (): boolean => {
-      const now = room.get()
-      if (now.type === "opening") return false
-      resolve(now)
-      return true
-    }
-    if (look()) return
-    const end = room.subscribe(() => look() && end())
-  })
 }
 
 function whenIdle(run: () => void): () => void {

@@ -1,17 +1,11 @@
 import type { LoroDocuments } from "@dunlin/loro"
+import { awaitState } from "../data/await-state.ts"
 import type { Session } from "../room/session.ts"
 
 /** The documents once Loro is loaded; rejects with the reason when it cannot be. */
 export async function loadedNotes(session: Session): Promise<LoroDocuments> {
   session.loadNotes()
-  return new Promise((resolve, reject) => {
-    const settle = (): boolean => {
-      const phase = session.notes.get()
-      if (phase.type === "ready") resolve(phase.notes)
-      if (phase.type === "failed") reject(new Error(phase.reason))
-      return phase.type !== "loading"
-    }
-    if (settle()) return
-    const end = session.notes.subscribe(() => settle() && end())
-  })
+  const phase = await awaitState(session.notes, (notes) => notes.type !== "loading")
+  if (phase.type === "failed") throw new Error(phase.reason)
+  return phase.notes
 }
