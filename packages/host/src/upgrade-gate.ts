@@ -35,7 +35,7 @@ export function createUpgradeGate(deps: {
 }): UpgradeGate {
   const { settings, addresses, counters } = deps
   const origins = new Set(settings.origins)
-  let proxySeen = settings.trustedProxies.length > 0
+  let proxyNoted = settings.trustedProxies.length > 0
 
   const refuse = (status: number, reason: string): UpgradeVerdict => ({ type: "refused", status, reason })
 
@@ -55,8 +55,8 @@ export function createUpgradeGate(deps: {
         return refuse(503, "this host is at its limit")
       }
       const address = deps.reader.clientOf(request)
-      if (!proxySeen && settings.proxyHeader in request.headers && isPrivateAddress(address)) {
-        proxySeen = true
+      if (!proxyNoted && settings.proxyHeader in request.headers && isPrivateAddress(address)) {
+        proxyNoted = true
         deps.proxyIgnored()
       }
       const group = addressGroup(address)
