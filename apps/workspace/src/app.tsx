@@ -4,7 +4,7 @@ import { Router } from "wouter"
 import { useHashLocation } from "wouter/use-hash-location"
 import { Shell } from "./shell/shell.tsx"
 import { FailScreen } from "./shell/fail-screen.tsx"
-import { OpeningScreen } from "./shell/opening-screen.tsx"
+import { LoadingScreen, OpeningScreen } from "./shell/opening-screen.tsx"
 import { Toasts } from "./ui/toasts.tsx"
 import { appPhase } from "./workspace/start.ts"
 import { WorkspaceContext } from "./workspace/workspace-context.ts"
@@ -16,7 +16,7 @@ export function App({ demo }: { readonly demo: boolean }) {
   const phase = useStateValue(appPhase, { type: "opening" })
   if (demo) {
     return (
-      <Suspense fallback={<OpeningScreen />}>
+      <Suspense fallback={<LoadingScreen />}>
         <SplitDemo />
       </Suspense>
     )

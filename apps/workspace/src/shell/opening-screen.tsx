@@ -1,34 +1,55 @@
-import { useEffect, useState } from "react"
+import { type ReactNode, useEffect, useState } from "react"
 import { Mark } from "../ui/icon.tsx"
 
 /** Databases open in a blink, or wait for another tab that holds them: for how long, no browser says. */
 const SLOW_MS = 8_000
 
-/** While the database opens or a screen is loaded. Its style shows it only when that takes longer than a blink. */
+/** While the database opens. */
 export function OpeningScreen() {
+  return (
+    <main className="centre late" aria-busy="true">
+      <h1 className="visually-hidden">Dunlin</h1>
+      <Patience
+        what="Opening your workspace…"
+        whenSlow="This takes longer than it should. Another tab of this site may hold the data: close the others, and reload."
+      />
+    </main>
+  )
+}
+
+/** While a part of the application is fetched. */
+export function LoadingScreen() {
+  return (
+    <div className="centre late" aria-busy="true">
+      <Patience
+        what="Loading…"
+        whenSlow="This part of the application has not arrived yet. Look whether there is a network, and reload."
+      />
+    </div>
+  )
+}
+
+/** What is being done, and after a while what to do. The style of `late` shows it only when that takes longer than a blink. */
+function Patience({ what, whenSlow }: { readonly what: ReactNode; readonly whenSlow: ReactNode }) {
   const [isSlow, setSlow] = useState(false)
   useEffect(() => {
     const timer = setTimeout(() => setSlow(true), SLOW_MS)
     return () => clearTimeout(timer)
   }, [])
   return (
-    <main className="centre late" aria-busy="true">
+    <>
       <Mark size={44} />
-      <h1 className="visually-hidden">Dunlin</h1>
-      <p className="soft">Opening your workspace…</p>
+      <p className="soft">{what}</p>
       <div role="status">
         {isSlow && (
           <>
-            <p>
-              This takes longer than it should. Another tab of this site may hold the data: close the others,
-              and reload.
-            </p>
+            <p>{whenSlow}</p>
             <button type="button" className="button" onClick={() => location.reload()}>
               Reload
             </button>
           </>
         )}
       </div>
-    </main>
+    </>
   )
 }

@@ -3,7 +3,7 @@ import { lazy, Suspense, useEffect } from "react"
 import { Redirect, Route, Switch, useLocation } from "wouter"
 import { DocumentsScreen } from "../documents/documents-screen.tsx"
 import { useShowOwnPresence } from "../people/own-presence.ts"
-import { OpeningScreen } from "./opening-screen.tsx"
+import { LoadingScreen } from "./opening-screen.tsx"
 import { overlay, showOverlay } from "./overlay.ts"
 import { readId } from "./paths.ts"
 import { SideBar } from "./side-bar.tsx"
@@ -51,7 +51,7 @@ export function Shell() {
       <TopBar />
       <main id="main" tabIndex={-1}>
         <Troubles />
-        <Suspense fallback={<OpeningScreen />}>
+        <Suspense fallback={<LoadingScreen />}>
           <Switch>
             <Route path="/documents/:id?">
               {({ id }) => <DocumentsScreen id={id === undefined ? null : readId(id)} />}
