@@ -101,16 +101,19 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const isDraining = (): boolean => phase !== "open"
 
   let faultLoggedAt = Number.NEGATIVE_INFINITY
-  const faulted = (connection: Connection, error: unknown): void => {
+  const noteFault = (error: unknown, within: "socket" | "message"): void => {
     counters.handlerErrors += 1
-    connection.end(1011, "internal", "may-return")
     const now = clock.monotonic()
     if (now - faultLoggedAt < FAULT_LOG_INTERVAL_MS) return
     faultLoggedAt = now
     logger.error(
       { fault: placeOfFault(error) },
-      "a fault of the host, contained to one socket: please report it",
+      `a fault of the host, contained to one ${within}: please report it`,
     )
+  }
+  const faulted = (connection: Connection, error: unknown): void => {
+    connection.end(1011, "internal", "may-return")
+    noteFault(error, "socket")
   }
   const replies = createSessionReplies({
     settings,
@@ -194,7 +197,10 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
         else logger.warn({ detail }, `cluster ${event}`)
       },
     })
-    return createHostCluster({ link, directory, node, clock, counters })
+    return createHostCluster({
+      ...{ link, directory, node, clock, counters },
+      faulted: (error) => noteFault(error, "message"),
+    })
   }
 
   const stats = (): HostStats => ({

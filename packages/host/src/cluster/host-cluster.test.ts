@@ -73,6 +73,8 @@ function createBus(time: SimulatedTime): Bus {
 
 interface Node {
   readonly counters: HostCounters
+  /** Of the node's own, as it told them. */
+  readonly faults: unknown[]
   readonly directory: TopicDirectory
   readonly cluster: HostCluster
   readonly link: ReturnType<Bus["link"]>
@@ -95,9 +97,14 @@ function createWorld(): { time: SimulatedTime; start(name: string): Node } {
       const directory = createTopicDirectory(limits, clock, name)
       const link = bus.link()
       const counters = createCounters()
-      const cluster = createHostCluster({ link, directory, node: name, clock, counters })
+      const faults: unknown[] = []
+      const cluster = createHostCluster({
+        ...{ link, directory, node: name, clock, counters },
+        faulted: (error) => void faults.push(error),
+      })
       return {
         counters,
+        faults,
         directory,
         cluster,
         link,
@@ -428,8 +435,29 @@ describe("a cluster of hosts", () => {
     await time.runFor(500)
     expect(a.known()).toEqual(["ada", "bob"])
     // Not a fault of this host's.
-    expect(a.counters.handlerErrors).toBe(0)
+    expect(a.faults).toEqual([])
     expect(a.counters.drops.get("cluster")).toBe(10)
+  })
+
+  test("a fault in handling one message is told, and the next is handled", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    join(a, "ada")
+    await time.runFor(500)
+    const fault = new Error("of the directory")
+    const joined = a.directory.remoteJoined
+    Object.assign(a.directory, {
+      remoteJoined: () => {
+        Object.assign(a.directory, { remoteJoined: joined })
+        throw fault
+      },
+    })
+    join(b, "bob")
+    await time.runFor(500)
+    expect(a.faults).toEqual([fault])
+    join(b, "cyd")
+    await time.runFor(500)
+    expect(a.known()).toContain("cyd")
   })
 
   test("the topic itself never leaves a host", async () => {

@@ -64,6 +64,8 @@ export function createHostCluster(deps: {
   readonly node: string
   readonly clock: Clock
   readonly counters: HostCounters
+  /** A message met a fault of this host's own. */
+  readonly faulted: (error: unknown) => void
 }): HostCluster {
   const { link, directory, node, clock, counters } = deps
   const sharedByTopic = new Map<Topic, SharedTopic>()
@@ -274,7 +276,7 @@ export function createHostCluster(deps: {
     } catch (error) {
       // NATS may be shared with others; a fault in handling must not end the subscription either.
       if (error instanceof DecodeError) count(counters.drops, "cluster")
-      else counters.handlerErrors += 1
+      else deps.faulted(error)
     }
   }
 
