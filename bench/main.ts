@@ -9,4 +9,5 @@ await runSuites("bench", {
   rxdb: "rxdb.ts",
   loro: "loro.ts",
   growth: "growth.ts",
+  sizes: "sizes.ts",
 })
