@@ -2,7 +2,7 @@
 import type { AttachedReplica, JoinOutcome, Replica } from "../src/ports/replica.ts"
 import type { Lane } from "../src/ports/transport.ts"
 import { bytesToHex } from "../src/protocol/bytes-equal.ts"
-import type { Frame } from "../src/protocol/frame.ts"
+import type { AnnounceFrame, Frame } from "../src/protocol/frame.ts"
 import { decodeMessage } from "../src/protocol/message.ts"
 import type { PresenceSigner } from "../src/room/presence-relay.ts"
 import type { PeerRole } from "../src/room/room.ts"
@@ -130,4 +130,17 @@ export function refusing(): Replica<MemoryCollection> {
       return entries.map(({ key }) => (key === "forbidden" ? refused : (outcomes.shift() ?? refused)))
     },
   }))
+}
+
+/** What a peer without any says of the replica `memory()`. */
+export const announceNotes: AnnounceFrame = {
+  type: "announce",
+  slot: 0,
+  name: "notes",
+  kind: 0,
+  schemaTag: "1",
+  direction: "both",
+  count: 0,
+  root: new Uint8Array(16),
+  basis: null,
 }

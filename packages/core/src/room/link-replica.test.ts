@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { announceNotes } from "../../test/simulated-engines.ts"
 import type { Frame, RangeFrame } from "../protocol/frame.ts"
 import { createFingerprintIndex, type FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import { createOutbox } from "../protocol/outbox.ts"
@@ -27,17 +28,7 @@ function initiatorOf(
     session: "b",
     device: "device of b",
     shared,
-    announced: {
-      type: "announce",
-      slot: 0,
-      name: "notes",
-      kind: 0,
-      schemaTag: "1",
-      direction: "both",
-      count: theirs.count,
-      root: theirs.root(),
-      basis: null,
-    },
+    announced: { ...announceNotes, count: theirs.count, root: theirs.root() },
     initiator: true,
     permissions: { send: true, receive: true },
     outbox: {

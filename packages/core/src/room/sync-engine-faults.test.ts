@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import {
+  announceNotes,
   connect,
   createNode,
   DIGEST_KEY,
@@ -9,7 +10,7 @@ import {
   refusing,
 } from "../../test/simulated-engines.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
-import type { AnnounceFrame, Frame } from "../protocol/frame.ts"
+import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
@@ -54,18 +55,6 @@ const hello: Frame = {
   session: new Uint8Array(16).fill(0xee),
   maxMessageBytes: 65_536,
   refusesEntries: false,
-}
-
-const announceNotes: AnnounceFrame = {
-  type: "announce",
-  slot: 0,
-  name: "notes",
-  kind: 0,
-  schemaTag: "1",
-  direction: "both",
-  count: 0,
-  root: new Uint8Array(16),
-  basis: null,
 }
 
 describe("a peer that breaks the protocol", () => {

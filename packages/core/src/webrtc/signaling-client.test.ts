@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { joinedMessage } from "../../test/joined-message.ts"
 import type { TransportReport } from "../ports/transport.ts"
 import {
   type ClientMessage,
@@ -108,26 +109,7 @@ function createWorld({ token = async () => "" }: { readonly token?: () => Promis
 const ADA = new Uint8Array(16).fill(7)
 const BOB = new Uint8Array(16).fill(9)
 
-const JOINED: HostMessage & { type: "joined" } = {
-  type: "joined",
-  channel: 1,
-  resumed: false,
-  resume: new Uint8Array(16).fill(3),
-  graceMs: 15_000,
-  tokenExpiresInMs: 0,
-  limits: {
-    maxFrameBytes: 32_768,
-    messagesPerSecond: 20,
-    messageBurst: 100,
-    bytesPerSecond: 65_536,
-    byteBurst: 262_144,
-    maxTopics: 8,
-    maxPeers: 64,
-    heartbeatMs: 10_000,
-  },
-  ice: { servers: [], expiresInMs: 0 },
-  peers: [BOB],
-}
+const JOINED = { ...joinedMessage({ heartbeatMs: 10_000 }), peers: [BOB] }
 
 function joinOf({ heard }: HostSocket): ClientMessage & { type: "join" } {
   const join = heard.find((message) => message.type === "join")

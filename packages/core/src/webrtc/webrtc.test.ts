@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { joinedMessage } from "../../test/joined-message.ts"
 import { encodeHostMessage, type HostMessage } from "../signaling/index.ts"
 import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
@@ -87,27 +88,8 @@ function createWorld() {
   }
 }
 
-const JOINED: HostMessage & { type: "joined" } = {
-  type: "joined",
-  channel: 1,
-  resumed: false,
-  resume: new Uint8Array(16).fill(3),
-  graceMs: 15_000,
-  tokenExpiresInMs: 0,
-  limits: {
-    maxFrameBytes: 32_768,
-    messagesPerSecond: 20,
-    messageBurst: 100,
-    bytesPerSecond: 65_536,
-    byteBurst: 262_144,
-    maxTopics: 8,
-    maxPeers: 64,
-    // Longer than any test: these servers answer no ping.
-    heartbeatMs: 600_000,
-  },
-  ice: { servers: [], expiresInMs: 0 },
-  peers: [],
-}
+// Longer than any test: these servers answer no ping.
+const JOINED = joinedMessage({ heartbeatMs: 600_000 })
 
 const WHILE_MS = 40_000
 
