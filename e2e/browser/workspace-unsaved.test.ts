@@ -138,6 +138,7 @@ test("search finds the last words of a text, however soon the page was closed", 
   await ada.page.waitForTimeout(200)
   await ada.page.reload()
   await ada.goto("/board")
+  await ada.page.getByRole("heading", { name: "Board" }).waitFor()
   await ada.page.keyboard.press("Control+k")
   await ada.page.getByRole("combobox").fill("phalarope")
   await ada.page.getByRole("option", { name: /Tides/ }).waitFor()

@@ -1,5 +1,5 @@
 import { createState, type State } from "@dunlin/core"
-import { useEffect } from "react"
+import { useLayoutEffect } from "react"
 import { smallStore } from "../device/small-store.ts"
 import { navigate } from "wouter/use-hash-location"
 import { showOverlay } from "./overlay.ts"
@@ -36,7 +36,8 @@ const PLACES: Readonly<Record<string, string>> = {
 const SEQUENCE_MS = 1_200
 
 export function useShortcuts(): void {
-  useEffect(() => {
+  // Before the first paint: whoever sees the shell can use its keys.
+  useLayoutEffect(() => {
     let wentAt = 0
     const pressed = (event: KeyboardEvent): void => {
       if (event.defaultPrevented) return
