@@ -15,8 +15,18 @@ interface End {
 
 const time = createSimulatedTime()
 
+interface Given {
+  /** What the pipe has heard before it is opened. */
+  readonly heard?: readonly Uint8Array[]
+  /** Before each signature. */
+  readonly signing?: () => Promise<void>
+}
+
 /** One end whose pipe hands to `pass` whatever it sends. */
-async function createEnd(pass: (bytes: Uint8Array) => void): Promise<End> {
+async function createEnd(
+  pass: (bytes: Uint8Array) => void,
+  { heard = [], signing = async () => {} }: Given = {},
+): Promise<End> {
   const random = systemRandom()
   let receiver: PipeReceiver | null = null
   const reasons: SecureCloseReason[] = []
@@ -26,12 +36,16 @@ async function createEnd(pass: (bytes: Uint8Array) => void): Promise<End> {
     binding: null,
     maxMessageBytes: 65_536,
     remote: "other",
-    open: (given) => void (receiver = given),
+    open(given) {
+      receiver = given
+      for (const bytes of heard) given.message("control", bytes)
+    },
     send: (_lane, message) => pass(message),
     buffered: () => 0,
     close() {},
   }
   const end = { reasons, proven: false }
+  const device = await memoryIdentity().load()
   const channel = createSecureChannel({
     pipe,
     keys: await deriveRoomKeys({
@@ -41,7 +55,7 @@ async function createEnd(pass: (bytes: Uint8Array) => void): Promise<End> {
       servers: [],
     }),
     session: random.bytes(16),
-    device: await memoryIdentity().load(),
+    device: { ...device, sign: async (text) => signing().then(() => device.sign(text)) },
     clock: time.clock(),
     random,
     events: {
@@ -73,6 +87,27 @@ describe("before a remote has proved anything", () => {
     await time.runFor(200)
     expect(reasons).toEqual(["handshake-timeout"])
   })
+})
+
+test("a first message that came before the pipe was opened is taken before the proof that follows it", async () => {
+  const said: Uint8Array[] = []
+  let sign = (): void => {}
+  const signing = new Promise<void>((resolve) => (sign = resolve))
+  let ada: End | null = null
+  const bob = await createEnd((bytes) => {
+    said.push(bytes)
+    ada?.receiver.message("control", bytes)
+  })
+  await expect.poll(() => said.length).toBe(1)
+  ada = await createEnd((bytes) => bob.receiver.message("control", bytes), {
+    heard: said.slice(),
+    signing: () => signing,
+  })
+  // Bob's proof is here while the keys for it are still made.
+  await expect.poll(() => said.length).toBe(2)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  sign()
+  await expect.poll(() => [...ada.reasons, ...bob.reasons, ada.proven && bob.proven]).toEqual([true])
 })
 
 test("what a proven remote says waits until it is let in, and comes in order", async () => {

@@ -75,7 +75,6 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
   let earlyBytes = 0
   let isProven = false
   let proofsSeen = 0
-  let step: Promise<void> = Promise.resolve()
 
   const close = (reason: SecureCloseReason): void => {
     if (isClosed) return
@@ -161,6 +160,8 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
     queue.push({ lane, bytes })
   }
 
+  // The pipe may have heard something already: one message at a time, and none before our own first has gone out.
+  let step = begin()
   pipe.open({
     message(lane, bytes) {
       if (isClosed) return
@@ -178,7 +179,6 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
     closed: (reason) => close(reason),
     pathChanged: (path) => events.pathChanged(path),
   })
-  step = begin()
 
   return {
     maxMessageBytes: pipe.maxMessageBytes - (pipe.binding === null ? RECORD_OVERHEAD_BYTES : 0),
