@@ -7,6 +7,7 @@ import {
   createPeerConnection,
   type PeerConnection,
 } from "../src/webrtc/peer-connection.ts"
+import type { Candidate } from "../src/webrtc/candidate-batch.ts"
 import { findRtcPlatform, type RtcPlatform } from "../src/webrtc/rtc-platform.ts"
 import { until } from "./room-pair.ts"
 
@@ -32,6 +33,7 @@ function createEnd(
   role: "offerer" | "answerer",
   other: () => PeerConnection,
   platform: RtcPlatform = findRtcPlatform(wrtc),
+  candidates = (batch: readonly Candidate[]): void => other().addCandidates(batch),
 ): End {
   const end: Omit<End, "connection"> = { pipe: null, failure: undefined, descriptions: [] }
   const connection = createPeerConnection({
@@ -46,7 +48,7 @@ function createEnd(
         end.descriptions.push(sdp)
         void other().describe(sdp)
       },
-      candidates: (batch) => other().addCandidates(batch),
+      candidates,
       opened: (pipe) => void (end.pipe = pipe),
       broken: () => {},
       closed: (failure) => void (end.failure = failure),
@@ -73,6 +75,33 @@ function listen(pipe: Pipe): Heard {
   })
   return heard
 }
+
+test("a caller keeps its candidates back until the other's have come, however late", async () => {
+  const order: string[] = []
+  const passOn =
+    (from: string, to: () => PeerConnection, afterMs: number) =>
+    (batch: readonly Candidate[]): void => {
+      setTimeout(() => {
+        order.push(from)
+        to().addCandidates(batch)
+      }, afterMs)
+    }
+  const platform = findRtcPlatform(wrtc)
+  const b: End = createEnd(
+    "answerer",
+    () => a.connection,
+    platform,
+    passOn("answerer", () => a.connection, 100),
+  )
+  const a: End = createEnd(
+    "offerer",
+    () => b.connection,
+    platform,
+    passOn("caller", () => b.connection, 0),
+  )
+  await until(() => a.pipe !== null && b.pipe !== null, "both ends to open")
+  expect(order[0]).toBe("answerer")
+})
 
 describe("a pipe over real channels", () => {
   test("keeps boundaries and the order of each lane, also of what came before it was opened", async () => {

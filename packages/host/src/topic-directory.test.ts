@@ -92,6 +92,15 @@ describe("presence", () => {
     expect(seat.told).toEqual(["+b", "+c", "-d"])
   })
 
+  test("the second to come does not wait for what the first was told of itself", async () => {
+    const seat = createSeat()
+    joined("a", { seat })
+    await time.runFor(2)
+    joined("b")
+    await time.runFor(1)
+    expect(seat.told).toEqual(["+b"])
+  })
+
   test("nobody is told of itself", async () => {
     const seat = createSeat()
     joined("a", { seat })

@@ -167,7 +167,8 @@ export function createTopicDirectory(
 
   const flush = (topic: Topic): void => {
     topic.flushTimer = null
-    topic.flushedAt = clock.monotonic()
+    // Whoever is alone has been told nothing, and the second to come is not to wait for that.
+    if (topic.members.size > 1) topic.flushedAt = clock.monotonic()
     const changes = topic.pending
     topic.pending = new Map()
     for (const member of topic.members.values()) {

@@ -1,31 +1,76 @@
 /** Whom a peer of a large room links to. Ids are signaling peer ids as hex: random, so they need no hashing to spread. */
 export interface MeshPlan {
-  /** Neighbours on the ring of ids: they keep the room in one piece and are never given up. */
+  /** What keeps the room in one piece and is never given up: neighbours on the ring of ids, and the relays of a leaf. */
   readonly ring: ReadonlySet<string>
-  /** Chords across the ring: they keep the ways short. */
+  /** Chords across the ring, which keep the ways short, and the leaves of a relay. */
   readonly chords: ReadonlySet<string>
 }
 
 /** Two successors and two predecessors: a ring that stands the loss of any single peer at once. */
 const RING_REACH = 2
+/** A leaf that loses one relay has another. */
+const LEAF_LINKS = 2
 
 /**
  * Every peer computes the same links from the same list of who is present, so nobody has to ask or refuse: an edge is in
- * the plan of both its ends or of none. With up to `maxLinks` others that is everyone. Above it is the ring, and chords
- * that a hash of both ids ranks high on both sides. One who comes or goes changes only edges near it on the ring
- * and a few chords.
+ * the plan of both its ends or of none. With up to `maxLinks` others that is everyone. Above it is a ring of the relays, and
+ * chords that a hash of both ids ranks high on both sides; a leaf passes nothing on, and is hung on relays. One who comes
+ * or goes changes only edges near it on the ring, and a few chords and places of leaves.
  */
 export function planMesh(self: string, present: Iterable<string>, maxLinks: number): MeshPlan {
-  const others = [...new Set(present)].filter((id) => id !== self)
-  if (others.length <= maxLinks) return { ring: new Set(others), chords: new Set() }
-  const sorted = [...others, self].toSorted()
-  const ring = ringNeighbours(sorted, self, Math.min(RING_REACH, maxLinks >> 1))
-  const room = maxLinks - ring.size
-  const chords = new Set<string>()
-  for (const id of topRanked(self, sorted, room)) {
-    if (!ring.has(id) && topRanked(id, sorted, room).has(self)) chords.add(id)
+  const sorted = [...new Set(present).add(self)].toSorted()
+  if (sorted.length <= maxLinks + 1) {
+    return { ring: new Set(sorted.filter((id) => id !== self)), chords: new Set() }
   }
+  const leaves = sorted.filter(isLeafId)
+  const relays = sorted.filter((id) => !isLeafId(id))
+  const otherRelays = relays.length - 1
+  // One place for each leaf counts more than second neighbours on the ring, and those more than second places.
+  const isTight = leaves.length > relays.length * (maxLinks - 2 * RING_REACH)
+  const reach = Math.min(isTight ? 1 : RING_REACH, maxLinks >> 1)
+  const places = Math.min(
+    Math.ceil((LEAF_LINKS * leaves.length) / Math.max(1, otherRelays)),
+    maxLinks - Math.min(2 * reach, otherRelays),
+  )
+  const relaysByLeaf = hangLeaves(leaves, relays, places)
+  const hung = relaysByLeaf.get(self)
+  if (hung !== undefined && leaves.length <= relays.length * places) {
+    return { ring: new Set(hung), chords: new Set() }
+  }
+  // Leaves that are too many may still take from each other: it is their `authorize` that says so.
+  const peers = hung === undefined ? relays : leaves
+  const ring = ringNeighbours(peers, self, reach)
+  const room = maxLinks - ring.size - (hung === undefined ? places : LEAF_LINKS)
+  const chords = new Set(leaves.filter((id) => relaysByLeaf.get(id)?.includes(self)))
+  for (const id of ranked(self, peers).slice(0, Math.max(0, room))) {
+    if (!ring.has(id) && ranked(id, peers).slice(0, room).includes(self)) chords.add(id)
+  }
+  for (const id of hung ?? []) ring.add(id)
   return { ring, chords }
+}
+
+/** The lowest bit of an id says that its peer is a leaf. Ids are otherwise random. */
+export function isLeafId(id: string): boolean {
+  return Number.parseInt(id.slice(-1), 16) % 2 === 1
+}
+
+/** Each leaf in turn takes the relay that it ranks highest among those with a place left; then each a second one. */
+function hangLeaves(
+  leaves: readonly string[],
+  relays: readonly string[],
+  places: number,
+): ReadonlyMap<string, readonly string[]> {
+  const relaysByLeaf = new Map(leaves.map((leaf) => [leaf, [] as string[]]))
+  const placesLeft = new Map(relays.map((relay) => [relay, places]))
+  for (let round = 0; round < LEAF_LINKS; round++) {
+    for (const [leaf, hung] of relaysByLeaf) {
+      const relay = ranked(leaf, relays).find((id) => placesLeft.get(id) !== 0 && !hung.includes(id))
+      if (relay === undefined) continue
+      hung.push(relay)
+      placesLeft.set(relay, (placesLeft.get(relay) as number) - 1)
+    }
+  }
+  return relaysByLeaf
 }
 
 function ringNeighbours(sorted: readonly string[], self: string, reach: number): Set<string> {
@@ -33,25 +78,20 @@ function ringNeighbours(sorted: readonly string[], self: string, reach: number):
   const ring = new Set<string>()
   for (let step = 1; step <= reach; step++) {
     ring.add(sorted[(at + step) % sorted.length] as string)
-    ring.add(sorted[(at - step + sorted.length) % sorted.length] as string)
+    // From the end where it is negative.
+    ring.add(sorted.at((at - step) % sorted.length) as string)
   }
   ring.delete(self)
   return ring
 }
 
-/** The `count` ids whose edge to `id` ranks highest. */
-function topRanked(id: string, all: readonly string[], count: number): ReadonlySet<string> {
-  const best: { readonly other: string; readonly rank: number }[] = []
-  for (const other of all) {
-    if (other === id) continue
-    const rank = edgeRank(id, other)
-    const worst = best[best.length - 1]
-    if (best.length === count && (worst === undefined || rank <= worst.rank)) continue
-    if (best.length === count) best.pop()
-    const at = best.findIndex((entry) => entry.rank < rank)
-    best.splice(at < 0 ? best.length : at, 0, { other, rank })
-  }
-  return new Set(best.map(({ other }) => other))
+/** Others by the rank of their edge to `id`, the highest first. */
+function ranked(id: string, all: readonly string[]): readonly string[] {
+  return all
+    .filter((other) => other !== id)
+    .map((other) => [edgeRank(id, other), other] as const)
+    .toSorted(([a], [b]) => b - a)
+    .map(([, other]) => other)
 }
 
 /**

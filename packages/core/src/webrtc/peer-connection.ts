@@ -59,6 +59,8 @@ const GIVE_UP_AFTER_MS = 40_000
 /** ICE may choose another pair while it still checks, and no event tells. */
 const PATH_SETTLES_MS = 2_000
 const BATCH_AFTER_MS = 4
+/** Candidates of an answerer come right behind its answer, or late, such as those of a relay. */
+const LONGEST_HOLD_MS = 250
 const MAX_MESSAGE_BYTES = 262_144
 const MAX_REMOTE_CANDIDATES = 64
 /** Messages of one channel while the other opens: a handshake's first, and what an application may add to the contract's. */
@@ -81,6 +83,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   const heard: EarlyMessage[] = []
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
+  /** The hold begins with the answerer's first candidates: before, there is nothing to be ahead with. */
+  let awaitsTheirs = false
   let cancelHold = (): void => {}
   let cancelSecondLook = (): void => {}
   let cancelDeadline = deadlineOf("signaling")
@@ -258,7 +262,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       for (const line of sdp.split("\n")) if (line.startsWith("a=candidate:")) path.remote(line.slice(2))
       for (const candidate of early.splice(0)) addCandidate(candidate)
       if (role === "answerer") await answer()
-      else if (options.holdMs > 0) releaseAfterHold(sdp)
+      else if (options.holdMs > 0) hold(sdp)
     } catch (error) {
       fail(`the remote's description cannot be used: ${messageOf(error)}`)
     }
@@ -273,10 +277,16 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     outgoing.release()
   }
 
-  /** Only between two libdatachannel peers does the early hello get lost. */
-  function releaseAfterHold(remoteSdp: string): void {
-    const holdMs = isFromLibDataChannel(remoteSdp) ? options.holdMs : 0
-    cancelHold = clock.after(holdMs, () => outgoing.release())
+  /** Only between two libdatachannel peers does the early hello get lost: unless our checks are ahead of its. */
+  function hold(remoteSdp: string): void {
+    const isNeeded = isFromLibDataChannel(remoteSdp)
+    awaitsTheirs = isNeeded && remoteCandidates === 0
+    releaseAfter(!isNeeded ? 0 : awaitsTheirs ? LONGEST_HOLD_MS : options.holdMs)
+  }
+
+  function releaseAfter(ms: number): void {
+    cancelHold()
+    cancelHold = clock.after(ms, () => outgoing.release())
   }
 
   function addCandidate({ candidate, mid }: Candidate): void {
@@ -297,6 +307,9 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       if (remoteCandidates > MAX_REMOTE_CANDIDATES * 4) return
       if (remotePrint === null) early = [...early, ...candidates].slice(0, MAX_REMOTE_CANDIDATES)
       else for (const candidate of candidates) addCandidate(candidate)
+      if (!awaitsTheirs) return
+      awaitsTheirs = false
+      releaseAfter(options.holdMs)
     },
     doubt: () => pipe?.doubt(),
     reconfigure(configuration) {

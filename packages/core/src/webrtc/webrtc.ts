@@ -29,8 +29,8 @@ export interface WebRtcOptions {
   /** What the server's authentication wants; a function is asked again before the token expires. */
   readonly token?: string | (() => string | Promise<string>) | undefined
   /**
-   * How long a caller keeps its ICE candidates back. Two node-datachannel peers sometimes need a second to connect
-   * without it, and 50 ms more with it. Default: 15 with node-datachannel, else 0.
+   * How long a caller keeps its ICE candidates back once the other's have come. Two node-datachannel peers sometimes
+   * need a second to connect without it, and 50 ms more with it. Default: 15 with node-datachannel, else 0.
    */
   readonly holdMs?: number | undefined
 }
