@@ -83,8 +83,11 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   const heard: EarlyMessage[] = []
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
-  /** The hold begins with the answerer's first candidates: before, there is nothing to be ahead with. */
-  let awaitsTheirs = false
+  /**
+   * Only between two libdatachannel peers does an early hello get lost: unless our checks are ahead of theirs, which they
+   * can be once their candidates are here.
+   */
+  let isHolding = false
   let cancelHold = (): void => {}
   let cancelSecondLook = (): void => {}
   let cancelDeadline = deadlineOf("signaling")
@@ -262,7 +265,10 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       for (const line of sdp.split("\n")) if (line.startsWith("a=candidate:")) path.remote(line.slice(2))
       for (const candidate of early.splice(0)) addCandidate(candidate)
       if (role === "answerer") await answer()
-      else if (options.holdMs > 0) hold(sdp)
+      else if (options.holdMs > 0) {
+        isHolding = isFromLibDataChannel(sdp)
+        releaseAfter(!isHolding ? 0 : remoteCandidates > 0 ? options.holdMs : LONGEST_HOLD_MS)
+      }
     } catch (error) {
       fail(`the remote's description cannot be used: ${messageOf(error)}`)
     }
@@ -277,16 +283,9 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     outgoing.release()
   }
 
-  /** Only between two libdatachannel peers does the early hello get lost: unless our checks are ahead of its. */
-  function hold(remoteSdp: string): void {
-    const isNeeded = isFromLibDataChannel(remoteSdp)
-    awaitsTheirs = isNeeded && remoteCandidates === 0
-    releaseAfter(!isNeeded ? 0 : awaitsTheirs ? LONGEST_HOLD_MS : options.holdMs)
-  }
-
   function releaseAfter(ms: number): void {
     cancelHold()
-    cancelHold = clock.after(ms, () => outgoing.release())
+    cancelHold = clock.after(ms, outgoing.release)
   }
 
   function addCandidate({ candidate, mid }: Candidate): void {
@@ -307,9 +306,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       if (remoteCandidates > MAX_REMOTE_CANDIDATES * 4) return
       if (remotePrint === null) early = [...early, ...candidates].slice(0, MAX_REMOTE_CANDIDATES)
       else for (const candidate of candidates) addCandidate(candidate)
-      if (!awaitsTheirs) return
-      awaitsTheirs = false
-      releaseAfter(options.holdMs)
+      if (isHolding) releaseAfter(options.holdMs)
     },
     doubt: () => pipe?.doubt(),
     reconfigure(configuration) {
