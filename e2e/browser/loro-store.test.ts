@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { crashBrowsers } from "../loro/browser-crashes.ts"
 import { createHarness, type Harness } from "./harness.ts"
 import type { TestSite } from "./harness/test-site.ts"
 
@@ -93,31 +91,9 @@ describe("tabs of one browser", () => {
 
 describe("a browser that is killed", () => {
   test("in the middle of writes and compactions loses nothing it acknowledged", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "dunlin-killed-"))
-    const words = new Set<string>()
-    try {
-      for (let round = 0; round < 3; round++) {
-        const profile = await harness.chromium({ profile: folder })
-        const tab = await profile.open<Page>(site)
-        await tab.call("start", { store: "killed" })
-        await tab.call("open", "x")
-        expect(missing(words, await tab.call("read", "x"))).toEqual([])
-        await tab.call("typeForEver", "x", `r${round}-`, 5)
-        await pause(900 + round * 330)
-        for (const word of await tab.call("typed")) words.add(word)
-        await profile.kill()
-      }
-      const profile = await harness.chromium({ profile: folder })
-      const tab = await profile.open<Page>(site)
-      await tab.call("start", { store: "killed" })
-      await tab.call("open", "x")
-      expect(missing(words, await tab.call("read", "x"))).toEqual([])
-      expect(words.size).toBeGreaterThan(100)
-      expect(await tab.call("reported")).toEqual([])
-      await profile.close()
-    } finally {
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-    }
+    const report = await crashBrowsers(harness, site, { kills: 3 })
+    expect(report.lost).toEqual([])
+    expect(report.acknowledged).toBeGreaterThan(100)
   })
 })
 
