@@ -11,7 +11,7 @@ export interface PeerConnectionOptions {
   readonly role: "offerer" | "answerer"
   readonly platform: RtcPlatform
   readonly configuration: RTCConfiguration
-  /** How long an offerer keeps its candidates back after the answer; see `webrtc({ holdMs })`. */
+  /** How long one side keeps its candidates back once it has the other's; see `webrtc({ holdMs })`. */
   readonly holdMs: number
   readonly clock: Clock
   readonly remote: string
@@ -78,6 +78,14 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let remotePrint: Uint8Array | null = null
   const path = createPathProbe()
   const isRelayOnly = options.configuration.iceTransportPolicy === "relay"
+  /**
+   * The offerer's DTLS has to be up before the hello that the answerer sends once it is connected: so the offerer's checks
+   * have to get through first. On a direct path they do when the answerer does not know where to check yet. A relay lets
+   * nobody in before its owner has heard of him: there the offerer has to be the one who hears last. A hello that comes
+   * while DTLS starts on a relayed path is not only late: up to 0.24.5 libdatachannel stands still then for good, and
+   * with the next call Node as well (paullouisageneau/libdatachannel#1630).
+   */
+  const holds = options.holdMs > 0 && role === (isRelayOnly ? "answerer" : "offerer")
   const outgoing = createCandidateQueue(clock, (batch) => events.candidates(batch))
   let early: Candidate[] = []
   const heard: EarlyMessage[] = []
@@ -179,7 +187,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       await connection.setLocalDescription(description)
       if (isOver) return
       events.described(ownDescription())
-      if (options.holdMs === 0 || iceRestart) outgoing.release()
+      if (!holds || iceRestart) outgoing.release()
     } catch (error) {
       fail(`no offer could be made: ${messageOf(error)}`)
     }
@@ -265,7 +273,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       for (const line of sdp.split("\n")) if (line.startsWith("a=candidate:")) path.remote(line.slice(2))
       for (const candidate of early.splice(0)) addCandidate(candidate)
       if (role === "answerer") await answer()
-      else if (options.holdMs > 0) {
+      if (holds) {
         isHolding = isFromLibDataChannel(sdp)
         releaseAfter(!isHolding ? 0 : remoteCandidates > 0 ? options.holdMs : LONGEST_HOLD_MS)
       }
@@ -280,7 +288,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     await connection.setLocalDescription(description)
     if (isOver) return
     events.described(ownDescription())
-    outgoing.release()
+    if (!holds) outgoing.release()
   }
 
   function releaseAfter(ms: number): void {
