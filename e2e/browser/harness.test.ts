@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { createHarness } from "./harness.ts"
 import type { Harness } from "./harness.ts"
+import { spawnPeer } from "./harness/child-peer.ts"
 import { findFirefox } from "./harness/find-browser.ts"
 import type { TestSite } from "./harness/test-site.ts"
 
@@ -57,6 +58,21 @@ test("a child peer answers calls with bytes and errors, and a killed one settles
   await peer.kill()
   await waiting
   await expect(peer.call("double", new Uint8Array())).rejects.toThrow(/ended/)
+})
+
+test("a call that is never answered ends with its name and what the child says of itself", async () => {
+  const module = new URL("./harness/probe-peer.ts", import.meta.url)
+  const peer = await spawnPeer<ProbePeer>(module, {}, { callMs: 500 })
+  await expect(peer.call("never")).rejects.toThrow(/never\(\) within 0.5 s[^]*"mood":"waiting"/)
+  expect(await peer.call("double", Uint8Array.of(3))).toEqual(Uint8Array.of(3, 3))
+  await peer.close()
+})
+
+test("a child that stands still is noticed by its silence", async () => {
+  const module = new URL("./harness/probe-peer.ts", import.meta.url)
+  const peer = await spawnPeer<ProbePeer>(module, {}, { silentPings: 2 })
+  await expect(peer.call("standStill")).rejects.toThrow(/stands still: it was asked for standStill\(\)/)
+  await peer.kill()
 })
 
 test("a killed Chromium leaves its profile to the next", async () => {

@@ -1,4 +1,4 @@
-import { RemoteError } from "./remote-module.ts"
+import { CALL_LIMIT_MS, nameCall, RemoteError, within } from "./remote-module.ts"
 import type { RemoteModule } from "./remote-module.ts"
 
 /** A page whose module was loaded. */
@@ -35,27 +35,32 @@ export async function attachTab<Exports>(
   page: DrivenPage,
   output: readonly string[],
 ): Promise<BrowserTab<Exports>> {
-  const evaluate = async (expression: string): Promise<unknown> => {
+  const told = (): string => (output.length === 0 ? "" : `\nThe page said:\n${output.slice(-20).join("\n")}`)
+  const evaluate = async (expression: string, what: string): Promise<unknown> => {
     try {
-      return await page.evaluate(expression)
+      const late = async (): Promise<string> =>
+        `The page did not answer ${what} within ${CALL_LIMIT_MS / 1000} s.`
+      return await within(page.evaluate(expression), CALL_LIMIT_MS, late)
     } catch (error) {
-      const said = output.length === 0 ? "" : `\nThe page said:\n${output.slice(-20).join("\n")}`
-      throw new RemoteError(`${error instanceof Error ? error.message : String(error)}${said}`, {
+      throw new RemoteError(`${error instanceof Error ? error.message : String(error)}${told()}`, {
         cause: error,
       })
     }
   }
-  await evaluate(READY)
+  await evaluate(READY, "whether its module was loaded")
   return {
     output: () => output,
     async call(name, ...args) {
       // A string, since functions that tsx compiled refer to helpers that no page has.
-      const result = await evaluate(`testPage[${JSON.stringify(name)}](...${JSON.stringify(args)})`)
+      const result = await evaluate(
+        `testPage[${JSON.stringify(name)}](...${JSON.stringify(args)})`,
+        nameCall(name, args),
+      )
       return result as never
     },
     async reload() {
       await page.reload()
-      await evaluate(READY)
+      await evaluate(READY, "whether its module was loaded")
     },
     close: () => page.close(),
   }

@@ -9,18 +9,45 @@ process.on("disconnect", () => process.exit(0))
 process.on("SIGTERM", () => process.exit(0))
 reply({ type: "ready" })
 
-async function answer({ id, name, args }: PeerRequest): Promise<void> {
+async function answer(request: PeerRequest): Promise<void> {
+  switch (request.type) {
+    case "ping":
+      return reply({ type: "pong" })
+    case "describe":
+      return reply({ type: "state", state: describe() })
+    case "call":
+      return answerCall(request)
+  }
+}
+
+async function answerCall({ id, name, args }: Extract<PeerRequest, { type: "call" }>): Promise<void> {
   try {
     const called = exports[name]
     if (typeof called !== "function") throw new Error(`The module exports no function "${name}".`)
     reply({ type: "value", id, value: await called(...args) })
   } catch (error) {
-    reply({
-      type: "error",
-      id,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    })
+    reply({ type: "error", id, error: textOf(error) })
   }
+}
+
+/** What the module says of itself, where it exports `facts` and `diagnostics`, as a room's does. */
+function describe(): string {
+  const lines: string[] = []
+  for (const name of ["facts", "diagnostics"]) {
+    const told = exports[name]
+    if (typeof told !== "function") continue
+    try {
+      const value: unknown = told()
+      lines.push(...(Array.isArray(value) ? value.slice(-20).map(String) : [JSON.stringify(value)]))
+    } catch (error) {
+      lines.push(`${name}: ${textOf(error)}`)
+    }
+  }
+  return lines.join("\n")
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 function reply(message: PeerAnswer): void {

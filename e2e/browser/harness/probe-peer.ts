@@ -12,3 +12,12 @@ export function refuse(): never {
 export function never(): Promise<never> {
   return new Promise(() => undefined)
 }
+
+/** Nothing is answered after this, as when native code waits for a lock for ever. */
+export function standStill(): void {
+  for (;;);
+}
+
+export function facts(): { readonly mood: string } {
+  return { mood: "waiting" }
+}

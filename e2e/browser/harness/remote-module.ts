@@ -33,3 +33,35 @@ export interface RemoteModule<Exports> {
 export class RemoteError extends Error {
   override readonly name = "RemoteError"
 }
+
+/** Less than any test may take that calls a module: what hangs is told by the call, not by the test's time limit. */
+export const CALL_LIMIT_MS = 100_000
+
+/** Rejects with what `late` says when `promise` has not settled by then. */
+export async function within<Value>(
+  promise: Promise<Value>,
+  limitMs: number,
+  late: () => Promise<string>,
+): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      late().then((message) => reject(new RemoteError(message)), reject)
+    }, limitMs)
+  })
+  try {
+    return await Promise.race([promise, expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** For messages: `waitForPeers(1, 40000)`, long arguments shortened. */
+export function nameCall(name: string, args: readonly unknown[]): string {
+  const shown = args.map((arg) => {
+    if (ArrayBuffer.isView(arg)) return `${arg.byteLength} bytes`
+    const text = JSON.stringify(arg) ?? String(arg)
+    return text.length > 60 ? `${text.slice(0, 57)}...` : text
+  })
+  return `${name}(${shown.join(", ")})`
+}
