@@ -14,7 +14,7 @@ type Page = typeof import("./store-page.ts")
 export async function measureStore(count: number): Promise<void> {
   const path = await mkdtemp(join(tmpdir(), "dunlin-bench-"))
   try {
-    await using harness = createHarness()
+    await using harness = createHarness({ callMs: 600_000, silentPings: 600 })
     const module = new URL("./store-peer.ts", import.meta.url)
     const writer = await harness.peer<Peer>(module)
     await writer.call("fill", path, count)

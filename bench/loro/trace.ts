@@ -27,7 +27,7 @@ export async function measureTrace({
   let ourBytes = 0
   let theirBytes = 0
   for (let round = 0; round < rounds; round++) {
-    await using harness = createHarness()
+    await using harness = createHarness({ callMs: 600_000, silentPings: 600 })
     const [left, right] = await openPair(harness, part)
     const floor = await left.call("loroAlone")
     alone.push(floor.ms)

@@ -1,7 +1,7 @@
 import { launchChromium } from "./harness/chromium.ts"
 import type { ChromiumOptions, ChromiumProfile } from "./harness/chromium.ts"
 import { spawnPeer } from "./harness/child-peer.ts"
-import type { ChildPeer } from "./harness/child-peer.ts"
+import type { ChildPeer, PeerLimits } from "./harness/child-peer.ts"
 import type { ChildOptions } from "./harness/child-process.ts"
 import { launchFirefox } from "./harness/firefox.ts"
 import type { FirefoxProfile } from "./harness/firefox.ts"
@@ -43,7 +43,8 @@ export interface Harness extends AsyncDisposable {
   close(): Promise<void>
 }
 
-export function createHarness(): Harness {
+/** `limits` are for children that compute longer than those of tests may. */
+export function createHarness(limits?: PeerLimits): Harness {
   const owned: { close(): Promise<void> }[] = []
   let closing: Promise<void> | null = null
 
@@ -71,7 +72,7 @@ export function createHarness(): Harness {
     chromium: (options) => own(launchChromium(options)),
     firefox: () => own(launchFirefox()),
     host: (options) => own(startHostProcess(options)),
-    peer: <Exports>(module: URL, options?: ChildOptions) => own(spawnPeer<Exports>(module, options)),
+    peer: <Exports>(module: URL, options?: ChildOptions) => own(spawnPeer<Exports>(module, options, limits)),
     network: (hosts) => own(createNetwork(hosts)),
     turnServer: (options) => own(startTurnServer(options)),
     close,
