@@ -1,4 +1,4 @@
-import { CALL_LIMIT_MS, nameCall, RemoteError, within } from "./remote-module.ts"
+import { nameCall, RemoteError, within } from "./remote-module.ts"
 import type { RemoteModule } from "./remote-module.ts"
 
 /** A page whose module was loaded. */
@@ -19,6 +19,9 @@ export interface DrivenPage {
   reload(): Promise<unknown>
   close(): Promise<void>
 }
+
+/** Tests with pages may take 180 s. */
+const CALL_LIMIT_MS = 170_000
 
 const READY = `new Promise((resolve, reject) => {
   const deadline = Date.now() + 60000

@@ -34,9 +34,6 @@ export class RemoteError extends Error {
   override readonly name = "RemoteError"
 }
 
-/** Less than any test may take that calls a module: what hangs is told by the call, not by the test's time limit. */
-export const CALL_LIMIT_MS = 100_000
-
 /** Rejects with what `late` says when `promise` has not settled by then. */
 export async function within<Value>(
   promise: Promise<Value>,
