@@ -67,7 +67,7 @@ export function createInterceptor({ context, deliver }: InterceptorOptions): Int
       role,
       platform: findRtcPlatform(wrtc),
       configuration: {},
-      holdMs: 15,
+      holdMs: 300,
       clock: systemClock(),
       remote: "victim",
       events: {

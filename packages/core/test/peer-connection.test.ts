@@ -41,7 +41,7 @@ function createEnd(
     role,
     platform,
     configuration,
-    holdMs: 15,
+    holdMs: 300,
     clock: systemClock(),
     remote: "other",
     events: {

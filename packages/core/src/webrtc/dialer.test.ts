@@ -74,7 +74,7 @@ function createPair(): readonly [lower: Side, higher: Side] {
           return connection
         },
       },
-      holdMs: 15,
+      holdMs: 300,
       configuration: () => ({ iceServers: [] }),
       pathLost() {},
       send(message) {

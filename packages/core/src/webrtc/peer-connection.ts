@@ -11,7 +11,7 @@ export interface PeerConnectionOptions {
   readonly role: "offerer" | "answerer"
   readonly platform: RtcPlatform
   readonly configuration: RTCConfiguration
-  /** How long one side keeps its candidates back once it has the other's; see `webrtc({ holdMs })`. */
+  /** How long at most one side keeps its candidates back once it has the other's; see `webrtc({ holdMs })`. */
   readonly holdMs: number
   readonly clock: Clock
   readonly remote: string
@@ -59,8 +59,6 @@ const GIVE_UP_AFTER_MS = 40_000
 /** ICE may choose another pair while it still checks, and no event tells. */
 const PATH_SETTLES_MS = 2_000
 const BATCH_AFTER_MS = 4
-/** Candidates of an answerer come right behind its answer, or late, such as those of a relay. */
-const LONGEST_HOLD_MS = 250
 const MAX_MESSAGE_BYTES = 262_144
 const MAX_REMOTE_CANDIDATES = 64
 /** Messages of one channel while the other opens: a handshake's first, and what an application may add to the contract's. */
@@ -91,10 +89,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   const heard: EarlyMessage[] = []
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
-  /**
-   * Only between two libdatachannel peers does an early hello get lost: unless our checks are ahead of theirs, which they
-   * can be once their candidates are here.
-   */
+  /** Only between two libdatachannel peers does an early hello get lost. */
   let isHolding = false
   let cancelHold = (): void => {}
   let cancelSecondLook = (): void => {}
@@ -218,6 +213,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     const { iceConnectionState } = connection
     if ((iceConnectionState === "connected" || iceConnectionState === "completed") && stage === "ice") {
       enter("dtls")
+      outgoing.release()
     }
   }
   connection.onconnectionstatechange = () => {
@@ -275,7 +271,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       if (role === "answerer") await answer()
       if (holds) {
         isHolding = isFromLibDataChannel(sdp)
-        releaseAfter(!isHolding ? 0 : remoteCandidates > 0 ? options.holdMs : LONGEST_HOLD_MS)
+        releaseAfter(isHolding ? options.holdMs : 0)
       }
     } catch (error) {
       fail(`the remote's description cannot be used: ${messageOf(error)}`)

@@ -29,13 +29,14 @@ export interface WebRtcOptions {
   /** What the server's authentication wants; a function is asked again before the token expires. */
   readonly token?: string | (() => string | Promise<string>) | undefined
   /**
-   * How long a caller keeps its ICE candidates back once the other's have come. Two node-datachannel peers sometimes
-   * need a second to connect without it, and 50 ms more with it. Default: 15 with node-datachannel, else 0.
+   * How long at most one side keeps its ICE candidates back, until the other's have led somewhere. Two node-datachannel
+   * peers sometimes need a second to connect without it, or stand still for good on a relay, and need 50 ms more with it.
+   * Default: 300 with node-datachannel, else 0.
    */
   readonly holdMs?: number | undefined
 }
 
-const HOLD_MS = 15
+const HOLD_MS = 300
 /** Somebody who takes every fresh peer id must not make this side spin. */
 const RENAME = { firstMs: 500, longestMs: 60_000 }
 /** Signals waiting to be opened, from one server; a flood beyond is dropped before any cryptography. */
