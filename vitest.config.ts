@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /**
  * Real browsers, sockets and ICE on a shared machine miss a beat now and then. CI tries such a test once more, and the
@@ -13,6 +14,33 @@ const retry = process.env["CI"] === undefined ? 0 : 1
  */
 const maxWorkers = 2
 
+/** Files of more than half a minute, the longest first. Begun last, one of them would keep everybody waiting. */
+const LONGEST = [
+  "e2e/browser/workspace.test.ts",
+  "e2e/infra/room-cuts.test.ts",
+  "e2e/infra/cluster.test.ts",
+  "e2e/infra/network-faults.test.ts",
+  "e2e/infra/turn-refresh.test.ts",
+  "e2e/browser/workspace-access.test.ts",
+  "e2e/browser/workspace-failures.test.ts",
+  "e2e/node/large-room.test.ts",
+  "e2e/browser/workspace-solo.test.ts",
+  "e2e/browser/rxdb-crash.test.ts",
+  "e2e/browser/loro-store.test.ts",
+  "e2e/browser/rooms.test.ts",
+  "e2e/browser/workspace-real-input.test.ts",
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = LONGEST.findIndex((file) => moduleId.endsWith(file))
+      return at === -1 ? LONGEST.length : at
+    }
+    return (await super.sort(files)).toSorted((a, b) => place(a) - place(b))
+  }
+}
+
 const conditions = ["@dunlin/source", "module", "node", "import", "default"]
 
 export default defineConfig({
@@ -23,6 +51,7 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    sequence: { sequencer: LongestFirst },
     // What hostile input makes a library print belongs to the report only where the test failed.
     silent: "passed-only",
     projects: [
@@ -38,7 +67,8 @@ export default defineConfig({
           ],
         },
       },
-      { extends: true, test: { name: "sim", include: ["sim/**/*.test.ts"], testTimeout: 600_000 } },
+      // `npm test` lets it wait for all others.
+      { extends: true, test: { name: "sim", include: ["sim/**/*.test.ts"], testTimeout: 1_400_000 } },
       {
         extends: true,
         test: {
@@ -68,7 +98,8 @@ export default defineConfig({
           include: ["e2e/infra/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          maxWorkers,
+          // Most of these wait for cuts to heal and for credentials to expire.
+          maxWorkers: 3,
         },
       },
     ],
