@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { testWorkspace } from "../workspace/test-workspace.ts"
-import { timeUntil } from "../workspace/workspace-page.ts"
+import { timeUntil, WAIT_MS } from "../workspace/workspace-page.ts"
 
 const workspace = testWorkspace()
 const { person } = workspace
@@ -166,7 +166,7 @@ test("Loro does not load: list and board work, the text is shown, and a retry he
   await ada.page.evaluate(() => sessionStorage.setItem("blocked", "no"))
   await ada.page.getByRole("button", { name: "Try again" }).click()
   await ada.editor().waitFor()
-  expect(await ada.text()).toBe("as last seen")
+  await expect.poll(() => ada.text(), { timeout: WAIT_MS }).toBe("as last seen")
 })
 
 test("a peer with another version of the app: both are told, and nothing is mixed", async () => {

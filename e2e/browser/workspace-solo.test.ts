@@ -150,7 +150,7 @@ test("the board by keyboard alone", async () => {
   await timeUntil("to the right", async () => (await order("doing")).join() === "One")
   await focused("One")
   await ada.page.keyboard.press("Space")
-  expect(await ada.page.locator("[data-lifted]").count()).toBe(0)
+  await ada.page.locator("[data-lifted]").waitFor({ state: "detached" })
   await ada.page.keyboard.press("m")
   await ada.page.getByRole("menuitem", { name: "Move to Done" }).press("Enter")
   await timeUntil("by the menu", async () => (await order("done")).join() === "One")

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { testWorkspace } from "../workspace/test-workspace.ts"
-import { openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { openTab, type Person, timeUntil, WAIT_MS } from "../workspace/workspace-page.ts"
 
 const workspace = testWorkspace()
 const { person } = workspace
@@ -74,7 +74,8 @@ test("what is typed in the very moment in which the tab is closed is there when 
   await ada.page.close({ runBeforeUnload: true })
   const again = await openTab(ada, address)
   await again.page.locator(".row", { hasText: "Tides of March" }).waitFor()
-  expect(await again.page.getByRole("textbox", { name: "Title" }).inputValue()).toBe("Tides of March")
+  const title = again.page.getByRole("textbox", { name: "Title" })
+  await expect.poll(() => title.inputValue(), { timeout: WAIT_MS }).toBe("Tides of March")
 })
 
 test("what somebody else wrote while this was typed is kept beside it, and can be brought back", async () => {

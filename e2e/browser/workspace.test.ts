@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { sampleArchive } from "../workspace/sample-archive.ts"
 import { reportTime } from "../workspace/report.ts"
 import { testWorkspace } from "../workspace/test-workspace.ts"
-import { openTab, type Person, timeUntil } from "../workspace/workspace-page.ts"
+import { openTab, type Person, timeUntil, WAIT_MS } from "../workspace/workspace-page.ts"
 
 const workspace = testWorkspace({ browsers: 2 })
 const { person, lastingPerson } = workspace
@@ -237,7 +237,9 @@ describe("with one device", () => {
     await ada.page.keyboard.type("typed without a network")
     await ada.goto("/board")
     await ada.addTask("Moved without a network")
-    expect(await ada.sync()).toBe("Offline: changes are saved on this device")
+    await expect
+      .poll(() => ada.sync(), { timeout: WAIT_MS })
+      .toBe("Offline: changes are saved on this device")
     await ada.page.reload()
     await ada.card("Moved without a network").waitFor()
     await ada.goto("/documents")

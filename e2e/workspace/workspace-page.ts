@@ -89,6 +89,8 @@ async function personAt(
     errors,
     async goto(route) {
       await page.evaluate((hash) => (location.hash = hash), `#${route}`)
+      // Right after a reload there is nothing yet that takes keys.
+      await page.locator("#main").waitFor()
     },
     async invite() {
       await page.getByRole("button", { name: "Share", exact: true }).first().click()
