@@ -1,17 +1,17 @@
-import type { LinkInput, SimulatedConnection, SyncEngine } from "@dunlin/core/testing"
+import type { LinkInput, SecureLink, SimulatedConnection, SyncEngine } from "@dunlin/core/testing"
 
 /** Gives an engine one end of a connection, as a link to a peer that has proved what it is. */
 export function linkEngine(
   engine: SyncEngine,
   connection: SimulatedConnection,
   end: 0 | 1,
-  other: { readonly session: string; readonly device: string },
+  other: Pick<SecureLink, "session" | "device"> & Partial<Pick<SecureLink, "role">>,
   closed: () => void = () => {},
 ): void {
   const pipe = connection.ends[end]
   const input: LinkInput = engine.addLink({
-    ...other,
     role: "writer",
+    ...other,
     maxMessageBytes: pipe.maxMessageBytes,
     send(lane, message) {
       if (connection.isOpen) pipe.send(lane, message)

@@ -3,6 +3,7 @@ import { type MeshResult, runMesh } from "./mesh.ts"
 
 const USAGE = `npm run sim -- mesh [options]: rooms of many peers, each linked to a few, with peers that come and go
   --peers A,B,C   sizes of rooms (default 30,200)
+  --readers A,B,C so many of each room may only read (default 0)
   --seed N        (default 1)
   --links N       links a peer may have (default 12)
   --writes N      writes that are measured (default 20)
@@ -19,6 +20,7 @@ export async function printMeshTable(args: readonly string[]): Promise<void> {
     args: [...args],
     options: {
       peers: { type: "string", default: "30,200" },
+      readers: { type: "string", default: "" },
       seed: { type: "string", default: "1" },
       links: { type: "string", default: "12" },
       writes: { type: "string", default: "20" },
@@ -32,10 +34,12 @@ export async function printMeshTable(args: readonly string[]): Promise<void> {
     return
   }
   if (!values.json) console.log(headings.join("\n"))
-  for (const peers of values.peers.split(",").map(Number)) {
+  const readers = values.readers.split(",").map(Number)
+  for (const [at, peers] of values.peers.split(",").map(Number).entries()) {
     const mesh = await measureMesh({
       seed: Number(values.seed),
       peers,
+      readers: readers[at] ?? 0,
       maxLinks: Number(values.links),
       writes: Number(values.writes),
       churn: Number(values.churn),
@@ -52,14 +56,16 @@ export async function measureMesh(options: Parameters<typeof runMesh>[0]): Promi
 }
 
 const headings: readonly string[] = [
-  "| peers | links mean / max | receptions | bytes a peer and write | hops mean / max | to reach all, p50 / max | presence to all | equal after churn | CPU |",
-  "|---|---|---|---|---|---|---|---|---|",
+  "| peers | readers | links mean / max | receptions | bytes a peer and write | hops mean / max | to reach all, p50 / max | presence to all | equal after churn | CPU |",
+  "|---|---|---|---|---|---|---|---|---|---|",
 ]
 
 function meshRow(mesh: MeasuredMesh): string {
-  const { peers, linksMean, linksMax, receptions, bytesPerPeerAndWrite, hops, reachMs, presenceMs } = mesh
+  const { peers, readers, linksMean, linksMax, receptions, bytesPerPeerAndWrite, hops, reachMs, presenceMs } =
+    mesh
   const cells = [
     peers,
+    readers,
     `${linksMean.toFixed(1)} / ${linksMax}`,
     receptions.toFixed(3),
     Math.round(bytesPerPeerAndWrite),

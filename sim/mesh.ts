@@ -5,6 +5,8 @@ import {
   createSimulatedTime,
   createSyncEngine,
   decodeMessage,
+  isLeafId,
+  leafId,
   type MemoryCollection,
   planMesh,
   type SeededRandom,
@@ -17,6 +19,8 @@ import { linkEngine } from "./engine-link.ts"
 export interface MeshOptions {
   readonly seed: number
   readonly peers: number
+  /** So many of the peers are readers to everybody; none unless set. */
+  readonly readers?: number
   readonly maxLinks: number
   readonly writes: number
   /** Peers that leave and are replaced while writes go on. */
@@ -25,6 +29,7 @@ export interface MeshOptions {
 
 export interface MeshResult {
   readonly peers: number
+  readonly readers: number
   readonly linksMean: number
   readonly linksMax: number
   /** Links between the author of a write and a peer that it reached. */
@@ -41,7 +46,11 @@ export interface MeshResult {
 }
 
 interface Member {
+  /** The session, which the engine knows. */
   readonly id: string
+  /** What the plan knows: another one once the member has heard that it is a reader. */
+  peerId: string
+  readonly role: "writer" | "reader"
   readonly engine: SyncEngine
   /** Sessions whose presence this peer sees. */
   readonly seen: Set<string>
@@ -69,15 +78,29 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
   const random = createSeededRandom(`mesh/${options.seed}`)
   const members: Member[] = []
   const traffic: Traffic = { payloads: 0, bytes: 0, counting: false }
+  const { readers = 0 } = options
 
-  const join = async (): Promise<void> => {
-    members.push(await createMember(time, random.fork(`member/${members.length}`)))
+  const join = async (role: Member["role"]): Promise<void> => {
+    members.push(await createMember(role, time, random.fork(`member/${members.length}`)))
   }
-  const relink = (): void => linkAsPlanned(members, options.maxLinks, { time, random, traffic })
+  let plannedFor: readonly string[] = []
+  const relink = (): void => {
+    for (const member of living(members)) moveIfReader(member)
+    const present = living(members)
+      .map(({ peerId }) => peerId)
+      .join()
+    // Twice for each list: a link that is cut ends a moment later, and only then can be made again.
+    if (plannedFor.length === 2 && plannedFor.every((list) => list === present)) return
+    plannedFor = [...plannedFor, present].slice(-2)
+    linkAsPlanned(members, options.maxLinks, { time, random, traffic })
+  }
 
-  for (let count = 0; count < options.peers; count++) await join()
-  relink()
-  await time.runFor(SETTLE_MS)
+  for (let count = 0; count < options.peers; count++) await join(count < readers ? "reader" : "writer")
+  // Nobody knows the readers but those who are linked to them.
+  for (let passed = 0; passed < SETTLE_MS; passed += PRESENCE_MS) {
+    relink()
+    await time.runFor(PRESENCE_MS)
+  }
 
   // The first writes find the tree: duplicates prune the links that only bring them.
   await writeSome(members, random, time, 30, "warm")
@@ -96,12 +119,13 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
   const presenceMs = await reachOfPresence(members, random, time)
 
   for (let change = 0; change < options.churn; change++) {
-    leave(random.pick(living(members)))
-    await join()
+    const gone = random.pick(living(members))
+    leave(gone)
+    await join(gone.role)
     await time.runFor(PRESENCE_MS)
     relink()
     await writeSome(members, random, time, 1, `churn-${change}`)
-    for (const member of [random.pick(living(members)), random.pick(living(members))]) {
+    for (const member of [random.pick(writers(members)), random.pick(writers(members))]) {
       void member.collection.set(`shared-${change % SHARED_KEYS}`, { by: member.id, change })
     }
   }
@@ -110,9 +134,11 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
     if (time.now - startedAt > CONVERGE_LIMIT_MS)
       throw new Error(`mesh of ${options.peers}, seed ${options.seed}: not equal after churn`)
     await time.runFor(CONVERGE_STEP_MS)
+    relink()
   } while (!allEqual(members))
   const result: MeshResult = {
     peers: options.peers,
+    readers,
     linksMean: sum(links) / links.length,
     linksMax: Math.max(...links),
     receptions: payloads / (options.writes * (options.peers - 1)),
@@ -126,7 +152,11 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
   return result
 }
 
-async function createMember(time: SimulatedTime, random: SeededRandom): Promise<Member> {
+async function createMember(
+  role: Member["role"],
+  time: SimulatedTime,
+  random: SeededRandom,
+): Promise<Member> {
   const sessionId = random.bytes(16)
   const id = hexOf(sessionId)
   const seen = new Set<string>()
@@ -154,13 +184,28 @@ async function createMember(time: SimulatedTime, random: SeededRandom): Promise<
   })
   const replica = createMemoryReplica({ name: "notes", clock, random: random.fork("replica") })
   const collection = await engine.replicate(replica)
-  return { id, engine, seen, collection, linkById: new Map(), hopsByKey: new Map(), alive: true }
+  const peerId = peerIdOf(sessionId, false)
+  return {
+    id,
+    peerId,
+    role,
+    engine,
+    seen,
+    collection,
+    linkById: new Map(),
+    hopsByKey: new Map(),
+    alive: true,
+  }
 }
 
 /** Who relays what is what matters here; real signatures end on threads that virtual time does not wait for. */
 const simulatedSigner: NonNullable<Parameters<typeof createSyncEngine>[0]["signer"]> = {
   sign: () => Promise.resolve(new Uint8Array(64)),
   verify: () => Promise.resolve(true),
+}
+
+function peerIdOf(session: Uint8Array, isLeaf: boolean): string {
+  return hexOf(leafId(session, isLeaf))
 }
 
 function deviceOf(id: string): string {
@@ -182,19 +227,27 @@ interface LinkWorld {
 /** Makes the links that the plan names and ends those that it does not, as each peer would for itself. */
 function linkAsPlanned(members: readonly Member[], maxLinks: number, world: LinkWorld): void {
   const alive = living(members)
-  const ids = alive.map(({ id }) => id)
-  const byId = new Map(alive.map((member) => [member.id, member]))
+  const ids = alive.map(({ peerId }) => peerId)
+  const byPeerId = new Map(alive.map((member) => [member.peerId, member]))
   for (const member of alive) {
-    const { ring, chords } = planMesh(member.id, ids, maxLinks)
-    const planned = new Set([...ring, ...chords])
+    const { ring, chords } = planMesh(member.peerId, ids, maxLinks)
+    const planned = new Set([...ring, ...chords].map((id) => byPeerId.get(id)?.id ?? ""))
     for (const [id, connection] of member.linkById) {
       if (!planned.has(id)) connection.cut([0, 0])
     }
-    for (const id of planned) {
-      const other = byId.get(id)
-      if (other !== undefined && !member.linkById.has(id)) link(member, other, world)
+    for (const id of [...ring, ...chords]) {
+      const other = byPeerId.get(id)
+      if (other !== undefined && !member.linkById.has(other.id)) link(member, other, world)
     }
   }
+}
+
+/** Whoever is told that it is a reader comes back under an id that says so, without the links that it had. */
+function moveIfReader(member: Member): void {
+  if (isLeafId(member.peerId)) return
+  if (![...member.engine.links.get().values()].some(({ refusesEntries }) => refusesEntries)) return
+  member.peerId = peerIdOf(bytesOf(member.id), true)
+  for (const connection of [...member.linkById.values()]) connection.cut([0, 0])
 }
 
 function link(a: Member, b: Member, { time, random, traffic }: LinkWorld): void {
@@ -225,7 +278,8 @@ function count(traffic: Traffic, message: Uint8Array, [from, to]: readonly [Memb
 
 function attach(own: Member, other: Member, connection: SimulatedConnection, end: 0 | 1): void {
   own.linkById.set(other.id, connection)
-  linkEngine(own.engine, connection, end, { session: other.id, device: deviceOf(other.id) }, () => {
+  const peer = { session: other.id, device: deviceOf(other.id), role: other.role }
+  linkEngine(own.engine, connection, end, peer, () => {
     if (own.linkById.get(other.id) === connection) own.linkById.delete(other.id)
   })
 }
@@ -243,7 +297,7 @@ async function writeSome(
   label: string,
 ): Promise<void> {
   for (let write = 0; write < count; write++) {
-    void random.pick(living(members)).collection.set(`${label}-${write}`, { text: "x".repeat(120) })
+    void random.pick(writers(members)).collection.set(`${label}-${write}`, { text: "x".repeat(120) })
     await time.runFor(200)
   }
 }
@@ -255,7 +309,7 @@ async function reachOfOneWrite(
   key: string,
 ): Promise<number> {
   const startedAt = time.now
-  void random.pick(living(members)).collection.set(key, { text: "x".repeat(120) })
+  void random.pick(writers(members)).collection.set(key, { text: "x".repeat(120) })
   const reached = await time.runUntil(
     () => living(members).every(({ collection }) => collection.get(key) !== null),
     60_000,
@@ -298,6 +352,10 @@ function living(members: readonly Member[]): Member[] {
   return members.filter(({ alive }) => alive)
 }
 
+function writers(members: readonly Member[]): Member[] {
+  return living(members).filter(({ role }) => role === "writer")
+}
+
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
@@ -307,5 +365,9 @@ function median(numbers: readonly number[]): number {
 }
 
 function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  return Buffer.from(bytes).toString("hex")
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return Buffer.from(hex, "hex")
 }

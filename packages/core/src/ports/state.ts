@@ -13,32 +13,45 @@ export interface MutableState<T> extends State<T> {
 /** State held in memory. Setting the same reference again tells nobody; a throwing listener stops no other. */
 export function createState<T>(initial: T): MutableState<T> {
   let current = initial
-  const listeners = new Set<(value: T) => void>()
+  const listeners = createListeners<T>()
   return {
     get: () => current,
     set(value) {
       if (Object.is(value, current)) return
       current = value
-      for (const listener of [...listeners]) {
-        try {
-          listener(value)
-        } catch (error) {
-          reportUncaught(error)
-        }
-      }
+      listeners.tell(value)
     },
-    subscribe(listener) {
+    subscribe: listeners.add,
+  }
+}
+
+/** Who is told of something, in the order in which they came. */
+export interface Listeners<T> {
+  /** Returns the function that ends it. */
+  add(listener: (value: T) => void): () => void
+  tell(value: T): void
+}
+
+/** A listener's error belongs to the application: it surfaces as uncaught and stops nothing here. */
+export function createListeners<T>(): Listeners<T> {
+  const listeners = new Set<(value: T) => void>()
+  return {
+    add(listener) {
       // A wrapper makes each subscription its own, even when one function subscribes twice.
       const own = (value: T): void => listener(value)
       listeners.add(own)
       return () => void listeners.delete(own)
     },
+    tell(value) {
+      for (const listener of [...listeners]) {
+        try {
+          listener(value)
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error
+          })
+        }
+      }
+    },
   }
-}
-
-/** A listener's error belongs to the application: surface it as uncaught without breaking our own loop. */
-function reportUncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }

@@ -90,6 +90,11 @@ export interface TransportHost {
   connected(pipe: Pipe): void
   /** Whether the room wants a further connection: false at `maxLinks`. Asked before dialling or answering. */
   wantsLinks(): boolean
+  /**
+   * True once a peer that may write here has said that this session may not write there. What a reader passes on helps
+   * nobody, so in a large room it hangs on others instead of carrying the mesh.
+   */
+  readonly isReader: State<boolean>
   /** How many links the room takes; for the polite refusal. */
   readonly linkLimit: number
   report(report: TransportReport): void

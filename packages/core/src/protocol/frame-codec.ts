@@ -4,32 +4,33 @@ import { DecodeError } from "./decode-error.ts"
 import type { AnnounceFrame, Frame, NakItem, RootItem } from "./frame.ts"
 import * as limits from "./limits.ts"
 
-const TAG = {
-  hello: 1,
-  announce: 2,
-  withdraw: 3,
-  range: 4,
-  "range-ack": 5,
-  offer: 6,
-  want: 7,
-  data: 8,
-  push: 9,
-  have: 10,
-  ack: 11,
-  nak: 12,
-  root: 13,
-  credit: 14,
-  links: 15,
-  presence: 16,
-  "chunk-want": 17,
-  chunk: 18,
-  ping: 19,
-  pong: 20,
-  fragment: 21,
-  bye: 22,
-  prune: 23,
-  "presence-relay": 24,
-} as const satisfies Record<Frame["type"], number>
+/** A tag on the wire is the place in this list, counted from one: new types go to the end. */
+const TYPES = [
+  "hello",
+  "announce",
+  "withdraw",
+  "range",
+  "range-ack",
+  "offer",
+  "want",
+  "data",
+  "push",
+  "have",
+  "ack",
+  "nak",
+  "root",
+  "credit",
+  "links",
+  "presence",
+  "chunk-want",
+  "chunk",
+  "ping",
+  "pong",
+  "fragment",
+  "bye",
+  "prune",
+  "presence-relay",
+] as const satisfies readonly Frame["type"][]
 
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
@@ -46,7 +47,7 @@ type PayloadFrame = Extract<Frame, { type: "data" | "push" | "chunk" | "fragment
 /** The frame alone, without the length that `message.ts` puts before it. */
 export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
   const payload = payloadOf(frame)
-  const write = new ByteWriter(HEAD_BYTES + payload.length).u8(TAG[frame.type])
+  const write = new ByteWriter(HEAD_BYTES + payload.length).u8(TYPES.indexOf(frame.type) + 1)
   writeHead(write, frame)
   return write.bytes(payload).view()
 }
@@ -54,7 +55,7 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
 /** The same bytes, for a payload that nobody changes until they have been sent. */
 export function splitFrame(frame: PayloadFrame): SplitFrame {
   const payload = payloadOf(frame)
-  const write = new ByteWriter(HEAD_BYTES).u8(TAG[frame.type])
+  const write = new ByteWriter(HEAD_BYTES).u8(TYPES.indexOf(frame.type) + 1)
   writeHead(write, frame)
   return { head: write.view(), payload, length: write.length + payload.length }
 }
@@ -188,16 +189,18 @@ function writeRoot(write: ByteWriter, item: RootItem): void {
 }
 
 function readBody(tag: number, read: ByteReader): Frame {
-  switch (tag) {
-    case TAG.hello:
+  const type = TYPES[tag - 1]
+  switch (type) {
+    case "hello":
       return readHello(read)
-    case TAG.announce:
+    case "announce":
       return readAnnounce(read)
-    case TAG.withdraw:
-      return { type: "withdraw", slot: readSlot(read) }
-    case TAG.range:
+    case "withdraw":
+    case "prune":
+      return { type, slot: readSlot(read) }
+    case "range":
       return {
-        type: "range",
+        type,
         slot: readSlot(read),
         salt: read.u32(),
         sequence: read.varint(0xffff_ffff),
@@ -205,9 +208,9 @@ function readBody(tag: number, read: ByteReader): Frame {
         grant: read.varint(limits.MAX_MESSAGE_BYTES),
         records: readRecords(read),
       }
-    case TAG["range-ack"]:
+    case "range-ack":
       return {
-        type: "range-ack",
+        type,
         slot: readSlot(read),
         salt: read.u32(),
         sequence: read.varint(0xffff_ffff),
@@ -215,22 +218,22 @@ function readBody(tag: number, read: ByteReader): Frame {
         answered: read.varint(limits.MAX_MESSAGE_BYTES),
         later: readFlag(read),
       }
-    case TAG.offer:
-      return { type: "offer", slot: readSlot(read), items: readItems(read, 33, readOfferItem) }
-    case TAG.want:
-      return { type: "want", slot: readSlot(read), items: readItems(read, 17, readWantItem) }
-    case TAG.data:
+    case "offer":
+      return { type, slot: readSlot(read), items: readItems(read, 33, readOfferItem) }
+    case "want":
+      return { type, slot: readSlot(read), items: readItems(read, 17, readWantItem) }
+    case "data":
       return {
-        type: "data",
+        type,
         slot: readSlot(read),
         kind: read.u8(),
         key: readKey(read),
         digest: read.copy(limits.SHORT_DIGEST_BYTES),
         delta: read.copy(),
       }
-    case TAG.push:
+    case "push":
       return {
-        type: "push",
+        type,
         slot: readSlot(read),
         kind: read.u8(),
         key: readKey(read),
@@ -238,27 +241,27 @@ function readBody(tag: number, read: ByteReader): Frame {
         after: read.copy(limits.SHORT_DIGEST_BYTES),
         delta: read.copy(),
       }
-    case TAG.have:
-      return { type: "have", slot: readSlot(read), items: readItems(read, 24, readHaveItem) }
-    case TAG.ack:
-      return { type: "ack", control: read.varint(), bulk: read.varint() }
-    case TAG.nak:
-      return { type: "nak", slot: readSlot(read), items: readItems(read, 26, readNakItem) }
-    case TAG.root: {
+    case "have":
+      return { type, slot: readSlot(read), items: readItems(read, 24, readHaveItem) }
+    case "ack":
+      return { type, control: read.varint(), bulk: read.varint() }
+    case "nak":
+      return { type, slot: readSlot(read), items: readItems(read, 26, readNakItem) }
+    case "root": {
       const roots = Array.from({ length: read.count(limits.MAX_REPLICAS, 19) }, () => readRoot(read))
-      return { type: "root", roots }
+      return { type, roots }
     }
-    case TAG.credit:
-      return { type: "credit", total: read.varint() }
-    case TAG.links: {
+    case "credit":
+      return { type, total: read.varint() }
+    case "links": {
       const count = read.count(limits.MAX_LINKS_ANNOUNCED, limits.SESSION_ID_BYTES)
-      return { type: "links", sessions: Array.from({ length: count }, () => readSession(read)) }
+      return { type, sessions: Array.from({ length: count }, () => readSession(read)) }
     }
-    case TAG.presence:
-      return { type: "presence", value: readPresence(read) }
-    case TAG["presence-relay"]:
+    case "presence":
+      return { type, value: readPresence(read) }
+    case "presence-relay":
       return {
-        type: "presence-relay",
+        type,
         session: readSession(read),
         device: read.copy(limits.DEVICE_KEY_BYTES),
         sequence: read.varint(),
@@ -266,9 +269,9 @@ function readBody(tag: number, read: ByteReader): Frame {
         signature: read.copy(limits.SIGNATURE_BYTES),
         value: readPresence(read),
       }
-    case TAG["chunk-want"]:
+    case "chunk-want":
       return {
-        type: "chunk-want",
+        type,
         slot: readSlot(read),
         position: readPosition(read),
         blob: read.copy(limits.BLOB_DIGEST_BYTES),
@@ -276,25 +279,22 @@ function readBody(tag: number, read: ByteReader): Frame {
         first: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
         bitmap: readBitmap(read),
       }
-    case TAG.chunk:
+    case "chunk":
       return {
-        type: "chunk",
+        type,
         slot: readSlot(read),
         position: readPosition(read),
         blob: read.copy(limits.BLOB_DIGEST_BYTES),
         index: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
         bytes: readChunkBytes(read),
       }
-    case TAG.ping:
-      return { type: "ping", nonce: read.u32() }
-    case TAG.pong:
-      return { type: "pong", nonce: read.u32() }
-    case TAG.fragment:
+    case "ping":
+    case "pong":
+      return { type, nonce: read.u32() }
+    case "fragment":
       return readFragment(read)
-    case TAG.prune:
-      return { type: "prune", slot: readSlot(read) }
-    case TAG.bye:
-      return { type: "bye", reason: read.text(limits.MAX_REASON_BYTES) }
+    case "bye":
+      return { type, reason: read.text(limits.MAX_REASON_BYTES) }
     default:
       throw new DecodeError("unknown-tag", `frame ${tag}`)
   }

@@ -13,76 +13,69 @@ const LEAF_LINKS = 2
 
 /**
  * Every peer computes the same links from the same list of who is present, so nobody has to ask or refuse: an edge is in
- * the plan of both its ends or of none. With up to `maxLinks` others that is everyone. Above it is a ring of the relays, and
+ * the plan of both its ends or of none. For more than `maxLinks` others, below which everyone is linked: a ring of the relays, and
  * chords that a hash of both ids ranks high on both sides; a leaf passes nothing on, and is hung on relays. One who comes
  * or goes changes only edges near it on the ring, and a few chords and places of leaves.
  */
 export function planMesh(self: string, present: Iterable<string>, maxLinks: number): MeshPlan {
   const sorted = [...new Set(present).add(self)].toSorted()
-  if (sorted.length <= maxLinks + 1) {
-    return { ring: new Set(sorted.filter((id) => id !== self)), chords: new Set() }
-  }
   const leaves = sorted.filter(isLeafId)
   const relays = sorted.filter((id) => !isLeafId(id))
-  const otherRelays = relays.length - 1
   // One place for each leaf counts more than second neighbours on the ring, and those more than second places.
   const isTight = leaves.length > relays.length * (maxLinks - 2 * RING_REACH)
   const reach = Math.min(isTight ? 1 : RING_REACH, maxLinks >> 1)
-  const places = Math.min(
-    Math.ceil((LEAF_LINKS * leaves.length) / Math.max(1, otherRelays)),
-    maxLinks - Math.min(2 * reach, otherRelays),
-  )
-  const relaysByLeaf = hangLeaves(leaves, relays, places)
-  const hung = relaysByLeaf.get(self)
-  if (hung !== undefined && leaves.length <= relays.length * places) {
-    return { ring: new Set(hung), chords: new Set() }
+  const places = Math.min(Math.ceil((LEAF_LINKS * leaves.length) / (relays.length - 1)), maxLinks - 2 * reach)
+  const hung = hangLeaves(leaves, relays, places, self)
+  if (isLeafId(self)) {
+    // Leaves that are too many may still take from each other: it is their `authorize` that says so.
+    const others = leaves.length > relays.length * places ? ringNeighbours(leaves, self, reach) : []
+    return { ring: new Set([...hung, ...others]), chords: new Set() }
   }
-  // Leaves that are too many may still take from each other: it is their `authorize` that says so.
-  const peers = hung === undefined ? relays : leaves
-  const ring = ringNeighbours(peers, self, reach)
-  const room = maxLinks - ring.size - (hung === undefined ? places : LEAF_LINKS)
-  const chords = new Set(leaves.filter((id) => relaysByLeaf.get(id)?.includes(self)))
-  for (const id of ranked(self, peers).slice(0, Math.max(0, room))) {
-    if (!ring.has(id) && ranked(id, peers).slice(0, room).includes(self)) chords.add(id)
-  }
-  for (const id of hung ?? []) ring.add(id)
-  return { ring, chords }
+  const ring = new Set(ringNeighbours(relays, self, reach))
+  const topRanked = (id: string): readonly string[] =>
+    ranked(id, relays).slice(0, maxLinks - ring.size - places)
+  const chords = topRanked(self).filter((id) => !ring.has(id) && topRanked(id).includes(self))
+  return { ring, chords: new Set([...chords, ...hung]) }
 }
 
-/** The lowest bit of an id says that its peer is a leaf. Ids are otherwise random. */
+/** The lowest bit of an id says whether its peer is a leaf; the rest is random. */
+export function leafId(id: Uint8Array, isLeaf: boolean): Uint8Array {
+  return id.map((byte, at) => (at < id.length - 1 ? byte : (byte & 0xfe) | Number(isLeaf)))
+}
+
 export function isLeafId(id: string): boolean {
-  return Number.parseInt(id.slice(-1), 16) % 2 === 1
+  return "13579bdf".includes(id.slice(-1))
 }
 
-/** Each leaf in turn takes the relay that it ranks highest among those with a place left; then each a second one. */
+/**
+ * Each leaf in turn takes the relay that it ranks highest among those with a place left; then each a second one. Returns
+ * what `self` has in the end.
+ */
 function hangLeaves(
   leaves: readonly string[],
   relays: readonly string[],
   places: number,
-): ReadonlyMap<string, readonly string[]> {
-  const relaysByLeaf = new Map(leaves.map((leaf) => [leaf, [] as string[]]))
-  const placesLeft = new Map(relays.map((relay) => [relay, places]))
+  self: string,
+): ReadonlySet<string> {
+  const links = new Map([...leaves, ...relays].map((id) => [id, new Set<string>()]))
+  const linksOf = (id: string): Set<string> => links.get(id) as Set<string>
   for (let round = 0; round < LEAF_LINKS; round++) {
-    for (const [leaf, hung] of relaysByLeaf) {
-      const relay = ranked(leaf, relays).find((id) => placesLeft.get(id) !== 0 && !hung.includes(id))
+    for (const leaf of leaves) {
+      const own = linksOf(leaf)
+      const relay = ranked(leaf, relays).find((id) => linksOf(id).size < places && !own.has(id))
       if (relay === undefined) continue
-      hung.push(relay)
-      placesLeft.set(relay, (placesLeft.get(relay) as number) - 1)
+      own.add(relay)
+      linksOf(relay).add(leaf)
     }
   }
-  return relaysByLeaf
+  return linksOf(self)
 }
 
-function ringNeighbours(sorted: readonly string[], self: string, reach: number): Set<string> {
+/** On both sides of `self`; may name one twice. */
+function ringNeighbours(sorted: readonly string[], self: string, reach: number): readonly string[] {
   const at = sorted.indexOf(self)
-  const ring = new Set<string>()
-  for (let step = 1; step <= reach; step++) {
-    ring.add(sorted[(at + step) % sorted.length] as string)
-    // From the end where it is negative.
-    ring.add(sorted.at((at - step) % sorted.length) as string)
-  }
-  ring.delete(self)
-  return ring
+  const others = [...sorted.slice(at + 1), ...sorted.slice(0, at)]
+  return [...others.slice(0, reach), ...others.slice(others.length - reach)]
 }
 
 /** Others by the rank of their edge to `id`, the highest first. */
@@ -100,13 +93,11 @@ function ranked(id: string, all: readonly string[]): readonly string[] {
  */
 function edgeRank(a: string, b: string): number {
   const [low, high] = a < b ? [a, b] : [b, a]
-  return mix(idWord(low, 0) ^ mix(idWord(high, 0)) ^ Math.imul(idWord(low, 8) ^ idWord(high, 8), 0x9e37_79b1))
+  return mix(firstWord(low) ^ mix(firstWord(high)))
 }
 
-function idWord(id: string, at: number): number {
-  let word = 0
-  for (let index = at; index < at + 8; index++) word = (Math.imul(word, 31) + id.charCodeAt(index)) | 0
-  return word
+function firstWord(id: string): number {
+  return Number.parseInt(id.slice(0, 8), 16)
 }
 
 function mix(value: number): number {

@@ -1,4 +1,5 @@
 import type { Clock } from "../ports/clock.ts"
+import { createListeners } from "../ports/state.ts"
 import type { Diagnostic, Diagnostics, LinkCounters } from "./room.ts"
 
 /** `Omit` that keeps the members of a union apart. */
@@ -19,32 +20,17 @@ export function createDiagnostics(
 ): DiagnosticsLog {
   const ring: Diagnostic[] = []
   let next = 0
-  const listeners = new Set<(diagnostic: Diagnostic) => void>()
+  const listeners = createListeners<Diagnostic>()
 
   return {
     add(finding) {
       const diagnostic: Diagnostic = { at: clock.now(), ...finding }
       ring[next] = diagnostic
       next = (next + 1) % KEPT
-      for (const listener of [...listeners]) tell(listener, diagnostic)
+      listeners.tell(diagnostic)
     },
     recent: () => (ring.length < KEPT ? [...ring] : [...ring.slice(next), ...ring.slice(0, next)]),
-    subscribe(listener) {
-      const own = (diagnostic: Diagnostic): void => listener(diagnostic)
-      listeners.add(own)
-      return () => void listeners.delete(own)
-    },
+    subscribe: listeners.add,
     counters,
-  }
-}
-
-/** A listener's error is the application's: it surfaces as uncaught and stops nothing here. */
-function tell(listener: (diagnostic: Diagnostic) => void, diagnostic: Diagnostic): void {
-  try {
-    listener(diagnostic)
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
   }
 }

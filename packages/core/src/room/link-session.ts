@@ -403,7 +403,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       const replicas = new Map<string, ReplicaLinkStatus>()
       for (const room of options.replicas()) replicas.set(room.shared.replica.name, self.statusOf(room))
       const live = greeted && [...replicas.values()].every(({ phase }) => phase !== "reconciling")
-      return { session: link.session, stage: live ? "live" : "reconcile", rttMs: heartbeat.rttMs, replicas }
+      const refuses = refusesEntries && link.role === "writer"
+      const stage = live ? "live" : "reconcile"
+      return { session: link.session, stage, rttMs: heartbeat.rttMs, refusesEntries: refuses, replicas }
     },
     statusOf: (room) => replicaLinkStatus(peer, matched, room, pendingIn(room)),
     counters: () => ({

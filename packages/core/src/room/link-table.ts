@@ -262,6 +262,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     guard(session, () => link.input.closed(reason))
     report({ type: "link-closed", peer: session, reason })
     publish()
+    link.channel.close()
   }
 
   /** An error here is ours, not the peer's; it must not tear down the transport that called us. */
@@ -298,7 +299,6 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       for (const [session, link] of [...linksBySession]) {
         if (link.via !== via) continue
         remove(session, link, "another tab has the connections now")
-        link.channel.close()
       }
     },
     wantsLinks: () => !isClosed && linksBySession.size < options.maxLinks,
@@ -308,16 +308,12 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       if (link === undefined) return
       bar(session)
       remove(session, link, `a violation of the protocol: ${code}`)
-      link.channel.close()
     },
     close() {
       isClosed = true
       for (const { pipe } of waiting.splice(0)) pipe.close()
       for (const channel of [...handshakes]) channel.close()
-      for (const [session, link] of linksBySession) {
-        remove(session, link, "the room was closed")
-        link.channel.close()
-      }
+      for (const [session, link] of linksBySession) remove(session, link, "the room was closed")
     },
   }
 }

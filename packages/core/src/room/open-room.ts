@@ -7,6 +7,7 @@ import { findMissingCrypto, verify } from "../crypto/primitives.ts"
 import { encodeInvite, type Invite } from "../crypto/invite.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
 import { type Random, systemRandom } from "../ports/random.ts"
+import { createState } from "../ports/state.ts"
 import type { Transport, TransportHost } from "../ports/transport.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import { createDiagnostics } from "./diagnostics.ts"
@@ -123,6 +124,10 @@ function assemble(parts: Parts): Room {
       refused: (peer, replica, reason, by) => diagnostics.add({ type: "refused", peer, replica, reason, by }),
     },
   })
+  const isReader = createState(false)
+  engine.links.subscribe((links) => {
+    for (const { refusesEntries } of links.values()) if (refusesEntries) isReader.set(true)
+  })
   const presence = createPresence((value) => engine.setPresence(value))
   const table = createLinkTable({
     keys,
@@ -163,6 +168,7 @@ function assemble(parts: Parts): Room {
       roomTagHex: bytesToHex(keys.roomTag.subarray(0, 16)),
       servers: parts.invite.servers,
     },
+    isReader,
     linkLimit: maxLinks,
     connected: (pipe) => table.accept(pipe, transport),
     wantsLinks: () => table.wantsLinks(),

@@ -8,7 +8,7 @@ import type { LinkStatus } from "./sync-engine-api.ts"
 
 const LINKED: LinkedPeer = { session: "a", device: "d", role: "writer", path: "direct" }
 const statusOf = (stage: LinkStatus["stage"], rttMs: number): ReadonlyMap<string, LinkStatus> =>
-  new Map([["a", { session: "a", stage, rttMs, replicas: new Map() }]])
+  new Map([["a", { session: "a", stage, rttMs, refusesEntries: false, replicas: new Map() }]])
 
 test("a peer's stage is told at once, its figures in their time", async () => {
   const time = createSimulatedTime()

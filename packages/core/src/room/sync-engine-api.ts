@@ -36,6 +36,8 @@ export interface LinkStatus {
   readonly session: string
   readonly stage: "reconcile" | "live"
   readonly rttMs: number | null
+  /** The peer may write here, and said that this session may not write there. */
+  readonly refusesEntries: boolean
   readonly replicas: ReadonlyMap<string, ReplicaLinkStatus>
 }
 

@@ -398,7 +398,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => timers.startOnce("wanted", 0, askWanted),
         duplicate: ({ own }) => {
-          if (isPartial(session)) own.feed.prune()
+          if (hasDistantPeers()) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
         presenceRelayed: (frame) => relay?.received(link.session, frame),

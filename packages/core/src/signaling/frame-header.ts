@@ -23,13 +23,13 @@ export function writeHeader(tag: number, channel: number, bodyBytes: number): By
 
 /** A membership's channel. */
 export function requireChannel(channel: number): number {
-  if (channel === 0) throw new DecodeError("bad-value", "channel 0 is the connection")
+  if (channel === 0) throw new DecodeError("bad-value", "channel must not be 0")
   return channel
 }
 
 /** The connection as a whole. */
 export function requireConnection(channel: number): void {
-  if (channel !== 0) throw new DecodeError("bad-value", "concerns the connection: channel must be 0")
+  if (channel !== 0) throw new DecodeError("bad-value", "channel must be 0")
 }
 
 export function requireLength(bytes: Uint8Array, length: number, what: string): Uint8Array {

@@ -17,10 +17,8 @@ import {
   PEER_ID_BYTES,
   RESUME_BYTES,
   SIGNALING_VERSION,
-  type SignalingErrorCode,
   type SignalingLimits,
   signalingErrorNumbers,
-  type UnreachableReason,
   unreachableReasonNumbers,
 } from "./signaling-message.ts"
 
@@ -43,9 +41,6 @@ const MAX_ICE_SERVERS = 16
 const MAX_ICE_URLS = 8
 const MAX_ICE_TEXT_BYTES = 512
 const MAX_DETAIL_BYTES = 256
-
-const errorsByNumber: ReadonlyMap<number, SignalingErrorCode> = invert(signalingErrorNumbers)
-const reasonsByNumber: ReadonlyMap<number, UnreachableReason> = invert(unreachableReasonNumbers)
 
 /**
  * Total over hostile input: returns a message or throws `DecodeError`, nothing else. Byte fields are views on
@@ -131,10 +126,11 @@ export function writeSignalHead(frame: Uint8Array, channel: number, from: Uint8A
 }
 
 function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
-  switch (tag) {
-    case tags.joined:
+  const type = nameOf(tags, tag)
+  switch (type) {
+    case "joined":
       return {
-        type: "joined",
+        type,
         channel: requireChannel(channel),
         resumed: readFlag(read),
         resume: read.bytes(RESUME_BYTES),
@@ -144,48 +140,48 @@ function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
         ice: readIce(read),
         peers: readPeers(read),
       }
-    case tags.left:
-      return { type: "left", channel: requireChannel(channel) }
-    case tags.presence:
+    case "left":
+      return { type, channel: requireChannel(channel) }
+    case "presence":
       return {
-        type: "presence",
+        type,
         channel: requireChannel(channel),
         joined: readPeers(read),
         left: readPeers(read),
       }
-    case tags.signal:
+    case "signal":
       return {
-        type: "signal",
+        type,
         channel: requireChannel(channel),
         from: read.bytes(PEER_ID_BYTES),
         blob: read.rest(),
       }
-    case tags.unreachable:
+    case "unreachable":
       return {
-        type: "unreachable",
+        type,
         channel: requireChannel(channel),
         peer: read.bytes(PEER_ID_BYTES),
-        reason: required(reasonsByNumber.get(read.u8()), "reason"),
+        reason: readName(read, unreachableReasonNumbers, "reason"),
       }
-    case tags.renewed:
-      return { type: "renewed", channel: requireChannel(channel), tokenExpiresInMs: read.u32() }
-    case tags.ice:
+    case "renewed":
+      return { type, channel: requireChannel(channel), tokenExpiresInMs: read.u32() }
+    case "ice":
       requireConnection(channel)
-      return { type: "ice", ice: readIce(read) }
-    case tags.error:
+      return { type, ice: readIce(read) }
+    case "error":
       return {
-        type: "error",
+        type,
         channel,
-        code: required(errorsByNumber.get(read.u8()), "error code"),
+        code: readName(read, signalingErrorNumbers, "error code"),
         retryMs: read.u32(),
         detail: read.text(MAX_DETAIL_BYTES),
       }
-    case tags.bye:
+    case "bye":
       requireConnection(channel)
-      return { type: "bye", retryMs: read.u32() }
-    case tags.pong:
+      return { type, retryMs: read.u32() }
+    case "pong":
       requireConnection(channel)
-      return { type: "pong", nonce: read.u32() }
+      return { type, nonce: read.u32() }
     default:
       throw new DecodeError("unknown-tag", String(tag))
   }
@@ -260,15 +256,16 @@ function readPeers(read: ByteReader): readonly Uint8Array[] {
 
 function readFlag(read: ByteReader): boolean {
   const value = read.u8()
-  if (value > 1) throw new DecodeError("bad-value", "a flag is 0 or 1")
+  if (value > 1) throw new DecodeError("bad-value", "flag")
   return value === 1
 }
 
-function required<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new DecodeError("bad-value", `unknown ${what}`)
-  return value
+function readName<K extends string>(read: ByteReader, numbers: Readonly<Record<K, number>>, what: string): K {
+  const name = nameOf(numbers, read.u8())
+  if (name === undefined) throw new DecodeError("bad-value", `unknown ${what}`)
+  return name
 }
 
-function invert<K extends string>(numbers: Readonly<Record<K, number>>): Map<number, K> {
-  return new Map((Object.entries(numbers) as [K, number][]).map(([key, number]) => [number, key]))
+function nameOf<K extends string>(numbers: Readonly<Record<K, number>>, number: number): K | undefined {
+  return (Object.keys(numbers) as K[]).find((name) => numbers[name] === number)
 }

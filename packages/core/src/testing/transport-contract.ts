@@ -1,6 +1,7 @@
 import { deriveRoomKeys } from "../crypto/key-schedule.ts"
 import { systemClock } from "../ports/clock.ts"
 import { systemRandom } from "../ports/random.ts"
+import { createState } from "../ports/state.ts"
 import {
   type Lane,
   type Pipe,
@@ -146,6 +147,7 @@ async function openPair(subject: TransportSubject): Promise<readonly [End, End]>
         roomTagHex: bytesToHex(keys.roomTag.subarray(0, 16)),
         servers: [],
       },
+      isReader: createState(false),
       linkLimit: 12,
       connected: (pipe) => void pipes.push(pipe),
       wantsLinks: () => true,

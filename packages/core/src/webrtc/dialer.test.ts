@@ -5,6 +5,7 @@ import { planMesh } from "../protocol/mesh-plan.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { systemClock } from "../ports/clock.ts"
 import { systemRandom } from "../ports/random.ts"
+import { createState } from "../ports/state.ts"
 import type { Pipe, PipeCloseReason, TransportReport } from "../ports/transport.ts"
 import { createDialer, type Dialer } from "./dialer.ts"
 import { findRtcPlatform } from "./rtc-platform.ts"
@@ -54,6 +55,7 @@ function createPair(): readonly [lower: Side, higher: Side] {
         peerId: id,
         credentials: {} as never,
         linkLimit: 12,
+        isReader: createState(false),
         wantsLinks: () => self.wantsLinks,
         report: (report) => void self.reports.push(report),
         connected(pipe) {
@@ -77,6 +79,7 @@ function createPair(): readonly [lower: Side, higher: Side] {
       holdMs: 300,
       configuration: () => ({ iceServers: [] }),
       pathLost() {},
+      misplaced() {},
       send(message) {
         self.sent.push(message.type)
         const other = pair.find((each) => each !== side)

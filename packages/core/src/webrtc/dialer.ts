@@ -25,6 +25,8 @@ export interface DialerOptions {
   send(message: Omit<Envelope, "from">): void
   /** A connection that was up was lost: the network may be gone, and with it the signaling socket. */
   pathLost(): void
+  /** This peer id says what we are not: a dialer under another one is wanted. */
+  misplaced(): void
 }
 
 /**
@@ -92,10 +94,10 @@ export function createDialer(options: DialerOptions): Dialer {
 
   const mesh = createMeshLinks({
     self: bytesToHex(host.peerId),
-    clock,
-    maxLinks: host.linkLimit,
-    present: () => [...remotesById].filter(([, { isPresent }]) => isPresent).map(([id]) => id),
-    linked: () => [...remotesById].filter(([, remote]) => isLinked(remote)).map(([id]) => id),
+    host,
+    misplaced: options.misplaced,
+    present: () => idsOf(({ isPresent }) => isPresent),
+    linked: () => idsOf(isLinked),
     wanted(id) {
       const remote = remotesById.get(id)
       if (remote !== undefined && remote.cancelRetry === null) dial(remote)
@@ -107,6 +109,9 @@ export function createDialer(options: DialerOptions): Dialer {
       closeQuietly(remote, remote.call)
     },
   })
+
+  const idsOf = (isMeant: (remote: Remote) => boolean): readonly string[] =>
+    [...remotesById].filter(([, remote]) => isMeant(remote)).map(([id]) => id)
 
   const isLinked = ({ call, former }: Remote): boolean =>
     call?.connection.isOpen() === true || former?.connection.isOpen() === true
@@ -243,7 +248,7 @@ export function createDialer(options: DialerOptions): Dialer {
   const attempts = (): number =>
     [...remotesById.values()].filter(({ call }) => call !== null && !call.connection.isOpen()).length
 
-  const openCount = (): number => [...remotesById.values()].filter(isLinked).length
+  const openCount = (): number => idsOf(isLinked).length
 
   function answerOffer(remote: Remote, { connection: id, payload }: Envelope): void {
     const sdp = decodeUtf8(payload)

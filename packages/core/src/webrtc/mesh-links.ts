@@ -1,11 +1,10 @@
-import type { Clock } from "../ports/clock.ts"
-import { type MeshPlan, planMesh } from "../protocol/mesh-plan.ts"
+import type { TransportHost } from "../ports/transport.ts"
+import { isLeafId, type MeshPlan, planMesh } from "../protocol/mesh-plan.ts"
 
 export interface MeshLinksOptions {
   /** Our peer id in hex. */
   readonly self: string
-  readonly clock: Clock
-  readonly maxLinks: number
+  readonly host: Pick<TransportHost, "clock" | "linkLimit" | "isReader">
   /** Peers of the topic, ourselves not among them. */
   readonly present: () => readonly string[]
   /** Peers with an open connection. */
@@ -14,6 +13,8 @@ export interface MeshLinksOptions {
   readonly wanted: (id: string) => void
   /** A connection can go: the plan does not name it and the ring stands without it. */
   readonly surplus: (id: string) => void
+  /** The room is large, we are a reader, and our id says that we pass things on. */
+  readonly misplaced: () => void
 }
 
 /** Follows the mesh plan as peers come and go, slowly enough that a burst of arrivals does not tear links down. */
@@ -28,12 +29,15 @@ export interface MeshLinks {
 
 /** Presence comes in bursts, and both ends should plan with the same list. */
 const PLAN_DELAY_MS = 300
+/** Who comes as a reader looks like a relay until it is told: leaves that have a relay do not run there and back. */
+const LEAF_PLAN_DELAY_MS = 2_000
 /** A connection outside the plan may be in the other side's: its list is given time to become ours. */
 const TRIM_DELAY_MS = 5_000
 const TRIM_STEP_MS = 1_000
 
 export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
-  const { clock, self, maxLinks } = options
+  const { self, host } = options
+  const { clock, linkLimit: maxLinks, isReader } = host
   let plan: MeshPlan | null = null
   let cancelPlan: (() => void) | null = null
   let cancelTrim: (() => void) | null = null
@@ -51,8 +55,12 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
     const present = options.present()
     // While everyone can be linked to everyone there is nothing to plan, and no delay.
     plan = present.length <= maxLinks ? null : planMesh(self, present, maxLinks)
-    const linked = new Set(options.linked())
-    for (const id of present) if (isPlanned(id) && !linked.has(id)) options.wanted(id)
+    const linked = options.linked()
+    if (plan !== null && isReader.get() && !isLeafId(self)) options.misplaced()
+    for (const id of present) {
+      // Leaves look for relays, not the other way round, so that only one of them has to be patient.
+      if (isPlanned(id) && !linked.includes(id) && (isLeafId(self) || !isLeafId(id))) options.wanted(id)
+    }
     for (const id of givenUp) if (!present.includes(id)) givenUp.delete(id)
     cancelTrim?.()
     cancelTrim = plan === null ? null : clock.after(TRIM_DELAY_MS, trim)
@@ -74,26 +82,34 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
     cancelTrim = clock.after(TRIM_STEP_MS, trim)
   }
 
+  const changed = (): void => {
+    if (closed) return
+    // Who comes into a large room must not call everyone first.
+    if (plan === null && options.present().length > maxLinks) {
+      cancelPlan?.()
+      replan()
+    } else {
+      const canWait = isLeafId(self) && options.linked().some(isPlanned)
+      cancelPlan ??= clock.after(canWait ? LEAF_PLAN_DELAY_MS : PLAN_DELAY_MS, replan)
+    }
+  }
+  const unsubscribe = isReader.subscribe(changed)
+
   return {
     wants: isPlanned,
     makeRoom(id) {
-      if (plan === null || !isPlanned(id)) return false
+      if (plan === null) return false
+      // Who has just come calls before we have planned for it.
+      if (cancelPlan !== null) plan = planMesh(self, options.present(), maxLinks)
+      if (!isPlanned(id)) return false
       const surplus = options.linked().find((linked) => !isPlanned(linked))
       if (surplus !== undefined) options.surplus(surplus)
       return surplus !== undefined
     },
-    changed() {
-      if (closed) return
-      // Who comes into a large room must not call everyone first.
-      if (plan === null && options.present().length > maxLinks) {
-        cancelPlan?.()
-        replan()
-      } else {
-        cancelPlan ??= clock.after(PLAN_DELAY_MS, replan)
-      }
-    },
+    changed,
     close() {
       closed = true
+      unsubscribe()
       cancelPlan?.()
       cancelTrim?.()
     },

@@ -1,6 +1,13 @@
 import { expect, test } from "vitest"
 import { joinedMessage } from "../../test/joined-message.ts"
-import { encodeHostMessage, type HostMessage } from "../signaling/index.ts"
+import {
+  type ClientMessage,
+  decodeClientMessage,
+  encodeHostMessage,
+  type HostMessage,
+} from "../signaling/index.ts"
+import { createState } from "../ports/state.ts"
+import { leafId } from "../protocol/mesh-plan.ts"
 import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 import type { WebSocketLike } from "./web-socket.ts"
@@ -14,6 +21,7 @@ const BOB = new Uint8Array(16).fill(9)
 function createWorld() {
   const time = createSimulatedTime()
   const socketByUrl = new Map<string, Socket>()
+  const isReader = createState(false)
   let calls = 0
   class Socket implements WebSocketLike {
     binaryType = ""
@@ -26,7 +34,10 @@ function createWorld() {
     constructor(url: string) {
       socketByUrl.set(url, this)
     }
-    send(): void {}
+    readonly sent: ClientMessage[] = []
+    send(bytes: Uint8Array): void {
+      this.sent.push(decodeClientMessage(bytes))
+    }
     close(): void {}
     say(message: HostMessage): void {
       this.onmessage?.({ data: encodeHostMessage(message).slice().buffer } as never)
@@ -56,6 +67,7 @@ function createWorld() {
     random: createSeededRandom("webrtc"),
     peerId: ADA,
     credentials: { topic: new Uint8Array(32), epoch: 0, signalKey: {} as never, roomTagHex: "", servers: [] },
+    isReader,
     linkLimit: 12,
     wantsLinks: () => true,
     connected: () => undefined,
@@ -69,6 +81,7 @@ function createWorld() {
   return {
     time,
     transport,
+    isReader,
     socketOf,
     /** Lets the newest socket to a server join; `channel` counts the joins. */
     async join(url: string, channel: number, peers: readonly Uint8Array[]) {
@@ -116,4 +129,29 @@ test("a peer that only the dead server knew is called until the server is back a
   expect(socketOf("wss://one")).toBe(again)
   await join("wss://one", 2, [])
   expect(await callsWithin(WHILE_MS)).toBe(0)
+})
+
+test("a reader comes into a large room again under an id that says so, and leaves a small one alone", async () => {
+  const { time, join, isReader, socketOf } = createWorld()
+  const joinedAs = (): Uint8Array | undefined =>
+    socketOf("wss://one").sent.flatMap((message) => (message.type === "join" ? message.peer : []))[0]
+  const crowd = Array.from({ length: 20 }, (_, n) => new Uint8Array(16).fill(20 + n))
+  await time.runFor(0)
+  await join("wss://one", 1, crowd.slice(0, 10))
+  const first = socketOf("wss://one")
+  expect(joinedAs()).toEqual(leafId(ADA, false))
+  isReader.set(true)
+  await time.runFor(2_000)
+  expect(socketOf("wss://one")).toBe(first)
+  first.say({ type: "presence", channel: 1, joined: crowd.slice(10), left: [] })
+  await time.runFor(2_000)
+  expect(first.sent.some(({ type }) => type === "leave")).toBe(true)
+  expect(socketOf("wss://one")).not.toBe(first)
+  await join("wss://one", 1, crowd)
+  const second = joinedAs() as Uint8Array
+  expect(second).toEqual(leafId(second, true))
+  // And stays.
+  const now = socketOf("wss://one")
+  await time.runFor(8_000)
+  expect(socketOf("wss://one")).toBe(now)
 })

@@ -8,6 +8,7 @@ import {
   type TransportHost,
 } from "../ports/transport.ts"
 import type { IceConfiguration } from "../signaling/index.ts"
+import { leafId } from "../protocol/mesh-plan.ts"
 import { createBackOff } from "./back-off.ts"
 import { createDialer } from "./dialer.ts"
 import { findRtcPlatform, type RtcPlatform, type WebRtcImplementation } from "./rtc-platform.ts"
@@ -87,16 +88,19 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
   let cancelRename: (() => void) | null = null
   let isStopped = false
 
-  const taken = (): void => {
-    if (!isStopped) cancelRename ??= clock.after(backOff.next(), rename)
-  }
+  const start = (id: Uint8Array): RunningTransport & { suspend(): void } =>
+    runAs({ ...host, peerId: leafId(id, host.isReader.get()) }, options, () => {
+      if (!isStopped) cancelRename ??= clock.after(backOff.next(), rename)
+    })
   const rename = (): void => {
     cancelRename = null
-    // Open connections stay: they are the room's, and the peers' table of links knows them by their session.
+    // Open connections stay: they are the room's, and the peers' table of links knows them by their session. Those of a
+    // reader go, for they are where a reader's should not be.
+    if (host.isReader.get()) current.suspend()
     stopping = Promise.all([stopping, current.stop()])
-    current = runAs({ ...host, peerId: random.bytes(host.peerId.length) }, options, taken)
+    current = start(random.bytes(host.peerId.length))
   }
-  let current = runAs(host, options, taken)
+  let current = start(host.peerId)
 
   return {
     reconnect: () => current.reconnect(),
@@ -108,7 +112,11 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
   }
 }
 
-function runAs(host: TransportHost, options: RunOptions, taken: () => void): RunningTransport {
+function runAs(
+  host: TransportHost,
+  options: RunOptions,
+  rename: () => void,
+): RunningTransport & { suspend(): void } {
   const { credentials, clock, random } = host
   const context = {
     signalKey: credentials.signalKey,
@@ -128,6 +136,7 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
     platform: options.platform,
     holdMs: options.holdMs ?? (options.platform.needsHold ? HOLD_MS : 0),
     configuration,
+    misplaced: rename,
     pathLost() {
       for (const client of presence.keys()) client.reconnect()
     },
@@ -226,7 +235,7 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
           // Another server may still have it.
           if ([...presence.values()].every((others) => others === here || !others.has(id))) dialer.away(peer)
         },
-        taken,
+        taken: rename,
         ice(given) {
           ice.set(url, { configuration: given, at: clock.monotonic() })
           if (options.iceServers === undefined) dialer.reconfigure()
@@ -268,6 +277,7 @@ function runAs(host: TransportHost, options: RunOptions, taken: () => void): Run
 
   return {
     reconnect,
+    suspend,
     async stop() {
       isStopped = true
       for (const end of unlisten) end()
