@@ -1,8 +1,10 @@
 import { afterEach, expect, test } from "vitest"
-import { bytesEqual } from "../src/protocol/bytes-equal.ts"
+import { memoryIdentity } from "../src/crypto/identity.ts"
+import { bytesEqual, bytesToHex } from "../src/protocol/bytes-equal.ts"
 import { createInvite } from "../src/room/invite.ts"
+import type { OpenRoomOptions } from "../src/room/open-room.ts"
 import type { Room } from "../src/room/room.ts"
-import { openMember, until } from "./room-pair.ts"
+import { type Member, openMember, until } from "./room-pair.ts"
 import { type ScriptedSignaling, startScriptedSignaling } from "./scripted-signaling.ts"
 
 const closing: { close(): Promise<void> }[] = []
@@ -50,6 +52,38 @@ test("a room whose peer id somebody else has at the server goes on under a fresh
   keep(bob.room)
   await until(() => bob.room.peers.get().length === 1, "the connection")
 })
+
+test("readers of a room that is larger than its links hang on writers, whoever came first", async () => {
+  const { url } = await start()
+  const invite = createInvite()
+  const authors = new Set<string>()
+  const open = async (isWriter: boolean): Promise<Member> => {
+    const identity = memoryIdentity()
+    if (isWriter) authors.add(bytesToHex((await identity.load()).publicKey))
+    const authorize: OpenRoomOptions["authorize"] = ({ device }) =>
+      authors.has(device) ? "writer" : "reader"
+    const member = await openMember({ invite, identity, authorize, maxLinks: 4 }, { signaling: url })
+    keep(member.room)
+    return member
+  }
+  const readers = [
+    await open(false),
+    await open(false),
+    await open(false),
+    await open(false),
+    await open(false),
+  ]
+  const writers = [await open(true), await open(true), await open(true)]
+  for (const [at, { things }] of writers.entries()) await things.set(`by writer ${at}`, { at })
+  const members = [...readers, ...writers]
+  await until(() => members.every(({ things }) => things.keys.length === 3), "every write everywhere", 60_000)
+  const hangsOnWriters = ({ room }: Member): boolean => {
+    const peers = room.peers.get()
+    return peers.length > 0 && peers.every(({ device }) => authors.has(device))
+  }
+  await until(() => readers.every(hangsOnWriters), "readers to be linked to writers alone", 60_000)
+  for (const { room } of members) expect(room.peers.get().length).toBeLessThanOrEqual(4)
+}, 150_000)
 
 test("a room whose page is closed leaves at once, and is back with everyone when the page comes back", async () => {
   const page = pretendPage()
