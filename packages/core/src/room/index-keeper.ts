@@ -36,7 +36,8 @@ const IDLE_BEFORE_SAVE_MS = 5_000
 /** A save reads what changed once more: it waits for a pause, so as not to slow a first sync down. */
 const PAUSE_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
-const CHANGES_BEFORE_SAVE = 16_000
+/** A first sync is stored when it pauses: what is scanned again after a crash costs less than to scan it twice meanwhile. */
+const CHANGES_BEFORE_SAVE = 131_072
 
 export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   const { attached, digests, kind, clock } = options
@@ -167,7 +168,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
       unsaved++
       untried++
       if (closed) return
-      if (untried >= Math.max(CHANGES_BEFORE_SAVE, index.count >> 2)) startSaving()
+      if (untried >= Math.max(CHANGES_BEFORE_SAVE, index.count >> 1)) startSaving()
       else scheduleSave()
     },
     async close() {

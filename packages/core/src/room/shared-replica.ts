@@ -71,11 +71,16 @@ const MAX_BATCH_ENTRIES = 2048
 const MAX_BATCH_BYTES = 2_097_152
 /**
  * After a batch that only a first sync brings, the next one gathers for a moment: what many a storage does for a batch
- * grows with all that it holds already.
+ * grows with all that it holds already, and so does what is gathered.
  */
 const MANY_ENTRIES = 128
 const GATHERED_ENTRIES = 1_024
 const GATHER_MS = 10
+/** As long as many come in each. */
+const MAX_GATHERINGS = 4
+
+/** Most keys of a batch have none, and a list each would cost what joining them does. Never written to. */
+const NO_CHANGES: EntryChange[] = []
 
 /** Attaches the replica and brings its index up to date. Rejects with what the replica rejects with. */
 export async function shareReplica<Handle>(
@@ -108,8 +113,9 @@ export async function shareReplica<Handle>(
     for (const change of changes) {
       if (!accepts(change.key)) continue
       const deferred = deferredByKey?.get(change.key)
-      if (deferred !== undefined) deferred.push(change)
-      else transitions.push(apply(change))
+      if (deferred === undefined) transitions.push(apply(change))
+      else if (deferred.length > 0) deferred.push(change)
+      else deferredByKey?.set(change.key, [change])
     }
     report(transitions)
   }
@@ -146,14 +152,9 @@ export async function shareReplica<Handle>(
     keeper.set(position, after, change.key)
     if (!sameDigest(before, after)) history.changed(position)
     // A delta is only right for a peer that is where this change began.
-    const fits = change.delta !== undefined && sameDigest(before, digestOf(change.key, change.before))
-    return {
-      key: change.key,
-      position,
-      before,
-      after,
-      ...(fits && change.delta !== undefined && { delta: change.delta }),
-    }
+    const { key, delta } = change
+    const fits = delta !== undefined && sameDigest(before, digestOf(key, change.before))
+    return fits ? { key, position, before, after, delta } : { key, position, before, after }
   }
 
   const report = (transitions: readonly Transition[]): void => {
@@ -162,7 +163,8 @@ export async function shareReplica<Handle>(
   }
 
   const runBatch = async (batch: readonly JoinJob[]): Promise<void> => {
-    deferredByKey = new Map(batch.map((job) => [job.key, []]))
+    deferredByKey = new Map()
+    for (const { key } of batch) deferredByKey.set(key, NO_CHANGES)
     const peer = (batch[0] as JoinJob).peer
     const results = await joinSafely(attached, batch, peer)
     const deferred = deferredByKey
@@ -188,7 +190,8 @@ export async function shareReplica<Handle>(
     if (outcome.type !== "joined") return { type: "outcome", outcome, transition: null }
     try {
       // Told first, too: told after the join, a peer would count as holding what came of it once it confirms the write alone.
-      report(applyEarlier(deferred.get(key), key, outcome.before))
+      const earlier = deferred.get(key) ?? NO_CHANGES
+      if (earlier.length > 0) report(applyEarlier(earlier, key, outcome.before))
       const transition = apply({ key, stateHash: outcome.stateHash, before: outcome.before }, position)
       return { type: "outcome", outcome, transition }
     } catch (cause) {
@@ -198,11 +201,11 @@ export async function shareReplica<Handle>(
 
   /** A local write that the join was made upon came first, although it was reported while the join ran. */
   const applyEarlier = (
-    changes: EntryChange[] | undefined,
+    changes: EntryChange[],
     key: string,
     joinedUpon: Uint8Array | null,
   ): readonly Transition[] => {
-    if (changes === undefined || joinedUpon === null) return []
+    if (joinedUpon === null) return []
     const upTo = changes.findIndex(({ stateHash }) => stateHash !== null && bytesEqual(stateHash, joinedUpon))
     const held = index.get(digests.position(key))?.digest ?? null
     if (upTo < 0 || sameDigest(held, digestOf(key, joinedUpon))) return []
@@ -210,14 +213,21 @@ export async function shareReplica<Handle>(
   }
 
   let gathered = (): void => {}
-  const gather = (): Promise<void> =>
-    new Promise((resolve) => {
-      const cancel = options.clock.after(GATHER_MS, resolve)
-      gathered = () => {
-        cancel()
-        resolve()
-      }
-    })
+  const enough = (): number => Math.min(Math.max(GATHERED_ENTRIES, index.count >> 3), MAX_BATCH_ENTRIES)
+  const gather = async (): Promise<void> => {
+    for (let time = 0; time < MAX_GATHERINGS && closed === null; time++) {
+      const before = queue.length
+      if (before >= enough()) return
+      await new Promise<void>((resolve) => {
+        const cancel = options.clock.after(GATHER_MS, resolve)
+        gathered = () => {
+          cancel()
+          resolve()
+        }
+      })
+      if (queue.length < before + MANY_ENTRIES) return
+    }
+  }
 
   const drain = async (): Promise<void> => {
     do {
@@ -227,8 +237,7 @@ export async function shareReplica<Handle>(
       await runningBatch
       runningBatch = null
       running = 0
-      const many = batch.length >= MANY_ENTRIES && queue.length < GATHERED_ENTRIES
-      if (many && closed === null) await gather()
+      if (batch.length >= MANY_ENTRIES) await gather()
     } while (queue.length > 0)
   }
 
@@ -257,7 +266,7 @@ export async function shareReplica<Handle>(
         return
       }
       queue.push(job)
-      if (queue.length >= GATHERED_ENTRIES) gathered()
+      if (queue.length >= enough()) gathered()
       startDraining()
     },
     get joining() {
@@ -302,9 +311,8 @@ async function joinSafely(
   batch: readonly JoinJob[],
   peer: ReplicaPeer,
 ): Promise<readonly (JoinOutcome | { readonly type: "failed"; readonly cause: unknown })[]> {
-  const entries = batch.map(({ key, delta }) => ({ key, delta }))
   try {
-    const outcomes = await attached.join(entries, peer)
+    const outcomes = await attached.join(batch, peer)
     if (outcomes.length === batch.length) return outcomes
     throw new Error(`the replica answered ${outcomes.length} of ${batch.length} joins`)
   } catch (cause) {
