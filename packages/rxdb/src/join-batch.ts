@@ -8,6 +8,7 @@ import {
   needsFold,
   type RegisterDelta,
   type RegisterState,
+  type RegisterSummary,
   type RegisterValue,
   type ReplicaPeer,
   type ReplicaReport,
@@ -41,7 +42,17 @@ interface Work {
   changed: boolean
 }
 
-type Draft = { readonly work: Work | null; outcome: JoinOutcome }
+/** What became of one entry, but for the storage's word. */
+type Draft =
+  | { readonly type: "settled"; readonly outcome: JoinOutcome }
+  | {
+      readonly type: "joined"
+      readonly work: Work
+      readonly before: RegisterState
+      readonly after: RegisterState
+      readonly changed: boolean
+      readonly senderLacks: RegisterSummary | null
+    }
 
 /** Joins a batch with one read and one write of the storage; one outcome an entry, in order. */
 export async function joinBatch(
@@ -110,7 +121,7 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
   const joined = joinRegister(work.state, decoded)
   switch (joined.type) {
     case "incomplete":
-      return { work: null, outcome: { type: "incomplete" } }
+      return { type: "settled", outcome: { type: "incomplete" } }
     case "context-full":
       return refuse(deps, key, "more sessions wrote it than a context may list")
     case "joined": {
@@ -138,7 +149,7 @@ async function complete(
   const look = await deps.shelf.look(key, row, stubs)
   if (look.type === "wrong-length")
     return refuse(deps, key, `no data with the digest ${look.digest} has the length it claims`)
-  if (look.blobs.length > 0) return { work: null, outcome: { type: "missing-blobs", blobs: look.blobs } }
+  if (look.blobs.length > 0) return { type: "settled", outcome: { type: "missing-blobs", blobs: look.blobs } }
   const { changed, state } = joined
   return accept(
     deps,
@@ -157,24 +168,17 @@ function accept(
   state: RegisterState,
 ): Draft {
   deps.stamper.minter.observe(decoded.context)
-  const before = work.state.context.size === 0 ? null : stateHash(work.state)
+  const before = work.state
   if (changed) {
     work.state = state
     work.changed = true
   }
-  const outcome: JoinOutcome = {
-    type: "joined",
-    changed,
-    before,
-    stateHash: changed || before === null ? stateHash(work.state) : before,
-    senderLacks: senderLacks === null ? null : encodeSummary(senderLacks),
-  }
-  return { work, outcome }
+  return { type: "joined", work, before, after: work.state, changed, senderLacks }
 }
 
 function refuse({ report }: JoinBatchDeps, key: string, reason: string): Draft {
   report({ type: "quarantined", key, reason })
-  return { work: null, outcome: { type: "refused", reason } }
+  return { type: "settled", outcome: { type: "refused", reason } }
 }
 
 function refusal({ shape }: JoinBatchDeps, key: string, { siblings, view }: RegisterDelta): string | null {
@@ -193,18 +197,28 @@ function arrivedAttachments({ siblings, view }: RegisterDelta): readonly Attachm
   return values.flatMap(attachmentListOf)
 }
 
-/** What the storage made of a planned outcome. */
+/** What the storage made of a draft. States are hashed only now: whoever looks at the documents has seen them already. */
 function settled(
   drafts: readonly Draft[],
   index: number,
   materialised: ReadonlyMap<string, Materialised>,
 ): JoinOutcome {
-  const { work, outcome } = drafts[index] as Draft
-  const done = work === null ? undefined : materialised.get(work.held.key)
-  if (outcome.type !== "joined" || done === undefined) return outcome
-  if (done.type === "refused") return { type: "refused", reason: done.reason }
-  if (!done.rebased || !isLast(drafts, index)) return outcome
-  return { ...outcome, before: stateHash(done.base), stateHash: stateHash(done.state) }
+  const draft = drafts[index] as Draft
+  if (draft.type === "settled") return draft.outcome
+  const { work, changed, senderLacks } = draft
+  const done = materialised.get(work.held.key)
+  if (done?.type === "refused") return { type: "refused", reason: done.reason }
+  const rebased = done?.rebased === true && isLast(drafts, index, work)
+  const before = rebased ? done.base : draft.before
+  const after = rebased ? done.state : draft.after
+  const hash = stateHash(after)
+  return {
+    type: "joined",
+    changed,
+    before: before.context.size === 0 ? null : before === after ? hash : stateHash(before),
+    stateHash: hash,
+    senderLacks: senderLacks === null ? null : encodeSummary(senderLacks),
+  }
 }
 
 function tellTraffic(
@@ -220,7 +234,6 @@ function tellTraffic(
   traffic.next({ direction: "received", peer: peer.session, documents })
 }
 
-function isLast(drafts: readonly Draft[], index: number): boolean {
-  const work = drafts[index]?.work ?? null
-  return work !== null && !drafts.slice(index + 1).some((later) => later.work === work)
+function isLast(drafts: readonly Draft[], index: number, work: Work): boolean {
+  return !drafts.slice(index + 1).some((later) => later.type === "joined" && later.work === work)
 }

@@ -330,6 +330,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
 
   const stateWithoutRecord = (row: Row): RegisterState | null => {
     if (stamper.hasPushModifier) return null
+    const written = stamper.justWritten(row)
+    if (written !== null) return written
     const recognition = recognise(row, () => rows.contentOf(row))
     if (recognition.type !== "stamped" || recognition.stamp.dot === null) return null
     return writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))

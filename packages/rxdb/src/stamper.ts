@@ -13,6 +13,7 @@ import {
   type MergeSide,
   RegisterError,
   ReplicaError,
+  type RegisterState,
   type RegisterValue,
   systemClock,
   systemRandom,
@@ -33,8 +34,8 @@ export interface Stamper {
   claim(name: string): () => void
   /** Called by the storage hook: puts a stamp on each row that is about to be written. */
   stampRows(rows: readonly BulkWriteRow<DocumentData>[]): void
-  /** A stamp for a write over `seen`; throws `RegisterError`. */
-  stamp(write: StampedWrite): Stamp
+  /** What the row says, for one of the last write of this tab: it is at hand from making its stamp. Else null. */
+  justWritten(row: Row): RegisterState | null
   /**
    * What a later write over this row has seen besides the row's own stamp: the sidecar may hold an equal document
    * of another author, for which the row was not rewritten. Stamps of other tabs and of the next start do without
@@ -44,7 +45,7 @@ export interface Stamper {
 }
 
 /** A write that needs a stamp. */
-export interface StampedWrite {
+interface StampedWrite {
   readonly seen: Context
   readonly previous: MergeSide | null
   readonly value: RegisterValue
@@ -56,6 +57,9 @@ export interface StamperOptions {
   readonly mergesFields: boolean
   readonly hasPushModifier: boolean
 }
+
+/** A write of more rows is not kept at hand: that would take the memory of all their texts. */
+const MAX_ROWS_AT_HAND = 256
 
 /** Contexts of documents deleted in this tab, for when they come back: RxDB drops `_meta` over a tombstone. */
 const MAX_REMEMBERED_DELETES = 4096
@@ -90,20 +94,32 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
   })
   const contextsAhead = new Map<string, Context>()
   const deletedContexts = new Map<string, Context>()
+  /**
+   * By the stamp as it was stored: the same object comes with the event of the write, unless the storage made copies. Where
+   * the hook was passed by, a later revision may have kept it.
+   */
+  const writtenByStamp = new Map<unknown, { readonly revision: string; readonly state: RegisterState }>()
 
-  const stamp = ({ seen, previous, value, revision }: StampedWrite): Stamp => {
+  /** Throws `RegisterError`. */
+  const stamp = ({
+    seen,
+    previous,
+    value,
+    revision,
+  }: StampedWrite): { readonly made: Stamp; readonly state: RegisterState } => {
     const dot = minter.mint(seen)
     const fields: FieldClocks | undefined = mergesFields ? advanceFields(previous, value, dot.hlc) : undefined
     const hashed: HashedValue = hashValue(fields === undefined ? value : { ...value, fields })
-    const { context } = writeRegister(seen, dot, hashed)
-    return {
-      context,
+    const state = writeRegister(seen, dot, hashed)
+    const made: Stamp = {
+      context: state.context,
       dot,
       height: getHeightOfRevision(revision),
       hash: hashed.hash,
       ...(hashed.fields === undefined ? {} : { fields: hashed.fields }),
       ...(hasPushModifier ? { raw: true } : {}),
     }
+    return { made, state }
   }
 
   const seenBy = (key: string, previous: Row | undefined): Context => {
@@ -116,14 +132,16 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
   const stampRow = (row: BulkWriteRow<DocumentData>): void => {
     const document = row.document as unknown as Row
     const key = shape.keyOf(document)
-    const made = stamp({
+    const { made, state } = stamp({
       seen: seenBy(key, row.previous),
       previous: mergesFields && row.previous !== undefined ? previousSide(row.previous, shape) : null,
       value: shape.valueOf(document),
       revision: document._rev,
     })
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
-    Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: storedStamp(made, made.height) } })
+    const stored = storedStamp(made, made.height)
+    Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: stored } })
+    writtenByStamp.set(stored, { revision: document._rev, state })
     if (document._deleted) remember(deletedContexts, key, made.context)
     else if (deletedContexts.size > 0) deletedContexts.delete(key)
   }
@@ -149,8 +167,12 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
       }
     },
     contextsAhead,
-    stamp,
+    justWritten(row) {
+      const written = writtenByStamp.get((row._meta as Readonly<Record<string, unknown>>)[STAMP_FIELD])
+      return written?.revision === row._rev ? written.state : null
+    },
     stampRows(rows) {
+      writtenByStamp.clear()
       for (const row of rows) {
         try {
           stampRow(row)
@@ -159,6 +181,7 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
           if (!(error instanceof RegisterError) || error.code !== "unshareable") throw error
         }
       }
+      if (rows.length > MAX_ROWS_AT_HAND) writtenByStamp.clear()
     },
   }
 }
