@@ -18,22 +18,24 @@ import {
   RESUME_BYTES,
   SIGNALING_VERSION,
   type SignalingLimits,
-  signalingErrorNumbers,
-  unreachableReasonNumbers,
+  signalingErrorCodes,
+  unreachableReasons,
 } from "./signaling-message.ts"
 
-const tags = {
-  joined: 0x81,
-  left: 0x82,
-  presence: 0x83,
-  signal: 0x84,
-  unreachable: 0x85,
-  renewed: 0x86,
-  ice: 0x87,
-  error: 0x88,
-  bye: 0x89,
-  pong: 0x8a,
-} as const
+/** A tag on the wire is `FIRST_TAG` and the place in this list: new types go to the end. */
+const TYPES = [
+  "joined",
+  "left",
+  "presence",
+  "signal",
+  "unreachable",
+  "renewed",
+  "ice",
+  "error",
+  "bye",
+  "pong",
+] as const satisfies readonly HostMessage["type"][]
+const FIRST_TAG = 0x81
 
 /** A host may send more than it takes: a whole room and the ICE servers. */
 const MAX_HOST_FRAME_BYTES = 64 * 1024
@@ -57,7 +59,7 @@ export function decodeHostMessage(input: Uint8Array): HostMessage {
 
 /** Throws `RangeError` when a field does not fit its place. */
 export function encodeHostMessage(message: HostMessage): Uint8Array<ArrayBuffer> {
-  const tag = tags[message.type]
+  const tag = tagOf(message.type)
   switch (message.type) {
     case "joined": {
       const write = writeHeader(tag, message.channel, 256 + message.peers.length * PEER_ID_BYTES)
@@ -88,7 +90,7 @@ export function encodeHostMessage(message: HostMessage): Uint8Array<ArrayBuffer>
     case "unreachable":
       return writeHeader(tag, message.channel, PEER_ID_BYTES + 1)
         .bytes(requireLength(message.peer, PEER_ID_BYTES, "peer id"))
-        .u8(unreachableReasonNumbers[message.reason])
+        .u8(unreachableReasons.indexOf(message.reason) + 1)
         .finish()
     case "renewed":
       return writeHeader(tag, message.channel, 4).u32(message.tokenExpiresInMs).finish()
@@ -99,7 +101,7 @@ export function encodeHostMessage(message: HostMessage): Uint8Array<ArrayBuffer>
     }
     case "error":
       return writeHeader(tag, message.channel, 8 + message.detail.length)
-        .u8(signalingErrorNumbers[message.code])
+        .u8(signalingErrorCodes.indexOf(message.code) + 1)
         .u32(message.retryMs)
         .text(message.detail)
         .finish()
@@ -119,14 +121,14 @@ export const SIGNAL_HEAD_BYTES: number = HEADER_BYTES + PEER_ID_BYTES
  */
 export function writeSignalHead(frame: Uint8Array, channel: number, from: Uint8Array): void {
   frame[0] = SIGNALING_VERSION
-  frame[1] = tags.signal
+  frame[1] = tagOf("signal")
   frame[2] = channel >> 8
   frame[3] = channel & 0xff
   frame.set(requireLength(from, PEER_ID_BYTES, "peer id"), HEADER_BYTES)
 }
 
 function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
-  const type = nameOf(tags, tag)
+  const type = TYPES[tag - FIRST_TAG]
   switch (type) {
     case "joined":
       return {
@@ -161,7 +163,7 @@ function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
         type,
         channel: requireChannel(channel),
         peer: read.bytes(PEER_ID_BYTES),
-        reason: readName(read, unreachableReasonNumbers, "reason"),
+        reason: required(unreachableReasons[read.u8() - 1], "reason"),
       }
     case "renewed":
       return { type, channel: requireChannel(channel), tokenExpiresInMs: read.u32() }
@@ -172,7 +174,7 @@ function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
       return {
         type,
         channel,
-        code: readName(read, signalingErrorNumbers, "error code"),
+        code: required(signalingErrorCodes[read.u8() - 1], "error code"),
         retryMs: read.u32(),
         detail: read.text(MAX_DETAIL_BYTES),
       }
@@ -260,12 +262,11 @@ function readFlag(read: ByteReader): boolean {
   return value === 1
 }
 
-function readName<K extends string>(read: ByteReader, numbers: Readonly<Record<K, number>>, what: string): K {
-  const name = nameOf(numbers, read.u8())
-  if (name === undefined) throw new DecodeError("bad-value", `unknown ${what}`)
-  return name
+function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new DecodeError("bad-value", `unknown ${what}`)
+  return value
 }
 
-function nameOf<K extends string>(numbers: Readonly<Record<K, number>>, number: number): K | undefined {
-  return (Object.keys(numbers) as K[]).find((name) => numbers[name] === number)
+function tagOf(type: HostMessage["type"]): number {
+  return FIRST_TAG + TYPES.indexOf(type)
 }

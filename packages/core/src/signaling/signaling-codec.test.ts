@@ -10,8 +10,7 @@ import {
   type HostMessage,
   MAX_FRAME_BYTES,
   MAX_TOKEN_BYTES,
-  signalingErrorNumbers,
-  type SignalingErrorCode,
+  signalingErrorCodes,
 } from "./index.ts"
 
 const bytesOf = (length: number): fc.Arbitrary<Uint8Array> =>
@@ -88,7 +87,7 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
   fc.record({
     type: fc.constant("error" as const),
     channel: fc.nat(0xffff),
-    code: fc.constantFrom(...(Object.keys(signalingErrorNumbers) as SignalingErrorCode[])),
+    code: fc.constantFrom(...signalingErrorCodes),
     retryMs: u32,
     detail: fc.string({ maxLength: 60 }),
   }),

@@ -118,32 +118,32 @@ export interface IceServer {
   readonly credential: string
 }
 
-/** Code to number on the wire. Numbers are never reused. */
-export const signalingErrorNumbers = {
-  malformed: 1,
-  "unsupported-version": 2,
-  "frame-too-large": 3,
-  "not-joined": 4, // the channel has no membership
-  "channel-in-use": 5, // the channel, or the topic, is joined on this socket already
-  "too-many-topics": 6,
-  "room-full": 7,
-  "peer-id-taken": 8, // by another session that is still there
-  unauthorized: 9, // token missing or invalid
-  "token-expired": 10, // ends the membership
-  forbidden: 11, // the host's own rule refused the join, or ended the membership
-  "rate-limited": 12, // one message was dropped; on channel 0 the flood went on and the socket closes
-  overloaded: 13, // the process is at its limits: try another host, or later
-  draining: 14, // it is about to end, and takes no joins
-  "join-timeout": 15, // a socket joined nothing in time
-  idle: 16, // a socket was without a membership for too long
-  replaced: 17, // this session was taken up on another socket
-  "slow-consumer": 18, // the socket does not read what it is sent
-  blocked: 19, // too many failed joins from this address
-  internal: 20, // a fault in the host, or in its own rule
-} as const
+/** The number of a code on the wire is its place, counted from one: new codes go to the end. */
+export const signalingErrorCodes = [
+  "malformed",
+  "unsupported-version",
+  "frame-too-large",
+  "not-joined", // the channel has no membership
+  "channel-in-use", // the channel, or the topic, is joined on this socket already
+  "too-many-topics",
+  "room-full",
+  "peer-id-taken", // by another session that is still there
+  "unauthorized", // token missing or invalid
+  "token-expired", // ends the membership
+  "forbidden", // the host's own rule refused the join, or ended the membership
+  "rate-limited", // one message was dropped; on channel 0 the flood went on and the socket closes
+  "overloaded", // the process is at its limits: try another host, or later
+  "draining", // it is about to end, and takes no joins
+  "join-timeout", // a socket joined nothing in time
+  "idle", // a socket was without a membership for too long
+  "replaced", // this session was taken up on another socket
+  "slow-consumer", // the socket does not read what it is sent
+  "blocked", // too many failed joins from this address
+  "internal", // a fault in the host, or in its own rule
+] as const
 
-/** The name of a code; `signalingErrorNumbers` says what each means. */
-export type SignalingErrorCode = keyof typeof signalingErrorNumbers
+/** `signalingErrorCodes` says what each means. */
+export type SignalingErrorCode = (typeof signalingErrorCodes)[number]
 
 /** Codes on a channel other than 0 that do not mean the end of that membership (or the failure of that join). */
 export const passingErrors: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
@@ -151,15 +151,15 @@ export const passingErrors: ReadonlySet<SignalingErrorCode> = new Set<SignalingE
   "unauthorized", // of a `renew`: the old token still counts until it expires
 ])
 
-/** Why a signal was not passed on, to its number on the wire. */
-export const unreachableReasonNumbers = {
-  gone: 1, // no such peer in the topic
-  away: 2, // its socket broke; it may come back within its grace
-  busy: 3, // it does not read what it is sent
-} as const
+/** Why a signal was not passed on; the number on the wire is the place, counted from one. */
+export const unreachableReasons = [
+  "gone", // no such peer in the topic
+  "away", // its socket broke; it may come back within its grace
+  "busy", // it does not read what it is sent
+] as const
 
 /** Only after "gone" is there no use in trying again: presence tells when the peer is back. */
-export type UnreachableReason = keyof typeof unreachableReasonNumbers
+export type UnreachableReason = (typeof unreachableReasons)[number]
 
 /** WebSocket close codes of a host beside the standard 1001 (going away), 1009 (too big), 1011 and 1013 (slow). */
 export const signalingCloseCodes = {

@@ -3,7 +3,7 @@ import {
   MAX_ROOM_PEERS,
   PEER_ID_BYTES,
   type UnreachableReason,
-  unreachableReasonNumbers,
+  unreachableReasons,
 } from "@dunlin/core/signaling"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
 import { BIRTH_BYTES, type MemberFacts, type SessionElsewhere } from "../topic-directory.ts"
@@ -58,7 +58,6 @@ const MEMBER_BYTES = PEER_ID_BYTES + 2 * CLAIM_BYTES + BIRTH_BYTES + 4
 const MAX_NODE_BYTES = 64
 const VERSION = 1
 const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5, find: 6, found: 7 } as const
-const reasons = Object.keys(unreachableReasonNumbers) as UnreachableReason[]
 
 export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
   const write = new ByteWriter(message.type === "signal" ? 160 + message.blob.length : 256)
@@ -114,7 +113,7 @@ export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
         .bytes(bytesOfKey(message.topic))
         .bytes(bytesOfKey(message.sender))
         .bytes(bytesOfKey(message.peer))
-        .u8(unreachableReasonNumbers[message.reason])
+        .u8(unreachableReasons.indexOf(message.reason) + 1)
         .finish()
   }
 }
@@ -199,7 +198,7 @@ function readTook(claim: string): string | null {
 }
 
 function readReason(number: number): UnreachableReason {
-  const reason = reasons.find((name) => unreachableReasonNumbers[name] === number)
+  const reason = unreachableReasons[number - 1]
   if (reason === undefined) throw new DecodeError("bad-value", "unknown reason")
   return reason
 }
