@@ -14,7 +14,10 @@ const retry = process.env["CI"] === undefined ? 0 : 1
  */
 const maxWorkers = 2
 
-/** Files of more than half a minute, the longest first. Begun last, one of them would keep everybody waiting. */
+/**
+ * Files of more than half a minute, the longest first. Begun last, one of them would keep everybody waiting. Those with
+ * limits in real time stand where they do not run beside twenty processes that start.
+ */
 const LONGEST = [
   "e2e/browser/workspace.test.ts",
   "e2e/infra/room-cuts.test.ts",
@@ -23,6 +26,8 @@ const LONGEST = [
   "e2e/infra/turn-refresh.test.ts",
   "e2e/browser/workspace-access.test.ts",
   "e2e/browser/workspace-failures.test.ts",
+  "packages/host/test/limits.test.ts",
+  "packages/core/test/hostile-signaling.test.ts",
   "e2e/node/large-room.test.ts",
   "e2e/browser/workspace-solo.test.ts",
   "e2e/browser/rxdb-crash.test.ts",
