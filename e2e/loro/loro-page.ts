@@ -21,6 +21,7 @@ import {
 } from "@dunlin/loro"
 import { loroCodeMirror } from "@dunlin/loro/codemirror"
 import { EditorView } from "@codemirror/view"
+import { openWitness, type Witness, type WitnessedWrite } from "../crash-witness.ts"
 
 export interface StartOptions {
   readonly store: string
@@ -40,6 +41,8 @@ let docs: LoroDocuments | null = null
 const documents = new Map<string, LoroDocument>()
 const reports: ReplicaReport[] = []
 const acknowledged: string[] = []
+let witness: Witness | null = null
+let witnessed: WitnessedWrite | null = null
 
 export async function start({ store: name, encrypted, room: joined }: StartOptions): Promise<void> {
   const plain = indexedDbStore(name)
@@ -107,19 +110,29 @@ export function deviceAuthors(id: string): readonly (string | null)[] {
     .map((entry) => entry.device)
 }
 
+/** Has the browser itself take note of what `typeForEver` types. Resolves with the last of it that it still knows of. */
+export async function remember(): Promise<WitnessedWrite | null> {
+  witness = await openWitness()
+  return witness.last()
+}
+
 /** Appends words until the page goes; `typed` tells which of them are durable. */
-export function typeForEver(id: string, prefix: string, everyMs: number): void {
+export function typeForEver(id: string, prefix: string, everyMs: number, round = 0): void {
   const document = opened(id)
   let count = 0
   const typeOne = (): void => {
-    const word = `${prefix}${count++}`
+    const n = count++
+    const word = `${prefix}${n}`
     const text = document.doc.getText("body")
     text.insert(text.length, `${word} `)
     document.commit()
-    document.saved().then(
-      () => acknowledged.push(word),
-      (error: unknown) => console.error(String(error)),
-    )
+    const note = async (): Promise<void> => {
+      await document.saved()
+      acknowledged.push(word)
+      await witness?.testify({ round, n })
+      witnessed = { round, n }
+    }
+    note().catch((error: unknown) => console.error(String(error)))
     setTimeout(typeOne, everyMs)
   }
   typeOne()
@@ -127,6 +140,10 @@ export function typeForEver(id: string, prefix: string, everyMs: number): void {
 
 export function typed(): readonly string[] {
   return acknowledged
+}
+
+export function lastWitnessed(): WitnessedWrite | null {
+  return witnessed
 }
 
 export async function saved(id: string): Promise<void> {

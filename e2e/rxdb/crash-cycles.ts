@@ -10,7 +10,7 @@ import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import type { Harness } from "../browser/harness.ts"
 import type { TestSite } from "../browser/harness/test-site.ts"
 import { type CrashNote, crashSchema } from "./crash-schema.ts"
-import type { WitnessedWrite } from "./crash-witness.ts"
+import { isEarlier, type WitnessedWrite } from "../crash-witness.ts"
 
 type Page = typeof import("./crash-page.ts")
 
@@ -149,11 +149,6 @@ async function eventually(condition: () => Promise<boolean>): Promise<boolean> {
     await pause(200)
   }
   return false
-}
-
-function isEarlier(remembered: WitnessedWrite | null, told: WitnessedWrite): boolean {
-  if (remembered === null) return true
-  return remembered.round === told.round ? remembered.n < told.n : remembered.round < told.round
 }
 
 function differences(

@@ -9,7 +9,7 @@ import {
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { type CrashNote, crashSchema } from "./crash-schema.ts"
-import { openWitness, type Witness, type WitnessedWrite } from "./crash-witness.ts"
+import { openWitness, type Witness, type WitnessedWrite } from "../crash-witness.ts"
 
 let notes: RxCollection<CrashNote> | null = null
 let pool: WebRTCReplicationPool | null = null

@@ -5,7 +5,7 @@ export interface WitnessedWrite {
 }
 
 /**
- * A database of the browser's own, with nothing of RxDB or Dunlin in it. Each note is committed after what it speaks of,
+ * A database of the browser's own, with nothing of ours in it. Each note is committed after what it speaks of,
  * so a note that is gone was lost by the browser: killed between the two halves of a record, Chromium goes on writing
  * behind the first half, and finds its log corrupt, and throws all databases of the origin away, one start later.
  */
@@ -31,6 +31,12 @@ export async function openWitness(): Promise<Witness> {
       return ((await result(request)) as WitnessedWrite | undefined) ?? null
     },
   }
+}
+
+/** Whether the browser has forgotten what it once told of. */
+export function isEarlier(remembered: WitnessedWrite | null, told: WitnessedWrite): boolean {
+  if (remembered === null) return true
+  return remembered.round === told.round ? remembered.n < told.n : remembered.round < told.round
 }
 
 function result<T>(request: IDBRequest<T>): Promise<T> {
