@@ -79,7 +79,14 @@ export function lockedReplica(
   options: RxdbReplicaOptions,
   lock: CollectionLock,
 ): Replica<RxdbHandle> {
-  const holdsAttachments = collection.schema.jsonSchema.attachments !== undefined
+  const { attachments } = collection.schema.jsonSchema
+  const holdsAttachments = attachments !== undefined
+  // A row then tells the length of what is stored, and peers need that of the data.
+  if (attachments?.encrypted === true || attachments?.compression !== undefined)
+    throw new ReplicaError(
+      "invalid-option",
+      `The storage encrypts or compresses attachments of "${collection.name}", which cannot travel then. Leave "encrypted" and "compression" out of "attachments" in its schema.`,
+    )
   if (holdsAttachments && collection.database.hashFunction !== defaultHashSha256)
     throw new ReplicaError(
       "invalid-option",

@@ -117,7 +117,7 @@ function sidecarSchema(collection: RxCollection): RxJsonSchema<RxDocumentData<Re
   const { jsonSchema, primaryPath } = collection.schema
   const properties = jsonSchema.properties as Record<string, { readonly maxLength?: number }>
   const keyLength = properties[primaryPath]?.maxLength ?? 1024
-  const encrypted = (jsonSchema.encrypted?.length ?? 0) > 0 || jsonSchema.attachments?.encrypted === true
+  const encrypted = (jsonSchema.encrypted?.length ?? 0) > 0
   const schema: RxJsonSchema<RecordDocument> = {
     title: "DunlinSidecar",
     version: 0,

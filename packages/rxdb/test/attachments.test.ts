@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto"
-import { addRxPlugin, type RxCollection } from "rxdb/plugins/core"
+import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
+import { wrappedAttachmentsCompressionStorage } from "rxdb/plugins/attachments-compression"
+import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { rxdbReplica } from "../src/index.ts"
 import { createFlock, noteSchema, settled, until } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
@@ -79,4 +83,25 @@ describe("attachments", () => {
     await document.getAttachment("file")?.remove()
     await until(async () => (await get(b.collection, "x", "file")) === null, "its end")
   })
+
+  test.each([
+    {
+      attachments: { compression: "deflate" },
+      storage: wrappedAttachmentsCompressionStorage({ storage: getRxStorageMemory() }),
+    },
+    {
+      attachments: { encrypted: true },
+      storage: wrappedKeyEncryptionCryptoJsStorage({ storage: getRxStorageMemory() }),
+    },
+  ] as const)(
+    "that the storage keeps in another form are refused at once",
+    async ({ attachments, storage }) => {
+      const { collection } = await flock.openDatabase({
+        creator: { schema: { ...noteSchema, attachments } },
+        storage: storage as RxStorage<unknown, unknown>,
+        password: "a password of some length",
+      })
+      expect(() => rxdbReplica(collection)).toThrow(expect.objectContaining({ code: "invalid-option" }))
+    },
+  )
 })
