@@ -58,7 +58,7 @@ export interface StamperOptions {
   readonly hasPushModifier: boolean
 }
 
-/** A write of more rows is not kept at hand: that would take the memory of all their texts. */
+/** Of a write of more rows the first are kept at hand: all would take the memory of all their texts. */
 const MAX_ROWS_AT_HAND = 256
 
 /** Contexts of documents deleted in this tab, for when they come back: RxDB drops `_meta` over a tombstone. */
@@ -141,7 +141,7 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
     const stored = storedStamp(made, made.height)
     Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: stored } })
-    writtenByStamp.set(stored, { revision: document._rev, state })
+    if (writtenByStamp.size < MAX_ROWS_AT_HAND) writtenByStamp.set(stored, { revision: document._rev, state })
     if (document._deleted) remember(deletedContexts, key, made.context)
     else if (deletedContexts.size > 0) deletedContexts.delete(key)
   }
@@ -181,7 +181,6 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
           if (!(error instanceof RegisterError) || error.code !== "unshareable") throw error
         }
       }
-      if (rows.length > MAX_ROWS_AT_HAND) writtenByStamp.clear()
     },
   }
 }

@@ -143,6 +143,16 @@ describe("a key that peers would not take", () => {
   }
 })
 
+test("a replica gets what came of an entry and nothing of the room's, so that it can pass it to a worker", async () => {
+  const { script, open, join } = await share()
+  const shared = await open()
+  join(shared, "k")
+  await settled()
+  expect(structuredClone(script.calls[0]?.entries)).toEqual([{ key: "k", delta: new Uint8Array(1) }])
+  script.calls[0]?.answer([joined(null, "joined")])
+  await shared.close()
+})
+
 describe("entries of a first sync", () => {
   const many = Array.from({ length: 200 }, (_, n) => `many-${n}`)
   const answer = (entries: readonly Incoming[]): JoinOutcome[] =>
@@ -173,6 +183,28 @@ describe("entries of a first sync", () => {
     await settled()
     expect(script.calls).toHaveLength(4)
     script.calls[3]?.answer(answer(script.calls[3].entries))
+    await shared.close()
+  })
+
+  test("gather on while many come, but not for long", async () => {
+    const { script, open, join, time } = await share()
+    const shared = await open()
+    const come = (moment: number): void => {
+      for (const key of many) join(shared, `${moment} ${key}`)
+    }
+    come(0)
+    await settled()
+    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
+    await settled()
+    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
+    await settled()
+    for (let moment = 1; moment < 5; moment++) {
+      expect(script.calls).toEqual([])
+      come(moment)
+      await time.runFor(10)
+    }
+    expect(script.calls.map(({ entries }) => entries.length)).toEqual([4 * many.length])
+    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
     await shared.close()
   })
 

@@ -76,7 +76,7 @@ const MAX_BATCH_BYTES = 2_097_152
 const MANY_ENTRIES = 128
 const GATHERED_ENTRIES = 1_024
 const GATHER_MS = 10
-/** As long as many come in each. */
+/** It gathers once more where many came meanwhile. */
 const MAX_GATHERINGS = 4
 
 /** Most keys of a batch have none, and a list each would cost what joining them does. Never written to. */
@@ -311,8 +311,10 @@ async function joinSafely(
   batch: readonly JoinJob[],
   peer: ReplicaPeer,
 ): Promise<readonly (JoinOutcome | { readonly type: "failed"; readonly cause: unknown })[]> {
+  // A replica may send them to a worker, which the rest of a job cannot go to.
+  const entries = batch.map(({ key, delta }) => ({ key, delta }))
   try {
-    const outcomes = await attached.join(batch, peer)
+    const outcomes = await attached.join(entries, peer)
     if (outcomes.length === batch.length) return outcomes
     throw new Error(`the replica answered ${outcomes.length} of ${batch.length} joins`)
   } catch (cause) {

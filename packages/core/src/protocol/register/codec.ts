@@ -89,8 +89,7 @@ export function decodeDelta(input: Uint8Array): RegisterDelta {
   const head = read.u8()
   if ((head & FORMAT_MASK) !== FORMAT || head > 0x7f) throw new DecodeError("unknown-version")
   const entries = readContext(read)
-  const context = new Map<string, number>()
-  for (const entry of entries) context.set(entry[0], entry[1])
+  const context = new Map(entries)
   const fingerprint = (head & FLAG_FINGERPRINT) === 0 ? null : read.copy(FINGERPRINT_BYTES)
   let dots: Dot[] = []
   let siblings: Sibling[] = []
