@@ -140,8 +140,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   /** Whether the peer lacks a link to someone we are linked to. */
-  const isPartial = (peer: LinkSession): boolean =>
-    [...sessions.values()].some((session) => session !== peer && !peer.linkedTo().has(session.session))
+  const isPartial = (peer: LinkSession): boolean => lacksAny(peer, sessions.keys())
+
+  /** Whether somebody else sees it so, and pushes on what the peer says: what we lose of it with its own pushes. */
+  const isPassedOn = (peer: LinkSession): boolean =>
+    [...sessions.values()].some((other) => lacksAny(peer, other.linkedTo()))
 
   const askWanted = (): void => {
     const now = clock.monotonic()
@@ -398,7 +401,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => timers.startOnce("wanted", 0, askWanted),
         duplicate: ({ own }) => {
-          if (hasDistantPeers()) own.feed.prune()
+          if (isPassedOn(session)) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
         presenceRelayed: (frame) => relay?.received(link.session, frame),
@@ -432,4 +435,8 @@ function continues(transition: Transition, push: PushFrame): boolean {
 
 function isTooLong(text: string): boolean {
   return encodeUtf8(text).length > MAX_NAME_BYTES
+}
+
+function lacksAny(peer: LinkSession, linked: Iterable<string>): boolean {
+  return [...linked].some((id) => id !== peer.session && !peer.linkedTo().has(id))
 }
