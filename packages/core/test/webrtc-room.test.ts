@@ -77,11 +77,13 @@ test("readers of a room that is larger than its links hang on writers, whoever c
   for (const [at, { things }] of writers.entries()) await things.set(`by writer ${at}`, { at })
   const members = [...readers, ...writers]
   await until(() => members.every(({ things }) => things.keys.length === 3), "every write everywhere", 60_000)
-  const hangsOnWriters = ({ room }: Member): boolean => {
-    const peers = room.peers.get()
-    return peers.length > 0 && peers.every(({ device }) => authors.has(device))
-  }
-  await until(() => readers.every(hangsOnWriters), "readers to be linked to writers alone", 60_000)
+  const writersOf = ({ room }: Member): number =>
+    room.peers.get().filter(({ device }) => authors.has(device)).length
+  const readersOf = (member: Member): number => member.room.peers.get().length - writersOf(member)
+  const areInPlace = (): boolean =>
+    writers.every((writer) => writersOf(writer) === 2 && readersOf(writer) <= 2) &&
+    readers.every((reader) => writersOf(reader) > 0 && readersOf(reader) <= 2)
+  await until(areInPlace, "readers to be linked to writers, and to two of each other", 60_000)
   for (const { room } of members) expect(room.peers.get().length).toBeLessThanOrEqual(4)
 }, 150_000)
 

@@ -14,8 +14,9 @@ const LEAF_LINKS = 2
 /**
  * Every peer computes the same links from the same list of who is present, so nobody has to ask or refuse: an edge is in
  * the plan of both its ends or of none. For more than `maxLinks` others, below which everyone is linked: a ring of the relays, and
- * chords that a hash of both ids ranks high on both sides; a leaf passes nothing on, and is hung on relays. One who comes
- * or goes changes only edges near it on the ring, and a few chords and places of leaves.
+ * chords that a hash of both ids ranks high on both sides; a leaf passes nothing on as far as we know, and is hung on
+ * relays. Leaves have a ring of their own: two peers that take nothing from anybody make leaves of all others, who may
+ * well take from each other. One who comes or goes changes only edges near it on the ring, and a few chords and places of leaves.
  */
 export function planMesh(self: string, present: Iterable<string>, maxLinks: number): MeshPlan {
   const sorted = [...new Set(present).add(self)].toSorted()
@@ -25,10 +26,9 @@ export function planMesh(self: string, present: Iterable<string>, maxLinks: numb
   const isTight = leaves.length > relays.length * (maxLinks - 2 * RING_REACH)
   const reach = Math.min(isTight ? 1 : RING_REACH, maxLinks >> 1)
   const places = Math.min(Math.ceil((LEAF_LINKS * leaves.length) / (relays.length - 1)), maxLinks - 2 * reach)
-  const hung = hangLeaves(leaves, relays, places, self)
+  const hung = hangLeaves(leaves, relays, Math.min(LEAF_LINKS, maxLinks - 2), places, self)
   if (isLeafId(self)) {
-    // Leaves that are too many may still take from each other: it is their `authorize` that says so.
-    const others = leaves.length > relays.length * places ? ringNeighbours(leaves, self, reach) : []
+    const others = ringNeighbours(leaves, self, 1)
     return { ring: new Set([...hung, ...others]), chords: new Set() }
   }
   const ring = new Set(ringNeighbours(relays, self, reach))
@@ -54,12 +54,13 @@ export function isLeafId(id: string): boolean {
 function hangLeaves(
   leaves: readonly string[],
   relays: readonly string[],
+  rounds: number,
   places: number,
   self: string,
 ): ReadonlySet<string> {
   const links = new Map([...leaves, ...relays].map((id) => [id, new Set<string>()]))
   const linksOf = (id: string): Set<string> => links.get(id) as Set<string>
-  for (let round = 0; round < LEAF_LINKS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const leaf of leaves) {
       const own = linksOf(leaf)
       const relay = ranked(leaf, relays).find((id) => linksOf(id).size < places && !own.has(id))

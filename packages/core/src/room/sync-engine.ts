@@ -142,10 +142,6 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   /** Whether the peer lacks a link to someone we are linked to. */
   const isPartial = (peer: LinkSession): boolean => lacksAny(peer, sessions.keys())
 
-  /** Whether somebody else sees it so, and pushes on what the peer says: what we lose of it with its own pushes. */
-  const isPassedOn = (peer: LinkSession): boolean =>
-    [...sessions.values()].some((other) => lacksAny(peer, other.linkedTo()))
-
   const askWanted = (): void => {
     const now = clock.monotonic()
     let left = 0
@@ -401,7 +397,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => timers.startOnce("wanted", 0, askWanted),
         duplicate: ({ own }) => {
-          if (isPassedOn(session)) own.feed.prune()
+          // What we lose with its pushes has to come from somebody to whom it looks partial, and who pushes it on.
+          if ([...sessions.values()].some((other) => lacksAny(session, other.linkedTo()))) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
         presenceRelayed: (frame) => relay?.received(link.session, frame),

@@ -283,10 +283,10 @@ export function createDialer(options: DialerOptions): Dialer {
   function hangUp(remote: Remote, { connection: id, payload }: Envelope): void {
     const call = callOf(remote, id)
     const told = decodeHangUp(payload)
-    if (told.reason === "full") host.report({ type: "room-full", count: told.count, limit: told.limit })
+    const isFull = told.reason === "full"
+    if (isFull) host.report({ type: "room-full", count: told.count, limit: told.limit })
     else if (call === null) return
     if (call !== null) closeQuietly(remote, call)
-    const isFull = told.reason === "full"
     retryLater(remote, isFull ? FULL_RETRY_MS * (1 + random.unit()) : remote.backOff.next())
   }
 
@@ -404,7 +404,7 @@ export function createDialer(options: DialerOptions): Dialer {
       for (const remote of [...remotesById.values()]) {
         remote.cancelRetry?.()
         // What is open belongs to the room, which closes it.
-        for (const call of [remote.call, remote.former])
+        for (const call of [remote.former, remote.call])
           if (!call?.connection.isOpen()) call?.connection.close()
       }
       remotesById.clear()

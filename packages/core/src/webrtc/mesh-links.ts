@@ -89,7 +89,7 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
       cancelPlan?.()
       replan()
     } else {
-      const canWait = isLeafId(self) && options.linked().some(isPlanned)
+      const canWait = isLeafId(self) && options.linked().some((id) => isPlanned(id) && !isLeafId(id))
       cancelPlan ??= clock.after(canWait ? LEAF_PLAN_DELAY_MS : PLAN_DELAY_MS, replan)
     }
   }
