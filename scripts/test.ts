@@ -8,15 +8,18 @@ import type { StepResult } from "./run-step.ts"
 import { runTests } from "./run-tests.ts"
 
 const PROJECTS = ["unit", "node", "browser", "sim"]
-/** Computes for minutes, in a time of its own, while the others mostly wait for sockets and browsers. */
+/** Computes for minutes, in a time of its own, behind the projects that mostly wait for sockets and browsers. */
 const PATIENT = "sim"
+/** Computes as well: nothing runs behind it. */
+const BUSY = "unit"
 
 const { projects, rest } = parseArguments(process.argv.slice(2))
 const results: StepResult[] = []
 const missingBrowser = projects.includes("browser") ? await bringBrowsers() : null
 const isBehind = projects.length > 1 && projects.includes(PATIENT)
-const behind = isBehind ? runTests(PATIENT, rest, "background") : null
+let behind: Promise<StepResult> | null = null
 for (const project of projects) {
+  if (isBehind && project !== BUSY) behind ??= runTests(PATIENT, rest, "background")
   if (behind !== null && project === PATIENT) continue
   if (project === "browser" && missingBrowser !== null) {
     console.error(`\n${missingBrowser}`)

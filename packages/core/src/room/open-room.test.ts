@@ -188,7 +188,7 @@ describe("who is let in", () => {
     await open({ invite, transports: [direct.transport()] })
     await until(() => holder.peers.get().length === 1, "the link that fills the room")
     const follower = await open({ invite, transports: [tab()], maxLinks: 1 })
-    await until(() => follower.peers.get().length === 1, "the tab's link")
+    await until(() => follower.peers.get().length === 1 && holder.peers.get().length === 2, "the tab's link")
     expect(holder.peers.get().map(({ path }) => path)).toEqual(["memory", "tab"])
   })
 })
