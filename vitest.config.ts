@@ -72,8 +72,7 @@ export default defineConfig({
           ],
         },
       },
-      // `npm test` lets it wait for all others.
-      { extends: true, test: { name: "sim", include: ["sim/**/*.test.ts"], testTimeout: 1_400_000 } },
+      { extends: true, test: { name: "sim", include: ["sim/**/*.test.ts"], testTimeout: 600_000 } },
       {
         extends: true,
         test: {

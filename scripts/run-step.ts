@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process"
-import { constants, setPriority } from "node:os"
 import { fileURLToPath } from "node:url"
 
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url))
@@ -18,13 +17,9 @@ export async function runStep(
   command: readonly string[],
   options: RunOptions = {},
 ): Promise<StepResult> {
-  const title = `\n── ${name}: ${command.join(" ")}`
-  if (options.place !== "background") console.log(title)
+  console.log(`\n── ${name}: ${command.join(" ")}`)
   const started = performance.now()
-  const code = await runProgram(command, {
-    ...options,
-    onOutput: (output) => process.stdout.write(`${title}\n${output}`),
-  })
+  const code = await runProgram(command, options)
   return { name, passed: code === 0, seconds: (performance.now() - started) / 1000 }
 }
 
@@ -32,47 +27,31 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** After this long the program is killed, and has failed. */
   readonly limitMs?: number
-  /** "background": takes the processor only while nobody else wants it, and says what it has to say at its end. */
-  readonly place?: "foreground" | "background"
-  readonly onOutput?: (output: string) => void
 }
 
 /** Resolves with the exit code; 127 when the program could not be started, 128 after a signal. */
 export function runProgram(
   [program = "", ...args]: readonly string[],
-  { env = {}, limitMs, place = "foreground", onOutput }: RunOptions = {},
+  { env = {}, limitMs }: RunOptions = {},
 ): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: ROOT,
-      stdio: place === "background" ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", "inherit", "inherit"],
       env: { ...process.env, ...env },
       shell: process.platform === "win32",
     })
-    if (place === "background" && child.pid !== undefined) yieldToOthers(child.pid)
-    let output = ""
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding("utf8").on("data", (text: string) => (output += text))
     child.once("error", (error) => {
       console.error(error.message)
       resolve(127)
     })
     const limit = limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), limitMs)
-    child.once("close", (code) => {
+    child.once("exit", (code) => {
       clearTimeout(limit)
-      if (place === "background") onOutput?.(output)
       if (code === null) console.error(`${program} was killed after ${(limitMs ?? 0) / 60_000} minutes.`)
       resolve(code ?? 128)
     })
   })
-}
-
-function yieldToOthers(pid: number): void {
-  try {
-    setPriority(pid, constants.priority.PRIORITY_LOW)
-  } catch {
-    // It ended already, or this system does not let us: then it runs like any other.
-  }
 }
 
 /** Runs a tool from node_modules by its package's bin file, without a shell or npx between. */
@@ -87,8 +66,7 @@ export function concludeSteps(title: string, results: readonly StepResult[]): vo
     const state = skipped !== undefined ? `skipped: ${skipped}` : passed ? "passed" : "FAILED"
     console.log(`  ${name.padEnd(24)} ${seconds.toFixed(1).padStart(7)} s  ${state}`)
   }
-  // Not their sum: some go side by side.
-  const total = performance.now() / 1000
+  const total = results.reduce((sum, { seconds }) => sum + seconds, 0)
   console.log(`  ${"total".padEnd(24)} ${total.toFixed(1).padStart(7)} s`)
   if (results.some(({ passed }) => !passed)) process.exitCode = 1
 }

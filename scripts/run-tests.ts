@@ -1,20 +1,14 @@
 import { runStep, tool } from "./run-step.ts"
-import type { RunOptions, StepResult } from "./run-step.ts"
+import type { StepResult } from "./run-step.ts"
 
 /** Where each vitest project leaves its counts, for the closing line of `.ci/run`. */
 export const RESULTS_FOLDER = ".cache/test-results"
 
 /** vitest ends a test that waits for too long, but not one that computes for ever. */
 const LIMIT_MS = 900_000
-/** Who runs behind the others may have to wait for all of them. */
-const BACKGROUND_LIMIT_MS = 1_500_000
 
 /** Runs one vitest project. A project without any test yet passes. */
-export function runTests(
-  project: string,
-  rest: readonly string[] = [],
-  place: RunOptions["place"] = "foreground",
-): Promise<StepResult> {
+export function runTests(project: string, rest: readonly string[] = []): Promise<StepResult> {
   return runStep(
     project,
     tool(
@@ -28,6 +22,6 @@ export function runTests(
       `--outputFile.json=${RESULTS_FOLDER}/${project}.json`,
       ...rest,
     ),
-    { place, limitMs: place === "background" ? BACKGROUND_LIMIT_MS : LIMIT_MS },
+    { limitMs: LIMIT_MS },
   )
 }

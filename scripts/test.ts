@@ -1,4 +1,4 @@
-// `npm test`: every test a newcomer should see pass, one vitest project after the other, and the simulator behind them.
+// `npm test`: every test a newcomer should see pass, one vitest project after the other.
 //   npm test -- --project unit        only that project
 //   npm test -- --project unit -t dot further arguments go to vitest
 import { findChromium, findFirefox } from "../e2e/browser/harness/find-browser.ts"
@@ -7,20 +7,12 @@ import { concludeSteps } from "./run-step.ts"
 import type { StepResult } from "./run-step.ts"
 import { runTests } from "./run-tests.ts"
 
-const PROJECTS = ["unit", "node", "browser", "sim"]
-/** Computes for minutes, in a time of its own, behind the projects that mostly wait for sockets and browsers. */
-const PATIENT = "sim"
-/** Computes as well: nothing runs behind it. */
-const BUSY = "unit"
+const PROJECTS = ["unit", "sim", "node", "browser"]
 
 const { projects, rest } = parseArguments(process.argv.slice(2))
 const results: StepResult[] = []
 const missingBrowser = projects.includes("browser") ? await bringBrowsers() : null
-const isBehind = projects.length > 1 && projects.includes(PATIENT)
-let behind: Promise<StepResult> | null = null
 for (const project of projects) {
-  if (isBehind && project !== BUSY) behind ??= runTests(PATIENT, rest, "background")
-  if (behind !== null && project === PATIENT) continue
   if (project === "browser" && missingBrowser !== null) {
     console.error(`\n${missingBrowser}`)
     results.push({ name: project, passed: false, seconds: 0 })
@@ -28,7 +20,6 @@ for (const project of projects) {
   }
   results.push(await runTests(project, rest))
 }
-if (behind !== null) results.push(await behind)
 concludeSteps("npm test", results)
 
 async function bringBrowsers(): Promise<string | null> {

@@ -7,6 +7,7 @@ import { DraftArea, DraftInput } from "../ui/draft-input.tsx"
 import { Icon } from "../ui/icon.tsx"
 import { Notice } from "../ui/notice.tsx"
 import { toast } from "../ui/toasts.tsx"
+import { useIsShown } from "../ui/use-is-shown.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
 export interface TaskDialogProps {
@@ -19,6 +20,7 @@ export interface TaskDialogProps {
 
 export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
   const { tasks } = useWorkspace()
+  const isShown = useIsShown()
   const [leaving, setLeaving] = useState(false)
   const written = useRef<TaskFields>({})
 
@@ -31,12 +33,12 @@ export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
   async function remove(): Promise<void> {
     setLeaving(true)
     if (!(await attempt(tasks.remove(task.id)))) return setLeaving(false)
-    onClose()
+    if (isShown()) onClose()
     toast(`Deleted “${task.title}”.`, { label: "Undo", run: () => void attempt(tasks.restore(task)) })
   }
 
   async function bringBack(): Promise<void> {
-    if (await attempt(tasks.restore({ ...task, ...written.current }))) onClose()
+    if ((await attempt(tasks.restore({ ...task, ...written.current }))) && isShown()) onClose()
   }
 
   return (

@@ -18,6 +18,7 @@ import { DocumentHistory } from "./document-history.tsx"
 import { EngineFailed } from "./engine-failed.tsx"
 import { MarkdownEditor } from "./markdown-editor.tsx"
 import { TagEditor } from "./tag-editor.tsx"
+import { useIsShown } from "../ui/use-is-shown.ts"
 import { useNote } from "./use-note.ts"
 
 export function DocumentPage({ id }: { readonly id: string }) {
@@ -32,12 +33,13 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   const { documents } = useWorkspace()
   const [, navigate] = useLocation()
   const note = useNote(entry.id)
+  const isShown = useIsShown()
   const [history, setHistory] = useState(false)
 
   async function setArchived(archived: boolean): Promise<void> {
     if (!(await attempt(documents.setArchived(entry.id, archived))) || !archived) return
     toast("Archived.", { label: "Undo", run: () => void attempt(documents.setArchived(entry.id, false)) })
-    navigate("/documents")
+    if (isShown()) navigate("/documents")
   }
 
   return (
