@@ -48,7 +48,7 @@ async function comparePages(harness: Harness, rounds: number): Promise<void> {
     const visit = async (site: typeof ourSite, hash: string): Promise<number> => {
       const tab = await newcomer.open<Page>(site, hash)
       const ms = await tab.call("waitForSync")
-      if (process.env["DUNLIN_TIMELINE"] !== undefined) console.log((await tab.call("timeline")).join("\n"))
+      if (process.env["BENCH_TIMELINE"] !== undefined) console.log((await tab.call("timeline")).join("\n"))
       await tab.close()
       // The one who stays notices before the next comes.
       await new Promise((resolve) => setTimeout(resolve, 300))
