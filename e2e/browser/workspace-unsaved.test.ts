@@ -162,6 +162,24 @@ test("a task that is deleted elsewhere while it is written on can be brought bac
   }
 })
 
+test("who goes elsewhere while a task is being deleted is not taken back to the board", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("Count birds")
+  await openNote(ada, "Count birds")
+  await ada.page
+    .getByRole("dialog")
+    .getByRole("button", { name: "Delete" })
+    .evaluate((button: HTMLElement) => {
+      button.click()
+      location.hash = "#/note"
+    })
+  await ada.page.getByText("Deleted “Count birds”.").waitFor()
+  await ada.page.waitForTimeout(300)
+  expect(await ada.page.evaluate(() => location.hash)).toBe("#/note")
+  await ada.page.locator(".sheet").waitFor()
+})
+
 test("a text that becomes ready takes no words from the title that is being typed", async () => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => (release = resolve))
