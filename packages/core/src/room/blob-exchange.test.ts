@@ -9,7 +9,6 @@ import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-cl
 import { type BlobExchange, createBlobExchange } from "./blob-exchange.ts"
 import type { LinkReplica } from "./link-replica.ts"
 
-const position = new Uint8Array(16).fill(3)
 const blob: BlobRef = { digest: new Uint8Array(32).fill(4), size: 40 * CHUNK_BYTES + 100 }
 const CHUNKS = 41
 const lengthOf = (index: number): number => Math.min(CHUNK_BYTES, blob.size - index * CHUNK_BYTES)
@@ -118,16 +117,26 @@ function createLink(
   return [sides[0] as Side, sides[1] as Side]
 }
 
-function fetchAt(side: Side): { readonly ends: string[]; readonly taken: boolean } {
-  const ends: string[] = []
+interface Fetched {
+  /** One byte of the position. */
+  readonly at?: number
+  readonly heldBytes?: number
+  readonly name?: string
+  readonly ends?: string[]
+}
+
+function fetchAt(
+  side: Side,
+  { at = 3, heldBytes = 100, name = "", ends = [] }: Fetched = {},
+): { readonly ends: string[]; readonly taken: boolean } {
   const taken = side.exchange.fetch(
     side.own,
     "k",
-    position,
+    new Uint8Array(16).fill(at),
     [blob],
-    100,
-    () => void ends.push("retry"),
-    () => void ends.push("drop"),
+    heldBytes,
+    () => void ends.push(`retry${name}`),
+    () => void ends.push(`drop${name}`),
   )
   return { ends, taken }
 }
@@ -199,26 +208,60 @@ describe("a blob", () => {
 })
 
 describe("entries that wait for blobs", () => {
-  test("are one of a position, and few enough to leave credit for the chunks", () => {
+  test("are few enough to leave credit for the chunks, and one at least, however long it is", () => {
+    const link = (): Side => createLink(createSimulatedTime(), [createStore([]), createStore([])])[0]
+    const long = link()
+    expect(fetchAt(long, { at: 1, heldBytes: 30_000_000 }).taken).toBe(true)
+    expect(fetchAt(long, { at: 2, heldBytes: 1 }).taken).toBe(false)
+    const many = link()
+    expect(fetchAt(many, { at: 1, heldBytes: 1_000_000 }).taken).toBe(true)
+    expect(fetchAt(many, { at: 2, heldBytes: 100_000 }).taken).toBe(false)
+    expect(fetchAt(many, { at: 1, heldBytes: 100_000 }).taken).toBe(false)
+    expect(fetchAt(many, { at: 1, heldBytes: 40_000 }).taken).toBe(true)
+    expect(fetchAt(many, { at: 2, heldBytes: 8_000 }).taken).toBe(true)
+    expect(fetchAt(many, { at: 3, heldBytes: 1_000 }).taken).toBe(false)
+  })
+
+  test("and came for one position are retried in their order, once the first has its data", async () => {
+    const time = createSimulatedTime()
+    const [near] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())])
+    const ends: string[] = []
+    for (const name of [" 1", " 2", " 3"]) expect(fetchAt(near, { name, ends }).taken).toBe(true)
+    await time.runFor(5_000)
+    expect(ends).toEqual(["retry 1", "retry 2", "retry 3"])
+    // What was held is free again.
+    expect(fetchAt(near, { heldBytes: 1_048_576 }).taken).toBe(true)
+  })
+
+  test("behind one whose data the peer does not have are retried: theirs may be other data", async () => {
     const time = createSimulatedTime()
     const [near] = createLink(time, [createStore([]), createStore([])])
-    const fetch = (at: number, heldBytes: number): boolean =>
+    const ends: string[] = []
+    for (const name of [" 1", " 2"]) fetchAt(near, { name, ends })
+    await time.runFor(1_000)
+    expect(ends).toEqual(["drop 1", "retry 2"])
+  })
+
+  test("are fetched no more at a time than a peer serves, and all of them in the end", async () => {
+    const time = createSimulatedTime()
+    const [near, far] = createLink(time, [createStore([]), createStore([])])
+    far.exchange.close()
+    const ends: string[] = []
+    const own = (at: number): LinkReplica => ({ ...near.own, theirSlot: at })
+    for (let at = 0; at < 600; at++)
       near.exchange.fetch(
-        near.own,
+        own(at),
         "k",
-        new Uint8Array(16).fill(at),
+        new Uint8Array(16),
         [blob],
-        heldBytes,
+        100,
         () => {},
-        () => {},
+        () => void ends.push("drop"),
       )
-    expect(fetch(1, 30_000_000)).toBe(true)
-    expect(fetch(1, 1)).toBe(false)
-    expect(fetch(2, 1)).toBe(false)
-    near.exchange.close()
-    expect(fetch(3, 1_000_000)).toBe(true)
-    expect(fetch(4, 100_000)).toBe(false)
-    expect(fetch(5, 40_000)).toBe(true)
+    await time.runFor(10_000)
+    expect([far.wants.length, ends.length]).toEqual([256, 0])
+    await time.runFor(120_000)
+    expect([far.wants.length, ends.length, time.pending]).toEqual([600, 600, 0])
   })
 
   test("are neither retried nor dropped once the link is closed", async () => {

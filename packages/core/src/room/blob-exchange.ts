@@ -1,6 +1,6 @@
 import type { Clock } from "../ports/clock.ts"
 import type { BlobRef } from "../ports/replica.ts"
-import { mapKey } from "../protocol/bytes-equal.ts"
+import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
 import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
 import type { Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"
@@ -10,8 +10,8 @@ import type { LinkReplica } from "./link-replica.ts"
 /** Fetches the blobs that entries refer to from one peer, chunk by chunk, and serves the peer's requests. */
 export interface BlobExchange {
   /**
-   * Fetches what is missing and then calls `retry`; `drop` when the peer cannot deliver. False when too many entries
-   * wait already: the entry is found again by a later reconciliation.
+   * Fetches what is missing and then calls `retry`; `drop` when the peer cannot deliver. What comes for a position that waits
+   * already is retried behind it. False when too many entries wait: the entry is found again by a later reconciliation.
    */
   fetch(
     own: LinkReplica,
@@ -37,16 +37,20 @@ export interface BlobExchangeOptions {
 }
 
 interface WaitingEntry {
+  readonly id: string
   readonly own: LinkReplica
   readonly key: string
   readonly position: Uint8Array
   readonly blobs: readonly BlobRef[]
-  readonly heldBytes: number
+  heldBytes: number
   readonly retry: () => void
   readonly drop: () => void
+  /** Retries of what came for the same position meanwhile. */
+  readonly behind: (() => void)[]
   /** Chunks asked for and not stored yet, of the blob that is being fetched. */
   out: Set<number>
   blob: BlobRef | null
+  /** `Infinity` until it is fetched. */
   progressAt: number
 }
 
@@ -62,34 +66,44 @@ interface Serving {
   bit: number
 }
 
-/** Entries that wait keep their credit, and chunks need some of it too. */
+/** Entries that wait keep their credit, and chunks need some of it too. Each names a digest, which bounds their number as well. */
 const MAX_WAITING_BYTES = 1_048_576
-const MAX_WAITING = 256
+/** Of those that wait so many are fetched at a time: no more than a peer serves. */
+const MAX_FETCHING = 256
 /** 1 MiB on the way: half the credit window. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
-const MAX_SERVING = 256
+const MAX_SERVING = MAX_FETCHING
 
 export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchangeOptions): BlobExchange {
-  const waitingByPosition = new Map<string, WaitingEntry>()
+  const waitingById = new Map<string, WaitingEntry>()
   const serving: Serving[] = []
   let reading = false
   let closed = false
+  let fetching = 0
+  let waitingBytes = 0
   let cancelWatch: (() => void) | null = null
 
-  const waitingBytes = (): number => {
-    let bytes = 0
-    for (const entry of waitingByPosition.values()) bytes += entry.heldBytes
-    return bytes
-  }
-
-  const isWaiting = (entry: WaitingEntry): boolean =>
-    waitingByPosition.get(waitingKey(entry.own, entry.position)) === entry
+  const isWaiting = (entry: WaitingEntry): boolean => waitingById.get(entry.id) === entry
 
   const finish = (entry: WaitingEntry, end: () => void): void => {
     if (!isWaiting(entry)) return
-    waitingByPosition.delete(waitingKey(entry.own, entry.position))
-    if (!closed) end()
+    waitingById.delete(entry.id)
+    waitingBytes -= entry.heldBytes
+    if (entry.progressAt < Infinity) fetching--
+    end()
+    for (const retry of entry.behind) retry()
+    fetchNext()
+  }
+
+  const fetchNext = (): void => {
+    for (const entry of waitingById.values()) {
+      if (fetching >= MAX_FETCHING) return
+      if (entry.progressAt < Infinity) continue
+      fetching++
+      entry.progressAt = clock.monotonic()
+      void advance(entry)
+    }
   }
 
   const drop = (entry: WaitingEntry): void => {
@@ -100,10 +114,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   /** Asks for the next chunks of the first blob that is not complete; retries the entry when all are. */
   const advance = async (entry: WaitingEntry): Promise<void> => {
     const store = entry.own.shared.attached.blobs
-    if (store === undefined) {
-      drop(entry)
-      return
-    }
+    if (store === undefined) return drop(entry)
     try {
       for (const blob of entry.blobs) {
         const missing = await store.missing(entry.key, blob)
@@ -113,8 +124,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
         return
       }
     } catch {
-      drop(entry)
-      return
+      return drop(entry)
     }
     finish(entry, entry.retry)
   }
@@ -122,14 +132,13 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   const ask = (entry: WaitingEntry, blob: BlobRef, indices: readonly number[]): void => {
     const first = indices[0] as number
     const near = indices.filter((index) => index - first < 8 * 1_024)
-    const bitmap = new Uint8Array(Math.floor(((near.at(-1) as number) - first) / 8) + 1)
+    const bitmap = new Uint8Array((((near.at(-1) as number) - first) >> 3) + 1)
     for (const index of near) {
       const bit = index - first
       bitmap[bit >> 3] = (bitmap[bit >> 3] as number) | (1 << (bit & 7))
     }
     entry.blob = blob
     entry.out = new Set(near)
-    entry.progressAt = clock.monotonic()
     outbox.control({
       type: "chunk-want",
       slot: entry.own.shared.slot,
@@ -145,10 +154,10 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   const watch = (): void => {
     cancelWatch = null
     const now = clock.monotonic()
-    for (const entry of [...waitingByPosition.values()]) {
+    for (const entry of [...waitingById.values()]) {
       if (entry.own.closed || now - entry.progressAt > STALLED_MS) drop(entry)
     }
-    if (waitingByPosition.size > 0 && !closed) cancelWatch = clock.after(STALLED_MS / 4, watch)
+    if (waitingById.size > 0) cancelWatch = clock.after(STALLED_MS / 4, watch)
   }
 
   const store = async (entry: WaitingEntry, blob: BlobRef, frame: ChunkFrame): Promise<void> => {
@@ -195,12 +204,18 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
 
   return {
     fetch(own, key, position, blobs, heldBytes, retry, dropEntry) {
-      const id = waitingKey(own, position)
+      const id = waitingId(own.theirSlot, position)
       // One entry may always wait, however long it is.
-      const waiting = waitingByPosition.size
-      const full = waiting >= MAX_WAITING || (waiting > 0 && waitingBytes() + heldBytes > MAX_WAITING_BYTES)
-      if (full || waitingByPosition.has(id)) return false
+      if (waitingBytes > 0 && waitingBytes + heldBytes > MAX_WAITING_BYTES) return false
+      waitingBytes += heldBytes
+      const ahead = waitingById.get(id)
+      if (ahead !== undefined) {
+        ahead.heldBytes += heldBytes
+        ahead.behind.push(retry)
+        return true
+      }
       const entry: WaitingEntry = {
+        id,
         own,
         key,
         position,
@@ -208,31 +223,23 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
         heldBytes,
         retry,
         drop: dropEntry,
+        behind: [],
         out: new Set(),
         blob: null,
-        progressAt: clock.monotonic(),
+        progressAt: Infinity,
       }
-      waitingByPosition.set(id, entry)
+      waitingById.set(id, entry)
       cancelWatch ??= clock.after(STALLED_MS / 4, watch)
-      void advance(entry)
+      fetchNext()
       return true
     },
     received(frame, receipt) {
-      const entry = [...waitingByPosition.values()].find(
-        ({ position, blob, out }) =>
-          blob !== null &&
-          mapKey(position) === mapKey(frame.position) &&
-          mapKey(blob.digest) === mapKey(frame.blob) &&
-          out.has(frame.index),
-      )
-      if (entry?.blob == null) {
-        settle(receipt)
-        return
-      }
+      const entry = waitingById.get(waitingId(frame.slot, frame.position))
+      if (entry?.blob == null || !bytesEqual(entry.blob.digest, frame.blob) || !entry.out.has(frame.index))
+        return settle(receipt)
       if (frame.bytes.length !== chunkLength(entry.blob.size, frame.index)) {
         settle(receipt)
-        drop(entry)
-        return
+        return drop(entry)
       }
       void store(entry, entry.blob, frame).finally(() => {
         settle(receipt)
@@ -253,7 +260,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     close() {
       closed = true
       cancelWatch?.()
-      waitingByPosition.clear()
+      waitingById.clear()
       serving.length = 0
     },
   }
@@ -274,6 +281,6 @@ function chunkLength(size: number, index: number): number {
   return Math.min(CHUNK_BYTES, size - index * CHUNK_BYTES)
 }
 
-function waitingKey(own: LinkReplica, position: Uint8Array): string {
-  return `${own.theirSlot}/${mapKey(position)}`
+function waitingId(slot: number, position: Uint8Array): string {
+  return `${slot}/${mapKey(position)}`
 }

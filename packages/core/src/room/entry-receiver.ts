@@ -168,9 +168,10 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     const again = until === "again"
     const items = [{ position, digest: digestOf(frame), again, reason: reasonForWire(reason) }]
     outbox.control({ type: "nak", slot: room.shared.slot, items })
-    if (again) own.postponed()
-    // A delta made for another base is everyday life, not worth a diagnostic.
-    if (reason !== "incomplete") events.refused(room, reason)
+    // A delta made for another base is everyday life: it is asked for at once, and not worth a diagnostic.
+    if (reason === "incomplete") return own.postponed()
+    if (again) own.putOff()
+    events.refused(room, reason)
   }
 
   return {

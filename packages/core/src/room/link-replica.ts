@@ -68,6 +68,8 @@ export interface LinkReplica {
   readonly pendingOut: number
   /** Something could not be exchanged now: what differs is not excused by that. */
   postponed(): void
+  /** The same, and nothing else brings it back: roots are compared before long. */
+  putOff(): void
   readonly closed: boolean
   /** Entries being read from the replica for the peer. */
   reading: number
@@ -385,6 +387,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     owed,
     held,
     postponed,
+    putOff() {
+      postponed()
+      if (phase === "live") timers.startOnce("offer", QUIET_MS, probeNow)
+    },
     get closed() {
       return closed
     },

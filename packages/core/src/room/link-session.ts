@@ -175,7 +175,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     random,
     ping: (nonce) => {
       if (inbox.holdsPlace && clock.monotonic() - payloadAt > STALLED_MS) {
-        return end("a large entry came to a halt, and others wait for its place", false)
+        return end("a large entry stalled while others wait", false)
       }
       outbox.control({ type: "ping", nonce })
       const roots = matched.roots(initiator)

@@ -9,11 +9,13 @@ import {
   type Node,
   refusing,
 } from "../../test/simulated-engines.ts"
+import type { Replica } from "../ports/replica.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
+import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 import type { PresenceSigner } from "./presence-relay.ts"
 
@@ -139,7 +141,7 @@ describe("a peer that sends no more of a large entry", () => {
       await time.runFor(5_000)
       say({ type: "ping", nonce: 1 })
     }
-    expect(closed).toEqual([expect.stringContaining("came to a halt")])
+    expect(closed).toEqual([expect.stringContaining("a large entry stalled")])
     await node.engine.close()
     expect(time.pending).toBe(0)
   })
@@ -223,6 +225,44 @@ describe("an acknowledgement", () => {
     })
     await time.runFor(5_000)
     expect([durableThen, right.get("k")]).toEqual([true, { n: 1 }])
+  })
+})
+
+describe("an entry that cannot be taken now", () => {
+  const failing = (times: number): Replica<MemoryCollection> =>
+    meddled(({ join }) => ({
+      async join(entries, peer) {
+        if (times-- > 0) throw new Error("the disk is full")
+        return join(entries, peer)
+      },
+    }))
+
+  test("comes again within seconds, although nobody writes", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory())
+    const right = await b.engine.replicate(failing(1))
+    connect(time, [a, b])
+    await time.runFor(3_000)
+    await left.set("k", { n: 1 })
+    await time.runFor(5_000)
+    expect(right.get("k")).toEqual({ n: 1 })
+  })
+
+  test("is tried more and more seldom where that does not end", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const left = await a.engine.replicate(memory())
+    await b.engine.replicate(failing(Infinity))
+    const wire = connect(time, [a, b])
+    await time.runFor(3_000)
+    await left.set("k", { n: 1 })
+    const tries = (): number => wire.sent.flat().filter(({ type }) => type === "nak").length
+    await time.runFor(600_000)
+    const before = tries()
+    await time.runFor(60_000)
+    expect(tries() - before).toBeLessThan(8)
+    expect(before).toBeLessThan(100)
   })
 })
 

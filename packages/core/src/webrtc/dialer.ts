@@ -13,6 +13,7 @@ import {
   type PeerConnection,
   shortName,
 } from "./peer-connection.ts"
+import { errorText } from "./error-text.ts"
 import { createMeshLinks } from "./mesh-links.ts"
 import type { RtcPlatform } from "./rtc-platform.ts"
 
@@ -139,7 +140,7 @@ export function createDialer(options: DialerOptions): Dialer {
 
   const forgetIfIdle = (remote: Remote): void => {
     if (remote.isPresent || remote.call !== null || remote.former !== null) return
-    remote.cancelRetry?.()
+    stopRetry(remote)
     remotesById.delete(bytesToHex(remote.id))
   }
 
@@ -188,7 +189,7 @@ export function createDialer(options: DialerOptions): Dialer {
       return call
     } catch (error) {
       // Chromium makes 500 connections a page and gives closed ones back late.
-      const detail = error instanceof Error ? error.message : String(error)
+      const detail = errorText(error)
       host.report({ type: "warning", code: "no-more-connections", detail })
       remote.call = remote.former
       remote.former = null
@@ -222,7 +223,7 @@ export function createDialer(options: DialerOptions): Dialer {
   }
 
   function retryLater(remote: Remote, delayMs: number): void {
-    remote.cancelRetry?.()
+    stopRetry(remote)
     remote.cancelRetry = clock.after(delayMs, () => {
       remote.cancelRetry = null
       dial(remote)
@@ -231,8 +232,7 @@ export function createDialer(options: DialerOptions): Dialer {
 
   function dial(remote: Remote, isAsked = false): void {
     if (isClosed || !remote.isPresent || remote.call !== null) return
-    remote.cancelRetry?.()
-    remote.cancelRetry = null
+    stopRetry(remote)
     if (!isAsked && !mesh.wants(bytesToHex(remote.id))) return
     if (!hasRoomFor(remote) || attempts() >= MAX_ATTEMPTS)
       return retryLater(remote, FULL_RETRY_MS * random.unit())
@@ -257,8 +257,7 @@ export function createDialer(options: DialerOptions): Dialer {
     if (!remote.isCaller) return
     if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     if (attempts() >= MAX_ATTEMPTS) return
-    remote.cancelRetry?.()
-    remote.cancelRetry = null
+    stopRetry(remote)
     const call = start(remote, id.slice())
     if (call === null) return
     void call.connection.describe(sdp)
@@ -334,8 +333,7 @@ export function createDialer(options: DialerOptions): Dialer {
       if (remote === undefined) return
       remote.isPresent = false
       mesh.changed()
-      remote.cancelRetry?.()
-      remote.cancelRetry = null
+      stopRetry(remote)
       for (const call of [remote.former, remote.call]) {
         // Gone from the server: it is not worth waiting for ICE to notice. A connection can outlive its server, though.
         if (call?.connection.isOpen() && !call.connection.isBroken()) call.connection.doubt()
@@ -391,8 +389,7 @@ export function createDialer(options: DialerOptions): Dialer {
     suspend() {
       for (const remote of [...remotesById.values()]) {
         remote.isPresent = false
-        remote.cancelRetry?.()
-        remote.cancelRetry = null
+        stopRetry(remote)
         for (const call of [remote.former, remote.call]) if (call !== null) closeQuietly(remote, call)
         forgetIfIdle(remote)
       }
@@ -402,7 +399,7 @@ export function createDialer(options: DialerOptions): Dialer {
       isClosed = true
       mesh.close()
       for (const remote of [...remotesById.values()]) {
-        remote.cancelRetry?.()
+        stopRetry(remote)
         // What is open belongs to the room, which closes it.
         for (const call of [remote.former, remote.call])
           if (!call?.connection.isOpen()) call?.connection.close()
@@ -413,6 +410,11 @@ export function createDialer(options: DialerOptions): Dialer {
 }
 
 type StageReport = Extract<Parameters<TransportHost["report"]>[0], { readonly type: "stage" }>
+
+function stopRetry(remote: Remote): void {
+  remote.cancelRetry?.()
+  remote.cancelRetry = null
+}
 
 function callOf(remote: Remote, id: Uint8Array): Call | null {
   if (remote.call !== null && bytesEqual(remote.call.id, id)) return remote.call

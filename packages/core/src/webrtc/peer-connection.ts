@@ -3,6 +3,7 @@ import type { ConnectionStage, Lane, Pipe } from "../ports/transport.ts"
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { type Candidate, CANDIDATES_PER_BATCH } from "./candidate-batch.ts"
 import { createDataPipe, type DataPipe, type EarlyMessage } from "./data-pipe.ts"
+import { errorText } from "./error-text.ts"
 import { createPathProbe } from "./path-kind.ts"
 import type { RtcPlatform } from "./rtc-platform.ts"
 import { isFromLibDataChannel, readFingerprint, withoutCandidates } from "./session-description.ts"
@@ -184,7 +185,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       events.described(ownDescription())
       if (!holds || iceRestart) outgoing.release()
     } catch (error) {
-      fail(`no offer could be made: ${messageOf(error)}`)
+      fail(`no offer could be made: ${errorText(error)}`)
     }
   }
 
@@ -274,7 +275,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
         releaseAfter(isHolding ? options.holdMs : 0)
       }
     } catch (error) {
-      fail(`the remote's description cannot be used: ${messageOf(error)}`)
+      fail(`the remote's description cannot be used: ${errorText(error)}`)
     }
   }
 
@@ -374,10 +375,6 @@ function explain(stage: ConnectionStage): string {
     default:
       return "a path was found, but the encrypted channel did not open"
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 export function shortName(peer: Uint8Array): string {

@@ -13,6 +13,7 @@ import {
   type SignalingErrorCode,
 } from "../signaling/index.ts"
 import { type BackOff, createBackOff } from "./back-off.ts"
+import { errorText } from "./error-text.ts"
 import type { WebSocketConstructor, WebSocketLike } from "./web-socket.ts"
 
 export interface SignalingClientOptions {
@@ -109,7 +110,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       open()
     } catch (error) {
       // Such as a ws: server named on an https page: the browser throws, and may not tomorrow.
-      retry(error instanceof Error ? error.message : String(error), REFUSED_RETRY_MS, "refused")
+      retry(errorText(error), REFUSED_RETRY_MS, "refused")
     }
   }
 
@@ -142,8 +143,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     try {
       token = await options.token()
     } catch (error) {
-      if (isCurrent(socket))
-        leave(socket, `no token: ${error instanceof Error ? error.message : String(error)}`)
+      if (isCurrent(socket)) leave(socket, `no token: ${errorText(error)}`)
       return
     }
     if (!isCurrent(socket)) return
