@@ -4,10 +4,8 @@ import { PeerConnection } from "node-datachannel"
 export async function channelFloor(megabytes: number): Promise<{ readonly mbPerSecond: number }> {
   const offerer = new PeerConnection("offerer", { iceServers: [] })
   const answerer = new PeerConnection("answerer", { iceServers: [] })
-  offerer.onLocalDescription((sdp, type) => answerer.setRemoteDescription(sdp, type))
-  answerer.onLocalDescription((sdp, type) => offerer.setRemoteDescription(sdp, type))
-  offerer.onLocalCandidate((candidate, mid) => answerer.addRemoteCandidate(candidate, mid))
-  answerer.onLocalCandidate((candidate, mid) => offerer.addRemoteCandidate(candidate, mid))
+  introduce(offerer, answerer)
+  introduce(answerer, offerer)
 
   const bytes = Buffer.alloc(16 * 1024)
   const total = megabytes * 1_000_000
@@ -38,4 +36,19 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
   offerer.close()
   answerer.close()
   return { mbPerSecond: total / 1e6 / (elapsedMs / 1000) }
+}
+
+/** Candidates may be told before the description that they belong to, and are refused then. */
+function introduce(one: PeerConnection, other: PeerConnection): void {
+  let isDescribed = false
+  const early: (readonly [candidate: string, mid: string])[] = []
+  one.onLocalDescription((sdp, type) => {
+    other.setRemoteDescription(sdp, type)
+    isDescribed = true
+    for (const [candidate, mid] of early.splice(0)) other.addRemoteCandidate(candidate, mid)
+  })
+  one.onLocalCandidate((candidate, mid) => {
+    if (isDescribed) other.addRemoteCandidate(candidate, mid)
+    else early.push([candidate, mid])
+  })
 }
