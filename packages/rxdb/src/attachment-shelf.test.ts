@@ -48,14 +48,15 @@ async function shelf() {
   const sidecar = await openSidecar(files)
   const progress: AttachmentProgress[] = []
   const told = (one: AttachmentProgress): void => void progress.push(one)
-  const rows = collectionRows(files, documentShape(files))
+  const shape = documentShape(files)
+  const rows = collectionRows(files, shape)
   return {
     collection: files,
     sidecar,
     clock,
     progress,
-    ...attachmentShelf(files, rows, sidecar, clock, told),
-    reopened: () => attachmentShelf(files, rows, sidecar, clock, told),
+    ...attachmentShelf(shape.attachments, rows, sidecar, clock, told),
+    reopened: () => attachmentShelf(shape.attachments, rows, sidecar, clock, told),
     pass: (ms: number) => void (now += ms),
     row: async (key: string) => (await rows.find([key])).get(key),
   }

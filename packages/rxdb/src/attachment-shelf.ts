@@ -1,10 +1,10 @@
 import type { BlobRef, BlobStore, Clock } from "@dunlin/core"
-import type { RxCollection } from "rxdb"
 import { base64FromBytes, bytesFromBase64, bytesFromHex, hexFromBytes } from "./byte-text.ts"
 import type { CollectionRows } from "./collection-rows.ts"
 import type { AttachmentStub, AttachmentStubs, Row } from "./document-shape.ts"
 import { createShelfLedger } from "./shelf-ledger.ts"
 import type { Sidecar } from "./sidecar.ts"
+import type { StoredAttachments } from "./stored-attachments.ts"
 
 /** Attachment data by document and digest: in the rows themselves, and on a shelf in the sidecar before and beside them. */
 export interface AttachmentShelf {
@@ -44,14 +44,12 @@ const CHUNK_BYTES = 64 * 1024
 const EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 export function attachmentShelf(
-  collection: RxCollection,
+  attachments: StoredAttachments,
   rows: CollectionRows,
   sidecar: Sidecar,
   clock: Clock,
   progressed: (progress: AttachmentProgress) => void,
 ): AttachmentShelf {
-  const { database } = collection
-  const instance = collection.storageInstance.originalStorageInstance
   let lastRead: { readonly key: string; readonly digest: string; readonly data: Uint8Array } | null = null
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -128,9 +126,9 @@ export function attachmentShelf(
   }
 
   const fromRow = async (key: string, row: Row | undefined, digest: string): Promise<Blob | null> => {
-    const name = nameInRow(row, digest)
-    if (name === null) return null
-    return database.lockedRun(() => instance.getAttachmentData(key, name, digest))
+    const name = attachments.nameOf(row, digest)
+    const stored = name === null ? null : attachments.storedStub(row, name, digest)
+    return name === null || stored === null ? null : rows.attachmentData(key, name, stored)
   }
 
   const dataOf = async (key: string, row: Row | undefined, digest: string): Promise<Blob | null> => {
@@ -139,6 +137,13 @@ export function attachmentShelf(
     const size = await wholeSize(key, digest)
     const shelved = size === null ? null : await assemble(key, digest, size)
     return shelved === null ? null : new Blob([shelved])
+  }
+
+  const lengthInRow = async (row: Row | undefined, digest: string): Promise<number | null> => {
+    const name = attachments.nameOf(row, digest)
+    if (row === undefined || name === null) return null
+    await rows.measure(row)
+    return attachments.sharedStubs(row)?.[name]?.length ?? null
   }
 
   const release = async (key: string, digests: readonly string[], fate: "keep" | "drop"): Promise<void> => {
@@ -154,7 +159,7 @@ export function attachmentShelf(
     async missing(key, { digest, size }) {
       const name = hexFromBytes(digest)
       const row = (await rows.find([key])).get(key)
-      return lengthInRow(row, name) === size ? [] : missing(key, name, size)
+      return (await lengthInRow(row, name)) === size ? [] : missing(key, name, size)
     },
     async read(key, digest, index) {
       const name = hexFromBytes(digest)
@@ -203,7 +208,7 @@ export function attachmentShelf(
       const refs: BlobRef[] = []
       for (const { digest, length } of stubs) {
         const known =
-          digest === EMPTY_DIGEST ? 0 : (lengthInRow(row, digest) ?? (await wholeSize(key, digest)))
+          digest === EMPTY_DIGEST ? 0 : ((await lengthInRow(row, digest)) ?? (await wholeSize(key, digest)))
         if (known === length) continue
         if (known !== null || length === 0) return { type: "wrong-length", digest }
         if ((await missing(key, digest, length)).length > 0)
@@ -215,8 +220,9 @@ export function attachmentShelf(
       const writes: Record<string, AttachmentStub & { readonly data?: Blob }> = {}
       for (const [name, stub] of Object.entries(stubs)) {
         const { digest, length, type } = stub
-        if (row?._attachments[name]?.digest === digest && !row._deleted) {
-          writes[name] = { digest, length, type }
+        const stored = attachments.storedStub(row, name, digest)
+        if (stored !== null) {
+          writes[name] = { digest: stored.digest, length: stored.length, type }
           continue
         }
         const data = length === 0 ? new Blob([]) : await dataOf(key, row, digest)
@@ -247,17 +253,6 @@ export function attachmentShelf(
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return hexFromBytes(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))
-}
-
-function nameInRow(row: Row | undefined, digest: string): string | null {
-  if (row === undefined || row._deleted) return null
-  for (const [name, stub] of Object.entries(row._attachments)) if (stub.digest === digest) return name
-  return null
-}
-
-function lengthInRow(row: Row | undefined, digest: string): number | null {
-  const name = nameInRow(row, digest)
-  return name === null ? null : (row?._attachments[name]?.length ?? null)
 }
 
 function fitsChunk(size: number, index: number, length: number): boolean {

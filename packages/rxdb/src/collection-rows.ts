@@ -1,7 +1,7 @@
 import { hashValue, type HashedValue } from "@dunlin/core"
 import type { BulkWriteRow, RxCollection, RxStorageWriteError, WithDeleted } from "rxdb"
 import { createRevision, getHeightOfRevision, now } from "rxdb/plugins/core"
-import type { AttachmentStubs, DocumentData, DocumentShape, Row } from "./document-shape.ts"
+import type { AttachmentStub, AttachmentStubs, DocumentData, DocumentShape, Row } from "./document-shape.ts"
 import { type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
 
 /** The writer's name in change events of rows that this package wrote: they are no local writes. */
@@ -22,6 +22,10 @@ export interface CollectionRows {
     write: RowWrite,
   ): BulkWriteRow<DocumentData>
   contentOf(row: Row): HashedValue
+  /** The data of an attachment that the row has under this name. */
+  attachmentData(key: string, name: string, stored: AttachmentStub): Promise<Blob>
+  /** Reads the lengths of attachments that neither the row nor its stamp tells. */
+  measure(row: Row): Promise<void>
 }
 
 export interface RowWrite {
@@ -38,6 +42,10 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
   const { database } = collection
   const instance = collection.storageInstance.originalStorageInstance
   const firstRevision = createRevision(database.token)
+
+  const attachmentData = (key: string, name: string, { digest }: AttachmentStub): Promise<Blob> =>
+    database.lockedRun(() => instance.getAttachmentData(key, name, digest))
+
   return {
     async find(keys) {
       const rows = await database.lockedRun(() => instance.findDocumentsById([...keys], true))
@@ -52,7 +60,11 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
       const revision = previous === undefined ? firstRevision : createRevision(database.token, previous)
       const height = previous === undefined ? 1 : getHeightOfRevision(revision)
       // The local wall clock, never the author's: RxDB's checkpoints follow it.
-      const own = { lwt: now(), [STAMP_FIELD]: storedStamp(stamp, height) }
+      const lengths = shape.attachments.stampedLengths(shape.attachments.sharedStubs(document))
+      const own = {
+        lwt: now(),
+        [STAMP_FIELD]: storedStamp(lengths === undefined ? stamp : { ...stamp, lengths }, height),
+      }
       const written = Object.assign(document, {
         _attachments: attachments,
         _rev: revision,
@@ -61,5 +73,18 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
       return previous === undefined ? { document: written } : { previous, document: written }
     },
     contentOf: (row) => hashValue(shape.valueOf(row)),
+    attachmentData,
+    async measure(row) {
+      const { attachments } = shape
+      if (attachments.isMeasured(row)) return
+      const lengths: (string | number)[] = []
+      for (const [name, shared] of Object.entries(attachments.sharedStubs(row) ?? {})) {
+        const stored = row._attachments[name]
+        if (stored === undefined) continue
+        const data = await attachmentData(shape.keyOf(row), name, stored)
+        lengths.push(shared.digest, data.size)
+      }
+      attachments.noteLengths(row, lengths)
+    },
   }
 }

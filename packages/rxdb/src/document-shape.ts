@@ -1,5 +1,7 @@
 import type { JsonObject, RegisterValue } from "@dunlin/core"
 import type { RxCollection, RxDocumentData, WithDeleted } from "rxdb"
+import { lengthsInStamp } from "./stamp.ts"
+import { type StoredAttachments, storedAttachments } from "./stored-attachments.ts"
 
 /** A row as RxDB's storages keep it, of a collection whose document type is not known here. */
 export type Row = RxDocumentData<DocumentData>
@@ -19,6 +21,7 @@ export type AttachmentStubs = { readonly [id: string]: AttachmentStub }
  */
 export interface DocumentShape {
   readonly primaryPath: string
+  readonly attachments: StoredAttachments
   keyOf(row: DocumentData): string
   /** The value of a row; its attachments as stubs. */
   valueOf(row: DocumentData): RegisterValue
@@ -35,18 +38,21 @@ export function documentShape(collection: RxCollection): DocumentShape {
   const { primaryPath, jsonSchema } = collection.schema
   const path: string = primaryPath
   const holdsAttachments = jsonSchema.attachments !== undefined
+  const { encrypted, compression } = jsonSchema.attachments ?? {}
+  const attachments = storedAttachments(encrypted === true || compression !== undefined, lengthsInStamp)
   const composed = typeof jsonSchema.primaryKey !== "string"
   const maxKeyLength = keyLength(jsonSchema.properties, path)
 
   return {
     primaryPath: path,
+    attachments,
     keyOf: (row) => String(row[path]),
     valueOf(row) {
       if (row["_deleted"] === true) return { deleted: true, payload: {} }
       const payload: DocumentData = {}
       for (const field of Object.keys(row))
         if (field !== path && !OWN_FIELDS.has(field)) payload[field] = row[field]
-      const stubs = stubsOf(row["_attachments"])
+      const stubs = attachments.sharedStubs(row)
       if (stubs !== null) payload["_attachments"] = stubs
       return { deleted: false, payload: payload as JsonObject }
     },
@@ -79,13 +85,6 @@ export function attachmentListOf(value: RegisterValue): readonly AttachmentStub[
 export function attachmentsOf({ deleted, payload }: RegisterValue): AttachmentStubs {
   const stubs = deleted ? undefined : payload["_attachments"]
   return stubs !== undefined && isStubs(stubs) ? stubs : {}
-}
-
-function stubsOf(attachments: unknown): AttachmentStubs | null {
-  if (typeof attachments !== "object" || attachments === null) return null
-  const entries = Object.entries(attachments as Record<string, AttachmentStub>)
-  if (entries.length === 0) return null
-  return Object.fromEntries(entries.map(([id, { digest, length, type }]) => [id, { digest, length, type }]))
 }
 
 function isStubs(value: unknown): value is AttachmentStubs {

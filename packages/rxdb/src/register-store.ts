@@ -173,7 +173,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       case "unstamped": {
         if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
         const old = row._meta.lwt <= deps.bornBefore
-        if (old && modifiers.sharesEverything) return { type: "write", write: birthOf(key, row) }
+        if (old && modifiers.sharesEverything && shape.attachments.isPlain(row))
+          return { type: "write", write: birthOf(key, row) }
         return { type: "adopt", seen: new Map(), stamp: null }
       }
       case "overwritten":
@@ -282,6 +283,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         continue
       }
       try {
+        if (row !== undefined && record?.revision !== row._rev && !shape.attachments.isMeasured(row))
+          await rows.measure(row)
         const made = holdOne(key, row, record)
         const held = made instanceof Promise ? await made : made
         heldByKey.set(key, held)
@@ -329,7 +332,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   }
 
   const stateWithoutRecord = (row: Row): RegisterState | null => {
-    if (stamper.hasPushModifier) return null
+    if (stamper.hasPushModifier || !shape.attachments.isMeasured(row)) return null
     const written = stamper.justWritten(row)
     if (written !== null) return written
     const recognition = recognise(row, () => rows.contentOf(row))

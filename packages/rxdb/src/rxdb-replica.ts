@@ -79,14 +79,7 @@ export function lockedReplica(
   options: RxdbReplicaOptions,
   lock: CollectionLock,
 ): Replica<RxdbHandle> {
-  const { attachments } = collection.schema.jsonSchema
-  const holdsAttachments = attachments !== undefined
-  // A row then tells the length of what is stored, and peers need that of the data.
-  if (attachments?.encrypted === true || attachments?.compression !== undefined)
-    throw new ReplicaError(
-      "invalid-option",
-      `The storage encrypts or compresses attachments of "${collection.name}", which cannot travel then. Leave "encrypted" and "compression" out of "attachments" in its schema.`,
-    )
+  const holdsAttachments = collection.schema.jsonSchema.attachments !== undefined
   if (holdsAttachments && collection.database.hashFunction !== defaultHashSha256)
     throw new ReplicaError(
       "invalid-option",
@@ -135,7 +128,9 @@ export function lockedReplica(
     const { shape } = stamper
     const rows = collectionRows(collection, shape)
     const clock = systemClock()
-    const shelf = attachmentShelf(collection, rows, sidecar, clock, (progress) => attachments$.next(progress))
+    const shelf = attachmentShelf(shape.attachments, rows, sidecar, clock, (progress) =>
+      attachments$.next(progress),
+    )
     if (holdsAttachments) await shelf.sweep()
     const modifiers = documentModifiers(shape, {
       ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),

@@ -1,4 +1,4 @@
-import type { RxCollection, RxDocumentData, RxJsonSchema, RxStorageInstance } from "rxdb"
+import type { RxCollection, RxDocumentData, RxError, RxJsonSchema, RxStorageInstance } from "rxdb"
 import {
   createRevision,
   fillWithDefaultSettings,
@@ -32,16 +32,64 @@ const CONTEXT = "dunlin-sidecar"
 /** Longest prefix and suffix that this package puts around a document's key. */
 const ID_ROOM = 96
 
+/** Tells that nothing is left in the other form: "moved" while that is still to be removed. */
+const FORM_RECORD = "form"
+const MOVED_AT_ONCE = 500
+
 export async function openSidecar(collection: RxCollection): Promise<Sidecar> {
+  const isEncrypted = encrypts(collection)
+  const sidecar = await openForm(collection, isEncrypted)
+  const { version } = collection.schema
+  // A later version of the schema may encrypt what an earlier one did not, and the other way round.
+  if (version > 0) await takeOver(sidecar, () => openOtherForm(collection, !isEncrypted))
+  return sidecar
+}
+
+/** What is kept in the form of an earlier schema moves, and leaves nothing behind. A start that ends in between goes on with it. */
+async function takeOver(sidecar: Sidecar, openOther: () => Promise<Sidecar | null>): Promise<void> {
+  const state = (await sidecar.get([FORM_RECORD])).get(FORM_RECORD)
+  if (state === "alone") return
+  const other = await openOther()
+  if (other !== null) {
+    if (state === undefined) {
+      let page = await other.changedSince(null, MOVED_AT_ONCE)
+      while (page.ids.length > 0) {
+        const records = new Map(await other.get(page.ids))
+        records.delete(FORM_RECORD)
+        await sidecar.put(records)
+        page = await other.changedSince(page.checkpoint, MOVED_AT_ONCE)
+      }
+      await sidecar.put(new Map([[FORM_RECORD, "moved"]]))
+    }
+    await other.remove()
+  }
+  await sidecar.put(new Map([[FORM_RECORD, "alone"]]))
+}
+
+/** Null where there can be none: the storage, or a database without a password, encrypts nothing. */
+async function openOtherForm(collection: RxCollection, isEncrypted: boolean): Promise<Sidecar | null> {
+  if (isEncrypted && collection.database.password === undefined) return null
+  try {
+    return await openForm(collection, isEncrypted)
+  } catch (error) {
+    if (isEncrypted && (error as Partial<RxError>).code === CANNOT_ENCRYPT) return null
+    throw error
+  }
+}
+
+/** RxDB's code for a schema with encryption on a storage without. */
+const CANNOT_ENCRYPT = "UT6"
+
+async function openForm(collection: RxCollection, isEncrypted: boolean): Promise<Sidecar> {
   const { database } = collection
   const instance = (await database.storage.createStorageInstance<RecordDocument>({
     databaseName: database.name,
-    // Without the schema version: siblings and tombstones outlive a migration.
-    collectionName: `dunlin-${collection.name}`,
+    // Without the schema version: siblings and tombstones outlive a migration. No collection's own name begins with a hyphen.
+    collectionName: `dunlin-${isEncrypted ? "-" : ""}${collection.name}`,
     databaseInstanceToken: database.token,
     multiInstance: database.multiInstance,
     options: {},
-    schema: sidecarSchema(collection),
+    schema: sidecarSchema(collection, isEncrypted),
     password: database.password,
     devMode: overwritable.isDevMode(),
   })) as RxStorageInstance<RecordDocument, unknown, unknown>
@@ -113,11 +161,17 @@ function recordRow(
   }
 }
 
-function sidecarSchema(collection: RxCollection): RxJsonSchema<RxDocumentData<RecordDocument>> {
+function encrypts({ schema: { jsonSchema } }: RxCollection): boolean {
+  return (jsonSchema.encrypted?.length ?? 0) > 0 || jsonSchema.attachments?.encrypted === true
+}
+
+function sidecarSchema(
+  collection: RxCollection,
+  isEncrypted: boolean,
+): RxJsonSchema<RxDocumentData<RecordDocument>> {
   const { jsonSchema, primaryPath } = collection.schema
   const properties = jsonSchema.properties as Record<string, { readonly maxLength?: number }>
   const keyLength = properties[primaryPath]?.maxLength ?? 1024
-  const encrypted = (jsonSchema.encrypted?.length ?? 0) > 0
   const schema: RxJsonSchema<RecordDocument> = {
     title: "DunlinSidecar",
     version: 0,
@@ -126,7 +180,7 @@ function sidecarSchema(collection: RxCollection): RxJsonSchema<RxDocumentData<Re
     properties: { id: { type: "string", maxLength: keyLength + ID_ROOM }, data: { type: "string" } },
     required: ["id", "data"],
     additionalProperties: false,
-    ...(encrypted ? { encrypted: ["data"] } : {}),
+    ...(isEncrypted ? { encrypted: ["data"] } : {}),
   }
   return fillWithDefaultSettings(schema)
 }

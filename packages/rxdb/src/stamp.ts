@@ -8,7 +8,8 @@ import {
 } from "@dunlin/core"
 import { getHeightOfRevision } from "rxdb/plugins/core"
 import { bytesFromHex, hexFromBytes } from "./byte-text.ts"
-import type { Row } from "./document-shape.ts"
+import type { DocumentData, Row } from "./document-shape.ts"
+import type { StampedLengths } from "./stored-attachments.ts"
 
 /** Where a row keeps its place in the register: in `_meta`, written by the very write that it describes. */
 export const STAMP_FIELD = "dunlin"
@@ -25,6 +26,8 @@ export interface Stamp {
   readonly fields?: FieldClocks
   /** The content did not go through `push.modifier` yet, or its shared form is in the sidecar. */
   readonly raw?: true
+  /** Of attachments that the storage keeps in another form. */
+  readonly lengths?: StampedLengths
 }
 
 /** The JSON form; a type alias, so that it fits RxDB's index signature of `_meta`. */
@@ -39,15 +42,16 @@ type StoredStamp = {
   readonly hash: string
   readonly fields?: FieldClocks
   readonly raw?: true
+  readonly lengths?: StampedLengths
 }
 
 export function storedStamp(
-  { context, dot, hash, fields, raw }: Omit<Stamp, "height">,
+  { context, dot, hash, fields, raw, lengths }: Omit<Stamp, "height">,
   height: number,
 ): StoredStamp {
   const digits = hexFromBytes(hash)
   // Most of a first sync, where to spread what is left out costs more than the rest of the stamp.
-  if (saysAll(dot, context) && fields === undefined && raw === undefined)
+  if (saysAll(dot, context) && fields === undefined && raw === undefined && lengths === undefined)
     return { dot: [dot.incarnation, dot.hlc], height, hash: digits }
   return {
     ...(saysAll(dot, context) ? {} : { context: [...context].flat() }),
@@ -56,6 +60,7 @@ export function storedStamp(
     hash: digits,
     ...(fields === undefined ? {} : { fields }),
     ...(raw === undefined ? {} : { raw }),
+    ...(lengths === undefined ? {} : { lengths }),
   }
 }
 
@@ -63,10 +68,8 @@ const INCARNATION_DIGITS = 16
 
 /** The row's stamp, whether or not it still fits the row; null when there is none that can be read. */
 export function readStamp(row: Row): Stamp | null {
-  const stored = (row._meta as Readonly<Record<string, unknown>>)[STAMP_FIELD] as
-    | Partial<StoredStamp>
-    | undefined
-  if (typeof stored !== "object" || stored === null) return null
+  const stored = storedIn(row)
+  if (stored === null) return null
   const { context, dot, height, hash, fields, raw } = stored
   if (typeof height !== "number" || typeof hash !== "string") return null
   const clocks = readContext(context ?? dot)
@@ -79,6 +82,16 @@ export function readStamp(row: Row): Stamp | null {
     ...(fields === undefined ? {} : { fields }),
     ...(raw === undefined ? {} : { raw }),
   }
+}
+
+/** Lengths of attachments as the row's stamp tells them. */
+export function lengthsInStamp(row: DocumentData): StampedLengths | undefined {
+  return storedIn(row)?.lengths
+}
+
+function storedIn(row: DocumentData): Partial<StoredStamp> | null {
+  const stored = (row["_meta"] as Readonly<Record<string, unknown>> | undefined)?.[STAMP_FIELD]
+  return typeof stored === "object" ? stored : null
 }
 
 function saysAll(dot: Dot | null, context: Context): dot is Dot {

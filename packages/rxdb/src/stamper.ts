@@ -131,6 +131,8 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
 
   const stampRow = (row: BulkWriteRow<DocumentData>): void => {
     const document = row.document as unknown as Row
+    // Of what was written where Dunlin was not loaded lengths have to be read: the replica sees to this write as well.
+    if (!shape.attachments.isMeasuredOver(document, row.previous)) return
     const key = shape.keyOf(document)
     const { made, state } = stamp({
       seen: seenBy(key, row.previous),
@@ -139,7 +141,8 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
       revision: document._rev,
     })
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
-    const stored = storedStamp(made, made.height)
+    const lengths = shape.attachments.stampedLengths(shape.attachments.sharedStubs(document))
+    const stored = storedStamp(lengths === undefined ? made : { ...made, lengths }, made.height)
     Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: stored } })
     if (writtenByStamp.size < MAX_ROWS_AT_HAND) writtenByStamp.set(stored, { revision: document._rev, state })
     if (document._deleted) remember(deletedContexts, key, made.context)

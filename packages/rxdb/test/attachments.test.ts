@@ -5,8 +5,7 @@ import { wrappedAttachmentsCompressionStorage } from "rxdb/plugins/attachments-c
 import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { rxdbReplica } from "../src/index.ts"
-import { createFlock, noteSchema, settled, until } from "./room-flock.ts"
+import { type BirdOptions, createFlock, noteSchema, settled, until } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
 
@@ -18,9 +17,15 @@ afterEach(() => flock.close())
 
 const creator = { schema: { ...noteSchema, attachments: {} } } as const
 
-async function put(collection: RxCollection, key: string, id: string, bytes: Uint8Array): Promise<void> {
+async function put(
+  collection: RxCollection,
+  key: string,
+  id: string,
+  bytes: Uint8Array,
+  type = "application/octet-stream",
+): Promise<void> {
   const document = await collection.findOne(key).exec(true)
-  await document.putAttachment({ id, data: new Blob([bytes as BlobPart]), type: "application/octet-stream" })
+  await document.putAttachment({ id, data: new Blob([bytes as BlobPart]), type })
 }
 
 async function get(collection: RxCollection, key: string, id: string): Promise<Buffer | null> {
@@ -74,6 +79,28 @@ describe("attachments", () => {
     expect(third?.equals(left ?? Buffer.alloc(0))).toBe(true)
   })
 
+  test("and the edit right behind one are taken at the first attempt, however many there are", async () => {
+    const [a, b] = [await flock.join({ creator }), await flock.join({ creator })]
+    await settled([a, b])
+    const refusals: unknown[] = []
+    b.room.diagnostics.subscribe((event) => event.type === "refused" && refusals.push(event))
+    // More than are fetched at a time.
+    const keys = Array.from({ length: 300 }, (_, index) => `k${index}`)
+    await a.collection.bulkInsert(keys.map((id) => ({ id, text: "without" })))
+    const attach = async (key: string): Promise<void> => {
+      await put(a.collection, key, "file", Buffer.from(`the file of ${key}`))
+      await (await a.collection.findOne(key).exec(true)).patch({ text: "with" })
+    }
+    await Promise.all(keys.map(attach))
+    const last = Object.fromEntries(keys.map((id) => [id, { id, text: "with" }]))
+    expect(await settled([a, b])).toMatchObject(last)
+    await until(async () => {
+      const documents = await b.collection.find().exec()
+      return documents.every((document) => document.getAttachment("file") !== null)
+    }, "every file")
+    expect(refusals).toEqual([])
+  })
+
   test("can be removed", async () => {
     const [a, b] = [await flock.join({ creator }), await flock.join({ creator })]
     await a.collection.insert({ id: "x", text: "start" })
@@ -83,25 +110,124 @@ describe("attachments", () => {
     await document.getAttachment("file")?.remove()
     await until(async () => (await get(b.collection, "x", "file")) === null, "its end")
   })
+})
 
-  test.each([
-    {
-      attachments: { compression: "deflate" },
-      storage: wrappedAttachmentsCompressionStorage({ storage: getRxStorageMemory() }),
+const encodings = [
+  {
+    form: "compressed",
+    attachments: { compression: "deflate" },
+    storage: () => wrappedAttachmentsCompressionStorage({ storage: getRxStorageMemory() }),
+  },
+  {
+    form: "encrypted",
+    attachments: { encrypted: true },
+    storage: () => wrappedKeyEncryptionCryptoJsStorage({ storage: getRxStorageMemory() }),
+  },
+] as const
+
+describe.each(encodings)("attachments that the storage keeps $form", ({ attachments, storage }) => {
+  const encoded = (before?: (collection: RxCollection) => Promise<unknown>): BirdOptions => ({
+    storage: storage() as RxStorage<unknown, unknown>,
+    password: "a password of some length",
+    creator: { schema: { ...noteSchema, attachments } },
+    ...(before === undefined ? {} : { before }),
+  })
+  const text = Buffer.from("what anybody can read ".repeat(9_000))
+
+  test("travel as they are, also to peers that keep them otherwise, and on to a third", async () => {
+    const [a, b] = [await flock.join(encoded()), await flock.join({ creator })]
+    await a.collection.insert({ id: "x", text: "with attachments" })
+    await put(a.collection, "x", "long", text, "text/plain")
+    await put(a.collection, "x", "empty", Buffer.alloc(0), "text/plain")
+    await put(a.collection, "x", "image", randomBytes(70_000), "image/png")
+    await until(async () => (await get(b.collection, "x", "image")) !== null, "the attachments")
+    expect((await get(b.collection, "x", "long"))?.equals(text)).toBe(true)
+    expect(await get(b.collection, "x", "empty")).toHaveLength(0)
+    expect((await b.collection.findOne("x").exec(true)).getAttachment("long")?.length).toBe(text.length)
+
+    const c = await flock.join(encoded())
+    await until(async () => (await get(c.collection, "x", "image")) !== null, "them at the third")
+    expect((await get(c.collection, "x", "long"))?.equals(text)).toBe(true)
+    const answer = Buffer.from("an answer ".repeat(1_000))
+    await put(c.collection, "x", "answer", answer, "text/plain")
+    await (await c.collection.findOne("x").exec(true)).patch({ text: "edited beside them" })
+    expect(await settled([a, b, c])).toMatchObject({ x: { text: "edited beside them" } })
+    for (const { collection } of [a, b, c]) {
+      expect((await get(collection, "x", "long"))?.equals(text)).toBe(true)
+      expect((await get(collection, "x", "answer"))?.equals(answer)).toBe(true)
+    }
+    await (await a.collection.findOne("x").exec(true)).getAttachment("long")?.remove()
+    await until(async () => (await get(b.collection, "x", "long")) === null, "the end of one")
+    expect((await get(c.collection, "x", "answer"))?.equals(answer)).toBe(true)
+  })
+
+  test("of both sides of a conflict are there for a newcomer", async () => {
+    const [a, b] = [await flock.join(encoded()), await flock.join(encoded())]
+    await a.collection.insert({ id: "x", text: "start" })
+    await settled([a, b])
+    const [mine, theirs] = ["mine ", "theirs "].map((word) => Buffer.from(word.repeat(20_000)))
+    await Promise.all([
+      put(a.collection, "x", "file", mine as Buffer, "text/plain"),
+      put(b.collection, "x", "file", theirs as Buffer, "text/plain"),
+    ])
+    await settled([a, b])
+    const c = await flock.join(encoded())
+    await until(async () => {
+      const files = await Promise.all([a, b, c].map(({ collection }) => get(collection, "x", "file")))
+      return files.every((file) => file !== null && file.equals(files[0] as Buffer))
+    }, "one file everywhere")
+  })
+
+  test("and that are older than Dunlin are found equal, and edited without a conflict", async () => {
+    const fill = async (collection: RxCollection) => {
+      await collection.insert({ id: "x", text: "older" })
+      await put(collection, "x", "long", text, "text/plain")
+    }
+    const a = await flock.join(encoded(fill))
+    const b = await flock.join(encoded(fill))
+    const received: unknown[] = []
+    b.handle.attachments$.subscribe((progress) => received.push(progress))
+    await Promise.all([a.room.synced(), b.room.synced()])
+    await (await a.collection.findOne("x").exec(true)).patch({ text: "edited" })
+    expect(await settled([a, b])).toMatchObject({ x: { text: "edited" } })
+    expect((await get(b.collection, "x", "long"))?.equals(text)).toBe(true)
+    expect(received).toEqual([])
+    expect([...a.handle.recentConflicts(), ...b.handle.recentConflicts()]).toEqual([])
+  })
+})
+
+test("neither rows nor what is kept beside them hold the plaintext of encrypted attachments", async () => {
+  const written: string[] = []
+  const plain = getRxStorageMemory()
+  const spied = {
+    ...plain,
+    async createStorageInstance(...given: Parameters<typeof plain.createStorageInstance>) {
+      const instance = await plain.createStorageInstance(...given)
+      const write = instance.bulkWrite.bind(instance)
+      instance.bulkWrite = async (rows, context) => {
+        for (const { document } of rows) {
+          written.push(JSON.stringify(document))
+          for (const one of Object.values(document._attachments))
+            if ("data" in one) written.push(await one.data.text())
+        }
+        return write(rows, context)
+      }
+      return instance
     },
-    {
-      attachments: { encrypted: true },
-      storage: wrappedKeyEncryptionCryptoJsStorage({ storage: getRxStorageMemory() }),
-    },
-  ] as const)(
-    "that the storage keeps in another form are refused at once",
-    async ({ attachments, storage }) => {
-      const { collection } = await flock.openDatabase({
-        creator: { schema: { ...noteSchema, attachments } },
-        storage: storage as RxStorage<unknown, unknown>,
-        password: "a password of some length",
-      })
-      expect(() => rxdbReplica(collection)).toThrow(expect.objectContaining({ code: "invalid-option" }))
-    },
-  )
+  } as typeof plain
+  const join = () =>
+    flock.join({
+      storage: wrappedKeyEncryptionCryptoJsStorage({ storage: spied }) as RxStorage<unknown, unknown>,
+      password: "a password of some length",
+      creator: { schema: { ...noteSchema, attachments: { encrypted: true } } },
+    })
+  const [a, b] = [await join(), await join()]
+  const secret = Buffer.from("nobody may read this ".repeat(5_000))
+  await a.collection.insert({ id: "x", text: "open" })
+  await put(a.collection, "x", "secret", secret, "text/plain")
+  await until(async () => (await get(b.collection, "x", "secret")) !== null, "the attachment")
+  expect((await get(b.collection, "x", "secret"))?.equals(secret)).toBe(true)
+  const forms = [secret.toString(), secret.toString("base64")].map((form) => form.slice(300, 330))
+  expect(written.filter((one) => forms.some((form) => one.includes(form)))).toEqual([])
+  expect(written.some((one) => one.includes("b|x|"))).toBe(true)
 })

@@ -1,5 +1,6 @@
 import "fake-indexeddb/auto"
 import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
+import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
 import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
 import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
 import { wrappedKeyCompressionStorage } from "rxdb/plugins/key-compression"
@@ -8,9 +9,19 @@ import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
-import { contents, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
+import {
+  type Bird,
+  type BirdOptions,
+  contents,
+  createFlock,
+  noteSchema,
+  settled,
+  until,
+  wait,
+} from "./room-flock.ts"
 
 beforeAll(() => {
+  addRxPlugin(RxDBAttachmentsPlugin)
   addRxPlugin(RxDBCleanupPlugin)
   addRxPlugin(RxDBMigrationSchemaPlugin)
 })
@@ -145,6 +156,75 @@ describe("a collection's life", () => {
     expect(rows[0]?._rev.startsWith("1-")).toBe(true)
   })
 
+  test("attachments outlive a version of the schema that has them encrypted", async () => {
+    const [name, password] = [freshName(), "password of this test"]
+    const encrypted = (): RxStorage<unknown, unknown> =>
+      wrappedKeyEncryptionCryptoJsStorage({ storage: dexie() }) as RxStorage<unknown, unknown>
+    const v0 = { schema: { ...noteSchema, attachments: {} } }
+    const v1 = {
+      schema: { ...noteSchema, version: 1, attachments: { encrypted: true } },
+      migrationStrategies: { 1: (document: Record<string, unknown>) => document },
+    }
+    const bytes = Buffer.from("a file of the old version ".repeat(8_000))
+    const a = await flock.join({ storage: encrypted(), password, name, creator: v0 })
+    const document = await a.collection.insert({ id: "x", text: "one" })
+    await document.putAttachment({ id: "file", data: new Blob([bytes]), type: "text/plain" })
+    await a.room.close()
+    await a.database.close()
+    const migrated = await flock.join({ storage: encrypted(), password, name, creator: v1 })
+    const b = await flock.join({ creator: { ...v1, schema: { ...v1.schema, attachments: {} } } })
+    expect(await settled([migrated, b])).toMatchObject({ x: { text: "one" } })
+    const file = (await b.collection.findOne("x").exec(true)).getAttachment("file")
+    expect(Buffer.from(await (await file!.getData()).arrayBuffer()).equals(bytes)).toBe(true)
+    await (await migrated.collection.findOne("x").exec(true)).patch({ text: "two" })
+    expect(await settled([migrated, b])).toMatchObject({ x: { text: "two" } })
+    expect(b.handle.recentConflicts()).toEqual([])
+  })
+
+  test.each(["encrypts", "no longer encrypts"])(
+    "what is kept beside the rows outlives a version of the schema that %s, and leaves nothing behind",
+    async (change) => {
+      const password = "password of this test"
+      const storage = (): RxStorage<unknown, unknown> =>
+        wrappedKeyEncryptionCryptoJsStorage({ storage: dexie() }) as RxStorage<unknown, unknown>
+      const [plain, encrypted] = [{ ...noteSchema }, { ...noteSchema, encrypted: ["text"] }]
+      const [before, after] = change === "encrypts" ? [plain, encrypted] : [encrypted, plain]
+      const migrationStrategies = { 1: (document: Record<string, unknown>) => document }
+      const v1 = { schema: { ...after, version: 1 }, migrationStrategies }
+      const v2 = {
+        schema: { ...after, version: 2 },
+        migrationStrategies: { ...migrationStrategies, 2: (document: Record<string, unknown>) => document },
+      }
+      const names = [freshName(), freshName()] as const
+      const open = (name: string, creator: BirdOptions["creator"] = { schema: before }) =>
+        flock.join({ storage: storage(), password, name, ...(creator === undefined ? {} : { creator }) })
+      const close = async ({ room, database }: Bird): Promise<void> => {
+        await room.close()
+        await database.close()
+      }
+      const [a, absent] = [await open(names[0]), await open(names[1])]
+      await a.collection.bulkInsert([
+        { id: "x", text: "goes" },
+        { id: "y", text: "stays" },
+      ])
+      await settled([a, absent])
+      await close(absent)
+      await (await a.collection.findOne("x").exec(true)).remove()
+      await a.room.synced({ peers: 0 })
+      await close(a)
+      // Twice: the second start has nothing to move.
+      await close(await open(names[0], v1))
+      const [again, back] = [await open(names[0], v2), await open(names[1], v2)]
+      expect(await settled([again, back])).toEqual({ y: { id: "y", text: "stays" } })
+      const counts = await Promise.all(
+        ["dunlin-notes", "dunlin--notes"].map((form) => rowsIn(`rxdb-dexie-${names[0]}--0--${form}`)),
+      )
+      const [left, moved] = change === "encrypts" ? counts : counts.toReversed()
+      expect(left).toBe(0)
+      expect(moved).toBeGreaterThan(0)
+    },
+  )
+
   test("an encrypted collection replicates, and its storage never holds the plaintext", async () => {
     const secret = "the plaintext of a secret note"
     const spies = [spiedStorage(), spiedStorage()]
@@ -191,6 +271,25 @@ describe("a collection's life", () => {
     expect(row).toMatchObject({ _meta: { dunlin: { height: 1 } } })
   })
 })
+
+/** Of a database of Dexie's that nobody has open for writing. */
+async function rowsIn(name: string): Promise<number> {
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    const request = indexedDB.open(name)
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error ?? new Error(name))
+  })
+  const counts = [...database.objectStoreNames].map(
+    (store) =>
+      new Promise<number>((resolve) => {
+        const request = database.transaction(store).objectStore(store).count()
+        request.onsuccess = () => resolve(request.result)
+      }),
+  )
+  const rows = await Promise.all(counts)
+  database.close()
+  return rows.reduce((sum, count) => sum + count, 0)
+}
 
 interface Spy {
   readonly storage: RxStorage<unknown, unknown>
