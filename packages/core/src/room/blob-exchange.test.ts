@@ -7,7 +7,7 @@ import { decodeMessage } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
 import { type BlobExchange, createBlobExchange } from "./blob-exchange.ts"
-import type { LinkReplica } from "./link-replica.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
 
 const blob: BlobRef = { digest: new Uint8Array(32).fill(4), size: 40 * CHUNK_BYTES + 100 }
 const CHUNKS = 41
@@ -118,7 +118,7 @@ function createLink(
 }
 
 interface Fetched {
-  /** One byte of the position. */
+  /** Tells positions apart. */
   readonly at?: number
   readonly heldBytes?: number
   readonly name?: string
@@ -126,19 +126,13 @@ interface Fetched {
 }
 
 function fetchAt(
-  side: Side,
+  { exchange, own }: Side,
   { at = 3, heldBytes = 100, name = "", ends = [] }: Fetched = {},
 ): { readonly ends: string[]; readonly taken: boolean } {
-  const taken = side.exchange.fetch(
-    side.own,
-    "k",
-    new Uint8Array(16).fill(at),
-    [blob],
-    heldBytes,
-    () => void ends.push(`retry${name}`),
-    () => void ends.push(`drop${name}`),
-  )
-  return { ends, taken }
+  const position = new Uint8Array(16)
+  new DataView(position.buffer).setUint32(0, at)
+  const ended = (end: string): void => void ends.push(`${end}${name}`)
+  return { ends, taken: exchange.fetch({ own, key: "k", position, blobs: [blob], heldBytes, ended }) }
 }
 
 describe("a blob", () => {
@@ -242,26 +236,25 @@ describe("entries that wait for blobs", () => {
     expect(ends).toEqual(["drop 1", "retry 2"])
   })
 
-  test("are fetched no more at a time than a peer serves, and all of them in the end", async () => {
+  test("are asked for 256 at a time, and the next ones when those are given up", async () => {
     const time = createSimulatedTime()
     const [near, far] = createLink(time, [createStore([]), createStore([])])
     far.exchange.close()
     const ends: string[] = []
-    const own = (at: number): LinkReplica => ({ ...near.own, theirSlot: at })
-    for (let at = 0; at < 600; at++)
-      near.exchange.fetch(
-        own(at),
-        "k",
-        new Uint8Array(16),
-        [blob],
-        100,
-        () => {},
-        () => void ends.push("drop"),
-      )
+    for (let at = 0; at < 600; at++) fetchAt(near, { at, ends })
     await time.runFor(10_000)
     expect([far.wants.length, ends.length]).toEqual([256, 0])
     await time.runFor(120_000)
     expect([far.wants.length, ends.length, time.pending]).toEqual([600, 600, 0])
+  })
+
+  test("are all served by a peer that holds their blobs", async () => {
+    const time = createSimulatedTime()
+    const [near] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())])
+    const ends: string[] = []
+    for (let at = 0; at < 600; at++) fetchAt(near, { at, ends })
+    await time.runFor(20_000)
+    expect(ends.filter((end) => end === "retry")).toHaveLength(600)
   })
 
   test("are neither retried nor dropped once the link is closed", async () => {

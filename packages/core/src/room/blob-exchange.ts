@@ -5,23 +5,27 @@ import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
 import type { Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
-import type { LinkReplica } from "./link-replica.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
+
+/** An entry that was received without the blobs that it refers to. */
+export interface EntryWithoutBlobs {
+  readonly own: LinkReplica
+  readonly key: string
+  readonly position: Uint8Array
+  readonly blobs: readonly BlobRef[]
+  /** Of the entry itself, which keep their credit. */
+  readonly heldBytes: number
+  /** Called once, unless the link closes before: the blobs are here, or the peer cannot deliver them. */
+  readonly ended: (end: "retry" | "drop") => void
+}
 
 /** Fetches the blobs that entries refer to from one peer, chunk by chunk, and serves the peer's requests. */
 export interface BlobExchange {
   /**
-   * Fetches what is missing and then calls `retry`; `drop` when the peer cannot deliver. What comes for a position that waits
-   * already is retried behind it. False when too many entries wait: the entry is found again by a later reconciliation.
+   * An entry for a position that waits already is retried after that one, whatever its end. False when too much waits: a later
+   * reconciliation finds the entry again.
    */
-  fetch(
-    own: LinkReplica,
-    key: string,
-    position: Uint8Array,
-    blobs: readonly BlobRef[],
-    heldBytes: number,
-    retry: () => void,
-    drop: () => void,
-  ): boolean
+  fetch(entry: EntryWithoutBlobs): boolean
   received(frame: ChunkFrame, receipt: Receipt): void
   wanted(own: LinkReplica | null, frame: ChunkWantFrame): void
   /** Sends chunks while the bulk lane takes them. */
@@ -36,21 +40,14 @@ export interface BlobExchangeOptions {
   readonly flush: () => void
 }
 
-interface WaitingEntry {
+interface WaitingEntry extends EntryWithoutBlobs {
   readonly id: string
-  readonly own: LinkReplica
-  readonly key: string
-  readonly position: Uint8Array
-  readonly blobs: readonly BlobRef[]
-  heldBytes: number
-  readonly retry: () => void
-  readonly drop: () => void
-  /** Retries of what came for the same position meanwhile. */
-  readonly behind: (() => void)[]
+  /** What came for the same position meanwhile. */
+  readonly behind: EntryWithoutBlobs[]
   /** Chunks asked for and not stored yet, of the blob that is being fetched. */
   out: Set<number>
   blob: BlobRef | null
-  /** `Infinity` until it is fetched. */
+  /** When its fetching began or a chunk was last stored; `Infinity` while it waits for its turn. */
   progressAt: number
 }
 
@@ -66,14 +63,13 @@ interface Serving {
   bit: number
 }
 
-/** Entries that wait keep their credit, and chunks need some of it too. Each names a digest, which bounds their number as well. */
+/** Entries that wait keep their credit, and chunks need some of it too. An entry names a digest, so these are ten thousand at most. */
 const MAX_WAITING_BYTES = 1_048_576
-/** Of those that wait so many are fetched at a time: no more than a peer serves. */
-const MAX_FETCHING = 256
 /** 1 MiB on the way: half the credit window. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
-const MAX_SERVING = MAX_FETCHING
+/** Requests of one side of a link under way at a time. More are not answered, so that both sides must know this. */
+const MAX_REQUESTS = 256
 
 export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchangeOptions): BlobExchange {
   const waitingById = new Map<string, WaitingEntry>()
@@ -86,19 +82,22 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
 
   const isWaiting = (entry: WaitingEntry): boolean => waitingById.get(entry.id) === entry
 
-  const finish = (entry: WaitingEntry, end: () => void): void => {
+  const finish = (entry: WaitingEntry, end: "retry" | "drop"): void => {
     if (!isWaiting(entry)) return
     waitingById.delete(entry.id)
-    waitingBytes -= entry.heldBytes
     if (entry.progressAt < Infinity) fetching--
-    end()
-    for (const retry of entry.behind) retry()
+    waitingBytes -= entry.heldBytes
+    entry.ended(end)
+    for (const { heldBytes, ended } of entry.behind) {
+      waitingBytes -= heldBytes
+      ended("retry")
+    }
     fetchNext()
   }
 
   const fetchNext = (): void => {
     for (const entry of waitingById.values()) {
-      if (fetching >= MAX_FETCHING) return
+      if (fetching >= MAX_REQUESTS) return
       if (entry.progressAt < Infinity) continue
       fetching++
       entry.progressAt = clock.monotonic()
@@ -107,7 +106,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   }
 
   const drop = (entry: WaitingEntry): void => {
-    finish(entry, entry.drop)
+    finish(entry, "drop")
     flush()
   }
 
@@ -126,7 +125,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     } catch {
       return drop(entry)
     }
-    finish(entry, entry.retry)
+    finish(entry, "retry")
   }
 
   const ask = (entry: WaitingEntry, blob: BlobRef, indices: readonly number[]): void => {
@@ -203,32 +202,18 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   }
 
   return {
-    fetch(own, key, position, blobs, heldBytes, retry, dropEntry) {
-      const id = waitingId(own.theirSlot, position)
+    fetch(entry) {
+      const { own, position, heldBytes } = entry
       // One entry may always wait, however long it is.
-      if (waitingBytes > 0 && waitingBytes + heldBytes > MAX_WAITING_BYTES) return false
+      if (waitingById.size > 0 && waitingBytes + heldBytes > MAX_WAITING_BYTES) return false
       waitingBytes += heldBytes
+      const id = waitingId(own.theirSlot, position)
       const ahead = waitingById.get(id)
       if (ahead !== undefined) {
-        ahead.heldBytes += heldBytes
-        ahead.behind.push(retry)
+        ahead.behind.push(entry)
         return true
       }
-      const entry: WaitingEntry = {
-        id,
-        own,
-        key,
-        position,
-        blobs,
-        heldBytes,
-        retry,
-        drop: dropEntry,
-        behind: [],
-        out: new Set(),
-        blob: null,
-        progressAt: Infinity,
-      }
-      waitingById.set(id, entry)
+      waitingById.set(id, { ...entry, id, behind: [], out: new Set(), blob: null, progressAt: Infinity })
       cancelWatch ??= clock.after(STALLED_MS / 4, watch)
       fetchNext()
       return true
@@ -248,7 +233,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     },
     wanted(own, frame) {
       const key = own?.shared.index.get(frame.position)?.key
-      if (own === null || key === undefined || !own.permissions.send || serving.length >= MAX_SERVING) return
+      if (own === null || key === undefined || !own.permissions.send || serving.length >= MAX_REQUESTS) return
       const { position, blob, first, bitmap } = frame
       const chunks = Math.ceil(frame.size / CHUNK_BYTES)
       serving.push({ own, key, position, blob, chunks, first, bitmap, bit: 0 })

@@ -116,18 +116,15 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
         inbox.settle(receipt)
         own.check()
       }
-      const waited =
-        (then: () => void): (() => void) =>
-        () => {
-          countJoining(room, -1)
-          then()
-        }
-      const retry = waited(() => join(target, frame, receipt, position))
       // Until the blobs are here the entry is under way, and roots are not compared without it.
       countJoining(room, 1)
-      if (blobs.fetch(own, frame.key, position, missing, frame.delta.length, retry, waited(drop))) return
-      countJoining(room, -1)
-      drop()
+      const ended = (end: "retry" | "drop"): void => {
+        countJoining(room, -1)
+        if (end === "retry") join(target, frame, receipt, position)
+        else drop()
+      }
+      const heldBytes = frame.delta.length
+      if (!blobs.fetch({ own, key: frame.key, position, blobs: missing, heldBytes, ended })) ended("drop")
       return
     } else if (result.transition !== null) {
       joined(target, frame, result.transition, result.outcome)
@@ -168,9 +165,10 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     const again = until === "again"
     const items = [{ position, digest: digestOf(frame), again, reason: reasonForWire(reason) }]
     outbox.control({ type: "nak", slot: room.shared.slot, items })
+    if (again) own.postponed()
     // A delta made for another base is everyday life: it is asked for at once, and not worth a diagnostic.
-    if (reason === "incomplete") return own.postponed()
-    if (again) own.putOff()
+    if (reason === "incomplete") return
+    if (again) own.probeSoon()
     events.refused(room, reason)
   }
 

@@ -2,21 +2,22 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
 import { bytesEqual, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
-import type { AnnounceFrame, RangeAckFrame, RangeFrame, RootItem } from "../protocol/frame.ts"
+import type { AnnounceFrame, RootItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
-import { type ChangeFeed, createChangeFeed } from "./change-feed.ts"
-import { createHeldEntries, type HeldEntries } from "./held-entries.ts"
+import { createChangeFeed } from "./change-feed.ts"
+import { createHeldEntries } from "./held-entries.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
 import { offerNewer } from "./offer-newer.ts"
-import { createOwed, type Owed } from "./owed.ts"
+import { createOwed } from "./owed.ts"
 import type { Permissions } from "./permissions.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
 import { createReconcileRunner, type ReconcileReport } from "./reconcile-runner.ts"
-import { createRefusals, type Refusals } from "./refusals.ts"
-import { createSendQueue, type SendQueue } from "./send-queue.ts"
-import type { SharedReplica, Transition } from "./shared-replica.ts"
+import { createRefusals } from "./refusals.ts"
+import { createSendQueue } from "./send-queue.ts"
+import type { SharedReplica } from "./shared-replica.ts"
 
 export interface LinkReplicaOptions {
   readonly session: string
@@ -44,51 +45,6 @@ export interface LinkReplicaOptions {
   /** Rare, and what people wait for. */
   readonly phaseChanged: () => void
   readonly reconciled: (report: ReconcileReport) => void
-}
-
-/** One replica on one link: reconciliation, roots, live changes, and what is still owed to the peer. */
-export interface LinkReplica {
-  readonly shared: SharedReplica
-  readonly theirSlot: number
-  readonly permissions: Permissions
-  /** Others may bring what this peer offers. */
-  readonly sharesLinks: boolean
-  readonly phase: ReplicaLinkPhase
-  /**
-   * Whether everything from before this link is known to have been exchanged, or is counted as owed. A responder knows
-   * only by agreement: the initiator may ask others for what differs, and both be live meanwhile.
-   */
-  readonly compared: boolean
-  readonly lastSyncedAt: number | null
-  readonly queue: SendQueue
-  readonly feed: ChangeFeed
-  readonly refusals: Refusals
-  readonly owed: Owed
-  readonly held: HeldEntries
-  readonly pendingOut: number
-  /** Something could not be exchanged now: what differs is not excused by that. */
-  postponed(): void
-  /** The same, and nothing else brings it back: roots are compared before long. */
-  putOff(): void
-  readonly closed: boolean
-  /** Entries being read from the replica for the peer. */
-  reading: number
-  start(): void
-  range(frame: RangeFrame): void
-  rangeAck(frame: RangeAckFrame): void
-  root(item: RootItem): void
-  /** Pushes or announces a change, where entries may travel to the peer. */
-  push(transition: Transition): void
-  /** The peer said, or showed, that it holds this digest. */
-  peerHolds(position: Uint8Array, digest: Uint8Array): void
-  /** An entry came in or was confirmed and counted as progress. */
-  exchanged(direction: "sent" | "received"): void
-  /** Something that was under way has ended: roots may be due. */
-  check(): void
-  /** Asks for the peer's root now. */
-  probe(): void
-  rootItem(answer: boolean): RootItem
-  close(): void
 }
 
 /** Roots are not compared while changes are this fresh: under constant typing they are never equal. */
@@ -136,6 +92,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
+  /** The run of a one-way link has ended, and the peer is asked whether it has all that it found. */
+  let confirming = false
   let compared = false
   /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false
@@ -220,7 +178,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   const offer = (positions: readonly Uint8Array[]): void => {
-    if (held.offer(positions)) timers.start("offer", OFFER_INTERVAL_MS, probeNow)
+    if (held.offer(positions)) timers.start("probe", OFFER_INTERVAL_MS, probeNow)
   }
 
   /** While somebody types without a pause roots are never equal, and what else there is must not wait for that. */
@@ -252,8 +210,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     return { slot, count: index.count, root, settled: settled(), answer, agreed: false }
   }
 
-  const sendRoot = (flags: { readonly answer: boolean; readonly agreed: boolean }): void => {
-    outbox.control({ type: "root", roots: [{ ...rootItem(flags.answer), agreed: flags.agreed }] })
+  const sendRoot = (flag?: "answer" | "agreed"): void => {
+    outbox.control({ type: "root", roots: [{ ...rootItem(flag === "answer"), agreed: flag === "agreed" }] })
   }
 
   const reportRun = (): void => {
@@ -285,6 +243,11 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     if (equal || !comparable) lastSyncedAt = clock.now()
     setPhase("live")
     options.changed()
+  }
+
+  const agree = (): void => {
+    finish(false)
+    sendRoot("agreed")
   }
 
   /**
@@ -331,8 +294,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     if (wasFruitless(item)) excused = difference
     if (sameDifference(excused, difference)) {
-      finish(false)
-      sendRoot({ answer: false, agreed: true })
+      agree()
       return
     }
     reportRun()
@@ -341,6 +303,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     setPhase("live")
     if (clock.monotonic() - activeAt < QUIET_MS) runner.beginAfter(QUIET_MS)
     else if (!runner.waiting) runner.retry()
+  }
+
+  const endOneWay = (): void => {
+    confirming = false
+    // Whoever was asked for it may know less of it than this peer.
+    if (delegated) return runner.retry()
+    agree()
   }
 
   const check = (): void => {
@@ -353,13 +322,11 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     awaitingSettle = false
     // A one-way link has nothing but its run to go by: until that has ended, an answer must not pass for one.
     if (!comparable && initiator && (asked || phase === "live")) {
-      // Whoever was asked for it may know less of it than this peer.
-      if (asked && delegated) return runner.retry()
-      finish(false)
-      sendRoot({ answer: false, agreed: true })
-      return
+      // Of what differs the responder asks for what is here: it answers once it has that.
+      if (!asked || !permissions.send) return endOneWay()
+      confirming = true
     }
-    sendRoot({ answer, agreed: false })
+    sendRoot(answer ? "answer" : undefined)
   }
 
   const checkNow = (): void => {
@@ -368,7 +335,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   const probe = (): void => {
-    if (!closed) outbox.control({ type: "root", roots: [rootItem(true)] })
+    if (!closed) sendRoot("answer")
   }
 
   const probeNow = (): void => {
@@ -387,10 +354,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     owed,
     held,
     postponed,
-    putOff() {
-      postponed()
-      if (phase === "live") timers.startOnce("offer", QUIET_MS, probeNow)
-    },
     get closed() {
       return closed
     },
@@ -439,7 +402,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (equal && comparable) {
         const tell = item.answer || (initiator && unagreed && !item.agreed)
         finish(true)
-        if (tell) sendRoot({ answer: false, agreed: true })
+        if (tell) sendRoot("agreed")
         return
       }
       if (comparable) {
@@ -447,7 +410,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       } else {
         if (item.agreed || (item.settled && phase === "live")) finish(false)
         if (item.answer) owesRoot = true
-        if (initiator && phase === "live") repairOneWay(item)
+        if (confirming && item.settled) endOneWay()
+        else if (initiator && phase === "live") repairOneWay(item)
       }
       check()
     },
@@ -472,6 +436,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     check,
     probe,
+    probeSoon() {
+      // Before that, the end of the first run compares them anyway.
+      if (phase === "live") timers.startOnce("probe", QUIET_MS, probeNow)
+    },
     rootItem,
     close() {
       closed = true

@@ -27,7 +27,7 @@ import { noteDeliveries, noteRefusal } from "./delivery.ts"
 import { createEntryReceiver } from "./entry-receiver.ts"
 import { createEntrySender } from "./entry-sender.ts"
 import { createHeartbeat } from "./heartbeat.ts"
-import { createLinkReplica, type LinkReplica } from "./link-replica.ts"
+import { createLinkReplica } from "./link-replica.ts"
 import { replicaLinkStatus } from "./link-status.ts"
 import { announceFrame, createMatchedReplicas } from "./matched-replicas.ts"
 import { permissionsFor } from "./permissions.ts"
@@ -175,7 +175,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     random,
     ping: (nonce) => {
       if (inbox.holdsPlace && clock.monotonic() - payloadAt > STALLED_MS) {
-        return end("a large entry stalled while others wait", false)
+        return end("a large entry stalled", false)
       }
       outbox.control({ type: "ping", nonce })
       const roots = matched.roots(initiator)
@@ -188,7 +188,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const pendingIn = (room: RoomReplica): number => receiver.joining(room) + room.wanted.pending(link.session)
 
-  const createReplica = (room: RoomReplica, announced: AnnounceFrame): LinkReplica =>
+  const createReplica = (room: RoomReplica, announced: AnnounceFrame) =>
     createLinkReplica({
       session: link.session,
       device: link.device,
@@ -301,7 +301,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const greet = (frame: HelloFrame): void => {
     if (greeted || bytesToHex(frame.session) !== link.session) {
-      throw new DecodeError("protocol-violation", "HELLO repeated or of another session")
+      throw new DecodeError("protocol-violation", "HELLO again or of another session")
     }
     greeted = true
     refusesEntries = frame.refusesEntries
@@ -325,7 +325,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const acknowledged = (control: number, bulk: number): void => {
     const references = outbox.acknowledged(control, bulk)
-    if (references === null) throw new DecodeError("protocol-violation", "acknowledges what was never sent")
+    if (references === null) throw new DecodeError("protocol-violation", "ack of nothing sent")
     noteDeliveries([...matched.targets.values()], references)
     events.statusChanged()
     pump()

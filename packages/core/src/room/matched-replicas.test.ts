@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import type { Replica } from "../ports/replica.ts"
 import type { AnnounceFrame } from "../protocol/frame.ts"
-import type { LinkReplica } from "./link-replica.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
 import { createMatchedReplicas } from "./matched-replicas.ts"
 import type { RoomReplica } from "./room-replica.ts"
 

@@ -1,6 +1,6 @@
 import { DecodeError } from "../protocol/decode-error.ts"
 import type { AnnounceFrame, RootItem } from "../protocol/frame.ts"
-import type { LinkReplica } from "./link-replica.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 

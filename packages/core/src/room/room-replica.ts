@@ -1,5 +1,5 @@
 import type { WantedTable } from "../protocol/wanted-table.ts"
-import type { LinkReplica } from "./link-replica.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 

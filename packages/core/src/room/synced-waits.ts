@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import { mapKey } from "../protocol/bytes-equal.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
-import type { LinkReplica } from "./link-replica.ts"
+import type { LinkReplica } from "./link-replica-api.ts"
 import type { LinkSession } from "./link-session.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
@@ -176,7 +176,7 @@ function giveUp(
   const tick = (): void => {
     aloneMs = enough() ? 0 : aloneMs + stepMs
     if (aloneMs >= NO_PEERS_LIMIT_MS) {
-      const message = `Fewer than ${peers} other devices that share this data were connected for 30 s. Changes are kept.`
+      const message = `Fewer than ${peers} other devices that share this data were connected for 30 s. Changes are kept until they come.`
       end(() => reject(new RoomError("no-peers", message)))
       return
     }
