@@ -24,6 +24,12 @@ export class ByteReader {
     return this.#bytes[this.#advance(1)] as number
   }
 
+  flag(): boolean {
+    const value = this.u8()
+    if (value > 1) throw new DecodeError("bad-value", "flag")
+    return value === 1
+  }
+
   u16(): number {
     const at = this.#advance(2)
     return ((this.#bytes[at] as number) << 8) | (this.#bytes[at + 1] as number)

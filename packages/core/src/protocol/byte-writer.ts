@@ -22,6 +22,10 @@ export class ByteWriter {
     return this
   }
 
+  flag(value: boolean): this {
+    return this.u8(value ? 1 : 0)
+  }
+
   u16(value: number): this {
     const at = this.#reserve(2)
     this.#bytes[at] = value >>> 8

@@ -78,11 +78,7 @@ export function decodeFrame(input: Uint8Array): Frame {
 function writeHead(write: ByteWriter, frame: Frame): void {
   switch (frame.type) {
     case "hello":
-      write
-        .u8(frame.version)
-        .bytes(frame.session)
-        .u32(frame.maxMessageBytes)
-        .u8(frame.refusesEntries ? 1 : 0)
+      write.u8(frame.version).bytes(frame.session).u32(frame.maxMessageBytes).flag(frame.refusesEntries)
       return
     case "announce":
       write.varint(frame.slot).text(frame.name).u8(frame.kind).text(frame.schemaTag)
@@ -94,19 +90,12 @@ function writeHead(write: ByteWriter, frame: Frame): void {
       write.varint(frame.slot)
       return
     case "range":
-      write
-        .varint(frame.slot)
-        .u32(frame.salt)
-        .varint(frame.sequence)
-        .u8(frame.reply ? 1 : 0)
+      write.varint(frame.slot).u32(frame.salt).varint(frame.sequence).flag(frame.reply)
       write.varint(frame.grant).bytes(frame.records)
       return
     case "range-ack":
       write.varint(frame.slot).u32(frame.salt).varint(frame.sequence)
-      write
-        .varint(frame.frames)
-        .varint(frame.answered)
-        .u8(frame.later ? 1 : 0)
+      write.varint(frame.frames).varint(frame.answered).flag(frame.later)
       return
     case "offer":
       write.varint(frame.slot).varint(frame.items.length)
@@ -133,11 +122,7 @@ function writeHead(write: ByteWriter, frame: Frame): void {
     case "nak":
       write.varint(frame.slot).varint(frame.items.length)
       for (const item of frame.items) {
-        write
-          .bytes(item.position)
-          .bytes(item.digest)
-          .u8(item.again ? 1 : 0)
-          .text(item.reason)
+        write.bytes(item.position).bytes(item.digest).flag(item.again).text(item.reason)
       }
       return
     case "root":
@@ -179,7 +164,7 @@ function writeHead(write: ByteWriter, frame: Frame): void {
 }
 
 function writeOptional(write: ByteWriter, bytes: Uint8Array | null): void {
-  write.u8(bytes === null ? 0 : 1)
+  write.flag(bytes !== null)
   if (bytes !== null) write.bytes(bytes)
 }
 
@@ -204,9 +189,9 @@ function readBody(tag: number, read: ByteReader): Frame {
         slot: readSlot(read),
         salt: read.u32(),
         sequence: read.varint(0xffff_ffff),
-        reply: readFlag(read),
+        reply: read.flag(),
         grant: read.varint(limits.MAX_MESSAGE_BYTES),
-        records: readRecords(read),
+        records: readRest(read, limits.MAX_RANGE_BYTES, "range"),
       }
     case "range-ack":
       return {
@@ -216,7 +201,7 @@ function readBody(tag: number, read: ByteReader): Frame {
         sequence: read.varint(0xffff_ffff),
         frames: read.varint(limits.MAX_MESSAGE_BYTES),
         answered: read.varint(limits.MAX_MESSAGE_BYTES),
-        later: readFlag(read),
+        later: read.flag(),
       }
     case "offer":
       return { type, slot: readSlot(read), items: readItems(read, 33, readOfferItem) }
@@ -286,7 +271,7 @@ function readBody(tag: number, read: ByteReader): Frame {
         position: readPosition(read),
         blob: read.copy(limits.BLOB_DIGEST_BYTES),
         index: read.varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES),
-        bytes: readChunkBytes(read),
+        bytes: readRest(read, limits.CHUNK_BYTES, "chunk"),
       }
     case "ping":
     case "pong":
@@ -306,8 +291,8 @@ function readHello(read: ByteReader): Frame {
   if (version !== limits.PROTOCOL_VERSION) throw new DecodeError("unknown-version", `${version}`)
   const session = readSession(read)
   const maxMessageBytes = read.u32()
-  if (maxMessageBytes < limits.MIN_MESSAGE_BYTES) throw new DecodeError("bad-value", "message cap too small")
-  return { type: "hello", version, session, maxMessageBytes, refusesEntries: readFlag(read) }
+  if (maxMessageBytes < limits.MIN_MESSAGE_BYTES) throw new DecodeError("bad-value", "message cap")
+  return { type: "hello", version, session, maxMessageBytes, refusesEntries: read.flag() }
 }
 
 function readAnnounce(read: ByteReader): Frame {
@@ -317,10 +302,10 @@ function readAnnounce(read: ByteReader): Frame {
   const schemaTag = read.text(limits.MAX_NAME_BYTES)
   const direction = DIRECTIONS[read.u8()]
   if (direction === undefined) throw new DecodeError("bad-value", "direction")
-  if (name === "") throw new DecodeError("bad-value", "empty replica name")
+  if (name === "") throw new DecodeError("bad-value", "empty name")
   const count = read.varint(0xffff_ffff)
   const root = readDigest(read)
-  const basis = readFlag(read) ? readDigest(read) : null
+  const basis = read.flag() ? readDigest(read) : null
   return { type: "announce", slot, name, kind, schemaTag, direction, count, root, basis }
 }
 
@@ -329,7 +314,7 @@ function readRoot(read: ByteReader): RootItem {
   const count = read.varint(0xffff_ffff)
   const root = readDigest(read)
   const flags = read.u8()
-  if (flags > 7) throw new DecodeError("bad-value", "root flags")
+  if (flags > 7) throw new DecodeError("bad-value", "flags")
   return {
     slot,
     count,
@@ -346,9 +331,9 @@ function readFragment(read: ByteReader): Frame {
   const total = read.varint(limits.MAX_ENTRY_BYTES)
   const size = read.varint(limits.MAX_ENTRY_BYTES + limits.MAX_KEY_BYTES + 64)
   const bytes = read.copy()
-  if (total < 2 || index >= total) throw new DecodeError("bad-value", "fragment index")
+  if (total < 2 || index >= total) throw new DecodeError("bad-value", "fragment")
   const least = index < total - 1 ? limits.MIN_FRAGMENT_BYTES : 1
-  if (bytes.length < least || bytes.length > size) throw new DecodeError("bad-value", "fragment size")
+  if (bytes.length < least || bytes.length > size) throw new DecodeError("bad-value", "fragment")
   return { type: "fragment", id, index, total, size, bytes }
 }
 
@@ -370,29 +355,23 @@ function readHaveItem(read: ByteReader): { position: Uint8Array; digest: Uint8Ar
 }
 
 function readNakItem(read: ByteReader): NakItem {
-  return { ...readHaveItem(read), again: readFlag(read), reason: read.text(limits.MAX_REASON_BYTES) }
+  return { ...readHaveItem(read), again: read.flag(), reason: read.text(limits.MAX_REASON_BYTES) }
 }
 
-function readRecords(read: ByteReader): Uint8Array {
-  if (read.remaining > limits.MAX_RANGE_BYTES) throw new DecodeError("frame-too-large", "range")
+/** The rest of the frame. */
+function readRest(read: ByteReader, limit: number, what: string): Uint8Array {
+  if (read.remaining > limit) throw new DecodeError("frame-too-large", what)
   return read.copy()
 }
 
 function readPresence(read: ByteReader): Uint8Array | null {
-  if (!readFlag(read)) return null
-  if (read.remaining > limits.MAX_PRESENCE_BYTES) throw new DecodeError("frame-too-large", "presence")
-  return read.copy()
+  return read.flag() ? readRest(read, limits.MAX_PRESENCE_BYTES, "presence") : null
 }
 
 function readBitmap(read: ByteReader): Uint8Array {
   const bytes = read.copy()
-  if (bytes.length === 0 || bytes.length > 1_024) throw new DecodeError("bad-value", "chunk bitmap")
+  if (bytes.length === 0 || bytes.length > 1_024) throw new DecodeError("bad-value", "bitmap")
   return bytes
-}
-
-function readChunkBytes(read: ByteReader): Uint8Array {
-  if (read.remaining > limits.CHUNK_BYTES) throw new DecodeError("frame-too-large", "chunk")
-  return read.copy()
 }
 
 function readSlot(read: ByteReader): number {
@@ -413,12 +392,6 @@ function readPosition(read: ByteReader): Uint8Array {
 
 function readDigest(read: ByteReader): Uint8Array {
   return read.copy(limits.DIGEST_BYTES)
-}
-
-function readFlag(read: ByteReader): boolean {
-  const value = read.u8()
-  if (value > 1) throw new DecodeError("bad-value", "flag")
-  return value === 1
 }
 
 /** Holds the heads of most frames, and is what a runtime keeps inside its own heap: longer buffers cost an allocation outside it. */

@@ -102,7 +102,7 @@ export function createReconciliation(
       const out = outBySequence.get(frame.sequence)
       if (frame.salt !== salt || out === undefined) return false
       if (!frame.later && frame.answered === 0) {
-        throw new DecodeError("protocol-violation", "a reply that answers nothing")
+        throw new DecodeError("protocol-violation", "answers nothing")
       }
       outBySequence.delete(frame.sequence)
       rounds++

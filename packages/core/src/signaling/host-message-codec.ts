@@ -63,7 +63,7 @@ export function encodeHostMessage(message: HostMessage): Uint8Array<ArrayBuffer>
   switch (message.type) {
     case "joined": {
       const write = writeHeader(tag, message.channel, 256 + message.peers.length * PEER_ID_BYTES)
-        .u8(message.resumed ? 1 : 0)
+        .flag(message.resumed)
         .bytes(requireLength(message.resume, RESUME_BYTES, "resume"))
         .u32(message.graceMs)
         .u32(message.tokenExpiresInMs)
@@ -134,7 +134,7 @@ function readBody(tag: number, channel: number, read: ByteReader): HostMessage {
       return {
         type,
         channel: requireChannel(channel),
-        resumed: readFlag(read),
+        resumed: read.flag(),
         resume: read.bytes(RESUME_BYTES),
         graceMs: read.u32(),
         tokenExpiresInMs: read.u32(),
@@ -254,12 +254,6 @@ function readPeers(read: ByteReader): readonly Uint8Array[] {
   if (count > MAX_ROOM_PEERS) throw new DecodeError("too-many-items", `${count} of at most ${MAX_ROOM_PEERS}`)
   if (count * PEER_ID_BYTES > read.remaining) throw new DecodeError("truncated")
   return Array.from({ length: count }, () => read.bytes(PEER_ID_BYTES))
-}
-
-function readFlag(read: ByteReader): boolean {
-  const value = read.u8()
-  if (value > 1) throw new DecodeError("bad-value", "flag")
-  return value === 1
 }
 
 function required<T>(value: T | undefined, what: string): T {

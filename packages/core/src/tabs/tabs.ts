@@ -33,7 +33,7 @@ function runAlone(host: TransportHost): RunningTransport {
   host.report({
     type: "warning",
     code: "no-tabs",
-    detail: "No Web Locks or no BroadcastChannel here: every tab connects by itself.",
+    detail: "Without Web Locks and BroadcastChannel every tab connects by itself.",
   })
   return {
     reconnect() {},
