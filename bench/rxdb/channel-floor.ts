@@ -38,17 +38,17 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
   return { mbPerSecond: total / 1e6 / (elapsedMs / 1000) }
 }
 
-/** Candidates may be told before the description that they belong to, and are refused then. */
-function introduce(one: PeerConnection, other: PeerConnection): void {
+/** Passes on what one side says. A candidate may come before its description, and the other side would refuse it then. */
+function introduce(from: PeerConnection, to: PeerConnection): void {
   let isDescribed = false
   const early: (readonly [candidate: string, mid: string])[] = []
-  one.onLocalDescription((sdp, type) => {
-    other.setRemoteDescription(sdp, type)
+  from.onLocalDescription((sdp, type) => {
+    to.setRemoteDescription(sdp, type)
     isDescribed = true
-    for (const [candidate, mid] of early.splice(0)) other.addRemoteCandidate(candidate, mid)
+    for (const [candidate, mid] of early.splice(0)) to.addRemoteCandidate(candidate, mid)
   })
-  one.onLocalCandidate((candidate, mid) => {
-    if (isDescribed) other.addRemoteCandidate(candidate, mid)
+  from.onLocalCandidate((candidate, mid) => {
+    if (isDescribed) to.addRemoteCandidate(candidate, mid)
     else early.push([candidate, mid])
   })
 }

@@ -126,9 +126,8 @@ export function attachmentShelf(
   }
 
   const fromRow = async (key: string, row: Row | undefined, digest: string): Promise<Blob | null> => {
-    const name = attachments.nameOf(row, digest)
-    const stored = name === null ? null : attachments.storedStub(row, name, digest)
-    return name === null || stored === null ? null : rows.attachmentData(key, name, stored)
+    const found = attachments.find(row, digest)
+    return found === null ? null : rows.attachmentData(key, ...found)
   }
 
   const dataOf = async (key: string, row: Row | undefined, digest: string): Promise<Blob | null> => {
@@ -140,10 +139,10 @@ export function attachmentShelf(
   }
 
   const lengthInRow = async (row: Row | undefined, digest: string): Promise<number | null> => {
-    const name = attachments.nameOf(row, digest)
-    if (row === undefined || name === null) return null
+    const found = attachments.find(row, digest)
+    if (row === undefined || found === null) return null
     await rows.measure(row)
-    return attachments.sharedStubs(row)?.[name]?.length ?? null
+    return attachments.sharedStubs(row)?.[found[0]]?.length ?? null
   }
 
   const release = async (key: string, digests: readonly string[], fate: "keep" | "drop"): Promise<void> => {

@@ -60,11 +60,8 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
       const revision = previous === undefined ? firstRevision : createRevision(database.token, previous)
       const height = previous === undefined ? 1 : getHeightOfRevision(revision)
       // The local wall clock, never the author's: RxDB's checkpoints follow it.
-      const lengths = shape.attachments.stampedLengths(shape.attachments.sharedStubs(document))
-      const own = {
-        lwt: now(),
-        [STAMP_FIELD]: storedStamp(lengths === undefined ? stamp : { ...stamp, lengths }, height),
-      }
+      const lengths = shape.attachments.stampedLengths(document)
+      const own = { lwt: now(), [STAMP_FIELD]: storedStamp(stamp, height, lengths) }
       const written = Object.assign(document, {
         _attachments: attachments,
         _rev: revision,
@@ -74,17 +71,7 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
     },
     contentOf: (row) => hashValue(shape.valueOf(row)),
     attachmentData,
-    async measure(row) {
-      const { attachments } = shape
-      if (attachments.isMeasured(row)) return
-      const lengths: (string | number)[] = []
-      for (const [name, shared] of Object.entries(attachments.sharedStubs(row) ?? {})) {
-        const stored = row._attachments[name]
-        if (stored === undefined) continue
-        const data = await attachmentData(shape.keyOf(row), name, stored)
-        lengths.push(shared.digest, data.size)
-      }
-      attachments.noteLengths(row, lengths)
-    },
+    measure: (row) =>
+      shape.attachments.measure(row, (name, stored) => attachmentData(shape.keyOf(row), name, stored)),
   }
 }

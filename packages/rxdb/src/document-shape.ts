@@ -1,6 +1,5 @@
 import type { JsonObject, RegisterValue } from "@dunlin/core"
 import type { RxCollection, RxDocumentData, WithDeleted } from "rxdb"
-import { lengthsInStamp } from "./stamp.ts"
 import { type StoredAttachments, storedAttachments } from "./stored-attachments.ts"
 
 /** A row as RxDB's storages keep it, of a collection whose document type is not known here. */
@@ -21,6 +20,7 @@ export type AttachmentStubs = { readonly [id: string]: AttachmentStub }
  */
 export interface DocumentShape {
   readonly primaryPath: string
+  /** How its rows hold attachments. */
   readonly attachments: StoredAttachments
   keyOf(row: DocumentData): string
   /** The value of a row; its attachments as stubs. */
@@ -38,8 +38,7 @@ export function documentShape(collection: RxCollection): DocumentShape {
   const { primaryPath, jsonSchema } = collection.schema
   const path: string = primaryPath
   const holdsAttachments = jsonSchema.attachments !== undefined
-  const { encrypted, compression } = jsonSchema.attachments ?? {}
-  const attachments = storedAttachments(encrypted === true || compression !== undefined, lengthsInStamp)
+  const attachments = storedAttachments(jsonSchema.attachments)
   const composed = typeof jsonSchema.primaryKey !== "string"
   const maxKeyLength = keyLength(jsonSchema.properties, path)
 

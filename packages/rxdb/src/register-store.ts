@@ -173,7 +173,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       case "unstamped": {
         if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
         const old = row._meta.lwt <= deps.bornBefore
-        if (old && modifiers.sharesEverything && shape.attachments.isPlain(row))
+        // Lengths that were read go into a record with the state: the next start must not read all data again.
+        if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
           return { type: "write", write: birthOf(key, row) }
         return { type: "adopt", seen: new Map(), stamp: null }
       }
@@ -283,6 +284,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         continue
       }
       try {
+        // A record of this very revision has them. Asked first: a wait for each row would slow down every start.
         if (row !== undefined && record?.revision !== row._rev && !shape.attachments.isMeasured(row))
           await rows.measure(row)
         const made = holdOne(key, row, record)

@@ -32,64 +32,80 @@ const CONTEXT = "dunlin-sidecar"
 /** Longest prefix and suffix that this package puts around a document's key. */
 const ID_ROOM = 96
 
-/** Tells that nothing is left in the other form: "moved" while that is still to be removed. */
-const FORM_RECORD = "form"
-const MOVED_AT_ONCE = 500
+/** RxDB opens a store only by the schema that made it, so each form is a store of its own. */
+type SidecarForm = "plain" | "encrypted"
+
+/** No collection's own name begins with a hyphen. */
+const NAME_PREFIX = { plain: "dunlin-", encrypted: "dunlin--" } as const
+/** Says by being there that the other form is gone. */
+const ALONE_RECORD = "alone"
+const COPIED_AT_ONCE = 500
+/** RxDB's code for a schema with encryption on a storage without. */
+const CANNOT_ENCRYPT = "UT6"
 
 export async function openSidecar(collection: RxCollection): Promise<Sidecar> {
-  const isEncrypted = encrypts(collection)
-  const sidecar = await openForm(collection, isEncrypted)
-  const { version } = collection.schema
+  const form = formOf(collection)
+  const sidecar = await openForm(collection, form)
   // A later version of the schema may encrypt what an earlier one did not, and the other way round.
-  if (version > 0) await takeOver(sidecar, () => openOtherForm(collection, !isEncrypted))
+  if (collection.schema.version > 0) {
+    try {
+      await absorb(sidecar, () => openOtherForm(collection, form))
+    } catch (error) {
+      await sidecar.close()
+      throw error
+    }
+  }
   return sidecar
 }
 
-/** What is kept in the form of an earlier schema moves, and leaves nothing behind. A start that ends in between goes on with it. */
-async function takeOver(sidecar: Sidecar, openOther: () => Promise<Sidecar | null>): Promise<void> {
-  const state = (await sidecar.get([FORM_RECORD])).get(FORM_RECORD)
-  if (state === "alone") return
+/** Moves here what an earlier schema left in the other form. Interrupted, it is done again: to copy twice changes nothing. */
+async function absorb(sidecar: Sidecar, openOther: () => Promise<Sidecar | null>): Promise<void> {
+  if ((await sidecar.get([ALONE_RECORD])).size > 0) return
   const other = await openOther()
   if (other !== null) {
-    if (state === undefined) {
-      let page = await other.changedSince(null, MOVED_AT_ONCE)
-      while (page.ids.length > 0) {
-        const records = new Map(await other.get(page.ids))
-        records.delete(FORM_RECORD)
-        await sidecar.put(records)
-        page = await other.changedSince(page.checkpoint, MOVED_AT_ONCE)
-      }
-      await sidecar.put(new Map([[FORM_RECORD, "moved"]]))
+    try {
+      await copyRecords(other, sidecar)
+      await other.remove()
+    } finally {
+      await other.close()
     }
-    await other.remove()
   }
-  await sidecar.put(new Map([[FORM_RECORD, "alone"]]))
+  await sidecar.put(new Map([[ALONE_RECORD, ""]]))
+}
+
+async function copyRecords(from: Sidecar, to: Sidecar): Promise<void> {
+  let page = await from.changedSince(null, COPIED_AT_ONCE)
+  while (page.ids.length > 0) {
+    const records = new Map(await from.get(page.ids))
+    // It speaks of the form that is copied to.
+    records.delete(ALONE_RECORD)
+    await to.put(records)
+    page = await from.changedSince(page.checkpoint, COPIED_AT_ONCE)
+  }
 }
 
 /** Null where there can be none: the storage, or a database without a password, encrypts nothing. */
-async function openOtherForm(collection: RxCollection, isEncrypted: boolean): Promise<Sidecar | null> {
-  if (isEncrypted && collection.database.password === undefined) return null
+async function openOtherForm(collection: RxCollection, form: SidecarForm): Promise<Sidecar | null> {
+  if (form === "encrypted") return openForm(collection, "plain")
+  if (collection.database.password === undefined) return null
   try {
-    return await openForm(collection, isEncrypted)
+    return await openForm(collection, "encrypted")
   } catch (error) {
-    if (isEncrypted && (error as Partial<RxError>).code === CANNOT_ENCRYPT) return null
+    if ((error as Partial<RxError>).code === CANNOT_ENCRYPT) return null
     throw error
   }
 }
 
-/** RxDB's code for a schema with encryption on a storage without. */
-const CANNOT_ENCRYPT = "UT6"
-
-async function openForm(collection: RxCollection, isEncrypted: boolean): Promise<Sidecar> {
+async function openForm(collection: RxCollection, form: SidecarForm): Promise<Sidecar> {
   const { database } = collection
   const instance = (await database.storage.createStorageInstance<RecordDocument>({
     databaseName: database.name,
-    // Without the schema version: siblings and tombstones outlive a migration. No collection's own name begins with a hyphen.
-    collectionName: `dunlin-${isEncrypted ? "-" : ""}${collection.name}`,
+    // Without the schema version: siblings and tombstones outlive a migration.
+    collectionName: NAME_PREFIX[form] + collection.name,
     databaseInstanceToken: database.token,
     multiInstance: database.multiInstance,
     options: {},
-    schema: sidecarSchema(collection, isEncrypted),
+    schema: sidecarSchema(collection, form),
     password: database.password,
     devMode: overwritable.isDevMode(),
   })) as RxStorageInstance<RecordDocument, unknown, unknown>
@@ -161,13 +177,14 @@ function recordRow(
   }
 }
 
-function encrypts({ schema: { jsonSchema } }: RxCollection): boolean {
-  return (jsonSchema.encrypted?.length ?? 0) > 0 || jsonSchema.attachments?.encrypted === true
+function formOf({ schema: { jsonSchema } }: RxCollection): SidecarForm {
+  const encrypts = (jsonSchema.encrypted?.length ?? 0) > 0 || jsonSchema.attachments?.encrypted === true
+  return encrypts ? "encrypted" : "plain"
 }
 
 function sidecarSchema(
   collection: RxCollection,
-  isEncrypted: boolean,
+  form: SidecarForm,
 ): RxJsonSchema<RxDocumentData<RecordDocument>> {
   const { jsonSchema, primaryPath } = collection.schema
   const properties = jsonSchema.properties as Record<string, { readonly maxLength?: number }>
@@ -180,7 +197,7 @@ function sidecarSchema(
     properties: { id: { type: "string", maxLength: keyLength + ID_ROOM }, data: { type: "string" } },
     required: ["id", "data"],
     additionalProperties: false,
-    ...(isEncrypted ? { encrypted: ["data"] } : {}),
+    ...(form === "encrypted" ? { encrypted: ["data"] } : {}),
   }
   return fillWithDefaultSettings(schema)
 }

@@ -26,8 +26,6 @@ export interface Stamp {
   readonly fields?: FieldClocks
   /** The content did not go through `push.modifier` yet, or its shared form is in the sidecar. */
   readonly raw?: true
-  /** Of attachments that the storage keeps in another form. */
-  readonly lengths?: StampedLengths
 }
 
 /** The JSON form; a type alias, so that it fits RxDB's index signature of `_meta`. */
@@ -42,12 +40,14 @@ type StoredStamp = {
   readonly hash: string
   readonly fields?: FieldClocks
   readonly raw?: true
+  /** Of attachments that the storage keeps in another form. */
   readonly lengths?: StampedLengths
 }
 
 export function storedStamp(
-  { context, dot, hash, fields, raw, lengths }: Omit<Stamp, "height">,
+  { context, dot, hash, fields, raw }: Omit<Stamp, "height">,
   height: number,
+  lengths?: StampedLengths,
 ): StoredStamp {
   const digits = hexFromBytes(hash)
   // Most of a first sync, where to spread what is left out costs more than the rest of the stamp.
@@ -86,7 +86,8 @@ export function readStamp(row: Row): Stamp | null {
 
 /** Lengths of attachments as the row's stamp tells them. */
 export function lengthsInStamp(row: DocumentData): StampedLengths | undefined {
-  return storedIn(row)?.lengths
+  const lengths = storedIn(row)?.lengths
+  return Array.isArray(lengths) ? lengths : undefined
 }
 
 function storedIn(row: DocumentData): Partial<StoredStamp> | null {

@@ -131,18 +131,24 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
 
   const stampRow = (row: BulkWriteRow<DocumentData>): void => {
     const document = row.document as unknown as Row
-    // Of what was written where Dunlin was not loaded lengths have to be read: the replica sees to this write as well.
-    if (!shape.attachments.isMeasuredOver(document, row.previous)) return
+    const { attachments } = shape
+    const { previous } = row
+    // Lengths that no stamp tells must be read, and a hook cannot wait: the replica gives this write its place later. Those of
+    // the previous row count too: its hash is part of what the author has seen.
+    if (previous !== undefined) {
+      if (!attachments.isMeasured(previous)) return
+      attachments.inheritLengths(document, previous)
+    }
+    if (!attachments.isMeasured(document)) return
     const key = shape.keyOf(document)
     const { made, state } = stamp({
-      seen: seenBy(key, row.previous),
-      previous: mergesFields && row.previous !== undefined ? previousSide(row.previous, shape) : null,
+      seen: seenBy(key, previous),
+      previous: mergesFields && previous !== undefined ? previousSide(previous, shape) : null,
       value: shape.valueOf(document),
       revision: document._rev,
     })
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
-    const lengths = shape.attachments.stampedLengths(shape.attachments.sharedStubs(document))
-    const stored = storedStamp(lengths === undefined ? made : { ...made, lengths }, made.height)
+    const stored = storedStamp(made, made.height, attachments.stampedLengths(document))
     Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: stored } })
     if (writtenByStamp.size < MAX_ROWS_AT_HAND) writtenByStamp.set(stored, { revision: document._rev, state })
     if (document._deleted) remember(deletedContexts, key, made.context)

@@ -272,23 +272,22 @@ describe("a collection's life", () => {
   })
 })
 
-/** Of a database of Dexie's that nobody has open for writing. */
+/** Rows in all stores of a Dexie database; 0 if there is none. */
 async function rowsIn(name: string): Promise<number> {
-  const database = await new Promise<IDBDatabase>((resolve, reject) => {
-    const request = indexedDB.open(name)
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error ?? new Error(name))
-  })
-  const counts = [...database.objectStoreNames].map(
-    (store) =>
-      new Promise<number>((resolve) => {
-        const request = database.transaction(store).objectStore(store).count()
-        request.onsuccess = () => resolve(request.result)
-      }),
+  const database = await answerOf(indexedDB.open(name))
+  const counts = [...database.objectStoreNames].map((store) =>
+    answerOf(database.transaction(store).objectStore(store).count()),
   )
   const rows = await Promise.all(counts)
   database.close()
   return rows.reduce((sum, count) => sum + count, 0)
+}
+
+function answerOf<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.addEventListener("success", () => resolve(request.result))
+    request.addEventListener("error", () => reject(request.error ?? new Error("IndexedDB failed")))
+  })
 }
 
 interface Spy {
