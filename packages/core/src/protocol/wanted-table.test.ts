@@ -85,6 +85,23 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(0)
   })
 
+  test("is still asked of a link that announced something else than others show to hold", () => {
+    const table = createWantedTable()
+    const [here, newer] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
+    table.add("p", "a", 500, newer)
+    table.came("p", "b", here, false)
+    expect(table.due(500)).toEqual([{ position: "p", link: "a" }])
+    table.came("p", "b", here, false)
+    expect(table.pending("a")).toBe(1)
+    table.came("p", "a", here, false)
+    expect([table.size, table.pending("a")]).toEqual([0, 0])
+    // That of a comparison comes first.
+    table.add("q", "b", 500, newer)
+    table.add("q", "a", 500)
+    table.came("q", "b", here, false)
+    expect([table.pending("a"), table.pending("b")]).toEqual([1, 0])
+  })
+
   test("is asked of the next at once when its link goes, and forgotten with the last", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)
@@ -137,6 +154,7 @@ describe("the table", () => {
       fc.record({ do: fc.constant("resolve" as const), position, link }),
       fc.record({ do: fc.constant("drop" as const), position, link }),
       fc.record({ do: fc.constant("came" as const), position, link }),
+      fc.record({ do: fc.constant("shown" as const), position, link }),
       fc.record({ do: fc.constant("heard" as const), position, link }),
       fc.record({ do: fc.constant("due" as const), position, link }),
     )
@@ -148,6 +166,8 @@ describe("the table", () => {
           now += 1_500
           if (taken.do === "add") table.add(taken.position, taken.link, now)
           else if (taken.do === "heard") table.add(taken.position, taken.link, now, new Uint8Array(8))
+          else if (taken.do === "shown")
+            table.came(taken.position, taken.link, new Uint8Array(8).fill(2), false)
           else if (taken.do === "came") table.came(taken.position, taken.link, new Uint8Array(8).fill(1))
           else if (taken.do === "resolve") table.resolve(taken.position)
           else if (taken.do === "drop") table.dropLink(taken.link, now)

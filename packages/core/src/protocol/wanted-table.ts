@@ -42,8 +42,11 @@ export interface WantedTable {
   due(now: number, heardAt?: (link: string) => number): readonly WantedRequest[]
   /** The entry is no longer wanted. */
   resolve(position: string): void
-  /** `link` brought or shows this digest: it is wanted no more, unless a comparison found something else at another link. */
-  came(position: string, link: string, digest: Uint8Array): void
+  /**
+   * `link` brought this digest: it is wanted no more, unless a comparison found something else at another link. Not `brought`, it
+   * only holds what is here as well: what another link announced may be newer.
+   */
+  came(position: string, link: string, digest: Uint8Array, brought?: boolean): void
   /** The entry is here with this digest: one that was wanted while it was being joined need not come again. */
   holds(position: string, digest: Uint8Array): void
   /** The link is gone: what was asked of it is asked of the next at once. */
@@ -138,17 +141,18 @@ export function createWantedTable(): WantedTable {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) drop(position, wanted)
     },
-    came(position, link, digest) {
+    came(position, link, digest, brought = true) {
       const wanted = wantedByPosition.get(position)
       if (wanted === undefined) return
-      const { from, found } = wanted
+      const { from, found, sources } = wanted
+      const next = found ?? (brought ? link : sources.find((source) => source !== link))
       const isKnown = wanted.digest !== null && startsWithBytes(digest, wanted.digest)
-      if (isKnown || found === null || found === link) return drop(position, wanted)
-      wanted.sources = [found]
-      if (from === found) return
+      if (isKnown || next === undefined || next === link) return drop(position, wanted)
+      wanted.sources = [next]
+      if (from === next) return
       count(from, -1)
-      count(found, 1)
-      Object.assign(wanted, { from: found, asked: false, at: 0 })
+      count(next, 1)
+      Object.assign(wanted, { from: next, asked: false, at: 0 })
     },
     holds(position, digest) {
       const wanted = wantedByPosition.get(position)
