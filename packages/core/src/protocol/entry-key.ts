@@ -10,7 +10,7 @@ export function problemOfKey(key: string): string | null {
     return `the key takes more than ${MAX_KEY_BYTES} bytes, so the entry stays on this device. Give it a shorter one.`
   }
   if (/\p{Surrogate}/u.test(key)) {
-    return "the key is no well-formed text (it holds half a surrogate pair), so the entry stays on this device. Give it another one."
+    return "the key is no well-formed text (half a surrogate pair), so the entry stays on this device. Give it another one."
   }
   return null
 }

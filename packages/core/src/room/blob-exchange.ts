@@ -13,10 +13,10 @@ export interface EntryWithoutBlobs {
   readonly key: string
   readonly position: Uint8Array
   readonly blobs: readonly BlobRef[]
-  /** Of the entry itself, which keep their credit. */
+  /** Credit and memory that it keeps. */
   readonly heldBytes: number
-  /** Called once, unless the link closes before: the blobs are here, or the peer cannot deliver them. */
-  readonly ended: (end: "retry" | "drop") => void
+  /** Called once, unless the link closes before: whether to join it again, or the peer cannot deliver. */
+  readonly ended: (again: boolean) => void
 }
 
 /** Fetches the blobs that entries refer to from one peer, chunk by chunk, and serves the peer's requests. */
@@ -28,7 +28,7 @@ export interface BlobExchange {
   fetch(entry: EntryWithoutBlobs): boolean
   received(frame: ChunkFrame, receipt: Receipt): void
   wanted(own: LinkReplica | null, frame: ChunkWantFrame): void
-  /** Sends chunks while the bulk lane takes them. */
+  /** Sends chunks while the bulk lane takes them, and fetches more once what was fetched is joined. */
   pump(): void
   close(): void
 }
@@ -63,13 +63,14 @@ interface Serving {
   bit: number
 }
 
-/** Entries that wait keep their credit, and chunks need some of it too. An entry names a digest, so these are ten thousand at most. */
-const MAX_WAITING_BYTES = 1_048_576
+/** Credit comes back in steps of 1 MiB: were more of it kept, no chunk could come. An entry names a digest, so these are some thousand. */
+const MAX_WAITING_BYTES = 786_432
+/** Fetched for a link, or fetched and not joined yet: a replica keeps a bounded number of blobs aside. */
+const MAX_FETCHING = 64
 /** 1 MiB on the way: half the credit window. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
-/** Requests of one side of a link under way at a time. More are not answered, so that both sides must know this. */
-const MAX_REQUESTS = 256
+const MAX_SERVING = 256
 
 export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchangeOptions): BlobExchange {
   const waitingById = new Map<string, WaitingEntry>()
@@ -82,22 +83,22 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
 
   const isWaiting = (entry: WaitingEntry): boolean => waitingById.get(entry.id) === entry
 
-  const finish = (entry: WaitingEntry, end: "retry" | "drop"): void => {
+  const finish = (entry: WaitingEntry, again: boolean): void => {
     if (!isWaiting(entry)) return
     waitingById.delete(entry.id)
     if (entry.progressAt < Infinity) fetching--
     waitingBytes -= entry.heldBytes
-    entry.ended(end)
+    entry.ended(again)
     for (const { heldBytes, ended } of entry.behind) {
       waitingBytes -= heldBytes
-      ended("retry")
+      ended(true)
     }
     fetchNext()
   }
 
   const fetchNext = (): void => {
     for (const entry of waitingById.values()) {
-      if (fetching >= MAX_REQUESTS) return
+      if (fetching + entry.own.shared.joining >= MAX_FETCHING) return
       if (entry.progressAt < Infinity) continue
       fetching++
       entry.progressAt = clock.monotonic()
@@ -106,7 +107,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   }
 
   const drop = (entry: WaitingEntry): void => {
-    finish(entry, "drop")
+    finish(entry, false)
     flush()
   }
 
@@ -125,7 +126,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     } catch {
       return drop(entry)
     }
-    finish(entry, "retry")
+    finish(entry, true)
   }
 
   const ask = (entry: WaitingEntry, blob: BlobRef, indices: readonly number[]): void => {
@@ -233,13 +234,14 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     },
     wanted(own, frame) {
       const key = own?.shared.index.get(frame.position)?.key
-      if (own === null || key === undefined || !own.permissions.send || serving.length >= MAX_REQUESTS) return
+      if (own === null || key === undefined || !own.permissions.send || serving.length >= MAX_SERVING) return
       const { position, blob, first, bitmap } = frame
       const chunks = Math.ceil(frame.size / CHUNK_BYTES)
       serving.push({ own, key, position, blob, chunks, first, bitmap, bit: 0 })
       void serve()
     },
     pump() {
+      fetchNext()
       if (serving.length > 0) void serve()
     },
     close() {

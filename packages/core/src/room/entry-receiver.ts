@@ -118,13 +118,13 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       }
       // Until the blobs are here the entry is under way, and roots are not compared without it.
       countJoining(room, 1)
-      const ended = (end: "retry" | "drop"): void => {
+      const ended = (again: boolean): void => {
         countJoining(room, -1)
-        if (end === "retry") join(target, frame, receipt, position)
+        if (again) join(target, frame, receipt, position)
         else drop()
       }
-      const heldBytes = frame.delta.length
-      if (!blobs.fetch({ own, key: frame.key, position, blobs: missing, heldBytes, ended })) ended("drop")
+      const heldBytes = receipt.credit + receipt.held
+      if (!blobs.fetch({ own, key: frame.key, position, blobs: missing, heldBytes, ended })) ended(false)
       return
     } else if (result.transition !== null) {
       joined(target, frame, result.transition, result.outcome)
@@ -198,7 +198,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       if (by === "have") own.feed.unconfirmed.crossed(mapKey(position))
       const held = room.shared.index.get(position)?.digest
       if (held !== undefined && startsWithBytes(held, digest)) {
-        room.wanted.came(mapKey(position), peer.session, digest)
+        room.wanted.came(mapKey(position), peer.session, digest, false)
         if (by === "offer" && own.phase === "live") own.feed.confirm(position, held)
       } else if (own.permissions.receive && !own.refusals.hasDeclined(position, digest)) {
         want(room, position, by === "offer" && !own.sharesLinks ? 0 : shortDelayMs(), digest)

@@ -325,7 +325,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const acknowledged = (control: number, bulk: number): void => {
     const references = outbox.acknowledged(control, bulk)
-    if (references === null) throw new DecodeError("protocol-violation", "ack of nothing sent")
+    if (references === null) throw new DecodeError("protocol-violation", "ack of nothing")
     noteDeliveries([...matched.targets.values()], references)
     events.statusChanged()
     pump()

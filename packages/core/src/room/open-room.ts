@@ -64,7 +64,7 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   loading.catch(() => {})
   const missing = await findMissingCrypto()
   if (missing === "insecure-context") {
-    throw new RoomError(missing, "There is no WebCrypto here: serve the page by https, or from localhost.")
+    throw new RoomError(missing, "No WebCrypto here: serve the page by https, or from localhost.")
   }
   if (missing === "missing-crypto") {
     throw new RoomError(

@@ -57,7 +57,7 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
     if (trouble !== null) return trouble
     const isJoined = [...servers.values()].some(({ state }) => state === "joined")
     if (!isJoined || !isLonely) return null
-    return { code: "no-peers", message: "connected to the signaling server; nobody else is in the room" }
+    return { code: "no-peers", message: "nobody else is in the room" }
   }
 
   function refresh(): void {

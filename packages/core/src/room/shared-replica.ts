@@ -178,6 +178,7 @@ export async function shareReplica<Handle>(
       job.settle(joined(result, job, deferred))
     })
     report([...deferred.values()].flatMap((changes) => changes.map((change) => apply(change))))
+    running = 0
     options.onBatch()
   }
 
@@ -236,7 +237,6 @@ export async function shareReplica<Handle>(
       runningBatch = runBatch(batch)
       await runningBatch
       runningBatch = null
-      running = 0
       if (batch.length >= MANY_ENTRIES) await gather()
     } while (queue.length > 0)
   }

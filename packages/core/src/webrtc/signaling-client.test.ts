@@ -264,7 +264,7 @@ describe("a client of a signaling server", () => {
     await time.runFor(0)
     newest().open()
     await time.runFor(5_100)
-    expect(reports.map(({ detail }) => detail)).toContain("connected, but no answer to join within 5 s")
+    expect(reports.map(({ detail }) => detail)).toContain("no answer to join within 5 s")
     await time.runFor(500)
     const settled = await join()
     await time.runFor(26_000)

@@ -332,7 +332,7 @@ function openSocket(
     stage = "join"
     cancelDeadline()
     cancelDeadline = clock.after(JOIN_TIMEOUT_MS, () =>
-      end(`connected, but no answer to join within ${JOIN_TIMEOUT_MS / 1000} s`),
+      end(`no answer to join within ${JOIN_TIMEOUT_MS / 1000} s`),
     )
     events.opened()
   }
