@@ -182,4 +182,11 @@ describe("the shelf of attachments", () => {
     const held = await one.sidecar.get(ids)
     expect([...held.keys()].filter((id) => id.startsWith("b|large"))).toHaveLength(2)
   })
+
+  test("says what a document lacks that is to be written, so that it can be asked for", async () => {
+    const one = await shelf()
+    const { digest } = blobOf(Buffer.from("given up"))
+    const stubs = { file: { digest: hex(digest), length: 8, type: "text/plain" } }
+    expect(await one.writesFor("x", undefined, stubs)).toEqual({ type: "lacking", blob: { digest, size: 8 } })
+  })
 })

@@ -1,6 +1,6 @@
 import type { BlobRef, BlobStore, Clock } from "@dunlin/core"
 import { base64FromBytes, bytesFromBase64, bytesFromHex, hexFromBytes } from "./byte-text.ts"
-import type { CollectionRows } from "./collection-rows.ts"
+import type { AttachmentWrites, CollectionRows } from "./collection-rows.ts"
 import type { AttachmentStub, AttachmentStubs, Row } from "./document-shape.ts"
 import { createShelfLedger } from "./shelf-ledger.ts"
 import type { Sidecar } from "./sidecar.ts"
@@ -12,7 +12,7 @@ export interface AttachmentShelf {
   /** Which of the stubs have their data neither in the row nor on the shelf, unless one of them lies. */
   look(key: string, row: Row | undefined, stubs: readonly AttachmentStub[]): Promise<ShelfLook>
   /** Attachments for a row: stubs where `row` has the data under the same name, data from elsewhere for the others. */
-  writesFor(key: string, row: Row | undefined, stubs: AttachmentStubs): Promise<AttachmentStubs>
+  writesFor(key: string, row: Row | undefined, stubs: AttachmentStubs): Promise<ShelfWrites>
   /** Copies data to the shelf that the row holds now and is about to lose. */
   shelve(key: string, row: Row, stubs: readonly AttachmentStub[]): Promise<void>
   /** What came for these is part of the document now, and stays until it is cleared. */
@@ -37,6 +37,11 @@ export type ShelfLook =
   | { readonly type: "lacking"; readonly blobs: readonly BlobRef[] }
   /** Data with this digest is here, and has another length. */
   | { readonly type: "wrong-length"; readonly digest: string }
+
+export type ShelfWrites =
+  | { readonly type: "writes"; readonly attachments: AttachmentWrites }
+  /** This data is not here, or not any more. */
+  | { readonly type: "lacking"; readonly blob: BlobRef }
 
 /** Keeps hostile lengths from reserving memory. */
 export const MAX_ATTACHMENT_BYTES: number = 256 * 1024 * 1024
@@ -225,10 +230,10 @@ export function attachmentShelf(
           continue
         }
         const data = length === 0 ? new Blob([]) : await dataOf(key, row, digest)
-        if (data === null) throw new Error(`the data of attachment "${name}" is not here`)
+        if (data === null) return { type: "lacking", blob: { digest: bytesFromHex(digest), size: length } }
         writes[name] = { digest, length, type, data: new Blob([data], { type }) }
       }
-      return writes
+      return { type: "writes", attachments: writes }
     },
     async shelve(key, row, stubs) {
       for (const { digest } of stubs) {

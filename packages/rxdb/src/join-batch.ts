@@ -208,6 +208,7 @@ function settled(
   const { work, changed, senderLacks } = draft
   const done = materialised.get(work.held.key)
   if (done?.type === "refused") return { type: "refused", reason: done.reason }
+  if (done?.type === "lacking") return { type: "missing-blobs", blobs: [done.blob] }
   const rebased = done?.rebased === true && isLast(drafts, index, work)
   const before = rebased ? done.base : draft.before
   const after = rebased ? done.state : draft.after

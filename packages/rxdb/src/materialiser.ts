@@ -1,4 +1,5 @@
 import {
+  type BlobRef,
   hashValue,
   type HashedValue,
   includesContext,
@@ -10,6 +11,7 @@ import {
 } from "@dunlin/core"
 import type { BulkWriteRow, RxStorageWriteError } from "rxdb"
 import type { AttachmentShelf } from "./attachment-shelf.ts"
+import { hexFromBytes } from "./byte-text.ts"
 import type { AttachmentWrites, CollectionRows, RowWrite } from "./collection-rows.ts"
 import {
   type AttachmentStub,
@@ -70,6 +72,8 @@ export type Materialised =
       readonly rebased: boolean
     }
   | { readonly type: "refused"; readonly reason: string }
+  /** The data of an attachment was given up before it could be shown: it has to come again. */
+  | { readonly type: "lacking"; readonly blob: BlobRef }
 
 /** Makes new states durable: sidecar first, then the rows, so that a crash in between can be repaired. */
 export interface Materialiser {
@@ -86,6 +90,8 @@ interface Plan {
   readonly write: BulkWriteRow<DocumentData> | null
 }
 
+type Lacking = Extract<Materialised, { type: "lacking" }>
+
 interface Committed {
   /** Those whose records are stored. */
   readonly plans: readonly Plan[]
@@ -101,7 +107,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
   /** Most documents are planned without waiting: a promise each would cost as much as the plan. */
-  const plan = ({ held, next }: Transition): Plan | Promise<Plan> => {
+  const plan = ({ held, next }: Transition): Plan | Promise<Plan | Lacking> => {
     const { key, row } = held
     const shown = shownValue(next)
     // `hidden` rows stay what this device made of them until it shares the document again.
@@ -118,7 +124,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     next: RegisterState,
     shown: HashedValue,
     local: HashedValue,
-  ): Plan | Promise<Plan> => {
+  ): Plan | Promise<Plan | Lacking> => {
     const { key, row } = held
     const modified = local !== shown && !sameContent(local, shown)
     const current = row === undefined || row._deleted ? null : rows.contentOf(row)
@@ -141,7 +147,14 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
       return { key, held, state: next, record, write }
     }
-    return holdsAttachments ? shelf.writesFor(key, row, attachmentsOf(local)).then(planWith) : planWith({})
+    if (!holdsAttachments) return planWith({})
+    return shelf.writesFor(key, row, attachmentsOf(local)).then((made) => {
+      if (made.type === "writes") return planWith(made.attachments)
+      const digest = hexFromBytes(made.blob.digest)
+      // A peer that brings a write has the data of its attachments. What a handler or a modifier made up nobody has.
+      if (next.siblings.some((sibling) => digestsOf(sibling).includes(digest))) return made
+      throw new Error(`the data of the attachment with the digest ${digest} is nowhere`)
+    })
   }
 
   const planDeletion = (held: Held, next: RegisterState): Plan => {
@@ -244,7 +257,9 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
         for (const transition of left) {
           try {
             const made = plan(transition)
-            planned.push(made instanceof Promise ? await made : made)
+            const settled = made instanceof Promise ? await made : made
+            if ("type" in settled) outcomes.set(transition.held.key, settled)
+            else planned.push(settled)
           } catch (cause) {
             // The application's modifier threw, or the row holds what cannot be shared: that document stays outside,
             // its batch goes on.

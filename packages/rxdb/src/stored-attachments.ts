@@ -34,21 +34,31 @@ export interface StoredAttachments {
 /** RxDB's compression puts this before the digest of what it compressed. */
 const COMPRESSED_MARK = "c-"
 const NO_LENGTHS: StampedLengths = []
+/** Lengths that were read, so that a write can be stamped over a row that has no stamp. */
+const MAX_LENGTHS_KNOWN = 4_096
 
 export function storedAttachments({
   encrypted,
   compression,
 }: RxCollection["schema"]["jsonSchema"]["attachments"] = {}): StoredAttachments {
   const isEncoded = encrypted === true || compression !== undefined
-  // Lengths that the stamp of a row does not tell: read from the data, or taken from the row before.
+  // Lengths that the stamp of a row does not tell: read from the data, or taken from the row before. The same document comes as
+  // one object from the storage and as another to a write, which finds them by the digest.
   const lengthsByRow = new WeakMap<object, StampedLengths>()
+  const lengthByDigest = new Map<string, number>()
 
   const lengthOf = (row: DocumentData, digest: string, stub: StubOrWrite): number | null => {
     if (!isEncoded) return stub.length
     if (stub.data !== undefined) return stub.data.size
     const known = lengthsByRow.get(row) ?? lengthsInStamp(row) ?? NO_LENGTHS
     const at = known.indexOf(digest)
-    return at === -1 ? null : (known[at + 1] as number)
+    return at === -1 ? (lengthByDigest.get(digest) ?? null) : (known[at + 1] as number)
+  }
+
+  const remember = (digest: string, length: number): void => {
+    lengthByDigest.set(digest, length)
+    const [oldest] = lengthByDigest.keys()
+    if (lengthByDigest.size > MAX_LENGTHS_KNOWN && oldest !== undefined) lengthByDigest.delete(oldest)
   }
 
   const isMeasured = (row: DocumentData): boolean =>
@@ -88,7 +98,12 @@ export function storedAttachments({
     async measure(row, read) {
       if (isMeasured(row)) return
       const lengths: (string | number)[] = []
-      for (const [name, stub] of stubsIn(row)) lengths.push(sharedDigest(stub), (await read(name, stub)).size)
+      for (const [name, stub] of stubsIn(row)) {
+        const digest = sharedDigest(stub)
+        const { size } = await read(name, stub)
+        lengths.push(digest, size)
+        remember(digest, size)
+      }
       lengthsByRow.set(row, lengths)
     },
     inheritLengths(row, previous) {

@@ -5,7 +5,8 @@ import { wrappedAttachmentsCompressionStorage } from "rxdb/plugins/attachments-c
 import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { type BirdOptions, createFlock, noteSchema, settled, until } from "./room-flock.ts"
+import { mergeFields } from "../src/index.ts"
+import { type BirdOptions, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
 
@@ -98,6 +99,18 @@ describe("attachments", () => {
       const documents = await b.collection.find().exec()
       return documents.every((document) => document.getAttachment("file") !== null)
     }, "every file")
+    expect(refusals).toEqual([])
+  })
+
+  test("of many documents come over a slow disk, and none is refused", async () => {
+    const a = await flock.join({ creator })
+    const keys = Array.from({ length: 300 }, (_, index) => `k${index}`)
+    await a.collection.bulkInsert(keys.map((id) => ({ id, text: "with" })))
+    await Promise.all(keys.map((key) => put(a.collection, key, "file", Buffer.from(`the file of ${key}`))))
+    const b = await flock.join({ creator, storage: slowToWrite("notes", 200) })
+    const refusals: unknown[] = []
+    b.room.diagnostics.subscribe((event) => event.type === "refused" && refusals.push(event))
+    await until(async () => (await b.collection.count().exec()) === keys.length, "every document", 60_000)
     expect(refusals).toEqual([])
   })
 
@@ -194,6 +207,25 @@ describe.each(encodings)("attachments that the storage keeps $form", ({ attachme
     expect(received).toEqual([])
     expect([...a.handle.recentConflicts(), ...b.handle.recentConflicts()]).toEqual([])
   })
+
+  test("and that are older than Dunlin do not keep fields from being merged", async () => {
+    const options = encoded(async (collection) => {
+      await collection.insert({ id: "x", text: "older", rank: 1 })
+      await put(collection, "x", "long", text, "text/plain")
+    })
+    const merging = { ...options, creator: { ...options.creator, conflictHandler: mergeFields() } }
+    const [a, b] = [await flock.join(merging), await flock.join(merging)]
+    await settled([a, b])
+    for (const rank of [7, 8]) {
+      const edited = `edited at ${rank}`
+      await Promise.all([
+        (await a.collection.findOne("x").exec(true)).patch({ text: edited }),
+        (await b.collection.findOne("x").exec(true)).patch({ rank }),
+      ])
+      expect(await settled([a, b])).toEqual({ x: { id: "x", text: edited, rank } })
+    }
+    expect((await get(b.collection, "x", "long"))?.equals(text)).toBe(true)
+  })
 })
 
 test("neither rows nor what is kept beside them hold the plaintext of encrypted attachments", async () => {
@@ -231,3 +263,21 @@ test("neither rows nor what is kept beside them hold the plaintext of encrypted 
   expect(written.filter((one) => forms.some((form) => one.includes(form)))).toEqual([])
   expect(written.some((one) => one.includes("b|x|"))).toBe(true)
 })
+
+/** A disk that takes long for whatever is written to one collection. */
+function slowToWrite(collectionName: string, delayMs: number): RxStorage<unknown, unknown> {
+  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  return {
+    ...inner,
+    async createStorageInstance(given) {
+      const instance = await inner.createStorageInstance(given)
+      if (given.collectionName !== collectionName) return instance
+      const write = instance.bulkWrite.bind(instance)
+      instance.bulkWrite = async (rows, context) => {
+        await wait(delayMs)
+        return write(rows, context)
+      }
+      return instance
+    },
+  }
+}
