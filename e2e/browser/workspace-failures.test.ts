@@ -163,6 +163,8 @@ test("Loro does not load: list and board work, the text is shown, and a retry he
   await ada.addTask("Works")
   await ada.goto("/documents")
   await ada.page.locator(".row", { hasText: "Readable" }).click()
+  // The page tries by itself as well: only a failure leaves the button there.
+  await ada.page.getByText("The text cannot be edited right now.").waitFor()
   await ada.page.evaluate(() => sessionStorage.setItem("blocked", "no"))
   await ada.page.getByRole("button", { name: "Try again" }).click()
   await ada.editor().waitFor()

@@ -185,7 +185,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     const waiting = doc.exportPendingUpdates() ?? null
     watch(entry, inbox.length === 0 ? doc : withInbox(doc, entry.id, stored, inbox))
     resume(entry, stored, row, { version, waiting })
-    if (row !== null && options.isHolder() && !sameHash(row.hash, hash)) repair(entry)
+    // With edits in the inbox the row may be ahead of the log: the document that it was written of held them, and it is written
+    // again as they are taken in.
+    if (row !== null && options.isHolder() && inbox.length === 0 && !sameHash(row.hash, hash)) repair(entry)
   }
 
   const openStored = (id: string, stored: StoredDocument): LoroDoc => {
