@@ -96,6 +96,30 @@ describe("an edit that a tab has saved", () => {
     expect(await textOf(again, "x")).toBe("hello world")
   })
 
+  test("and that the holder had read when it wrote its last row makes no trouble", async () => {
+    const [store, whole] = [memoryStore(), memoryStore()]
+    const [part, all] = [
+      await attachByHand({ name: "notes", store }),
+      await attachByHand({ name: "notes", store: whole }),
+    ]
+    for (const { docs } of [part, all]) await docs.import("x", snapshot)
+    await all.docs.import("x", honest)
+    const text = await textOf(all, "x")
+    for (const { attached } of [part, all]) await attached.detach()
+    const { row } = await (await whole.open()).load("x")
+    const raw = await store.open()
+    await raw.commit({
+      rows: [{ id: "x", sequence: 1_000, bytes: row ?? new Uint8Array(0) }],
+      inbox: [{ id: "x", bytes: push(honest) }],
+    })
+    await raw.close()
+    const again = await attachByHand({ name: "notes", store })
+    expect(await textOf(again, "x")).toBe(text)
+    expect(again.reports).toEqual([])
+    await again.attached.detach()
+    expect(await inboxOf(store)).toEqual([])
+  })
+
   test("does not bring into the log what Loro never read", async () => {
     const store = memoryStore()
     const a = await attachByHand({ name: "notes", store })
