@@ -89,6 +89,7 @@ export default defineConfig({
           name: "browser",
           retry,
           include: ["e2e/browser/**/*.test.ts"],
+          globalSetup: ["e2e/workspace/workspace-build.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           maxWorkers,

@@ -3,6 +3,7 @@ import { typeTrace } from "./real-input.ts"
 import { sampleArchive } from "./sample-archive.ts"
 import { type TaskTrace, traceTasks } from "./task-trace.ts"
 import { openPerson, type Person, timeUntil } from "./workspace-page.ts"
+import { setup } from "./workspace-build.ts"
 import { startWorkspaceServer } from "./workspace-server.ts"
 
 /** Prints how the workspace feels with 1,000 documents and 5,000 tasks: `node … e2e/workspace/load.ts`. */
@@ -12,6 +13,7 @@ const MINUTES_MS = 300_000
 const LONG_MS = 50
 
 process.stdout.write(`load of the machine: ${loadavg()[0]?.toFixed(1)} on ${cpus().length} cores\n`)
+await setup()
 const server = await startWorkspaceServer()
 const ada = await openPerson(server.url)
 const people: Person[] = [ada]

@@ -1,0 +1,34 @@
+import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
+import { readdir, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+
+const app = fileURLToPath(new URL("../../apps/workspace/", import.meta.url))
+export const dist: string = join(app, "dist")
+
+/** Before any test file, by itself: two builds at once leave half of each. */
+export async function setup(): Promise<void> {
+  const index = join(dist, "index.html")
+  const builtAt = existsSync(index) ? (await stat(index)).mtimeMs : 0
+  const sources = [
+    join(app, "src"),
+    ...["core", "rxdb", "loro", "react"].map((name) => join(app, `../../packages/${name}/src`)),
+  ]
+  const changed = await Promise.all(sources.map(newestIn))
+  if (Math.max(...changed) < builtAt) return
+  // In a process of its own: the test runner's environment would make it a development build.
+  const vite = join(app, "../../node_modules/vite/bin/vite.js")
+  const env = { ...process.env, NODE_ENV: "production" }
+  await promisify(execFile)(process.execPath, [vite, "build", "--logLevel", "error"], { cwd: app, env })
+}
+
+async function newestIn(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile() && !entry.name.includes(".test."))
+  const times = await Promise.all(
+    files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).mtimeMs),
+  )
+  return Math.max(0, ...times)
+}
