@@ -1,15 +1,23 @@
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
-import { readdir, stat } from "node:fs/promises"
+import { cp, readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
 const app = fileURLToPath(new URL("../../apps/workspace/", import.meta.url))
-export const dist: string = join(app, "dist")
+const dist = join(app, "dist")
+/** What tests serve: `npm start`, which is tested beside them, builds anew. */
+export const builtWorkspace: string = fileURLToPath(new URL("../../.cache/workspace/", import.meta.url))
 
 /** Before any test file, by itself: two builds at once leave half of each. */
 export async function setup(): Promise<void> {
+  await buildIfStale()
+  await rm(builtWorkspace, { recursive: true, force: true })
+  await cp(dist, builtWorkspace, { recursive: true })
+}
+
+async function buildIfStale(): Promise<void> {
   const index = join(dist, "index.html")
   const builtAt = existsSync(index) ? (await stat(index)).mtimeMs : 0
   const sources = [

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Host, startHost } from "@dunlin/host"
 import { serveWorkspace, type StaticServer } from "../../apps/workspace/server/static-server.ts"
-import { dist } from "./workspace-build.ts"
+import { builtWorkspace } from "./workspace-build.ts"
 
 /** The workspace as `npm start` serves it, with a host that a test can take away. It has been built before. */
 export interface WorkspaceServer {
@@ -22,9 +22,9 @@ export async function startWorkspaceServer(): Promise<WorkspaceServer> {
     maxLoopLagMs: 60_000,
   })
   const port = host.port
-  // A copy: whoever builds meanwhile must not take a page's files away from under it.
+  // A copy: another run of the tests must not take a page's files away from under it.
   const root = await mkdtemp(join(tmpdir(), "dunlin-workspace-"))
-  await cp(dist, root, { recursive: true })
+  await cp(builtWorkspace, root, { recursive: true })
   const server: StaticServer = await serveWorkspace({ root, signaling: host.url, port: 0 })
   return {
     url: server.url,
