@@ -1,4 +1,4 @@
-import { PeerConnection } from "node-datachannel"
+import { type DataChannel, PeerConnection } from "node-datachannel"
 
 /** What a data channel between two peers of this machine carries when nothing else is done. */
 export async function channelFloor(megabytes: number): Promise<{ readonly mbPerSecond: number }> {
@@ -10,6 +10,8 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
   const bytes = Buffer.alloc(16 * 1024)
   const total = megabytes * 1_000_000
   const channel = offerer.createDataChannel("floor")
+  // Held: the library closes a channel that nobody refers to any more.
+  let far: DataChannel | null = null
   const elapsedMs = await new Promise<number>((resolve) => {
     let started = 0
     let sent = 0
@@ -21,6 +23,7 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
       }
     }
     answerer.onDataChannel((incoming) => {
+      far = incoming
       incoming.onMessage((message) => {
         received += typeof message === "string" ? message.length : message.byteLength
         if (received >= total) resolve(performance.now() - started)
@@ -33,6 +36,7 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
       fill()
     })
   })
+  ;(far as DataChannel | null)?.close()
   offerer.close()
   answerer.close()
   return { mbPerSecond: total / 1e6 / (elapsedMs / 1000) }
