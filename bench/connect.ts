@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { createInvite } from "@dunlin/core"
 import { createHarness, type Harness } from "../e2e/browser/harness.ts"
 import type { ChildPeer } from "../e2e/browser/harness/child-peer.ts"
+import { BUILT } from "./built.ts"
 import { spawnChild } from "./host/child-calls.ts"
 import { median, quantile } from "./quantile.ts"
 
@@ -83,7 +84,10 @@ async function withPeers<T>(
   // Everything comes from one address here, far more often than a host takes from one.
   const args = ["--address-connections-per-second", "1000", "--address-connection-burst", "1000"]
   const url = (await harness.host({ args })).url
-  const [one, two] = [await harness.peer<Peer>(peerModule), await harness.peer<Peer>(peerModule)]
+  const [one, two] = [
+    await harness.peer<Peer>(peerModule, BUILT),
+    await harness.peer<Peer>(peerModule, BUILT),
+  ]
   try {
     return await work(one, two, url)
   } finally {

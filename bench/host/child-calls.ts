@@ -17,7 +17,8 @@ interface Answer {
 
 export async function spawnChild(file: string, args: readonly string[] = []): Promise<BenchChild> {
   const path = fileURLToPath(new URL(file, import.meta.url))
-  const flags = ["--conditions=@dunlin/source", "--import", "tsx", "--expose-gc", "--no-warnings"]
+  // Without the condition that leads to the source: see `../built.ts`.
+  const flags = ["--import", "tsx", "--expose-gc", "--no-warnings"]
   const child = spawn(process.execPath, [...flags, path, ...args], {
     stdio: ["ignore", "ignore", process.env["BENCH_DEBUG"] === undefined ? "ignore" : "inherit", "ipc"],
   })

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Clock } from "@dunlin/core"
 import { lmdbStore } from "@dunlin/loro/lmdb"
+import { BUILT } from "../built.ts"
 import { createHarness } from "../../e2e/browser/harness.ts"
 import { attachByHand } from "../../packages/loro/test/hand-driven.ts"
 import { report } from "./report.ts"
@@ -16,13 +17,13 @@ export async function measureStore(count: number): Promise<void> {
   try {
     await using harness = createHarness({ callMs: 600_000, silentPings: 600 })
     const module = new URL("./store-peer.ts", import.meta.url)
-    const writer = await harness.peer<Peer>(module)
+    const writer = await harness.peer<Peer>(module, BUILT)
     await writer.call("fill", path, count)
     await writer.close()
     const times: number[] = []
     let memory = 0
     for (let round = 0; round < 5; round++) {
-      const reader = await harness.peer<Peer>(module, { nodeArgs: ["--expose-gc"] })
+      const reader = await harness.peer<Peer>(module, { ...BUILT, nodeArgs: ["--expose-gc"] })
       const result = await reader.call("ready", path)
       if (result.count !== count) throw new Error(`${result.count} of ${count} documents`)
       times.push(result.ms)

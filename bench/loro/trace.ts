@@ -1,4 +1,5 @@
 import { createInvite } from "@dunlin/core"
+import { BUILT } from "../built.ts"
 import { createHarness, type Harness } from "../../e2e/browser/harness.ts"
 import type { ChildPeer } from "../../e2e/browser/harness/child-peer.ts"
 import { median } from "../quantile.ts"
@@ -55,7 +56,7 @@ export async function measureTrace({
     await right.call("leave")
     // A floor and a newcomer in turn, each in a process of its own that has done nothing before.
     for (let turn = 0; turn < 3; turn++) {
-      const bare = await harness.peer<Peer>(MODULE)
+      const bare = await harness.peer<Peer>(MODULE, BUILT)
       await left.call("rawRenew")
       await bare.call("rawAccept", await left.call("rawAnswer", await bare.call("rawOffer")))
       await Promise.all([left, bare].map((peer) => peer.call("rawOpen")))
@@ -66,7 +67,7 @@ export async function measureTrace({
       floorCpu.push(imported.cpuMs)
       await bare.close()
 
-      const newcomer = await harness.peer<Peer>(MODULE)
+      const newcomer = await harness.peer<Peer>(MODULE, BUILT)
       await newcomer.call("join", invite, host.url)
       const joined = await newcomer.call("waitForDocument", "paper")
       joins.push(joined.ms)
@@ -110,7 +111,7 @@ async function openPair(
   harness: Harness,
   part: number,
 ): Promise<readonly [ChildPeer<Peer>, ChildPeer<Peer>]> {
-  const [left, right] = [await harness.peer<Peer>(MODULE), await harness.peer<Peer>(MODULE)]
+  const [left, right] = [await harness.peer<Peer>(MODULE, BUILT), await harness.peer<Peer>(MODULE, BUILT)]
   for (const peer of [left, right]) await peer.call("load", part)
   const answer = await right.call("rawAnswer", await left.call("rawOffer"))
   await left.call("rawAccept", answer)

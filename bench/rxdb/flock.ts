@@ -64,13 +64,10 @@ async function spawnPeer(engine: Engine): Promise<RemotePeer> {
   const file = fileURLToPath(new URL("peer.ts", import.meta.url))
   const profile = process.env["BENCH_PROFILE_DIR"]
   const flags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
-  const child = spawn(
-    process.execPath,
-    [...flags, "--conditions=@dunlin/source", "--import", "tsx", file, engine],
-    {
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    },
-  )
+  // Without the condition that leads to the source: see `../built.ts`.
+  const child = spawn(process.execPath, [...flags, "--import", "tsx", file, engine], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  })
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
   let nextId = 0
   await new Promise<void>((resolve, reject) => {

@@ -7,6 +7,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Flags for Node itself, such as `--expose-gc`. */
   readonly nodeArgs?: readonly string[]
+  /** Takes the packages as `npm run build` made them, and as users get them, instead of their source. Default false. */
+  readonly built?: boolean
 }
 
 /** A child that runs TypeScript source, and what it printed. */
@@ -27,7 +29,7 @@ const KEPT_LINES = 2_000
 export function spawnSource(file: string, args: readonly string[], options: ChildOptions = {}): SourceChild {
   const node = [
     process.execPath,
-    "--conditions=@dunlin/source",
+    ...(options.built === true ? [] : ["--conditions=@dunlin/source"]),
     "--import",
     import.meta.resolve("tsx"),
     ...(options.nodeArgs ?? []),

@@ -166,7 +166,7 @@ export class BucketSlab {
     const start = this.#tail
     this.#tail += room
     if (this.#tail > this.keys.length) {
-      const slots = this.#tail + (this.#tail >>> 3) + 64
+      const slots = this.#tail + (this.#tail >>> 2) + 64
       const wider = new Uint32Array(slots * ENTRY_WORDS)
       wider.set(this.words)
       this.words = wider

@@ -144,13 +144,31 @@ describe("storing", () => {
     const disk = createDisk()
     const { time, keeper } = await open(disk)
     change(disk, keeper, "a", "1")
-    await time.runFor(4_900)
+    await time.runFor(5_900)
     expect(disk.saves).toBe(0)
     await time.runFor(200)
     expect(disk.saves).toBe(1)
     await time.runFor(60_000)
     await keeper.close()
     expect(disk.saves).toBe(1)
+  })
+
+  test("waits for a pause, and no longer than a minute", async () => {
+    const disk = createDisk()
+    const { time, keeper } = await open(disk)
+    for (let second = 0; second < 20; second++) {
+      change(disk, keeper, `first ${second}`, "1")
+      await time.runFor(1_000)
+    }
+    expect(disk.saves).toBe(0)
+    await time.runFor(12_000)
+    expect(disk.saves).toBe(1)
+    for (let second = 0; second < 65; second++) {
+      change(disk, keeper, `then ${second}`, "1")
+      await time.runFor(1_000)
+    }
+    expect(disk.saves).toBe(2)
+    await keeper.close()
   })
 
   test("happens sooner after many changes", async () => {

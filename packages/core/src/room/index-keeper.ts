@@ -32,9 +32,11 @@ export interface IndexKeeper {
   close(): Promise<void>
 }
 
-const IDLE_BEFORE_SAVE_MS = 5_000
-/** A save reads what changed once more: it waits for a pause, so as not to slow a first sync down. */
-const PAUSE_MS = 1_000
+/**
+ * A save reads what changed once more: it waits for a pause, so as not to slow a first sync down. And for a long one: storages
+ * that know when a document was written have the next start read again what was written just before the save (RxDB: 5 s).
+ */
+const PAUSE_MS = 6_000
 const LONGEST_WAIT_MS = 60_000
 /** A first sync is stored when it pauses: what is scanned again after a crash costs less than to scan it twice meanwhile. */
 const CHANGES_BEFORE_SAVE = 131_072
@@ -46,7 +48,8 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   let unsaved = 0
   /** Changes since a save was last tried. */
   let untried = 0
-  let changedAt = 0
+  /** `unsaved` when a pause was last looked for: to ask the clock at every change would slow a first sync down. */
+  let seen = 0
   let unsavedSince = 0
   let saving: Promise<void> | null = null
   let cancelTimer: (() => void) | null = null
@@ -137,13 +140,15 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   }
 
   const scheduleSave = (): void => {
-    cancelTimer ??= clock.after(IDLE_BEFORE_SAVE_MS, saveInPause)
+    if (cancelTimer === null) awaitPause()
   }
 
-  const saveInPause = (): void => {
-    const now = clock.monotonic()
-    if (now - changedAt >= PAUSE_MS || now - unsavedSince >= LONGEST_WAIT_MS) startSaving()
-    else cancelTimer = clock.after(PAUSE_MS, saveInPause)
+  const awaitPause = (): void => {
+    seen = unsaved
+    cancelTimer = clock.after(PAUSE_MS, () => {
+      if (unsaved === seen || clock.monotonic() - unsavedSince >= LONGEST_WAIT_MS) startSaving()
+      else awaitPause()
+    })
   }
 
   return {
@@ -163,8 +168,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     set(position, digest, key) {
       if (digest === null) index.delete(position)
       else index.set(position, digest, key)
-      changedAt = clock.monotonic()
-      if (unsaved === 0) unsavedSince = changedAt
+      if (unsaved === 0) unsavedSince = clock.monotonic()
       unsaved++
       untried++
       if (closed) return
