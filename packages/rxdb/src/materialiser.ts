@@ -2,7 +2,6 @@ import {
   type BlobRef,
   hashValue,
   type HashedValue,
-  includesContext,
   type RegisterState,
   ReplicaError,
   type ReplicaReport,
@@ -22,17 +21,9 @@ import {
   type Row,
 } from "./document-shape.ts"
 import type { Modifiers } from "./modifiers.ts"
-import {
-  type Held,
-  joinStates,
-  noteContextAhead,
-  type RegisterStore,
-  rowTells,
-  type SidecarNote,
-  sameContent,
-  showsOneContent,
-} from "./register-store.ts"
-import { readStamp } from "./stamp.ts"
+import { type Held, joinStates, type RegisterStore, type SidecarNote } from "./register-store.ts"
+import { hasSeen, noteContextAhead, rowTells } from "./row-knowledge.ts"
+import { sameContent, showsOneContent } from "./same-content.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
 import type { Stamper } from "./stamper.ts"
 
@@ -304,12 +295,6 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       }),
     )
   }
-}
-
-/** Whether the stamp of the row says all that there is to see. */
-function hasSeen(row: Row, state: RegisterState): boolean {
-  const stamp = readStamp(row)
-  return stamp !== null && includesContext(stamp.context, state.context)
 }
 
 function recordOf(state: RegisterState, row: Row | undefined, held: Held): SidecarRecord {

@@ -1,12 +1,6 @@
 import {
-  BIRTH_HLC,
-  birthIncarnation,
-  type Context,
-  covers,
   EMPTY_REGISTER,
-  type HashedValue,
   hashValue,
-  includesContext,
   joinContexts,
   joinRegister,
   needsFold,
@@ -14,17 +8,14 @@ import {
   type RegisterState,
   type RegisterValue,
   type ReplicaReport,
-  sameBytes,
-  shownValue,
   wholeDelta,
   writeRegister,
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
-import { getHeightOfRevision } from "rxdb/plugins/core"
-import type { CollectionRows } from "./collection-rows.ts"
-import type { DocumentShape, Row } from "./document-shape.ts"
+import type { Row } from "./document-shape.ts"
 import type { MergePolicy } from "./merge-policy.ts"
-import type { Modifiers } from "./modifiers.ts"
+import { birth, createRowClaims, type RowClaim, type RowClaimsDeps, stampedWrite } from "./row-claim.ts"
+import { noteContextAhead } from "./row-knowledge.ts"
 import type { Sidecar } from "./sidecar.ts"
 import {
   decodeRecord,
@@ -33,7 +24,7 @@ import {
   recordId,
   type SidecarRecord,
 } from "./sidecar-record.ts"
-import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
+import { recognise, stampedValue } from "./stamp.ts"
 import type { Stamper } from "./stamper.ts"
 
 /** A document as row and sidecar tell it together. */
@@ -54,17 +45,12 @@ export interface Trouble {
   readonly of: "document" | "storage"
 }
 
-export interface RegisterStoreDeps {
+export interface RegisterStoreDeps extends RowClaimsDeps {
   readonly collection: RxCollection
-  readonly shape: DocumentShape
-  readonly rows: CollectionRows
   readonly sidecar: Sidecar
   readonly stamper: Stamper
   readonly policy: MergePolicy
-  readonly modifiers: Modifiers
   readonly report: (report: ReplicaReport) => void
-  /** Unstamped rows up to this `lwt` are older than Dunlin; later ones were written where it was not loaded. */
-  readonly bornBefore: number
   /** Whether the sidecar may hold records of documents. */
   holdsRecords: boolean
   /** What to store, once, together with the first record, so that the next start knows of it. */
@@ -96,19 +82,10 @@ const NO_RECORDS: ReadonlyMap<string, SidecarRecord> = new Map()
 /** Something of the sidecar that is no record: null removes it. */
 export type SidecarNote = readonly [id: string, data: string | null]
 
-/** How a row enters the state of its document. */
-type Claim =
-  | { readonly type: "nothing" }
-  | { readonly type: "write"; readonly write: RegisterState }
-  /** A write that has no dot, or no shared form, yet. */
-  | { readonly type: "adopt"; readonly seen: Context; readonly stamp: Stamp | null }
-
 export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   const { collection, shape, rows, sidecar, stamper, policy, modifiers, report } = deps
   const { version } = collection.schema
-  // Rows never change, and storages in memory give the same row each time: one that is older than Dunlin is hashed
-  // once. For a stamped row the table would cost more than it saves.
-  const birthByRow = new WeakMap<Row, RegisterState>()
+  const claimOf = createRowClaims(deps)
 
   const migrate = async (value: RegisterValue, from: number): Promise<RegisterValue> => {
     let document: unknown = { ...value.payload }
@@ -135,82 +112,12 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return found
   }
 
-  const birth = (key: string, content: HashedValue): RegisterState =>
-    writeRegister(new Map(), { incarnation: birthIncarnation(key, content.hash), hlc: BIRTH_HLC }, content)
-
-  const birthOf = (key: string, row: Row): RegisterState => {
-    const known = birthByRow.get(row)
-    if (known !== undefined) return known
-    const born = birth(key, rows.contentOf(row))
-    birthByRow.set(row, born)
-    return born
-  }
-
-  const claimOf = (key: string, row: Row, record: SidecarRecord | null): Claim => {
-    if (record !== null && record.revision === row._rev) return { type: "nothing" }
-    const claim = claimOfRow(key, row, record)
-    const seen = seenBefore(row, record)
-    if (seen === null || claim.type === "nothing") return claim
-    if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
-    const { write } = claim
-    return { type: "write", write: { ...write, context: joinContexts(write.context, seen) } }
-  }
-
-  /**
-   * What the author of the row saw besides what its stamp says: the record speaks for an earlier revision, and that
-   * showed all there was. Its stamp did not say so, and the author may have been in another tab, or before a restart.
-   */
-  const seenBefore = (row: Row, record: SidecarRecord | null): Context | null => {
-    if (record === null || record.hidden || record.revision === null) return null
-    if (getHeightOfRevision(row._rev) <= getHeightOfRevision(record.revision)) return null
-    return showsOneContent(record.state) ? record.state.context : null
-  }
-
-  const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): Claim => {
-    const known = record?.state ?? EMPTY_REGISTER
-    const recognition = recognise(row, () => rows.contentOf(row))
-    switch (recognition.type) {
-      case "unstamped": {
-        if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
-        const old = row._meta.lwt <= deps.bornBefore
-        // Lengths that were read go into a record with the state: the next start must not read all data again.
-        if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
-          return { type: "write", write: birthOf(key, row) }
-        return { type: "adopt", seen: new Map(), stamp: null }
-      }
-      case "overwritten":
-        return { type: "adopt", seen: recognition.stamp.context, stamp: null }
-      case "reinserted": {
-        const { stamp } = recognition
-        if (shownValue(known)?.deleted !== true || stamp.dot === null || covers(known.context, stamp.dot))
-          return claimOfStamp(row, stamp, known)
-        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
-      }
-      case "stamped":
-        return claimOfStamp(row, recognition.stamp, known)
-    }
-  }
-
-  const claimOfStamp = (row: Row, stamp: Stamp, known: RegisterState): Claim => {
-    if (stamp.dot === null) {
-      // The row shows a merge. Without its siblings, the sidecar being lost, the merge itself is all there is.
-      return known.context.size > 0
-        ? { type: "nothing" }
-        : { type: "adopt", seen: stamp.context, stamp: null }
-    }
-    if (stamp.raw !== undefined)
-      return covers(known.context, stamp.dot)
-        ? { type: "nothing" }
-        : { type: "adopt", seen: stamp.context, stamp }
-    return { type: "write", write: writeAt(stamp, stampedValue(shape.valueOf(row), stamp)) }
-  }
-
   /** Gives the write a dot and a shared form, and notes in the sidecar which revision that accounts for. */
   const adopt = async (
     key: string,
     row: Row,
     record: SidecarRecord | null,
-    { seen, stamp }: Extract<Claim, { type: "adopt" }>,
+    { seen, stamp }: Extract<RowClaim, { type: "adopt" }>,
   ): Promise<SidecarRecord> => {
     const known = record?.state ?? EMPTY_REGISTER
     const local = shape.valueOf(row)
@@ -318,7 +225,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   }
 
   const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {
-    const claim: Claim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
+    const claim: RowClaim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
     if (row !== undefined && claim.type === "adopt")
       return adopt(key, row, record, claim).then((made) => ({ key, row, record: made, state: made.state }))
     const known = record?.state ?? EMPTY_REGISTER
@@ -339,7 +246,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     if (written !== null) return written
     const recognition = recognise(row, () => rows.contentOf(row))
     if (recognition.type !== "stamped" || recognition.stamp.dot === null) return null
-    return writeAt(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
+    return stampedWrite(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
   }
 
   return {
@@ -374,51 +281,4 @@ function assertMigrated(state: RegisterState, record: SidecarRecord | null): voi
   throw new Error("a migration strategy failed on what the sidecar holds of it", {
     cause: record?.unmigrated?.cause,
   })
-}
-
-/** Whether the row says all there is to say about the state, so that no record is needed. */
-export function rowTells(row: Row | undefined, state: RegisterState): boolean {
-  if (row === undefined || state.siblings.length !== 1 || row._deleted) return false
-  const stamp = readStamp(row)
-  const sibling = state.siblings[0]
-  return (
-    stamp?.dot != null &&
-    sibling !== undefined &&
-    stamp.raw === undefined &&
-    stamp.dot.hlc === sibling.dot.hlc &&
-    stamp.dot.incarnation === sibling.dot.incarnation &&
-    sameBytes(stamp.hash, sibling.hash) &&
-    stamp.context.size === state.context.size &&
-    [...stamp.context].every(([incarnation, hlc]) => state.context.get(incarnation) === hlc)
-  )
-}
-
-/** Whether all siblings say the same, so that whoever saw one of them has seen them all. */
-export function showsOneContent({ siblings: [first, ...rest] }: RegisterState): boolean {
-  return first !== undefined && rest.every((sibling) => sameContent(first, sibling))
-}
-
-/** Field clocks are no content, and neither is the hash that a value had before a migration. */
-export function sameContent(a: HashedValue, b: HashedValue): boolean {
-  return sameBytes(a.hash, b.hash) || sameBytes(hashOfContent(a), hashOfContent(b))
-}
-
-function hashOfContent({ deleted, payload }: HashedValue): Uint8Array {
-  return hashValue({ deleted, payload }).hash
-}
-
-/** The next local write over this row has seen more than its stamp says. */
-export function noteContextAhead(stamper: Stamper, key: string, row: Row, state: RegisterState): void {
-  const stamp = readStamp(row)
-  const told = stamp !== null && includesContext(stamp.context, state.context)
-  if (told) stamper.contextsAhead.delete(key)
-  else stamper.contextsAhead.set(key, state.context)
-}
-
-function writeAt(stamp: Stamp, value: HashedValue): RegisterState {
-  return {
-    context: stamp.context,
-    siblings: stamp.dot === null ? [] : [{ ...value, dot: stamp.dot }],
-    view: null,
-  }
 }

@@ -1,0 +1,130 @@
+import {
+  BIRTH_HLC,
+  birthIncarnation,
+  type Context,
+  covers,
+  EMPTY_REGISTER,
+  type HashedValue,
+  joinContexts,
+  type RegisterState,
+  shownValue,
+  writeRegister,
+} from "@dunlin/core"
+import { getHeightOfRevision } from "rxdb/plugins/core"
+import type { CollectionRows } from "./collection-rows.ts"
+import type { DocumentShape, Row } from "./document-shape.ts"
+import type { Modifiers } from "./modifiers.ts"
+import { showsOneContent } from "./same-content.ts"
+import type { SidecarRecord } from "./sidecar-record.ts"
+import { recognise, type Stamp, stampedValue } from "./stamp.ts"
+
+/** How a row enters the state of its document. */
+export type RowClaim =
+  | { readonly type: "nothing" }
+  | { readonly type: "write"; readonly write: RegisterState }
+  /** A write that has no dot, or no shared form, yet. */
+  | { readonly type: "adopt"; readonly seen: Context; readonly stamp: Stamp | null }
+
+export interface RowClaimsDeps {
+  readonly shape: DocumentShape
+  readonly rows: CollectionRows
+  readonly modifiers: Modifiers
+  /** Unstamped rows up to this `lwt` are older than Dunlin; later ones were written where it was not loaded. */
+  readonly bornBefore: number
+}
+
+/** Tells what a row says that the record beside it does not. */
+export type RowClaims = (key: string, row: Row, record: SidecarRecord | null) => RowClaim
+
+export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaimsDeps): RowClaims {
+  // Rows never change, and storages in memory give the same row each time: one that is older than Dunlin is hashed
+  // once. For a stamped row the table would cost more than it saves.
+  const birthByRow = new WeakMap<Row, RegisterState>()
+
+  const birthOf = (key: string, row: Row): RegisterState => {
+    const known = birthByRow.get(row)
+    if (known !== undefined) return known
+    const born = birth(key, rows.contentOf(row))
+    birthByRow.set(row, born)
+    return born
+  }
+
+  const claimOf = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
+    if (record !== null && record.revision === row._rev) return { type: "nothing" }
+    const claim = claimOfRow(key, row, record)
+    const seen = seenBefore(row, record)
+    if (seen === null || claim.type === "nothing") return claim
+    if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
+    const { write } = claim
+    return { type: "write", write: { ...write, context: joinContexts(write.context, seen) } }
+  }
+
+  /**
+   * What the author of the row saw besides what its stamp says: the record speaks for an earlier revision, and that
+   * showed all there was. Its stamp did not say so, and the author may have been in another tab, or before a restart.
+   */
+  const seenBefore = (row: Row, record: SidecarRecord | null): Context | null => {
+    if (record === null || record.hidden || record.revision === null) return null
+    if (getHeightOfRevision(row._rev) <= getHeightOfRevision(record.revision)) return null
+    return showsOneContent(record.state) ? record.state.context : null
+  }
+
+  const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
+    const known = record?.state ?? EMPTY_REGISTER
+    const recognition = recognise(row, () => rows.contentOf(row))
+    switch (recognition.type) {
+      case "unstamped": {
+        if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
+        const old = row._meta.lwt <= bornBefore
+        // Lengths that were read go into a record with the state: the next start must not read all data again.
+        if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
+          return { type: "write", write: birthOf(key, row) }
+        return { type: "adopt", seen: new Map(), stamp: null }
+      }
+      case "overwritten":
+        return { type: "adopt", seen: recognition.stamp.context, stamp: null }
+      case "reinserted": {
+        const { stamp } = recognition
+        if (shownValue(known)?.deleted !== true || stamp.dot === null || covers(known.context, stamp.dot))
+          return claimOfStamp(row, stamp, known)
+        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
+      }
+      case "stamped":
+        return claimOfStamp(row, recognition.stamp, known)
+    }
+  }
+
+  const claimOfStamp = (row: Row, stamp: Stamp, known: RegisterState): RowClaim => {
+    if (stamp.dot === null) {
+      // The row shows a merge. Without its siblings, the sidecar being lost, the merge itself is all there is.
+      return known.context.size > 0
+        ? { type: "nothing" }
+        : { type: "adopt", seen: stamp.context, stamp: null }
+    }
+    if (stamp.raw !== undefined)
+      return covers(known.context, stamp.dot)
+        ? { type: "nothing" }
+        : { type: "adopt", seen: stamp.context, stamp }
+    return { type: "write", write: stampedWrite(stamp, stampedValue(shape.valueOf(row), stamp)) }
+  }
+
+  return claimOf
+}
+
+/** The state of a document that is older than Dunlin: every device that holds the same gives it the same. */
+export function birth(key: string, content: HashedValue): RegisterState {
+  return writeRegister(
+    new Map(),
+    { incarnation: birthIncarnation(key, content.hash), hlc: BIRTH_HLC },
+    content,
+  )
+}
+
+/** The write that a stamp tells of. */
+export function stampedWrite(stamp: Stamp, value: HashedValue): RegisterState {
+  return {
+    context: stamp.context,
+    siblings: stamp.dot === null ? [] : [{ ...value, dot: stamp.dot }],
+    view: null,
+  }
+}
