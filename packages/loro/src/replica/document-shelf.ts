@@ -1,10 +1,9 @@
 import type { Clock, Random, ReplicaReport } from "@dunlin/core"
 import type { LoroDoc } from "loro-crdt"
 
-import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
+import { describeLoroFailure } from "../loro-replica-error.ts"
 import type { OpenDocumentStore, StoredDocument } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
-import { parseDelta } from "./document-delta.ts"
 import { createDocumentAuditor, type DocumentAuditor } from "./document-audit.ts"
 import { createJournal, type DocumentJournal } from "./document-journal.ts"
 import { decodeRow, type DocumentRow } from "./document-row.ts"
@@ -18,6 +17,7 @@ import {
   takeFreshPeerId,
   watchDocument,
 } from "./live-document.ts"
+import { inboxOf, openStored, storedBlobs, withInbox } from "./stored-document.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 export interface ShelfOptions {
@@ -174,52 +174,23 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     const stored = await store.load(entry.id)
     const row = stored.row === null ? null : decodeRow(stored.row)
     // Durable edits of tabs, which the holder of the lease moves into the log: they belong to the document already.
-    const inbox = stored.inbox.map(({ key, bytes }) => ({ key, delta: parseDelta(bytes) }))
+    const inbox = inboxOf(stored)
     if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone")) {
       entry.phase = "deleted"
       resume(entry, stored, row, { version: EMPTY_VERSION, waiting: null })
       return
     }
-    const doc = openStored(entry.id, stored)
+    const doc = openStored(entry.id, stored, random)
     const { hash, version } = readState(doc)
     const waiting = doc.exportPendingUpdates() ?? null
-    watch(entry, inbox.length === 0 ? doc : withInbox(doc, entry.id, stored, inbox))
+    watch(
+      entry,
+      withInbox(doc, inbox, () => openStored(entry.id, stored, random)),
+    )
     resume(entry, stored, row, { version, waiting })
     // With edits in the inbox the row may be ahead of the log: the document that it was written of held them, and it is written
     // again as they are taken in.
     if (row !== null && options.isHolder() && inbox.length === 0 && !sameHash(row.hash, hash)) repair(entry)
-  }
-
-  const openStored = (id: string, stored: StoredDocument): LoroDoc => {
-    const doc = createLoroDoc(random)
-    try {
-      importStored(doc, id, stored)
-      return doc
-    } catch (error) {
-      freeQuietly(doc)
-      throw error
-    }
-  }
-
-  /** Entries that Loro cannot take stay in the inbox, and whoever moves them tells of it. */
-  const withInbox = (
-    doc: LoroDoc,
-    id: string,
-    stored: StoredDocument,
-    inbox: readonly { readonly key: number; readonly delta: ReturnType<typeof parseDelta> }[],
-  ): LoroDoc => {
-    for (const { key, delta } of inbox) {
-      try {
-        if (delta.type === "push") doc.import(delta.update)
-        if (delta.type === "snapshot") doc.import(delta.snapshot)
-      } catch (error) {
-        if (!describeLoroFailure(error).trap) continue
-        freeQuietly(doc)
-        const others = inbox.filter((other) => other.key !== key)
-        return withInbox(openStored(id, stored), id, stored, others)
-      }
-    }
-    return doc
   }
 
   /** `version` of what the snapshot and the log hold; less is safe, more would be left out when the log is merged. */
@@ -424,24 +395,4 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
 
 function isNew({ stored, waiting }: Known, id: string): boolean {
   return !stored.has(id) && waiting !== "many" && !waiting.has(id)
-}
-
-function storedBlobs(stored: StoredDocument): Uint8Array[] {
-  const log = stored.log.map((item) => item.bytes)
-  return stored.snapshot === null ? log : [stored.snapshot, ...log]
-}
-
-function importStored(doc: LoroDoc, id: string, stored: StoredDocument): void {
-  const blobs = storedBlobs(stored)
-  if (blobs.length === 0) return
-  try {
-    // One by one: Loro's `importBatch` takes the square of the time where a log adds much to one place.
-    for (const blob of blobs) doc.import(blob)
-  } catch (cause) {
-    throw new LoroReplicaError(
-      "document-corrupt",
-      `document "${id}" cannot be read from the store: ${describeLoroFailure(cause).reason}; another device can send it again once it is removed here`,
-      { cause },
-    )
-  }
 }
