@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as wrtc from "node-datachannel/polyfill"
 import { afterEach, describe, expect, test } from "vitest"
 import { systemClock } from "../src/ports/clock.ts"
@@ -239,7 +241,8 @@ describe("a pipe over real channels", () => {
     const { a, b } = await connect()
     a.pipe.close()
     await until(() => b.failure !== undefined, "the other end to notice")
-    expect(listen(b.pipe).closed).toBe("remote")
+    // libdatachannel at times calls the path lost before it says that the remote hung up.
+    expect(["remote", "failed"]).toContain(listen(b.pipe).closed)
   })
 })
 
@@ -283,4 +286,46 @@ describe("a description is refused", () => {
     await until(() => end.failure !== undefined, "the end")
     expect(end.failure).toMatchObject({ detail: "an unknown channel was opened" })
   })
+})
+
+test("a connection given up before it opened leaves nothing in memory", async () => {
+  const made: WeakRef<RTCPeerConnection>[] = []
+  const real = findRtcPlatform(wrtc)
+  const platform: RtcPlatform = {
+    ...real,
+    create(configuration) {
+      const connection = real.create(configuration)
+      made.push(new WeakRef(connection))
+      return connection
+    },
+  }
+  const giveUp = async (): Promise<void> => {
+    const end = createPeerConnection({
+      role: "offerer",
+      platform,
+      configuration: {},
+      holdMs: 0,
+      clock: systemClock(),
+      remote: "nobody",
+      events: {
+        described: () => (described = true),
+        candidates() {},
+        opened() {},
+        broken() {},
+        closed() {},
+        stage() {},
+      },
+    })
+    let described = false
+    await until(() => described, "an offer")
+    end.close()
+  }
+  for (let count = 0; count < 8; count++) await giveUp()
+  setFlagsFromString("--expose-gc")
+  const collect = runInNewContext("gc") as () => void
+  // The engine may hold on to the last for a while.
+  await until(() => {
+    collect()
+    return made.filter((one) => one.deref() !== undefined).length <= 1
+  }, "the connections to be collected")
 })

@@ -110,8 +110,12 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     outgoing.stop()
     for (const handler of HANDLERS) connection[handler] = null
     pipe?.fail(failure === null ? "local" : "failed")
-    for (const channel of Object.values(channels)) channel.onopen = null
     connection.close()
+    for (const channel of Object.values(channels)) {
+      channel.onopen = null
+      // node-datachannel never forgets a channel, nor its connection, that neither opened nor was closed.
+      channel.close()
+    }
     events.closed(failure)
   }
 
