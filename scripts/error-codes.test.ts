@@ -4,14 +4,18 @@ import { join } from "node:path"
 import { expect, test } from "vitest"
 import { ROOT } from "./run-step.ts"
 
+/** A link ends with it, and no application meets it but one that writes a replica. */
+const INTERNAL = "DecodeError"
 const TABLE_ROW = /^\| `(\w+Error)`[^|]*\| (.+) \|$/gm
 const CODE_UNION = /export type (\w+Error)Code =\n((?: +[|/].*\n)+)/g
 
-test("the guide lists every code of every error class that it names, and no other", () => {
+test("the guide lists every error class once, with every code and no other", () => {
   const guide = readFileSync(join(ROOT, "docs/guides/troubleshooting.md"), "utf8")
   const listed = [...guide.matchAll(TABLE_ROW)]
-  expect(listed.length).toBeGreaterThan(5)
   const codes = codesInPackages()
+  expect(listed.map(([, name]) => name).toSorted()).toEqual(
+    [...codes.keys()].filter((name) => name !== INTERNAL).toSorted(),
+  )
   for (const [, name = "", cells = ""] of listed) {
     const guided = [...cells.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code)
     expect([name, ...guided.toSorted()]).toEqual([name, ...(codes.get(name) ?? []).toSorted()])

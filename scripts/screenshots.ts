@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { type Browser, chromium, type FrameLocator, type Page } from "playwright-core"
 import { findChromium } from "../e2e/browser/harness/find-browser.ts"
+import { setup } from "../e2e/workspace/workspace-build.ts"
 import { startWorkspaceServer } from "../e2e/workspace/workspace-server.ts"
 import { recordAnimation } from "./page-recorder.ts"
 
@@ -18,6 +19,7 @@ const args = [
   "--hide-scrollbars",
   "--force-color-profile=srgb",
 ]
+await setup()
 const server = await startWorkspaceServer()
 const [first, second] = [
   await chromium.launch({ executablePath: installed, args }),

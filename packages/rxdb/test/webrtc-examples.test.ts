@@ -132,8 +132,10 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
     }
     const conflictHandler = longest
     const [a, b] = [await device({ conflictHandler }), await device({ conflictHandler })]
-    await a.documents.insert({ id: "1", text: "short" })
-    await b.documents.insert({ id: "1", text: "much longer" })
+    // The longer one is the earlier: without the handler the later would win.
+    await a.documents.insert({ id: "1", text: "much longer" })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await b.documents.insert({ id: "1", text: "short" })
     for (const { documents } of [a, b])
       await replicateWebRTC({
         collection: documents,

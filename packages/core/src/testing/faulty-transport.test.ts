@@ -56,9 +56,14 @@ test("latency delays, and keeps the order", async () => {
 
 test("loss delays some messages and loses none", async () => {
   const [ada, bob] = (await gather(2)) as [Member, Member]
+  ada.transport.set({ lossPercent: 100 })
+  const start = performance.now()
+  await ada.things.set("a", { n: 1 })
+  await until(() => bob.things.get("a") !== null, "the message to be sent again")
+  expect(performance.now() - start).toBeGreaterThan(190)
   ada.transport.set({ lossPercent: 30 })
   for (let index = 0; index < 50; index++) await ada.things.set(`k${index}`, { index })
-  await until(() => bob.things.keys.length === 50, "all of them")
+  await until(() => bob.things.keys.length === 51, "all of them")
 })
 
 test("offline holds everything back, and what was written comes afterwards", async () => {

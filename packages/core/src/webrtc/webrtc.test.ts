@@ -50,7 +50,7 @@ function createWorld() {
   class Connection {
     readonly signalingState = "stable"
     createDataChannel(): object {
-      return { readyState: "connecting" }
+      return { readyState: "connecting", close() {} }
     }
     createOffer(): Promise<never> {
       calls++
