@@ -14,7 +14,7 @@ export default defineConfig({
         // Loro's WASM is 3.6 MB; left out of the cache, the offline app could not open a document.
         maximumFileSizeToCacheInBytes: 6_000_000,
         navigateFallback: "/index.html",
-        navigateFallbackDenylist: [/^\/signal/, /^\/config\.json$/],
+        navigateFallbackDenylist: [/^\/signal/],
         cleanupOutdatedCaches: true,
         clientsClaim: true,
         inlineWorkboxRuntime: true,

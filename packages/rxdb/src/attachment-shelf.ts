@@ -101,7 +101,13 @@ export function attachmentShelf(
     await sidecar.put(records)
   }
 
-  const ledger = createShelfLedger(sidecar, clock, drop)
+  const ledger = createShelfLedger(sidecar, clock, {
+    drop,
+    async held({ key, digest, size }) {
+      if ((await wholeSize(key, digest)) === size) return size
+      return (await chunksHeld(key, digest, size)).length * CHUNK_BYTES
+    },
+  })
 
   /** Whether all chunks together are what the digest names: only then is the blob used for anything. */
   const verify = async (key: string, digest: string, size: number): Promise<boolean> => {
@@ -191,6 +197,7 @@ export function attachmentShelf(
             [partId(key, name, size), JSON.stringify(held)],
           ]),
         )
+        await ledger.grew({ key, digest: name, size }, bytes.length)
         const totalBytes = size
         if (held.length < chunkCount(size)) {
           const last = held.includes(chunkCount(size) - 1) ? chunkCount(size) * CHUNK_BYTES - size : 0

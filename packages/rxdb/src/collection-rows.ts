@@ -67,7 +67,9 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
         _rev: revision,
         _meta: previous === undefined ? own : { ...previous._meta, ...own },
       }) as unknown as BulkWriteRow<DocumentData>["document"]
-      return previous === undefined ? { document: written } : { previous, document: written }
+      if (previous === undefined) return { document: written }
+      // A tombstone keeps its stubs after RxDB has removed their data: what equals one of them would not be stored.
+      return { previous: previous._deleted ? { ...previous, _attachments: {} } : previous, document: written }
     },
     contentOf: (row) => hashValue(shape.valueOf(row)),
     attachmentData,

@@ -22,6 +22,7 @@ import { type AttachmentStub, attachmentListOf, type DocumentShape } from "./doc
 import type { Materialised, Materialiser, Transition } from "./materialiser.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
+import { MAX_SHELF_BLOBS, MAX_SHELF_BYTES } from "./shelf-ledger.ts"
 import type { Stamper } from "./stamper.ts"
 
 export interface JoinBatchDeps {
@@ -34,6 +35,9 @@ export interface JoinBatchDeps {
   readonly traffic: TrafficSink
   readonly report: (report: ReplicaReport) => void
 }
+
+/** Of one document: what comes for two that are told of each other still fits the shelf. */
+const MAX_ATTACHMENTS = MAX_SHELF_BLOBS / 2
 
 /** One document of a batch while its entries are joined one by one. */
 interface Work {
@@ -185,8 +189,12 @@ function refusal({ shape }: JoinBatchDeps, key: string, { siblings, view }: Regi
   for (const sibling of siblings) {
     const reason = shape.refusal(key, sibling)
     if (reason !== null) return reason
-    for (const { length } of attachmentListOf(sibling))
-      if (length > MAX_ATTACHMENT_BYTES) return "an attachment is larger than 256 MiB"
+    const stubs = attachmentListOf(sibling)
+    if (stubs.length > MAX_ATTACHMENTS) return `it has more than ${MAX_ATTACHMENTS} attachments`
+    if (stubs.some(({ length }) => length > MAX_ATTACHMENT_BYTES))
+      return "an attachment is larger than 256 MiB"
+    if (stubs.reduce((sum, { length }) => sum + length, 0) > MAX_SHELF_BYTES)
+      return "its attachments together are larger than 512 MiB"
   }
   return view?.type === "inline" ? shape.refusal(key, view.value) : null
 }

@@ -118,6 +118,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const records = new Map<string, SidecarRecord>()
     const recorded = new Set<string>()
     const conflicted: Held[] = []
+    const resolved: Held[] = []
     for (const held of await store.load([...befores.keys()])) {
       if (held.trouble?.of === "storage") {
         troubles.set(held.key, held.trouble.cause)
@@ -127,6 +128,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       if (held.record !== null) recorded.add(held.key)
       if (held.trouble !== undefined) continue
       if (held.state.siblings.length > 1) conflicted.push(held)
+      else if (held.record !== null) resolved.push(held)
       const record = lastingRecord(held)
       if (record !== null) records.set(held.key, record)
     }
@@ -145,6 +147,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       if (!troubles.has(key))
         changes.push(changeOf(key, recorded.has(key) ? null : (befores.get(key) ?? null), state))
     changed(changes)
+    for (const held of resolved) await materialiser.tidy(held)
     return troubles
   }
 
@@ -190,7 +193,8 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   }
 }
 
-function changeOf(key: string, before: RegisterState | null, after: RegisterState): EntryChange {
+/** What a room is told of a change of state. */
+export function changeOf(key: string, before: RegisterState | null, after: RegisterState): EntryChange {
   return {
     key,
     before: before === null || before.context.size === 0 ? null : stateHash(before),

@@ -3,6 +3,7 @@ import {
   hashValue,
   type HashedValue,
   type RegisterState,
+  type RegisterValue,
   ReplicaError,
   type ReplicaReport,
   sameBytes,
@@ -21,7 +22,8 @@ import {
   type Row,
 } from "./document-shape.ts"
 import type { Modifiers } from "./modifiers.ts"
-import { type Held, joinStates, type RegisterStore, type SidecarNote } from "./register-store.ts"
+import { type Held, joinStates, type RegisterStore } from "./register-store.ts"
+import type { RowJournal } from "./row-journal.ts"
 import { hasSeen, noteContextAhead, rowTells } from "./row-knowledge.ts"
 import { sameContent, showsOneContent } from "./same-content.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
@@ -35,16 +37,10 @@ export interface MaterialiserDeps {
   readonly stamper: Stamper
   readonly shelf: AttachmentShelf
   readonly holdsAttachments: boolean
-  readonly journal: Journal
+  readonly journal: RowJournal
+  /** States that are stored, and whose rows the storage refused as a whole. */
+  readonly unshown: (left: readonly Shown[]) => void
   readonly report: (report: ReplicaReport) => void
-}
-
-/** Keys whose records are written and whose rows may not be: repaired at the next start. */
-export interface Journal {
-  /** What is stored together with those records. */
-  noted(keys: readonly string[]): SidecarNote
-  /** What is stored once the rows are written as well. */
-  readonly cleared: SidecarNote
 }
 
 /** A document on its way from what is held to what a join made of it. */
@@ -68,15 +64,23 @@ export type Materialised =
 
 /** Makes new states durable: sidecar first, then the rows, so that a crash in between can be repaired. */
 export interface Materialiser {
-  /** One outcome for each key. Rejects with `ReplicaError` "storage-failed". */
+  /** One outcome for each key, and for those whose rows were still owed. Rejects with `ReplicaError` "storage-failed". */
   materialise(transitions: readonly Transition[]): Promise<ReadonlyMap<string, Materialised>>
+  /** Frees the data of attachments that a local write has replaced everywhere. */
+  tidy(held: Held): Promise<void>
 }
 
-/** What it takes to show a state. */
-interface Plan {
+/** A state in its row. */
+export interface Shown {
   readonly key: string
   readonly held: Held
   readonly state: RegisterState
+  /** Digests of the attachments that the row has then. */
+  readonly shows: readonly string[]
+}
+
+/** What it takes to show a state. */
+interface Plan extends Shown {
   readonly record: SidecarRecord | null
   readonly write: BulkWriteRow<DocumentData> | null
 }
@@ -103,7 +107,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const shown = shownValue(next)
     // `hidden` rows stay what this device made of them until it shares the document again.
     if (shown === null || held.record?.hidden === true)
-      return { key, held, state: next, record: recordOf(next, row, held), write: null }
+      return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
     if (shown.deleted) return planDeletion(held, next)
     if (modifiers.keepsEverything) return planView(held, next, shown, shown)
     return modifiers.toLocal(key, shown).then((local) => planView(held, next, shown, hashValue(local)))
@@ -118,14 +122,15 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   ): Plan | Promise<Plan | Lacking> => {
     const { key, row } = held
     const modified = local !== shown && !sameContent(local, shown)
+    const shows = holdsAttachments ? digestsOf(local) : []
     const current = row === undefined || row._deleted ? null : rows.contentOf(row)
     if (row !== undefined && current !== null && sameContent(current, local)) {
-      if (rowTells(row, next)) return { key, held, state: next, record: null, write: null }
+      if (rowTells(row, next)) return { key, held, state: next, record: null, write: null, shows }
       // Whoever edits this row has seen whatever is equal to it. Where something else was merged, the row is written
       // again: its stamp, and RxDB's check of revisions, tell edits of before from edits of afterwards.
       if (showsOneContent(next) || hasSeen(row, next)) {
         const record: SidecarRecord = { state: next, revision: row._rev, hidden: false }
-        return { key, held, state: next, record, write: null }
+        return { key, held, state: next, record, write: null, shows }
       }
     }
     const alone = next.siblings.length === 1 && !modified
@@ -136,7 +141,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const record = alone ? null : { state: next, revision: null, hidden: false }
     const planWith = (attachments: AttachmentWrites): Plan => {
       const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
-      return { key, held, state: next, record, write }
+      return { key, held, state: next, record, write, shows }
     }
     if (!holdsAttachments) return planWith({})
     return shelf.writesFor(key, row, attachmentsOf(local)).then((made) => {
@@ -153,12 +158,12 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     // The record stays for good: cleanup purges the row without a word, and the deletion must outlive it.
     const record: SidecarRecord = { state: next, revision: null, hidden: false }
     if (row === undefined || row._deleted)
-      return { key, held, state: next, record: recordOf(next, row, held), write: null }
+      return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
     const { _rev, _meta, _attachments, ...data } = row
     const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
     const stamp = { context: next.context, dot, hash: hashValue({ deleted: true, payload: {} }).hash }
     const write = rows.compose({ ...data, _deleted: true }, row, { stamp, attachments: {} })
-    return { key, held, state: next, record, write }
+    return { key, held, state: next, record, write, shows: [] }
   }
 
   /** Data of siblings that the row is about to stop showing must stay for the peers that ask for it. */
@@ -174,14 +179,16 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     )
   }
 
-  const clearShelf = async ({ key, held, state, write }: Plan): Promise<void> => {
-    if (state.siblings.length > 1 || write === null) {
-      const digests = state.siblings.flatMap(digestsOf)
-      if (digests.length > 0) await shelf.keep(key, digests)
-      return
-    }
-    const before = [...held.state.siblings, ...state.siblings].flatMap(digestsOf)
-    if (before.length > 0) await shelf.clear(key, [...new Set(before)])
+  /** On the shelf stays what peers may ask for and the row does not hold: other siblings, and what a modifier left out. */
+  const tidyShelf = async ({ key, held, state, shows }: Shown): Promise<void> => {
+    const inRow = new Set(shows)
+    const wanted = new Set(state.siblings.flatMap(digestsOf).filter((digest) => !inRow.has(digest)))
+    const known = [held.state, held.record?.state, state].flatMap((one) =>
+      one === undefined ? [] : digestsIn(one),
+    )
+    const obsolete = [...new Set(known)].filter((digest) => !wanted.has(digest))
+    if (wanted.size > 0) await shelf.keep(key, [...wanted])
+    if (obsolete.length > 0) await shelf.clear(key, obsolete)
   }
 
   /** Writes records, then rows. */
@@ -194,26 +201,27 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       records.set(key, record)
       if (write !== null) journaled.push(key)
     }
-    const unnoted = await store.putRecords(
-      records,
-      journaled.length > 0 ? journal.noted(journaled) : undefined,
-    )
+    const unnoted = await store.putRecords(records, journaled.length > 0 ? journal.owe(journaled) : undefined)
+    journal.settle([...unnoted.keys()])
     const plans = unnoted.size === 0 ? planned : planned.filter((one) => !unnoted.has(one.key))
     const writes: BulkWriteRow<DocumentData>[] = []
     for (const { write } of plans) if (write !== null) writes.push(write)
-    const errors = await rows.write(writes)
+    const errors = await rows.write(writes).catch((cause: unknown) => {
+      // With their records these are stored: reads tell of them from now on, and the rows have to follow.
+      deps.unshown(plans.filter((one) => one.record !== null && one.write !== null))
+      throw cause
+    })
     const done = errors.size === 0 ? plans : plans.filter((one) => !errors.has(one.key))
     const obsolete = new Map<string, null>()
     for (const { key, record, held } of done)
       if (record === null && held.record !== null) obsolete.set(key, null)
-    const isDone = journaled.length > 0 && errors.size === 0
-    await store.putRecords(obsolete, isDone ? journal.cleared : undefined)
+    await store.putRecords(obsolete, journal.settle(done.map((one) => one.key)))
     for (const one of done) {
       const row = one.write?.document ?? one.held.row
       if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)
       else if (row !== undefined) stamper.contextsAhead.delete(one.key)
       else stamper.contextsAhead.set(one.key, one.state.context)
-      if (holdsAttachments) await clearShelf(one)
+      if (holdsAttachments) await tidyShelf(one)
     }
     return { plans, errors, unnoted }
   }
@@ -230,14 +238,20 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       report({ type: "handler-failed", key: one.key, reason: `the schema refuses the merge: ${reason}` })
       return { held: one.held, next: { ...one.state, view: last } }
     }
-    if (one.record !== null) await store.putRecords(new Map([[one.key, one.held.record]]))
+    if (one.record !== null)
+      await store.putRecords(new Map([[one.key, one.held.record]]), journal.settle([one.key]))
     return reason
   }
 
   return {
+    async tidy(held) {
+      const { key, row, state } = held
+      const shows = row === undefined || row._deleted ? [] : digestsOf(shape.valueOf(row))
+      if (holdsAttachments) await tidyShelf({ key, held, state, shows })
+    },
     async materialise(transitions) {
       const outcomes = new Map<string, Materialised>()
-      let left: readonly Transition[] = transitions
+      let left: readonly Transition[] = journal.owed.size === 0 ? transitions : await withOwed(transitions)
       for (let attempt = 0; left.length > 0; attempt++) {
         if (attempt > MAX_ATTEMPTS)
           throw new ReplicaError(
@@ -284,6 +298,15 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     },
   }
 
+  async function withOwed(transitions: readonly Transition[]): Promise<readonly Transition[]> {
+    const named = new Set(transitions.map(({ held }) => held.key))
+    const owed = await store.load([...journal.owed].filter((key) => !named.has(key)))
+    // Noted before its record, which then could not be stored: there is nothing to show.
+    journal.settle(owed.filter((one) => one.record === null).map((one) => one.key))
+    const shown = owed.filter((one) => one.record !== null && one.trouble === undefined)
+    return [...transitions, ...shown.map((held) => ({ held, next: held.state }))]
+  }
+
   /** Somebody wrote the row meanwhile: their write comes first, and ours is joined with it. */
   async function rebase(plans: readonly Plan[]): Promise<readonly Transition[]> {
     if (plans.length === 0) return []
@@ -302,7 +325,11 @@ function recordOf(state: RegisterState, row: Row | undefined, held: Held): Sidec
   return { state, revision: held.record !== null && row !== undefined ? held.record.revision : null, hidden }
 }
 
-function digestsOf(value: HashedValue): readonly string[] {
+function digestsIn({ siblings, view }: RegisterState): readonly string[] {
+  return (view === null ? siblings : [...siblings, view]).flatMap(digestsOf)
+}
+
+function digestsOf(value: RegisterValue): readonly string[] {
   return attachmentListOf(value).map((stub) => stub.digest)
 }
 

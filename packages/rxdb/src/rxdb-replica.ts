@@ -21,12 +21,14 @@ import { type CollectionLock, collectionLock } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
 import { createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
-import { createMaterialiser, type Journal } from "./materialiser.ts"
+import { changeOf } from "./local-changes.ts"
+import { createMaterialiser } from "./materialiser.ts"
+import { createRowJournal } from "./row-journal.ts"
 import { isMergeFields, mergePolicy } from "./merge-policy.ts"
 import { documentModifiers, type Modifier } from "./modifiers.ts"
 import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
 import { createSerialQueue } from "./serial-queue.ts"
-import { openSidecar, type Sidecar } from "./sidecar.ts"
+import { openSidecar, removeSidecarWith, type Sidecar } from "./sidecar.ts"
 import { stamperOf } from "./stamper.ts"
 
 /** How a collection takes part in a room. */
@@ -131,7 +133,6 @@ export function lockedReplica(
     const shelf = attachmentShelf(shape.attachments, rows, sidecar, clock, (progress) =>
       attachments$.next(progress),
     )
-    if (holdsAttachments) await shelf.sweep()
     const modifiers = documentModifiers(shape, {
       ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
       ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
@@ -150,7 +151,14 @@ export function lockedReplica(
       firstRecord: () => [META_RECORD, JSON.stringify({ ...meta, holdsRecords: true } satisfies StoreMeta)],
     }
     const store = createRegisterStore(storeDeps)
-    const journal = createJournal(sidecar)
+    const journal = createRowJournal(sidecar)
+    const queue = createSerialQueue()
+    let cancelRetry: (() => void) | null = null
+    const showOwed = (): void => {
+      cancelRetry = null
+      // What fails again is unshown again.
+      queue.run(() => materialiser.materialise([])).catch(() => {})
+    }
     const materialiser = createMaterialiser({
       store,
       rows,
@@ -161,16 +169,16 @@ export function lockedReplica(
       holdsAttachments,
       journal,
       report,
+      unshown(left) {
+        host.changed(left.map(({ key, held, state }) => changeOf(key, held.state, state)))
+        cancelRetry ??= clock.after(SHOW_AGAIN_MS, showOwed)
+      },
     })
-    const unfinished = await journal.read()
-    if (unfinished.length > 0) {
-      const held = await store.load(unfinished)
-      const whole = held.filter((one) => one.trouble === undefined)
-      await materialiser.materialise(whole.map((one) => ({ held: one, next: one.state })))
-      const left = held.filter((one) => one.trouble !== undefined).map((one) => one.key)
-      await sidecar.put(new Map([left.length === 0 ? journal.cleared : journal.noted(left)]))
-    }
-    const queue = createSerialQueue()
+    await journal.open()
+    await materialiser.materialise([])
+    // Behind that: what is shown only now may need data that waited longer than data without a document may.
+    if (holdsAttachments) await shelf.sweep()
+    const leave = (): Promise<void> => withdraw(host, attached)
     const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
       clock,
       collection,
@@ -185,7 +193,7 @@ export function lockedReplica(
         attachments$,
         links: host.links,
         synced: (given) => host.synced(given),
-        close: () => withdraw(host, attached),
+        close: leave,
       },
       traffic: traffic$,
       shape,
@@ -200,6 +208,8 @@ export function lockedReplica(
       storeId: meta.storeId,
       holdsAttachments,
       async release() {
+        cancelRetry?.()
+        collection.onClose.splice(collection.onClose.indexOf(leave), 1)
         conflicts.close()
         error$.complete()
         traffic$.complete()
@@ -208,13 +218,14 @@ export function lockedReplica(
         release()
       },
     })
-    collection.onClose.push(() => withdraw(host, attached))
-    collection.onRemove.push(async () => {
-      await (await openSidecar(collection)).remove()
-    })
+    collection.onClose.push(leave)
+    removeSidecarWith(collection)
     return attached
   }
 }
+
+/** After a row could not be written, as on a full disk. */
+const SHOW_AGAIN_MS = 5_000
 
 /** The room detaches what is released; a host that does not gets no longer than this. */
 const WITHDRAW_TIMEOUT_MS = 2_000
@@ -239,7 +250,6 @@ function schemaTag({ schema }: RxCollection): string {
 }
 
 const META_RECORD = "meta"
-const JOURNAL_RECORD = "journal"
 
 /** Facts about this store that outlive a session. */
 interface StoreMeta {
@@ -259,15 +269,4 @@ async function openMeta(sidecar: Sidecar): Promise<StoreMeta> {
   }
   await sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
   return meta
-}
-
-function createJournal(sidecar: Sidecar): Journal & { read(): Promise<readonly string[]> } {
-  return {
-    async read() {
-      const stored = (await sidecar.get([JOURNAL_RECORD])).get(JOURNAL_RECORD)
-      return stored === undefined ? [] : (JSON.parse(stored) as readonly string[])
-    },
-    noted: (keys) => [JOURNAL_RECORD, JSON.stringify(keys)],
-    cleared: [JOURNAL_RECORD, null],
-  }
 }

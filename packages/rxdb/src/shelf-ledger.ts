@@ -8,55 +8,69 @@ export interface ShelvedBlob {
   readonly size: number
 }
 
-/** Lists what came ahead of its document, so that what never gets one is freed in the end. */
+/** Lists what came ahead of its document, so that it stays within bounds, and what never gets a document is freed in the end. */
 export interface ShelfLedger {
-  /** Makes room for a blob, and notes that it is on its way. */
+  /** Notes that a blob is on its way. */
   begin(blob: ShelvedBlob): Promise<void>
+  /** So many bytes of it came. Makes room for them at the cost of what began first. */
+  grew(blob: ShelvedBlob, bytes: number): Promise<void>
   /** The document has come, or the data is gone. */
   forget(blob: ShelvedBlob): Promise<void>
   /** Frees what has waited too long. */
   sweep(): Promise<void>
 }
 
+export interface ShelfContents {
+  /** Bytes that are here of a blob. */
+  held(blob: ShelvedBlob): Promise<number>
+  drop(key: string, digest: string, size: number): Promise<void>
+}
+
 interface LedgerEntry extends ShelvedBlob {
   readonly at: number
+  /** Bytes that are here: a length that is only claimed takes no room from others. */
+  bytes: number
 }
 
 const LEDGER_RECORD = "shelf"
 /** A transfer that was broken off is taken up again within this time, or begins anew. */
 export const MAX_SHELF_AGE_MS: number = 7 * 24 * 60 * 60 * 1000
+/** All attachments of one document fit. */
 export const MAX_SHELF_BYTES: number = 512 * 1024 * 1024
-const MAX_SHELF_BLOBS = 1024
+export const MAX_SHELF_BLOBS = 2048
 
 export function createShelfLedger(
-  sidecar: Sidecar,
+  sidecar: Pick<Sidecar, "get" | "put">,
   clock: Clock,
-  drop: (key: string, digest: string, size: number) => Promise<void>,
+  contents: ShelfContents,
 ): ShelfLedger {
-  let known: readonly LedgerEntry[] | null = null
+  let known: LedgerEntry[] | null = null
 
-  const entries = async (): Promise<readonly LedgerEntry[]> => {
+  const entries = async (): Promise<LedgerEntry[]> => {
     if (known !== null) return known
     const stored = (await sidecar.get([LEDGER_RECORD])).get(LEDGER_RECORD)
-    known = stored === undefined ? [] : (JSON.parse(stored) as readonly LedgerEntry[])
+    const listed = stored === undefined ? [] : (JSON.parse(stored) as readonly Omit<LedgerEntry, "bytes">[])
+    known = []
+    for (const one of listed) known.push({ ...one, bytes: await contents.held(one) })
     return known
   }
 
-  const put = async (next: readonly LedgerEntry[]): Promise<void> => {
-    await sidecar.put(new Map([[LEDGER_RECORD, next.length === 0 ? null : JSON.stringify(next)]]))
+  const put = async (next: LedgerEntry[]): Promise<void> => {
+    const listed = next.map(({ key, digest, size, at }) => ({ key, digest, size, at }))
+    await sidecar.put(new Map([[LEDGER_RECORD, next.length === 0 ? null : JSON.stringify(listed)]]))
     known = next
   }
 
   /** Drops the oldest until the rest fits, and all that is too old. */
-  const trim = async (all: readonly LedgerEntry[]): Promise<readonly LedgerEntry[]> => {
+  const trim = async (all: readonly LedgerEntry[]): Promise<LedgerEntry[]> => {
     const oldest = clock.now() - MAX_SHELF_AGE_MS
     const kept: LedgerEntry[] = []
     let bytes = 0
     for (const entry of all.toReversed()) {
-      bytes += entry.size
+      bytes += entry.bytes
       const fits = kept.length === 0 || (bytes <= MAX_SHELF_BYTES && kept.length < MAX_SHELF_BLOBS)
       if (entry.at >= oldest && fits) kept.push(entry)
-      else await drop(entry.key, entry.digest, entry.size)
+      else await contents.drop(entry.key, entry.digest, entry.size)
     }
     return kept.toReversed()
   }
@@ -64,7 +78,14 @@ export function createShelfLedger(
   return {
     async begin(blob) {
       const others = (await entries()).filter((entry) => !isSame(entry, blob))
-      await put(await trim([...others, { ...blob, at: clock.now() }]))
+      await put(await trim([...others, { ...blob, at: clock.now(), bytes: 0 }]))
+    },
+    async grew(blob, bytes) {
+      const all = await entries()
+      const entry = all.find((one) => isSame(one, blob))
+      if (entry === undefined) return
+      entry.bytes += bytes
+      if (all.reduce((sum, one) => sum + one.bytes, 0) > MAX_SHELF_BYTES) await put(await trim(all))
     },
     async forget(blob) {
       const all = await entries()

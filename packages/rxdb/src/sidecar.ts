@@ -58,6 +58,17 @@ export async function openSidecar(collection: RxCollection): Promise<Sidecar> {
   return sidecar
 }
 
+const removedWith = new WeakSet<RxCollection>()
+
+/** However often the collection joins rooms, its sidecar can be removed once. */
+export function removeSidecarWith(collection: RxCollection): void {
+  if (removedWith.has(collection)) return
+  removedWith.add(collection)
+  collection.onRemove.push(async () => {
+    await (await openSidecar(collection)).remove()
+  })
+}
+
 /** Moves here what an earlier schema left in the other form. Interrupted, it is done again: to copy twice changes nothing. */
 async function absorb(sidecar: Sidecar, openOther: () => Promise<Sidecar | null>): Promise<void> {
   if ((await sidecar.get([ALONE_RECORD])).size > 0) return

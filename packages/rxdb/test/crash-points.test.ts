@@ -7,15 +7,17 @@ import {
   type ReplicaLinkStatus,
 } from "@dunlin/core"
 import {
+  addRxPlugin,
   createRxDatabase,
   type RxCollection,
   type RxConflictHandler,
   type RxDatabase,
 } from "rxdb/plugins/core"
-import { afterEach, describe, expect, test } from "vitest"
+import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
 import { type CrashDisk, crashDisk } from "./crash-storage.ts"
-import { pullEntries, somebody, stateHashes } from "./exchange.ts"
+import { pullEntries, pullWithBlobs, somebody, stateHashes } from "./exchange.ts"
 
 interface Note {
   id: string
@@ -38,8 +40,11 @@ const greatest: RxConflictHandler<Note> = {
     Promise.resolve({ ...b, count: Math.max(a.count ?? 0, b.count ?? 0) }),
 }
 
+beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
+
 const open = new Set<RxDatabase>()
 afterEach(async () => {
+  vi.useRealTimers()
   await Promise.all([...open].map((database) => database.close()))
   open.clear()
 })
@@ -54,14 +59,20 @@ interface Device {
 }
 
 let names = 0
-async function start(disk: CrashDisk, conflictHandler: RxConflictHandler<Note>): Promise<Device> {
+async function start(
+  disk: CrashDisk,
+  conflictHandler: RxConflictHandler<Note>,
+  more: { readonly attachments?: object } = {},
+): Promise<Device> {
   const database = await createRxDatabase({
     name: `crash-${names++}`,
     storage: disk.storage,
     multiInstance: false,
   })
   open.add(database)
-  const { notes } = await database.addCollections({ notes: { schema, conflictHandler } })
+  const { notes } = await database.addCollections({
+    notes: { schema: { ...schema, ...more }, conflictHandler },
+  })
   let changes: EntryChange[] = []
   const host: ReplicaHost = {
     roomTag: new Uint8Array(32),
@@ -225,4 +236,40 @@ describe.each(handlers)("a collection %s", (_name, handler) => {
       await stop(stale)
     }
   })
+})
+
+test("attachments of a conflict are shown after a crash at any point, also a week and a day later", async () => {
+  const begin = (disk: CrashDisk): Promise<Device> => start(disk, mergeFields(), { attachments: {} })
+  const [device, peer] = [await begin(crashDisk()), await begin(crashDisk())]
+  const exchange = async (to: Device, from: Device): Promise<void> =>
+    pullWithBlobs(to.attached, from.attached, [...(await stateHashes(from.attached)).keys()])
+  const put = async ({ notes }: Device, id: string, text: string): Promise<void> => {
+    const note = await notes.findOne("shared").exec(true)
+    await note.putAttachment({ id, data: new Blob([text.repeat(30_000)]), type: "text/plain" })
+  }
+  const files = async ({ notes }: Device): Promise<readonly string[]> => {
+    const all = (await notes.findOne("shared").exec(true)).allAttachments()
+    return Promise.all(
+      all.map(async (one) => `${one.id} ${(await (await one.getData()).text()).slice(0, 9)}`),
+    )
+  }
+  await device.notes.insert({ id: "shared" })
+  await exchange(peer, device)
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([put(device, "file", `device ${round}`), put(peer, "file", `  peer ${round}`)])
+    await put(peer, `of peer ${round}`, ` other ${round}`)
+    await exchange(device, peer)
+    await exchange(peer, device)
+  }
+  const { writes } = device.disk
+  await stop(device)
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 8 * 24 * 60 * 60 * 1000 })
+  for (let point = 0; point <= writes.length; point++) {
+    const again = await begin(crashDisk(writes.slice(0, point)))
+    await exchange(again, peer)
+    await exchange(peer, again)
+    await exchange(again, peer)
+    expect(await files(again), `after ${point} of ${writes.length} writes`).toEqual(await files(peer))
+    await stop(again)
+  }
 })

@@ -24,7 +24,10 @@ export function crashDisk(past: readonly DurableWrite[] = []): CrashDisk {
     const byId = new Map<string, AnyRow>()
     for (const write of past)
       if (write.collection === collection)
-        for (const row of write.rows) byId.set(String(row["id"]), structuredClone(row))
+        for (const row of write.rows) {
+          const id = String(row["id"])
+          byId.set(id, withData(structuredClone(row), byId.get(id)))
+        }
     return [...byId.values()]
   }
   const storage: RxStorage<unknown, unknown> = {
@@ -49,4 +52,11 @@ export function crashDisk(past: readonly DurableWrite[] = []): CrashDisk {
     },
   }
   return { storage, writes }
+}
+
+/** A write names attachments whose data is stored already by their stubs alone: a fresh storage wants it as well. */
+function withData(row: AnyRow, before: AnyRow | undefined): AnyRow {
+  const held = before?._attachments ?? {}
+  const all = Object.entries(row._attachments).map(([name, one]) => [name, "data" in one ? one : held[name]])
+  return { ...row, _attachments: row._deleted ? {} : Object.fromEntries(all) }
 }

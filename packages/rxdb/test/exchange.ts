@@ -30,3 +30,23 @@ export async function pullEntries(
     somebody,
   )
 }
+
+/** The same one by one, with the data of attachments. */
+export async function pullWithBlobs(
+  to: AttachedReplica,
+  from: AttachedReplica,
+  keys: readonly string[],
+): Promise<void> {
+  for (const key of keys) {
+    for (;;) {
+      const [outcome] = await pullEntries(to, from, [key])
+      if (outcome?.type !== "missing-blobs") break
+      for (const blob of outcome.blobs)
+        for (const index of (await to.blobs?.missing(key, blob)) ?? []) {
+          const chunk = await from.blobs?.read(key, blob.digest, index)
+          if (chunk == null) throw new Error(`${key}: data that is not held there`)
+          await to.blobs?.write(key, blob, index, chunk)
+        }
+    }
+  }
+}

@@ -52,6 +52,21 @@ describe("a collection's life", () => {
     expect(await settled([a, b])).toMatchObject({ x: { text: "three" } })
   })
 
+  test("a collection that was in several rooms is removed, and what is kept beside it as well", async () => {
+    const name = freshName()
+    const bird = await flock.join({ name })
+    for (let room = 0; room < 3; room++) {
+      await bird.collection.upsert({ id: "x", text: `in room ${room}` })
+      await bird.handle.close()
+      const handle = await bird.room.replicate(rxdbReplica(bird.collection))
+      if (room < 2) await handle.close()
+    }
+    await bird.collection.remove()
+    const { notes } = await bird.database.addCollections({ notes: { schema: noteSchema } })
+    expect(await contents(notes as RxCollection)).toEqual({})
+    expect(bird.collection.onClose.length).toBeLessThan(3)
+  })
+
   test("a cleanup frees tombstones and brings nothing back, not even to a newcomer's old copy", async () => {
     const name = freshName()
     const a = await flock.join()

@@ -122,20 +122,17 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
 
   test("a conflict handler of the application's own", async () => {
     const signalingServerUrl = await ownServer()
-    const longest: RxConflictHandler<unknown> = {
+    const both: RxConflictHandler<unknown> = {
       isEqual: (a, b) => JSON.stringify(a) === JSON.stringify(b),
       resolve: ({ realMasterState, newDocumentState }) => {
-        const text = (state: unknown): string => (state as { text?: string }).text ?? ""
-        const first = text(realMasterState).length >= text(newDocumentState).length
-        return Promise.resolve(first ? realMasterState : newDocumentState)
+        const texts = [realMasterState, newDocumentState].map((state) => (state as { text?: string }).text)
+        return Promise.resolve({ ...realMasterState, text: texts.toSorted().join(" and ") })
       },
     }
-    const conflictHandler = longest
+    const conflictHandler = both
     const [a, b] = [await device({ conflictHandler }), await device({ conflictHandler })]
-    // The longer one is the earlier: without the handler the later would win.
-    await a.documents.insert({ id: "1", text: "much longer" })
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    await b.documents.insert({ id: "1", text: "short" })
+    await a.documents.insert({ id: "1", text: "one" })
+    await b.documents.insert({ id: "1", text: "another" })
     for (const { documents } of [a, b])
       await replicateWebRTC({
         collection: documents,
@@ -145,7 +142,7 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
         push: {},
         identity: memoryIdentity(),
       })
-    await settledAs([a.documents, b.documents], { "1": { id: "1", text: "much longer" } })
+    await settledAs([a.documents, b.documents], { "1": { id: "1", text: "another and one" } })
   })
 
   test("what has no place here throws, and names what has", () => {

@@ -15,6 +15,13 @@ describe("excerptOf", () => {
     expect(excerptOf(text, title)).toBe(expected)
   })
 
+  it("is cut behind a word, and says so", () => {
+    expect(excerptOf("a walk along the shore ".repeat(10), "")).toMatch(
+      /^(a walk along the shore )+[a-z ]*[a-z]…$/,
+    )
+    expect(excerptOf("x".repeat(200), "")).toBe(`${"x".repeat(119)}…`)
+  })
+
   it("is short, whatever the text", () => {
     expect(excerptOf("word ".repeat(1_000), "")).toHaveLength(120)
     expect(excerptOf("| ".repeat(100_000), "").length).toBeLessThanOrEqual(120)

@@ -6,7 +6,14 @@ const READ_LENGTH = 600
 export function excerptOf(text: string, title: string): string {
   const lines = text.slice(0, READ_LENGTH).split("\n").map(plainLine).filter((line) => line !== "") // prettier-ignore
   if (lines.length > 1 && isSame(lines[0] ?? "", title)) lines.shift()
-  return lines.join(" ").replaceAll(/\s+/g, " ").trim().slice(0, MAX_LENGTH)
+  return shorten(lines.join(" ").replaceAll(/\s+/g, " ").trim())
+}
+
+/** Cut behind a word, and seen to be cut. */
+function shorten(text: string): string {
+  if (text.length <= MAX_LENGTH) return text
+  const end = text.lastIndexOf(" ", MAX_LENGTH - 1)
+  return `${text.slice(0, end > MAX_LENGTH / 2 ? end : MAX_LENGTH - 1)}…`
 }
 
 function plainLine(line: string): string {

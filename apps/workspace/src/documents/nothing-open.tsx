@@ -1,6 +1,7 @@
 import { useDocuments } from "../workspace/workspace-context.ts"
 import { FirstRun } from "../shell/first-run.tsx"
 import { Mark } from "../ui/icon.tsx"
+import { shownKeys } from "../shell/shortcuts.ts"
 
 export function NothingOpen() {
   const documents = useDocuments()
@@ -10,7 +11,7 @@ export function NothingOpen() {
     <div className="centre">
       <Mark size={44} />
       <p className="soft">
-        Choose a document, or press <kbd>Ctrl K</kbd> to find one.
+        Choose a document, or press <kbd>{shownKeys("Ctrl K")}</kbd> to find one.
       </p>
     </div>
   )

@@ -45,7 +45,7 @@ export function PeopleScreen() {
       <ul className="persons" aria-label="Who is here">
         {everyone.map((person) => <PersonRow key={person.session} person={person} />)}
       </ul>
-      {everyone.length === 1 && (
+      {everyone.length === 1 && !paused && (
         <div className="alone">
           <p className="soft">Nobody else is connected. Everything works alone; others catch up when you meet.</p>
           <button type="button" className="button primary" onClick={() => showOverlay("share")}>

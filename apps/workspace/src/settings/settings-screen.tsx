@@ -35,7 +35,7 @@ function ProfileSettings() {
         <DraftInput className="field" maxLength={40} autoComplete="nickname" value={own.name} save={async (name) => { saveProfile({ ...own, name }); return true }} />
       </label>
       <fieldset className="hues">
-        <legend>Colour of your caret</legend>
+        <legend>Your colour</legend>
         {Array.from({ length: HUES }, (_, hue) => (
           <label key={hue} className={`hue-${hue}`}>
             <input type="radio" name="hue" checked={own.hue === hue} onChange={() => saveProfile({ ...own, hue })} />
@@ -101,7 +101,7 @@ function StorageSettings() {
       </p>
       {persistence === "denied" && (
         <button type="button" className="button" onClick={() => void askPersistence()}>
-          Ask again
+          Ask the browser to keep it
         </button>
       )}
     </section>

@@ -2,7 +2,7 @@ import encodeQR from "qr"
 import { useMemo, useRef, useState } from "react"
 import { Dialog } from "../ui/dialog.tsx"
 import { Icon } from "../ui/icon.tsx"
-import { inviteLink } from "../workspace/invite-link.ts"
+import { inviteLink, reachesOtherDevices } from "../workspace/invite-link.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
 export function ShareDialog({ onClose }: { readonly onClose: () => void }) {
@@ -35,11 +35,20 @@ export function ShareDialog({ onClose }: { readonly onClose: () => void }) {
           {copied ? "Copied" : "Copy"}
         </button>
       </div>
-      <QrCode text={link} />
-      <p className="soft small">
-        Open it on another device, in another browser, or in a private window. In a second tab of this browser it is
-        already open: tabs share one copy.
-      </p>
+      {reachesOtherDevices() ? (
+        <>
+          <QrCode text={link} />
+          <p className="soft small">
+            Open it on another device, in another browser, or in a private window. In a second tab of this browser it is
+            already open: tabs share one copy.
+          </p>
+        </>
+      ) : (
+        <p className="soft small">
+          This page comes from this computer, so its link works on this computer alone: in another browser, or in a
+          private window. Other devices can join once the workspace is served where they can reach it.
+        </p>
+      )}
     </Dialog>
   ) // prettier-ignore
 }

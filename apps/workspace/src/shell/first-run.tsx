@@ -41,9 +41,7 @@ export function FirstRun() {
             <Icon name="window" size={20} />
             <span>
               <strong>Open it in a second window</strong>
-              <span className="soft">
-                Copy the invite link into another browser or phone and watch both move.
-              </span>
+              <span className="soft">Copy the invite link into another browser and watch both move.</span>
             </span>
           </button>
         </li>

@@ -1,5 +1,5 @@
 import { useStateValue } from "@dunlin/react"
-import { saveSingleKeys, SHORTCUTS, singleKeys } from "./shortcuts.ts"
+import { saveSingleKeys, SHORTCUTS, shownKeys, singleKeys } from "./shortcuts.ts"
 import { Dialog } from "../ui/dialog.tsx"
 
 export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
@@ -10,7 +10,7 @@ export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
         {SHORTCUTS.map(({ keys, does }) => (
           <div key={keys}>
             <dt>
-              <kbd>{keys}</kbd>
+              <kbd>{shownKeys(keys)}</kbd>
             </dt>
             <dd>{does}</dd>
           </div>
@@ -21,7 +21,7 @@ export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
         <span>
           Single keys: ? and G
           <span className="soft">
-            Turned off, the list is still in the palette: Ctrl K, then “Keyboard shortcuts”.
+            Turned off, the list is still in the palette: {shownKeys("Ctrl K")}, then “Keyboard shortcuts”.
           </span>
         </span>
       </label>

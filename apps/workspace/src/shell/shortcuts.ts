@@ -16,6 +16,11 @@ export const SHORTCUTS: readonly { readonly keys: string; readonly does: string 
   { keys: "Ctrl Z", does: "Undo what you wrote; never what others wrote" },
 ]
 
+/** Keys as this keyboard names them. */
+export function shownKeys(keys: string): string {
+  return /Mac|iPhone|iPad/.test(navigator.platform) ? keys.replace("Ctrl ", "⌘ ") : keys
+}
+
 const KEY = "single-keys"
 const state = createState(smallStore.read(KEY) !== "off")
 

@@ -5,6 +5,7 @@ import { Icon } from "../ui/icon.tsx"
 import { showOverlay } from "./overlay.ts"
 import { SECTIONS } from "./sections.ts"
 import { SyncLine } from "./sync-line.tsx"
+import { shownKeys } from "./shortcuts.ts"
 import { WorkspaceMenu } from "./workspace-menu.tsx"
 
 export function SideBar() {
@@ -15,7 +16,7 @@ export function SideBar() {
       <button type="button" className="search-button" onClick={() => showOverlay("palette")}>
         <Icon name="search" size={16} />
         <span>Search</span>
-        <kbd>Ctrl K</kbd>
+        <kbd>{shownKeys("Ctrl K")}</kbd>
       </button>
       <ul>
         {[...SECTIONS, { path: "/settings", name: "Settings", icon: "settings" as const }].map((section) => (

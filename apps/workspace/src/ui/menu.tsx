@@ -54,11 +54,12 @@ export function Menu({ label, items, button, className = "icon-button", buttonPr
   ) // prettier-ignore
 }
 
-/** Below the trigger, or above when there is no room; never beyond an edge of the window. */
+/** Below the trigger, or above when there is no room, and along its outer edge; never beyond an edge of the window. */
 function place(trigger: HTMLElement, menu: HTMLElement): void {
   const anchor = trigger.getBoundingClientRect()
   const { width, height } = menu.getBoundingClientRect()
-  const left = Math.min(Math.max(8, anchor.right - width), innerWidth - width - 8)
+  const isLeft = anchor.left + anchor.right < innerWidth
+  const left = Math.min(Math.max(8, isLeft ? anchor.left : anchor.right - width), innerWidth - width - 8)
   const below = anchor.bottom + 4
   const top = below + height > innerHeight - 8 ? Math.max(8, anchor.top - height - 4) : below
   menu.style.left = `${left}px`

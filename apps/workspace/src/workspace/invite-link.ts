@@ -31,3 +31,8 @@ export function readInvite(text: string): InviteReading {
     return { type: error instanceof RoomError && error.code === "invite-too-new" ? "too-new" : "damaged" }
   }
 }
+
+/** Whether the page's address means the same on another device. One of this computer's own does not. */
+export function reachesOtherDevices(): boolean {
+  return !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)
+}

@@ -42,6 +42,7 @@ export interface BlobExchangeOptions {
 
 interface WaitingEntry extends EntryWithoutBlobs {
   readonly id: string
+  readonly places: number
   /** What came for the same position meanwhile. */
   readonly behind: EntryWithoutBlobs[]
   /** Chunks asked for and not stored yet, of the blob that is being fetched. */
@@ -65,8 +66,12 @@ interface Serving {
 
 /** Credit comes back in steps of 1 MiB: were more of it kept, no chunk could come. An entry names a digest, so these are some thousand. */
 const MAX_WAITING_BYTES = 786_432
-/** Fetched for a link, or fetched and not joined yet: a replica keeps a bounded number of blobs aside. */
-const MAX_FETCHING = 64
+/**
+ * Fetched for a link, or fetched and not joined yet: a replica keeps a bounded number of blobs, and bytes, aside. A blob takes
+ * a place for each 4 MB that it begins.
+ */
+const MAX_PLACES = 64
+const PLACE_BYTES = 4_000_000
 /** 1 MiB on the way: half the credit window. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
@@ -77,7 +82,6 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   const serving: Serving[] = []
   let reading = false
   let closed = false
-  let fetching = 0
   let waitingBytes = 0
   let cancelWatch: (() => void) | null = null
 
@@ -86,7 +90,6 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   const finish = (entry: WaitingEntry, again: boolean): void => {
     if (!isWaiting(entry)) return
     waitingById.delete(entry.id)
-    if (entry.progressAt < Infinity) fetching--
     waitingBytes -= entry.heldBytes
     entry.ended(again)
     for (const { heldBytes, ended } of entry.behind) {
@@ -97,10 +100,14 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   }
 
   const fetchNext = (): void => {
+    let places = 0
+    // Those that are fetched come first: they began in this order.
     for (const entry of waitingById.values()) {
-      if (fetching + entry.own.shared.joining >= MAX_FETCHING) return
+      // One entry may always be fetched, however much it needs.
+      const alone = places + entry.own.shared.joining === 0
+      places += entry.places
       if (entry.progressAt < Infinity) continue
-      fetching++
+      if (!alone && places + entry.own.shared.joining > MAX_PLACES) return
       entry.progressAt = clock.monotonic()
       void advance(entry)
     }
@@ -214,7 +221,16 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
         ahead.behind.push(entry)
         return true
       }
-      waitingById.set(id, { ...entry, id, behind: [], out: new Set(), blob: null, progressAt: Infinity })
+      const places = entry.blobs.reduce((sum, { size }) => sum + Math.ceil(size / PLACE_BYTES), 0)
+      waitingById.set(id, {
+        ...entry,
+        id,
+        places,
+        behind: [],
+        out: new Set(),
+        blob: null,
+        progressAt: Infinity,
+      })
       cancelWatch ??= clock.after(STALLED_MS / 4, watch)
       fetchNext()
       return true

@@ -45,7 +45,7 @@ function encode(value: PresenceValue): Uint8Array {
   if (bytes.length <= MAX_PRESENCE_BYTES) return bytes
   throw new RoomError(
     "presence-too-large",
-    `A presence value takes at most ${MAX_PRESENCE_BYTES} bytes as JSON, this one has ${bytes.length}. Keep documents in a replica.`,
+    `A presence value takes at most ${MAX_PRESENCE_BYTES} bytes, not ${bytes.length}. Keep more in a replica.`,
   )
 }
 

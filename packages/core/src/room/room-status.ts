@@ -74,7 +74,7 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
     transportReported(report) {
       if (report.type === "signaling") servers.set(report.server, report)
       if (report.type === "room-full") {
-        const message = `the room is full: ${report.count} peers of at most ${report.limit} are linked there`
+        const message = `the room is full: ${report.count} peers of ${report.limit} are linked`
         trouble = { code: "room-full", message }
       }
       if (report.type === "stage" && report.outcome === "failed") {
@@ -114,7 +114,7 @@ function describeIncompatible(list: readonly Peer[]): RoomProblem | null {
       if (phase !== "incompatible") continue
       return {
         code: "incompatible",
-        message: `"${name}" cannot be synchronised with a peer: ${reason ?? "it differs"}`,
+        message: `"${name}" cannot be synchronised: ${reason ?? "it differs"}`,
       }
     }
   }

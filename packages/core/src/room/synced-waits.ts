@@ -176,7 +176,7 @@ function giveUp(
   const tick = (): void => {
     aloneMs = enough() ? 0 : aloneMs + stepMs
     if (aloneMs >= NO_PEERS_LIMIT_MS) {
-      const message = `Fewer than ${peers} other devices that share this data were connected for 30 s. Changes wait for them.`
+      const message = `Fewer than ${peers} other devices with this data were connected for 30 s. Changes wait for them.`
       end(() => reject(new RoomError("no-peers", message)))
       return
     }

@@ -103,7 +103,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
       if (message.length > options.maxMessageBytes) {
         throw new TransportError(
           "message-too-large",
-          `${message.length} bytes; this connection takes ${options.maxMessageBytes}.`,
+          `${message.length} bytes, ${options.maxMessageBytes} at most.`,
         )
       }
       lanes[lane].send(message)

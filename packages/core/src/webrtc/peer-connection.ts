@@ -375,7 +375,7 @@ function explain(stage: ConnectionStage): string {
     case "signaling":
       return `no answer to the call within ${STAGE_TIMEOUTS_MS.signaling / 1000} s`
     case "ice":
-      return "no path was found: between strict NATs or firewalls a TURN server is needed"
+      return "no path was found: strict NATs or firewalls need a TURN server"
     default:
       return "a path was found, but the encrypted channel did not open"
   }

@@ -39,7 +39,7 @@ export function findWebSocket(given: WebSocketConstructor | undefined): WebSocke
 function missing(cause: unknown): TransportError {
   return new TransportError(
     "no-websocket",
-    "This runtime has no WebSocket. Install the package `ws`, or pass a W3C-shaped constructor: webrtc({ webSocket }).",
+    "This runtime has no WebSocket. Install the package `ws`, or pass a constructor: webrtc({ webSocket }).",
     { cause },
   )
 }

@@ -1,0 +1,40 @@
+import type { SidecarNote } from "./register-store.ts"
+import type { Sidecar } from "./sidecar.ts"
+
+/**
+ * Keys whose records are stored and whose rows may not be, after a crash or a write that the storage refused. States and digests
+ * tell nobody of them: they have to be shown anew.
+ */
+export interface RowJournal {
+  /** Reads what an earlier session left. */
+  open(): Promise<void>
+  readonly owed: ReadonlySet<string>
+  /** Owes these as well. What is stored together with their records. */
+  owe(keys: readonly string[]): SidecarNote
+  /** These are shown, or refused for good. What is stored then; undefined when none of them was owed. */
+  settle(keys: readonly string[]): SidecarNote | undefined
+}
+
+const JOURNAL_RECORD = "journal"
+
+export function createRowJournal(sidecar: Sidecar): RowJournal {
+  const owed = new Set<string>()
+  const note = (): SidecarNote => [JOURNAL_RECORD, owed.size === 0 ? null : JSON.stringify([...owed])]
+  return {
+    async open() {
+      const stored = (await sidecar.get([JOURNAL_RECORD])).get(JOURNAL_RECORD)
+      for (const key of stored === undefined ? [] : (JSON.parse(stored) as readonly string[])) owed.add(key)
+    },
+    owed,
+    owe(keys) {
+      for (const key of keys) owed.add(key)
+      return note()
+    },
+    settle(keys) {
+      if (owed.size === 0) return undefined
+      const before = owed.size
+      for (const key of keys) owed.delete(key)
+      return owed.size < before ? note() : undefined
+    },
+  }
+}
