@@ -126,18 +126,19 @@ interface Fetched {
   /** Tells positions apart. */
   readonly at?: number
   readonly heldBytes?: number
+  readonly blobs?: readonly BlobRef[]
   readonly name?: string
   readonly ends?: string[]
 }
 
 function fetchAt(
   { exchange, own }: Side,
-  { at = 3, heldBytes = 100, name = "", ends = [] }: Fetched = {},
+  { at = 3, heldBytes = 100, blobs = [blob], name = "", ends = [] }: Fetched = {},
 ): { readonly ends: string[]; readonly taken: boolean } {
   const position = new Uint8Array(16)
   new DataView(position.buffer).setUint32(0, at)
   const ended = (again: boolean): void => void ends.push(`${again ? "retry" : "drop"}${name}`)
-  return { ends, taken: exchange.fetch({ own, key: "k", position, blobs: [blob], heldBytes, ended }) }
+  return { ends, taken: exchange.fetch({ own, key: "k", position, blobs, heldBytes, ended }) }
 }
 
 describe("a blob", () => {
@@ -251,6 +252,22 @@ describe("entries that wait for blobs", () => {
     expect([far.wants.length, ends.length]).toEqual([64, 0])
     await time.runFor(600_000)
     expect([far.wants.length, ends.length, time.pending]).toEqual([600, 600, 0])
+  })
+
+  test("take as many places as their blobs are many and long, and one of them may take more than there are", async () => {
+    const time = createSimulatedTime()
+    const [near, far] = createLink(time, [createStore([]), createStore([])])
+    far.exchange.close()
+    const sized = (size: number): BlobRef => ({ digest: blob.digest, size })
+    // What is asked for is given up after thirty seconds without a chunk, and some more until that is noticed.
+    for (let at = 0; at < 8; at++) fetchAt(near, { at, blobs: [sized(64_000_000)] })
+    for (let at = 8; at < 10; at++) fetchAt(near, { at, blobs: Array.from({ length: 100 }, () => blob) })
+    const asked: number[] = []
+    for (const ms of [10_000, 35_000, 38_000, 38_000]) {
+      await time.runFor(ms)
+      asked.push(far.wants.length)
+    }
+    expect(asked).toEqual([4, 8, 9, 10])
   })
 
   test("are all served by a peer that holds their blobs", async () => {
