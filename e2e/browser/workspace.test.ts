@@ -195,6 +195,8 @@ describe("with two devices", () => {
     await ada.page.keyboard.type("and kept")
     await workspace.server.startSignaling()
     const again = await person(await ada.invite())
+    // Who was refused again and again asks at longer intervals, up to half a minute.
+    await again.page.locator(".row", { hasText: "Written alone" }).waitFor({ timeout: 75_000 })
     await again.openDocument("Written alone")
     await timeUntil("text", async () => (await again.text()).includes("and kept"))
   })

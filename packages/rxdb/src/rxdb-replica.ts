@@ -26,6 +26,7 @@ import { createMaterialiser } from "./materialiser.ts"
 import { createRowJournal } from "./row-journal.ts"
 import { isMergeFields, mergePolicy } from "./merge-policy.ts"
 import { documentModifiers, type Modifier } from "./modifiers.ts"
+import { createOwedRows } from "./owed-rows.ts"
 import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
 import { createSerialQueue } from "./serial-queue.ts"
 import { openSidecar, removeSidecarWith, type Sidecar } from "./sidecar.ts"
@@ -153,12 +154,6 @@ export function lockedReplica(
     const store = createRegisterStore(storeDeps)
     const journal = createRowJournal(sidecar)
     const queue = createSerialQueue()
-    let cancelRetry: (() => void) | null = null
-    const showOwed = (): void => {
-      cancelRetry = null
-      // What fails again is unshown again.
-      queue.run(() => materialiser.materialise([])).catch(() => {})
-    }
     const materialiser = createMaterialiser({
       store,
       rows,
@@ -171,13 +166,19 @@ export function lockedReplica(
       report,
       unshown(left) {
         host.changed(left.map(({ key, held, state }) => changeOf(key, held.state, state)))
-        cancelRetry ??= clock.after(SHOW_AGAIN_MS, showOwed)
+        owedRows.showLater()
       },
     })
+    const owedRows = createOwedRows({ show: () => materialiser.materialise([]), queue, clock, report })
     await journal.open()
-    await materialiser.materialise([])
-    // Behind that: what is shown only now may need data that waited longer than data without a document may.
-    if (holdsAttachments) await shelf.sweep()
+    await owedRows.show()
+    try {
+      // Behind that: what is shown only now may need data that waited longer than data without a document may.
+      if (holdsAttachments) await shelf.sweep()
+    } catch (error) {
+      owedRows.stop()
+      throw error
+    }
     const leave = (): Promise<void> => withdraw(host, attached)
     const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
       clock,
@@ -208,7 +209,7 @@ export function lockedReplica(
       storeId: meta.storeId,
       holdsAttachments,
       async release() {
-        cancelRetry?.()
+        owedRows.stop()
         collection.onClose.splice(collection.onClose.indexOf(leave), 1)
         conflicts.close()
         error$.complete()
@@ -223,9 +224,6 @@ export function lockedReplica(
     return attached
   }
 }
-
-/** After a row could not be written, as on a full disk. */
-const SHOW_AGAIN_MS = 5_000
 
 /** The room detaches what is released; a host that does not gets no longer than this. */
 const WITHDRAW_TIMEOUT_MS = 2_000
