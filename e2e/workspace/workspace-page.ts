@@ -110,7 +110,14 @@ async function personAt(
       return link
     },
     async newDocument(title) {
+      const before = await page.evaluate(() => location.hash)
       await page.getByRole("button", { name: "New", exact: true }).click()
+      // Until the new one is there, the title on the page is that of the document before it.
+      await page.waitForFunction(
+        (hash) =>
+          location.hash !== hash && document.querySelector<HTMLInputElement>(".title-input")?.value === "",
+        before,
+      )
       await page.getByRole("textbox", { name: "Title" }).fill(title)
       await editor().waitFor()
     },
