@@ -47,6 +47,9 @@ test.each([
   '{"a":1.0}',
   '{"a":1e2}',
   '{"a":-0}',
+  '{"a":1e999}',
+  '{"a":[1,]}',
+  '{"a":1}}',
   '{"a":"\\u0041"}',
   '{"a":{"z":1,"b":{}}}',
   '{"a":[{"z":1,"b":{}}]}',
@@ -60,4 +63,21 @@ test.each([
 
 test("takes numbers as keys in the order of their letters", () => {
   expect(accepts('{"10":2,"9":1}')).toBe(true)
+})
+
+test("takes a text in its shortest spelling alone, however its escapes fall", () => {
+  const pieces = fc.constantFrom("\\", '"', "n", "/", "u0041", "ud800", "u2028", "\u2028", "\u007f", "é", "a")
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 8 }), fc.array(pieces, { maxLength: 8 }), (key, member) => {
+      const text = `{"${key.join("")}":"${member.join("")}"}`
+      let written: string | null = null
+      try {
+        written = JSON.stringify(JSON.parse(text))
+      } catch {
+        // Not JSON at all.
+      }
+      expect(accepts(text)).toBe(written === text)
+    }),
+    { numRuns: 5_000 },
+  )
 })

@@ -7,7 +7,7 @@ const working = createSha256()
 
 const HASH_BYTES = 32
 /** Two parts up to this are put together in one place for the platform's hash, which takes one. */
-const JOINED_BYTES = 4096
+const JOINED_BYTES = 65_536
 const joined = new Uint8Array(JOINED_BYTES)
 
 /** The first bytes of the SHA-256 of a message, all 32 of them by default; with `rest` of the two one after the other. */
