@@ -38,14 +38,13 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
   writeFileSync(OUT, "")
   const [cpu] = cpus()
   console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
-  const rounds = quick ? 1 : 5
+  const rounds = quick ? 1 : 3
   const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length)
   const parts: Readonly<Record<string, () => Promise<void>>> = {
     load: () => compareLoad(rounds, quick ? 600 : 3000, quick ? 1 : 5),
     idle: () => compareIdle(quick ? 1000 : 10_000),
     cluster: () => compareCluster(quick ? 1 : 10),
     deadly: compareDeadlyFrames,
-    // About half of them are read: one that is malformed ends its connection.
     // Alone, all two million: three minutes. About half are read, because a malformed one ends its connection.
     storm: () => storm(quick ? 20_000 : only === "storm" ? 2_000_000 : 500_000),
     containment: () => containment(quick ? 2 : 10),

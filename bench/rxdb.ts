@@ -61,7 +61,7 @@ function tasks(quick: boolean): readonly Task[] {
   const rounds = Number(
     process.argv.find((argument) => argument.startsWith("--rounds="))?.slice(9) ?? (quick ? 1 : 5),
   )
-  const settle = { documents: 50, timeoutMs: quick ? 4_000 : 30_000 }
+  const settle = { documents: 50, timeoutMs: quick ? 4_000 : 15_000 }
   return [
     {
       name: `initial sync of ${count}, default options`,
