@@ -1,4 +1,5 @@
 import { createState } from "../ports/state.ts"
+import { MAX_PRESENCE_BYTES } from "../protocol/limits.ts"
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
 import { type Presence, type PresenceEntry, type PresenceValue, RoomError } from "./room.ts"
 
@@ -7,7 +8,6 @@ export interface PresenceBoard extends Presence {
   receive(session: string, device: string | null, value: Uint8Array | null): void
 }
 
-const MAX_PRESENCE_BYTES = 2048
 const MAX_PEOPLE = 1024
 /** Keys that reach an object's prototype in careless code. */
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"])

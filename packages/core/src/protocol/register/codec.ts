@@ -1,6 +1,7 @@
 import { ByteReader } from "../byte-reader.ts"
 import { ByteWriter } from "../byte-writer.ts"
 import { DecodeError } from "../decode-error.ts"
+import { MAX_SUMMARY_BYTES } from "../limits.ts"
 import {
   compareDots,
   type Context,
@@ -9,7 +10,6 @@ import {
   incarnationFromBytes,
   INCARNATION_BYTES,
   MAX_CONTEXT_ENTRIES,
-  MAX_SUMMARY_BYTES,
   sameDot,
   sortedEntries,
   writeIncarnation,

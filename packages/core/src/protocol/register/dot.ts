@@ -18,7 +18,6 @@ export interface Dot {
 export type Context = ReadonlyMap<Incarnation, number>
 
 export const MAX_CONTEXT_ENTRIES = 16_384
-export const MAX_SUMMARY_BYTES: number = 256 * 1024
 export const INCARNATION_BYTES = 8
 
 /** The order in which siblings are folded, equal on every peer: by clock, then by incarnation. */
