@@ -1,4 +1,5 @@
 import { createState } from "../ports/state.ts"
+import { FORBIDDEN_KEYS } from "../protocol/forbidden-keys.ts"
 import { MAX_PRESENCE_BYTES } from "../protocol/limits.ts"
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
 import { type Presence, type PresenceEntry, type PresenceValue, RoomError } from "./room.ts"
@@ -9,8 +10,6 @@ export interface PresenceBoard extends Presence {
 }
 
 const MAX_PEOPLE = 1024
-/** Keys that reach an object's prototype in careless code. */
-const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"])
 
 /** `send` passes an encoded value to every peer. */
 export function createPresence(send: (value: Uint8Array | null) => void): PresenceBoard {

@@ -1,4 +1,5 @@
 import { DecodeError } from "../decode-error.ts"
+import { FORBIDDEN_KEYS } from "../forbidden-keys.ts"
 import { decodeUtf8 } from "../utf8.ts"
 import { RegisterError } from "./register-error.ts"
 
@@ -12,9 +13,6 @@ export interface JsonObject {
 export const MAX_JSON_DEPTH = 64
 /** Of one document as canonical JSON. */
 export const MAX_PAYLOAD_BYTES: number = 32 * 1024 * 1024
-
-/** Keys that reach an object's prototype through careless code anywhere behind us. */
-const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"])
 
 /**
  * One text for each JSON value: keys sorted by UTF-16 code units, no spaces, `undefined` members left out as
