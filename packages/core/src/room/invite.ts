@@ -6,6 +6,7 @@ import {
   inviteOfTopic,
   isInviteDefect,
 } from "../crypto/invite.ts"
+import { errorText } from "../ports/error-text.ts"
 import { systemRandom } from "../ports/random.ts"
 import { bytesToHex } from "../protocol/bytes-equal.ts"
 import { RoomError } from "./room.ts"
@@ -60,6 +61,6 @@ function encode(invite: Invite): string {
   try {
     return encodeInvite(invite)
   } catch (cause) {
-    throw new RoomError("invalid-option", cause instanceof Error ? cause.message : String(cause), { cause })
+    throw new RoomError("invalid-option", errorText(cause), { cause })
   }
 }

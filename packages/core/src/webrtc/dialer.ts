@@ -1,6 +1,7 @@
 import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
 import { compareBytes } from "../protocol/byte-order.ts"
 import type { Envelope, EnvelopeType } from "../crypto/envelope.ts"
+import { errorText } from "../ports/error-text.ts"
 import type { TransportHost } from "../ports/transport.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
@@ -13,7 +14,6 @@ import {
   type PeerConnection,
   shortName,
 } from "./peer-connection.ts"
-import { errorText } from "./error-text.ts"
 import { createMeshLinks } from "./mesh-links.ts"
 import type { RtcPlatform } from "./rtc-platform.ts"
 

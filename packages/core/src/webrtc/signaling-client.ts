@@ -1,4 +1,5 @@
 import type { Clock } from "../ports/clock.ts"
+import { errorText } from "../ports/error-text.ts"
 import type { Random } from "../ports/random.ts"
 import type { TransportReport } from "../ports/transport.ts"
 import {
@@ -13,7 +14,6 @@ import {
   type SignalingErrorCode,
 } from "../signaling/index.ts"
 import { type BackOff, createBackOff } from "./back-off.ts"
-import { errorText } from "./error-text.ts"
 import type { WebSocketConstructor, WebSocketLike } from "./web-socket.ts"
 
 export interface SignalingClientOptions {
