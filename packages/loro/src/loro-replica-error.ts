@@ -28,10 +28,15 @@ export class LoroReplicaError extends Error {
  * told apart: whoever sees one drops the document and reads it again from the store.
  */
 export function describeLoroFailure(thrown: unknown): { readonly trap: boolean; readonly reason: string } {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  const reason = reasonOf(thrown)
   const trap =
     thrown instanceof WebAssembly.RuntimeError ||
     // What Loro says of a lock or a borrow that an earlier trap never gave back.
     /recursively acquire|recursive use of an object|PoisonError|null pointer passed/i.test(reason)
   return { trap, reason: reason.slice(0, 200) }
+}
+
+/** What a caught value says of itself: databases and WebAssembly throw other things than errors, too. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
 }

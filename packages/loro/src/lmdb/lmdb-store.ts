@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises"
 import { createState } from "@dunlin/core"
 import { type Database, open, type RootDatabase } from "lmdb"
 
-import { LoroReplicaError } from "../loro-replica-error.ts"
+import { LoroReplicaError, reasonOf } from "../loro-replica-error.ts"
 import type { DocumentStore, OpenDocumentStore, StoreBatch, StoredDocument } from "../store/document-store.ts"
 import { lockPath } from "./path-lock.ts"
 
@@ -275,10 +275,9 @@ async function guard<Result>(path: string, work: () => Result | Promise<Result>)
   } catch (thrown) {
     if (thrown instanceof LoroReplicaError) throw thrown
     const cause = await causeOf(thrown)
-    const reason = cause instanceof Error ? cause.message : String(cause)
     throw new LoroReplicaError(
       "storage-failed",
-      `LMDB at ${path}: ${reason}; look at the disk's space and rights`,
+      `LMDB at ${path}: ${reasonOf(cause)}; look at the disk's space and rights`,
       { cause },
     )
   }

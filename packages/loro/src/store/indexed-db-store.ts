@@ -1,6 +1,6 @@
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, deleteDB, openDB } from "idb"
 
-import { LoroReplicaError } from "../loro-replica-error.ts"
+import { LoroReplicaError, reasonOf } from "../loro-replica-error.ts"
 import { type DocumentStore, type OpenDocumentStore, ownBytes, type StoreBatch } from "./document-store.ts"
 import { lacksWebLocks } from "./database-lock.ts"
 import { lockDatabaseName, openTabLease } from "./tab-lease.ts"
@@ -246,9 +246,7 @@ async function guard<Result>(name: string, work: () => Promise<Result>): Promise
     if (cause instanceof LoroReplicaError) throw cause
     const full = cause instanceof DOMException && cause.name === "QuotaExceededError"
     const advice = full ? "the browser's storage is full: free some space" : "reload the page"
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new LoroReplicaError("storage-failed", `IndexedDB "${PREFIX}${name}": ${reason}; ${advice}`, {
-      cause,
-    })
+    const message = `IndexedDB "${PREFIX}${name}": ${reasonOf(cause)}; ${advice}`
+    throw new LoroReplicaError("storage-failed", message, { cause })
   }
 }
