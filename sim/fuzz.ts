@@ -2,7 +2,7 @@
 // value or a `DecodeError`, soon, and keep nothing.
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { parseArgs } from "node:util"
+import { inspect, parseArgs } from "node:util"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import {
@@ -137,7 +137,7 @@ function confirmedMs(decode: (input: Uint8Array) => unknown, input: Uint8Array):
 function fail(name: string, input: Uint8Array, error: unknown): void {
   failures++
   if (failures > 20) return
-  console.log(`${name}: ${error instanceof Error ? error.stack : String(error)}`)
+  console.log(`${name}: ${inspect(error)}`)
   console.log(`  input (${input.length} bytes): ${Buffer.from(input.subarray(0, 400)).toString("hex")}`)
 }
 

@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import { parentPort } from "node:worker_threads"
 import { findPlantedBug } from "./planted-bugs.ts"
 import { createScenario, type Scenario, type ScenarioLimits } from "./scenario.ts"
@@ -26,7 +27,7 @@ if (port !== null) {
     const planted = bug === null ? {} : { bug: findPlantedBug(bug) }
     const scenario = "limits" in world ? createScenario(world.seed, world.limits) : world
     void runSimulation(scenario, planted).then((result) => {
-      const failure = unhandled === null ? result.failure : `unhandled rejection: ${describe(unhandled)}`
+      const failure = unhandled === null ? result.failure : `unhandled rejection: ${inspect(unhandled)}`
       unhandled = null
       port.postMessage({
         ...result,
@@ -37,8 +38,4 @@ if (port !== null) {
       } satisfies SeedOutcome)
     })
   })
-}
-
-function describe(reason: unknown): string {
-  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
 }

@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import type { JsonObject, Lane } from "@dunlin/core"
 import {
   createSeededRandom,
@@ -66,7 +67,7 @@ export async function runSimulation(
   try {
     convergedAfterMs = await run.toRest()
   } catch (error) {
-    run.fail(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    run.fail(inspect(error))
   }
   return { ...run.result(), convergedAfterMs }
 }

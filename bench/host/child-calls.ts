@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { inspect } from "node:util"
 
 /** A process that answers calls; servers and drivers are never in the process that compares them. */
 export interface BenchChild {
@@ -72,10 +73,7 @@ export function serveCalls(methods: Readonly<Record<string, (params: never) => u
         const value = method === "ready" ? true : await methods[method]?.(params)
         process.send?.({ id, value } satisfies Answer)
       } catch (error) {
-        process.send?.({
-          id,
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        } satisfies Answer)
+        process.send?.({ id, error: inspect(error) } satisfies Answer)
       }
     })()
   })

@@ -1,4 +1,5 @@
 // One peer of the RxDB benchmarks, in a process of its own; driven by messages of its parent.
+import { inspect } from "node:util"
 import { memoryIdentity } from "@dunlin/core"
 import * as dunlin from "@dunlin/rxdb"
 import * as polyfill from "node-datachannel/polyfill"
@@ -233,8 +234,7 @@ process.on("message", (message: { id: number; command: keyof PeerCommands; optio
   const run = commands[message.command] as (options: never) => Promise<unknown>
   run(message.options).then(
     (result) => process.send?.({ id: message.id, result }),
-    (error: unknown) =>
-      process.send?.({ id: message.id, error: error instanceof Error ? error.stack : String(error) }),
+    (error: unknown) => process.send?.({ id: message.id, error: inspect(error) }),
   )
 })
 process.on("disconnect", () => process.exit(0))

@@ -1,4 +1,5 @@
 // Runs in the child: loads the module named on the command line and answers calls of its exports.
+import { inspect } from "node:util"
 import type { PeerAnswer, PeerRequest } from "./child-peer.ts"
 
 const exports: Record<string, unknown> = await import(process.argv[2] ?? "")
@@ -26,7 +27,7 @@ async function answerCall({ id, name, args }: Extract<PeerRequest, { type: "call
     if (typeof called !== "function") throw new Error(`The module exports no function "${name}".`)
     reply({ type: "value", id, value: await called(...args) })
   } catch (error) {
-    reply({ type: "error", id, error: textOf(error) })
+    reply({ type: "error", id, error: inspect(error) })
   }
 }
 
@@ -40,14 +41,10 @@ function describe(): string {
       const value: unknown = told()
       lines.push(...(Array.isArray(value) ? value.slice(-20).map(String) : [JSON.stringify(value)]))
     } catch (error) {
-      lines.push(`${name}: ${textOf(error)}`)
+      lines.push(`${name}: ${inspect(error)}`)
     }
   }
   return lines.join("\n")
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 function reply(message: PeerAnswer): void {

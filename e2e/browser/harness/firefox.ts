@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import puppeteer from "puppeteer-core"
 import type { Browser } from "puppeteer-core"
 import { attachTab } from "./browser-tab.ts"
@@ -38,9 +39,7 @@ export async function launchFirefox(): Promise<FirefoxProfile> {
       const page = await browser.newPage()
       const output: string[] = []
       page.on("console", (message) => output.push(`${message.type()}: ${message.text()}`))
-      page.on("pageerror", (error) =>
-        output.push(`uncaught: ${error instanceof Error ? error.stack : String(error)}`),
-      )
+      page.on("pageerror", (error) => output.push(`uncaught: ${inspect(error)}`))
       await page.goto(`${site.url}${hash}`)
       return attachTab(
         {
