@@ -15,6 +15,7 @@ import {
   type SyncEngine,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
+import { strictEvents } from "./strict-events.ts"
 
 /** What happens to a device between two meetings with a peer that remembers a root it had in common with it. */
 export type MeetingFault = "none" | "rolled-back" | "wiped" | "cloned"
@@ -244,15 +245,7 @@ async function startProfile(profile: Profile, time: SimulatedTime, random: Seede
     device: profile.device,
     digestKey: DIGEST_KEY,
     roomTag: ROOM_TAG,
-    events: {
-      presence: () => undefined,
-      replicaReport: () => undefined,
-      violation: (_session, code, detail) => {
-        throw new Error(`${code}: ${detail}`)
-      },
-      reconciled: () => undefined,
-      refused: () => undefined,
-    },
+    events: strictEvents,
   })
   const replica = createMemoryReplica({
     name: "notes",

@@ -32,6 +32,7 @@ import { compareRecord, decodeRangeRecords } from "../packages/core/src/protocol
 import { createMutator } from "./mutator.ts"
 import { createScenario } from "./scenario.ts"
 import { runSimulation } from "./simulation.ts"
+import { strictEvents } from "./strict-events.ts"
 
 interface Target {
   readonly name: string
@@ -153,13 +154,7 @@ async function fuzzEngine(count: number): Promise<void> {
     device: "11".repeat(32),
     digestKey: new Uint8Array(32),
     roomTag: new Uint8Array(32),
-    events: {
-      presence: () => undefined,
-      replicaReport: () => undefined,
-      violation: () => void ended++,
-      reconciled: () => undefined,
-      refused: () => undefined,
-    },
+    events: { ...strictEvents, violation: () => void ended++ },
   })
   await settled(
     engine.replicate(createMemoryReplica({ name: "documents", clock: time.clock(), random })),

@@ -18,6 +18,7 @@ import {
 } from "@dunlin/core/testing"
 import type { LoroDoc } from "loro-crdt"
 import { expect, test } from "vitest"
+import { strictEvents } from "./strict-events.ts"
 
 // Real Loro documents and real engines in virtual time: links break, processes crash with writes under way, and a
 // document is deleted while others edit it. In the end everybody is equal and nothing acknowledged is missing.
@@ -107,10 +108,7 @@ function start(world: World, device: Device): void {
     digestKey: new Uint8Array(32).fill(1),
     roomTag: new Uint8Array(32).fill(2),
     events: {
-      presence: () => undefined,
-      replicaReport: () => undefined,
-      violation: (_session, code, detail) => expect.fail(`violation ${code}: ${detail}`),
-      reconciled: () => undefined,
+      ...strictEvents,
       refused: (_session, _replica, reason) => expect.fail(`refused: ${reason}`),
     },
   })

@@ -15,6 +15,7 @@ import {
   type SyncEngine,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
+import { strictEvents } from "./strict-events.ts"
 
 export interface MeshOptions {
   readonly seed: number
@@ -170,16 +171,11 @@ async function createMember(
     digestKey: DIGEST_KEY,
     roomTag: ROOM_TAG,
     events: {
+      ...strictEvents,
       presence(session, value) {
         if (value === null) seen.delete(session)
         else seen.add(session)
       },
-      replicaReport: () => undefined,
-      violation: (_session, code, detail) => {
-        throw new Error(`${code}: ${detail}`)
-      },
-      reconciled: () => undefined,
-      refused: () => undefined,
     },
   })
   const replica = createMemoryReplica({ name: "notes", clock, random: random.fork("replica") })

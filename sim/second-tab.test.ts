@@ -9,6 +9,7 @@ import {
 } from "@dunlin/core/testing"
 import { expect, test } from "vitest"
 import { linkEngine } from "./engine-link.ts"
+import { strictEvents } from "./strict-events.ts"
 
 interface Member {
   readonly session: string
@@ -37,15 +38,7 @@ function createWorld() {
       device,
       digestKey: new Uint8Array(32).fill(3),
       roomTag: new Uint8Array(32).fill(4),
-      events: {
-        presence: () => undefined,
-        replicaReport: () => undefined,
-        violation: (_session, code, detail) => {
-          throw new Error(`${code}: ${detail}`)
-        },
-        reconciled: () => undefined,
-        refused: () => undefined,
-      },
+      events: strictEvents,
     })
     const replica = createMemoryReplica({ name: "notes", clock, random: random.fork(`${session}/notes`) })
     return { session, device, engine, collection: await engine.replicate(replica) }

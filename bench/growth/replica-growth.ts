@@ -10,6 +10,7 @@ import {
   type SyncEngine,
 } from "@dunlin/core/testing"
 import { linkEngine } from "../../sim/engine-link.ts"
+import { strictEvents } from "../../sim/strict-events.ts"
 
 export interface ReplicaGrowth {
   readonly replicas: number
@@ -80,15 +81,7 @@ async function createPeer(time: SimulatedTime, name: string, replicas: number): 
     device: session.repeat(2),
     digestKey: new Uint8Array(32).fill(1),
     roomTag: new Uint8Array(32).fill(2),
-    events: {
-      presence: () => undefined,
-      replicaReport: () => undefined,
-      violation: (_session, code, detail) => {
-        throw new Error(`${code}: ${detail}`)
-      },
-      reconciled: () => undefined,
-      refused: () => undefined,
-    },
+    events: strictEvents,
   })
   const collections: MemoryCollection[] = []
   for (let at = 0; at < replicas; at++) {
