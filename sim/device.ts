@@ -81,7 +81,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
     random: random.fork("disk"),
     isTearable: (key) => key === "index",
   })
-  const key = hexOf(random.bytes(32))
+  const key = Buffer.from(random.bytes(32)).toString("hex")
   let process: Process | null = null
   let closing = false
   let starts = 0
@@ -166,7 +166,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
             world.trace(`${index}: entry refused by ${by} towards ${session.slice(0, 6)}: ${reason}`),
         },
       })
-      const session = hexOf(sessionId)
+      const session = Buffer.from(sessionId).toString("hex")
       const own: Process = {
         ...{ session, engine, clock, attachments, presence },
         collection: null,
@@ -274,8 +274,4 @@ function createHandler(
     world.history.handled(later.payload)
     return handler(earlier, later)
   }
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 }

@@ -92,13 +92,9 @@ interface Running {
 export async function runFastPath(seed: number): Promise<FastPathResult> {
   const time = createSimulatedTime()
   const random = createSeededRandom(`fast-path/${seed}`)
-  const createProfile = (name: string, device: string): Profile => {
-    const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
-    return { name, device, disk, running: null, starts: 0 }
-  }
-  const steady = createProfile("steady", hexOf(random.bytes(32)))
-  const original = createProfile("original", hexOf(random.bytes(32)))
-  const clone = createProfile("clone", original.device)
+  const steady = createProfile("steady", time, random)
+  const original = createProfile("original", time, random)
+  const clone = createProfile("clone", time, random, original.device)
   /** Keys that were acknowledged, and whose every copy may not have gone with a disk. */
   const owed = new Set<string>()
   const meetings: Meeting[] = []
@@ -163,10 +159,8 @@ export async function runFastPath(seed: number): Promise<FastPathResult> {
 export async function runReunion({ entries, by, length }: Parting): Promise<Reunion> {
   const time = createSimulatedTime()
   const random = createSeededRandom(`reunion/${entries}/${by}/${length}`)
-  const [steady, visitor] = (["steady", "visitor"] as const).map((name) => {
-    const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
-    return { name, device: hexOf(random.bytes(32)), disk, running: null, starts: 0 }
-  }) as [Profile, Profile]
+  const steady = createProfile("steady", time, random)
+  const visitor = createProfile("visitor", time, random)
   const write = async (profile: Profile, count: number, text: string): Promise<void> => {
     for (let at = 0; at < count; at++)
       void profile.running?.collection.set(`${profile.name}-${at}`, { by: profile.name, text })
@@ -202,12 +196,8 @@ export interface Homecoming {
 export async function runHomecoming(others: number, entries: number): Promise<Homecoming> {
   const time = createSimulatedTime()
   const random = createSeededRandom(`homecoming/${others}/${entries}`)
-  const create = (name: string): Profile => {
-    const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
-    return { name, device: hexOf(random.bytes(32)), disk, running: null, starts: 0 }
-  }
-  const away = create("away")
-  const room = Array.from({ length: others }, (_, at) => create(`${at}`))
+  const away = createProfile("away", time, random)
+  const room = Array.from({ length: others }, (_, at) => createProfile(`${at}`, time, random))
   for (const profile of [away, ...room]) await startProfile(profile, time, random)
   room.forEach((one, at) => room.slice(at + 1).forEach((other) => connect(one, other, time, random)))
   const first = room[0] as Profile
@@ -234,6 +224,16 @@ export async function runHomecoming(others: number, entries: number): Promise<Ho
   return { trips, copies }
 }
 
+function createProfile(
+  name: string,
+  time: SimulatedTime,
+  random: SeededRandom,
+  device: string = Buffer.from(random.bytes(32)).toString("hex"),
+): Profile {
+  const disk = createSimulatedDisk({ time, random: random.fork(`disk/${name}`) })
+  return { name, device, disk, running: null, starts: 0 }
+}
+
 async function startProfile(profile: Profile, time: SimulatedTime, random: SeededRandom): Promise<void> {
   const chance = random.fork(`process/${profile.name}/${profile.starts++}`)
   const clock = time.clock()
@@ -258,7 +258,7 @@ async function startProfile(profile: Profile, time: SimulatedTime, random: Seede
   await time.runUntil(() => collection !== null, 5_000)
   if (collection === null) throw new Error("a replica did not open")
   const running: Running = {
-    session: hexOf(sessionId),
+    session: Buffer.from(sessionId).toString("hex"),
     engine,
     collection,
     connection: null,
@@ -345,8 +345,4 @@ function sameContent(a: Profile, b: Profile): boolean {
 function contentOf({ running }: Profile): ReadonlyMap<string, string> {
   const { collection } = running as Running
   return new Map(collection.keys.map((key) => [key, JSON.stringify(collection.get(key))]))
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 }

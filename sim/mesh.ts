@@ -159,7 +159,7 @@ async function createMember(
   random: SeededRandom,
 ): Promise<Member> {
   const sessionId = random.bytes(16)
-  const id = hexOf(sessionId)
+  const id = Buffer.from(sessionId).toString("hex")
   const seen = new Set<string>()
   const clock = time.clock()
   const engine = createSyncEngine({
@@ -201,7 +201,7 @@ const simulatedSigner: NonNullable<Parameters<typeof createSyncEngine>[0]["signe
 }
 
 function peerIdOf(session: Uint8Array, isLeaf: boolean): string {
-  return hexOf(leafId(session, isLeaf))
+  return Buffer.from(leafId(session, isLeaf)).toString("hex")
 }
 
 function deviceOf(id: string): string {
@@ -242,7 +242,7 @@ function linkAsPlanned(members: readonly Member[], maxLinks: number, world: Link
 function moveIfReader(member: Member): void {
   if (isLeafId(member.peerId)) return
   if (![...member.engine.links.get().values()].some(({ refusesEntries }) => refusesEntries)) return
-  member.peerId = peerIdOf(bytesOf(member.id), true)
+  member.peerId = peerIdOf(Buffer.from(member.id, "hex"), true)
   for (const connection of [...member.linkById.values()]) connection.cut([0, 0])
 }
 
@@ -358,12 +358,4 @@ function sum(numbers: readonly number[]): number {
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex")
-}
-
-function bytesOf(hex: string): Uint8Array {
-  return Buffer.from(hex, "hex")
 }

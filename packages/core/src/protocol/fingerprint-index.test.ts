@@ -1,5 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { bytesToHex } from "./bytes-equal.ts"
 import {
   createFingerprint,
   createFingerprintIndex,
@@ -7,10 +8,6 @@ import {
   type FingerprintIndex,
   type IndexEntry,
 } from "./fingerprint-index.ts"
-
-function name(position: Uint8Array): string {
-  return Array.from(position, (byte) => byte.toString(16).padStart(2, "0")).join("")
-}
 
 /** The same index, obviously right: a map, and sums taken afresh for each question. */
 function createModel() {
@@ -68,10 +65,10 @@ function compare(index: FingerprintIndex, model: ReturnType<typeof createModel>)
       expect(index.node(depth, prefix, createFingerprint())).toEqual(sumOf(under))
       const visited: string[] = []
       index.forEachIn(depth, prefix, (at, digest, key) => {
-        visited.push(`${name(at)} ${name(digest)} ${key}`)
+        visited.push(`${bytesToHex(at)} ${bytesToHex(digest)} ${key}`)
       })
       expect(visited.toSorted()).toEqual(
-        under.map((one) => `${name(one.position)} ${name(one.digest)} ${one.key}`).toSorted(),
+        under.map((one) => `${bytesToHex(one.position)} ${bytesToHex(one.digest)} ${one.key}`).toSorted(),
       )
       if (depth === 8) continue
       for (let child = prefix * 16; child < prefix * 16 + 16; child++) {
@@ -90,7 +87,7 @@ describe("fingerprint index", () => {
         const index = createFingerprintIndex()
         const model = createModel()
         for (const { type, entry: one } of commands) {
-          const at = name(one.position)
+          const at = bytesToHex(one.position)
           if (type === "set") {
             index.set(one.position, one.digest, one.key)
             model.entries.set(at, one)
@@ -113,12 +110,12 @@ describe("fingerprint index", () => {
     const entries = pseudoEntries(6_000)
     for (const one of entries) {
       index.set(one.position, one.digest, one.key)
-      model.entries.set(name(one.position), one)
+      model.entries.set(bytesToHex(one.position), one)
     }
     compare(index, model)
     for (const one of entries.slice(0, 5_500)) {
       expect(index.delete(one.position)).toBe(true)
-      model.entries.delete(name(one.position))
+      model.entries.delete(bytesToHex(one.position))
     }
     compare(index, model)
     index.clear()
