@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
 import { encodeClientMessage, SIGNALING_SUBPROTOCOL } from "@dunlin/core/signaling"
 import { WebSocket } from "ws"
+import { rawFrame, upgradeRequest } from "../../packages/host/test/raw-socket.ts"
 import type { ServerKind } from "./dialects.ts"
 
 export interface StormOptions {
@@ -53,8 +54,8 @@ export async function malformedStorm({ port, frames, seed }: StormOptions): Prom
       sent += count
       const at = connections++
       const payload = Buffer.concat([
-        handshake(),
-        ...(random.unit() < 0.5 ? [frame(0x82, valid.join())] : []),
+        Buffer.from(upgradeRequest()),
+        ...(random.unit() < 0.5 ? [rawFrame({ head: 0x82, payload: valid.join() })] : []),
         ...hostileFrames(random, count),
       ])
       bytes += payload.length
@@ -100,37 +101,33 @@ function deliver(port: number, payload: Buffer, localAddress: string): Promise<v
   })
 }
 
-function handshake(): Buffer {
-  return Buffer.from(
-    `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` +
-      `Sec-WebSocket-Protocol: ${SIGNALING_SUBPROTOCOL}\r\n\r\n`,
-  )
-}
-
 function hostileFrames(random: SeededRandom, count: number): Buffer[] {
   const outOfOrderCount = Math.floor(random.unit() * count)
   return Array.from({ length: count }, (_, index) =>
-    index < outOfOrderCount ? frame(0x82, outOfOrder(Math.floor(random.unit() * 5))) : malformedFrame(random),
+    index < outOfOrderCount
+      ? rawFrame({ head: 0x82, payload: outOfOrder(Math.floor(random.unit() * 5)) })
+      : malformedFrame(random),
   )
 }
 
 function malformedFrame(random: SeededRandom): Buffer {
   const pick = random.unit()
   const below = (limit: number): number => Math.floor(random.unit() * limit)
-  if (pick < 0.45) return frame(0x82, structured(random))
-  if (pick < 0.5) return frame(0x82, valid.join())
-  if (pick < 0.62) return frame(0x82, valid.join().subarray(0, below(72)))
-  if (pick < 0.7) return frame(0x82, Buffer.concat([valid.join(), random.bytes(1 + below(50))]))
-  if (pick < 0.78) return frame(0x82, random.bytes(below(200)))
+  if (pick < 0.45) return rawFrame({ head: 0x82, payload: structured(random) })
+  if (pick < 0.5) return rawFrame({ head: 0x82, payload: valid.join() })
+  if (pick < 0.62) return rawFrame({ head: 0x82, payload: valid.join().subarray(0, below(72)) })
+  if (pick < 0.7)
+    return rawFrame({ head: 0x82, payload: Buffer.concat([valid.join(), random.bytes(1 + below(50))]) })
+  if (pick < 0.78) return rawFrame({ head: 0x82, payload: random.bytes(below(200)) })
   if (pick < 0.82) return fragments(random, valid.join())
-  if (pick < 0.85) return frame(0x81, Buffer.from('{"type":"join","room":"x"}'))
-  if (pick < 0.88) return frame(0x80 | below(16), random.bytes(below(130)))
-  if (pick < 0.91) return frame(0x82 | (0x10 << below(3)), random.bytes(20))
-  if (pick < 0.94) return frame(0x82, valid.join(), { masked: false })
-  if (pick < 0.96) return frame(0x82, random.bytes(30), { claimed: 2n ** BigInt(15 + below(48)) })
-  if (pick < 0.97) return frame(0x82, random.bytes(33_000))
-  if (pick < 0.98) return frame(0x02, random.bytes(20_000))
+  if (pick < 0.85) return rawFrame({ head: 0x81, payload: Buffer.from('{"type":"join","room":"x"}') })
+  if (pick < 0.88) return rawFrame({ head: 0x80 | below(16), payload: random.bytes(below(130)) })
+  if (pick < 0.91) return rawFrame({ head: 0x82 | (0x10 << below(3)), payload: random.bytes(20) })
+  if (pick < 0.94) return rawFrame({ head: 0x82, payload: valid.join(), masked: false })
+  if (pick < 0.96)
+    return rawFrame({ head: 0x82, payload: random.bytes(30), claimedLength: 2n ** BigInt(15 + below(48)) })
+  if (pick < 0.97) return rawFrame({ head: 0x82, payload: random.bytes(33_000) })
+  if (pick < 0.98) return rawFrame({ head: 0x02, payload: random.bytes(20_000) })
   return Buffer.from(random.bytes(below(100)))
 }
 
@@ -161,30 +158,9 @@ function fragments(random: SeededRandom, payload: Uint8Array): Buffer {
   const cut = 1 + Math.floor(random.unit() * (payload.length - 2))
   const orphan = random.unit() < 0.3
   return Buffer.concat([
-    orphan ? Buffer.alloc(0) : frame(0x02, payload.subarray(0, cut)),
-    frame(0x89, Buffer.from("ping")),
-    frame(0x00, new Uint8Array(0)),
-    frame(0x80, payload.subarray(cut)),
+    orphan ? Buffer.alloc(0) : rawFrame({ head: 0x02, payload: payload.subarray(0, cut) }),
+    rawFrame({ head: 0x89, payload: Buffer.from("ping") }),
+    rawFrame({ head: 0x00, payload: new Uint8Array(0) }),
+    rawFrame({ head: 0x80, payload: payload.subarray(cut) }),
   ])
-}
-
-function frame(
-  head: number,
-  payload: Uint8Array,
-  { masked = true, claimed }: { readonly masked?: boolean; readonly claimed?: bigint } = {},
-): Buffer {
-  const length = claimed ?? BigInt(payload.length)
-  const bit = masked ? 0x80 : 0
-  let prefix: Buffer
-  if (length < 126n) prefix = Buffer.from([head, bit | Number(length)])
-  else if (length < 65_536n) {
-    prefix = Buffer.from([head, bit | 126, 0, 0])
-    prefix.writeUInt16BE(Number(length), 2)
-  } else {
-    prefix = Buffer.alloc(10)
-    prefix[0] = head
-    prefix[1] = bit | 127
-    prefix.writeBigUInt64BE(length, 2)
-  }
-  return Buffer.concat([prefix, masked ? Buffer.alloc(4) : Buffer.alloc(0), payload])
 }

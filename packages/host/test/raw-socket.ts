@@ -14,11 +14,7 @@ export function openRawSocket(port: number): Promise<RawSocket> {
     const tcp = connect(port, "127.0.0.1")
     const ended = new Promise<void>((done) => tcp.once("close", () => done()))
     tcp.on("error", reject)
-    tcp.write(
-      `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` +
-        `Sec-WebSocket-Protocol: ${SIGNALING_SUBPROTOCOL}\r\n\r\n`,
-    )
+    tcp.write(upgradeRequest())
     tcp.once("data", (answer: Buffer) => {
       if (!answer.toString("latin1").startsWith("HTTP/1.1 101")) {
         reject(new Error(answer.toString("latin1").split("\r\n")[0]))
@@ -28,6 +24,15 @@ export function openRawSocket(port: number): Promise<RawSocket> {
       resolve({ tcp, ended })
     })
   })
+}
+
+/** What opens a WebSocket to a host. */
+export function upgradeRequest(): string {
+  return (
+    `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` +
+    `Sec-WebSocket-Protocol: ${SIGNALING_SUBPROTOCOL}\r\n\r\n`
+  )
 }
 
 export interface RawFrame {
