@@ -78,8 +78,8 @@ export interface Handshake {
   receive(message: Uint8Array): Promise<HandshakeStep>
 }
 
-export const FIRST_MESSAGE_BYTES = 84
-export const PROOF_MESSAGE_BYTES = 112
+const FIRST_MESSAGE_BYTES = 84
+const PROOF_MESSAGE_BYTES = 112
 
 const VERSION = 1
 const SUITE = 1

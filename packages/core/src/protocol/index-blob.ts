@@ -23,8 +23,8 @@ const ROOM_TAG_BYTES = 32
 const ROOT_BYTES = 16
 const CHECKSUM_BYTES = 16
 const ENTRY_BYTES = 32
-export const MAX_CURSOR_BYTES = 65_536
-export const MAX_BLOB_ENTRIES = 8_388_608
+const MAX_CURSOR_BYTES = 65_536
+const MAX_BLOB_ENTRIES = 8_388_608
 /** Keys are decoded as one string, which no engine makes longer than 2^29 characters. */
 const MAX_KEYS_BYTES = 268_435_456
 

@@ -51,7 +51,7 @@ export type ClusterMessage =
       readonly reason: UnreachableReason
     }
 
-export const TOPIC_HASH_BYTES = 16
+const TOPIC_HASH_BYTES = 16
 const CLAIM_BYTES = 16
 const NO_CLAIM = "\0".repeat(CLAIM_BYTES)
 const MEMBER_BYTES = PEER_ID_BYTES + 2 * CLAIM_BYTES + BIRTH_BYTES + 4

@@ -8,7 +8,7 @@ import { refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together travel and are stored as one update: 20 characters a commit cost 5 bytes each, one costs 88. */
-export const COALESCE_MS = 16
+const COALESCE_MS = 16
 
 /** At most one change in the history of a document for so long, by the same author without a pause. */
 const HISTORY_GRAIN_SECONDS = 60

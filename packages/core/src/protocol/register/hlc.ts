@@ -4,7 +4,7 @@ import type { Context } from "./dot.ts"
  * Hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014) in one number: milliseconds since 1970 × 2048 + counter.
  * Exact in a JavaScript number until the year 2109.
  */
-export const HLC_TICKS_PER_MS = 2048
+const HLC_TICKS_PER_MS = 2048
 export const MAX_HLC: number = Number.MAX_SAFE_INTEGER
 /** Documents older than Dunlin count as written at this clock. */
 export const BIRTH_HLC = 1
