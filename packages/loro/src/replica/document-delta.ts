@@ -25,6 +25,7 @@ const TAG_UPDATE = 1
 const TAG_SNAPSHOT = 2
 const TAG_TOMBSTONE = 3
 const TAG_AUDITED_PUSH = 4
+/** The limit of the wire for a summary (PROTOCOL.md), which the core checks; here for rows and messages between tabs, too. */
 const MAX_SUMMARY_BYTES = 262_144
 
 /**

@@ -7,7 +7,7 @@ import {
   type TransportHost,
 } from "@dunlin/core"
 import type { Subscription } from "rxjs"
-import { base64FromBytes, bytesFromBase64 } from "../byte-text.ts"
+import { base64FromBytes, bytesFromBase64, hexFromBytes } from "../byte-text.ts"
 import type { ConnectionMessage, WebRTCConnectionHandler } from "./connection-handler.ts"
 
 export interface HandlerTransportOptions<PeerType> {
@@ -99,7 +99,7 @@ function createEnd(host: TransportHost, send: (message: ConnectionMessage) => Pr
 
   const open = (): void => {
     if (gone || pipe !== null || !started || !host.wantsLinks()) return
-    const own = [...host.random.bytes(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+    const own = hexFromBytes(host.random.bytes(8))
     theirs = null
     const made = createPipe(
       (lane, data) => say(own, lane, data),
