@@ -8,7 +8,7 @@ import {
 import { systemClock } from "../src/ports/clock.ts"
 import { systemRandom } from "../src/ports/random.ts"
 import type { Lane, Pipe } from "../src/ports/transport.ts"
-import { bytesToHex } from "../src/protocol/bytes-equal.ts"
+import { bytesToHex } from "../src/protocol/hex.ts"
 import { decodeUtf8, encodeUtf8 } from "../src/protocol/utf8.ts"
 import { decodeCandidates, encodeCandidates } from "../src/webrtc/candidate-batch.ts"
 import { createPeerConnection, type PeerConnection } from "../src/webrtc/peer-connection.ts"

@@ -7,7 +7,7 @@ import {
   type SignalingErrorCode,
   SIGNALING_SUBPROTOCOL,
 } from "../src/signaling/index.ts"
-import { bytesToHex } from "../src/protocol/bytes-equal.ts"
+import { bytesToHex } from "../src/protocol/hex.ts"
 
 /** What a signal is about to do; a script may return others in its place. */
 export interface Signal {

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest"
 import { memoryIdentity } from "../src/crypto/identity.ts"
-import { bytesEqual, bytesToHex } from "../src/protocol/bytes-equal.ts"
+import { bytesEqual } from "../src/protocol/bytes-equal.ts"
+import { bytesToHex } from "../src/protocol/hex.ts"
 import { createInvite } from "../src/room/invite.ts"
 import type { OpenRoomOptions } from "../src/room/open-room.ts"
 import type { Room } from "../src/room/room.ts"

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest"
 import vectors from "../../vectors/envelope.json" with { type: "json" }
 import type { Random } from "../ports/random.ts"
 import { systemRandom } from "../ports/random.ts"
-import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import {
   createEnvelopeOpener,
   type Envelope,

@@ -2,7 +2,8 @@ import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
-import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { seal, unseal } from "./primitives.ts"
 
 /**

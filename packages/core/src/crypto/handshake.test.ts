@@ -2,7 +2,7 @@ import { createHash, createHmac } from "node:crypto"
 import { beforeAll, describe, expect, test } from "vitest"
 import vectors from "../../vectors/handshake.json" with { type: "json" }
 import { type Random, systemRandom } from "../ports/random.ts"
-import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import {
   createHandshake,
   type Handshake,

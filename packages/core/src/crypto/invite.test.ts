@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/invite.json" with { type: "json" }
-import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { decodeInvite, encodeInvite, inviteOfTopic, isInviteDefect } from "./invite.ts"
 import { fromBase64Url, toBase64Url } from "./primitives.ts"
 

@@ -1,7 +1,7 @@
 import { hkdfSync } from "node:crypto"
 import { expect, test } from "vitest"
 import vectors from "../../vectors/key-schedule.json" with { type: "json" }
-import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { deriveRoomKeys } from "./key-schedule.ts"
 
 test("frozen rooms derive what they always derived", async () => {

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest"
 import vectors from "../../vectors/record.json" with { type: "json" }
 import type { Lane } from "../ports/transport.ts"
-import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { importAesKey } from "./primitives.ts"
 import {
   createRecordLayer,

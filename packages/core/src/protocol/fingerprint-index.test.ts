@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { bytesToHex } from "./bytes-equal.ts"
+import { bytesToHex } from "./hex.ts"
 import {
   createFingerprint,
   createFingerprintIndex,

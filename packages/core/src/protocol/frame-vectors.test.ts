@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/frames.json" with { type: "json" }
 import { ByteReader } from "./byte-reader.ts"
-import { bytesToHex, hexToBytes } from "./bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "./hex.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { Frame } from "./frame.ts"
 import { decodeFrame, encodeFrame } from "./frame-codec.ts"

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/index-blob.json" with { type: "json" }
-import { bytesToHex, hexToBytes } from "./bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "./hex.ts"
 import { DecodeError } from "./decode-error.ts"
 import { createFingerprintIndex, type FingerprintIndex, type IndexEntry } from "./fingerprint-index.ts"
 import { decodeIndexBlob, encodeIndexBlob } from "./index-blob.ts"

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/keyed-digest.json" with { type: "json" }
-import { bytesToHex, hexToBytes } from "./bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "./hex.ts"
 import { createKeyedDigest } from "./keyed-digest.ts"
 
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 })

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { createSeededRandom, type SeededRandom } from "../testing/seeded-random.ts"
-import { bytesToHex } from "./bytes-equal.ts"
+import { bytesToHex } from "./hex.ts"
 import { createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
 import type { RangeFrame } from "./frame.ts"
 import { encodeFrame } from "./frame-codec.ts"

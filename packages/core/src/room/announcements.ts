@@ -1,4 +1,4 @@
-import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { MAX_ITEMS, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { HaveItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"

@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { BlobRef } from "../ports/replica.ts"
-import { bytesEqual, mapKey } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
 import type { Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"

@@ -1,4 +1,4 @@
-import { mapKey } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import { createAnnouncements } from "./announcements.ts"

@@ -1,4 +1,5 @@
-import { mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { startsWithBytes } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { NakItem } from "../protocol/frame.ts"
 import type { EntryReference } from "../protocol/outbox.ts"
 import type { LinkTarget } from "./room-replica.ts"

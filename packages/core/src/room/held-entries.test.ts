@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { mapKey } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { createFingerprintIndex } from "../protocol/fingerprint-index.ts"
 import { createHeldEntries } from "./held-entries.ts"

@@ -1,4 +1,4 @@
-import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import { SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"

@@ -8,7 +8,7 @@ import {
 } from "../crypto/invite.ts"
 import { errorText } from "../ports/error-text.ts"
 import { systemRandom } from "../ports/random.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { RoomError } from "./room.ts"
 
 /**

@@ -2,7 +2,8 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkStatus } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
-import { bytesToHex, hexToBytes, mapKey } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import type {
   AnnounceFrame,
@@ -190,8 +191,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const createReplica = (room: RoomReplica, announced: AnnounceFrame) =>
     createLinkReplica({
-      session: link.session,
-      device: link.device,
+      ...peer,
       shared: room.shared,
       announced,
       initiator,

@@ -1,4 +1,5 @@
-import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { compareBytes } from "../protocol/byte-order.ts"
 import type { ProvenPeer } from "../crypto/handshake.ts"
 import type { DeviceKey } from "../crypto/identity.ts"

@@ -1,4 +1,4 @@
-import { mapKey } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { AnnounceFrame, OfferItem } from "../protocol/frame.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { SendQueue } from "./send-queue.ts"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { mapKey } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import { createOwed } from "./owed.ts"
 
 const digest = (first: number): Uint8Array => new Uint8Array(16).fill(first)

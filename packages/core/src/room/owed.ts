@@ -1,4 +1,5 @@
-import { mapKeyBytes, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { startsWithBytes } from "../protocol/bytes-equal.ts"
+import { mapKeyBytes } from "../protocol/map-key.ts"
 
 /**
  * Entries that a peer is not known to hold and that nobody sends it now: what came from others while the link was

@@ -1,6 +1,7 @@
 import { sha256 } from "@noble/hashes/sha2.js"
 import { describe, expect, it } from "vitest"
-import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"

@@ -1,5 +1,6 @@
 import type { Clock } from "../ports/clock.ts"
-import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"

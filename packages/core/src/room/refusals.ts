@@ -1,4 +1,5 @@
-import { bytesEqual, mapKey, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { bytesEqual, startsWithBytes } from "../protocol/bytes-equal.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import { itemDigestOf } from "../protocol/range-record.ts"
 
 /** Entries of one replica that cannot travel over one link as they are: nobody offers or asks for them again. */

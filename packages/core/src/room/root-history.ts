@@ -1,4 +1,4 @@
-import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 
 /**
  * Which roots others may know this replica by, and what changed since: lets a pair that meets again exchange just

@@ -1,4 +1,4 @@
-import { mapKey, mapKeyBytes } from "../protocol/bytes-equal.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { createFingerprint, type FingerprintIndex, MAX_NODE_DEPTH } from "../protocol/fingerprint-index.ts"
 
 export interface QueuedEntry {

@@ -10,7 +10,7 @@ import {
   refusing,
 } from "../../test/simulated-engines.ts"
 import type { Replica } from "../ports/replica.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"

@@ -4,7 +4,7 @@ import { systemClock } from "../ports/clock.ts"
 import { systemRandom } from "../ports/random.ts"
 import type { Replica, ReplicaHost } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { createSyncEngine } from "./sync-engine.ts"
 import type { LinkInput, SecureLink, SyncEngine } from "./sync-engine-api.ts"
 

@@ -1,6 +1,6 @@
 import { createState } from "../ports/state.ts"
 import type { ElectionRole, RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { createTabLocks } from "./tab-locks.ts"
 import { createTabPipe } from "./tab-pipe.ts"
 

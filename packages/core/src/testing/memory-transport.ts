@@ -9,7 +9,7 @@ import {
   TransportError,
   type TransportHost,
 } from "../ports/transport.ts"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 
 /** A network inside one process: rooms of the same topic that use its transport meet, as by WebRTC. */
 export interface MemoryNetwork {

@@ -8,7 +8,8 @@ import type {
 } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import { createState } from "../ports/state.ts"
-import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { type ContractCase, demand, eventually } from "./contract-case.ts"
 import { createSeededRandom } from "./seeded-random.ts"
 

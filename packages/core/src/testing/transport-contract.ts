@@ -11,7 +11,8 @@ import {
   TransportError,
   type TransportHost,
 } from "../ports/transport.ts"
-import { bytesEqual, bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { type ContractCase, demand, eventually } from "./contract-case.ts"
 
 /** How the contract gets at a transport of yours. */

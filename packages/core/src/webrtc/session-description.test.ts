@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { bytesToHex } from "../protocol/bytes-equal.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import {
   type DescriptionDefect,
   isFromLibDataChannel,

@@ -1,4 +1,4 @@
-import { hexToBytes } from "../protocol/bytes-equal.ts"
+import { hexToBytes } from "../protocol/hex.ts"
 /** What the handshake binds and the answer needs, from SDP that a stranger may have written. */
 export type DescriptionDefect =
   | "too-long"

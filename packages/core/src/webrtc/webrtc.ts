@@ -1,4 +1,4 @@
-import { bytesToHex, hexToBytes } from "../protocol/bytes-equal.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createEnvelopeOpener, type Envelope, sealEnvelope } from "../crypto/envelope.ts"
 import { isSignalingUrl } from "../crypto/invite.ts"
 import {
