@@ -1,8 +1,8 @@
 // Engines on wires of virtual time, for tests that meddle with one side or with what lies between.
 import type { AttachedReplica, JoinOutcome, Replica } from "../src/ports/replica.ts"
 import type { Lane } from "../src/ports/transport.ts"
-import { bytesToHex } from "../src/protocol/hex.ts"
 import type { AnnounceFrame, Frame } from "../src/protocol/frame.ts"
+import { bytesToHex } from "../src/protocol/hex.ts"
 import { decodeMessage } from "../src/protocol/message.ts"
 import type { PresenceSigner } from "../src/room/presence-relay.ts"
 import type { PeerRole } from "../src/room/room.ts"

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest"
 import { memoryIdentity } from "../src/crypto/identity.ts"
-import { bytesEqual } from "../src/protocol/bytes-equal.ts"
 import { bytesToHex } from "../src/protocol/hex.ts"
+import { sameBytes } from "../src/protocol/same-bytes.ts"
 import { createInvite } from "../src/room/invite.ts"
 import type { OpenRoomOptions } from "../src/room/open-room.ts"
 import type { Room } from "../src/room/room.ts"
@@ -45,7 +45,7 @@ test("a room whose peer id somebody else has at the server goes on under a fresh
   keep(ada.room)
   const refused: Uint8Array[] = []
   server.admit((peer) => {
-    if (refused.length >= 2 && !refused.some((other) => bytesEqual(other, peer))) return null
+    if (refused.length >= 2 && !refused.some((other) => sameBytes(other, peer))) return null
     refused.push(peer)
     return "peer-id-taken"
   })

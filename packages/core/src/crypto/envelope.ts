@@ -2,8 +2,8 @@ import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { seal, unseal } from "./primitives.ts"
 
 /**
@@ -127,9 +127,9 @@ function checkHeader(bytes: Uint8Array, from: Uint8Array, context: EnvelopeConte
   if (!typesByNumber.has(read.u8())) return "unknown-type"
   if (read.u32() !== context.epoch) return "wrong-epoch"
   const sender = read.bytes(16)
-  if (bytesEqual(sender, context.self)) return "from-myself"
-  if (!bytesEqual(sender, from)) return "wrong-sender"
-  return bytesEqual(read.bytes(16), context.self) ? null : "not-for-me"
+  if (sameBytes(sender, context.self)) return "from-myself"
+  if (!sameBytes(sender, from)) return "wrong-sender"
+  return sameBytes(read.bytes(16), context.self) ? null : "not-for-me"
 }
 
 function parseBody(body: Uint8Array, header: Uint8Array): Envelope | EnvelopeDefect {

@@ -1,9 +1,9 @@
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { sha256 } from "../protocol/sha256.ts"
 import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { compareBytes } from "../protocol/byte-order.ts"
 import type { DeviceKey } from "./identity.ts"
 import {
@@ -162,8 +162,8 @@ async function agreeOn(
   const remoteSession = read.bytes(16).slice()
   read.bytes(32)
   const remoteEphemeral = read.bytes(32)
-  if (bytesEqual(remoteEphemeral, ephemeral.publicKey)) return "reflected"
-  if (bytesEqual(remoteSession, options.session)) return "own-session"
+  if (sameBytes(remoteEphemeral, ephemeral.publicKey)) return "reflected"
+  if (sameBytes(remoteSession, options.session)) return "own-session"
 
   const role = options.role === "undecided" ? (order < 0 ? "offerer" : "answerer") : options.role
   const shared = await agree(ephemeral.privateKey, remoteEphemeral)
@@ -195,7 +195,7 @@ async function checkProof(
   ownProof: Uint8Array,
 ): Promise<Uint8Array | HandshakeFailure> {
   if (message.length !== PROOF_MESSAGE_BYTES) return "bad-length"
-  if (bytesEqual(message, ownProof)) return "reflected"
+  if (sameBytes(message, ownProof)) return "reflected"
   const proof = await unseal(remoteProofKey, PROOF_NONCE, message, transcript)
   if (proof === null) return "wrong-key"
   const device = proof.slice(0, 32)

@@ -1,6 +1,5 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { bytesToHex } from "./hex.ts"
 import {
   createFingerprint,
   createFingerprintIndex,
@@ -8,6 +7,7 @@ import {
   type FingerprintIndex,
   type IndexEntry,
 } from "./fingerprint-index.ts"
+import { bytesToHex } from "./hex.ts"
 
 /** The same index, obviously right: a map, and sums taken afresh for each question. */
 function createModel() {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/frames.json" with { type: "json" }
 import { ByteReader } from "./byte-reader.ts"
-import { bytesToHex, hexToBytes } from "./hex.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { Frame } from "./frame.ts"
 import { decodeFrame, encodeFrame } from "./frame-codec.ts"
+import { bytesToHex, hexToBytes } from "./hex.ts"
 import { decodeMessage, encodeMessage } from "./message.ts"
 import { decodeRangeRecord, encodeRangeRecord, type RangeRecord } from "./range-record.ts"
 import { mixFingerprint } from "./reconcile.ts"

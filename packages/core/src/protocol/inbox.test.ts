@@ -1,10 +1,10 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { bytesEqual } from "./bytes-equal.ts"
 import type { ChunkFrame, DataFrame, FragmentFrame, Frame, PushFrame } from "./frame.ts"
 import { encodeFrame } from "./frame-codec.ts"
 import { createInbox, type Inbox, type LargeEntryGate, type Receipt } from "./inbox.ts"
 import { CREDIT_WINDOW_BYTES, REASSEMBLY_BYTES } from "./limits.ts"
+import { sameBytes } from "./same-bytes.ts"
 
 const digest = new Uint8Array(8)
 const data = (length: number): DataFrame => ({
@@ -177,7 +177,7 @@ describe("fragments", () => {
       inbox.receive("bulk", fragment, fragment.bytes.length),
     )
     expect(results.slice(0, -1).every((result) => result === null)).toBe(true)
-    expect(bytesEqual(encodeFrame(results.at(-1)?.frame as Frame), encodeFrame(data(200_000)))).toBe(true)
+    expect(sameBytes(encodeFrame(results.at(-1)?.frame as Frame), encodeFrame(data(200_000)))).toBe(true)
   })
 
   test("out of place, mixed, too long or too short are violations", () => {

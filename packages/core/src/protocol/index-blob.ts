@@ -1,7 +1,7 @@
+import { sameBytes } from "./same-bytes.ts"
 import { sha256 } from "./sha256.ts"
 import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
-import { bytesEqual } from "./bytes-equal.ts"
 import { DecodeError } from "./decode-error.ts"
 import { createEntryPack, ENTRY_WORDS, type EntryPack, writeWords } from "./entry-words.ts"
 import type { FingerprintIndex } from "./fingerprint-index.ts"
@@ -74,7 +74,7 @@ export function decodeIndexBlob(input: Uint8Array): IndexBlob {
   body.end()
   assertChecksum(input)
   const entries = packEntries(hashed, lengths, text)
-  if (!bytesEqual(rootOf(entries), root)) throw new DecodeError("bad-value", "the sum is not the root")
+  if (!sameBytes(rootOf(entries), root)) throw new DecodeError("bad-value", "the sum is not the root")
   return { roomTag, cursor, root, entries }
 }
 
@@ -87,7 +87,7 @@ function readKeyLengths(body: ByteReader, count: number): Uint32Array {
 function assertChecksum(input: Uint8Array): void {
   const end = input.length - CHECKSUM_BYTES
   const checksum = sha256(input.subarray(0, end)).subarray(0, CHECKSUM_BYTES)
-  if (!bytesEqual(checksum, input.subarray(end))) throw new DecodeError("bad-value", "checksum")
+  if (!sameBytes(checksum, input.subarray(end))) throw new DecodeError("bad-value", "checksum")
 }
 
 function packEntries(hashed: Uint8Array, lengths: Uint32Array, text: string): EntryPack {

@@ -1,14 +1,14 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { bytesEqual } from "./bytes-equal.ts"
 import { mapKey, mapKeyBytes } from "./map-key.ts"
+import { sameBytes } from "./same-bytes.ts"
 
 const bytes = fc.uint8Array({ maxLength: 40 })
 
 test("map keys stand for exactly one array, and give it back", () => {
   fc.assert(
     fc.property(bytes, bytes, (a, b) => {
-      expect(mapKey(a) === mapKey(b)).toBe(bytesEqual(a, b))
+      expect(mapKey(a) === mapKey(b)).toBe(sameBytes(a, b))
       expect(mapKeyBytes(mapKey(a))).toEqual(a)
     }),
   )

@@ -1,11 +1,11 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { bytesEqual } from "./bytes-equal.ts"
 import type { ChunkFrame, DataFrame, FragmentFrame, Frame, PushFrame } from "./frame.ts"
 import { decodeFrame, encodeFrame } from "./frame-codec.ts"
 import { BULK_MESSAGE_BYTES, CONTROL_MESSAGE_BYTES, CREDIT_WINDOW_BYTES, MAX_RANGE_BYTES } from "./limits.ts"
 import { decodeMessage, framedBytes, type SizedFrame } from "./message.ts"
 import { createOutbox, type EntryReference, type Outbox } from "./outbox.ts"
+import { sameBytes } from "./same-bytes.ts"
 
 type Lane = "control" | "bulk"
 
@@ -240,7 +240,7 @@ describe("payload", () => {
         for (const { bytes } of messages)
           expect(bytes.length).toBeLessThanOrEqual(Math.min(cap, BULK_MESSAGE_BYTES))
         const [whole] = joined(frames("bulk"))
-        expect(bytesEqual(encodeFrame(whole as Frame), encodeFrame(data(length)))).toBe(true)
+        expect(sameBytes(encodeFrame(whole as Frame), encodeFrame(data(length)))).toBe(true)
       }),
       { numRuns: 40 },
     )

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { createSeededRandom } from "../testing/seeded-random.ts"
-import { bytesToHex } from "./hex.ts"
 import { createFingerprint, createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
+import { bytesToHex } from "./hex.ts"
 import { encodeRangeRecord, itemDigestOf, type RangeRecord, suffixOf } from "./range-record.ts"
 import {
   compareRecord,

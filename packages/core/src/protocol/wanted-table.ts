@@ -1,4 +1,4 @@
-import { bytesEqual, startsWithBytes } from "./bytes-equal.ts"
+import { sameBytes, startsWithBytes } from "./same-bytes.ts"
 
 /** An entry that some peer is known to hold and that is not here in that state. */
 interface Wanted {
@@ -88,7 +88,7 @@ export function createWantedTable(): WantedTable {
     add(position, link, at, digest = null) {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) {
-        if (digest === null || wanted.digest === null || !bytesEqual(digest, wanted.digest))
+        if (digest === null || wanted.digest === null || !sameBytes(digest, wanted.digest))
           wanted.digest = null
         if (digest === null && wanted.from === link) wanted.found = link
         if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) wanted.sources.push(link)

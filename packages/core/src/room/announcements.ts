@@ -1,6 +1,6 @@
-import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { MAX_ITEMS, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { HaveItem } from "../protocol/frame.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { PurposeTimers } from "./purpose-timers.ts"
 

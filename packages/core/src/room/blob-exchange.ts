@@ -1,11 +1,11 @@
 import type { Clock } from "../ports/clock.ts"
 import type { BlobRef } from "../ports/replica.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
-import { mapKey } from "../protocol/map-key.ts"
 import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
 import type { Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 
 /** An entry that was received without the blobs that it refers to. */
@@ -238,7 +238,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     },
     received(frame, receipt) {
       const entry = waitingById.get(waitingId(frame.slot, frame.position))
-      if (entry?.blob == null || !bytesEqual(entry.blob.digest, frame.blob) || !entry.out.has(frame.index))
+      if (entry?.blob == null || !sameBytes(entry.blob.digest, frame.blob) || !entry.out.has(frame.index))
         return settle(receipt)
       if (frame.bytes.length !== chunkLength(entry.blob.size, frame.index)) {
         settle(receipt)

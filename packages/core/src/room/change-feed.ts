@@ -1,5 +1,5 @@
-import { mapKey } from "../protocol/map-key.ts"
 import { MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import { createAnnouncements } from "./announcements.ts"
 import type { PurposeTimers } from "./purpose-timers.ts"

@@ -1,7 +1,7 @@
-import { startsWithBytes } from "../protocol/bytes-equal.ts"
-import { mapKey } from "../protocol/map-key.ts"
 import type { NakItem } from "../protocol/frame.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { EntryReference } from "../protocol/outbox.ts"
+import { startsWithBytes } from "../protocol/same-bytes.ts"
 import type { LinkTarget } from "./room-replica.ts"
 
 /** The peer did not take an entry: for good while its digest stands, or only now. */

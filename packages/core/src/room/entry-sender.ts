@@ -1,7 +1,7 @@
 import type { ReadOutcome, ReplicaPeer } from "../ports/replica.ts"
-import { mapKey } from "../protocol/map-key.ts"
 import { MAX_ENTRY_BYTES, MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import type { PushFrame } from "../protocol/frame.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import { offerAll } from "./offer-newer.ts"

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
-import { mapKey } from "../protocol/map-key.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { createFingerprintIndex } from "../protocol/fingerprint-index.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import { createHeldEntries } from "./held-entries.ts"
 import { createRefusals } from "./refusals.ts"
 import { createUnconfirmed } from "./unconfirmed.ts"

@@ -1,6 +1,6 @@
-import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import { SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { ChangeFeed } from "./change-feed.ts"
 import { MAX_OFFERED, offerAll } from "./offer-newer.ts"

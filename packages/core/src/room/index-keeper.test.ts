@@ -1,8 +1,8 @@
 import { sha256 } from "@noble/hashes/sha2.js"
 import { describe, expect, test } from "vitest"
 import { type AttachedReplica, ReplicaError, type ScanPage } from "../ports/replica.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 import { createIndexKeeper, type IndexKeeper } from "./index-keeper.ts"
@@ -77,7 +77,7 @@ function change(disk: Disk, keeper: IndexKeeper, key: string, value: string): vo
 
 function holds(keeper: IndexKeeper, key: string, value: string): boolean {
   const held = keeper.index.get(digests.position(key))?.digest
-  return held !== undefined && bytesEqual(held, digests.digest(1, key, hashOf(value)))
+  return held !== undefined && sameBytes(held, digests.digest(1, key, hashOf(value)))
 }
 
 describe("opening", () => {

@@ -1,6 +1,5 @@
 import type { Clock } from "../ports/clock.ts"
 import { type AttachedReplica, ReplicaError } from "../ports/replica.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import { problemOfKey } from "../protocol/entry-key.ts"
 import {
@@ -10,6 +9,7 @@ import {
 } from "../protocol/fingerprint-index.ts"
 import { decodeIndexBlob, encodeIndexBlob } from "../protocol/index-blob.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 
 export interface IndexKeeperOptions {
   readonly attached: AttachedReplica
@@ -66,7 +66,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     if (blob === null) return
     try {
       const stored = decodeIndexBlob(blob)
-      if (!bytesEqual(stored.roomTag, options.roomTag)) return
+      if (!sameBytes(stored.roomTag, options.roomTag)) return
       index.build(stored.entries)
       cursor = stored.cursor
     } catch (error) {
@@ -108,7 +108,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
         if (problemOfKey(key) !== null) continue
         const held = index.get(digests.position(key))?.digest ?? null
         const expected = stateHash === null ? null : digests.digest(kind, key, stateHash)
-        const same = held === null || expected === null ? held === expected : bytesEqual(held, expected)
+        const same = held === null || expected === null ? held === expected : sameBytes(held, expected)
         if (!same) return null
       }
       newest = page.cursor

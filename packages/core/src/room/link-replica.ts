@@ -1,12 +1,12 @@
 import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkPhase } from "../ports/replica.ts"
-import { bytesEqual, startsWithBytes } from "../protocol/bytes-equal.ts"
-import { mapKey } from "../protocol/map-key.ts"
 import type { AnnounceFrame, RootItem } from "../protocol/frame.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
 import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
+import { sameBytes, startsWithBytes } from "../protocol/same-bytes.ts"
 import { createChangeFeed } from "./change-feed.ts"
 import { createHeldEntries } from "./held-entries.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
@@ -260,8 +260,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const isUnmovedSinceRun = (item: RootItem): boolean =>
     rootsAtStart !== null &&
     !delegated &&
-    bytesEqual(rootsAtStart.own, index.root()) &&
-    bytesEqual(rootsAtStart.theirs, item.root)
+    sameBytes(rootsAtStart.own, index.root()) &&
+    sameBytes(rootsAtStart.theirs, item.root)
 
   /**
    * Roots of a one-way link are never equal, but their difference stands still while every change arrives. Once it
@@ -373,7 +373,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     reading: 0,
     start() {
       if (!permissions.send && !permissions.receive) return finish(false)
-      const equal = announced.count === index.count && bytesEqual(announced.root, index.root())
+      const equal = announced.count === index.count && sameBytes(announced.root, index.root())
       if (equal && comparable) return finish(true)
       timers.start("owed", OWED_LIMIT_MS, offerOwed)
       const enough = comparable && offerNewer(options, queue, unconfirmed)
@@ -399,7 +399,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     root(item) {
       theirCount = item.count
       theirRoot = item.root.slice()
-      const equal = item.count === index.count && bytesEqual(item.root, index.root())
+      const equal = item.count === index.count && sameBytes(item.root, index.root())
       if (equal && comparable) {
         const tell = item.answer || (initiator && unagreed && !item.agreed)
         finish(true)

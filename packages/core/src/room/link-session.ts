@@ -2,8 +2,6 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkStatus } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
-import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
-import { mapKey } from "../protocol/map-key.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import type {
   AnnounceFrame,
@@ -13,6 +11,7 @@ import type {
   PresenceRelayFrame,
   PushFrame,
 } from "../protocol/frame.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createInbox, type LargeEntryGate, type ReceivedPayload } from "../protocol/inbox.ts"
 import {
   BULK_MESSAGE_BYTES,
@@ -20,6 +19,7 @@ import {
   MAX_MESSAGE_BYTES,
   PROTOCOL_VERSION,
 } from "../protocol/limits.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import { decodeMessage } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
 import { createAnswers } from "./answers.ts"

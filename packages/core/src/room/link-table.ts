@@ -1,6 +1,6 @@
-import { bytesEqual } from "../protocol/bytes-equal.ts"
-import { bytesToHex } from "../protocol/hex.ts"
 import { compareBytes } from "../protocol/byte-order.ts"
+import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import type { ProvenPeer } from "../crypto/handshake.ts"
 import type { DeviceKey } from "../crypto/identity.ts"
 import type { RoomKeys } from "../crypto/key-schedule.ts"
@@ -199,7 +199,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   function findObstacle(session: string, peer: ProvenPeer, channel: SecureChannel): RefusalReason | null {
     const present = linksBySession.get(session)
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
-    if (present !== undefined && !bytesEqual(present.peer.device, peer.device)) return "duplicate"
+    if (present !== undefined && !sameBytes(present.peer.device, peer.device)) return "duplicate"
     if (present !== undefined) return isBetter(peer, channel, present) ? null : "duplicate"
     // A tab has no way out but this one.
     return channel.path() === "tab" || linksBySession.size < options.maxLinks ? null : "room-full"

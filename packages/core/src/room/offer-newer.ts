@@ -1,5 +1,5 @@
-import { mapKey } from "../protocol/map-key.ts"
 import type { AnnounceFrame, OfferItem } from "../protocol/frame.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { SendQueue } from "./send-queue.ts"
 import type { SharedReplica } from "./shared-replica.ts"

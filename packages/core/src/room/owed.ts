@@ -1,5 +1,5 @@
-import { startsWithBytes } from "../protocol/bytes-equal.ts"
 import { mapKeyBytes } from "../protocol/map-key.ts"
+import { startsWithBytes } from "../protocol/same-bytes.ts"
 
 /**
  * Entries that a peer is not known to hold and that nobody sends it now: what came from others while the link was

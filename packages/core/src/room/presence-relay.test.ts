@@ -1,8 +1,8 @@
 import { sha256 } from "@noble/hashes/sha2.js"
 import { describe, expect, it } from "vitest"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
-import { bytesToHex } from "../protocol/hex.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
+import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
 import {
@@ -20,7 +20,7 @@ function signerFor(device: Uint8Array): PresenceSigner {
   }
   return {
     sign: async (message) => tag(device, message),
-    verify: async (key, message, signature) => bytesEqual(tag(key, message), signature),
+    verify: async (key, message, signature) => sameBytes(tag(key, message), signature),
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Clock } from "../ports/clock.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
-import { bytesToHex } from "../protocol/hex.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
+import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 
 /** Signs as this device and checks other devices' signatures: Ed25519. */
@@ -98,7 +98,7 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
     const known = knownBySession.get(id)
     if (known !== undefined) {
       // The signature proves the device, not that the session is its own: who was there first keeps it.
-      return frame.sequence > known.frame.sequence && bytesEqual(frame.device, known.frame.device)
+      return frame.sequence > known.frame.sequence && sameBytes(frame.device, known.frame.device)
     }
     return knownBySession.size < MAX_KNOWN
   }

@@ -1,6 +1,6 @@
-import { bytesEqual, startsWithBytes } from "../protocol/bytes-equal.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import { itemDigestOf } from "../protocol/range-record.ts"
+import { sameBytes, startsWithBytes } from "../protocol/same-bytes.ts"
 
 /** Entries of one replica that cannot travel over one link as they are: nobody offers or asks for them again. */
 export interface Refusals {
@@ -56,11 +56,11 @@ export function createRefusals(): Refusals {
       declined.set(key, { digest, held })
       const oldest = declined.keys().next().value
       if (declined.size > MAX_DECLINED && oldest !== undefined) declined.delete(oldest)
-      return held !== undefined && (former === undefined || !bytesEqual(former, held))
+      return held !== undefined && (former === undefined || !sameBytes(former, held))
     },
     hasDeclined(position, digest) {
       const refused = declined.get(mapKey(position))?.digest
-      return refused !== undefined && bytesEqual(refused, digest)
+      return refused !== undefined && sameBytes(refused, digest)
     },
     hasDeclinedItem(position, itemDigest) {
       const refused = declined.get(mapKey(position))?.digest

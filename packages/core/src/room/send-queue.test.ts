@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { bytesToHex } from "../protocol/hex.ts"
 import { createFingerprintIndex, type FingerprintIndex } from "../protocol/fingerprint-index.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createSendQueue, type SendQueue } from "./send-queue.ts"
 

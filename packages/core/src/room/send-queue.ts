@@ -1,5 +1,5 @@
-import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { createFingerprint, type FingerprintIndex, MAX_NODE_DEPTH } from "../protocol/fingerprint-index.ts"
+import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 
 export interface QueuedEntry {
   readonly position: Uint8Array

@@ -10,8 +10,8 @@ import type {
   ReplicaReport,
 } from "../ports/replica.ts"
 import { createState } from "../ports/state.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 import { type JoinResult, type SharedReplica, shareReplica, type Transition } from "./shared-replica.ts"
@@ -122,7 +122,7 @@ const joined = (before: string | null, after: string): JoinOutcome => ({
 })
 function holds(shared: SharedReplica, key: string, value: string): boolean {
   const held = shared.index.get(digests.position(key))?.digest
-  return held !== undefined && bytesEqual(held, digests.digest(1, key, hashOf(value)))
+  return held !== undefined && sameBytes(held, digests.digest(1, key, hashOf(value)))
 }
 
 describe("a key that peers would not take", () => {

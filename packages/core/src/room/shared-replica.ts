@@ -7,10 +7,10 @@ import type {
   ReplicaHost,
   ReplicaPeer,
 } from "../ports/replica.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { problemOfKey } from "../protocol/entry-key.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { createIndexKeeper } from "./index-keeper.ts"
 import { createRootHistory, type RootHistory } from "./root-history.ts"
 
@@ -207,7 +207,7 @@ export async function shareReplica<Handle>(
     joinedUpon: Uint8Array | null,
   ): readonly Transition[] => {
     if (joinedUpon === null) return []
-    const upTo = changes.findIndex(({ stateHash }) => stateHash !== null && bytesEqual(stateHash, joinedUpon))
+    const upTo = changes.findIndex(({ stateHash }) => stateHash !== null && sameBytes(stateHash, joinedUpon))
     const held = index.get(digests.position(key))?.digest ?? null
     if (upTo < 0 || sameDigest(held, digestOf(key, joinedUpon))) return []
     return changes.splice(0, upTo + 1).map((change) => apply(change))
@@ -323,5 +323,5 @@ async function joinSafely(
 }
 
 function sameDigest(a: Uint8Array | null, b: Uint8Array | null): boolean {
-  return a === null || b === null ? a === b : bytesEqual(a, b)
+  return a === null || b === null ? a === b : sameBytes(a, b)
 }

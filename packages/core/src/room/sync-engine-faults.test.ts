@@ -10,9 +10,9 @@ import {
   refusing,
 } from "../../test/simulated-engines.ts"
 import type { Replica } from "../ports/replica.ts"
-import { bytesToHex } from "../protocol/hex.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"

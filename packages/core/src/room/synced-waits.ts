@@ -1,6 +1,6 @@
 import type { Clock } from "../ports/clock.ts"
-import { mapKey } from "../protocol/map-key.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
+import { mapKey } from "../protocol/map-key.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import type { LinkSession } from "./link-session.ts"
 import { RoomError } from "./room.ts"

@@ -8,8 +8,8 @@ import type {
 } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import { createState } from "../ports/state.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { type ContractCase, demand, eventually } from "./contract-case.ts"
 import { createSeededRandom } from "./seeded-random.ts"
 
@@ -206,7 +206,7 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
       const blob = Uint8Array.from({ length: 1_000 }, (_, index) => index % 251)
       await one.attached.saveIndex(blob)
       const loaded = await one.attached.loadIndex()
-      demand(loaded !== null && bytesEqual(loaded, blob), "it comes back byte by byte")
+      demand(loaded !== null && sameBytes(loaded, blob), "it comes back byte by byte")
     }),
   ]
 }
@@ -287,7 +287,7 @@ async function scanAll(attached: AttachedReplica, since: Uint8Array | null): Pro
 }
 
 function isSame(one: Uint8Array | null | undefined, other: Uint8Array | null | undefined): boolean {
-  return one != null && other != null && bytesEqual(one, other)
+  return one != null && other != null && sameBytes(one, other)
 }
 
 function hexOf(bytes: Uint8Array | null): string {

@@ -1,5 +1,5 @@
 import type { Store } from "../ports/store.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { type ContractCase, demand } from "./contract-case.ts"
 
 /** What `Store` promises. `open` gives an empty store each time; `reopen` another one over what the last one held. */
@@ -101,7 +101,7 @@ export function storeContract(adapter: {
 
 function demandBytes(actual: Uint8Array | null, expected: Uint8Array, what: string): void {
   demand(
-    actual !== null && bytesEqual(actual, expected),
+    actual !== null && sameBytes(actual, expected),
     `${what}: wanted [${expected.join()}], got [${actual?.join()}]`,
   )
 }

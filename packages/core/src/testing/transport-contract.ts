@@ -11,8 +11,8 @@ import {
   TransportError,
   type TransportHost,
 } from "../ports/transport.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { type ContractCase, demand, eventually } from "./contract-case.ts"
 
 /** How the contract gets at a transport of yours. */
@@ -58,8 +58,8 @@ export function transportContract(subject: TransportSubject): readonly ContractC
         "both are bound to certificates, or neither",
       )
       if (binding !== null && other.pipe.binding !== null) {
-        demand(bytesEqual(binding.local, other.pipe.binding.remote), "each sees the other's certificate")
-        demand(bytesEqual(binding.remote, other.pipe.binding.local), "each sees the other's certificate")
+        demand(sameBytes(binding.local, other.pipe.binding.remote), "each sees the other's certificate")
+        demand(sameBytes(binding.remote, other.pipe.binding.local), "each sees the other's certificate")
       }
     }),
     rule("what is sent before the receiver opens is delivered first", async (one, other) => {
@@ -85,7 +85,7 @@ export function transportContract(subject: TransportSubject): readonly ContractC
         demand(indices.join() === indices.toSorted((a, b) => a - b).join(), `${lane} keeps its order`)
       }
       demand(
-        other.heard.every(([, bytes]) => bytesEqual(bytes, messageOf(indexOf(bytes)))),
+        other.heard.every(([, bytes]) => sameBytes(bytes, messageOf(indexOf(bytes)))),
         "messages arrive as they were sent",
       )
     }),
@@ -96,7 +96,7 @@ export function transportContract(subject: TransportSubject): readonly ContractC
       bytes.fill(0)
       await eventually(() => other.heard.length === 1, "the message arrives")
       demand(
-        bytesEqual(other.heard[0]?.[1] ?? new Uint8Array(), Uint8Array.of(1, 2, 3)),
+        sameBytes(other.heard[0]?.[1] ?? new Uint8Array(), Uint8Array.of(1, 2, 3)),
         "as it was when it was sent",
       )
     }),

@@ -1,9 +1,9 @@
 import * as wrtc from "node-datachannel/polyfill"
 import { afterEach, describe, expect, test } from "vitest"
 import type { Envelope } from "../crypto/envelope.ts"
-import { planMesh } from "../protocol/mesh-plan.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { bytesToHex } from "../protocol/hex.ts"
+import { planMesh } from "../protocol/mesh-plan.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { systemClock } from "../ports/clock.ts"
 import { systemRandom } from "../ports/random.ts"
 import { createState } from "../ports/state.ts"
@@ -141,7 +141,7 @@ describe("two dialers", () => {
     const planned = planMesh(bytesToHex(lower.id), [...crowd, higher.id].map(bytesToHex), 12)
     expect([...planned.ring, ...planned.chords]).not.toContain(bytesToHex(higher.id))
     higher.take = (envelope) => {
-      if (bytesEqual(envelope.to, higher.id)) higher.dialer.receive(envelope)
+      if (sameBytes(envelope.to, higher.id)) higher.dialer.receive(envelope)
     }
     lower.dialer.present([...crowd, higher.id])
     higher.dialer.present([lower.id])

@@ -1,10 +1,10 @@
-import { bytesEqual } from "../protocol/bytes-equal.ts"
-import { bytesToHex } from "../protocol/hex.ts"
 import { compareBytes } from "../protocol/byte-order.ts"
 import type { Envelope, EnvelopeType } from "../crypto/envelope.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { TransportHost } from "../ports/transport.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
+import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
 import { type BackOff, createBackOff } from "./back-off.ts"
 import { decodeCandidates, encodeCandidates } from "./candidate-batch.ts"
@@ -263,7 +263,7 @@ export function createDialer(options: DialerOptions): Dialer {
     if (call === null) return
     void call.connection.describe(sdp)
     for (const batch of remote.early.splice(0)) {
-      if (bytesEqual(batch.connection, id)) call.connection.addCandidates(decodeCandidates(batch.payload))
+      if (sameBytes(batch.connection, id)) call.connection.addCandidates(decodeCandidates(batch.payload))
     }
   }
 
@@ -418,7 +418,7 @@ function stopRetry(remote: Remote): void {
 }
 
 function callOf(remote: Remote, id: Uint8Array): Call | null {
-  if (remote.call !== null && bytesEqual(remote.call.id, id)) return remote.call
-  if (remote.former !== null && bytesEqual(remote.former.id, id)) return remote.former
+  if (remote.call !== null && sameBytes(remote.call.id, id)) return remote.call
+  if (remote.former !== null && sameBytes(remote.former.id, id)) return remote.former
   return null
 }

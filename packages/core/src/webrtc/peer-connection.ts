@@ -1,8 +1,8 @@
 import type { Clock } from "../ports/clock.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { ConnectionStage, Lane, Pipe } from "../ports/transport.ts"
-import { bytesEqual } from "../protocol/bytes-equal.ts"
 import { bytesToHex } from "../protocol/hex.ts"
+import { sameBytes } from "../protocol/same-bytes.ts"
 import { type Candidate, CANDIDATES_PER_BATCH } from "./candidate-batch.ts"
 import { createDataPipe, type DataPipe, type EarlyMessage } from "./data-pipe.ts"
 import { createPathProbe } from "./path-kind.ts"
@@ -261,7 +261,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     if (isOver) return
     const print = readFingerprint(sdp)
     if (typeof print === "string") return fail(`the remote's description was refused: ${print}`)
-    if (remotePrint !== null && !bytesEqual(print, remotePrint)) {
+    if (remotePrint !== null && !sameBytes(print, remotePrint)) {
       return fail("the remote's certificate changed")
     }
     try {

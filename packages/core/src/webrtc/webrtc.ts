@@ -1,4 +1,3 @@
-import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createEnvelopeOpener, type Envelope, sealEnvelope } from "../crypto/envelope.ts"
 import { isSignalingUrl } from "../crypto/invite.ts"
 import {
@@ -8,6 +7,7 @@ import {
   type TransportHost,
 } from "../ports/transport.ts"
 import type { IceConfiguration } from "../signaling/index.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { leafId } from "../protocol/mesh-plan.ts"
 import { createBackOff } from "./back-off.ts"
 import { createDialer } from "./dialer.ts"

@@ -1,5 +1,5 @@
 import { compareBytes } from "../byte-order.ts"
-import { bytesEqual } from "../bytes-equal.ts"
+import { sameBytes } from "../same-bytes.ts"
 import { RegisterError } from "./register-error.ts"
 import {
   compareDots,
@@ -120,7 +120,7 @@ export function deltaFor(state: RegisterState, summary: RegisterSummary): Regist
   const valuesDiffer =
     summary.fingerprint !== null &&
     sameContext(state.context, summary.context) &&
-    !bytesEqual(summary.fingerprint, stateFingerprint(state))
+    !sameBytes(summary.fingerprint, stateFingerprint(state))
   const siblings = valuesDiffer
     ? state.siblings
     : state.siblings.filter((sibling) => !covers(summary.context, sibling.dot))
@@ -138,7 +138,7 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
       context.set(dot.incarnation, after.context.get(dot.incarnation) ?? dot.hlc)
   const siblings = after.siblings.filter(
     (sibling) =>
-      !before.siblings.some((held) => sameDot(held.dot, sibling.dot) && bytesEqual(held.hash, sibling.hash)),
+      !before.siblings.some((held) => sameDot(held.dot, sibling.dot) && sameBytes(held.hash, sibling.hash)),
   )
   for (const { dot } of siblings)
     if (!covers(context, dot)) context.set(dot.incarnation, after.context.get(dot.incarnation) ?? dot.hlc)
@@ -200,7 +200,7 @@ function assembleDelta(
 
 function deltaView({ siblings, view }: RegisterState): DeltaView | null {
   if (siblings.length < 2 || view === null) return null
-  const same = siblings.findLast((sibling) => bytesEqual(sibling.hash, view.hash))
+  const same = siblings.findLast((sibling) => sameBytes(sibling.hash, view.hash))
   return same === undefined ? { type: "inline", value: view } : { type: "sibling", dot: same.dot }
 }
 
@@ -258,7 +258,7 @@ function viewOfDelta(state: RegisterState, { view, fingerprint }: RegisterDelta)
   if (view === null || fingerprint === null) return null
   const value = view.type === "inline" ? view.value : siblingFinder(state.siblings)(view.dot)
   if (value === undefined) return null
-  return bytesEqual(stateFingerprint({ ...state, view: value }), fingerprint) ? withoutDot(value) : null
+  return sameBytes(stateFingerprint({ ...state, view: value }), fingerprint) ? withoutDot(value) : null
 }
 
 function missingAtSender(state: RegisterState, delta: RegisterDelta): RegisterSummary | null {
@@ -267,7 +267,7 @@ function missingAtSender(state: RegisterState, delta: RegisterDelta): RegisterSu
   const fingerprint = delta.fingerprint ?? stateFingerprint(theirs)
   // The sender's state is below ours after the join, so another hash can only mean that it lacks something. A
   // state still to be folded is never the sender's: its view would have come along.
-  if (!needsFold(state) && bytesEqual(stateFingerprint(state), fingerprint)) return null
+  if (!needsFold(state) && sameBytes(stateFingerprint(state), fingerprint)) return null
   return { context: delta.context, fingerprint }
 }
 
@@ -277,7 +277,7 @@ function saysAll({ context, siblings }: RegisterDelta, state: RegisterState): bo
     state.siblings.length === siblings.length &&
     state.siblings.every((mine, at) => {
       const theirs = siblings[at]
-      return theirs !== undefined && sameDot(mine.dot, theirs.dot) && bytesEqual(mine.hash, theirs.hash)
+      return theirs !== undefined && sameDot(mine.dot, theirs.dot) && sameBytes(mine.hash, theirs.hash)
     }) &&
     sameContext(state.context, context)
   )

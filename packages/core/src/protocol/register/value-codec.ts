@@ -1,7 +1,7 @@
-import { bytesEqual } from "../bytes-equal.ts"
 import type { ByteReader } from "../byte-reader.ts"
 import type { ByteWriter } from "../byte-writer.ts"
 import { DecodeError } from "../decode-error.ts"
+import { sameBytes } from "../same-bytes.ts"
 import { encodeUtf8 } from "../utf8.ts"
 import { MAX_HLC } from "./hlc.ts"
 import { canonicalJson, MAX_PAYLOAD_BYTES, parseCanonicalObject } from "./json.ts"
@@ -28,7 +28,7 @@ export function writeValue(write: ByteWriter, value: HashedValue | null): void {
       : value.deleted
         ? hashValue(value)
         : hashValueText(value.payload, value.fields, text)
-  const claimed = !bytesEqual(computed.hash, value.hash)
+  const claimed = !sameBytes(computed.hash, value.hash)
   write.u8(
     PRESENT |
       (value.deleted ? DELETED : 0) |
@@ -48,7 +48,7 @@ export function readValue(read: ByteReader): HashedValue | null {
   const fields = (flags & FIELDS) === 0 ? null : readFields(read)
   const value = (flags & DELETED) === 0 ? readLive(read, fields) : readTombstone(fields)
   if (claimed === null) return value
-  if (bytesEqual(claimed, value.hash)) throw new DecodeError("bad-value", "a hash that goes without saying")
+  if (sameBytes(claimed, value.hash)) throw new DecodeError("bad-value", "a hash that goes without saying")
   const { deleted, payload } = value
   return withFields({ deleted, payload, hash: claimed }, value.fields ?? null)
 }

@@ -1,4 +1,4 @@
-import { bytesEqual } from "../bytes-equal.ts"
+import { sameBytes } from "../same-bytes.ts"
 import { cloneJson } from "./json.ts"
 import type { Sibling } from "./register.ts"
 import { type HashedValue, hashValue, type RegisterValue, withoutDot } from "./value.ts"
@@ -47,7 +47,7 @@ export async function foldView(siblings: readonly Sibling[], options: FoldOption
   let folded: MergeSide = side(first, first.dot.hlc)
   let view = withoutDot(first)
   for (const sibling of rest) {
-    if (bytesEqual(view.hash, sibling.hash)) continue
+    if (sameBytes(view.hash, sibling.hash)) continue
     const later = side(sibling, sibling.dot.hlc)
     const outcome = await mergeTwo(clone(folded), clone(later), options)
     if (outcome.type === "failed") failures.push(outcome.failure)

@@ -1,5 +1,5 @@
 /** Not in constant time: for digests and ids, never for secrets. */
-export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && startsWithBytes(a, b)
 }
 
