@@ -3,11 +3,10 @@ import "fake-indexeddb/auto"
 import { randomBytes } from "node:crypto"
 import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
-import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { openSidecar } from "../src/sidecar.ts"
-import { type Bird, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
+import { type Bird, createFlock, dexie, noteSchema, settled, until, wait } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
 
@@ -40,7 +39,7 @@ async function onShelf({ collection }: Bird): Promise<readonly string[]> {
 
 const storages: readonly (readonly [string, () => RxStorage<unknown, unknown>])[] = [
   ["memory", () => getRxStorageMemory() as RxStorage<unknown, unknown>],
-  ["Dexie", () => getRxStorageDexie() as unknown as RxStorage<unknown, unknown>],
+  ["Dexie", dexie],
 ]
 
 describe.each(storages)(

@@ -1,12 +1,21 @@
 import "fake-indexeddb/auto"
-import { addRxPlugin, type RxCollection, type RxConflictHandler, type RxStorage } from "rxdb/plugins/core"
+import { addRxPlugin, type RxCollection, type RxConflictHandler } from "rxdb/plugins/core"
 import { RxDBMigrationSchemaPlugin } from "rxdb/plugins/migration-schema"
-import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { ReplicaReport } from "@dunlin/core"
 import { rxdbReplica } from "../src/index.ts"
 import { stamperOf } from "../src/stamper.ts"
-import { type Bird, contents, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
+import {
+  type Bird,
+  contents,
+  createFlock,
+  dexie,
+  freshName,
+  noteSchema,
+  settled,
+  until,
+  wait,
+} from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBMigrationSchemaPlugin))
 
@@ -15,10 +24,6 @@ beforeEach(() => {
   flock = createFlock()
 })
 afterEach(() => flock.close())
-
-let names = 0
-const dexie = (): RxStorage<unknown, unknown> => getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
-const freshName = (): string => `equal-${Date.now()}-${names++}`
 
 interface Note {
   id: string

@@ -6,6 +6,7 @@ import {
   type RxDatabase,
   type RxStorage,
 } from "rxdb/plugins/core"
+import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { createMemoryNetwork } from "../../core/src/testing/memory-transport.ts"
 import { rxdbReplica, type RxdbHandle, type RxdbReplicaOptions } from "../src/index.ts"
@@ -22,6 +23,14 @@ export const noteSchema = {
   },
   required: ["id"],
 } as const
+
+/** A storage that outlives its database; needs an IndexedDB, such as that of `fake-indexeddb/auto`. */
+export const dexie = (): RxStorage<unknown, unknown> =>
+  getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
+
+let names = 0
+/** Of a database that nobody opened before. */
+export const freshName = (): string => `fresh-${Date.now()}-${names++}`
 
 export interface Bird {
   readonly database: RxDatabase

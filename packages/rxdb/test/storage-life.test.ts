@@ -5,7 +5,6 @@ import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
 import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
 import { wrappedKeyCompressionStorage } from "rxdb/plugins/key-compression"
 import { RxDBMigrationSchemaPlugin } from "rxdb/plugins/migration-schema"
-import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
@@ -14,6 +13,8 @@ import {
   type BirdOptions,
   contents,
   createFlock,
+  dexie,
+  freshName,
   noteSchema,
   settled,
   until,
@@ -31,10 +32,6 @@ beforeEach(() => {
   flock = createFlock()
 })
 afterEach(() => flock.close())
-
-let names = 0
-const dexie = (): RxStorage<unknown, unknown> => getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
-const freshName = (): string => `life-${Date.now()}-${names++}`
 
 describe("a collection's life", () => {
   test("documents that come back over their tombstone come back everywhere", async () => {
