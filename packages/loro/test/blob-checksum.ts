@@ -4,7 +4,7 @@ const CHECKED_FROM = 20
 const SEED = 0x4f_52_4f_4c
 
 /** Writes the checksum that a crafted blob needs to be looked at, as any hostile peer can. */
-export function recheck(blob: Uint8Array): Uint8Array {
+export function writeChecksum(blob: Uint8Array): Uint8Array {
   new DataView(blob.buffer, blob.byteOffset).setUint32(
     CHECKSUM_OFFSET,
     xxh32(blob.subarray(CHECKED_FROM), SEED),

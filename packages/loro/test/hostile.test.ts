@@ -8,7 +8,7 @@ import type { Version } from "../src/replica/version.ts"
 import { memoryStore, type MemoryStore } from "../src/store/memory-store.ts"
 import { attachByHand, type HandDriven, pull } from "./hand-driven.ts"
 import { hostileUpdates } from "./hostile-updates.ts"
-import { recheck } from "./recheck.ts"
+import { writeChecksum } from "./blob-checksum.ts"
 
 const { snapshot, honest, traps, breaksLater, bomb } = hostileUpdates
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
@@ -179,7 +179,7 @@ describe("bytes that are not for us", () => {
       bytes[22 + Math.floor(random() * (bytes.length - 22))] = Math.floor(random() * 256)
       const id = `doc-${round}`
       await a.docs.import(id, snapshot)
-      const [outcome] = await a.attached.join([{ key: id, delta: push(recheck(bytes)) }], STRANGER)
+      const [outcome] = await a.attached.join([{ key: id, delta: push(writeChecksum(bytes)) }], STRANGER)
       expect(["joined", "refused", "incomplete"]).toContain(outcome?.type)
     }
     const handle = await a.docs.open("x")
@@ -238,7 +238,7 @@ describe("bytes that are not for us", () => {
       const lie = honest.slice()
       lie.set([0x81, 0x01], at)
       const a = await attachByHand({ name: "notes", store: memoryStore(), maxDocumentOperations: 200 })
-      expect(await receive(a, push(recheck(lie)))).toMatchObject({ type: "refused" })
+      expect(await receive(a, push(writeChecksum(lie)))).toMatchObject({ type: "refused" })
       await a.attached.detach()
     }
   })
