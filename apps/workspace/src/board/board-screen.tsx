@@ -1,3 +1,4 @@
+import "./board.css"
 import { useMemo, useRef, useState } from "react"
 import { useLocation } from "wouter"
 import { COLUMNS, type Column, type Task } from "../data/entries.ts"

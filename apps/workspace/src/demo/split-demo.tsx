@@ -1,3 +1,4 @@
+import "./split-demo.css"
 import { useEffect, useRef, useState } from "react"
 import { Icon, Mark } from "../ui/icon.tsx"
 import { isDemoMessage, type DemoCommand, type DemoMessage } from "./demo-messages.ts"

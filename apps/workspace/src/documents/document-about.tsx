@@ -16,7 +16,7 @@ export function DocumentAbout({ id, doc, meta }: DocumentAboutProps) {
     return true
   }
   return (
-    <details className="about">
+    <details className="about measure">
       <summary>{meta.description === "" ? "About this document" : meta.description}</summary>
       <div>
         <label className="labelled">

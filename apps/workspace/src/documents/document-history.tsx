@@ -1,3 +1,4 @@
+import "./document-history.css"
 import type { LoroDoc } from "loro-crdt"
 import { useEffect, useState } from "react"
 import { toast } from "../ui/toasts.tsx"
@@ -36,7 +37,7 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
 
   return (
     <div className="history">
-      <div className="history-bar">
+      <div className="history-bar measure">
         <label>
           <span className="visually-hidden">Moment in the history</span>
           <input type="range" min={0} max={versions.count} value={index} aria-valuetext={isNow ? "Now" : `${index} of ${versions.count}`} onChange={(event) => setIndex(event.target.valueAsNumber)} />
@@ -48,7 +49,7 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
         </div>
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboards must be able to scroll it */}
-      <div className="prose" role="region" aria-label="Text at this moment" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
+      <div className="prose measure" role="region" aria-label="Text at this moment" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
     </div>
   ) // prettier-ignore
 }

@@ -1,3 +1,4 @@
+import "./document-list.css"
 import { useStateValue } from "@dunlin/react"
 import { memo, useDeferredValue, useEffect, useMemo, useRef, useState } from "react"
 import { Link } from "wouter"

@@ -1,3 +1,4 @@
+import "./document-page.css"
 import type { LoroDocument } from "@dunlin/loro"
 import { useStateValue } from "@dunlin/react"
 import type { LoroDoc } from "loro-crdt"
@@ -44,7 +45,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
 
   return (
     <article className="document">
-      <header className="document-head">
+      <header className="document-head measure">
         <div className="document-tools">
           <Readers id={entry.id} />
           <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={note.type !== "ready"} onClick={() => setHistory(!history)}>
@@ -123,7 +124,7 @@ function Readers({ id }: { readonly id: string }) {
 /** The text as last seen, so that reading starts before the editor does. */
 function Waiting({ id }: { readonly id: string }) {
   return (
-    <div className="prose waiting" aria-busy="true">
+    <div className="prose measure waiting" aria-busy="true">
       {useLastSeenText(id) ?? ""}
     </div>
   )

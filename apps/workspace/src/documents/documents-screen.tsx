@@ -1,3 +1,4 @@
+import "./documents-screen.css"
 import { lazy, Suspense } from "react"
 import { DocumentList } from "./document-list.tsx"
 import { NothingOpen } from "./nothing-open.tsx"

@@ -1,3 +1,4 @@
+import "./engine-failed.css"
 import { Notice } from "../ui/notice.tsx"
 
 export interface EngineFailedProps {
@@ -10,7 +11,7 @@ export function EngineFailed({ reason, retry, text }: EngineFailedProps) {
   return (
     // Keyboards must be able to scroll it.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="engine-failed" role="region" aria-label="Text as last seen" tabIndex={0}>
+    <div className="engine-failed measure" role="region" aria-label="Text as last seen" tabIndex={0}>
       <Notice tone="warn" title="The text cannot be edited right now.">
         <p>
           {reason} The list and the board work, and nothing that you wrote is lost

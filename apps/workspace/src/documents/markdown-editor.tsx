@@ -1,4 +1,4 @@
-import "../styles/editor.css"
+import "./markdown-editor.css"
 import { defaultKeymap, indentWithTab } from "@codemirror/commands"
 import { indentUnit } from "@codemirror/language"
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search"
@@ -92,7 +92,7 @@ function WordCount({ note }: { readonly note: LoroDocument }) {
     }
   }, [note])
   return (
-    <footer className="editor-foot numbers">
+    <footer className="editor-foot measure numbers">
       <span>{words === 1 ? "1 word" : `${words.toLocaleString("en")} words`}</span>
     </footer>
   )

@@ -1,3 +1,4 @@
+import "./note.css"
 import { QUICK_NOTE } from "../data/entries.ts"
 import { EngineFailed } from "../documents/engine-failed.tsx"
 import { useNote } from "../documents/use-note.ts"

@@ -1,3 +1,4 @@
+import "./palette.css"
 import { useStateValue } from "@dunlin/react"
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from "react"
 import { searchWorkspace, type Excerpt } from "../data/search.ts"

@@ -1,3 +1,4 @@
+import "./merged-changes.css"
 import { useStateValue } from "@dunlin/react"
 import { useState } from "react"
 import { type Column, columnName } from "../data/entries.ts"

@@ -1,3 +1,4 @@
+import "./people.css"
 import { useStateValue } from "@dunlin/react"
 import { useSync } from "../room/use-sync.ts"
 import { showOverlay } from "../shell/overlay.ts"
@@ -16,7 +17,7 @@ export function PeopleScreen() {
   const paused = useStateValue(session.cable.cut, false)
   const incompatible = everyone.some(({ facts }) => facts !== null && facts.incompatible.length > 0)
   return (
-    <div className="people">
+    <div className="screen people">
       <header className="screen-head">
         <h1 className="serif-title">People</h1>
         <MergedChanges kind="all" />

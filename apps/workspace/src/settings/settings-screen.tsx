@@ -1,3 +1,4 @@
+import "./settings.css"
 import { useStateValue } from "@dunlin/react"
 import { useEffect, useState } from "react"
 import { askPersistence, measureStorage, storageHealth, type Persistence } from "../device/storage-health.ts"
@@ -12,7 +13,7 @@ import { TransferSettings } from "../transfer/transfer-settings.tsx"
 
 export function SettingsScreen() {
   return (
-    <div className="settings">
+    <div className="screen settings">
       <header className="screen-head">
         <h1 className="serif-title">Settings</h1>
       </header>

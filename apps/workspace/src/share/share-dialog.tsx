@@ -1,3 +1,4 @@
+import "./share-dialog.css"
 import encodeQR from "qr"
 import { useMemo, useRef, useState } from "react"
 import { Dialog } from "../ui/dialog.tsx"

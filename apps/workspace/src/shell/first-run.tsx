@@ -1,3 +1,4 @@
+import "./first-run.css"
 import { useState } from "react"
 import { useNewDocument } from "../documents/use-new-document.ts"
 import { attempt } from "../ui/attempt.ts"

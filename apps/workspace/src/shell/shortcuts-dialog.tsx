@@ -1,3 +1,4 @@
+import "./shortcuts-dialog.css"
 import { useStateValue } from "@dunlin/react"
 import { saveSingleKeys, SHORTCUTS, shownKeys, singleKeys } from "./shortcuts.ts"
 import { Dialog } from "../ui/dialog.tsx"
