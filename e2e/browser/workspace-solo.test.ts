@@ -294,7 +294,17 @@ test("history: a former text is shown, restored, and the restoring can be undone
   await ada.page.waitForTimeout(1_000)
   await ada.page.keyboard.type(" and more")
   await ada.page.getByRole("button", { name: "History" }).click()
-  const slider = ada.page.getByRole("slider")
+  await ada.page.getByRole("heading", { name: "History" }).waitFor()
+  const slider = ada.page.getByRole("slider", { name: "Version" })
+  const focused = (name: string): Promise<number> =>
+    timeUntil(`the focus on ${name}`, () =>
+      ada.page.evaluate((label) => document.activeElement?.ariaLabel === label, name),
+    )
+  await focused("Version")
+  await ada.page.keyboard.press("Escape")
+  await slider.waitFor({ state: "detached" })
+  await focused("History")
+  await ada.page.keyboard.press("Enter")
   // Find the moment by its text: how many steps there are is Loro's business.
   const count = Number(await slider.getAttribute("max"))
   let at = count

@@ -1,6 +1,7 @@
 import "./document-history.css"
 import type { LoroDoc } from "loro-crdt"
 import { useEffect, useState } from "react"
+import { Icon } from "../ui/icon.tsx"
 import { toast } from "../ui/toasts.tsx"
 import { replaceText } from "./replace-text.ts"
 import { openVersions, type Versions } from "./versions.ts"
@@ -35,21 +36,34 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
     toast("Restored as a new change.", { label: "Undo", run: () => replaceText(doc, before) })
   }
 
+  const step = `${index} of ${versions.count}`
+  const when = isNow ? "Now" : version.at === null ? "Time not known" : WHEN.format(version.at)
+
   return (
-    <div className="history">
+    // Escape, wherever the focus is in here, is a shortcut beside the close button.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
+    <section className="history" aria-labelledby="history-title" onKeyDown={(event) => event.key === "Escape" && onClose()}>
       <div className="history-bar measure">
-        <label>
-          <span className="visually-hidden">Moment in the history</span>
-          <input type="range" min={0} max={versions.count} value={index} aria-valuetext={isNow ? "Now" : `${index} of ${versions.count}`} onChange={(event) => setIndex(event.target.valueAsNumber)} />
-        </label>
-        <p className="soft numbers">{isNow ? "Now" : `Step ${index} of ${versions.count}${version.at === null ? "" : ` · ${WHEN.format(version.at)}`}`}</p>
-        <div className="actions">
-          <button type="button" className="button quiet" onClick={onClose}>Close</button>
-          <button type="button" className="button primary" disabled={isNow} onClick={restore}>Restore this</button>
-        </div>
+        <header>
+          <h2 id="history-title">History</h2>
+          <button type="button" className="icon-button" aria-label="Close" onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        </header>
+        <input ref={takeFocus} type="range" aria-label="Version" min={0} max={versions.count} value={index} aria-valuetext={isNow ? "Now" : `${when}, ${step}`} onChange={(event) => setIndex(event.target.valueAsNumber)} />
+        <p className="soft numbers">
+          <strong>{when}</strong>
+          {!isNow && ` · version ${step}`}
+        </p>
+        <button type="button" className="button primary" disabled={isNow} onClick={restore}>Restore this version</button>
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboards must be able to scroll it */}
-      <div className="prose measure" role="region" aria-label="Text at this moment" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
-    </div>
+      <div className="prose measure" role="region" aria-label="Text of this version" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
+    </section>
   ) // prettier-ignore
+}
+
+/** Whoever opens the history goes through it with the arrow keys at once. */
+function takeFocus(element: HTMLElement | null): void {
+  element?.focus()
 }

@@ -2,7 +2,7 @@ import "./document-page.css"
 import type { LoroDocument } from "@dunlin/loro"
 import { useStateValue } from "@dunlin/react"
 import type { LoroDoc } from "loro-crdt"
-import { useEffect, useState } from "react"
+import { useEffect, useRef, useState } from "react"
 import { Link, useLocation } from "wouter"
 import { MAX_TITLE, type DocumentEntry } from "../data/entries.ts"
 import { usePeople } from "../people/use-everyone.ts"
@@ -36,6 +36,12 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   const note = useNote(entry.id)
   const isShown = useIsShown()
   const [history, setHistory] = useState(false)
+  const historyButton = useRef<HTMLButtonElement>(null)
+
+  function closeHistory(): void {
+    setHistory(false)
+    historyButton.current?.focus()
+  }
 
   async function setArchived(archived: boolean): Promise<void> {
     if (!(await attempt(documents.setArchived(entry.id, archived))) || !archived) return
@@ -48,7 +54,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
       <header className="document-head measure">
         <div className="document-tools">
           <Readers id={entry.id} />
-          <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={note.type !== "ready"} onClick={() => setHistory(!history)}>
+          <button ref={historyButton} type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={note.type !== "ready"} onClick={() => setHistory(!history)}>
             <Icon name="history" />
           </button>
           <Menu label="Document" button={<Icon name="more" />} items={[
@@ -63,7 +69,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
       {note.type === "failed" && <Failed id={entry.id} reason={note.reason} retry={note.retry} />}
       {note.type === "loading" && <Waiting id={entry.id} />}
       {note.type === "ready" && (
-        <OpenText id={entry.id} {...note} history={history} closeHistory={() => setHistory(false)} />
+        <OpenText id={entry.id} {...note} history={history} closeHistory={closeHistory} />
       )}
     </article>
   ) // prettier-ignore
