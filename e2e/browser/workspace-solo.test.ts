@@ -58,6 +58,46 @@ test("search finds bodies and task titles among a thousand documents", async () 
   }
 })
 
+test("the palette has what one searches for before its commands, and Enter does one thing", async () => {
+  ada = await person()
+  await ada.page.getByRole("button", { name: /Start from a sample/ }).click()
+  await ada.openDocument("Tide table")
+  const options = ada.page.getByRole("listbox", { name: "Results" }).getByRole("option")
+  const openPalette = async (query: string): Promise<void> => {
+    await ada.page.keyboard.press("Control+k")
+    await ada.page.getByRole("combobox").fill(query)
+  }
+  await openPalette("")
+  const recent = ada.page.getByRole("group", { name: "Recent documents" })
+  await recent.getByRole("option").first().waitFor()
+  expect(await options.first().innerText()).toBe(await recent.getByRole("option").first().innerText())
+  // The one that is open is no place to go to.
+  expect(await recent.getByRole("option", { name: /Tide table/ }).count()).toBe(0)
+  await ada.page.keyboard.press("ArrowUp")
+  expect(await options.last().getAttribute("aria-selected")).toBe("true")
+  await ada.page.keyboard.press("ArrowDown")
+  expect(await options.first().getAttribute("aria-selected")).toBe("true")
+  await ada.page.keyboard.press("Escape")
+  await ada.goto("/board")
+  await ada.addTask("Paint the board")
+  await openPalette("board")
+  await ada.page.getByRole("option", { name: "Paint the board" }).waitFor()
+  expect((await options.allInnerTexts())[0]).toContain("Paint the board")
+  await ada.page.getByRole("option", { name: "Go to the board" }).waitFor()
+  await ada.page.keyboard.press("Enter")
+  await ada.page.getByRole("dialog", { name: "Task" }).waitFor()
+  await ada.page.keyboard.press("Escape")
+  // The second time nothing has to be fetched: the dialog is there while the key still goes down.
+  for (let time = 0; time < 2; time++) {
+    await openPalette("keyboard")
+    await ada.page.keyboard.press("Enter")
+    await ada.page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor()
+    await ada.page.waitForTimeout(100)
+    expect(await ada.page.getByRole("dialog", { name: "Keyboard shortcuts" }).count()).toBe(1)
+    await ada.page.keyboard.press("Escape")
+  }
+})
+
 test("the first screens work before Loro has arrived", async () => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => (release = resolve))

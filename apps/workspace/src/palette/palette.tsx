@@ -1,30 +1,19 @@
 import "./palette.css"
-import { useStateValue } from "@dunlin/react"
-import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from "react"
-import { searchWorkspace, type Excerpt } from "../data/search.ts"
-import { documentPath, taskPath } from "../shell/paths.ts"
-import { Icon, type IconName } from "../ui/icon.tsx"
-import { useDocuments, useTasks, useWorkspace } from "../workspace/workspace-context.ts"
-import { useCommands } from "./use-commands.ts"
-import { useLocation } from "wouter"
-
-interface Entry {
-  readonly key: string
-  readonly icon: IconName
-  readonly title: string
-  readonly excerpt: Excerpt | null
-  readonly hint: string
-  readonly run: () => void
-}
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react"
+import { Icon } from "../ui/icon.tsx"
+import { type PaletteEntry, usePaletteGroups } from "./use-palette-groups.ts"
 
 /** Search and commands in one field. */
 export function Palette({ onClose }: { readonly onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null)
   const list = useId()
   const [query, setQuery] = useState("")
-  const [chosen, setChosen] = useState(0)
-  const entries = useEntries(query)
-  const active = Math.min(chosen, Math.max(entries.length - 1, 0))
+  const [chosen, setChosen] = useState<string | null>(null)
+  const groups = usePaletteGroups(query)
+  const entries = groups.flatMap((group) => group.entries)
+  // Texts and other people's changes come while one chooses: what is chosen stays so, wherever it moves.
+  const active = entries.find(({ key }) => key === chosen) ?? entries[0]
+  const idOf = (entry: PaletteEntry): string => `${list}-${entries.indexOf(entry)}`
 
   useEffect(() => {
     const element = dialog.current
@@ -32,19 +21,25 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
     return () => element?.close()
   }, [])
 
-  function run(entry: Entry | undefined): void {
+  function run(entry: PaletteEntry | undefined): void {
     if (entry === undefined) return
     onClose()
     entry.run()
   }
 
   function pressed(event: KeyboardEvent): void {
+    // Keys that put a word together, as in Japanese, are not meant for the list.
+    if (event.nativeEvent.isComposing || active === undefined) return
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
-    if (step !== undefined && entries.length > 0) {
+    if (step !== undefined) {
       event.preventDefault()
-      setChosen((active + step + entries.length) % entries.length)
+      setChosen(entries.at((entries.indexOf(active) + step) % entries.length)?.key ?? null)
     }
-    if (event.key === "Enter") run(entries[active])
+    if (event.key === "Enter") {
+      // Or the key would press whatever has the focus in a dialog that opens now.
+      event.preventDefault()
+      run(active)
+    }
   }
 
   return (
@@ -52,15 +47,22 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
       <div className="palette-box">
         <div className="palette-field">
           <Icon name="search" />
-          <input autoFocus role="combobox" aria-expanded="true" aria-controls={list} aria-activedescendant={entries[active] ? `${list}-${active}` : undefined} aria-label="Search documents, tasks and commands" placeholder="Search or run a command" value={query} onChange={(event) => { setQuery(event.target.value); setChosen(0) }} onKeyDown={pressed} />
+          <input autoFocus role="combobox" aria-expanded="true" aria-autocomplete="list" aria-controls={list} aria-activedescendant={active && idOf(active)} aria-label="Search documents, tasks and commands" placeholder="Search, or run a command" value={query} onChange={(event) => { setQuery(event.target.value); setChosen(null) }} onKeyDown={pressed} />
           <button type="button" className="icon-button" aria-label="Close" onClick={onClose}><Icon name="close" /></button>
         </div>
-        <ul id={list} role="listbox" aria-label="Results">
-          {entries.map((entry, index) => (
-            <Result key={entry.key} id={`${list}-${index}`} entry={entry} active={index === active} run={() => run(entry)} hover={() => setChosen(index)} />
+        <div id={list} role="listbox" aria-label="Results" className="palette-list">
+          {groups.map(({ name, entries: inGroup }) => (
+            <ul key={name} role="group" aria-label={name}>
+              <li role="presentation" className="palette-group soft">{name}</li>
+              {inGroup.map((entry) => (
+                <Result key={entry.key} id={idOf(entry)} entry={entry} active={entry === active} run={() => run(entry)} hover={() => setChosen(entry.key)} />
+              ))}
+            </ul>
           ))}
-        </ul>
-        {entries.length === 0 && <p className="soft palette-none" role="status">Nothing found.</p>}
+        </div>
+        <p role="status" className={entries.length === 0 ? "soft palette-none" : "visually-hidden"}>
+          {entries.length === 0 ? "Nothing found." : `${entries.length} ${entries.length === 1 ? "result" : "results"}`}
+        </p>
       </div>
     </dialog>
   ) // prettier-ignore
@@ -68,7 +70,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
 
 interface ResultProps {
   readonly id: string
-  readonly entry: Entry
+  readonly entry: PaletteEntry
   readonly active: boolean
   readonly run: () => void
   readonly hover: () => void
@@ -95,46 +97,4 @@ function Result({ id, entry, active, run, hover }: ResultProps) {
       <span className="soft result-hint">{entry.hint}</span>
     </li>
   )
-}
-
-function useEntries(query: string): readonly Entry[] {
-  const { bodies } = useWorkspace()
-  const documents = useDocuments()
-  const tasks = useTasks()
-  const texts = useStateValue(bodies.texts, bodies.texts.get())
-  const commands = useCommands()
-  const [, navigate] = useLocation()
-  useEffect(() => void bodies.load(), [bodies])
-
-  return useMemo(() => {
-    const wanted = query.trim().toLowerCase()
-    const actions = commands
-      .filter((command) => wanted === "" || command.name.toLowerCase().includes(wanted))
-      .map((command): Entry => ({ key: `run ${command.name}`, icon: command.icon, title: command.name, excerpt: null, hint: "Command", run: command.run }))
-    const hits = searchWorkspace({ documents: documents ?? [], tasks: tasks ?? [], bodies: texts }, query).map((hit): Entry =>
-      hit.type === "document"
-        ? { key: hit.document.id, icon: hit.document.archived ? "archive" : "document", title: hit.document.title || "Untitled", excerpt: hit.excerpt, hint: "Document", run: () => navigate(documentPath(hit.document.id)) }
-        : { key: hit.task.id, icon: "board", title: hit.task.title || "Untitled", excerpt: hit.excerpt, hint: "Task", run: () => navigate(taskPath(hit.task.id)) },
-    )
-    return wanted === "" ? [...actions, ...recent(documents ?? [], navigate)] : [...hits, ...actions]
-  }, [query, documents, tasks, texts, commands, navigate])
-} // prettier-ignore
-
-const RECENT = 6
-
-function recent(
-  documents: NonNullable<ReturnType<typeof useDocuments>>,
-  navigate: (to: string) => void,
-): readonly Entry[] {
-  return documents
-    .filter((document) => !document.archived)
-    .slice(0, RECENT)
-    .map((document) => ({
-      key: document.id,
-      icon: "document",
-      title: document.title || "Untitled",
-      excerpt: null,
-      hint: "Recent",
-      run: () => navigate(documentPath(document.id)),
-    }))
 }

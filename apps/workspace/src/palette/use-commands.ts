@@ -7,6 +7,8 @@ import type { IconName } from "../ui/icon.tsx"
 
 export interface Command {
   readonly name: string
+  /** Further words people may look for it by. */
+  readonly also?: string
   readonly icon: IconName
   readonly run: () => void
 }
@@ -16,15 +18,26 @@ export function useCommands(): readonly Command[] {
   const create = useNewDocument()
   return useMemo(
     (): readonly Command[] => [
-      { name: "New document", icon: "plus", run: () => void create() },
-      { name: "Share this workspace", icon: "share", run: () => showOverlay("share") },
-      { name: "Go to the board", icon: "board", run: () => navigate("/board") },
+      { name: "New document", also: "create add page", icon: "plus", run: () => void create() },
+      { name: "Share this workspace", also: "invite link", icon: "share", run: () => showOverlay("share") },
+      { name: "Go to documents", also: "list", icon: "document", run: () => navigate("/documents") },
+      { name: "Go to the board", also: "tasks", icon: "board", run: () => navigate("/board") },
       { name: "Go to the quick note", icon: "note", run: () => navigate("/note") },
-      { name: "Go to people", icon: "people", run: () => navigate("/people") },
-      { name: "Settings, export and import", icon: "settings", run: () => navigate("/settings") },
-      { name: "Light theme", icon: "sun", run: () => saveTheme("light") },
-      { name: "Dark theme", icon: "moon", run: () => saveTheme("dark") },
-      { name: "Keyboard shortcuts", icon: "keyboard", run: () => showOverlay("shortcuts") },
+      { name: "Go to people", also: "sync pause", icon: "people", run: () => navigate("/people") },
+      {
+        name: "Settings, export and import",
+        also: "preferences backup name colour",
+        icon: "settings",
+        run: () => navigate("/settings"),
+      },
+      { name: "Light theme", also: "appearance mode", icon: "sun", run: () => saveTheme("light") },
+      { name: "Dark theme", also: "appearance mode", icon: "moon", run: () => saveTheme("dark") },
+      {
+        name: "Keyboard shortcuts",
+        also: "keys help",
+        icon: "keyboard",
+        run: () => showOverlay("shortcuts"),
+      },
     ],
     [navigate, create],
   )
