@@ -48,7 +48,8 @@ try {
   const started = performance.now()
   const ben = await openPerson(await ada.invite())
   people.push(ben)
-  const synced = async (one: Person): Promise<boolean> => (await one.sync()).startsWith("Synced with 1 of 1")
+  const synced = async (one: Person): Promise<boolean> =>
+    (await one.sync()).startsWith("Synced with 1 device")
   await ben.goto("/board")
   const counts = ben.page.locator(".column > header .numbers")
   await timeUntil(

@@ -6,12 +6,12 @@ import { useDocuments } from "../workspace/workspace-context.ts"
 import { clockWords, type PeerFacts } from "./person.ts"
 import type { PersonHere } from "./use-everyone.ts"
 
-const PATHS = {
+const CONNECTIONS = {
   tab: "another tab of this browser",
   direct: "direct",
-  relayed: "relayed",
-  memory: "this page",
-  custom: "custom",
+  relayed: "through a relay",
+  memory: "in this page",
+  custom: "in another way",
 } as const satisfies Readonly<Record<PeerFacts["path"], string>>
 
 export function PersonRow({ person }: { readonly person: PersonHere }) {
@@ -52,19 +52,19 @@ function Facts({ facts }: { readonly facts: PeerFacts }) {
   return (
     <dl className="facts numbers">
       <div>
-        <dt>Path</dt>
-        <dd>{PATHS[path]}</dd>
+        <dt>Connection</dt>
+        <dd>{CONNECTIONS[path]}</dd>
       </div>
       <div>
-        <dt>Round trip</dt>
+        <dt>Answers in</dt>
         <dd>{rttMs === null ? "–" : `${Math.max(1, Math.round(rttMs))} ms`}</dd>
       </div>
       <div>
-        <dt>Pending</dt>
-        <dd>{pending}</dd>
+        <dt>On the way</dt>
+        <dd>{pending === 0 ? "nothing" : `${pending} ${pending === 1 ? "change" : "changes"}`}</dd>
       </div>
       <div>
-        <dt>Last equal</dt>
+        <dt>Up to date</dt>
         <dd>{lastSyncedAt === null ? "not yet" : relativeTime(lastSyncedAt)}</dd>
       </div>
     </dl>

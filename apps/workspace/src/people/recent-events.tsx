@@ -1,7 +1,8 @@
-import type { Diagnostic, TransportReport } from "@dunlin/core"
+import type { Diagnostic } from "@dunlin/core"
 import { useRoom } from "@dunlin/react"
 import { useEffect, useState } from "react"
-import { cleanName } from "../device/profile.ts"
+import { eventWords } from "./event-words.ts"
+import { usePeople } from "./use-everyone.ts"
 
 const SHOWN = 40
 const TIME = new Intl.DateTimeFormat("en", {
@@ -11,7 +12,7 @@ const TIME = new Intl.DateTimeFormat("en", {
   hour12: false,
 })
 
-/** "Why is it not syncing?": what the room noticed lately, in words. */
+/** "Why is it not syncing?": what the room noticed lately, for who has to find out. */
 export function RecentEvents() {
   const [open, setOpen] = useState(false)
   return (
@@ -24,6 +25,7 @@ export function RecentEvents() {
 
 function Events() {
   const room = useRoom()
+  const people = usePeople()
   const [events, setEvents] = useState<readonly Diagnostic[]>([])
   useEffect(() => {
     if (room === null) return
@@ -48,49 +50,9 @@ function Events() {
       {events.map((event, index) => (
         <li key={`${event.at}-${index}`}>
           <time className="soft numbers">{TIME.format(event.at)}</time>
-          <span>{eventWords(event)}</span>
+          <span>{eventWords(event, (session) => people.get(session)?.name)}</span>
         </li>
       ))}
     </ol>
   )
-}
-
-export function eventWords(event: Diagnostic): string {
-  switch (event.type) {
-    case "transport":
-      return transportWords(event.transport, event.report)
-    case "replica":
-      return `${event.replica}: ${event.report.reason}`
-    case "stage":
-      return `${short(event.peer)}: ${event.stage} ${event.outcome} after ${Math.round(event.elapsedMs)} ms${event.detail ? `, ${event.detail}` : ""}`
-    case "link-opened":
-      return `${short(event.peer)}: connected (${event.path})`
-    case "link-closed":
-      return `${short(event.peer)}: left, ${event.reason}`
-    case "violation":
-      return `${short(event.peer)}: broke the protocol (${event.code})`
-    case "reconciled":
-      return `${short(event.peer)}: ${event.replica} compared, ${event.sent} sent and ${event.received} received in ${Math.round(event.elapsedMs)} ms`
-    case "refused":
-      return `${short(event.peer)}: ${event.replica} refused by ${event.by}: ${event.reason}`
-    case "warning":
-      return `${event.code}: ${event.detail}`
-  }
-}
-
-function transportWords(transport: string, report: TransportReport): string {
-  switch (report.type) {
-    case "signaling":
-      return `Signaling server: ${report.state}${report.detail ? `, ${report.detail}` : ""}`
-    case "stage":
-      return `${short(report.remote)}: ${report.stage} ${report.outcome}${report.detail ? `, ${report.detail}` : ""}`
-    case "room-full":
-      return `The room is full: ${report.count} of ${report.limit}`
-    case "warning":
-      return `${transport}: ${report.detail}`
-  }
-}
-
-function short(peer: string): string {
-  return cleanName(peer).slice(0, 6)
 }

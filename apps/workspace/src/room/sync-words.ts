@@ -34,33 +34,37 @@ export function describeSync({ room, others, problem, online, paused, durable, i
     return say("calm", "Offline: changes are saved on this device", "They reach your other devices when the network is back.")
   }
   if (problem?.code === "no-signaling") {
-    return say("calm", "Can’t find other devices, retrying", `Everything is saved on this device and works. ${sentence(problem.message)}`)
+    return say("calm", "Can’t find other devices, retrying", `Everything is saved on this device and works. ${PROBLEMS[problem.code]}`)
   }
-  if (problem) return say("calm", "Saved on this device", sentence(problem.message))
-  return say("calm", "Saved on this device", "No other device is connected. Open the invite link on another one to sync with it.")
+  return say("calm", "Saved on this device", PROBLEMS[problem?.code ?? "no-peers"])
 } // prettier-ignore
+
+/** The message of a problem names servers and protocols; on the screen it is said what that means. */
+const PROBLEMS = {
+  "no-signaling": "The server that lets devices find each other does not answer; it is asked again by itself.",
+  "no-peers": "No other device is connected. Open the invite link on another one to sync with it.",
+  "room-full": "The other devices have no connection left for this one. It is tried again by itself.",
+  "connection-failed": "Another device was found, but the network lets no connection through. It is tried again by itself.",
+  refused: "A server or another device turned this one away. It is tried again by itself.",
+  incompatible: "Another device has another version of this app. Reload the page on both to update; nothing is lost.",
+} as const satisfies Readonly<Record<RoomProblem["code"], string>> // prettier-ignore
 
 function connected(others: SyncFacts["others"], problem: RoomProblem | null): SyncWords {
   const synced = others.filter(({ isSynced }) => isSynced).length
   const pending = others.reduce((most, one) => Math.max(most, one.pending), 0)
-  const ratio = `Synced with ${synced} of ${others.length}`
+  const all = `${others.length} ${others.length === 1 ? "device" : "devices"}`
+  const ratio = synced === others.length ? `Synced with ${all}` : `Synced with ${synced} of ${all}`
   if (pending > 0) {
     const count = `${pending} ${pending === 1 ? "change" : "changes"}`
-    return say("busy", `Syncing ${count}`, `${ratio}; ${count} on the way.`)
+    return say("busy", `Syncing ${count}`, `${ratio}. ${count} on the way.`)
   }
   const isAll = synced === others.length
   const calm = isAll
     ? "Every change is on this device and on the devices listed here."
     : "What is missing on the others follows as soon as they can take it."
-  return say(isAll ? "good" : "busy", ratio, problem ? sentence(problem.message) : calm)
+  return say(isAll ? "good" : "busy", ratio, problem ? PROBLEMS[problem.code] : calm)
 }
 
 function say(tone: SyncWords["tone"], short: string, long: string): SyncWords {
   return { tone, short, long }
-}
-
-function sentence(text: string): string {
-  const trimmed = text.trim()
-  const head = trimmed.charAt(0).toUpperCase() + trimmed.slice(1)
-  return /[.!?]$/.test(head) ? head : `${head}.`
 }
