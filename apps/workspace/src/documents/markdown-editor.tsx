@@ -2,6 +2,7 @@ import "./markdown-editor.css"
 import { defaultKeymap, indentWithTab } from "@codemirror/commands"
 import { indentUnit } from "@codemirror/language"
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search"
+import { EditorState } from "@codemirror/state"
 import { EditorView, keymap, placeholder } from "@codemirror/view"
 import { type LoroDocument, textOf } from "@dunlin/loro"
 import { loroCodeMirror } from "@dunlin/loro/codemirror"
@@ -23,6 +24,7 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
         loroCodeMirror(room === null ? { text } : { text, presence: room.presence }),
         markdown(),
         search({ top: true }),
+        EditorState.phrases.of(SEARCH_WORDS),
         highlightSelectionMatches(),
         indentUnit.of("  "),
         keymap.of([...searchKeymap, ...defaultKeymap, ...leaveByEscape, indentWithTab]),
@@ -45,6 +47,18 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
       <WordCount note={note} />
     </>
   )
+}
+
+const SEARCH_WORDS = {
+  next: "Next",
+  previous: "Previous",
+  all: "Select all",
+  "match case": "Match case",
+  regexp: "Pattern",
+  "by word": "Whole words",
+  replace: "Replace",
+  "replace all": "Replace all",
+  close: "Close",
 }
 
 /** Whoever types a title while the text is loading must not find the rest of it in the text. */
