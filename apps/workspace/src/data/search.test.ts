@@ -37,6 +37,12 @@ describe("searchWorkspace", () => {
     })
   })
 
+  it("begins a piece of text with a whole word, close before the match", () => {
+    const note = "Fifteen observers stood along the northern channel and saw a curlew"
+    const hits = searchWorkspace({ documents: [], tasks: [readTask({ id: "n", note })], bodies }, "curlew")
+    expect(hits[0]?.excerpt?.before).toBe("…channel and saw a ")
+  })
+
   it("finds the one among a thousand documents and five thousand tasks", () => {
     const many = Array.from({ length: 1_000 }, (_, index) =>
       readDocument({ id: `d${index}`, title: `Paper ${index}` }),

@@ -70,12 +70,21 @@ function excerptOf(text: string, words: readonly string[]): Excerpt | null {
     .find(([, index]) => index >= 0) ?? ["", -1] // prettier-ignore
   // Folding may change the length of exotic text; then no piece of it can be pointed at.
   if (at < 0 || folded.length !== text.length) return null
-  const from = Math.max(0, at - 36)
   return {
-    before: `${from > 0 ? "…" : ""}${oneLine(text.slice(from, at)).trimStart()}`,
+    before: leadOf(text.slice(Math.max(0, at - 2 * MAX_LEAD), at)),
     match: text.slice(at, at + word.length),
     after: oneLine(text.slice(at + word.length, at + word.length + 90)),
   }
+}
+
+/** So much before a match that a phone still shows the match, and never a part of a word. */
+const MAX_LEAD = 24
+
+function leadOf(text: string): string {
+  const lead = oneLine(text).trimStart()
+  if (lead.length <= MAX_LEAD && text.length < 2 * MAX_LEAD) return lead
+  const cut = lead.slice(-MAX_LEAD)
+  return `…${cut.slice(cut.indexOf(" ") + 1)}`
 }
 
 /** Around a match, without the marks of Markdown. */
