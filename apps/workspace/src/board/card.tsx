@@ -69,7 +69,7 @@ export const CardText = memo(function CardText({ task }: { readonly task: Task }
       <span className="card-title">{task.title || "Untitled"}</span>
       <span className="card-meta soft">
         {task.note !== "" && <Icon name="document" size={13} />}
-        {task.note === "" ? `by ${task.editor}` : task.note.slice(0, 60)}
+        <span>{task.note === "" ? `by ${task.editor}` : task.note.slice(0, 60)}</span>
       </span>
     </>
   )
