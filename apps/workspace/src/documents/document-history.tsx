@@ -51,9 +51,9 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
           </button>
         </header>
         <input ref={takeFocus} type="range" aria-label="Version" min={0} max={versions.count} value={index} aria-valuetext={isNow ? "Now" : `${when}, ${step}`} onChange={(event) => setIndex(event.target.valueAsNumber)} />
-        <p className="soft numbers">
+        <p className="history-moment soft numbers">
           <strong>{when}</strong>
-          {!isNow && ` · version ${step}`}
+          {!isNow && <span>Version {step}</span>}
         </p>
         <button type="button" className="button primary" disabled={isNow} onClick={restore}>Restore this version</button>
       </div>

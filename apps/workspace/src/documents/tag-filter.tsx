@@ -25,12 +25,18 @@ export function TagFilter({ entries, tag, choose }: TagFilterProps) {
         </>
       }
       items={[
-        { label: "All tags", run: () => choose(null) },
+        { label: "All tags", icon: checkIf(tag === null), run: () => choose(null) },
         "line",
-        ...tags.slice(0, SHOWN).map((name) => ({ label: name, run: () => choose(name) })),
+        ...tags
+          .slice(0, SHOWN)
+          .map((name) => ({ label: name, icon: checkIf(name === tag), run: () => choose(name) })),
       ]}
     />
   )
+}
+
+function checkIf(isChosen: boolean) {
+  return isChosen ? <Icon name="check" /> : <span className="icon-space" />
 }
 
 function tagsByUse(entries: readonly DocumentEntry[]): readonly string[] {

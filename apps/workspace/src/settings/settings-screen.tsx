@@ -146,7 +146,7 @@ function WorkspaceSettings() {
           </p>
           <div className="actions">
             <button type="button" className="button" onClick={() => setLeaving(false)}>Keep it</button>
-            <button type="button" className="button primary" onClick={() => void leaveWorkspace()}>Remove from this device</button>
+            <button type="button" className="button primary danger" onClick={() => void leaveWorkspace()}>Remove from this device</button>
           </div>
         </Dialog>
       )}
