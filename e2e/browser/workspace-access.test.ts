@@ -52,6 +52,11 @@ test("no barrier on any screen, light or dark", async () => {
     await ada.goto("/documents")
     await ada.openDocument("Winter count")
     await check("document")
+    await ada.editor().click()
+    await ada.page.keyboard.press("Control+f")
+    await ada.page.getByRole("textbox", { name: "Find" }).waitFor()
+    await check("search in the document")
+    await ada.page.keyboard.press("Escape")
     await ada.page.getByRole("button", { name: "History" }).click()
     await ada.page.getByRole("slider").waitFor()
     await check("history")
@@ -121,6 +126,28 @@ test("nothing is wider than a small phone, and targets can be hit", async () => 
   await ada.page.getByRole("button", { name: "Workspace: My workspace. Switch or add" }).click()
   await ada.page.getByRole("menuitem", { name: "New workspace" }).waitFor()
   await check("workspaces")
+})
+
+test("what comes and goes does not cover the sections, and the board fits a small computer", async () => {
+  ada = await person()
+  await startFromSample()
+  await ada.page.setViewportSize({ width: 360, height: 740 })
+  await ada.openDocument("Winter count")
+  await ada.page.getByRole("button", { name: "Document", exact: true }).click()
+  await ada.page.getByRole("menuitem", { name: "Archive" }).click()
+  await ada.page.locator(".toast").waitFor()
+  await rest()
+  const toast = await ada.page.locator(".toast").boundingBox()
+  const tabs = await ada.page.getByRole("navigation", { name: "Sections" }).boundingBox()
+  if (toast === null || tabs === null) throw new Error("not on the screen")
+  expect(toast.y + toast.height).toBeLessThanOrEqual(tabs.y)
+  for (const width of [1024, 768]) {
+    await ada.page.setViewportSize({ width, height: 740 })
+    await ada.goto("/board")
+    await ada.page.locator(".column").last().waitFor()
+    const last = await ada.page.locator(".column").last().boundingBox()
+    expect((last?.x ?? 0) + (last?.width ?? width), `at ${width} pixels`).toBeLessThanOrEqual(width)
+  }
 })
 
 test("a long title or tag gives way to what is beside it", async () => {
