@@ -13,6 +13,8 @@ export const SHORTCUTS: readonly { readonly keys: string; readonly does: string 
   { keys: "G then P", does: "People" },
   { keys: "Space, arrows, Space", does: "Lift, move and drop a card of the board" },
   { keys: "M", does: "Move the focused card to another column" },
+  { keys: "Ctrl F", does: "Search in the open document, while you write in it" },
+  { keys: "Esc", does: "Leave the text, where Tab indents" },
   { keys: "Ctrl Z", does: "Undo what you wrote; never what others wrote" },
 ]
 
