@@ -63,7 +63,7 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
   )
 }
 
-export const CardText = memo(function CardText({ task }: { readonly task: Task }) {
+const CardText = memo(function CardText({ task }: { readonly task: Task }) {
   return (
     <>
       <span className="card-title">{task.title || "Untitled"}</span>

@@ -111,7 +111,7 @@ export function findOverwritten<Row extends MergeableRow>(
 }
 
 /** Edits come from peers too. */
-export function readEdit(value: unknown): FieldEdit {
+function readEdit(value: unknown): FieldEdit {
   const { at, by, who, saw } = (value ?? {}) as Record<string, unknown>
   if (!isTime(at) || typeof by !== "string") return NO_EDIT
   return {

@@ -21,7 +21,7 @@ export function isDemoMessage(data: unknown): data is DemoMessage {
   return dunlinDemo === "ready" && typeof invite === "string" && typeof document === "string"
 }
 
-export function isDemoCommand(data: unknown): data is DemoCommand {
+function isDemoCommand(data: unknown): data is DemoCommand {
   const { dunlinDemo, cut } = (data ?? {}) as Record<string, unknown>
   return dunlinDemo === "cable" && typeof cut === "boolean"
 }

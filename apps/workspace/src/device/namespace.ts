@@ -4,7 +4,7 @@
  */
 export const deviceName: string = readDeviceName(globalThis.location?.search ?? "")
 
-export function readDeviceName(search: string): string {
+function readDeviceName(search: string): string {
   const name = new URLSearchParams(search).get("device") ?? ""
   return /^[a-z0-9]{1,12}$/.test(name) ? name : ""
 }

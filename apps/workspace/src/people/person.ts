@@ -53,7 +53,7 @@ function factsOf({ path, rttMs, pendingIn, pendingOut, lastSyncedAt, stage, repl
   return { path, rttMs, pending, isSynced, lastSyncedAt, incompatible }
 }
 
-export const CLOCK_TOLERANCE_MS = 5 * 60_000
+const CLOCK_TOLERANCE_MS = 5 * 60_000
 
 /** Presence is hostile input: each field is checked, and everything else in it is left alone. */
 export function readPerson(entry: PresenceEntry, receivedAt: number): Person {

@@ -6,7 +6,7 @@ export function Avatar({ name, hue }: { readonly name: string; readonly hue: num
   )
 }
 
-export function initials(name: string): string {
+function initials(name: string): string {
   const words = name.split(" ").filter((word) => word !== "")
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0] ?? "?"]
   return letters.map((word) => firstCharacter(word ?? "?")).join("").toUpperCase() // prettier-ignore

@@ -46,7 +46,7 @@ export async function startWorkspace(invite: string | null): Promise<void> {
   void askPersistence()
 }
 
-export function acceptInvite(text: string): Promise<void> {
+function acceptInvite(text: string): Promise<void> {
   const reading = readInvite(text)
   inviteTrouble.set(reading.type === "invite" ? null : reading.type)
   if (reading.type !== "invite") return Promise.resolve()
