@@ -117,8 +117,21 @@ export function lockedReplica(
     },
   }
 
-  async function open(host: ReplicaHost, release: () => void) {
+  async function open(host: ReplicaHost, release: () => void): Promise<AttachedCollection<RxdbHandle>> {
     const sidecar = await openSidecar(collection)
+    try {
+      return await openBeside(sidecar, host, release)
+    } catch (error) {
+      await sidecar.close()
+      throw error
+    }
+  }
+
+  async function openBeside(
+    sidecar: Sidecar,
+    host: ReplicaHost,
+    release: () => void,
+  ): Promise<AttachedCollection<RxdbHandle>> {
     const meta = await openMeta(sidecar)
     const conflicts = createConflictLog()
     const error$ = new Subject<ReplicaReport>()

@@ -168,7 +168,11 @@ async function openForm(collection: RxCollection, form: SidecarForm): Promise<Si
       return { ids: page.rows.map((row) => row.id), checkpoint: page.checkpoint }
     },
     close: () => (closed ??= instance.close()),
-    remove: () => (closed ??= instance.remove()),
+    remove: () =>
+      (closed ??= instance.remove().catch(async (error: unknown) => {
+        await instance.close()
+        throw error
+      })),
   }
 }
 

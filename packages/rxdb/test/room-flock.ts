@@ -72,14 +72,21 @@ export function createFlock() {
     return { database, collection: notes }
   }
 
+  const open = async (): Promise<Room> => {
+    const room = await openRoom({ invite, identity: memoryIdentity(), transports: [network.transport()] })
+    rooms.add(room)
+    return room
+  }
+
   return {
     network,
     openDatabase,
+    /** A peer that shares nothing yet. */
+    openRoom: open,
     async join(options: BirdOptions = {}): Promise<Bird> {
       const { database, collection } = await openDatabase(options)
       await options.before?.(collection)
-      const room = await openRoom({ invite, identity: memoryIdentity(), transports: [network.transport()] })
-      rooms.add(room)
+      const room = await open()
       const handle = await room.replicate(rxdbReplica(collection, options.replica))
       return { database, collection, room, handle }
     },

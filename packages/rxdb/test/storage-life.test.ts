@@ -64,6 +64,46 @@ describe("a collection's life", () => {
     expect(bird.collection.onClose.length).toBeLessThan(3)
   })
 
+  test("what is kept beside the rows is closed when a collection cannot join", async () => {
+    const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
+    const { collection } = await flock.openDatabase({ storage: watched.storage })
+    const room = await flock.openRoom()
+    watched.failing = "bulkWrite"
+    await expect(room.replicate(rxdbReplica(collection))).rejects.toThrow("the disk is gone")
+    expect([...watched.openSidecars]).toEqual([])
+    watched.failing = null
+    await room.replicate(rxdbReplica(collection))
+    expect([...watched.openSidecars]).toEqual(["dunlin-notes"])
+  })
+
+  test("both forms of it are closed when it cannot be moved from one to the other", async () => {
+    const [name, password] = [freshName(), "password of this test"]
+    const watched = watchedStorage(dexie())
+    const storage = wrappedKeyEncryptionCryptoJsStorage({ storage: watched.storage }) as RxStorage<
+      unknown,
+      unknown
+    >
+    const a = await flock.join({ storage, password, name })
+    await a.room.close()
+    await a.database.close()
+    const { collection } = await flock.openDatabase({
+      storage,
+      password,
+      name,
+      creator: {
+        schema: { ...noteSchema, version: 1, encrypted: ["text"] },
+        migrationStrategies: { 1: (document: Record<string, unknown>) => document },
+      },
+    })
+    const room = await flock.openRoom()
+    watched.failing = "remove"
+    await expect(room.replicate(rxdbReplica(collection))).rejects.toThrow("the disk is gone")
+    expect([...watched.openSidecars]).toEqual([])
+    watched.failing = null
+    await room.replicate(rxdbReplica(collection))
+    expect([...watched.openSidecars]).toEqual(["dunlin--notes"])
+  })
+
   test("a cleanup frees tombstones and brings nothing back, not even to a newcomer's old copy", async () => {
     const name = freshName()
     const a = await flock.join()
@@ -300,6 +340,43 @@ function answerOf<T>(request: IDBRequest<T>): Promise<T> {
     request.addEventListener("success", () => resolve(request.result))
     request.addEventListener("error", () => reject(request.error ?? new Error("IndexedDB failed")))
   })
+}
+
+interface WatchedStorage {
+  readonly storage: RxStorage<unknown, unknown>
+  /** By the names of their collections. */
+  readonly openSidecars: ReadonlySet<string>
+  /** What fails from now on, of sidecars. */
+  failing: "bulkWrite" | "remove" | null
+}
+
+function watchedStorage(inner: RxStorage<unknown, unknown>): WatchedStorage {
+  const openSidecars = new Set<string>()
+  const watched: WatchedStorage = {
+    openSidecars,
+    failing: null,
+    storage: {
+      ...inner,
+      async createStorageInstance(parameters) {
+        const instance = await inner.createStorageInstance(parameters)
+        const name = parameters.collectionName
+        if (!name.startsWith("dunlin-")) return instance
+        openSidecars.add(name)
+        for (const method of ["bulkWrite", "remove", "close"] as const) {
+          const work = instance[method].bind(instance) as (...given: unknown[]) => Promise<unknown>
+          Object.assign(instance, {
+            [method]: async (...given: unknown[]) => {
+              if (watched.failing === method) throw new Error("the disk is gone")
+              if (method !== "bulkWrite") openSidecars.delete(name)
+              return work(...given)
+            },
+          })
+        }
+        return instance
+      },
+    },
+  }
+  return watched
 }
 
 interface Spy {
