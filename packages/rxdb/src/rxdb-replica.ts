@@ -93,6 +93,7 @@ export function lockedReplica(
     mergesFields: isMergeFields(collection.conflictHandler),
     hasPushModifier: options.push?.modifier !== undefined,
   })
+  removeSidecarWith(collection)
 
   return {
     name,
@@ -233,7 +234,6 @@ export function lockedReplica(
       },
     })
     collection.onClose.push(leave)
-    removeSidecarWith(collection)
     return attached
   }
 }

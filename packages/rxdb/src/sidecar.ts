@@ -39,6 +39,8 @@ type SidecarForm = "plain" | "encrypted"
 const NAME_PREFIX = { plain: "dunlin-", encrypted: "dunlin--" } as const
 /** Says by being there that the other form is gone. */
 const ALONE_RECORD = "alone"
+/** Names the database that it was made beside. */
+const DATABASE_RECORD = "database"
 const COPIED_AT_ONCE = 500
 /** RxDB's code for a schema with encryption on a storage without. */
 const CANNOT_ENCRYPT = "UT6"
@@ -107,7 +109,26 @@ async function openOtherForm(collection: RxCollection, form: SidecarForm): Promi
   }
 }
 
+/**
+ * RxDB removes a database without asking anybody who has none of its collections open, and knows of no sidecar: one that is left
+ * of an earlier database speaks of documents that are gone, and begins anew.
+ */
 async function openForm(collection: RxCollection, form: SidecarForm): Promise<Sidecar> {
+  const token = await collection.database.storageToken
+  const sidecar = await openInstance(collection, form)
+  try {
+    const madeBeside = (await sidecar.get([DATABASE_RECORD])).get(DATABASE_RECORD)
+    if (madeBeside === undefined) await sidecar.put(new Map([[DATABASE_RECORD, token]]))
+    if (madeBeside === undefined || madeBeside === token) return sidecar
+    await sidecar.remove()
+  } catch (error) {
+    await sidecar.close()
+    throw error
+  }
+  return openForm(collection, form)
+}
+
+async function openInstance(collection: RxCollection, form: SidecarForm): Promise<Sidecar> {
   const { database } = collection
   const instance = (await database.storage.createStorageInstance<RecordDocument>({
     databaseName: database.name,

@@ -1,5 +1,5 @@
 import "fake-indexeddb/auto"
-import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
+import { addRxPlugin, removeRxDatabase, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
 import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
 import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
@@ -63,6 +63,34 @@ describe("a collection's life", () => {
     expect(await contents(notes as RxCollection)).toEqual({})
     expect(bird.collection.onClose.length).toBeLessThan(3)
   })
+
+  test.each(["the database", "the collection"])(
+    "%s that was removed while no room had it begins anew, and is filled again",
+    async (what) => {
+      const name = freshName()
+      const [a, b] = [await flock.join(), await flock.join({ storage: dexie(), name })]
+      await a.collection.insert({ id: "x", text: "one" })
+      await settled([a, b])
+      await Promise.all([
+        a.collection.upsert({ id: "x", text: "of a" }),
+        b.collection.upsert({ id: "x", text: "of b" }),
+      ])
+      const before = await settled([a, b])
+      await b.room.close()
+      await b.database.close()
+      if (what === "the collection") {
+        const { database, collection } = await flock.openDatabase({ storage: dexie(), name })
+        rxdbReplica(collection)
+        await collection.remove()
+        await database.close()
+      } else {
+        await removeRxDatabase(name, dexie(), false)
+      }
+      const back = await flock.join({ storage: dexie(), name })
+      await until(async () => (await contents(back.collection))["x"] !== undefined, "the document", 5_000)
+      expect(await settled([a, back])).toEqual(before)
+    },
+  )
 
   test("what is kept beside the rows is closed when a collection cannot join", async () => {
     const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
