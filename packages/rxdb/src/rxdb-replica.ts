@@ -102,26 +102,43 @@ export function lockedReplica(
     direction: options.direction ?? "both",
     async attach(host, { signal } = {}) {
       const giveBack = stamper.claim(name)
-      try {
-        const unlock = await lock.acquire(signal)
-        return await open(host, () => {
-          unlock()
-          giveBack()
-        }).catch((error: unknown) => {
-          unlock()
-          throw error
-        })
-      } catch (error) {
+      const { onClose } = collection
+      let isClosing = collection.closed
+      let opening: Promise<AttachedCollection<RxdbHandle>> | null = null
+      const leave = async (): Promise<void> => {
+        isClosing = true
+        // It may close while it joins: it has joined, or failed to, before it leaves.
+        const attached = await opening?.catch(() => null)
+        if (attached != null) await withdraw(host, attached)
+      }
+      onClose.push(leave)
+      let unlock = (): void => {}
+      const release = (): void => {
+        onClose.splice(onClose.indexOf(leave), 1)
+        unlock()
         giveBack()
+      }
+      try {
+        unlock = await lock.acquire(signal)
+        if (isClosing)
+          throw new ReplicaError("replica-closed", `The collection "${collection.name}" was closed.`)
+        opening = open(host, leave, release)
+        return await opening
+      } catch (error) {
+        release()
         throw error
       }
     },
   }
 
-  async function open(host: ReplicaHost, release: () => void): Promise<AttachedCollection<RxdbHandle>> {
+  async function open(
+    host: ReplicaHost,
+    leave: () => Promise<void>,
+    release: () => void,
+  ): Promise<AttachedCollection<RxdbHandle>> {
     const sidecar = await openSidecar(collection)
     try {
-      return await openBeside(sidecar, host, release)
+      return await openBeside(sidecar, host, leave, release)
     } catch (error) {
       await sidecar.close()
       throw error
@@ -131,6 +148,7 @@ export function lockedReplica(
   async function openBeside(
     sidecar: Sidecar,
     host: ReplicaHost,
+    leave: () => Promise<void>,
     release: () => void,
   ): Promise<AttachedCollection<RxdbHandle>> {
     const meta = await openMeta(sidecar)
@@ -193,8 +211,7 @@ export function lockedReplica(
       owedRows.stop()
       throw error
     }
-    const leave = (): Promise<void> => withdraw(host, attached)
-    const attached: AttachedCollection<RxdbHandle> = attachedCollection<RxdbHandle>({
+    return attachedCollection<RxdbHandle>({
       clock,
       collection,
       host,
@@ -224,7 +241,6 @@ export function lockedReplica(
       holdsAttachments,
       async release() {
         owedRows.stop()
-        collection.onClose.splice(collection.onClose.indexOf(leave), 1)
         conflicts.close()
         error$.complete()
         traffic$.complete()
@@ -233,8 +249,6 @@ export function lockedReplica(
         release()
       },
     })
-    collection.onClose.push(leave)
-    return attached
   }
 }
 
@@ -244,12 +258,14 @@ const WITHDRAW_TIMEOUT_MS = 2_000
 /** Lets the room store its index and detach, and detaches in any case before the collection closes. */
 async function withdraw(host: ReplicaHost, attached: AttachedCollection<RxdbHandle>): Promise<void> {
   host.released()
+  let timer: ReturnType<typeof setTimeout> | undefined
   await Promise.race([
     attached.left,
     new Promise<void>((resolve) => {
-      setTimeout(resolve, WITHDRAW_TIMEOUT_MS)
+      timer = setTimeout(resolve, WITHDRAW_TIMEOUT_MS)
     }),
   ])
+  clearTimeout(timer)
   await attached.detach()
 }
 

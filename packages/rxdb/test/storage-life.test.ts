@@ -1,4 +1,5 @@
 import "fake-indexeddb/auto"
+import type { ReplicaError } from "@dunlin/core"
 import { addRxPlugin, removeRxDatabase, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
 import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
@@ -102,6 +103,24 @@ describe("a collection's life", () => {
     watched.failing = null
     await room.replicate(rxdbReplica(collection))
     expect([...watched.openSidecars]).toEqual(["dunlin-notes"])
+  })
+
+  test("a collection that closes while it joins has left before it is closed", async () => {
+    for (const ticks of [0, 1, 5, 20, 50, 100]) {
+      const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
+      const { collection } = await flock.openDatabase({ storage: watched.storage })
+      await collection.insert({ id: "x", text: "one" })
+      const room = await flock.openRoom()
+      const joining = room.replicate(rxdbReplica(collection)).then(
+        () => "joined",
+        (error: unknown) => (error as ReplicaError).code,
+      )
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve()
+      await collection.close()
+      // Where it had joined before, it has left.
+      expect(["joined", "replica-closed"]).toContain(await joining)
+      expect([...watched.openSidecars, ...watched.usedClosed]).toEqual([])
+    }
   })
 
   test("both forms of it are closed when it cannot be moved from one to the other", async () => {
@@ -374,14 +393,18 @@ interface WatchedStorage {
   readonly storage: RxStorage<unknown, unknown>
   /** By the names of their collections. */
   readonly openSidecars: ReadonlySet<string>
+  /** What was asked of sidecars that were closed. */
+  readonly usedClosed: readonly string[]
   /** What fails from now on, of sidecars. */
   failing: "bulkWrite" | "remove" | null
 }
 
 function watchedStorage(inner: RxStorage<unknown, unknown>): WatchedStorage {
   const openSidecars = new Set<string>()
+  const usedClosed: string[] = []
   const watched: WatchedStorage = {
     openSidecars,
+    usedClosed,
     failing: null,
     storage: {
       ...inner,
@@ -390,12 +413,17 @@ function watchedStorage(inner: RxStorage<unknown, unknown>): WatchedStorage {
         const name = parameters.collectionName
         if (!name.startsWith("dunlin-")) return instance
         openSidecars.add(name)
-        for (const method of ["bulkWrite", "remove", "close"] as const) {
+        let isOpen = true
+        for (const method of ["bulkWrite", "findDocumentsById", "remove", "close"] as const) {
           const work = instance[method].bind(instance) as (...given: unknown[]) => Promise<unknown>
           Object.assign(instance, {
             [method]: async (...given: unknown[]) => {
               if (watched.failing === method) throw new Error("the disk is gone")
-              if (method !== "bulkWrite") openSidecars.delete(name)
+              if (method === "remove" || method === "close") {
+                isOpen = false
+                openSidecars.delete(name)
+              } else if (!isOpen) usedClosed.push(method)
+              if (method === "bulkWrite") await wait(1)
               return work(...given)
             },
           })
