@@ -1,5 +1,6 @@
 import {
   type AttachedReplica,
+  type BlobStore,
   type Clock,
   decodeSummary,
   DecodeError,
@@ -64,15 +65,39 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
       }),
   })
 
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+  const assertAttached = (): void => {
     if (detached !== null) throw new ReplicaError("replica-closed", "The collection has left the room.")
+  }
+
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    assertAttached()
     return queue.run(work)
+  }
+
+  const blobsUnderWay = new Set<Promise<unknown>>()
+  /** Blobs come and go beside the queue, for they are long. */
+  const besideTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    assertAttached()
+    const done = work()
+    blobsUnderWay.add(done)
+    try {
+      return await done
+    } finally {
+      blobsUnderWay.delete(done)
+    }
+  }
+
+  const { missing, read, write } = deps.shelf.blobs
+  const blobs: BlobStore = {
+    missing: (key, blob) => besideTurn(() => missing(key, blob)),
+    read: (key, digest, index) => besideTurn(() => read(key, digest, index)),
+    write: (key, blob, index, bytes) => besideTurn(() => write(key, blob, index, bytes)),
   }
 
   return {
     handle: deps.handle,
     left,
-    ...(deps.holdsAttachments ? { blobs: deps.shelf.blobs } : {}),
+    ...(deps.holdsAttachments ? { blobs } : {}),
     scan: (since, options) => scanCollection(deps, since, options?.signal),
     async loadIndex() {
       const stored = (await sidecar.get([INDEX_RECORD])).get(INDEX_RECORD)
@@ -100,6 +125,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     detach() {
       detached ??= (async () => {
         changes.stop()
+        await Promise.allSettled(blobsUnderWay)
         await queue.drained()
         await deps.release()
         leave()

@@ -7,6 +7,7 @@ import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-cry
 import { wrappedKeyCompressionStorage } from "rxdb/plugins/key-compression"
 import { RxDBMigrationSchemaPlugin } from "rxdb/plugins/migration-schema"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { firstValueFrom } from "rxjs"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
 import {
@@ -121,6 +122,23 @@ describe("a collection's life", () => {
       expect(["joined", "replica-closed"]).toContain(await joining)
       expect([...watched.openSidecars, ...watched.usedClosed]).toEqual([])
     }
+  })
+
+  test("a collection that leaves while attachments come waits for what is being stored", async () => {
+    const creator = { schema: { ...noteSchema, attachments: {} } }
+    const a = await flock.join({ creator })
+    const document = await a.collection.insert({ id: "x", text: "one" })
+    await document.putAttachment({
+      id: "file",
+      data: new Blob([Buffer.alloc(3_000_000)]),
+      type: "text/plain",
+    })
+    const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
+    const b = await flock.join({ creator, storage: watched.storage })
+    await firstValueFrom(b.handle.attachments$)
+    await b.handle.close()
+    await wait(100)
+    expect([...watched.openSidecars, ...watched.usedClosed]).toEqual([])
   })
 
   test("both forms of it are closed when it cannot be moved from one to the other", async () => {
