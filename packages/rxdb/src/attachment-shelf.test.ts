@@ -3,7 +3,7 @@ import type { Clock } from "@dunlin/core"
 import { addRxPlugin, createRxDatabase, type RxDatabase } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeAll, describe, expect, test } from "vitest"
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest"
 import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { collectionRows } from "./collection-rows.ts"
 import { documentShape } from "./document-shape.ts"
@@ -166,6 +166,22 @@ describe("the shelf of attachments", () => {
     expect(await one.blobs.missing("partial", blobOf(partial))).toEqual([0, 1, 2])
     expect(await one.blobs.missing("kept", blobOf(kept))).toEqual([])
     expect(await one.blobs.missing("waiting", blobOf(waiting))).toEqual([])
+  })
+
+  test("reads each attachment once for peers that fetch several by turns", async () => {
+    const one = await shelf()
+    const files = [randomBytes(3 * CHUNK), randomBytes(3 * CHUNK)]
+    for (const [at, bytes] of files.entries()) {
+      const document = await one.collection.insert({ id: `k${at}` })
+      await document.putAttachment({ id: "file", data: new Blob([bytes]), type: "text/plain" })
+    }
+    const reads = vi.spyOn(one.collection.storageInstance.originalStorageInstance, "getAttachmentData")
+    for (let index = 0; index < 3; index++)
+      for (const [at, bytes] of files.entries()) {
+        const chunk = await one.blobs.read(`k${at}`, blobOf(bytes).digest, index)
+        expect(bytes.subarray(index * CHUNK, (index + 1) * CHUNK).equals(chunk ?? Buffer.alloc(0))).toBe(true)
+      }
+    expect(reads).toHaveBeenCalledTimes(2)
   })
 
   test("says what a document lacks that is to be written, so that it can be asked for", async () => {

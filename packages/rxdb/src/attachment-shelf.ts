@@ -1,4 +1,5 @@
 import type { BlobRef, BlobStore, Clock } from "@dunlin/core"
+import { createBlobsAtHand } from "./blobs-at-hand.ts"
 import { base64FromBytes, bytesFromBase64, bytesFromHex, hexFromBytes } from "./byte-text.ts"
 import type { AttachmentWrites, CollectionRows } from "./collection-rows.ts"
 import type { AttachmentStub, AttachmentStubs, Row } from "./document-shape.ts"
@@ -55,7 +56,6 @@ export function attachmentShelf(
   clock: Clock,
   progressed: (progress: AttachmentProgress) => void,
 ): AttachmentShelf {
-  let lastRead: { readonly key: string; readonly digest: string; readonly data: Uint8Array } | null = null
   let turn: Promise<unknown> = Promise.resolve()
 
   /** Chunks of one blob may arrive in parallel, and each rewrites the note. */
@@ -149,6 +149,12 @@ export function attachmentShelf(
     return shelved === null ? null : new Blob([shelved])
   }
 
+  const atHand = createBlobsAtHand(clock, async (key, digest) => {
+    const row = (await rows.find([key])).get(key)
+    const blob = await dataOf(key, row, digest)
+    return blob === null ? null : new Uint8Array(await blob.arrayBuffer())
+  })
+
   const lengthInRow = async (row: Row | undefined, digest: string): Promise<number | null> => {
     const found = attachments.find(row, digest)
     if (row === undefined || found === null) return null
@@ -173,13 +179,10 @@ export function attachmentShelf(
     },
     async read(key, digest, index) {
       const name = hexFromBytes(digest)
-      if (lastRead?.key !== key || lastRead.digest !== name) {
-        const row = (await rows.find([key])).get(key)
-        const blob = await dataOf(key, row, name)
-        if (blob === null) return null
-        lastRead = { key, digest: name, data: new Uint8Array(await blob.arrayBuffer()) }
-      }
-      const chunk = lastRead.data.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
+      const data = await atHand.read(key, name)
+      if (data === null) return null
+      if ((index + 1) * CHUNK_BYTES >= data.length) atHand.release(key, name)
+      const chunk = data.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
       return chunk.length === 0 && index > 0 ? null : chunk
     },
     write: (key, { digest, size }, index, bytes) =>
