@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import type { ChunkFrame, DataFrame, FragmentFrame, Frame, PushFrame } from "./frame.ts"
 import { encodeFrame } from "./frame-codec.ts"
 import { createInbox, type Inbox, type LargeEntryGate, type Receipt } from "./inbox.ts"
-import { CREDIT_WINDOW_BYTES, REASSEMBLY_BYTES } from "./limits.ts"
+import { CREDIT_WINDOW_BYTES, MAX_UNACKNOWLEDGED, REASSEMBLY_BYTES } from "./limits.ts"
 import { sameBytes } from "./same-bytes.ts"
 
 const digest = new Uint8Array(8)
@@ -167,6 +167,20 @@ describe("an acknowledgement", () => {
     expect(inbox.answers()).toEqual([])
     inbox.settle(first?.receipt as Receipt)
     expect(inbox.answers()).toEqual([{ type: "ack", control: 0, bulk: 2 }])
+  })
+
+  test("cannot be kept waiting for without end: what is settled behind the oldest is counted, and bounded", () => {
+    const inbox = createInbox(createGate())
+    const size = 30
+    inbox.receive("bulk", data(1), size)
+    const flood = (): void => {
+      for (let n = 0; n < MAX_UNACKNOWLEDGED * 2; n++) {
+        const payload = inbox.receive("bulk", data(1), size)
+        if (payload !== null) inbox.settle(payload.receipt)
+        inbox.answers()
+      }
+    }
+    expect(flood).toThrow("too many entries")
   })
 })
 

@@ -1,7 +1,7 @@
 import { DecodeError } from "./decode-error.ts"
 import type { ChunkFrame, DataFrame, Frame, FragmentFrame, PushFrame } from "./frame.ts"
 import { decodeFrame } from "./frame-codec.ts"
-import { CREDIT_WINDOW_BYTES, MAX_ENTRY_BYTES, REASSEMBLY_BYTES } from "./limits.ts"
+import { CREDIT_WINDOW_BYTES, MAX_ENTRY_BYTES, MAX_UNACKNOWLEDGED, REASSEMBLY_BYTES } from "./limits.ts"
 
 type Lane = "control" | "bulk"
 
@@ -103,7 +103,9 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   const openReceipt = (lane: Lane, entry: boolean, heldBytes: number, credit: number): Receipt => {
     const receipt: Receipt = { lane, entry, held: heldBytes, credit, done: false }
     if (entry) {
-      receipts[lane].push(receipt)
+      // An honest sender waits long before: what it has read already still comes.
+      if (receipts[lane].push(receipt) > MAX_UNACKNOWLEDGED * 2)
+        throw new DecodeError("protocol-violation", "too many entries")
       entriesIn++
     }
     return receipt

@@ -43,6 +43,8 @@ export const MAX_PUSH_BYTES = 12_288
 export const FRAGMENT_BYTES = 61_440
 /** Every piece but the last has this much: a million tiny ones would take more memory than they carry. */
 export const MIN_FRAGMENT_BYTES = 512
+/** Entries of a lane that are sent and not acknowledged: credit returns out of order, and might let them grow without end. */
+export const MAX_UNACKNOWLEDGED = 131_072
 /** Entry-bearing bytes that a peer may have under way to us before we return credit. */
 export const CREDIT_WINDOW_BYTES = 2_097_152
 /** Bytes of unfinished fragments held per link. One larger entry at a time is admitted per room. */

@@ -6,6 +6,7 @@ import {
   CREDIT_WINDOW_BYTES,
   FRAGMENT_BYTES,
   MAX_MESSAGE_BYTES,
+  MAX_UNACKNOWLEDGED,
 } from "./limits.ts"
 import { encodeMessage, type EncodedFrame, framedBytes } from "./message.ts"
 
@@ -35,7 +36,7 @@ export interface OutboxPath {
 export interface Outbox {
   /** Frames that need no credit. Sent at `flush`. */
   control(frame: Frame): void
-  /** False, and nothing queued, when the lane is congested or the credit is short. */
+  /** False, and nothing queued, when the lane is congested, the credit is short, or the peer acknowledges nothing. */
   push(frame: PushFrame, reference: EntryReference): boolean
   /** Payload for the bulk lane; call while `wantsBulk`. */
   bulk(frame: DataFrame | ChunkFrame, reference: EntryReference | null): void
@@ -165,6 +166,7 @@ export function createOutbox(path: OutboxPath): Outbox {
     control: (frame) => queueControl(encodeFrame(frame)),
     push(frame, reference) {
       const encoded = splitFrame(frame)
+      if (references.control.length >= MAX_UNACKNOWLEDGED) return false
       const tooLong = framedBytes(encoded.length) > Math.min(cap, CONTROL_MESSAGE_BYTES)
       if (tooLong || creditUsed + encoded.length > creditTotal || !this.wantsControl) return false
       creditUsed += encoded.length

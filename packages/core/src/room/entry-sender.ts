@@ -1,5 +1,10 @@
 import type { ReadOutcome, ReplicaPeer } from "../ports/replica.ts"
-import { MAX_ENTRY_BYTES, MAX_PUSH_BYTES, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import {
+  MAX_ENTRY_BYTES,
+  MAX_PUSH_BYTES,
+  MAX_UNACKNOWLEDGED,
+  SHORT_DIGEST_BYTES,
+} from "../protocol/limits.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
@@ -47,6 +52,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
   const pump = (): void => {
     for (const target of options.targets()) {
       if (closed || !outbox.wantsBulk || reads >= MAX_READS) return
+      if (outbox.unacknowledgedBulk >= MAX_UNACKNOWLEDGED) return
       if (target.own.reading > 0 || !target.own.permissions.send) continue
       const entries = takeReadable(target.own)
       if (entries.length > 0) void readAndSend(target, entries)

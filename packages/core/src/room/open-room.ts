@@ -238,8 +238,7 @@ async function loadDevice(identity: Identity): Promise<Parts["device"]> {
   try {
     return await identity.load()
   } catch (cause) {
-    const why =
-      cause instanceof IdentityError ? cause.message : "The identity that was passed failed to load."
+    const why = cause instanceof IdentityError ? cause.message : "The identity failed to load."
     throw new RoomError("identity-unavailable", why, { cause })
   }
 }

@@ -14,6 +14,7 @@ import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { bytesToHex } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
+import { MAX_UNACKNOWLEDGED } from "../protocol/limits.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
@@ -118,6 +119,32 @@ describe("a peer that breaks the protocol", () => {
     expect(asked).toBeGreaterThan(20)
     await node.engine.close()
     expect(time.pending).toBe(0)
+  })
+})
+
+describe("a peer that acknowledges nothing", () => {
+  test("gets no more than is kept for it, however often it asks and whatever credit it gives", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "honest")
+    const notes = await node.engine.replicate(memory())
+    for (let n = 0; n < 500; n++) await notes.set(`k${n}`, { n })
+    const { say, heard, closed } = hostileLink(node)
+    say(hello, announceNotes, { type: "credit", total: 2 ** 50 })
+    const digests = createKeyedDigest(DIGEST_KEY)
+    const items = notes.keys.map((key) => ({ position: digests.position(key), summary: new Uint8Array() }))
+    let sent = 0
+    for (let asked = 0; asked < 400; asked++) {
+      say({ type: "want", slot: 0, items })
+      await time.runFor(50)
+      sent += heard.splice(0).filter(({ type }) => type === "data").length
+    }
+    expect(sent).toBeGreaterThan(MAX_UNACKNOWLEDGED - 1)
+    expect(sent).toBeLessThan(MAX_UNACKNOWLEDGED + 2_048)
+    say({ type: "ack", control: 0, bulk: sent })
+    await time.runFor(50)
+    expect(heard.some(({ type }) => type === "data")).toBe(true)
+    expect(closed).toEqual([])
+    await node.engine.close()
   })
 })
 

@@ -291,9 +291,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   const assertUsable = (replica: Replica): void => {
-    if (ending) throw new RoomError("closed", "The room is closed. Open it again to replicate.")
+    if (ending) throw new RoomError("closed", "The room is closed. Open it again to go on.")
     if (replicasByName.has(replica.name) || opening.has(replica.name)) {
-      const message = `This room has a replica named "${replica.name}" already. Give each its own name.`
+      const message = `This room has a replica named "${replica.name}" already. Give it another name.`
       throw new ReplicaError("duplicate-name", message)
     }
     if (replica.name === "" || [replica.name, replica.schemaTag].some(isTooLong)) {
@@ -333,11 +333,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         })
         if (ending || releasedEarly.has(replica.name)) {
           await shared.close()
-          if (ending) throw new RoomError("closed", "The room was closed while the replica was opening.")
-          throw new ReplicaError(
-            "replica-closed",
-            `The replica "${replica.name}" closed while it was opening.`,
-          )
+          if (ending) throw new RoomError("closed", "The room was closed.")
+          throw new ReplicaError("replica-closed", `The replica "${replica.name}" was closed.`)
         }
         const own: EngineReplica = {
           shared,
