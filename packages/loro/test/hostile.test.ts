@@ -1,7 +1,7 @@
 import { readState } from "../src/replica/document-state.ts"
 import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { LoroDoc } from "loro-crdt"
-import { describe, expect, test } from "vitest"
+import { describe, expect, test, vi } from "vitest"
 
 import { encodeDelta } from "../src/replica/document-delta.ts"
 import type { Version } from "../src/replica/version.ts"
@@ -39,6 +39,24 @@ function flipping(): { readonly doc: LoroDoc; flip(times: number): Uint8Array } 
 }
 
 const push = (update: Uint8Array): Uint8Array => encodeDelta({ type: "push", update })
+
+test("updates that wait for others are not looked at anew with each that comes", async () => {
+  const a = await attachByHand({ name: "notes", store: memoryStore(), clock: createSimulatedTime().clock() })
+  await a.docs.import("x", snapshot)
+  await using handle = await a.docs.open("x")
+  const looks = vi.spyOn(handle.doc, "exportPendingUpdates")
+  for (let n = 0; n < 50; n++) {
+    const doc = new LoroDoc()
+    doc.getText("body").insert(0, "kept back")
+    doc.commit()
+    const from = doc.oplogVersion()
+    doc.getText("body").insert(0, "told")
+    doc.commit()
+    expect(await receive(a, push(doc.export({ mode: "update", from })))).toMatchObject({ type: "incomplete" })
+  }
+  expect(looks.mock.calls.length).toBeLessThan(5)
+  await a.attached.detach()
+})
 
 describe("an update that traps Loro", () => {
   test.each(traps.map((trap, index) => ({ index, trap })))(

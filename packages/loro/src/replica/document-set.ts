@@ -112,7 +112,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     })
     if (refusal !== null) return refused(entry, refusal, source)
     // Asked for again from here on, it comes with its history.
-    if (bytes.length + live.pendingBytes() > MAX_PENDING_BYTES && hasGap(version, bytes)) {
+    if (bytes.length + live.pendingBytesAtMost() > MAX_PENDING_BYTES && hasGap(version, bytes)) {
       return notTaken({ type: "incomplete" })
     }
     return importInto(entry, live, delta, bytes, source)
@@ -158,7 +158,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (!result.changed || result.update === null) {
       if (!result.pending) return unchanged(entry, live, delta, source)
       // What waits for an operation of somebody else cannot be told beforehand. Only a new instance forgets it.
-      if (source.origin === "remote" && live.pendingBytes() > 2 * MAX_PENDING_BYTES) {
+      const limit = 2 * MAX_PENDING_BYTES
+      if (source.origin === "remote" && live.pendingBytesAtMost() > limit && live.pendingBytes() > limit) {
         options.report({
           type: "quarantined",
           key: entry.id,

@@ -9,6 +9,10 @@ import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together travel and are stored as one update: 20 characters a commit cost 5 bytes each, one costs 88. */
 const COALESCE_MS = 16
+/** What waits for operations of others is counted by exporting it. */
+const RECOUNT_MS = 1_000
+/** Fewer than this are not worth counting. */
+const MANY_WAITING_BYTES = 524_288
 
 /** At most one change in the history of a document for so long, by the same author without a pause. */
 const HISTORY_GRAIN_SECONDS = 60
@@ -68,6 +72,8 @@ export interface LiveDocument {
   /** Updates that wait for operations that are not here; exports leave them out. */
   pending(): Uint8Array | null
   pendingBytes(): number
+  /** The same, or more: counted anew at most once a second. */
+  pendingBytesAtMost(): number
   /** Stops watching and returns local updates not reported yet. Frees nothing. */
   abandon(): readonly Uint8Array[]
 }
@@ -109,7 +115,9 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let flushedAt = Number.NEGATIVE_INFINITY
   let cancelTimer: (() => void) | null = null
   let microtask = false
-  let hadPending = doc.exportPendingUpdates() !== undefined
+  /** Bytes of updates that wait for others, at most. */
+  let waitingBytes = doc.exportPendingUpdates()?.length ?? 0
+  let countedAt = clock.monotonic()
   let authoredPeer: PeerID | null = null
   let ownPeer = doc.peerIdStr
   let abandoned = false
@@ -185,7 +193,18 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   const updateSince = (version: Version): Uint8Array =>
     withVector(version, (from) => doc.export({ mode: "update", from }))
 
-  const pending = (): Uint8Array | null => (hadPending ? (doc.exportPendingUpdates() ?? null) : null)
+  const pending = (): Uint8Array | null => {
+    if (waitingBytes === 0) return null
+    const waiting = doc.exportPendingUpdates() ?? null
+    waitingBytes = waiting?.length ?? 0
+    countedAt = clock.monotonic()
+    return waiting
+  }
+
+  /** Loro tells what waits by exporting it: with a thousand small updates of a stranger that takes longer than all else. */
+  const countSometimes = (): void => {
+    if (clock.monotonic() - countedAt >= RECOUNT_MS) pending()
+  }
 
   const unsubscribe = doc.subscribeLocalUpdates((bytes) => {
     // An exception in here would end the process: Loro rethrows it outside of every call.
@@ -224,9 +243,10 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         seenOperations = operations
         const changed = !sameHash(before.hash, state.hash)
         const pending = status.pending !== null
-        const whole = !pending && !hadPending
+        const whole = !pending && waitingBytes === 0
         const update = changed ? (whole ? bytes : updateSince(before.version)) : null
-        if (pending || hadPending) hadPending = doc.exportPendingUpdates() !== undefined
+        if (pending) waitingBytes += bytes.length
+        if (changed) countSometimes()
         const collision = holdsOwnOperations(doc, status)
         if (collision) renewPeerId()
         return { type: "integrated", before, changed, pending, update, collision }
@@ -239,6 +259,10 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     snapshot: () => doc.export({ mode: "snapshot" }),
     pending,
     pendingBytes: () => pending()?.length ?? 0,
+    pendingBytesAtMost() {
+      if (waitingBytes > MANY_WAITING_BYTES) countSometimes()
+      return waitingBytes
+    },
     abandon() {
       abandoned = true
       cancelTimer?.()
