@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest"
+import { describe, expect, test, vi } from "vitest"
 import type { AttachedReplica, BlobRef, BlobStore } from "../ports/replica.ts"
 import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
 import { createInbox, type Receipt } from "../protocol/inbox.ts"
@@ -198,6 +198,22 @@ describe("a blob", () => {
     expect(ends).toEqual([])
     await time.runFor(20_000)
     expect([ends, time.pending]).toEqual([["drop"], 0])
+  })
+
+  test("is neither looked for nor read at a replica that has left the room", async () => {
+    for (const leaving of [0, 1]) {
+      const time = createSimulatedTime()
+      const stores = [createStore([]), createStore(Array(CHUNKS).keys())] as const
+      const sides = createLink(time, stores)
+      const calls = [vi.spyOn(stores[0].blobs, "missing"), vi.spyOn(stores[1].blobs, "read")]
+      const { ends } = fetchAt(sides[0])
+      await time.runFor(12)
+      Object.assign(sides[leaving as 0 | 1].own, { closed: true })
+      const before = calls.map(({ mock }) => mock.calls.length)
+      await time.runFor(60_000)
+      expect(calls[leaving]?.mock.calls).toHaveLength(before[leaving] as number)
+      expect(ends).toEqual(["drop"])
+    }
   })
 
   test("cannot be fetched by a replica without blobs", async () => {

@@ -122,7 +122,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   /** Asks for the next chunks of the first blob that is not complete; retries the entry when all are. */
   const advance = async (entry: WaitingEntry): Promise<void> => {
     const store = entry.own.shared.attached.blobs
-    if (store === undefined) return drop(entry)
+    if (store === undefined || entry.own.closed) return drop(entry)
     try {
       for (const blob of entry.blobs) {
         const missing = await store.missing(entry.key, blob)
@@ -193,7 +193,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
 
   const sendNext = async (request: Serving): Promise<void> => {
     const index = nextChunk(request)
-    if (index === null) {
+    if (index === null || request.own.closed) {
       serving.shift()
       return
     }
