@@ -364,11 +364,19 @@ async function connectPeers(a: Roommate, b: Roommate): Promise<string> {
     connection.onLocalCandidate((candidate, mid) =>
       member.send(other.peer, JSON.stringify({ candidate, mid })),
     )
+    // libdatachannel may tell a candidate before its description, and throws at one that comes first.
+    let early: (() => void)[] | null = []
     member.onSignal((_from, text) => {
       const message = JSON.parse(text) as { sdp?: string; type?: string; candidate?: string; mid?: string }
-      if (message.sdp !== undefined)
-        connection.setRemoteDescription(message.sdp, message.type as DescriptionType)
-      else connection.addRemoteCandidate(message.candidate ?? "", message.mid ?? "")
+      if (message.sdp === undefined) {
+        const add = (): void => connection.addRemoteCandidate(message.candidate ?? "", message.mid ?? "")
+        if (early === null) add()
+        else early.push(add)
+        return
+      }
+      connection.setRemoteDescription(message.sdp, message.type as DescriptionType)
+      for (const add of early ?? []) add()
+      early = null
     })
     return connection
   })
