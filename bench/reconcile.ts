@@ -167,7 +167,8 @@ function measureDifference(entries: number, label: string, differences: number, 
   })
   console.log(
     `${String(entries).padStart(8)} entries, ${label.padStart(5)} differ: ${String(cost.bytes).padStart(8)} B ` +
-      `(+ ${cost.acknowledgements} B acks, ${cost.wants} B wants), ${cost.trips} trips, ${cost.found} found, ` +
+      `(+ ${cost.acknowledgements} B acks, ${cost.wants} B wants), ${cost.trips} trips (+ ${cost.wantTrips}), ` +
+      `${cost.found} found, ` +
       `${spentMs.toFixed(0)} ms CPU, ${ratio}`,
   )
 }
@@ -178,7 +179,10 @@ export interface Cost {
   readonly acknowledgements: number
   /** WANT frames, without the summaries that belong to the payload. */
   readonly wants: number
+  /** One way, with the roots; the level counts the same. */
   readonly trips: number
+  /** Further ones, on which WANTs go alone. Most go with the next ranges. */
+  readonly wantTrips: number
   /** Entries that one side learned to send or to ask for. */
   readonly found: number
 }
@@ -186,12 +190,12 @@ export interface Cost {
 /** A whole reconciliation in both roles, with every frame encoded as it would travel. */
 export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random: SeededRandom): Cost {
   if (one.count === other.count && one.root().every((byte, at) => byte === other.root()[at])) {
-    return { bytes: 20, trips: 1, found: 0, acknowledgements: 0, wants: 0 }
+    return { bytes: 20, trips: 1, wantTrips: 0, found: 0, acknowledgements: 0, wants: 0 }
   }
   let bytes = 20
   let trips = 1
+  let wantTrips = 0
   let acknowledgements = 0
-  let answered = false
   const found = new Set<string>()
   const wanted: Record<"one" | "other", Uint8Array[]> = { one: [], other: [] }
   const sizeOf = (frame: Frame): number => framedBytes(encodeFrame(frame).length)
@@ -207,12 +211,12 @@ export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random
   })
   const run = createReconciliation(one, 0, random.below(2 ** 32), findingsOf("one", one), true)
   while (!run.done) {
-    const requests = run.requests()
+    const requests = run.requests(0, true)
     if (requests.length === 0) throw new Error("the reconciliation does not go on")
     trips++
     for (const request of requests) bytes += sizeOf(request)
     let answers = 0
-    const asked = wanted.other.length
+    const before = { one: wanted.one.length, other: wanted.other.length }
     for (const request of requests) {
       const { replies, ack } = answerRange(other, 0, request, findingsOf("other", other), true)
       acknowledgements += sizeOf(ack)
@@ -221,13 +225,14 @@ export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random
         bytes += sizeOf(reply)
         run.replied(reply)
       }
-      run.acknowledged(ack)
+      run.acknowledged(ack, 0)
     }
-    // Wants of the responder travel with its replies, those of the initiator with its next requests.
-    answered = answers > 0 || wanted.other.length > asked
-    if (answered) trips++
+    if (answers > 0) trips++
+    // Wants of the responder travel with its replies, those of the initiator with its next requests, if there are any.
+    const isAlone = { other: answers === 0, one: run.done }
+    for (const side of ["one", "other"] as const)
+      if (isAlone[side] && wanted[side].length > before[side]) wantTrips++
   }
-  if (answered && wanted.one.length > 0) trips++
   let wants = 0
   for (const side of ["one", "other"] as const) {
     const items = wanted[side].map((position) => ({ position, summary: new Uint8Array(0) }))
@@ -235,7 +240,7 @@ export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random
       wants += sizeOf({ type: "want", slot: 0, items: items.slice(at, at + 512) })
     }
   }
-  return { bytes, trips, found: found.size, acknowledgements, wants }
+  return { bytes, trips, wantTrips, found: found.size, acknowledgements, wants }
 }
 
 /** A document that was written in many sessions lists each of them: what does one more write send and store? */

@@ -80,13 +80,6 @@ export class ByteWriter {
     return this
   }
 
-  /** Overwrites one byte that was written before, such as a count known only at the end. */
-  patchU8(offset: number, value: number): this {
-    if (offset >= this.#length) throw new RangeError("patch beyond what was written")
-    this.#bytes[offset] = value
-    return this
-  }
-
   /** A copy of what was written; the writer may go on. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length)

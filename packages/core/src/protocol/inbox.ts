@@ -1,3 +1,4 @@
+import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { ChunkFrame, DataFrame, Frame, FragmentFrame, PushFrame } from "./frame.ts"
 import { decodeFrame } from "./frame-codec.ts"
@@ -203,11 +204,7 @@ function withPiece(partial: PartialFrame | null, lane: Lane, fragment: FragmentF
 }
 
 function joinPieces({ size, pieces }: PartialFrame): Uint8Array {
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
+  const whole = new ByteWriter(size)
+  for (const piece of pieces) whole.bytes(piece)
+  return whole.view()
 }

@@ -48,8 +48,7 @@ describe("keyed digest", () => {
     }
   })
 
-  test("refuses keys and hashes of the wrong length", () => {
-    expect(() => createKeyedDigest(new Uint8Array(31))).toThrow(RangeError)
+  test("refuses hashes of the wrong length", () => {
     const keyed = createKeyedDigest(new Uint8Array(32))
     expect(() => keyed.digest(0, "a", new Uint8Array(16))).toThrow(RangeError)
   })

@@ -1,6 +1,7 @@
 import { createSha256 } from "./sha256.ts"
 import { ByteWriter } from "./byte-writer.ts"
-import { digestBytes, nativeSha256 } from "./native-sha256.ts"
+import { mapKeyBytes } from "./map-key.ts"
+import { nativeSha256 } from "./native-sha256.ts"
 import { encodeUtf8 } from "./utf8.ts"
 
 /**
@@ -22,8 +23,8 @@ export interface KeyedDigest {
 const OUTPUT_BYTES = 16
 const HASH_BYTES = 32
 
+/** By the digest key of a room: 32 bytes. */
 export function createKeyedDigest(digestKey: Uint8Array): KeyedDigest {
-  if (digestKey.length !== HASH_BYTES) throw new RangeError("a digest key has 32 bytes")
   const positions = absorbed(digestKey, "dunlin position")
   const digests = absorbed(digestKey, "dunlin digest")
   const write = new ByteWriter(256)
@@ -43,7 +44,8 @@ function absorbed(digestKey: Uint8Array, label: string): (message: Uint8Array) =
   if (nativeSha256 !== null) {
     const native = nativeSha256
     const write = new ByteWriter(256)
-    return (message) => digestBytes(native(write.reset().bytes(block).bytes(message).view()), OUTPUT_BYTES)
+    return (message) =>
+      mapKeyBytes(native(write.reset().bytes(block).bytes(message).view()).slice(0, OUTPUT_BYTES))
   }
   const start = createSha256().update(block)
   // One hasher serves every call, since none of them waits: a hasher each costs as much as what it hashes.

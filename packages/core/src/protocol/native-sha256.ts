@@ -1,15 +1,8 @@
 /**
- * SHA-256 by the platform: 32 characters, one a byte, which costs it less than making an array. Null where the platform
- * answers only later, as browsers do.
+ * SHA-256 by the platform: 32 characters, one a byte (`mapKeyBytes`), which costs it less than making an array. Null where
+ * the platform answers only later, as browsers do.
  */
 export const nativeSha256: ((message: Uint8Array) => string) | null = findNative()
-
-/** The first bytes of such a digest. */
-export function digestBytes(digest: string, length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length)
-  for (let at = 0; at < length; at++) bytes[at] = digest.charCodeAt(at)
-  return bytes
-}
 
 interface NodeCrypto {
   hash?(algorithm: "sha256", message: Uint8Array, encoding: "binary"): unknown

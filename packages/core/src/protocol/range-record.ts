@@ -61,16 +61,15 @@ export function encodeRangeRecord(record: RangeRecord): Uint8Array<ArrayBuffer> 
     case "split": {
       writeHeader(write, record.levels === 1 ? MODE.split : MODE.wideSplit, record.depth, record.prefix)
       const width = record.levels === 1 ? 16 : 256
-      const bitmapAt = write.length
-      for (let byte = 0; byte < width / 8; byte++) write.u8(0)
       const bitmap = new Uint8Array(width / 8)
+      const fingerprints = new ByteWriter(4 * width)
       for (let child = 0; child < width; child++) {
         const fingerprint = record.children[child]
         if (fingerprint === null || fingerprint === undefined) continue
         bitmap[child >> 3] = (bitmap[child >> 3] as number) | (1 << (child & 7))
-        write.u32(fingerprint)
+        fingerprints.u32(fingerprint)
       }
-      bitmap.forEach((byte, index) => write.patchU8(bitmapAt + index, byte))
+      write.bytes(bitmap).bytes(fingerprints.view())
       break
     }
     case "items":

@@ -3,13 +3,7 @@ import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createFingerprint, createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
 import { bytesToHex } from "./hex.ts"
 import { encodeRangeRecord, itemDigestOf, type RangeRecord, suffixOf } from "./range-record.ts"
-import {
-  compareRecord,
-  decodeRangeRecords,
-  MAX_REPLY_BYTES_PER_RECORD,
-  mixFingerprint,
-  openingRecord,
-} from "./reconcile.ts"
+import { compareRecord, decodeRangeRecords, mixFingerprint, openingRecord, replyBound } from "./reconcile.ts"
 
 const random = createSeededRandom("reconcile")
 
@@ -114,11 +108,17 @@ describe("comparing a record", () => {
   })
 
   test("never answers one record with more than its share of a grant", () => {
-    const [mine, theirs] = [indexOf(4_000), indexOf(4_000)]
+    const [mine, theirs] = [indexOf(2_100), indexOf(2_100)]
     const [opening] = decodeRangeRecords(openingRecord(theirs, 1))
     const found = compare(mine, opening as RangeRecord)
-    expect(found.replyBytes).toBeGreaterThan(10_000)
-    expect(found.replyBytes).toBeLessThanOrEqual(MAX_REPLY_BYTES_PER_RECORD)
+    expect(found.replyBytes).toBeGreaterThan(18_000)
+    expect(found.replyBytes).toBeLessThanOrEqual(replyBound(opening as RangeRecord))
+
+    const items = Array.from({ length: 1_024 }, (_, at) => ({ suffix: at, digest: at }))
+    const list: RangeRecord = { type: "items", depth: 0, prefix: 0, items }
+    const needed = compare(indexOf(10), list)
+    expect(needed.replyBytes).toBeGreaterThan(5_000)
+    expect(needed.replyBytes).toBeLessThanOrEqual(replyBound(list))
   })
 })
 

@@ -29,13 +29,15 @@ export interface RangeFindings {
 }
 
 /** A node of up to this many entries is listed rather than split: cheaper than another round trip. */
-const LISTED_ENTRIES = 8
+const LISTED_ENTRIES = 10
 /** A node of more entries is never compared one by one, whatever a peer asks: it is split instead. */
 const COMPARED_ENTRIES = 64
 /** Above this the opening record names 256 children at once and saves a round trip. */
 const WIDE_OPENING_ENTRIES = 2_000
-/** Bytes of reply that one record can cause, at most: 256 children, each listed or split. */
-export const MAX_REPLY_BYTES_PER_RECORD = 28_672
+/** Bytes of reply that one record can cause, at most: a place for each child, listed or split; 1,024 suffixes for a list. */
+export function replyBound(record: RangeRecord): number {
+  return record.type === "split" && record.levels === 2 ? 29_696 : 5_632
+}
 
 /** The first record of a reconciliation: the children of the root. */
 export function openingRecord(index: FingerprintIndex, salt: number): Uint8Array<ArrayBuffer> {

@@ -73,16 +73,28 @@ function createWorld(
   }
 }
 
-/** Runs both sides to the end; the number of turns in which frames went each way. */
+/** How long the first answer of a turn takes, how much longer each further one, and whether the way out is free. */
+interface Path {
+  readonly tookMs: number
+  readonly eachMs: number
+  readonly roomy: boolean
+}
+
+const FREE: Path = { tookMs: 5, eachMs: 0, roomy: true }
+
+/** Runs both sides to the end; how many requests were out in each of the turns in which frames went each way. */
 function run(
   reconciliation: Reconciliation,
   answer: (request: RangeFrame) => ReturnType<typeof answerRange>,
-  limit = 10_000,
-): number {
-  for (let turn = 0; turn < limit; turn++) {
-    const requests = reconciliation.requests()
-    if (requests.length === 0) return turn
-    expect(requests.length).toBeLessThanOrEqual(4)
+  { tookMs, eachMs, roomy }: Path = FREE,
+): readonly number[] {
+  const turns: number[] = []
+  let now = 0
+  while (turns.length < 10_000) {
+    const requests = reconciliation.requests(now, roomy)
+    if (requests.length === 0) return turns
+    turns.push(requests.length)
+    now += tookMs
     for (const request of requests) {
       expect(framedBytes(encodeFrame(request).length)).toBeLessThanOrEqual(CONTROL_MESSAGE_BYTES)
       const { replies, ack } = answer(request)
@@ -91,17 +103,22 @@ function run(
         expect(framedBytes(encodeFrame(reply).length)).toBeLessThanOrEqual(CONTROL_MESSAGE_BYTES)
         reconciliation.replied(reply)
       }
-      reconciliation.acknowledged(ack)
+      reconciliation.acknowledged(ack, now)
+      now += eachMs
     }
   }
   throw new Error("no end")
 }
 
-function reconcile(world: World, salt = 1): { readonly mine: Side; readonly theirs: Side; turns: number } {
+function reconcile(
+  world: World,
+  salt = 1,
+  path = FREE,
+): { readonly mine: Side; readonly theirs: Side; readonly turns: readonly number[] } {
   const mine = sideOf(world.mine)
   const theirs = sideOf(world.theirs)
   const reconciliation = createReconciliation(world.mine, 0, salt, mine, true)
-  const turns = run(reconciliation, (request) => answerRange(world.theirs, 0, request, theirs, true))
+  const turns = run(reconciliation, (request) => answerRange(world.theirs, 0, request, theirs, true), path)
   expect(reconciliation.done).toBe(true)
   return { mine, theirs, turns }
 }
@@ -132,7 +149,7 @@ describe("two sides", () => {
 
   test("need a handful of turns for ten differences among twenty thousand entries", () => {
     const world = createWorld(createSeededRandom("ten"), { shared: 20_000, mine: 5, theirs: 5, changed: 0 })
-    expect(reconcile(world).turns).toBeLessThanOrEqual(4)
+    expect(reconcile(world).turns.length).toBeLessThanOrEqual(4)
   })
 
   test("meet when one has nothing, without listing what the other has", () => {
@@ -144,7 +161,7 @@ describe("two sides", () => {
       const found = reconcile(world)
       expect(found.mine.given).toEqual(world.onlyMine)
       expect(found.theirs.given).toEqual(world.onlyTheirs)
-      expect(found.turns).toBeLessThanOrEqual(2)
+      expect(found.turns.length).toBeLessThanOrEqual(2)
     }
   })
 
@@ -236,12 +253,46 @@ describe("a grant", () => {
 
   test("overrun without end is a violation", () => {
     const reconciliation = createReconciliation(world.mine, 0, 1, nothing, true)
-    const [request] = reconciliation.requests()
+    const [request] = reconciliation.requests(0, true)
     const records = new Uint8Array(16_000).fill(0x40)
     const reply: RangeFrame = { ...(request as RangeFrame), reply: true, records }
     expect(() => {
       for (let n = 0; n < 20; n++) reconciliation.replied(reply)
     }).toThrow("reply over its grant")
+  })
+})
+
+describe("requests that are out at once", () => {
+  const world = createWorld(createSeededRandom("wide"), {
+    shared: 20_000,
+    mine: 0,
+    theirs: 0,
+    changed: 4_000,
+  })
+  const turnsOn = (path: Path): readonly number[] => {
+    const found = reconcile(world, 1, path)
+    expect(union(found.mine.differing, found.theirs.differing)).toEqual(world.changed)
+    return found.turns
+  }
+
+  test("are as many as there is to ask where answers come in time, and few where the way out is full", () => {
+    const free = turnsOn(FREE)
+    const full = turnsOn({ ...FREE, roomy: false })
+    expect(Math.max(...free)).toBeGreaterThan(8)
+    expect(Math.max(...free)).toBeLessThanOrEqual(32)
+    expect(Math.max(...full)).toBe(4)
+    expect(full.length).toBeGreaterThan(free.length)
+  })
+
+  test("are more on a long path too, once an answer took no longer than the first", () => {
+    const [first, second, third] = turnsOn({ ...FREE, tookMs: 300 })
+    expect([first, second]).toEqual([1, 4])
+    expect(third).toBeGreaterThan(4)
+  })
+
+  test("stay few where each answer waits for the one before", () => {
+    const turns = turnsOn({ tookMs: 60, eachMs: 40, roomy: true })
+    expect(Math.max(...turns)).toBe(4)
   })
 })
 
@@ -259,17 +310,17 @@ describe("a run", () => {
 
   test("put off by the responder asks nothing more and is not done", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
-    expect(reconciliation.requests()).toHaveLength(1)
-    reconciliation.acknowledged({ ...ack, answered: 0, later: true })
+    expect(reconciliation.requests(0, true)).toHaveLength(1)
+    reconciliation.acknowledged({ ...ack, answered: 0, later: true }, 0)
     expect(reconciliation.postponed).toBe(true)
     expect(reconciliation.done).toBe(false)
-    expect(reconciliation.requests()).toEqual([])
+    expect(reconciliation.requests(0, true)).toEqual([])
   })
 
   test("goes to its end with a responder that asks another peer first, and says so", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
-    reconciliation.requests()
-    reconciliation.acknowledged({ ...ack, later: true })
+    reconciliation.requests(0, true)
+    reconciliation.acknowledged({ ...ack, later: true }, 0)
     expect(reconciliation.deferred).toBe(true)
     expect(reconciliation.postponed).toBe(false)
     expect(reconciliation.done).toBe(true)
@@ -277,19 +328,19 @@ describe("a run", () => {
 
   test("ends with a peer that says again and again that it answered nothing", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
-    reconciliation.requests()
-    expect(() => reconciliation.acknowledged({ ...ack, answered: 0 })).toThrow("answers nothing")
+    reconciliation.requests(0, true)
+    expect(() => reconciliation.acknowledged({ ...ack, answered: 0 }, 0)).toThrow("answers nothing")
   })
 
   test("takes no notice of frames of another run, or that answer nothing", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
-    const [request] = reconciliation.requests()
-    reconciliation.acknowledged({ ...ack, salt: 2 })
-    reconciliation.acknowledged({ ...ack, sequence: 9 })
+    const [request] = reconciliation.requests(0, true)
+    reconciliation.acknowledged({ ...ack, salt: 2 }, 0)
+    reconciliation.acknowledged({ ...ack, sequence: 9 }, 0)
     reconciliation.replied({ ...(request as RangeFrame), salt: 2, records: Uint8Array.of(0xff) })
     expect(reconciliation.rounds).toBe(0)
-    reconciliation.acknowledged(ack)
-    reconciliation.acknowledged(ack)
+    reconciliation.acknowledged(ack, 0)
+    reconciliation.acknowledged(ack, 0)
     expect(reconciliation.rounds).toBe(1)
     expect(reconciliation.done).toBe(true)
   })
@@ -301,17 +352,21 @@ describe("a run", () => {
     const records = new Uint8Array(4_000).map((_, at) => empty[at % empty.length] as number)
     let asked = 0
     for (let turn = 0; turn < 12; turn++) {
-      for (const request of reconciliation.requests()) {
+      for (const request of reconciliation.requests(0, true)) {
         asked += request.records.length
         reconciliation.replied({ ...request, reply: true, records })
-        reconciliation.acknowledged({ ...ack, sequence: request.sequence, answered: 1_000_000 })
+        reconciliation.acknowledged({ ...ack, sequence: request.sequence, answered: 1_000_000 }, 0)
       }
     }
     let rest = 0
-    for (let frames = reconciliation.requests(); frames.length > 0; frames = reconciliation.requests()) {
+    for (
+      let frames = reconciliation.requests(0, true);
+      frames.length > 0;
+      frames = reconciliation.requests(0, true)
+    ) {
       for (const { records: left, sequence } of frames) {
         rest += left.length
-        reconciliation.acknowledged({ ...ack, sequence, answered: 1_000_000 })
+        reconciliation.acknowledged({ ...ack, sequence, answered: 1_000_000 }, 0)
       }
     }
     expect(asked).toBeGreaterThan(100_000)
@@ -320,7 +375,7 @@ describe("a run", () => {
 
   test("with bad records throws a DecodeError on either side", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
-    const [request] = reconciliation.requests()
+    const [request] = reconciliation.requests(0, true)
     const bad = { ...(request as RangeFrame), records: Uint8Array.of(0xf0) }
     expect(() => reconciliation.replied(bad)).toThrow("cannot decode")
     expect(() => answerRange(index, 0, bad, nothing, true)).toThrow("cannot decode")

@@ -1,3 +1,4 @@
+import { concatBytes } from "@noble/hashes/utils.js"
 import type { FingerprintIndex } from "./fingerprint-index.ts"
 import type { RangeAckFrame, RangeFrame } from "./frame.ts"
 import { DecodeError } from "./decode-error.ts"
@@ -5,9 +6,9 @@ import { MAX_RANGE_BYTES } from "./limits.ts"
 import {
   compareRecord,
   decodeRangeRecords,
-  MAX_REPLY_BYTES_PER_RECORD,
   openingRecord,
   type RangeFindings,
+  replyBound,
 } from "./reconcile.ts"
 
 /** Findings beside the replies, which the protocol itself sends. */
@@ -16,12 +17,12 @@ export type EntryFindings = Omit<RangeFindings, "reply">
 /** The initiator's side of one reconciliation. The responder's side is `answerRange`. */
 export interface Reconciliation {
   readonly salt: number
-  /** Requests that may be sent now: at most four are out at a time. */
-  requests(): readonly RangeFrame[]
+  /** Requests that may be sent now. `roomy`: the way out is free, so that more than a few may be out at a time. */
+  requests(now: number, roomy: boolean): readonly RangeFrame[]
   /** A reply frame; false for one of an earlier run, which is passed over. Throws `DecodeError` on bad records. */
   replied(frame: RangeFrame): boolean
   /** The same for the end of a reply. Throws `DecodeError` when it answers nothing, which would go on for ever. */
-  acknowledged(frame: RangeAckFrame): boolean
+  acknowledged(frame: RangeAckFrame, now: number): boolean
   /** Nothing is out and nothing is left to ask. */
   readonly done: boolean
   /** The responder asked to be left alone for now. */
@@ -39,7 +40,14 @@ export interface RangeAnswer {
   readonly ack: RangeAckFrame
 }
 
-const MAX_REQUESTS_OUT = 4
+/** Requests out at a time on a link of which nothing is known, or on which answers come late. */
+const NARROW_REQUESTS = 4
+/** Where the first answer comes at once. For 100,000 entries that is all, and the comparison takes as few trips as its tree is deep. */
+const FIRST_WIDE_REQUESTS = 16
+/** Where answers go on to come in time: it fills a long path, and what they grant keeps memory bounded. */
+const WIDE_REQUESTS = 32
+/** An answer that takes so much longer than the fastest one stood in a queue, where key presses would stand behind it. */
+const LATE_MS = 25
 /** What a request grants for its reply. */
 const REPLY_GRANT_BYTES = 65_536
 /** A reply over four grants is malice: an honest one ends within its grant, or with the record that overruns it. */
@@ -57,8 +65,13 @@ export function createReconciliation(
   /** Last in, first out: going deep first keeps this short. */
   const open: Uint8Array[] = [openingRecord(index, salt)]
   let openBytes = (open[0] as Uint8Array).length
-  const outBySequence = new Map<number, { readonly records: readonly Uint8Array[]; replyBytes: number }>()
+  const outBySequence = new Map<
+    number,
+    { readonly records: readonly Uint8Array[]; readonly sentAt: number; replyBytes: number }
+  >()
   let nextSequence = 1
+  let width = NARROW_REQUESTS
+  let fastestMs = 0
   let rounds = 0
   let bytes = 0
   let postponed = false
@@ -73,12 +86,13 @@ export function createReconciliation(
 
   return {
     salt,
-    requests() {
+    requests(now, roomy) {
       const frames: RangeFrame[] = []
-      while (open.length > 0 && outBySequence.size < MAX_REQUESTS_OUT && !postponed) {
+      const most = roomy ? width : NARROW_REQUESTS
+      while (open.length > 0 && outBySequence.size < most && !postponed) {
         const records = takeRecords(open)
         const sequence = nextSequence++
-        outBySequence.set(sequence, { records, replyBytes: 0 })
+        outBySequence.set(sequence, { records, sentAt: now, replyBytes: 0 })
         const frame = rangeFrame(slot, salt, sequence, records, REPLY_GRANT_BYTES)
         openBytes -= frame.records.length
         bytes += frame.records.length
@@ -98,14 +112,18 @@ export function createReconciliation(
       }
       return true
     },
-    acknowledged(frame) {
+    acknowledged(frame, now) {
       const out = outBySequence.get(frame.sequence)
       if (frame.salt !== salt || out === undefined) return false
       if (!frame.later && frame.answered === 0) {
         throw new DecodeError("protocol-violation", "answers nothing")
       }
       outBySequence.delete(frame.sequence)
-      rounds++
+      const tookMs = now - out.sentAt
+      // The first answer is long, and one more for each that comes in time doubles them with each round trip.
+      if (tookMs > fastestMs + LATE_MS) width = NARROW_REQUESTS
+      else width = rounds === 0 ? FIRST_WIDE_REQUESTS : Math.min(width + 1, WIDE_REQUESTS)
+      fastestMs = rounds++ === 0 ? tookMs : Math.min(fastestMs, tookMs)
       if (frame.later && frame.answered === 0) {
         postponed = true
         return true
@@ -157,14 +175,14 @@ export function answerRange(
     },
   }
   for (const record of decodeRangeRecords(request.records)) {
-    if (answered > 0 && size + MAX_REPLY_BYTES_PER_RECORD > grant) break
+    if (answered > 0 && size + replyBound(record) > grant) break
     compareRecord(index, salt, record, sink, mayReceive)
     answered++
   }
   replies.reverse()
   const frames: RangeFrame[] = []
   while (replies.length > 0) {
-    frames.push({ ...rangeFrame(slot, salt, sequence, takeRecords(replies), 0), reply: true })
+    frames.push(rangeFrame(slot, salt, sequence, takeRecords(replies), 0))
   }
   const ack: RangeAckFrame = {
     type: "range-ack",
@@ -193,6 +211,7 @@ function takeRecords(open: Uint8Array[]): readonly Uint8Array[] {
   return records
 }
 
+/** A reply grants nothing. */
 function rangeFrame(
   slot: number,
   salt: number,
@@ -200,11 +219,5 @@ function rangeFrame(
   records: readonly Uint8Array[],
   grant: number,
 ): RangeFrame {
-  const joined = new Uint8Array(records.reduce((sum, record) => sum + record.length, 0))
-  let at = 0
-  for (const record of records) {
-    joined.set(record, at)
-    at += record.length
-  }
-  return { type: "range", slot, salt, sequence, reply: false, grant, records: joined }
+  return { type: "range", slot, salt, sequence, reply: grant === 0, grant, records: concatBytes(...records) }
 }

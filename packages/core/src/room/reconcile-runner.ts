@@ -99,7 +99,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
   const proceed = (): void => {
     if (run === null) return
     progress()
-    for (const frame of run.requests()) outbox.control(frame)
+    for (const frame of run.requests(progressAt, outbox.wantsControl)) outbox.control(frame)
     if (run.postponed) {
       run = null
       lease.release(session)
@@ -139,7 +139,9 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
       return
     }
     progress()
-    const { replies, ack } = answerRange(index, slot, frame, findings, options.mayReceive)
+    // The least answer where much waits already: however many ask at once, what they are answered stays bounded.
+    const asked = outbox.wantsControl ? frame : { ...frame, grant: 0 }
+    const { replies, ack } = answerRange(index, slot, asked, findings, options.mayReceive)
     for (const reply of replies) outbox.control(reply)
     outbox.control({ ...ack, later: options.defers() })
   }
@@ -156,7 +158,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
       if (run?.replied(frame) === true) progress()
     },
     rangeAck(frame) {
-      if (run?.acknowledged(frame) === true) proceed()
+      if (run?.acknowledged(frame, clock.monotonic()) === true) proceed()
     },
     progress,
     agreed() {

@@ -95,11 +95,14 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     add({ replica, keys, peers = 1, session, signal }) {
       return new Promise((resolve, reject) => {
         const cleanups: (() => void)[] = []
+        let ended = false
         const end = (finish: () => void): void => {
+          ended = true
           waits.delete(wait)
           for (const cleanup of cleanups) cleanup()
           finish()
         }
+        const fail = (cause: unknown): void => end(() => reject(cause))
         const wait: OpenWait = {
           peers,
           session,
@@ -112,35 +115,29 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
           refuse() {
             const message =
               'Other devices refused entries, which stay on this one. "refused" in the diagnostics says why.'
-            end(() => reject(new RoomError("refused", message)))
+            fail(new RoomError("refused", message))
           },
         }
-        const rejectOn = (aborting: AbortSignal): void => {
-          const abort = (): void => end(() => reject(aborting.reason))
-          aborting.addEventListener("abort", abort, { once: true })
-          cleanups.push(() => aborting.removeEventListener("abort", abort))
-          if (aborting.aborted) abort()
-        }
-        let ended = false
-        cleanups.push(() => (ended = true))
-        const close = (): void => end(() => reject(options.closing.reason))
+        const close = (): void => fail(options.closing.reason)
         endings.add(close)
         cleanups.push(() => endings.delete(close))
         if (options.closing.aborted) return close()
-        if (signal !== undefined) rejectOn(signal)
-        else
-          cleanups.push(
-            giveUp(options.clock, () => enoughPeers(wait, options.sessions()), end, reject, peers),
-          )
+        if (signal === undefined) {
+          const enough = (): boolean => enoughPeers(wait, options.sessions())
+          cleanups.push(giveUp(options.clock, enough, fail, peers))
+        } else {
+          const abort = (): void => fail(signal.reason)
+          signal.addEventListener("abort", abort, { once: true })
+          cleanups.push(() => signal.removeEventListener("abort", abort))
+          if (signal.aborted) return abort()
+        }
         const begin = (): void => {
           if (ended) return
           waits.add(wait)
           options.probe()
           check()
         }
-        Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(begin, (cause: unknown) =>
-          end(() => reject(cause)),
-        )
+        Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(begin, fail)
       })
     },
     check,
@@ -167,8 +164,7 @@ function enoughPeers(wait: OpenWait, sessions: Iterable<LinkSession>): boolean {
 function giveUp(
   clock: Clock,
   enough: () => boolean,
-  end: (finish: () => void) => void,
-  reject: (error: RoomError) => void,
+  fail: (error: RoomError) => void,
   peers: number,
 ): () => void {
   const stepMs = 1_000
@@ -177,8 +173,7 @@ function giveUp(
     aloneMs = enough() ? 0 : aloneMs + stepMs
     if (aloneMs >= NO_PEERS_LIMIT_MS) {
       const message = `Fewer than ${peers} other devices with this data were connected for 30 s. Changes wait for them.`
-      end(() => reject(new RoomError("no-peers", message)))
-      return
+      return fail(new RoomError("no-peers", message))
     }
     cancel = clock.after(stepMs, tick)
   }

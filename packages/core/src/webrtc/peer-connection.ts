@@ -257,10 +257,12 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     void offer(false)
   }
 
+  const unusable = (why: string): void => fail(`the remote's description cannot be used: ${why}`)
+
   async function describe(sdp: string): Promise<void> {
     if (isOver) return
     const print = readFingerprint(sdp)
-    if (typeof print === "string") return fail(`the remote's description was refused: ${print}`)
+    if (typeof print === "string") return unusable(print)
     if (remotePrint !== null && !sameBytes(print, remotePrint)) {
       return fail("the remote's certificate changed")
     }
@@ -269,7 +271,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       if (isOver) return
       // What counts is what was applied, not what was sent.
       const applied = readFingerprint(connection.remoteDescription?.sdp ?? "")
-      if (typeof applied === "string") return fail(`the applied description was refused: ${applied}`)
+      if (typeof applied === "string") return unusable(applied)
       remotePrint = applied
       if (pipe === null) enter("ice")
       for (const line of sdp.split("\n")) if (line.startsWith("a=candidate:")) path.remote(line.slice(2))
@@ -280,7 +282,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
         releaseAfter(isHolding ? options.holdMs : 0)
       }
     } catch (error) {
-      fail(`the remote's description cannot be used: ${errorText(error)}`)
+      unusable(errorText(error))
     }
   }
 

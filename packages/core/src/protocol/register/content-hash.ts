@@ -1,5 +1,6 @@
 import { createSha256 } from "../sha256.ts"
-import { digestBytes, nativeSha256 } from "../native-sha256.ts"
+import { mapKeyBytes } from "../map-key.ts"
+import { nativeSha256 } from "../native-sha256.ts"
 
 // One hasher serves every call, since none of them waits: making hashers was most of the garbage of a first sync.
 const pristine = createSha256()
@@ -17,7 +18,7 @@ export function contentHash(
   length: number = HASH_BYTES,
 ): Uint8Array<ArrayBuffer> {
   if (nativeSha256 !== null)
-    return digestBytes(nativeSha256(rest === undefined ? message : inOne(message, rest)), length)
+    return mapKeyBytes(nativeSha256(rest === undefined ? message : inOne(message, rest)).slice(0, length))
   const hash = pristine._cloneInto(working).update(message)
   const digest = (rest === undefined ? hash : hash.update(rest)).digest()
   return length === HASH_BYTES ? digest : digest.slice(0, length)

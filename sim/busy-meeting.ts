@@ -1,0 +1,158 @@
+import {
+  createMemoryReplica,
+  createMemoryStore,
+  createSeededRandom,
+  createSimulatedConnection,
+  createSimulatedTime,
+  createSyncEngine,
+  decodeMessage,
+  type MemoryCollection,
+  type SeededRandom,
+  type SimulatedConnection,
+  type SimulatedTime,
+  type SyncEngine,
+} from "@dunlin/core/testing"
+import { linkEngine } from "./engine-link.ts"
+import { strictEvents } from "./strict-events.ts"
+
+/** The path between two devices, the same both ways. */
+export interface MeetingPath {
+  readonly latencyMs: number
+  readonly bytesPerMs: number
+}
+
+export interface BusyMeeting {
+  /** Entries that still differ when the time is over. */
+  readonly differing: number
+  /** How long each key press took to the other side, shortest first. */
+  readonly pressesMs: readonly number[]
+  /** The most requests for ranges that were under way at once. */
+  readonly mostRequests: number
+  /** When the last range of the first comparison travelled, since the start. */
+  readonly comparedMs: number
+}
+
+const ENTRIES = 30_000
+/** More than the table of what is wanted from one link holds. */
+const CHANGED_BY_EACH = 9_000
+const PRESS_EVERY_MS = 20
+const LOOK_EVERY_MS = 4
+/** Between the comparisons of a link there are seconds. */
+const RANGES_APART_MS = 1_000
+
+interface Device {
+  readonly engine: SyncEngine
+  readonly collection: MemoryCollection
+  readonly session: string
+  readonly device: string
+}
+
+/** Two devices that hold the same but for thousands of changes on each meet again, and both type all the time. */
+export async function runBusyMeeting(path: MeetingPath, forMs: number): Promise<BusyMeeting> {
+  const time = createSimulatedTime()
+  const random = createSeededRandom("busy-meeting")
+  const devices = [await startDevice("a", time, random), await startDevice("b", time, random)] as const
+  const [a, b] = devices
+  for (let at = 0; at < ENTRIES; at++) void a.collection.set(`entry-${at}`, { at })
+  await time.runFor(500)
+  const first = link(devices, { latencyMs: 1, bytesPerMs: Number.POSITIVE_INFINITY }, time, random)
+  await time.runFor(3_000)
+  first.cut([0, 0])
+  for (let at = 0; at < 2 * CHANGED_BY_EACH; at++)
+    void (at % 2 === 0 ? a : b).collection.set(`entry-${at}`, { at, changed: true })
+  await time.runFor(500)
+
+  const connection = link(devices, path, time, random)
+  const requests = watchRequests(connection, time)
+  const pressesMs: number[] = []
+  const waiting = new Map<string, { readonly by: Device; readonly at: number }>()
+  for (let now = 0; now < forMs; now += LOOK_EVERY_MS) {
+    if (now % PRESS_EVERY_MS === 0) {
+      for (const by of devices) {
+        const key = `press-${by.session}-${now}`
+        waiting.set(key, { by, at: time.now })
+        void by.collection.set(key, { now })
+      }
+    }
+    await time.runFor(LOOK_EVERY_MS)
+    for (const [key, { by, at }] of waiting) {
+      if ((by === a ? b : a).collection.get(key) === null) continue
+      pressesMs.push(time.now - at)
+      waiting.delete(key)
+    }
+  }
+  let differing = 0
+  for (let at = 0; at < ENTRIES; at++) {
+    const [one, other] = devices.map(({ collection }) => JSON.stringify(collection.get(`entry-${at}`)))
+    if (one !== other) differing++
+  }
+  connection.cut([0, 0])
+  return { differing, pressesMs: pressesMs.toSorted((x, y) => x - y), ...requests() }
+}
+
+async function startDevice(name: string, time: SimulatedTime, random: SeededRandom): Promise<Device> {
+  const chance = random.fork(name)
+  const clock = time.clock()
+  const sessionId = chance.bytes(16)
+  const device = Buffer.from(chance.bytes(32)).toString("hex")
+  const engine = createSyncEngine({
+    clock,
+    random: chance.fork("engine"),
+    sessionId,
+    device,
+    digestKey: new Uint8Array(32).fill(5),
+    roomTag: new Uint8Array(32).fill(6),
+    events: strictEvents,
+  })
+  const store = createMemoryStore()
+  const replica = createMemoryReplica({ name: "notes", store, clock, random: chance.fork("replica") })
+  let collection: MemoryCollection | null = null
+  void engine.replicate(replica).then((opened) => (collection = opened))
+  await time.runUntil(() => collection !== null, 5_000)
+  if (collection === null) throw new Error("a replica did not open")
+  return { engine, collection, device, session: Buffer.from(sessionId).toString("hex") }
+}
+
+function link(
+  devices: readonly [Device, Device],
+  { latencyMs, bytesPerMs }: MeetingPath,
+  time: SimulatedTime,
+  random: SeededRandom,
+): SimulatedConnection {
+  const connection = createSimulatedConnection({
+    time,
+    random: random.fork(`${time.now}`),
+    names: ["a", "b"],
+    latencyMs: [latencyMs, latencyMs],
+    bytesPerMs,
+  })
+  for (const end of [0, 1] as const) {
+    const { session, device } = devices[1 - end] as Device
+    linkEngine(devices[end].engine, connection, end, { session, device })
+  }
+  return connection
+}
+
+function watchRequests(
+  connection: SimulatedConnection,
+  time: SimulatedTime,
+): () => Pick<BusyMeeting, "mostRequests" | "comparedMs"> {
+  const startedAt = time.now
+  let out = 0
+  let mostRequests = 0
+  let comparedMs = 0
+  for (const end of [0, 1] as const) {
+    connection.setTap(end, (_lane, message) => {
+      for (const { frame } of decodeMessage(message)) {
+        if (frame.type === "range-ack") out--
+        if (frame.type !== "range") continue
+        if (!frame.reply) out++
+        mostRequests = Math.max(mostRequests, out)
+        const now = time.now - startedAt
+        if (comparedMs === 0 || now - comparedMs < RANGES_APART_MS) comparedMs = now
+      }
+      return [message]
+    })
+  }
+  return () => ({ mostRequests, comparedMs })
+}
