@@ -96,6 +96,8 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     for (const byte of bytes) digest = Math.imul(digest ^ byte, 0x0100_0193)
   }
 
+  const isTainted = (session: string): boolean => edges.some((edge) => edge.isTainted(session))
+
   const world: World = {
     scenario,
     time,
@@ -108,7 +110,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     violated(device, session, detail) {
       world.trace(`${device} finds that ${session.slice(0, 6)} breaks the protocol: ${detail}`)
       const own = (devices[device] as Device).process?.session ?? ""
-      if (!edges.some((edge) => edge.isTainted(session) || edge.isTainted(own))) {
+      if (!isTainted(session) && !isTainted(own)) {
         fail(`an honest peer was accused: ${detail}`)
       }
     },
@@ -144,7 +146,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     createEdge(world, index, [devices[a] as Device, devices[b] as Device], { arrived, sent }),
   )
   const edgesOf = (device: Device): readonly Edge[] => edges.filter(({ ends }) => ends.includes(device))
-  const claims = createSyncedClaims(world, devices)
+  const claims = createSyncedClaims(world, devices, isTainted)
   const chance = random.fork("events")
 
   const start = (device: Device): void => {

@@ -18,7 +18,12 @@ interface Loss {
 
 type Known = readonly (readonly [document: string, dot: Dot])[]
 
-export function createSyncedClaims(world: World, devices: readonly Device[]): SyncedClaims {
+/** `isTainted`: garbage went over a link of this session. */
+export function createSyncedClaims(
+  world: World,
+  devices: readonly Device[],
+  isTainted: (session: string) => boolean,
+): SyncedClaims {
   const losses: Loss[] = []
 
   const known = ({ index }: Device, { collection }: Process): Known => {
@@ -45,6 +50,8 @@ export function createSyncedClaims(world: World, devices: readonly Device[]): Sy
     world.faults.count("synced-resolved")
     const [closest] = lacks.toSorted((a, b) => a.lacking.length - b.lacking.length)
     if (closest !== undefined && closest.lacking.length === 0) return
+    // A refusal of another entry, and then an acknowledgement: whoever lies can say that it holds what it does not.
+    if (isTainted(process.session)) return world.trace(`${device.index} was told so by garbage`)
     const [document] = closest?.lacking[0] ?? []
     world.fail(
       `synced() resolved at ${device.index}, and no other disk holds what it had: the closest, of ${closest?.holder}, lacks ${closest?.lacking.length}, the first in ${document}`,

@@ -184,8 +184,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   /** While somebody types without a pause roots are never equal, and what else there is must not wait for that. */
   const offerOwed = (): void => {
-    if (idle() && delegated) runner.retry()
-    else if (idle() && owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
+    if (idle() && owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
+    else if (idle() && delegated) runner.retry()
     if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, offerOwed)
     options.pump()
   }
