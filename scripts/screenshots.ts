@@ -53,8 +53,8 @@ async function takeStills(one: Browser, other: Browser): Promise<void> {
   await ben.locator(".cm-line", { hasText: "The big flock" }).click()
   await ben.keyboard.press("Control+End")
   await ben.keyboard.type("It settled at 08:14.")
-  await ada.locator(".dunlin-caret-name").waitFor({ state: "attached" })
-  await ada.mouse.move(700, 20)
+  // Names fade; where the pointer is they stay.
+  await ada.locator(".cm-line", { has: ada.locator(".dunlin-caret-name") }).hover()
   await settle(ada)
   await shoot(ada, "documents.png")
   await shoot(ben, "phone.png")

@@ -142,6 +142,24 @@ describe("cursors of others", () => {
     expect(caret()).toBeNull()
   })
 
+  test("are drawn anew, with their name, only when their owner moves them", async () => {
+    mount("hello world", fakePresence().presence)
+    const theirs = fakePresence()
+    const session = "ab".repeat(16)
+    const place = async (at: number, extra: PresenceValue = {}): Promise<Element | null> => {
+      presenceCursor(theirs.presence).set(textOf(doc, "body"), at, at)
+      enter(session, { ...theirs.local(), name: "Ada", ...extra })
+      await Promise.resolve()
+      return view.dom.querySelector(".dunlin-caret")
+    }
+    const first = await place(5)
+    remote((text) => text.insert(0, ">> "))
+    expect(await place(8, { status: "away" })).toBe(first)
+    const moved = await place(9)
+    expect(moved).not.toBe(first)
+    expect(moved?.textContent).toContain("Ada")
+  })
+
   test("may be any rubbish", async () => {
     mount("hello", fakePresence().presence)
     const rubbish: PresenceValue[] = [

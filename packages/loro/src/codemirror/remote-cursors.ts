@@ -67,13 +67,33 @@ const field = StateField.define<DecorationSet>({
   create: () => Decoration.none,
   update(decorations, transaction) {
     let next = decorations.map(transaction.changes)
-    for (const effect of transaction.effects) if (effect.is(setCursors)) next = decorate(effect.value)
+    for (const effect of transaction.effects)
+      if (effect.is(setCursors)) next = decorate(effect.value, caretsIn(next))
     return next
   },
   provide: (self) => EditorView.decorations.from(self),
 })
 
-function decorate(cursors: readonly RemoteCursor[]): DecorationSet {
+/** Where a caret stands, and how often its owner has moved it: text that others write before it does not count. */
+interface Standing {
+  readonly at: number
+  readonly moves: number
+}
+
+function caretsIn(decorations: DecorationSet): ReadonlyMap<string, Standing> {
+  const standingBySession = new Map<string, Standing>()
+  for (const caret = decorations.iter(); caret.value !== null; caret.next()) {
+    const { widget } = caret.value.spec as { readonly widget?: unknown }
+    if (widget instanceof Caret)
+      standingBySession.set(widget.session, { at: caret.from, moves: widget.moves })
+  }
+  return standingBySession
+}
+
+function decorate(
+  cursors: readonly RemoteCursor[],
+  standingBySession: ReadonlyMap<string, Standing>,
+): DecorationSet {
   const ranges: Range<Decoration>[] = []
   for (const cursor of cursors) {
     const [from, to] = [Math.min(cursor.anchor, cursor.head), Math.max(cursor.anchor, cursor.head)]
@@ -82,37 +102,43 @@ function decorate(cursors: readonly RemoteCursor[]): DecorationSet {
       const attributes = { style: `background-color: ${cursor.color}33` }
       ranges.push(Decoration.mark({ class: "dunlin-selection", attributes }).range(from, to))
     }
-    ranges.push(Decoration.widget({ widget: createCaret(cursor), side: 1 }).range(cursor.head))
+    const { at, moves } = standingBySession.get(cursor.session) ?? { at: cursor.head, moves: 0 }
+    const widget = createCaret(cursor, at === cursor.head ? moves : moves + 1)
+    ranges.push(Decoration.widget({ widget, side: 1 }).range(cursor.head))
   }
   return Decoration.set(ranges, true)
 }
 
-function createCaret({ session, name, color }: RemoteCursor): WidgetType {
-  return new Caret(session, name, color)
+function createCaret({ session, name, color }: RemoteCursor, moves: number): WidgetType {
+  return new Caret(session, name, color, moves)
 }
 
 /** CodeMirror's widgets are classes. */
 class Caret extends WidgetType {
-  readonly #session: string
+  readonly session: string
+  readonly moves: number
   readonly #name: string
   readonly #color: string
 
-  constructor(session: string, name: string, color: string) {
+  constructor(session: string, name: string, color: string, moves: number) {
     super()
-    this.#session = session
+    this.session = session
+    this.moves = moves
     this.#name = name
     this.#color = color
   }
 
+  /** One that was moved is drawn anew, which shows its name again. */
   override eq(other: Caret): boolean {
-    return other.#session === this.#session && other.#name === this.#name && other.#color === this.#color
+    const isMoved = other.session !== this.session || other.moves !== this.moves
+    return !isMoved && other.#name === this.#name && other.#color === this.#color
   }
 
   override toDOM(): HTMLElement {
     const caret = document.createElement("span")
     caret.className = "dunlin-caret"
     caret.style.borderColor = this.#color
-    caret.dataset["session"] = this.#session
+    caret.dataset["session"] = this.session
     // Peers write their names: text, never markup.
     const label = document.createElement("span")
     label.className = "dunlin-caret-name"
@@ -149,6 +175,10 @@ const theme = EditorView.baseTheme({
     whiteSpace: "nowrap",
     userSelect: "none",
     zIndex: "1",
+    // It covers the line above: long enough to be read, and again when the caret moves or the pointer is on its line.
+    animation: "dunlin-caret-name-fades 0.4s ease 4s forwards",
   },
+  ".cm-line:hover .dunlin-caret-name": { animation: "none" },
+  "@keyframes dunlin-caret-name-fades": { to: { opacity: "0" } },
   ".dunlin-caret-name:empty": { display: "none" },
 })
