@@ -155,9 +155,13 @@ describe("cursors of others", () => {
     const first = await place(5)
     remote((text) => text.insert(0, ">> "))
     expect(await place(8, { status: "away" })).toBe(first)
-    const moved = await place(9)
-    expect(moved).not.toBe(first)
-    expect(moved?.textContent).toContain("Ada")
+    remote((text) => text.insert(8, "!"))
+    const typed = view.dom.querySelector(".dunlin-caret")
+    expect(typed).not.toBe(first)
+    expect(await place(9)).toBe(typed)
+    expect(await place(7)).not.toBe(typed)
+    expect(view.dom.querySelectorAll(".dunlin-caret")).toHaveLength(1)
+    expect(view.dom.querySelector(".dunlin-caret")?.textContent).toContain("Ada")
   })
 
   test("may be any rubbish", async () => {

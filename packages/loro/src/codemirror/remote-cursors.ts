@@ -1,4 +1,11 @@
-import { type Extension, type Range, StateEffect, StateField } from "@codemirror/state"
+import {
+  type ChangeSet,
+  type Extension,
+  type Range,
+  StateEffect,
+  StateField,
+  Transaction,
+} from "@codemirror/state"
 import {
   Decoration,
   type DecorationSet,
@@ -66,7 +73,8 @@ function createCursorExchange(view: EditorView, text: TextSource, presence: Pres
 const field = StateField.define<DecorationSet>({
   create: () => Decoration.none,
   update(decorations, transaction) {
-    let next = decorations.map(transaction.changes)
+    const isRemote = transaction.annotation(Transaction.remote) === true
+    let next = isRemote ? mapTyped(decorations, transaction.changes) : decorations.map(transaction.changes)
     for (const effect of transaction.effects)
       if (effect.is(setCursors)) next = decorate(effect.value, caretsIn(next))
     return next
@@ -80,12 +88,34 @@ interface Standing {
   readonly moves: number
 }
 
+/** Typing sends no presence: whoever's caret a change of theirs touches is taken for its author. */
+function mapTyped(decorations: DecorationSet, changes: ChangeSet): DecorationSet {
+  const moved: Range<Decoration>[] = []
+  for (const caret = decorations.iter(); caret.value !== null; caret.next()) {
+    const widget = caretOf(caret.value)
+    if (widget !== null && changes.touchesRange(caret.from) !== false)
+      moved.push(decorationOf(widget.moved()).range(changes.mapPos(caret.from, 1)))
+  }
+  const sessions = new Set(moved.map(({ value }) => caretOf(value)?.session))
+  return decorations
+    .map(changes)
+    .update({ filter: (_from, _to, value) => !sessions.has(caretOf(value)?.session), add: moved })
+}
+
+function caretOf(decoration: Decoration): Caret | null {
+  const { widget } = decoration.spec as { readonly widget?: unknown }
+  return widget instanceof Caret ? widget : null
+}
+
+function decorationOf(widget: Caret): Decoration {
+  return Decoration.widget({ widget, side: 1 })
+}
+
 function caretsIn(decorations: DecorationSet): ReadonlyMap<string, Standing> {
   const standingBySession = new Map<string, Standing>()
   for (const caret = decorations.iter(); caret.value !== null; caret.next()) {
-    const { widget } = caret.value.spec as { readonly widget?: unknown }
-    if (widget instanceof Caret)
-      standingBySession.set(widget.session, { at: caret.from, moves: widget.moves })
+    const widget = caretOf(caret.value)
+    if (widget !== null) standingBySession.set(widget.session, { at: caret.from, moves: widget.moves })
   }
   return standingBySession
 }
@@ -103,14 +133,11 @@ function decorate(
       ranges.push(Decoration.mark({ class: "dunlin-selection", attributes }).range(from, to))
     }
     const { at, moves } = standingBySession.get(cursor.session) ?? { at: cursor.head, moves: 0 }
-    const widget = createCaret(cursor, at === cursor.head ? moves : moves + 1)
-    ranges.push(Decoration.widget({ widget, side: 1 }).range(cursor.head))
+    const { session, name, color } = cursor
+    const caret = new Caret(session, name, color, at === cursor.head ? moves : moves + 1)
+    ranges.push(decorationOf(caret).range(cursor.head))
   }
   return Decoration.set(ranges, true)
-}
-
-function createCaret({ session, name, color }: RemoteCursor, moves: number): WidgetType {
-  return new Caret(session, name, color, moves)
 }
 
 /** CodeMirror's widgets are classes. */
@@ -126,6 +153,10 @@ class Caret extends WidgetType {
     this.moves = moves
     this.#name = name
     this.#color = color
+  }
+
+  moved(): Caret {
+    return new Caret(this.session, this.#name, this.#color, this.moves + 1)
   }
 
   /** One that was moved is drawn anew, which shows its name again. */
