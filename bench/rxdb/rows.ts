@@ -161,6 +161,9 @@ async function idleBytes(peers: readonly RemotePeer[], ms: number): Promise<numb
   return (await sumTotals(peers)).bytesOut
 }
 
+/** Until then one write of twenty waits for milliseconds while the runtime compiles another function of its way (`--trace-opt`). */
+const WRITES_TO_WARM_UP = 4_000
+
 /** Insert at one side, event at the other; one at a time: while the code is young, and once the runtime has compiled it. */
 export async function writeLatency(flock: Flock, count: number): Promise<Measured> {
   const peers = await opened(flock, 2)
@@ -179,7 +182,7 @@ export async function writeLatency(flock: Flock, count: number): Promise<Measure
   await insertInTurn(writer, "first", 50, 5)
   const young = await timed("timed")
   const totals = await sumTotals(peers)
-  await insertInTurn(writer, "between", 500, 1)
+  await insertInTurn(writer, "between", WRITES_TO_WARM_UP, 1)
   const warm = await timed("timed-again")
   stopAll(peers)
   return {
