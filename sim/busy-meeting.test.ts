@@ -21,3 +21,8 @@ test("requests for ranges stay few on a slow path, where key presses would wait 
   expect(mostRequests).toBeLessThanOrEqual(4)
   expect(comparedMs).toBeGreaterThan(500)
 }, 60_000)
+
+test("an answer that takes longer than a run waits at first is waited for in the end", async () => {
+  const { differing } = await runBusyMeeting({ latencyMs: 1_300, bytesPerMs: 12_500 }, 40_000, 0)
+  expect(differing).toBe(0)
+}, 60_000)

@@ -47,8 +47,12 @@ interface Device {
   readonly device: string
 }
 
-/** Two devices that hold the same but for thousands of changes on each meet again, and both type all the time. */
-export async function runBusyMeeting(path: MeetingPath, forMs: number): Promise<BusyMeeting> {
+/** Two devices that hold the same but for thousands of changes on each meet again, and both type all the time, or for less. */
+export async function runBusyMeeting(
+  path: MeetingPath,
+  forMs: number,
+  typingMs: number = forMs,
+): Promise<BusyMeeting> {
   const time = createSimulatedTime()
   const random = createSeededRandom("busy-meeting")
   const devices = [await startDevice("a", time, random), await startDevice("b", time, random)] as const
@@ -67,7 +71,7 @@ export async function runBusyMeeting(path: MeetingPath, forMs: number): Promise<
   const pressesMs: number[] = []
   const waiting = new Map<string, { readonly by: Device; readonly at: number }>()
   for (let now = 0; now < forMs; now += LOOK_EVERY_MS) {
-    if (now % PRESS_EVERY_MS === 0) {
+    if (now < typingMs && now % PRESS_EVERY_MS === 0) {
       for (const by of devices) {
         const key = `press-${by.session}-${now}`
         waiting.set(key, { by, at: time.now })

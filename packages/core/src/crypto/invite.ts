@@ -28,6 +28,7 @@ const SUITE = 1
 const ROOM_ID_BYTES = 16
 const SECRET_BYTES = 32
 const MAX_SERVERS = 8
+const TOO_MANY_SERVERS = `an invite names at most ${MAX_SERVERS} servers`
 const MAX_SERVER_BYTES = 512
 /** Longer text is refused before it is decoded. */
 const MAX_INVITE_CHARS = 8 * 1024
@@ -58,7 +59,7 @@ export function inviteOfTopic(
 /** Throws `RangeError` when a server is no ws: or wss: URL or there are too many. */
 export function encodeInvite(invite: Invite): string {
   if (invite.servers.length > MAX_SERVERS) {
-    throw new RangeError(`an invite names at most ${MAX_SERVERS} servers`)
+    throw new RangeError(TOO_MANY_SERVERS)
   }
   const write = new ByteWriter(128)
     .u8(INVITE_VERSION)
@@ -68,7 +69,8 @@ export function encodeInvite(invite: Invite): string {
     .bytes(invite.secret)
     .u8(invite.servers.length)
   for (const server of invite.servers) {
-    if (!isSignalingUrl(server)) throw new RangeError(`not a ws: or wss: URL: ${server}`)
+    const problem = problemOfServer(server)
+    if (problem !== null) throw new RangeError(problem)
     if (encodeUtf8(server).length > MAX_SERVER_BYTES) throw new RangeError("server URL is too long")
     write.text(server)
   }
@@ -94,11 +96,12 @@ export function isInviteDefect(value: Invite | InviteDefect): value is InviteDef
   return "code" in value
 }
 
-export function isSignalingUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, hash } = new URL(text)
+/** Why nobody can connect to this as a signaling server, or null. */
+export function problemOfServer(url: string): string | null {
+  const { protocol, hash } = URL.canParse(url) ? new URL(url) : { protocol: "", hash: "" }
   // A WebSocket refuses a URL with a fragment by throwing.
-  return (protocol === "ws:" || protocol === "wss:") && hash === "" && !text.endsWith("#")
+  const isUsable = (protocol === "ws:" || protocol === "wss:") && hash === "" && !url.endsWith("#")
+  return isUsable ? null : `not the ws: or wss: URL of a signaling server: ${url}`
 }
 
 function readInvite(read: ByteReader): Invite | InviteDefect {
@@ -111,10 +114,11 @@ function readInvite(read: ByteReader): Invite | InviteDefect {
   const secret = read.bytes(SECRET_BYTES).slice()
   const servers: string[] = []
   const count = read.u8()
-  if (count > MAX_SERVERS) return bad("it names too many servers")
+  if (count > MAX_SERVERS) return bad(TOO_MANY_SERVERS)
   for (let index = 0; index < count; index++) {
     const server = read.text(MAX_SERVER_BYTES)
-    if (!isSignalingUrl(server)) return bad("it names a server that is no ws: or wss: URL")
+    const problem = problemOfServer(server)
+    if (problem !== null) return bad(problem)
     servers.push(server)
   }
   read.end()

@@ -74,7 +74,7 @@ export function decodeIndexBlob(input: Uint8Array): IndexBlob {
   body.end()
   assertChecksum(input)
   const entries = packEntries(hashed, lengths, text)
-  if (!sameBytes(rootOf(entries), root)) throw new DecodeError("bad-value", "the sum is not the root")
+  if (!sameBytes(rootOf(entries), root)) throw new DecodeError("bad-value", "not the root")
   return { roomTag, cursor, root, entries }
 }
 

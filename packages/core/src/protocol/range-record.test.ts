@@ -69,11 +69,11 @@ describe("a range record", () => {
     expect(() => decode(Uint8Array.of(0x43, 0xab, 0xc1))).toThrow("range prefix")
   })
 
-  test("never names a node below the deepest", () => {
+  test("never names a node too deep", () => {
     expect(() => decode(Uint8Array.of(0x49, 0, 0, 0, 0, 0))).toThrow("range depth")
-    expect(() => decode(new ByteWriter().u8(0x18).u32(0).u16(0).finish())).toThrow("below the deepest")
+    expect(() => decode(new ByteWriter().u8(0x18).u32(0).u16(0).finish())).toThrow("too deep")
     expect(() => decode(new ByteWriter().u8(0x27).u32(0).bytes(new Uint8Array(32)).finish())).toThrow(
-      "below the deepest",
+      "too deep",
     )
   })
 

@@ -124,7 +124,7 @@ export function decodeRangeRecord(read: ByteReader): RangeRecord {
 }
 
 function readSplit(read: ByteReader, depth: number, prefix: number, levels: 1 | 2): SplitRecord {
-  if (depth + levels > MAX_NODE_DEPTH) throw new DecodeError("bad-value", "split below the deepest node")
+  if (depth + levels > MAX_NODE_DEPTH) throw new DecodeError("bad-value", "split too deep")
   const width = levels === 1 ? 16 : 256
   const bitmap = read.bytes(width / 8)
   const children: (number | null)[] = []

@@ -175,18 +175,23 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     delegated = true
     const digest = index.get(position)?.digest
     if (permissions.send && digest !== undefined) owed.add(mapKey(position), digest)
-    timers.startOnce("owed", OWED_LIMIT_MS, offerOwed)
+    timers.startOnce("owed", OWED_LIMIT_MS, catchUp)
   }
 
   const offer = (positions: readonly Uint8Array[]): void => {
     if (held.offer(positions)) timers.start("probe", OFFER_INTERVAL_MS, probeNow)
   }
 
-  /** While somebody types without a pause roots are never equal, and what else there is must not wait for that. */
-  const offerOwed = (): void => {
-    if (idle() && owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
-    else if (idle() && delegated) runner.retry()
-    if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, offerOwed)
+  /**
+   * While somebody types without a pause roots are never equal, and what else there is must not wait for that: what is owed
+   * is offered, and what a run put off is looked for again.
+   */
+  const catchUp = (): void => {
+    if (idle()) {
+      if (owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
+      else if (initiator && comparable && delegated && !runner.waiting) runner.retry()
+    }
+    if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, catchUp)
     options.pump()
   }
 
@@ -376,7 +381,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (!permissions.send && !permissions.receive) return finish(false)
       const equal = announced.count === index.count && sameBytes(announced.root, index.root())
       if (equal && comparable) return finish(true)
-      timers.start("owed", OWED_LIMIT_MS, offerOwed)
+      timers.start("owed", OWED_LIMIT_MS, catchUp)
       const enough = comparable && offerNewer(options, queue, unconfirmed)
       if (!initiator) {
         timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)

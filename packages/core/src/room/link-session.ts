@@ -301,7 +301,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const greet = (frame: HelloFrame): void => {
     if (greeted || bytesToHex(frame.session) !== link.session) {
-      throw new DecodeError("protocol-violation", "HELLO again or of another session")
+      throw new DecodeError("protocol-violation", "HELLO out of place")
     }
     greeted = true
     refusesEntries = frame.refusesEntries

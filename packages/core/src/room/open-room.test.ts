@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events"
 import { afterEach, describe, expect, test } from "vitest"
 import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
@@ -302,6 +303,16 @@ describe("opening", () => {
     const room = await open({ invite: createInvite(), transports: [], signal: later.signal })
     later.abort()
     await until(() => room.status.get().phase === "closed", "the room to close")
+  })
+
+  test("forgets the signal when the room closes, for one that outlives many", async () => {
+    const { signal } = new AbortController()
+    for (const name of ["one", "two"]) {
+      const room = await open({ invite: topicInvite(name, { secret: "s" }), transports: [], signal })
+      expect(getEventListeners(signal, "abort")).toHaveLength(1)
+      await room.close()
+      expect(getEventListeners(signal, "abort")).toHaveLength(0)
+    }
   })
 
   test("takes a topic in place of an invite, with servers in it", async () => {

@@ -75,7 +75,7 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   const [device, keys] = await loading
   signal?.throwIfAborted()
   const clock = options.clock ?? systemClock()
-  const room = assemble({
+  return assemble({
     ...options,
     maxLinks,
     clock,
@@ -84,8 +84,6 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
     device,
     keys,
   })
-  signal?.addEventListener("abort", () => void room.close(), { once: true })
-  return room
 }
 
 interface Parts extends Omit<OpenRoomOptions, "invite"> {
@@ -197,6 +195,7 @@ function assemble(parts: Parts): Room {
     await transports.stop()
     forgetPresence()
     service.close()
+    parts.signal?.removeEventListener("abort", abort)
     list.close()
     status.close()
     releaseProcess()
@@ -231,6 +230,8 @@ function assemble(parts: Parts): Room {
     [Symbol.asyncDispose]: () => room.close(),
   }
 
+  const abort = (): void => void room.close()
+  parts.signal?.addEventListener("abort", abort)
   return room
 }
 

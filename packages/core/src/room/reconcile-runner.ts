@@ -2,6 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { RangeAckFrame, RangeFrame } from "../protocol/frame.ts"
+import { CONTROL_MESSAGE_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import {
   answerRange,
@@ -60,12 +61,11 @@ export interface ReconcileRunnerOptions {
   readonly flush: () => void
 }
 
-/** A reconciliation that hears nothing for so long starts again with another salt. */
+/** A reconciliation that hears nothing for so long starts again with another salt, and is given longer: the path may be that long. */
 const PROGRESS_LIMIT_MS = 2_000
 /** The first rerun comes soon: most often changes crossed on the way. Later ones back off. */
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 30_000
-const MAX_FAILURES = 7
 const NO_PLACE_RETRY_MS = 300
 const POSTPONED_RETRY_MS = 500
 
@@ -75,6 +75,8 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
   let progressAt = 0
   let failures = 0
 
+  /** Longer with each failure. */
+  const backedOff = (firstMs: number): number => Math.min(LAST_RETRY_MS, firstMs * 2 ** failures)
   const jitter = (baseMs: number): number => baseMs * (0.8 + random.unit() * 0.4)
 
   const progress = (): void => {
@@ -110,16 +112,16 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
       timers.cancel("watchdog")
       options.ended(ended)
     } else {
-      timers.start("watchdog", PROGRESS_LIMIT_MS, watch)
+      timers.start("watchdog", backedOff(PROGRESS_LIMIT_MS), watch)
     }
   }
 
   const watch = (): void => {
     if (run === null) return
-    const quietMs = clock.monotonic() - progressAt
-    if (quietMs < PROGRESS_LIMIT_MS) {
+    const leftMs = backedOff(PROGRESS_LIMIT_MS) - (clock.monotonic() - progressAt)
+    if (leftMs > 0) {
       // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
-      timers.start("watchdog", Math.max(1, PROGRESS_LIMIT_MS - quietMs), watch)
+      timers.start("watchdog", Math.max(1, leftMs), watch)
       return
     }
     run = null
@@ -128,8 +130,8 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
 
   const retry = (): void => {
     lease.release(session)
-    timers.start("run", jitter(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures)), begin)
-    failures = Math.min(failures + 1, MAX_FAILURES)
+    timers.start("run", jitter(backedOff(FIRST_RETRY_MS)), begin)
+    failures++
   }
 
   const answer = (frame: RangeFrame): void => {
@@ -139,8 +141,8 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
       return
     }
     progress()
-    // The least answer where much waits already: however many ask at once, what they are answered stays bounded.
-    const asked = outbox.wantsControl ? frame : { ...frame, grant: 0 }
+    // Less where much waits already: however many ask at once, an honest peer is not let go for what it is answered.
+    const asked = outbox.wantsControl ? frame : { ...frame, grant: CONTROL_MESSAGE_BYTES }
     const { replies, ack } = answerRange(index, slot, asked, findings, options.mayReceive)
     for (const reply of replies) outbox.control(reply)
     outbox.control({ ...ack, later: options.defers() })

@@ -28,6 +28,8 @@ interface EngineReplica extends RoomReplica {
 /** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
 const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
+/** A replica that attaches and hears of no signal is not waited for any longer when the room closes. */
+const ATTACH_PATIENCE_MS = 5_000
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 /** Who has just come is linked to everyone soon, and until then looks like somebody far away. */
@@ -46,7 +48,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicasByName = new Map<string, EngineReplica>()
   /** Peers whose link was lost, the newest last, and who may still be in the room. */
   const lostSessions = new Set<string>()
-  const opening = new Set<string>()
+  const opening = new Map<string, Promise<unknown>>()
   /** Replicas that closed by themselves before they had opened. */
   const releasedEarly = new Set<string>()
   const timers = createPurposeTimers(clock)
@@ -291,7 +293,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   const assertUsable = (replica: Replica): void => {
-    if (ending) throw new RoomError("closed", "The room is closed. Open it again to go on.")
+    closing.signal.throwIfAborted()
     if (replicasByName.has(replica.name) || opening.has(replica.name)) {
       const message = `This room has a replica named "${replica.name}" already. Give it another name.`
       throw new ReplicaError("duplicate-name", message)
@@ -307,45 +309,50 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     }
   }
 
+  const attach = async <Handle>(replica: Replica<Handle>, slot: number): Promise<Handle> => {
+    const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
+    const shared = await shareReplica({
+      slot,
+      replica,
+      digests,
+      clock,
+      host: hostFor(replica, replicaLinks),
+      onLocal: (transitions) => {
+        const own = replicasByName.get(replica.name)
+        if (own !== undefined) localChanges(own, transitions)
+      },
+      onBatch: () => {
+        for (const session of sessions.values()) session.pump()
+      },
+      signal: closing.signal,
+    })
+    if (ending || releasedEarly.has(replica.name)) {
+      await shared.close()
+      closing.signal.throwIfAborted()
+      throw new ReplicaError("replica-closed", `The replica "${replica.name}" was closed.`)
+    }
+    const own: EngineReplica = {
+      shared,
+      wanted: createWantedTable(),
+      lease: createReconcileLease(),
+      links: replicaLinks,
+    }
+    replicasByName.set(replica.name, own)
+    for (const session of sessions.values()) session.added(own)
+    statusChanged()
+    return shared.attached.handle
+  }
+
   return {
     links,
     counters: () => new Map([...sessions].map(([id, session]) => [id, session.counters()])),
     async replicate(replica) {
       assertUsable(replica)
-      opening.add(replica.name)
       const slot = nextSlot++
-      const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
+      const attaching = Promise.resolve().then(() => attach(replica, slot))
+      opening.set(replica.name, attaching)
       try {
-        const shared = await shareReplica({
-          slot,
-          replica,
-          digests,
-          clock,
-          host: hostFor(replica, replicaLinks),
-          onLocal: (transitions) => {
-            const own = replicasByName.get(replica.name)
-            if (own !== undefined) localChanges(own, transitions)
-          },
-          onBatch: () => {
-            for (const session of sessions.values()) session.pump()
-          },
-          signal: closing.signal,
-        })
-        if (ending || releasedEarly.has(replica.name)) {
-          await shared.close()
-          if (ending) throw new RoomError("closed", "The room was closed.")
-          throw new ReplicaError("replica-closed", `The replica "${replica.name}" was closed.`)
-        }
-        const own: EngineReplica = {
-          shared,
-          wanted: createWantedTable(),
-          lease: createReconcileLease(),
-          links: replicaLinks,
-        }
-        replicasByName.set(replica.name, own)
-        for (const session of sessions.values()) session.added(own)
-        statusChanged()
-        return shared.attached.handle
+        return await attaching
       } finally {
         opening.delete(replica.name)
         releasedEarly.delete(replica.name)
@@ -373,10 +380,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         timers.close()
         relay?.close()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
-        const closedError = new RoomError("closed", "The room was closed.")
-        closing.abort(closedError)
-        const closings = [...replicasByName.keys()].map(withdraw)
-        await Promise.all(closings)
+        closing.abort(new RoomError("closed", "The room is closed. Open it again to go on."))
+        await Promise.all([...replicasByName.keys()].map(withdraw))
+        // Whoever opens the same stores next must find them free.
+        await new Promise<unknown>((resolve) => {
+          const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
+          void Promise.allSettled(opening.values()).then(resolve).then(cancel)
+        })
       })()
       return closed
     },

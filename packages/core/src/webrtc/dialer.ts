@@ -345,7 +345,7 @@ export function createDialer(options: DialerOptions): Dialer {
     away(peer) {
       const call = remotesById.get(bytesToHex(peer))?.call
       if (call?.connection.isBroken()) {
-        call.connection.close({ stage: "live", detail: "the peer is gone from here and from its server" })
+        call.connection.close({ stage: "live", detail: "it has left" })
       }
     },
     receive(envelope) {

@@ -151,7 +151,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     if (isOver || pipe !== null || control?.readyState !== "open" || bulk?.readyState !== "open") return
     const local = readFingerprint(connection.localDescription?.sdp ?? "")
     if (typeof local === "string" || remotePrint === null)
-      return fail("its own description has no fingerprint")
+      return fail("no fingerprint of its own")
     enter("dtls")
     cancelDeadline()
     events.stage("dtls", "passed")
@@ -239,14 +239,14 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       case "closed":
         // node-datachannel says this before its channels do: of a remote that hung up, and of a path that was lost.
         if (pipe !== null && cancelRepair === null) return pipe.fail("remote")
-        return fail("the connection closed by itself")
+        return fail("closed by itself")
       default:
     }
   }
   connection.ondatachannel = ({ channel }) => {
     const lane = LANES.find((name) => name === channel.label)
     if (role !== "answerer" || lane === undefined || channels[lane] !== undefined) {
-      return fail("an unknown channel was opened")
+      return fail("an unknown channel")
     }
     adopt(lane, channel)
   }

@@ -1,5 +1,5 @@
 import { createEnvelopeOpener, type Envelope, sealEnvelope } from "../crypto/envelope.ts"
-import { isSignalingUrl } from "../crypto/invite.ts"
+import { problemOfServer } from "../crypto/invite.ts"
 import {
   type RunningTransport,
   type Transport,
@@ -47,9 +47,8 @@ const MAX_WAITING_SIGNALS = 256
 export function webrtc(options: WebRtcOptions = {}): Transport {
   const given = typeof options.signaling === "string" ? [options.signaling] : (options.signaling ?? [])
   for (const url of given) {
-    if (!isSignalingUrl(url)) {
-      throw new TransportError("bad-url", `Not the ws: or wss: URL of a signaling server: ${url}`)
-    }
+    const problem = problemOfServer(url)
+    if (problem !== null) throw new TransportError("bad-url", problem)
   }
   const { holdMs } = options
   if (holdMs !== undefined && !(holdMs >= 0 && holdMs <= 1000)) {
