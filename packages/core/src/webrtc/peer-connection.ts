@@ -150,8 +150,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     const { control, bulk } = channels
     if (isOver || pipe !== null || control?.readyState !== "open" || bulk?.readyState !== "open") return
     const local = readFingerprint(connection.localDescription?.sdp ?? "")
-    if (typeof local === "string" || remotePrint === null)
-      return fail("no fingerprint of its own")
+    if (typeof local === "string" || remotePrint === null) return fail("no fingerprint of its own")
     enter("dtls")
     cancelDeadline()
     events.stage("dtls", "passed")
