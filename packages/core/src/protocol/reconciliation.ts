@@ -2,7 +2,7 @@ import { concatBytes } from "@noble/hashes/utils.js"
 import type { FingerprintIndex } from "./fingerprint-index.ts"
 import type { RangeAckFrame, RangeFrame } from "./frame.ts"
 import { DecodeError } from "./decode-error.ts"
-import { MAX_RANGE_BYTES } from "./limits.ts"
+import { CONTROL_MESSAGE_BYTES, MAX_RANGE_BYTES } from "./limits.ts"
 import {
   compareRecord,
   decodeRangeRecords,
@@ -71,7 +71,7 @@ export function createReconciliation(
   >()
   let nextSequence = 1
   let width = NARROW_REQUESTS
-  let fastestMs = 0
+  let fastestMs: number | null = null
   let rounds = 0
   let bytes = 0
   let postponed = false
@@ -121,9 +121,10 @@ export function createReconciliation(
       outBySequence.delete(frame.sequence)
       const tookMs = now - out.sentAt
       // The first answer is long, and one more for each that comes in time doubles them with each round trip.
-      if (tookMs > fastestMs + LATE_MS) width = NARROW_REQUESTS
-      else width = rounds === 0 ? FIRST_WIDE_REQUESTS : Math.min(width + 1, WIDE_REQUESTS)
-      fastestMs = rounds++ === 0 ? tookMs : Math.min(fastestMs, tookMs)
+      if (tookMs > (fastestMs ?? 0) + LATE_MS) width = NARROW_REQUESTS
+      else width = fastestMs === null ? FIRST_WIDE_REQUESTS : Math.min(width + 1, WIDE_REQUESTS)
+      fastestMs = Math.min(fastestMs ?? tookMs, tookMs)
+      rounds++
       if (frame.later && frame.answered === 0) {
         postponed = true
         return true
@@ -153,7 +154,8 @@ export function createReconciliation(
 
 /**
  * The responder's side: a function of the request and the index as it is now. Throws `DecodeError` on bad records.
- * At least one record is answered whatever the grant, so a request always makes progress.
+ * At least one record is answered whatever the grant, so a request always makes progress. Not `roomy`, where much waits to go out
+ * already, it answers less: however many ask at once, an honest peer is not let go for what it is answered.
  */
 export function answerRange(
   index: FingerprintIndex,
@@ -161,9 +163,10 @@ export function answerRange(
   request: RangeFrame,
   findings: EntryFindings,
   mayReceive: boolean,
+  roomy = true,
 ): RangeAnswer {
   const { salt, sequence } = request
-  const grant = Math.min(request.grant, REPLY_GRANT_BYTES)
+  const grant = Math.min(request.grant, roomy ? REPLY_GRANT_BYTES : CONTROL_MESSAGE_BYTES)
   const replies: Uint8Array[] = []
   let size = 0
   let answered = 0

@@ -2,7 +2,6 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { RangeAckFrame, RangeFrame } from "../protocol/frame.ts"
-import { CONTROL_MESSAGE_BYTES } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import {
   answerRange,
@@ -141,9 +140,14 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
       return
     }
     progress()
-    // Less where much waits already: however many ask at once, an honest peer is not let go for what it is answered.
-    const asked = outbox.wantsControl ? frame : { ...frame, grant: CONTROL_MESSAGE_BYTES }
-    const { replies, ack } = answerRange(index, slot, asked, findings, options.mayReceive)
+    const { replies, ack } = answerRange(
+      index,
+      slot,
+      frame,
+      findings,
+      options.mayReceive,
+      outbox.wantsControl,
+    )
     for (const reply of replies) outbox.control(reply)
     outbox.control({ ...ack, later: options.defers() })
   }
