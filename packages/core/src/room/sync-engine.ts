@@ -48,7 +48,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicasByName = new Map<string, EngineReplica>()
   /** Peers whose link was lost, the newest last, and who may still be in the room. */
   const lostSessions = new Set<string>()
-  const opening = new Map<string, Promise<unknown>>()
+  const opening = new Map<string, Promise<unknown> | null>()
   /** Replicas that closed by themselves before they had opened. */
   const releasedEarly = new Set<string>()
   const timers = createPurposeTimers(clock)
@@ -348,8 +348,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     counters: () => new Map([...sessions].map(([id, session]) => [id, session.counters()])),
     async replicate(replica) {
       assertUsable(replica)
-      const slot = nextSlot++
-      const attaching = Promise.resolve().then(() => attach(replica, slot))
+      // Before it begins: it may be released while it does.
+      opening.set(replica.name, null)
+      const attaching = attach(replica, nextSlot++)
       opening.set(replica.name, attaching)
       try {
         return await attaching
