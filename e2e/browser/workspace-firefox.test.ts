@@ -26,7 +26,6 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
   const ben = await firefox.browser.newPage()
   const errors: string[] = []
   ben.on("pageerror", (error) => errors.push(String(error)))
-  await ben.setViewport({ width: 1280, height: 800 })
   const started = performance.now()
   await ben.goto(link)
   const row = await ben.waitForSelector(".row", { timeout: 60_000 })

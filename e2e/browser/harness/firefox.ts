@@ -29,6 +29,9 @@ export async function launchFirefox(): Promise<FirefoxProfile> {
     browser: "firefox",
     executablePath,
     headless: true,
+    // By the window: to set the viewport Puppeteer sends commands that the Firefox of a stable system does not know.
+    defaultViewport: null,
+    args: ["--width=1280", "--height=800"],
     extraPrefsFirefox: PREFERENCES,
     timeout: 120_000,
     protocolTimeout: 180_000,
