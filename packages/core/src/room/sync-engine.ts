@@ -48,7 +48,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicasByName = new Map<string, EngineReplica>()
   /** Peers whose link was lost, the newest last, and who may still be in the room. */
   const lostSessions = new Set<string>()
-  const opening = new Map<string, Promise<unknown> | null>()
+  const opening = new Map<string, Promise<unknown>>()
   /** Replicas that closed by themselves before they had opened. */
   const releasedEarly = new Set<string>()
   const timers = createPurposeTimers(clock)
@@ -349,7 +349,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     async replicate(replica) {
       assertUsable(replica)
       // Before it begins: it may be released while it does.
-      opening.set(replica.name, null)
+      opening.set(replica.name, Promise.resolve())
       const attaching = attach(replica, nextSlot++)
       opening.set(replica.name, attaching)
       try {
