@@ -189,7 +189,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const catchUp = (): void => {
     if (idle()) {
       if (owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
-      else if (initiator && comparable && delegated && !runner.waiting) runner.retry()
+      else if (phase !== "live" && initiator && comparable && delegated) runner.retry()
     }
     if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, catchUp)
     options.pump()
