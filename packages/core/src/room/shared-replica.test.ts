@@ -158,52 +158,53 @@ describe("entries of a first sync", () => {
   const answer = (entries: readonly Incoming[]): JoinOutcome[] =>
     entries.map(({ key }) => joined(null, `of ${key}`))
 
-  test("gather for a moment after a large batch, and then come together", async () => {
+  test("that come at once are one batch; after a large one they gather for a moment", async () => {
     const { script, open, results, join, time } = await share()
     const shared = await open()
-    join(shared, "first")
     for (const key of many) join(shared, key)
     await settled()
-    script.calls[0]?.answer(answer([{ key: "first", delta: new Uint8Array(1) }]))
+    expect(script.calls.map(({ entries }) => entries.length)).toEqual([200])
+    script.calls[0]?.answer(answer(script.calls[0].entries))
     await settled()
-    expect(script.calls.map(({ entries }) => entries.length)).toEqual([1, 200])
-    script.calls[1]?.answer(answer(script.calls[1].entries))
-    await settled()
-    expect([results.length, shared.joining]).toEqual([201, 0])
+    expect([results.length, shared.joining]).toEqual([200, 0])
     join(shared, "later")
     await settled()
     join(shared, "last")
-    expect([script.calls.length, shared.joining]).toEqual([2, 2])
-    await time.runFor(10)
-    expect(script.calls.at(2)?.entries.map(({ key }) => key)).toEqual(["later", "last"])
-    script.calls[2]?.answer(answer(script.calls[2].entries))
+    expect([script.calls.length, shared.joining]).toEqual([1, 2])
+    await time.runFor(5)
+    expect(script.calls.at(1)?.entries.map(({ key }) => key)).toEqual(["later", "last"])
+    script.calls[1]?.answer(answer(script.calls[1].entries))
     await settled()
     // Few at a time wait for nothing.
     join(shared, "typed")
     await settled()
-    expect(script.calls).toHaveLength(4)
-    script.calls[3]?.answer(answer(script.calls[3].entries))
+    expect(script.calls).toHaveLength(3)
+    script.calls[2]?.answer(answer(script.calls[2].entries))
     await shared.close()
+  })
+
+  test("are not looked for by a room that closes before they are begun", async () => {
+    const { script, open, results, join } = await share()
+    const shared = await open()
+    join(shared, "came")
+    await shared.close()
+    expect([script.calls.length, results]).toMatchObject([0, [{ type: "failed" }]])
   })
 
   test("gather on while many come, but not for long", async () => {
     const { script, open, join, time } = await share()
     const shared = await open()
-    const come = (moment: number): void => {
-      for (const key of many) join(shared, `${moment} ${key}`)
-    }
-    come(0)
+    for (const key of many) join(shared, key)
     await settled()
     for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
     await settled()
-    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
-    await settled()
-    for (let moment = 1; moment < 5; moment++) {
+    // So few that they are not enough by themselves.
+    for (let moment = 1; moment <= 8; moment++) {
       expect(script.calls).toEqual([])
-      come(moment)
-      await time.runFor(10)
+      for (const key of many.slice(0, 100)) join(shared, `${moment} ${key}`)
+      await time.runFor(5)
     }
-    expect(script.calls.map(({ entries }) => entries.length)).toEqual([4 * many.length])
+    expect(script.calls.map(({ entries }) => entries.length)).toEqual([8 * 100])
     for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
     await shared.close()
   })
@@ -212,8 +213,6 @@ describe("entries of a first sync", () => {
     const { script, open, results, join } = await share()
     const shared = await open()
     for (const key of many) join(shared, key)
-    await settled()
-    for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
     await settled()
     for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
     await settled()

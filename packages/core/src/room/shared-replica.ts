@@ -73,11 +73,11 @@ const MAX_BATCH_BYTES = 2_097_152
  * After a batch that only a first sync brings, the next one gathers for a moment: what many a storage does for a batch
  * grows with all that it holds already, and so does what is gathered.
  */
-const MANY_ENTRIES = 128
+const MANY_ENTRIES = 64
 const GATHERED_ENTRIES = 1_024
-const GATHER_MS = 10
+const GATHER_MS = 5
 /** It gathers once more where many came meanwhile. */
-const MAX_GATHERINGS = 4
+const MAX_GATHERINGS = 8
 
 /** Most keys of a batch have none, and a list each would cost what joining them does. Never written to. */
 const NO_CHANGES: EntryChange[] = []
@@ -231,14 +231,16 @@ export async function shareReplica<Handle>(
   }
 
   const drain = async (): Promise<void> => {
-    do {
+    // The first of a message is not worth a batch: the others of it come before this goes on.
+    await Promise.resolve()
+    while (queue.length > 0) {
       const batch = takeBatch(queue)
       running = batch.length
       runningBatch = runBatch(batch)
       await runningBatch
       runningBatch = null
       if (batch.length >= MANY_ENTRIES) await gather()
-    } while (queue.length > 0)
+    }
   }
 
   let draining: Promise<void> | null = null
