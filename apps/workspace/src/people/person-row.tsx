@@ -41,6 +41,12 @@ export function PersonRow({ person }: { readonly person: PersonHere }) {
             Another version of this app: {person.facts.incompatible.join(", ")} wait for an update.
           </p>
         )}
+        {person.facts !== null && person.facts.refused > 0 && (
+          <p className="person-clock">
+            {person.facts.refused === 1 ? "One change stays" : `${person.facts.refused} changes stay`} on this
+            device: too large to be sent, or not taken there.
+          </p>
+        )}
       </div>
       {person.facts !== null && <Facts facts={person.facts} />}
     </li>

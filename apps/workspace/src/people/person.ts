@@ -17,6 +17,8 @@ export interface PeerFacts {
   readonly path: Peer["path"]
   readonly rttMs: number | null
   readonly pending: number
+  /** Changes that cannot be brought to them. */
+  readonly refused: number
   readonly isSynced: boolean
   readonly lastSyncedAt: number | null
   /** Replicas that wait because the other side has another version of the app. */
@@ -46,11 +48,12 @@ export function connectedPeople(
     })
 }
 
-function factsOf({ path, rttMs, pendingIn, pendingOut, lastSyncedAt, stage, replicas }: Peer): PeerFacts {
+function factsOf(peer: Peer): PeerFacts {
+  const { path, rttMs, pendingIn, pendingOut, refused, lastSyncedAt, stage, replicas } = peer
   const incompatible = [...replicas].filter(([, link]) => link.phase === "incompatible").map(([name]) => name)
   const pending = pendingIn + pendingOut
-  const isSynced = stage === "live" && pending === 0 && incompatible.length === 0
-  return { path, rttMs, pending, isSynced, lastSyncedAt, incompatible }
+  const isSynced = stage === "live" && pending + refused + incompatible.length === 0
+  return { path, rttMs, pending, refused, isSynced, lastSyncedAt, incompatible }
 }
 
 const CLOCK_TOLERANCE_MS = 5 * 60_000

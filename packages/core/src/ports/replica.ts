@@ -84,6 +84,11 @@ export interface ReplicaLinkStatus {
   readonly pendingOut: number
   /** Entries asked for or received, not yet durable here. */
   readonly pendingIn: number
+  /**
+   * Entries that stay on this device until they change: the peer does not take them, or they are too large to be sent. The
+   * diagnostics say why.
+   */
+  readonly refused: number
   /** Wall-clock milliseconds of the last moment both sides were equal. */
   readonly lastSyncedAt?: number
 }

@@ -127,9 +127,9 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       return
     }
     if (outcome.type === "refused" || outcome.delta.length > MAX_ENTRY_BYTES) {
-      options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
       own.refusals.byPeer.set(mapKey(position), held.digest)
       unconfirmed.refused(mapKey(position))
+      options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
       return
     }
     const { slot, digests, replica } = own.shared

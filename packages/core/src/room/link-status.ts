@@ -12,10 +12,12 @@ export function replicaLinkStatus(
   const base = { peer: peer.session, device: peer.device }
   const own = matched.targets.get(room.shared.replica.name)?.own
   if (own !== undefined) {
-    const { phase, pendingOut, lastSyncedAt } = own
-    return { ...base, phase, pendingOut, pendingIn, ...(lastSyncedAt !== null && { lastSyncedAt }) }
+    const { phase, pendingOut, lastSyncedAt, feed } = own
+    const refused = feed.unconfirmed.refusals
+    return { ...base, phase, pendingOut, pendingIn, refused, ...(lastSyncedAt !== null && { lastSyncedAt }) }
   }
+  const nothing = { pendingOut: 0, pendingIn: 0, refused: 0 }
   const reason = matched.mismatch(room.shared)
-  if (reason === null) return { ...base, phase: "waiting", pendingOut: 0, pendingIn: 0 }
-  return { ...base, phase: "incompatible", reason, pendingOut: 0, pendingIn: 0 }
+  if (reason === null) return { ...base, phase: "waiting", ...nothing }
+  return { ...base, phase: "incompatible", reason, ...nothing }
 }

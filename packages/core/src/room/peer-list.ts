@@ -72,6 +72,7 @@ function describePeer(
     rttMs: link?.rttMs ?? null,
     pendingOut: sum(statuses.map(({ pendingOut }) => pendingOut)),
     pendingIn: sum(statuses.map(({ pendingIn }) => pendingIn)),
+    refused: sum(statuses.map(({ refused }) => refused)),
     lastSyncedAt: syncTimes.length === 0 ? null : Math.min(...syncTimes),
     replicas,
   }

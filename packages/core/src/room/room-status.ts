@@ -103,9 +103,10 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
   }
 }
 
-function isSynced({ replicas, pendingIn, pendingOut }: Peer): boolean {
+function isSynced({ replicas, pendingIn, pendingOut, refused }: Peer): boolean {
   const phases = [...replicas.values()].map(({ phase }) => phase)
-  return pendingIn === 0 && pendingOut === 0 && phases.length > 0 && phases.every((phase) => phase === "live")
+  const open = pendingIn + pendingOut + refused
+  return open === 0 && phases.length > 0 && phases.every((phase) => phase === "live")
 }
 
 function describeIncompatible(list: readonly Peer[]): RoomProblem | null {

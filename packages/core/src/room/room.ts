@@ -47,6 +47,8 @@ export interface Peer {
   readonly pendingOut: number
   /** Entries asked for or received from there, not yet durable here. */
   readonly pendingIn: number
+  /** Entries that it does not take, or that are too large to be sent to it, over all replicas: the diagnostics say why. */
+  readonly refused: number
   /** Wall clock; null before the first time both sides were equal. */
   readonly lastSyncedAt: number | null
   /** Per replica name. */

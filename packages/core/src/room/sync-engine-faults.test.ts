@@ -14,7 +14,7 @@ import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { bytesToHex } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
-import { MAX_UNACKNOWLEDGED } from "../protocol/limits.ts"
+import { MAX_ENTRY_BYTES, MAX_UNACKNOWLEDGED } from "../protocol/limits.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
@@ -473,6 +473,61 @@ describe("waiting for synced()", () => {
     await expect(open).rejects.toMatchObject({ code: "closed" })
     await closing
     expect(time.pending).toBe(0)
+  })
+})
+
+describe("an entry that stays on this device", () => {
+  const refusedAt = (node: Node, peer: Node): number | undefined =>
+    node.engine.links.get().get(peer.session)?.replicas.get("notes")?.refused
+
+  test("since the peer does not take it, is counted until it changes", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    const notes = await a.engine.replicate(memory())
+    let strict = true
+    await b.engine.replicate(
+      meddled(({ join }) => ({
+        join: async (entries, peer) =>
+          strict ? entries.map(() => ({ type: "refused", reason: "no" })) : join(entries, peer),
+      })),
+    )
+    await notes.set("k", { n: 1 })
+    connect(time, [a, b])
+    await time.runFor(5_000)
+    expect([refusedAt(a, b), refusedAt(b, a)]).toEqual([1, 0])
+    strict = false
+    await notes.set("k", { n: 2 })
+    await time.runFor(5_000)
+    expect(refusedAt(a, b)).toBe(0)
+    for (const { engine } of [a, b]) await engine.close()
+  })
+
+  test("since it is too large to be sent, is counted, and synced() tells of it", async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    let tooLarge = true
+    const notes = await a.engine.replicate(
+      meddled(({ read }) => ({
+        read: async (requests, peer) =>
+          (await read(requests, peer)).map((outcome) =>
+            outcome.type === "delta" && tooLarge
+              ? { ...outcome, delta: new Uint8Array(MAX_ENTRY_BYTES + 1) }
+              : outcome,
+          ),
+      })),
+    )
+    await b.engine.replicate(memory())
+    await notes.set("k", { n: 1 })
+    connect(time, [a, b])
+    const refused = expect(a.engine.synced()).rejects.toMatchObject({ code: "refused" })
+    await time.runFor(5_000)
+    await refused
+    expect([refusedAt(a, b), a.told.includes("refused entry-too-large by us")]).toEqual([1, true])
+    tooLarge = false
+    await notes.set("k", { n: 2 })
+    await time.runFor(5_000)
+    expect(refusedAt(a, b)).toBe(0)
+    for (const { engine } of [a, b]) await engine.close()
   })
 })
 

@@ -417,8 +417,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         phaseChanged,
         reconciled: (replica, report) =>
           events.reconciled({ session: link.session, replica: replica.shared.replica.name, ...report }),
-        refused: (replica, reason, by) =>
-          events.refused(link.session, replica.shared.replica.name, reason, by),
+        refused(replica, reason, by) {
+          statusChanged()
+          events.refused(link.session, replica.shared.replica.name, reason, by)
+        },
         violation: (code, detail) => events.violation(link.session, code, detail),
         closed: () => dropSession(session),
       },

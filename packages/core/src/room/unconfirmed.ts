@@ -35,6 +35,8 @@ export interface Unconfirmed {
   /** Counts up to here belong to what the link had under this name before. */
   readonly since: number
   readonly size: number
+  /** Entries that were refused, and not taken since. */
+  readonly refusals: number
 }
 
 /** `nextCount` counts the changes of a whole link, so that a replica announced anew never takes up old confirmations. */
@@ -102,6 +104,9 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
     since,
     get size() {
       return entryByPosition.size
+    },
+    get refusals() {
+      return refusedByPosition.size
     },
   }
 }
