@@ -236,6 +236,8 @@ describe("bytes that are not for us", () => {
     const b = await attachByHand({ ...options, store: memoryStore() })
     expect(await receive(b, encodeDelta({ type: "snapshot", version, snapshot }))).toMatchObject({
       type: "refused",
+      // Which the peer is told.
+      reason: "1200 operations, of at most 1000",
     })
     expect(JSON.stringify(b.reports)).toContain("1200 operations, of at most 1000")
     await expect(b.docs.import("x", snapshot)).rejects.toMatchObject({ code: "too-large" })

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events"
 import { afterEach, describe, expect, test } from "vitest"
-import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
+import { type Identity, IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
 import type { Pipe, Transport } from "../ports/transport.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
@@ -303,6 +303,14 @@ describe("opening", () => {
     const room = await open({ invite: createInvite(), transports: [], signal: later.signal })
     later.abort()
     await until(() => room.status.get().phase === "closed", "the room to close")
+  })
+
+  test("ends with the signal while the identity loads, however long that takes", async () => {
+    const abort = new AbortController()
+    const identity: Identity = { load: () => new Promise(() => {}) }
+    const opening = open({ invite: createInvite(), transports: [], identity, signal: abort.signal })
+    setTimeout(() => abort.abort(new Error("changed my mind")), 20)
+    await expect(opening).rejects.toThrow("changed my mind")
   })
 
   test("forgets the signal when the room closes, for one that outlives many", async () => {

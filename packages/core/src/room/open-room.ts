@@ -72,7 +72,7 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
       "This platform lacks Ed25519 or X25519: a current browser or Node 20 has them.",
     )
   }
-  const [device, keys] = await loading
+  const [device, keys] = await unlessAborted(loading, signal)
   signal?.throwIfAborted()
   const clock = options.clock ?? systemClock()
   return assemble({
@@ -233,6 +233,17 @@ function assemble(parts: Parts): Room {
   const abort = (): void => void room.close()
   parts.signal?.addEventListener("abort", abort)
   return room
+}
+
+/** A database that is blocked by another tab may not answer for long. */
+function unlessAborted<Loaded>(loading: Promise<Loaded>, signal: AbortSignal | undefined): Promise<Loaded> {
+  if (signal === undefined) return loading
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener("abort", abort)
+    loading.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort))
+  })
 }
 
 async function loadDevice(identity: Identity): Promise<Parts["device"]> {

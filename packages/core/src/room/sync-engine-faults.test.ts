@@ -672,12 +672,15 @@ describe("closing", () => {
       const time = createSimulatedTime()
       const node = createNode(time, "a")
       const attaching = node.engine.replicate(slow(time, attachMs))
-      attaching.catch(() => {})
+      let refusedAt = Number.POSITIVE_INFINITY
+      attaching.catch(() => (refusedAt = time.now))
       await time.runFor(10)
       let closedAt = 0
       void node.engine.close().then(() => (closedAt = time.now))
       const startedAt = time.now - 10
       await time.runFor(70_000)
+      // Whoever gave it to the room hears at once, also where the replica never answers.
+      expect(refusedAt - startedAt).toBeLessThanOrEqual(10)
       expect(closedAt - startedAt).toBeGreaterThanOrEqual(closesAfterMs - 10)
       expect(closedAt - startedAt).toBeLessThan(closesAfterMs + 500)
       await expect(attaching).rejects.toMatchObject({ code: "closed" })

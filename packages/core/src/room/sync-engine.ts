@@ -53,6 +53,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const releasedEarly = new Set<string>()
   const timers = createPurposeTimers(clock)
   const closing = new AbortController()
+  /** One listener for all who wait: platforms warn of a leak when one signal has more than ten. */
+  const closingError = new Promise<never>((_, reject) => {
+    closing.signal.addEventListener("abort", () => reject(closing.signal.reason))
+  })
+  closingError.catch(() => {})
   let nextSlot = 0
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
@@ -350,14 +355,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       assertUsable(replica)
       // Before it begins: it may be released while it does.
       opening.set(replica.name, Promise.resolve())
-      const attaching = attach(replica, nextSlot++)
-      opening.set(replica.name, attaching)
-      try {
-        return await attaching
-      } finally {
+      const attaching = attach(replica, nextSlot++).finally(() => {
         opening.delete(replica.name)
         releasedEarly.delete(replica.name)
-      }
+      })
+      opening.set(replica.name, attaching)
+      return Promise.race([attaching, closingError])
     },
     addLink(link) {
       if (ending) {

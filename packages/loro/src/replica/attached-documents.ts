@@ -139,14 +139,14 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     if (!isDocumentId(entry.id)) return refuse("not a document id")
     await entry.ready
     const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
-    if (applied !== "trapped") {
+    if (!("trapped" in applied)) {
       // What failed to be stored before is not told to be durable now.
       return entry.phase === "live" && entry.live !== null && entry.journal.isUnsaved()
         ? { ...applied, durable: entry.journal.saved(entry.live) }
         : applied
     }
     await shelf.reload(entry)
-    return refuse("Loro cannot read this update")
+    return refuse(applied.trapped)
   }
 
   const settleEntry = async (entry: ShelfEntry): Promise<void> => {

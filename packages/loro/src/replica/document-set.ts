@@ -36,6 +36,11 @@ export interface Applied {
   readonly delta: Uint8Array | null
 }
 
+/** The document in memory is of no use any more: it has to be read again, without what came. */
+export interface Trapped {
+  readonly trapped: string
+}
+
 /** Where a delta comes from, and what its transaction does besides. */
 export interface ApplySource {
   readonly origin: ChangeOrigin
@@ -50,7 +55,7 @@ export interface ApplySource {
 /** The documents of one store as a join-semilattice: joined and deleted, whether or not they are open. */
 export interface DocumentSet {
   /** Synchronous, so that `before` and `after` name neighbouring states. The entry is pinned by the caller. */
-  apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped"
+  apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped
   /** Applies to a document that is opened for it, again after a trap. */
   integrate(id: string, delta: DocumentDelta, source: ApplySource): Promise<Applied>
   /** A local edit of a document on the shelf. */
@@ -66,6 +71,7 @@ export interface DocumentSet {
 
 /** Updates that wait for others, per document: beyond this they are not taken. */
 const MAX_PENDING_BYTES = 1_048_576
+const MANY_WAIT = "too many updates that wait for others"
 const DONE: Promise<void> = Promise.resolve()
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
@@ -85,10 +91,10 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     }
   }
 
-  const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | "trapped" => {
+  const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped => {
     if (entry.phase === "deleted") return applyToDeleted(entry, delta, source)
     const { live } = entry
-    if (live === null) return "trapped"
+    if (live === null) return { trapped: "the document is not open" }
     if (delta.type === "tombstone") return bury(entry, live, source)
     live.settle()
     // Edits made here broke it, and it is being read again: what came is asked for anew.
@@ -137,16 +143,16 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     delta: DocumentDelta,
     bytes: Uint8Array,
     source: ApplySource,
-  ): Applied | "trapped" => {
+  ): Applied | Trapped => {
     const limit = source.origin === "tab" ? Number.POSITIVE_INFINITY : options.limits.maxOperations
     const result = live.integrate(bytes, limit)
     if (result.type === "trapped") {
       options.report({
         type: "quarantined",
         key: entry.id,
-        reason: `an update of ${source.sender} broke the document in memory, which is read again: ${result.reason}`,
+        reason: `the document is read again without an update of ${source.sender}: ${result.reason}`,
       })
-      return "trapped"
+      return { trapped: result.reason }
     }
     if (result.type === "refused") return refused(entry, result.reason, source)
     if (result.collision) {
@@ -163,9 +169,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         options.report({
           type: "quarantined",
           key: entry.id,
-          reason: `from ${source.sender}: too many updates that wait for others`,
+          reason: `from ${source.sender}: ${MANY_WAIT}`,
         })
-        return "trapped"
+        return { trapped: MANY_WAIT }
       }
       // In memory until its history comes, and then stored together with that. Nobody is told that it is kept.
       return notTaken({ type: "incomplete" })
@@ -303,10 +309,10 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       const entry = await shelf.takeOne(id)
       try {
         const result = apply(entry, delta, source)
-        if (result !== "trapped") return result
+        if (!("trapped" in result)) return result
         await shelf.reload(entry)
         // Whatever broke the instance is not tried again on the new one.
-        return notTaken({ type: "refused", reason: "Loro cannot read this update" })
+        return notTaken({ type: "refused", reason: result.trapped })
       } finally {
         shelf.release(entry)
       }
