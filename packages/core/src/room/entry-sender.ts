@@ -44,6 +44,8 @@ interface ReadableEntry extends QueuedEntry {
 export function createEntrySender(options: EntrySenderOptions): EntrySender {
   const { peer, outbox } = options
   let averageEntryBytes = READ_TARGET_BYTES / FIRST_READ_ENTRIES
+  /** Grows from one entry after a read that failed, so that the others are not kept back by one that cannot be read. */
+  let mostEntries = MAX_READ_ENTRIES
   let reads = 0
   let unaskedBytes = UNASKED_BYTES
   let closed = false
@@ -53,7 +55,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     for (const target of options.targets()) {
       if (closed || !outbox.wantsBulk || reads >= MAX_READS) return
       if (outbox.unacknowledgedBulk >= MAX_UNACKNOWLEDGED) return
-      if (target.own.reading > 0 || !target.own.permissions.send) continue
+      if (target.own.reading > 0 || target.own.resting || !target.own.permissions.send) continue
       const entries = takeReadable(target.own)
       if (entries.length > 0) void readAndSend(target, entries)
       else target.own.check()
@@ -61,7 +63,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
   }
 
   const takeReadable = (own: LinkReplica): readonly ReadableEntry[] => {
-    const limit = Math.max(1, Math.min(MAX_READ_ENTRIES, Math.floor(READ_TARGET_BYTES / averageEntryBytes)))
+    const limit = Math.max(1, Math.min(mostEntries, Math.floor(READ_TARGET_BYTES / averageEntryBytes)))
     const entries: ReadableEntry[] = []
     // A batch of nothing but refused entries must not end the queue.
     for (let taken = own.queue.take(limit); taken.length > 0; taken = own.queue.take(limit)) {
@@ -86,13 +88,14 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       if (closed || own.closed) return
       if (outcomes.length === 0) throw new Error("the replica answered no read")
       outcomes.forEach((outcome, at) => send(target, entries[at] as ReadableEntry, outcome))
-      for (const { position, summary, unasked } of entries.slice(outcomes.length)) {
-        if (unasked) own.queue.addUnasked(position)
-        else own.queue.addEntry(position, summary)
-      }
+      putBack(own, entries.slice(outcomes.length))
+      mostEntries = Math.min(mostEntries * 2, MAX_READ_ENTRIES)
     } catch (cause) {
-      // What could not be read is found missing again by the next comparison of roots.
-      own.postponed()
+      // The peer may not ask again: once it has found that nothing more comes, it takes the difference for what may not travel.
+      putBack(own, entries)
+      for (const { position } of entries) own.feed.unconfirmed.changed(mapKey(position))
+      mostEntries = 1
+      own.rest()
       options.refused(target.room, `could not be read: ${String(cause)}`)
     } finally {
       reads--
@@ -102,6 +105,13 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     own.check()
     pump()
     options.flush()
+  }
+
+  const putBack = ({ queue }: LinkReplica, entries: readonly QueuedEntry[]): void => {
+    for (const { position, summary, unasked } of entries) {
+      if (unasked) queue.addUnasked(position)
+      else queue.addEntry(position, summary)
+    }
   }
 
   const offer = ({ shared }: LinkReplica, position: Uint8Array, digest: Uint8Array): void =>

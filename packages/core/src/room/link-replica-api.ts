@@ -33,6 +33,9 @@ export interface LinkReplica {
   readonly closed: boolean
   /** Entries being read from the replica for the peer. */
   reading: number
+  /** Nothing is read for a while, for the last read failed. What waits for it keeps nobody from comparing roots. */
+  readonly resting: boolean
+  rest(): void
   start(): void
   range(frame: RangeFrame): void
   rangeAck(frame: RangeAckFrame): void

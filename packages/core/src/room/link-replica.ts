@@ -61,6 +61,8 @@ const ROOT_INTERVAL_MS = 100
 const BEHIND_ENTRIES = 64
 /** Of very many entries that were only announced, some are offered at a time: a key press must not wait behind them. */
 const OFFER_INTERVAL_MS = 250
+/** A storage that fails is left alone for so long. */
+const REST_MS = 2_000
 /** What is owed to the peer is left for so long to what is found by comparing. */
 const OWED_LIMIT_MS = 2_000
 
@@ -205,7 +207,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const idle = (): boolean => {
     // A first run that waits for its turn is still to come: the responder must not take this side's root for the end.
     if (runner.waiting && phase !== "live") return false
-    return !runner.running && queue.size === 0 && self.reading === 0 && options.pendingIn() === 0
+    const reads = self.reading > 0 || (queue.size > 0 && !self.resting)
+    return !runner.running && !reads && options.pendingIn() === 0
   }
 
   /** Nothing is under way for this replica in either direction, as far as this side knows. */
@@ -377,6 +380,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       return permissions.send ? unconfirmed.size + queue.size : 0
     },
     reading: 0,
+    get resting() {
+      return timers.has("rest")
+    },
+    rest: () => timers.start("rest", REST_MS, options.pump),
     start() {
       if (!permissions.send && !permissions.receive) return finish(false)
       const equal = announced.count === index.count && sameBytes(announced.root, index.root())

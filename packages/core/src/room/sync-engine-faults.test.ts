@@ -476,6 +476,70 @@ describe("waiting for synced()", () => {
   })
 })
 
+describe("a storage that fails to read", () => {
+  /** Each of the two begins the comparison in some of these. */
+  const seeds = ["one", "two", "three", "four"]
+
+  test("keeps synced() waiting, and the peer gets the entry once it can be read", async () => {
+    for (const seed of seeds) {
+      const time = createSimulatedTime()
+      const [a, b] = [createNode(time, `a ${seed}`), createNode(time, `b ${seed}`)]
+      let [failing, reads] = [true, 0]
+      const notes = await a.engine.replicate(
+        meddled(({ read }) => ({
+          async read(requests, peer) {
+            reads++
+            if (failing) throw new Error("the disk is broken")
+            return read(requests, peer)
+          },
+        })),
+      )
+      const theirs = await b.engine.replicate(memory())
+      await notes.set("unread", { n: 1 })
+      await theirs.set("theirs", { n: 1 })
+      connect(time, [a, b])
+      const { signal } = new AbortController()
+      const synced: string[] = []
+      void a.engine.synced({ signal }).then(() => synced.push("a"))
+      void b.engine.synced({ signal }).then(() => synced.push("b"))
+      await time.runFor(20_000)
+      // What b has is here, and nothing is wrong with that.
+      expect(synced).toEqual(["b"])
+      expect(a.engine.links.get().get(b.session)).toMatchObject({ stage: "live" })
+      expect(a.engine.links.get().get(b.session)?.replicas.get("notes")?.pendingOut).toBeGreaterThan(0)
+      expect(reads).toBeLessThan(15)
+      failing = false
+      await time.runFor(5_000)
+      expect([synced, theirs.keys.toSorted()]).toEqual([
+        ["b", "a"],
+        ["theirs", "unread"],
+      ])
+      for (const { engine } of [a, b]) await engine.close()
+    }
+  })
+
+  test("over one entry does not keep the others back", async () => {
+    for (const seed of seeds) {
+      const time = createSimulatedTime()
+      const [a, b] = [createNode(time, `a ${seed}`), createNode(time, `b ${seed}`)]
+      const notes = await a.engine.replicate(
+        meddled(({ read }) => ({
+          read: (requests, peer) =>
+            requests.some(({ key }) => key === "k50")
+              ? Promise.reject(new Error("a broken page"))
+              : read(requests, peer),
+        })),
+      )
+      const theirs = await b.engine.replicate(memory())
+      for (let n = 0; n < 100; n++) await notes.set(`k${n}`, { n })
+      connect(time, [a, b])
+      await time.runFor(60_000)
+      expect(theirs.keys).toHaveLength(99)
+      for (const { engine } of [a, b]) await engine.close()
+    }
+  })
+})
+
 describe("an entry that stays on this device", () => {
   const refusedAt = (node: Node, peer: Node): number | undefined =>
     node.engine.links.get().get(peer.session)?.replicas.get("notes")?.refused
