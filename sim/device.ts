@@ -13,6 +13,7 @@ import {
 } from "@dunlin/core/testing"
 import { ATTACHMENT_FIELD, type Attachments, openAttachments, withAttachments } from "./attachments.ts"
 import type { Faults } from "./fault-counts.ts"
+import { withFailingReads } from "./failing-reads.ts"
 import { HANDLERS } from "./handlers.ts"
 import type { History } from "./history.ts"
 import type { PlantedBug } from "./planted-bug.ts"
@@ -49,6 +50,8 @@ export interface Device {
   crash(): void
   leave(): void
   stepClock(byMs: number): void
+  /** Of reads for peers. */
+  setReadFailureRate(rate: number): void
   /** A null payload deletes. */
   write(document: string, payload: JsonObject | null, attachmentBytes?: number): void
   setPresence(text: string | null): void
@@ -87,6 +90,13 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
   let starts = 0
   let asked = 0
   let minted = 0
+  let readFailureRate = 0
+  const readChance = random.fork("reads")
+  const failsToRead = (): boolean => {
+    const fails = readFailureRate > 0 && readChance.chance(readFailureRate)
+    if (fails) faults.count("read-refused-by-disk")
+    return fails
+  }
   let wallMs = WALL_START_MS + plan.wallOffsetMs
 
   const createReplica = (
@@ -121,7 +131,8 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       },
       ...planted,
     })
-    return withAttachments(bug?.wrapReplica?.(replica) ?? replica, attachments)
+    const wrapped = bug?.wrapReplica?.(replica) ?? replica
+    return withFailingReads(withAttachments(wrapped, attachments), failsToRead)
   }
 
   const self: Device = {
@@ -219,6 +230,9 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       process?.clock.step(byMs)
       faults.count("clock-step")
       world.trace(`${index}: clock steps by ${byMs} ms`)
+    },
+    setReadFailureRate(rate) {
+      readFailureRate = rate
     },
     write(document, payload, attachmentBytes = 0) {
       if (payload !== null && attachmentBytes > 0) {

@@ -30,6 +30,7 @@ export const FAULT_KINDS: readonly string[] = [
   "disk-rollback",
   "disk-slow",
   "write-refused-by-disk",
+  "read-refused-by-disk",
   "copied-profile",
   "clock-step",
   "lagged-materialisation",

@@ -177,6 +177,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
   },
   {
+    name: "say-synced-without-what-could-not-be-read",
+    mutation: {
+      file: "room/entry-sender.ts",
+      find: "own.feed.unconfirmed.changed(mapKey(position))",
+      replace: "void position",
+    },
+  },
+  {
     name: "be-present-only-in-the-middle-of-a-line",
     mutation: {
       file: "room/sync-engine.ts",

@@ -82,7 +82,7 @@ export type PlannedAction =
   | { readonly type: "clock-step"; readonly peer: number; readonly byMs: number }
   | { readonly type: "disk-slow"; readonly peer: number; readonly syncMs: number; readonly forMs: number }
   | { readonly type: "disk-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
-
+  | { readonly type: "reads-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
   /** Says something else about who sits there, or takes it back. */
   | { readonly type: "presence"; readonly peer: number; readonly present: boolean }
   /** Asks for `synced()`, and looks into the disks when it resolves. */

@@ -6,7 +6,7 @@ import type { PlannedEvent } from "./scenario.ts"
 const TELLING_SIZES = [1, 900, 12_000, 65_535, 65_536, 65_537, 131_072]
 
 /**
- * Attachments, presence and `synced()`, in a part of the worlds. Their chance is of their own, so that a seed's links,
+ * Attachments, failing reads, presence and `synced()`, in a part of the worlds. Their chance is of their own, so that a seed's links,
  * crashes and writes stay what they are.
  */
 export function planSideEvents(
@@ -18,8 +18,21 @@ export function planSideEvents(
   const attached = random.chance(0.3)
     ? withTornFetches(withAttachments(events, plan, random), plan, createSeededRandom(`torn/${seed}`))
     : events
-  if (random.chance(0.4)) return [...attached, ...planPresence(plan, random), ...planWaits(plan, random)]
-  return [...attached, ...planWaits(plan, random)]
+  const disturbed = [...attached, ...planFailingReads(plan, createSeededRandom(`reads/${seed}`))]
+  if (random.chance(0.4)) return [...disturbed, ...planPresence(plan, random), ...planWaits(plan, random)]
+  return [...disturbed, ...planWaits(plan, random)]
+}
+
+/** Most begin while peers find each other: what they lack is read then. */
+function planFailingReads({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
+  if (!random.chance(0.4)) return []
+  return Array.from({ length: 1 + random.below(3) }, () => ({
+    type: "reads-failing",
+    peer: random.below(peers.length),
+    rate: random.chance(0.5) ? 1 : random.unit(),
+    forMs: 500 + random.below(6_000),
+    atMs: random.below(random.chance(0.5) ? 500 : faultsMs),
+  }))
 }
 
 function withAttachments(

@@ -280,6 +280,10 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
         device(event.peer).disk.setFailureRate(event.rate)
         time.schedule(event.forMs, () => device(event.peer).disk.setFailureRate(0))
         return
+      case "reads-failing":
+        device(event.peer).setReadFailureRate(event.rate)
+        time.schedule(event.forMs, () => device(event.peer).setReadFailureRate(0))
+        return
     }
   }
 
@@ -320,6 +324,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     for (const one of devices) {
       one.disk.setSyncMs(1, 5)
       one.disk.setFailureRate(0)
+      one.setReadFailureRate(0)
       if (everStarted.has(one)) start(one)
     }
     for (const one of edges) {

@@ -518,6 +518,28 @@ describe("a storage that fails to read", () => {
     }
   })
 
+  test("forgets none of many that it could not read", async () => {
+    for (const seed of seeds) {
+      const time = createSimulatedTime()
+      const [a, b] = [createNode(time, `a ${seed}`), createNode(time, `b ${seed}`)]
+      let failing = true
+      const notes = await a.engine.replicate(
+        meddled(({ read }) => ({
+          read: (requests, peer) =>
+            failing ? Promise.reject(new Error("the disk is broken")) : read(requests, peer),
+        })),
+      )
+      const theirs = await b.engine.replicate(memory())
+      for (let n = 0; n < 3_000; n++) await notes.set(`k${n}`, { n })
+      connect(time, [a, b])
+      await time.runFor(20_000)
+      failing = false
+      await time.runFor(8_000)
+      expect(theirs.keys).toHaveLength(3_000)
+      for (const { engine } of [a, b]) await engine.close()
+    }
+  })
+
   test("over one entry does not keep the others back", async () => {
     for (const seed of seeds) {
       const time = createSimulatedTime()
