@@ -178,11 +178,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "say-synced-without-what-could-not-be-read",
-    mutation: {
-      file: "room/entry-sender.ts",
-      find: "own.feed.unconfirmed.changed(mapKey(position))",
-      replace: "void position",
-    },
+    mutation: { file: "room/link-replica.ts", find: "compared && !unread", replace: "compared" },
   },
   {
     name: "be-present-only-in-the-middle-of-a-line",

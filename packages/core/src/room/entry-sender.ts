@@ -93,7 +93,6 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     } catch (cause) {
       // The peer may not ask again: once it has found that nothing more comes, it takes the difference for what may not travel.
       putBack(own, entries)
-      for (const { position } of entries) own.feed.unconfirmed.changed(mapKey(position))
       mostEntries = 1
       own.rest()
       options.refused(target.room, `could not be read: ${String(cause)}`)

@@ -98,6 +98,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** The run of a one-way link has ended, and the peer is asked whether it has all that it found. */
   let confirming = false
   let compared = false
+  /** The responder has heard that this side has all of its entries from before the link: they are never equal where one is refused. */
+  let told = false
   /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
@@ -113,6 +115,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let delegated = false
   /** Something that the last run found could not be exchanged: the peer may lack what is here of it. */
   let failed = false
+  /** A read failed, and since then something was always queued: the peer may lack it, whatever both agree on meanwhile. */
+  let unread = false
   let closed = false
 
   const postponed = (): void => {
@@ -310,6 +314,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     reportRun()
     // Everything known at the start of the run has been exchanged; what differs now is newer.
     compared ||= !failed
+    if (hasRun && !delegated && !told) {
+      told = true
+      sendRoot("agreed")
+    }
     setPhase("live")
     if (clock.monotonic() - activeAt < QUIET_MS) runner.beginAfter(QUIET_MS)
     else if (!runner.waiting) runner.retry()
@@ -323,6 +331,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   const check = (): void => {
+    if (queue.size === 0 && self.reading === 0) unread = false
     if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
     if (phase === "live" && timers.has("root")) return
     timers.start("root", ROOT_INTERVAL_MS, checkNow)
@@ -371,7 +380,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       return phase
     },
     get compared() {
-      return compared
+      return compared && !unread
     },
     get lastSyncedAt() {
       return lastSyncedAt
@@ -383,7 +392,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     get resting() {
       return timers.has("rest")
     },
-    rest: () => timers.start("rest", REST_MS, options.pump),
+    rest() {
+      unread = true
+      timers.start("rest", REST_MS, options.pump)
+    },
     start() {
       if (!permissions.send && !permissions.receive) return finish(false)
       const equal = announced.count === index.count && sameBytes(announced.root, index.root())

@@ -62,6 +62,8 @@ function describePeer(
   const statuses = [...replicas.values()] as readonly ReplicaStatus[]
   const syncTimes = statuses.flatMap(({ lastSyncedAt }) => lastSyncedAt ?? [])
   const name = presence?.value["name"]
+  const sum = (count: "pendingOut" | "pendingIn" | "refused"): number =>
+    statuses.reduce((total, status) => total + status[count], 0)
   return {
     session,
     device,
@@ -70,19 +72,15 @@ function describePeer(
     role,
     stage: link?.stage ?? "reconcile",
     rttMs: link?.rttMs ?? null,
-    pendingOut: sum(statuses.map(({ pendingOut }) => pendingOut)),
-    pendingIn: sum(statuses.map(({ pendingIn }) => pendingIn)),
-    refused: sum(statuses.map(({ refused }) => refused)),
+    pendingOut: sum("pendingOut"),
+    pendingIn: sum("pendingIn"),
+    refused: sum("refused"),
     lastSyncedAt: syncTimes.length === 0 ? null : Math.min(...syncTimes),
     replicas,
   }
 }
 
 type ReplicaStatus = LinkStatus["replicas"] extends ReadonlyMap<string, infer Status> ? Status : never
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}
 
 function isSameList(a: readonly Peer[], b: readonly Peer[]): boolean {
   return a.length === b.length && a.every((peer, index) => isSamePeer(peer, b[index] as Peer))

@@ -355,6 +355,29 @@ describe("waiting for synced()", () => {
     expect(synced).toBe(true)
   })
 
+  test("does not wait for a pause where an entry is refused and both sides type", async () => {
+    for (const seed of ["one", "two", "three", "four"]) {
+      const time = createSimulatedTime()
+      const [a, b] = [createNode(time, `a ${seed}`), createNode(time, `b ${seed}`)]
+      const notes = await a.engine.replicate(memory())
+      const theirs = await b.engine.replicate(refusing())
+      await notes.set("forbidden", {})
+      await theirs.set("theirs", {})
+      connect(time, [a, b])
+      const { signal } = new AbortController()
+      const synced: string[] = []
+      void notes.synced({ signal }).catch(() => synced.push("a is refused one"))
+      void theirs.synced({ signal }).then(() => synced.push("b"))
+      for (let n = 0; n < 100; n++) {
+        void notes.set(`typed by a, ${n % 20}`, { n })
+        void theirs.set(`typed by b, ${n % 20}`, { n })
+        await time.runFor(100)
+      }
+      expect(synced.toSorted()).toEqual(["a is refused one", "b"])
+      for (const { engine } of [a, b]) await engine.close()
+    }
+  })
+
   test("rejects when who is there has refused an entry, and resolves for the others and once it is taken", async () => {
     const time = createSimulatedTime()
     const nodes = ["a", "b", "c"].map((name) => createNode(time, name)) as [Node, Node, Node]
