@@ -57,9 +57,12 @@ export function itemDigestOf(digest: Uint8Array): number {
 
 export function encodeRangeRecord(record: RangeRecord): Uint8Array<ArrayBuffer> {
   const write = new ByteWriter(64)
-  switch (record.type) {
+  const { type, depth, prefix } = record
+  const mode = MODE[type === "split" && record.levels === 2 ? "wideSplit" : type]
+  write.u8((mode << 4) | depth)
+  writeUint(write, depth % 2 === 1 ? prefix * 16 : prefix, Math.ceil(depth / 2))
+  switch (type) {
     case "split": {
-      writeHeader(write, record.levels === 1 ? MODE.split : MODE.wideSplit, record.depth, record.prefix)
       const width = record.levels === 1 ? 16 : 256
       const bitmap = new Uint8Array(width / 8)
       const fingerprints = new ByteWriter(4 * width)
@@ -73,21 +76,17 @@ export function encodeRangeRecord(record: RangeRecord): Uint8Array<ArrayBuffer> 
       break
     }
     case "items":
-      writeHeader(write, MODE.items, record.depth, record.prefix)
       write.varint(record.items.length)
       for (const item of record.items) {
         writeUint(write, item.suffix, 5)
         writeUint(write, item.digest, 6)
       }
       break
-    case "all":
-      writeHeader(write, MODE.all, record.depth, record.prefix)
-      break
     case "need":
-      writeHeader(write, MODE.need, record.depth, record.prefix)
       write.varint(record.suffixes.length)
       for (const suffix of record.suffixes) writeUint(write, suffix, 5)
       break
+    case "all":
   }
   return write.finish()
 }
@@ -133,11 +132,6 @@ function readSplit(read: ByteReader, depth: number, prefix: number, levels: 1 | 
     children.push(present === 1 ? read.u32() : null)
   }
   return { type: "split", depth, prefix, levels, children }
-}
-
-function writeHeader(write: ByteWriter, mode: number, depth: number, prefix: number): void {
-  write.u8((mode << 4) | depth)
-  writeUint(write, depth % 2 === 1 ? prefix * 16 : prefix, Math.ceil(depth / 2))
 }
 
 function readPrefix(read: ByteReader, depth: number): number {
