@@ -10,10 +10,17 @@ export function withFailingReads(
     ...replica,
     async attach(host, options) {
       const attached = await replica.attach(host, options)
+      const assertReadable = (): void => {
+        if (fails()) throw new Error("the disk cannot be read")
+      }
       return {
         ...attached,
+        async summarize(keys) {
+          assertReadable()
+          return attached.summarize(keys)
+        },
         async read(requests, peer) {
-          if (fails()) throw new Error("the disk cannot be read")
+          assertReadable()
           return attached.read(requests, peer)
         },
       }
