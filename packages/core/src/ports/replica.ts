@@ -197,7 +197,8 @@ export interface AttachedReplica<Handle = unknown> {
   summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
   /**
    * One outcome a request, in order. May answer fewer (at least one) when all of them would take more than about
-   * 1 MiB; the room asks again for the rest.
+   * 1 MiB; the room asks again for the rest. Where it rejects the room asks again after two seconds, for one entry at first:
+   * what is wrong with a single entry is an outcome.
    */
   read(requests: readonly ReadRequest[], peer: ReplicaPeer): Promise<readonly ReadOutcome[]>
   /**
