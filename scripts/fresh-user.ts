@@ -14,8 +14,8 @@ import type { DocsProgram } from "./docs-programs.ts"
 import { concludeSteps, ROOT, runStep, tool } from "./run-step.ts"
 import type { StepResult } from "./run-step.ts"
 
-/** The server that the pages name; here a real one takes its place. */
-const NAMED_SERVER = "wss://signal.example.org"
+/** The servers that the pages name; here a real one takes their place. */
+const NAMED_SERVER = /wss:\/\/signal\.example\.org|ws:\/\/localhost:8787(?=")/g
 /** What the pages tell their readers to install beside Dunlin. */
 const COMPANIONS = [
   "rxdb",

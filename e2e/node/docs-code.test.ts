@@ -9,12 +9,12 @@ import { spawnSource } from "../browser/harness/child-process.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const FOLDER = join(ROOT, ".cache/docs-programs")
-/** The server that the pages name; here a real one takes its place. */
-const NAMED_SERVER = "wss://signal.example.org"
+/** The servers that the pages name; here a real one takes their place. */
+const NAMED_SERVER = /wss:\/\/signal\.example\.org|ws:\/\/localhost:8787(?=")/g
 
 const programs = readDocsPrograms(ROOT)
 const harness = createHarness()
-let server = NAMED_SERVER
+let server = ""
 
 beforeAll(async () => {
   await rm(FOLDER, { recursive: true, force: true })
