@@ -138,3 +138,39 @@ test("a file that cannot be imported is told of beside the button", async () => 
   await ada.page.locator(".settings").getByRole("status").getByText("Could not import: ").waitFor()
   expect(await ada.page.locator(".toast").count()).toBe(0)
 })
+
+test("fingers find targets of their size, and fields that no phone zooms to", async () => {
+  const ada = await person()
+  const { page } = ada
+  await page.setViewportSize({ width: 390, height: 844 })
+  const session = await ada.context.newCDPSession(page)
+  await session.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 1 })
+  expect(await page.evaluate(() => matchMedia("(pointer: coarse)").matches)).toBe(true)
+  const tooSmall = (): Promise<readonly string[]> =>
+    page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>("button, input, select, summary, .icon-button")]
+        .filter(
+          (element) => element.checkVisibility() && element.closest(".segments, .visually-hidden") === null,
+        )
+        .filter((element) => {
+          const { width, height } = element.getBoundingClientRect()
+          const isField = element instanceof HTMLInputElement
+          const letters = Number.parseFloat(getComputedStyle(element).fontSize)
+          // Letters of a title are larger than any finger misses.
+          return isField ? letters < 16 : Math.min(width, height) < 44
+        })
+        .map((element) => `${element.className} ${element.ariaLabel ?? element.textContent}`),
+    )
+  await page.getByRole("button", { name: /Start from a sample/ }).click()
+  await page.locator(".row").first().waitFor()
+  for (const route of ["/documents", "/board", "/people", "/settings"]) {
+    await ada.goto(route)
+    await page.locator("h1").first().waitFor({ state: "attached" })
+    expect(await tooSmall(), route).toEqual([])
+  }
+  await ada.goto("/documents")
+  await ada.openDocument("Winter count")
+  await page.keyboard.press("Control+k")
+  await page.getByRole("combobox").waitFor()
+  expect(await tooSmall(), "a document and the palette").toEqual([])
+})

@@ -147,7 +147,15 @@ describe("with two devices", () => {
       await one.page.getByRole("button", { name: /Merged changes/ }).click()
       await one.page.locator(".merges .kept", { hasText: "Notes of Ben" }).waitFor()
       await one.page.locator(".merges .lost", { hasText: "Notes of Ada" }).waitFor()
+      await one.page.keyboard.press("Escape")
     }
+    // It is nothing to somebody who comes later.
+    const cleo = await person(await ada.invite())
+    await cleo.page.locator(".row", { hasText: "Notes of Ben" }).waitFor()
+    await timeUntil("synced", async () => (await cleo.sync()).startsWith("Synced with 2"))
+    await cleo.goto("/people")
+    await cleo.page.getByRole("heading", { name: "People" }).waitFor()
+    expect(await cleo.page.getByRole("button", { name: /Merged changes/ }).count()).toBe(0)
   })
 
   test("pending goes from many to none after a reconnect, and the words follow", async () => {

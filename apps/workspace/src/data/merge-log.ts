@@ -1,11 +1,13 @@
 import { createState, type State } from "@dunlin/core"
 import type { ResolvedConflict } from "@dunlin/rxdb"
 import { deepEqual, type RxConflictHandler } from "rxdb/plugins/core"
+import { authorId } from "../device/profile.ts"
 import type { ConflictHandlers, WorkspaceDatabase } from "./database.ts"
 import {
   findClashes,
   mergeRows,
   type FieldClash,
+  type FieldEdit,
   type FieldGroups,
   type MergeableRow,
 } from "./merge-fields.ts"
@@ -16,7 +18,10 @@ export interface MergeLog {
   readonly handlers: ConflictHandlers
   /** Newest first. */
   readonly merges: State<readonly Merge[]>
-  /** Tells of concurrent writes, wherever they were merged: the handler runs at the device that meets both first. */
+  /**
+   * Tells of concurrent writes, wherever they were merged: the handler runs at the device that meets both first. Noted
+   * where somebody wrote on it.
+   */
   resolved(kind: MergeKind, conflict: ResolvedConflict): void
   /** Tells of a write that replaced what somebody else had written meanwhile. */
   overwritten(kind: MergeKind, clash: FieldClash): void
@@ -54,6 +59,8 @@ export function createMergeLog(): MergeLog {
     merges,
     resolved(kind, { writes }) {
       const rows = writes.map(({ document }) => document as unknown as MergeableRow)
+      // Or an invitation would come with the conflicts of all who were here before.
+      if (!rows.some((row) => wroteOn(row))) return
       for (const clash of clashesAmong(rows, GROUPS[kind])) record(kind, clash)
     },
     overwritten: record,
@@ -77,6 +84,11 @@ export function createMergeLog(): MergeLog {
       database = null
     },
   }
+}
+
+/** Deletions have no edits, and what a peer wrote may have anything. */
+function wroteOn({ edits }: Partial<MergeableRow>): boolean {
+  return Object.values(edits ?? {}).some((edit: Partial<FieldEdit> | null) => edit?.by === authorId)
 }
 
 /** One by one, as the handler merges them. */
