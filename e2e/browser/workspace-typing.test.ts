@@ -11,6 +11,11 @@ const holdsFocus = ({ page }: Person, selector: string): Promise<boolean> =>
 test("a dialog that closes gives the focus back, and the caret its place", async () => {
   const ada = await person()
   const { page } = ada
+  const caretIsBack = async (): Promise<void> => {
+    await timeUntil("the editor", () => holdsFocus(ada, ".cm-content"))
+    // The editor puts the caret into its place a moment after it got the focus: no person types as soon.
+    await page.waitForTimeout(50)
+  }
   await ada.newDocument("Field notes")
   await ada.editor().click()
   await page.keyboard.type("one two")
@@ -19,6 +24,7 @@ test("a dialog that closes gives the focus back, and the caret its place", async
   await page.getByRole("combobox").waitFor()
   await page.keyboard.press("Escape")
   await page.getByRole("combobox").waitFor({ state: "detached" })
+  await caretIsBack()
   await page.keyboard.type("!")
   expect(await ada.text()).toBe("one! two")
 
@@ -29,6 +35,7 @@ test("a dialog that closes gives the focus back, and the caret its place", async
   await page.getByRole("textbox", { name: "Invite link" }).waitFor()
   await page.keyboard.press("Escape")
   await page.getByRole("dialog").waitFor({ state: "detached" })
+  await caretIsBack()
   await page.keyboard.type("?")
   expect(await ada.text()).toBe("one!? two")
 
@@ -157,7 +164,7 @@ test("fingers find targets of their size, and fields that no phone zooms to", as
           const isField = element instanceof HTMLInputElement
           const letters = Number.parseFloat(getComputedStyle(element).fontSize)
           // Letters of a title are larger than any finger misses.
-          return isField ? letters < 16 : Math.min(width, height) < 44
+          return isField ? letters < 16 : Math.round(Math.min(width, height)) < 44
         })
         .map((element) => `${element.className} ${element.ariaLabel ?? element.textContent}`),
     )
