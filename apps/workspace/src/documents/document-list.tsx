@@ -76,7 +76,8 @@ export function DocumentList({ openId }: { readonly openId: string | null }) {
 }
 
 function NoDocuments() {
-  return useIsAwaited() ? "Nothing has arrived yet." : "No documents yet."
+  const isEmpty = useDocuments()?.length === 0
+  return useIsAwaited() && isEmpty ? "Nothing has arrived yet." : "No documents yet."
 }
 
 interface RowsProps {
