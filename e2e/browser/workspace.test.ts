@@ -118,17 +118,44 @@ describe("with two devices", () => {
     reportTime("task equal too", performance.now() - started, 5_000)
     const kept = await titleOf(ada)
     const lost = kept === "Count gulls" ? "Count waders" : "Count gulls"
-    // The value that gave way is told with its author, and can be brought back.
-    const merged = await Promise.any(
-      [ada, ben].map(async (one) => {
-        await one.page.getByRole("button", { name: /Merged changes/ }).waitFor()
-        return one
-      }),
-    )
-    await merged.page.getByRole("button", { name: /Merged changes/ }).click()
-    await merged.page.locator(".merges .lost", { hasText: lost }).waitFor()
-    await merged.page.getByRole("button", { name: /^Restore/ }).click()
+    // The value that gave way is told with its author, to both: to whoever lost it above all.
+    for (const one of [ada, ben]) {
+      await one.page.getByRole("button", { name: /Merged changes/ }).click()
+      await one.page.locator(".merges .lost", { hasText: lost }).waitFor()
+      await one.page.keyboard.press("Escape")
+    }
+    // It can be brought back.
+    await ben.page.getByRole("button", { name: /Merged changes/ }).click()
+    await ben.page.getByRole("button", { name: /^Restore/ }).click()
     for (const one of [ada, ben]) await one.card(lost).waitFor()
+  })
+
+  test("whoever comes back after a reload is told what was merged, and so is the other", async () => {
+    const [ada, ben] = await pair()
+    const rename = async (one: Person, title: string): Promise<void> => {
+      await one.page.getByRole("textbox", { name: "Title" }).fill(title)
+      await one.page.locator(".row", { hasText: title }).waitFor()
+    }
+    await ben.pause()
+    await ben.page.reload()
+    await ben.openDocument("Shared notes")
+    await rename(ada, "Notes of Ada")
+    await rename(ben, "Notes of Ben")
+    await ben.resume()
+    for (const one of [ada, ben]) {
+      await one.goto("/people")
+      await one.page.getByRole("button", { name: /Merged changes/ }).click()
+      await one.page.locator(".merges .kept", { hasText: "Notes of Ben" }).waitFor()
+      await one.page.locator(".merges .lost", { hasText: "Notes of Ada" }).waitFor()
+      await one.page.keyboard.press("Escape")
+    }
+    // It is nothing to somebody who comes later.
+    const cleo = await person(await ada.invite())
+    await cleo.page.locator(".row", { hasText: "Notes of Ben" }).waitFor()
+    await timeUntil("synced", async () => (await cleo.sync()).startsWith("Synced with 2"))
+    await cleo.goto("/people")
+    await cleo.page.getByRole("heading", { name: "People" }).waitFor()
+    expect(await cleo.page.getByRole("button", { name: /Merged changes/ }).count()).toBe(0)
   })
 
   test("pending goes from many to none after a reconnect, and the words follow", async () => {

@@ -4,7 +4,7 @@ import { cleanTags, MAX_TITLE, readDocument, type DocumentEntry } from "./entrie
 import { createLiveList, type LiveList } from "./live-list.ts"
 import { DOCUMENT_GROUPS, type DocumentRow } from "./schemas.ts"
 import type { MergeLog } from "./merge-log.ts"
-import { patchRow } from "./patch-row.ts"
+import { patchRow, type RowPatch } from "./patch-row.ts"
 import { signature } from "./signature.ts"
 
 export type DocumentFields = Omit<DocumentEntry, "editor">
@@ -16,6 +16,9 @@ export interface DocumentList {
   /** `seen`: the title as it was when its author began to write. */
   rename(id: string, title: string, seen?: string): Promise<void>
   setTags(id: string, tags: readonly string[]): Promise<void>
+  /** Upon what is stored: tags come faster than lists show them. */
+  addTag(id: string, tag: string): Promise<void>
+  removeTag(id: string, tag: string): Promise<void>
   setArchived(id: string, archived: boolean): Promise<void>
   /** Notes that the text changed; written at most every half minute, so typing does not flood the list. */
   touch(id: string): void
@@ -29,7 +32,11 @@ export function createDocumentList(
 ): DocumentList {
   const entries = createLiveList(database.documents, { read: readDocument, compare: newestFirst })
 
-  async function patch(id: string, fields: Partial<DocumentRow>, seen?: Partial<DocumentRow>): Promise<void> {
+  async function patch(
+    id: string,
+    fields: RowPatch<DocumentRow>["fields"],
+    seen?: Partial<DocumentRow>,
+  ): Promise<void> {
     await patchRow(database.documents, id, {
       fields,
       seen,
@@ -52,6 +59,8 @@ export function createDocumentList(
     rename: (id, title, seen) =>
       patch(id, { title: title.slice(0, MAX_TITLE) }, seen === undefined ? {} : { title: seen }),
     setTags: (id, tags) => patch(id, { tags: [...cleanTags(tags)] }),
+    addTag: (id, tag) => patch(id, ({ tags }) => ({ tags: [...cleanTags([...cleanTags(tags), tag])] })),
+    removeTag: (id, tag) => patch(id, ({ tags }) => ({ tags: tags.filter((other) => other !== tag) })),
     setArchived: (id, archived) => patch(id, { archived }),
     touch(id) {
       const entry = entries.get()?.find((document) => document.id === id)

@@ -1,20 +1,28 @@
 import { createState, type State } from "@dunlin/core"
+import type { ResolvedConflict } from "@dunlin/rxdb"
 import { deepEqual, type RxConflictHandler } from "rxdb/plugins/core"
+import { authorId } from "../device/profile.ts"
 import type { ConflictHandlers, WorkspaceDatabase } from "./database.ts"
 import {
   findClashes,
   mergeRows,
   type FieldClash,
+  type FieldEdit,
   type FieldGroups,
   type MergeableRow,
 } from "./merge-fields.ts"
 import { DOCUMENT_GROUPS, TASK_GROUPS, type MergeRow } from "./schemas.ts"
 
-/** What was merged on this device: per field the value that stayed and the one that gave way, and whose they were. */
+/** What was merged for this device: per field the value that stayed and the one that gave way, and whose they were. */
 export interface MergeLog {
   readonly handlers: ConflictHandlers
   /** Newest first. */
   readonly merges: State<readonly Merge[]>
+  /**
+   * Tells of concurrent writes, wherever they were merged: the handler runs at the device that meets both first. Noted
+   * where somebody wrote on it.
+   */
+  resolved(kind: MergeKind, conflict: ResolvedConflict): void
   /** Tells of a write that replaced what somebody else had written meanwhile. */
   overwritten(kind: MergeKind, clash: FieldClash): void
   attach(database: WorkspaceDatabase): void
@@ -26,6 +34,7 @@ export type Merge = Readonly<MergeRow>
 export type MergeKind = "document" | "task"
 
 const KEPT = 200
+const GROUPS: Readonly<Record<MergeKind, FieldGroups>> = { document: DOCUMENT_GROUPS, task: TASK_GROUPS }
 
 export function createMergeLog(): MergeLog {
   const merges = createState<readonly Merge[]>([])
@@ -40,17 +49,20 @@ export function createMergeLog(): MergeLog {
 
   async function flush(): Promise<void> {
     if (database === null) return
-    // The handler runs again whenever the same versions meet: the id makes it the same row.
+    // The same versions may meet again, also at another tab: the id makes it the same row.
     const rows = [...new Map(waiting.splice(0).map((row) => [row.id, row])).values()]
     await database.merges.bulkInsert(rows).catch(() => undefined)
   }
 
   return {
-    handlers: {
-      documents: handlerFor(DOCUMENT_GROUPS, (clash) => record("document", clash)),
-      tasks: handlerFor(TASK_GROUPS, (clash) => record("task", clash)),
-    },
+    handlers: { documents: handlerFor(GROUPS.document), tasks: handlerFor(GROUPS.task) },
     merges,
+    resolved(kind, { writes }) {
+      const rows = writes.map(({ document }) => document as unknown as MergeableRow)
+      // Or an invitation would come with the conflicts of all who were here before.
+      if (!rows.some((row) => wroteOn(row))) return
+      for (const clash of clashesAmong(rows, GROUPS[kind])) record(kind, clash)
+    },
     overwritten: record,
     attach(opened) {
       database = opened
@@ -74,16 +86,28 @@ export function createMergeLog(): MergeLog {
   }
 }
 
-function handlerFor<Row extends MergeableRow>(
-  groups: FieldGroups,
-  onClash: (clash: FieldClash) => void,
-): RxConflictHandler<Row> {
+/** Deletions have no edits, and what a peer wrote may have anything. */
+function wroteOn({ edits }: Partial<MergeableRow>): boolean {
+  return Object.values(edits ?? {}).some((edit: Partial<FieldEdit> | null) => edit?.by === authorId)
+}
+
+/** One by one, as the handler merges them. */
+function clashesAmong([first, ...rows]: readonly MergeableRow[], groups: FieldGroups): readonly FieldClash[] {
+  const clashes: FieldClash[] = []
+  let merged = first
+  for (const row of rows) {
+    if (merged === undefined) break
+    clashes.push(...findClashes(merged, row, groups))
+    merged = mergeRows(merged, row, groups)
+  }
+  return clashes
+}
+
+function handlerFor<Row extends MergeableRow>(groups: FieldGroups): RxConflictHandler<Row> {
   return {
     isEqual: (a, b) => deepEqual(a, b),
-    async resolve({ realMasterState, newDocumentState }) {
-      for (const clash of findClashes<Row>(realMasterState, newDocumentState, groups)) onClash(clash)
-      return mergeRows<Row>(realMasterState, newDocumentState, groups) as typeof realMasterState
-    },
+    resolve: async ({ realMasterState, newDocumentState }) =>
+      mergeRows<Row>(realMasterState, newDocumentState, groups) as typeof realMasterState,
   }
 }
 

@@ -3,7 +3,7 @@ import { findOverwritten, type FieldClash, type FieldGroups, type MergeableRow }
 import { signature } from "./signature.ts"
 
 export interface RowPatch<Row> {
-  readonly fields: Partial<Row>
+  readonly fields: Partial<Row> | ((row: Row) => Partial<Row>)
   /** What the author had before their eyes when they began; left out where a write takes a moment only. */
   readonly seen?: Partial<Row> | undefined
   readonly groups: FieldGroups
@@ -21,7 +21,8 @@ export async function patchRow<Row extends MergeableRow>(
   if (found === null) return false
   let clashes: readonly FieldClash[] = []
   await found.incrementalModify((row) => {
-    const next = { ...row, ...fields, ...signature(groups, fields, row.edits) }
+    const changed = typeof fields === "function" ? fields(row) : fields
+    const next = { ...row, ...changed, ...signature(groups, changed, row.edits) }
     clashes = findOverwritten<Row>(row, next, seen, groups)
     return next
   })

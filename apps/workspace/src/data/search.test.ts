@@ -37,6 +37,12 @@ describe("searchWorkspace", () => {
     })
   })
 
+  it("leaves no gap where a mark was", () => {
+    const note = "Counts are best on the rising **tide**, when `dunlin` come in."
+    const hits = searchWorkspace({ documents: [], tasks: [readTask({ id: "n", note })], bodies }, "rising")
+    expect(hits[0]?.excerpt?.after).toBe(" tide, when dunlin come in.")
+  })
+
   it("begins a piece of text with a whole word, close before the match", () => {
     const note = "Fifteen observers stood along the northern channel and saw a curlew"
     const hits = searchWorkspace({ documents: [], tasks: [readTask({ id: "n", note })], bodies }, "curlew")

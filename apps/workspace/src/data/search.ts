@@ -89,7 +89,10 @@ function leadOf(text: string): string {
 
 /** Around a match, without the marks of Markdown. */
 function oneLine(text: string): string {
-  const plain = text.replaceAll(/^\s*(?:#{1,6}|>|[-*+]) /gm, " ").replaceAll(/\*\*|[*`|]|-{3,}/g, " ")
+  const plain = text
+    .replaceAll(/^\s*(?:#{1,6}|>|[-*+]) /gm, " ")
+    .replaceAll(/[*`]/g, "")
+    .replaceAll(/\||-{3,}/g, " ")
   return plain.replaceAll(/\s+/g, " ")
 }
 

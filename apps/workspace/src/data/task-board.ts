@@ -30,6 +30,18 @@ export function createTaskBoard(
 ): TaskBoard {
   const entries = createLiveList(database.tasks, { read: readTask, compare: byRank })
 
+  /** By column. A task that was added a moment ago is not listed yet, and the next one goes below it all the same. */
+  const lastRanks = new Map<Column, string>()
+
+  async function rankAtEnd(column: Column): Promise<string> {
+    const listed = (await inColumn(column)).at(-1)?.rank ?? null
+    const given = lastRanks.get(column) ?? null
+    const last = listed === null || (given !== null && given > listed) ? given : listed
+    const [rank = "a0"] = ranksAfter(last, 1)
+    lastRanks.set(column, rank)
+    return rank
+  }
+
   async function inColumn(column: Column): Promise<readonly Task[]> {
     return (await entries.ready()).filter((task) => task.column === column)
   }
@@ -48,7 +60,7 @@ export function createTaskBoard(
     entries,
     async create(title, column) {
       const now = Date.now()
-      const [rank = "a0"] = ranksAfter((await inColumn(column)).at(-1)?.rank ?? null, 1)
+      const rank = await rankAtEnd(column)
       const row = rowOf({ id: randomId(), title, note: "", column, rank, created: now, updated: now })
       await database.tasks.insert(row)
       return row.id

@@ -1,17 +1,18 @@
 import "./document-history.css"
 import type { LoroDoc } from "loro-crdt"
-import { useEffect, useState } from "react"
+import { useEffect, useMemo, useState } from "react"
 import { Icon } from "../ui/icon.tsx"
 import { toast } from "../ui/toasts.tsx"
 import { replaceText } from "./replace-text.ts"
 import { openVersions, type Versions } from "./versions.ts"
+import { VersionText } from "./version-text.tsx"
 
 export interface DocumentHistoryProps {
   readonly doc: LoroDoc
   readonly onClose: () => void
 }
 
-const WHEN = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" })
+const WHEN = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" })
 
 export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
   const [versions, setVersions] = useState<Versions | null>(null)
@@ -25,15 +26,19 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
       opened.free()
     }
   }, [doc])
-  if (versions === null) return null
-  const version = versions.at(index)
+  const shown = useMemo(
+    () => versions && { version: versions.at(index), before: versions.at(Math.max(index - 1, 0)).text },
+    [versions, index],
+  )
+  if (versions === null || shown === null) return null
+  const { version, before } = shown
   const isNow = index === versions.count
 
   function restore(): void {
-    const before = doc.getText("body").toString()
+    const replaced = doc.getText("body").toString()
     replaceText(doc, version.text)
     onClose()
-    toast("Restored as a new change.", { label: "Undo", run: () => replaceText(doc, before) })
+    toast("Restored as a new change.", { label: "Undo", run: () => replaceText(doc, replaced) })
   }
 
   const step = `${index} of ${versions.count}`
@@ -58,7 +63,7 @@ export function DocumentHistory({ doc, onClose }: DocumentHistoryProps) {
         <button type="button" className="button primary" disabled={isNow} onClick={restore}>Restore this version</button>
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboards must be able to scroll it */}
-      <div className="prose measure" role="region" aria-label="Text of this version" tabIndex={0} data-testid="history-text">{version.text || <span className="soft">Empty</span>}</div>
+      <div className="prose measure" role="region" aria-label="Text of this version" tabIndex={0} data-testid="history-text"><VersionText text={version.text} before={before} /></div>
     </section>
   ) // prettier-ignore
 }

@@ -13,6 +13,7 @@ import { VirtualRows } from "../ui/virtual-rows.tsx"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { excerptOf } from "./excerpt.ts"
 import { TagFilter } from "./tag-filter.tsx"
+import { useIsAwaited } from "./use-is-awaited.ts"
 import { useNewDocument } from "./use-new-document.ts"
 
 const ROW = 76
@@ -59,17 +60,24 @@ export function DocumentList({ openId }: { readonly openId: string | null }) {
       </div>
       {documents !== null && entries.length === 0 ? (
         <p className="list-empty soft">
-          {shown === "archived"
-            ? "Nothing is archived."
-            : tag === null
-              ? "No documents yet."
-              : "Nothing has this tag."}
+          {shown === "archived" ? (
+            "Nothing is archived."
+          ) : tag === null ? (
+            <NoDocuments />
+          ) : (
+            "Nothing has this tag."
+          )}
         </p>
       ) : (
         <Rows entries={entries} openId={openId} texts={texts} />
       )}
     </section>
   )
+}
+
+function NoDocuments() {
+  const isEmpty = useDocuments()?.length === 0
+  return useIsAwaited() && isEmpty ? "Nothing has arrived yet." : "No documents yet."
 }
 
 interface RowsProps {
@@ -140,7 +148,8 @@ interface RowProps {
 }
 
 const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
-  const excerpt = text === undefined ? "" : excerptOf(text, entry.title)
+  // What has not been read may be long: only what was read can be empty.
+  const excerpt = text === undefined ? "\u00a0" : excerptOf(text, entry.title) || "No text yet"
   return (
     <Link href={documentPath(entry.id)} className="row" aria-current={open ? "true" : undefined}>
       <span className="row-title">
@@ -153,7 +162,7 @@ const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
           </span>
         )}
       </span>
-      <span className="row-excerpt soft">{excerpt || "No text yet"}</span>
+      <span className="row-excerpt soft">{excerpt}</span>
       <span className="row-meta soft numbers">
         {relativeTime(entry.updated)}
         {entry.tags.slice(0, 3).map((tag) => (

@@ -64,7 +64,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
           ]} />
         </div>
         <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title, seen) => attempt(documents.rename(entry.id, title, seen))} />
-        <TagEditor tags={entry.tags} save={(tags) => attempt(documents.setTags(entry.id, tags))} />
+        <TagEditor tags={entry.tags} add={(tag) => attempt(documents.addTag(entry.id, tag))} remove={(tag) => attempt(documents.removeTag(entry.id, tag))} />
       </header>
       {note.type === "failed" && <Failed id={entry.id} reason={note.reason} retry={note.retry} />}
       {note.type === "loading" && <Waiting id={entry.id} />}

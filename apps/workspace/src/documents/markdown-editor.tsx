@@ -9,6 +9,7 @@ import { loroCodeMirror } from "@dunlin/loro/codemirror"
 import { useRoom } from "@dunlin/react"
 import { useEffect, useRef, useState } from "react"
 import { markdown } from "./markdown-language.ts"
+import { searchCount } from "./search-count.ts"
 
 /** The body of a document: Markdown as it is written, with the carets of the others. */
 export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
@@ -24,6 +25,7 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
         loroCodeMirror(room === null ? { text } : { text, presence: room.presence }),
         markdown(),
         search({ top: true }),
+        searchCount(),
         EditorState.phrases.of(SEARCH_WORDS),
         highlightSelectionMatches(),
         indentUnit.of("  "),

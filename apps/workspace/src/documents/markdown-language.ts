@@ -13,13 +13,20 @@ const facet = defineLanguageFacet({ commentTokens: { block: { open: "<!--", clos
 
 /** Columns of a table stand below each other only where all letters are equally wide. */
 const table = Tag.define()
+/** The marks around code, and the name of its language, stand in its own letters. */
+const fence = Tag.define()
 
 /** Markdown alone: the ready package brings parsers for HTML, CSS and JavaScript, four times its size. */
 const language = new Language(
   facet,
   parser.configure([
     GFM,
-    { props: [languageDataProp.add({ Document: facet }), styleTags({ "Table/...": table })] },
+    {
+      props: [
+        languageDataProp.add({ Document: facet }),
+        styleTags({ "Table/...": table, "CodeMark CodeInfo": fence }),
+      ],
+    },
   ]),
   [],
   "markdown",
@@ -34,6 +41,7 @@ const style = HighlightStyle.define([
   { tag: tags.strikethrough, class: "md-strike" },
   { tag: tags.monospace, class: "md-code" },
   { tag: tags.quote, class: "md-quote" },
+  { tag: fence, class: "md-code md-mark" },
   { tag: table, class: "md-table" },
   { tag: [tags.link, tags.url], class: "md-link" },
   { tag: [tags.processingInstruction, tags.labelName, tags.contentSeparator], class: "md-mark" },

@@ -8,12 +8,17 @@ export function replaceText(doc: LoroDoc, next: string): void {
     text.update(next, { timeoutMs: 50 })
   } catch {
     const now = text.toString()
-    const start = commonStart(now, next)
-    const end = commonEnd(now.slice(start), next.slice(start))
-    text.delete(start, now.length - start - end)
-    text.insert(start, next.slice(start, next.length - end))
+    const { start, end } = changedPart(now, next)
+    text.delete(start, now.length - start - (next.length - end))
+    text.insert(start, next.slice(start, end))
   }
   doc.commit()
+}
+
+/** The part of `next` that stands where `now` was another. */
+export function changedPart(now: string, next: string): { readonly start: number; readonly end: number } {
+  const start = commonStart(now, next)
+  return { start, end: next.length - commonEnd(now.slice(start), next.slice(start)) }
 }
 
 function commonStart(a: string, b: string): number {

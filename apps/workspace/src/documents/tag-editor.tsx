@@ -4,24 +4,28 @@ import { Icon } from "../ui/icon.tsx"
 
 export interface TagEditorProps {
   readonly tags: readonly string[]
-  readonly save: (tags: readonly string[]) => Promise<boolean>
+  readonly add: (tag: string) => Promise<boolean>
+  readonly remove: (tag: string) => Promise<boolean>
 }
 
-export function TagEditor({ tags, save }: TagEditorProps) {
+export function TagEditor({ tags, add, remove }: TagEditorProps) {
   const [draft, setDraft] = useState("")
 
-  async function add(): Promise<void> {
+  async function enter(): Promise<void> {
     const tag = draft.trim().replace(/^#/, "")
-    if (tag !== "" && !tags.includes(tag) && !(await save([...tags, tag]))) return
+    // At once: whoever types on while it is saved types the next one.
     setDraft("")
+    if (tag === "" || tags.includes(tag) || (await add(tag))) return
+    setDraft((typed) => typed || tag)
   }
 
   function pressed(event: KeyboardEvent): void {
     if (event.key === "Enter" || event.key === ",") {
       event.preventDefault()
-      void add()
+      void enter()
     }
-    if (event.key === "Backspace" && draft === "" && tags.length > 0) void save(tags.slice(0, -1))
+    const last = tags.at(-1)
+    if (event.key === "Backspace" && draft === "" && last !== undefined) void remove(last)
   }
 
   return (
@@ -29,13 +33,13 @@ export function TagEditor({ tags, save }: TagEditorProps) {
       {tags.map((tag) => (
         <span key={tag} className="tag">
           <span>{tag}</span>
-          <button type="button" aria-label={`Remove tag ${tag}`} onClick={() => void save(tags.filter((other) => other !== tag))}>
+          <button type="button" aria-label={`Remove tag ${tag}`} onClick={() => void remove(tag)}>
             <Icon name="close" size={12} />
           </button>
         </span>
       ))}
       {tags.length < MAX_TAGS && (
-        <input className="tag-input" aria-label="Add a tag" placeholder="Add a tag" maxLength={MAX_TAG} value={draft} onChange={(event) => setDraft(event.target.value)} onKeyDown={pressed} onBlur={() => void add()} />
+        <input className="tag-input" aria-label="Add a tag" placeholder="Add a tag" maxLength={MAX_TAG} value={draft} onChange={(event) => setDraft(event.target.value)} onKeyDown={pressed} onBlur={() => void enter()} />
       )}
     </div>
   ) // prettier-ignore

@@ -1,5 +1,5 @@
 import "./palette.css"
-import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react"
+import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react"
 import { Icon } from "../ui/icon.tsx"
 import { type PaletteEntry, usePaletteGroups } from "./use-palette-groups.ts"
 
@@ -15,7 +15,8 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   const active = entries.find(({ key }) => key === chosen) ?? entries[0]
   const idOf = (entry: PaletteEntry): string => `${list}-${entries.indexOf(entry)}`
 
-  useEffect(() => {
+  // Only a dialog that is still in the document gives the focus back.
+  useLayoutEffect(() => {
     const element = dialog.current
     if (element && !element.open) element.showModal()
     return () => element?.close()

@@ -9,7 +9,7 @@ const TIME = new Intl.DateTimeFormat("en", {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
-  hour12: false,
+  hourCycle: "h23",
 })
 
 /** "Why is it not syncing?": what the room noticed lately, for who has to find out. */

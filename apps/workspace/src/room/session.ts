@@ -1,7 +1,8 @@
 import { createState, type Room, type State } from "@dunlin/core"
-import { rxdbReplica } from "@dunlin/rxdb"
+import { rxdbReplica, type RxdbHandle } from "@dunlin/rxdb"
 import type { BodyCache } from "../data/body-cache.ts"
 import type { WorkspaceDatabase } from "../data/database.ts"
+import type { MergeKind, MergeLog } from "../data/merge-log.ts"
 import { storageName } from "../device/namespace.ts"
 import { createCable, type Cable } from "./cable.ts"
 import { createOtherTabs, type OtherTabs } from "./other-tabs.ts"
@@ -30,17 +31,18 @@ export interface SessionOptions {
   readonly invite: string
   readonly database: WorkspaceDatabase
   readonly bodies: BodyCache
+  readonly merges: Pick<MergeLog, "resolved">
   /** A text changed here or elsewhere. */
   readonly textChanged: (id: string, origin: "local" | "remote" | "tab") => void
 }
 
 export function openSession(options: SessionOptions): Session {
-  const { id, invite, database } = options
+  const { id, invite, database, merges } = options
   const room = createState<RoomPhase>({ type: "opening" })
   const cable = createCable(`cable-${id.slice(0, 16)}`)
   const otherTabs = createOtherTabs(storageName(`people-${id.slice(0, 16)}`))
   // Made before anything is written: from here on each write is stamped, with or without a room.
-  const replicas = [rxdbReplica(database.documents), rxdbReplica(database.tasks)]
+  const replicas = { document: rxdbReplica(database.documents), task: rxdbReplica(database.tasks) }
   const notes = createNotesLoader({ ...options, room, storeName: storageName(`notes-${id.slice(0, 16)}`) })
 
   const opening = open()
@@ -53,7 +55,11 @@ export function openSession(options: SessionOptions): Session {
         otherTabs.follow(opened)
         room.set({ type: "open", room: opened })
         // A collection that cannot be shared says so in the room's events; the others are shared.
-        await Promise.allSettled(replicas.map((replica) => opened.replicate(replica)))
+        await Promise.allSettled(
+          (["document", "task"] as const).map(async (kind) =>
+            followConflicts(kind, await opened.replicate(replicas[kind])),
+          ),
+        )
         return opened
       } catch (error) {
         room.set({ type: "unavailable", reason: reasonForNoRoom(error) })
@@ -63,6 +69,12 @@ export function openSession(options: SessionOptions): Session {
     }
     return null
   } // prettier-ignore
+
+  function followConflicts(kind: MergeKind, { conflicts$, recentConflicts }: RxdbHandle): void {
+    conflicts$.subscribe((conflict) => merges.resolved(kind, conflict))
+    // Peers may have been met before the handle was here.
+    for (const conflict of recentConflicts()) merges.resolved(kind, conflict)
+  }
 
   const ending = new AbortController()
   // The others see at once that a closed page is gone, rather than when its silence has become long.

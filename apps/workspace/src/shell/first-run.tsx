@@ -8,7 +8,6 @@ import { showOverlay } from "./overlay.ts"
 
 export function FirstRun() {
   const workspace = useWorkspace()
-  const create = useNewDocument()
   const [loading, setLoading] = useState(false)
 
   async function loadSample(): Promise<void> {
@@ -27,15 +26,7 @@ export function FirstRun() {
       </p>
       <ol>
         <li>
-          <button type="button" className="choice" onClick={() => void create()}>
-            <Icon name="document" size={20} />
-            <span>
-              <strong>Write something</strong>
-              <span className="soft">
-                A document others can edit with you, at the same time or days apart.
-              </span>
-            </span>
-          </button>
+          <WriteSomething />
         </li>
         <li>
           <button type="button" className="choice" onClick={() => showOverlay("share")}>
@@ -57,5 +48,33 @@ export function FirstRun() {
         </li>
       </ol>
     </div>
+  )
+}
+
+/** Somebody invited this device. A sample would go among their documents, which are only still to come. */
+export function AwaitedRun() {
+  return (
+    <div className="first-run late">
+      <Mark size={52} />
+      <h2 className="serif-title">Waiting for the others’ documents</h2>
+      <p className="soft lead">
+        You joined a shared workspace. What is in it comes straight from the devices of the others, and
+        appears here by itself once one of them is open and online.
+      </p>
+      <WriteSomething />
+    </div>
+  )
+}
+
+function WriteSomething() {
+  const create = useNewDocument()
+  return (
+    <button type="button" className="choice" onClick={() => void create()}>
+      <Icon name="document" size={20} />
+      <span>
+        <strong>Write something</strong>
+        <span className="soft">A document others can edit with you, at the same time or days apart.</span>
+      </span>
+    </button>
   )
 }

@@ -14,7 +14,7 @@ export function TransferSettings() {
   async function run(kind: "export" | "import", work: () => Promise<string>): Promise<void> {
     setBusy(kind)
     setOutcome("")
-    await attempt(work().then(setOutcome))
+    await attempt(work().then(setOutcome), (reason) => setOutcome(`Could not ${kind}: ${reason}`))
     setBusy(null)
   }
 

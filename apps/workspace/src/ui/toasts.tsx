@@ -1,5 +1,6 @@
 import { createState } from "@dunlin/core"
 import { useStateValue } from "@dunlin/react"
+import { useEffect, useState } from "react"
 
 interface Toast {
   readonly id: number
@@ -15,7 +16,6 @@ let lastId = 0
 export function toast(text: string, action?: Toast["action"]): void {
   const entry: Toast = action ? { id: ++lastId, text, action } : { id: ++lastId, text }
   toasts.set([...toasts.get().slice(-2), entry])
-  setTimeout(() => dismiss(entry.id), SHOWN_MS)
 }
 
 export function Toasts() {
@@ -23,23 +23,38 @@ export function Toasts() {
   return (
     <div className="toasts" role="status" aria-live="polite">
       {shown.map((entry) => (
-        <div key={entry.id} className="toast">
-          <span>{entry.text}</span>
-          {entry.action && (
-            <button
-              type="button"
-              onClick={() => {
-                dismiss(entry.id)
-                entry.action?.run()
-              }}
-            >
-              {entry.action.label}
-            </button>
-          )}
-        </div>
+        <ToastLine key={entry.id} entry={entry} />
       ))}
     </div>
   )
+}
+
+/** Goes by itself, but not from under a pointer or with the focus. */
+function ToastLine({ entry: { id, text, action } }: { readonly entry: Toast }) {
+  const [hovered, setHovered] = useState(false)
+  const [focused, setFocused] = useState(false)
+  const isHeld = hovered || focused
+  useEffect(() => {
+    if (isHeld) return
+    const timer = setTimeout(() => dismiss(id), SHOWN_MS)
+    return () => clearTimeout(timer)
+  }, [id, isHeld])
+  return (
+    <div className="toast" onPointerEnter={() => setHovered(true)} onPointerLeave={() => setHovered(false)} onFocus={() => setFocused(true)} onBlur={() => setFocused(false)}>
+      <span>{text}</span>
+      {action && (
+        <button
+          type="button"
+          onClick={() => {
+            dismiss(id)
+            action.run()
+          }}
+        >
+          {action.label}
+        </button>
+      )}
+    </div>
+  ) // prettier-ignore
 }
 
 function dismiss(id: number): void {

@@ -8,6 +8,8 @@ export interface KnownWorkspace {
   readonly id: string
   readonly name: string
   readonly invite: string
+  /** It was begun elsewhere, and nobody else's data has come yet. */
+  readonly isAwaited?: boolean
 }
 
 interface Registry {
@@ -26,20 +28,22 @@ export function followRegistry(): () => void {
 }
 
 /** Adds the workspace of an invite, or finds it, and makes it the one that opens next. */
-export function enterWorkspace(id: string, invite: string, name: string): KnownWorkspace {
+export function enterWorkspace(workspace: KnownWorkspace): KnownWorkspace {
   const { workspaces } = stored()
-  const known = workspaces.find((workspace) => workspace.id === id)
-  const entry = known ?? { id, invite, name }
-  save({ current: id, workspaces: known ? workspaces : [...workspaces, entry] })
+  const known = workspaces.find(({ id }) => id === workspace.id)
+  const entry = known ?? { ...workspace, name: freeName(workspace.name, workspaces) }
+  save({ current: entry.id, workspaces: known ? workspaces : [...workspaces, entry] })
   return entry
 }
 
 export function renameWorkspace(id: string, name: string): void {
   const clean = cleanName(name)
-  if (clean === "") return
-  const present = stored()
-  const workspaces = present.workspaces.map((entry) => (entry.id === id ? { ...entry, name: clean } : entry))
-  save({ ...present, workspaces })
+  if (clean !== "") change(id, (entry) => ({ ...entry, name: clean }))
+}
+
+/** The data of others has come: what is not there now is nowhere. */
+export function noteArrival(id: string): void {
+  change(id, (entry) => ({ ...entry, isAwaited: false }))
 }
 
 export function forgetWorkspace(id: string): void {
@@ -50,6 +54,19 @@ export function forgetWorkspace(id: string): void {
 export function currentWorkspace(): KnownWorkspace | null {
   const { current, workspaces } = stored()
   return workspaces.find((entry) => entry.id === current) ?? workspaces[0] ?? null
+}
+
+function change(id: string, to: (entry: KnownWorkspace) => KnownWorkspace): void {
+  const present = stored()
+  save({ ...present, workspaces: present.workspaces.map((entry) => (entry.id === id ? to(entry) : entry)) })
+}
+
+/** "Shared workspace", then "Shared workspace 2": a menu of equal names would be a guess. */
+function freeName(name: string, workspaces: readonly KnownWorkspace[]): string {
+  const isTaken = (candidate: string): boolean => workspaces.some((entry) => entry.name === candidate)
+  let free = name
+  for (let count = 2; isTaken(free); count++) free = `${name} ${count}`
+  return free
 }
 
 /** Read anew for each change: another tab may have added a workspace, and its invite is nowhere else. */
@@ -73,8 +90,9 @@ function parseRegistry(text: string | null): Registry {
 }
 
 function parseEntry(value: unknown): readonly KnownWorkspace[] {
-  const { invite, name } = (value ?? {}) as Record<string, unknown>
+  const { invite, name, isAwaited } = (value ?? {}) as Record<string, unknown>
   const reading = typeof invite === "string" ? readInvite(invite) : null
   if (reading?.type !== "invite") return []
-  return [{ id: reading.workspaceId, invite: reading.invite, name: cleanName(name) || "Workspace" }]
+  const entry = { id: reading.workspaceId, invite: reading.invite, name: cleanName(name) || "Workspace" }
+  return [isAwaited === true ? { ...entry, isAwaited } : entry]
 }

@@ -5,7 +5,7 @@ import { deviceName } from "../device/namespace.ts"
 import { askPersistence } from "../device/storage-health.ts"
 import { errorMessage } from "../ui/error-message.ts"
 import { toast } from "../ui/toasts.tsx"
-import { inviteInHash, readInvite, takeInvite } from "./invite-link.ts"
+import { inviteInHash, readInvite, takeInvite, type InviteReading } from "./invite-link.ts"
 import {
   currentWorkspace,
   enterWorkspace,
@@ -52,13 +52,13 @@ function acceptInvite(text: string): Promise<void> {
   if (reading.type !== "invite") return Promise.resolve()
   return inTurn(async () => {
     if (openId() === reading.workspaceId) return
-    await openInstead(enterWorkspace(reading.workspaceId, reading.invite, "Shared workspace"))
+    await openInstead(joinWorkspace(reading))
   })
 }
 
-export function switchWorkspace({ id, invite, name }: KnownWorkspace): Promise<void> {
+export function switchWorkspace(entry: KnownWorkspace): Promise<void> {
   return inTurn(async () => {
-    if (openId() !== id) await openInstead(enterWorkspace(id, invite, name))
+    if (openId() !== entry.id) await openInstead(enterWorkspace(entry))
   })
 }
 
@@ -128,9 +128,7 @@ async function open(entry: KnownWorkspace): Promise<void> {
 
 function entryFor(invite: string | null): KnownWorkspace {
   const reading = invite === null ? null : readInvite(invite)
-  if (reading?.type === "invite") {
-    return enterWorkspace(reading.workspaceId, reading.invite, "Shared workspace")
-  }
+  if (reading?.type === "invite") return joinWorkspace(reading)
   if (reading !== null) inviteTrouble.set(reading.type)
   return currentWorkspace() ?? newWorkspace("My workspace")
 }
@@ -138,5 +136,12 @@ function entryFor(invite: string | null): KnownWorkspace {
 function newWorkspace(name: string): KnownWorkspace {
   const reading = readInvite(createInvite())
   if (reading.type !== "invite") throw new Error("A new invite could not be read: this is a defect of Dunlin")
-  return enterWorkspace(reading.workspaceId, reading.invite, name)
+  return enterWorkspace({ id: reading.workspaceId, invite: reading.invite, name })
+}
+
+function joinWorkspace({
+  workspaceId: id,
+  invite,
+}: Extract<InviteReading, { type: "invite" }>): KnownWorkspace {
+  return enterWorkspace({ id, invite, name: "Shared workspace", isAwaited: true })
 }

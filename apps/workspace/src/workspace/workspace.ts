@@ -35,7 +35,14 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
   const documents = createDocumentList(database, mergeLog)
   const tasks = createTaskBoard(database, mergeLog)
   const texts = createTextWatch({ documents, bodies })
-  const session = openSession({ id, invite, database, bodies, textChanged: texts.changed })
+  const session = openSession({
+    id,
+    invite,
+    database,
+    bodies,
+    merges: mergeLog,
+    textChanged: texts.changed,
+  })
   texts.attach(session)
 
   async function close(end: (database: WorkspaceDatabase) => Promise<void>): Promise<void> {

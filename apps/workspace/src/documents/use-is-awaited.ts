@@ -1,0 +1,22 @@
+import { useStateValue } from "@dunlin/react"
+import { useEffect } from "react"
+import { useOthers } from "../people/use-everyone.ts"
+import { noteArrival, registry } from "../workspace/registry.ts"
+import { useWorkspace } from "../workspace/workspace-context.ts"
+
+/** Lists show what came a moment later; and one collection may be compared before the other is there. */
+const SETTLED_AFTER_MS = 1_500
+
+/** Whether this workspace was begun by others, and nothing of theirs has come to this device yet. */
+export function useIsAwaited(): boolean {
+  const { id } = useWorkspace()
+  const { workspaces } = useStateValue(registry, registry.get())
+  const isAwaited = workspaces.find((entry) => entry.id === id)?.isAwaited === true
+  const isSynced = useOthers().some(({ facts }) => facts.isSynced)
+  useEffect(() => {
+    if (!isAwaited || !isSynced) return
+    const timer = setTimeout(() => noteArrival(id), SETTLED_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [id, isAwaited, isSynced])
+  return isAwaited
+}

@@ -1,0 +1,183 @@
+import { expect, test } from "vitest"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import { type Person, timeUntil } from "../workspace/workspace-page.ts"
+
+const workspace = testWorkspace()
+const { person } = workspace
+
+const holdsFocus = ({ page }: Person, selector: string): Promise<boolean> =>
+  page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)
+
+test("a dialog that closes gives the focus back, and the caret its place", async () => {
+  const ada = await person()
+  const { page } = ada
+  const caretIsBack = async (): Promise<void> => {
+    await timeUntil("the editor", () => holdsFocus(ada, ".cm-content"))
+    // The editor puts the caret into its place a moment after it got the focus: no person types as soon.
+    await page.waitForTimeout(50)
+  }
+  await ada.newDocument("Field notes")
+  await ada.editor().click()
+  await page.keyboard.type("one two")
+  for (let letter = 0; letter < 4; letter++) await page.keyboard.press("ArrowLeft")
+  await page.keyboard.press("Control+k")
+  await page.getByRole("combobox").waitFor()
+  await page.keyboard.press("Escape")
+  await page.getByRole("combobox").waitFor({ state: "detached" })
+  await caretIsBack()
+  await page.keyboard.type("!")
+  expect(await ada.text()).toBe("one! two")
+
+  // By a command of the palette, whose code has to be fetched: the focus goes back past both.
+  await page.keyboard.press("Control+k")
+  await page.getByRole("combobox").fill("invite link")
+  await page.keyboard.press("Enter")
+  await page.getByRole("textbox", { name: "Invite link" }).waitFor()
+  await page.keyboard.press("Escape")
+  await page.getByRole("dialog").waitFor({ state: "detached" })
+  await caretIsBack()
+  await page.keyboard.type("?")
+  expect(await ada.text()).toBe("one!? two")
+
+  await page.locator(".side-foot .button").press("Enter")
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click()
+  await timeUntil("the button", () => holdsFocus(ada, ".side-foot .button"))
+
+  await ada.goto("/board")
+  await ada.addTask("Borrow a scope")
+  await ada.card("Borrow a scope").locator(".card-face").press("Enter")
+  await page.getByRole("dialog", { name: "Task" }).waitFor()
+  await page.keyboard.press("Escape")
+  await timeUntil("the card", () => holdsFocus(ada, ".card-face"))
+})
+
+test("tags and tasks typed one after the other stay apart, and in order", async () => {
+  const ada = await person()
+  await ada.newDocument("Tagged")
+  await ada.page.getByRole("textbox", { name: "Add a tag" }).click()
+  for (const tag of ["field", "guide", "waders", "winter"]) {
+    await ada.page.keyboard.type(tag)
+    await ada.page.keyboard.press("Enter")
+  }
+  const tags = ada.page.locator(".tags .tag")
+  await timeUntil("four tags", async () => (await tags.count()) === 4)
+  expect(await tags.allInnerTexts()).toEqual(["field", "guide", "waders", "winter"])
+  await ada.goto("/board")
+  await ada.page.getByRole("textbox", { name: "New task in To do" }).click()
+  const titles = ["One", "Two", "Three", "Four", "Five"]
+  for (const title of titles) {
+    await ada.page.keyboard.type(title)
+    await ada.page.keyboard.press("Enter")
+  }
+  await ada.card("Five").waitFor()
+  expect(await ada.page.locator(".card-title").allInnerTexts()).toEqual(titles)
+})
+
+test("whoever looks for something is told how often it is there", async () => {
+  const ada = await person()
+  const { page } = ada
+  await ada.newDocument("To search")
+  await ada.editor().click()
+  await page.keyboard.type("dunlin, knot, dunlin, ruff, Dunlin")
+  await page.keyboard.press("Control+f")
+  const count = page.locator(".cm-search").getByRole("status")
+  const says = (words: string): Promise<number> =>
+    timeUntil(words, async () => (await count.innerText()) === words)
+  await page.keyboard.type("dunlin")
+  await says("3 found")
+  await page.keyboard.press("Enter")
+  await says("1 of 3")
+  await page.keyboard.press("Enter")
+  await says("2 of 3")
+  await page.getByLabel("Match case").check()
+  await says("2 of 2")
+  await page.getByRole("textbox", { name: "Find" }).press("Control+a")
+  await page.keyboard.type("curlew")
+  await says("Not found")
+  // A panel that is opened again says it too, of what is chosen in the text.
+  await page.keyboard.press("Escape")
+  await count.waitFor({ state: "detached" })
+  await page.keyboard.press("Control+f")
+  await says("2 of 2")
+})
+
+test("a way to take something back stays while one is about to use it", async () => {
+  const ada = await person()
+  await ada.newDocument("Put away")
+  await ada.page.getByRole("button", { name: "Document", exact: true }).click()
+  await ada.page.getByRole("menuitem", { name: "Archive" }).click()
+  const undo = ada.page.locator(".toast").getByRole("button", { name: "Undo" })
+  await undo.hover()
+  await ada.page.waitForTimeout(6_500)
+  await undo.focus()
+  await ada.page.mouse.move(10, 10)
+  await ada.page.waitForTimeout(6_500)
+  await undo.press("Enter")
+  await ada.page.locator(".row", { hasText: "Put away" }).waitFor()
+})
+
+test("the history shows what a step wrote, however far down it is", async () => {
+  const ada = await person()
+  const { page } = ada
+  await ada.newDocument("Long")
+  await ada.editor().click()
+  await page.keyboard.insertText("A line of a long text.\n".repeat(120))
+  await page.keyboard.type("the end")
+  await page.getByRole("button", { name: "History" }).click()
+  await page.keyboard.press("ArrowLeft")
+  await page.keyboard.press("ArrowLeft")
+  const mark = page.getByTestId("history-text").locator("mark")
+  expect((await mark.innerText()).length).toBeGreaterThan(0)
+  expect(
+    await mark.evaluate((element) => {
+      const { top, bottom } = element.getBoundingClientRect()
+      return top > 0 && bottom < innerHeight
+    }),
+  ).toBe(true)
+})
+
+test("a file that cannot be imported is told of beside the button", async () => {
+  const ada = await person()
+  await ada.goto("/settings")
+  await ada.page
+    .getByLabel("Files to import")
+    .setInputFiles({ name: "no.zip", mimeType: "application/zip", buffer: Buffer.from("no zip at all") })
+  await ada.page.locator(".settings").getByRole("status").getByText("Could not import: ").waitFor()
+  expect(await ada.page.locator(".toast").count()).toBe(0)
+})
+
+test("fingers find targets of their size, and fields that no phone zooms to", async () => {
+  const ada = await person()
+  const { page } = ada
+  await page.setViewportSize({ width: 390, height: 844 })
+  const session = await ada.context.newCDPSession(page)
+  await session.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 1 })
+  expect(await page.evaluate(() => matchMedia("(pointer: coarse)").matches)).toBe(true)
+  const tooSmall = (): Promise<readonly string[]> =>
+    page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>("button, input, select, summary, .icon-button")]
+        .filter(
+          (element) => element.checkVisibility() && element.closest(".segments, .visually-hidden") === null,
+        )
+        .filter((element) => {
+          const { width, height } = element.getBoundingClientRect()
+          const isField = element instanceof HTMLInputElement
+          const letters = Number.parseFloat(getComputedStyle(element).fontSize)
+          // Letters of a title are larger than any finger misses.
+          return isField ? letters < 16 : Math.round(Math.min(width, height)) < 44
+        })
+        .map((element) => `${element.className} ${element.ariaLabel ?? element.textContent}`),
+    )
+  await page.getByRole("button", { name: /Start from a sample/ }).click()
+  await page.locator(".row").first().waitFor()
+  for (const route of ["/documents", "/board", "/people", "/settings"]) {
+    await ada.goto(route)
+    await page.locator("h1").first().waitFor({ state: "attached" })
+    expect(await tooSmall(), route).toEqual([])
+  }
+  await ada.goto("/documents")
+  await ada.openDocument("Winter count")
+  await page.keyboard.press("Control+k")
+  await page.getByRole("combobox").waitFor()
+  expect(await tooSmall(), "a document and the palette").toEqual([])
+})
