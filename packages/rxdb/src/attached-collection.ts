@@ -98,7 +98,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     handle: deps.handle,
     left,
     ...(deps.holdsAttachments ? { blobs } : {}),
-    scan: (since, options) => scanCollection(deps, since, options?.signal),
+    scan: (since, options) => scanCollection(deps, changes.unheard, since, options?.signal),
     async loadIndex() {
       const stored = (await sidecar.get([INDEX_RECORD])).get(INDEX_RECORD)
       return stored === undefined ? null : bytesFromBase64(stored)
@@ -124,7 +124,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {
       detached ??= (async () => {
-        changes.stop()
+        await changes.stop()
         await Promise.allSettled(blobsUnderWay)
         await queue.drained()
         await deps.release()

@@ -168,6 +168,23 @@ describe("the shelf of attachments", () => {
     expect(await one.blobs.missing("waiting", blobOf(waiting))).toEqual([])
   })
 
+  test("frees what its row has already, where the process ended before that was noted", async () => {
+    const one = await shelf()
+    const [partial, whole] = [randomBytes(2 * CHUNK), randomBytes(100)]
+    const document = await one.collection.insert({ id: "x" })
+    await one.blobs.write("x", blobOf(partial), 0, partial.subarray(0, CHUNK))
+    await one.blobs.write("x", blobOf(whole), 0, whole)
+    await one.blobs.write("y", blobOf(whole), 0, whole)
+    for (const [id, bytes] of Object.entries({ partial, whole }))
+      await document.putAttachment({ id, data: new Blob([bytes]), type: "text/plain" })
+    await one.reopened().sweep()
+    const { ids } = await one.sidecar.changedSince(null, 100)
+    const left = [...(await one.sidecar.get(ids)).keys()].filter((id) => id.includes("|"))
+    expect(left.filter((id) => !id.includes("|y|"))).toEqual([])
+    expect(left).toHaveLength(2)
+    expect(await one.blobs.missing("y", blobOf(whole))).toEqual([])
+  })
+
   test("reads each attachment once for peers that fetch several by turns", async () => {
     const one = await shelf()
     const files = [randomBytes(3 * CHUNK), randomBytes(3 * CHUNK)]

@@ -103,6 +103,10 @@ export function attachmentShelf(
 
   const ledger = createShelfLedger(sidecar, clock, {
     drop,
+    async isInRow({ key, digest, size }) {
+      const row = (await rows.find([key])).get(key)
+      return (await lengthInRow(row, digest)) === size
+    },
     async held({ key, digest, size }) {
       if ((await wholeSize(key, digest)) === size) return size
       return (await chunksHeld(key, digest, size)).length * CHUNK_BYTES

@@ -9,7 +9,7 @@ export interface CollectionCursor {
 }
 
 /** RxDB takes a write's time before it commits, so a later commit may carry an earlier time than the cursor. */
-const OVERLAP_MS = 5_000
+export const OVERLAP_MS = 5_000
 
 export function encodeCursor(cursor: CollectionCursor): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(cursor))

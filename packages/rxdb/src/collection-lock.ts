@@ -14,12 +14,22 @@ export interface CollectionLock {
   acquire(signal?: AbortSignal): Promise<() => void>
 }
 
+/** Whether other tabs may write the rows of this collection. */
+export function sharesStorage(collection: RxCollection): boolean {
+  return tabLocks(collection) !== null
+}
+
+function tabLocks({ database }: RxCollection): LockManager | null {
+  if (!database.multiInstance) return null
+  return (globalThis.navigator as Partial<Navigator> | undefined)?.locks ?? null
+}
+
 /** The lock of a collection, for one user of it. */
 export function collectionLock(collection: RxCollection): CollectionLock {
   const { database, name } = collection
-  const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks
+  const locks = tabLocks(collection)
   const id = `dunlin-rxdb/${database.name}/${name}`
-  if (locks === undefined || !database.multiInstance)
+  if (locks === null)
     return { heldElsewhere: () => Promise.resolve(false), acquire: () => Promise.resolve(() => {}) }
 
   let holders = 0

@@ -8,6 +8,7 @@ import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { keyOfRecord } from "./sidecar-record.ts"
+import type { UnheardRows } from "./unheard-rows.ts"
 
 export interface ScanDeps {
   readonly collection: RxCollection
@@ -19,6 +20,9 @@ export interface ScanDeps {
   readonly storeId: string
 }
 
+/** Who wants to know how far the room has scanned. */
+export type ScanWatcher = Pick<UnheardRows, "scanned" | "scannedUpTo">
+
 /** Some storages walk everything newer than the checkpoint for each page: few large pages cost less than many small ones. */
 const PAGE = 4000
 
@@ -28,6 +32,7 @@ const PAGE = 4000
  */
 export async function* scanCollection(
   { collection, shape, store, sidecar, queue, storeId }: ScanDeps,
+  watcher: ScanWatcher,
   since: Uint8Array | null,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ScanPage> {
@@ -58,12 +63,10 @@ export async function* scanCollection(
       )
       for (const held of await store.loadRows(others)) entries.push(entryOf(held))
       if (rows.length > 0) cursor = { ...cursor, rows: page.checkpoint }
-      if (rows.length < PAGE) {
-        yield { entries, cursor: encodeCursor(cursor) }
-        break
-      }
       // Records come last: a cursor in between must not skip them.
       yield { entries, cursor: encodeCursor(cursor) }
+      watcher.scanned(rows, cursor.scannedAt)
+      if (rows.length < PAGE) break
     }
     for (;;) {
       signal?.throwIfAborted()
@@ -72,8 +75,9 @@ export async function* scanCollection(
       if (page.ids.length > 0) cursor = { ...cursor, records: page.checkpoint }
       const entries = (await store.load(keys)).map((held) => entryOf(held))
       yield { entries, cursor: encodeCursor(cursor) }
-      if (page.ids.length < PAGE) return
+      if (page.ids.length < PAGE) break
     }
+    watcher.scannedUpTo(cursor.rows, cursor.scannedAt)
   } finally {
     release()
   }

@@ -18,6 +18,7 @@ import type { Materialiser } from "./materialiser.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
+import { type UnheardRows, watchUnheardRows } from "./unheard-rows.ts"
 
 export interface LocalChangesDeps {
   readonly collection: RxCollection
@@ -36,7 +37,10 @@ export interface LocalChangesDeps {
 export interface LocalChanges {
   /** Resolves when every write that was complete before the call is reported. Rejects when one of them cannot be now. */
   flush(): Promise<void>
-  stop(): void
+  /** What no event told of. */
+  readonly unheard: UnheardRows
+  /** Resolves when nothing is read any more. */
+  stop(): Promise<void>
 }
 
 /** The part of a change event that matters here. */
@@ -162,18 +166,29 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       .catch(failed)
   }
 
-  const tell = (events: readonly RowEvent[]): void => {
+  const tell = (rows: readonly Row[]): void => {
     if (!deps.traffic.observed) return
-    const documents = events.map(({ documentData: row }) =>
-      shape.documentOf(shape.keyOf(row), shape.valueOf(row)),
-    )
+    const documents = rows.map((row) => shape.documentOf(shape.keyOf(row), shape.valueOf(row)))
     deps.traffic.next({ direction: "sent", peer: null, documents })
   }
 
+  const unheard = watchUnheardRows({
+    ...deps,
+    found(rows) {
+      tell(rows)
+      for (const row of rows) {
+        const key = shape.keyOf(row)
+        if (!beforeByKey.has(key)) beforeByKey.set(key, null)
+      }
+      schedule()
+    },
+  })
+
   const subscription = collection.storageInstance.changeStream().subscribe((bulk) => {
     if (bulk.context === JOIN_CONTEXT) return
-    const events = bulk.events as unknown as readonly RowEvent[]
-    tell(events)
+    const events = unheard.unknownOf(bulk.events)
+    if (events.length === 0) return
+    tell(events.map((event) => event.documentData))
     if (queue.idle() && beforeByKey.size === 0 && reportNow(events)) return
     for (const { documentData: row, previousDocumentData: previous } of events) {
       const key = shape.keyOf(row)
@@ -182,13 +197,16 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     schedule()
   })
   return {
+    unheard,
     async flush() {
+      await unheard.look()
       if (beforeByKey.size > 0 || !queue.idle()) await queue.run(reportPending)
     },
-    stop() {
+    async stop() {
       stopped = true
       subscription.unsubscribe()
       cancelRetry?.()
+      await unheard.stop()
     },
   }
 }

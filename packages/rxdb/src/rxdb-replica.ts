@@ -211,6 +211,13 @@ export function lockedReplica(
       owedRows.stop()
       throw error
     }
+    // Every chunk that was on the shelf leaves one; documents alone leave few. Nobody waits for it.
+    if (holdsAttachments)
+      void sidecar
+        .purge(REMOVED_FOR_MS)
+        .catch((cause: unknown) =>
+          report({ type: "warning", reason: "what was removed beside the rows still takes room", cause }),
+        )
     return attachedCollection<RxdbHandle>({
       clock,
       collection,
@@ -251,6 +258,9 @@ export function lockedReplica(
     })
   }
 }
+
+/** Longer than any stored index is behind what it is an index of. */
+const REMOVED_FOR_MS = 24 * 60 * 60 * 1000
 
 /** The room detaches what is released; a host that does not gets no longer than this. */
 const WITHDRAW_TIMEOUT_MS = 2_000

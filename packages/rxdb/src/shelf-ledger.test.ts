@@ -20,6 +20,7 @@ function createLedger() {
   const dropped: string[] = []
   const contents = {
     held: async ({ key }: { readonly key: string }) => held.get(key) ?? 0,
+    isInRow: async () => false,
     drop: async (key: string) => void dropped.push(key),
   }
   return { held, dropped, open: () => createShelfLedger(sidecar, clock, contents) }

@@ -16,13 +16,15 @@ export interface ShelfLedger {
   grew(blob: ShelvedBlob, bytes: number): Promise<void>
   /** The document has come, or the data is gone. */
   forget(blob: ShelvedBlob): Promise<void>
-  /** Frees what has waited too long. */
+  /** Frees what has waited too long, and what came and was not taken off the shelf before the process ended. */
   sweep(): Promise<void>
 }
 
 export interface ShelfContents {
   /** Bytes that are here of a blob. */
   held(blob: ShelvedBlob): Promise<number>
+  /** Whether the document has it. */
+  isInRow(blob: ShelvedBlob): Promise<boolean>
   drop(key: string, digest: string, size: number): Promise<void>
 }
 
@@ -94,7 +96,11 @@ export function createShelfLedger(
     },
     async sweep() {
       const all = await entries()
-      const kept = await trim(all)
+      const waiting: LedgerEntry[] = []
+      for (const entry of all)
+        if (await contents.isInRow(entry)) await contents.drop(entry.key, entry.digest, entry.size)
+        else waiting.push(entry)
+      const kept = await trim(waiting)
       if (kept.length < all.length) await put(kept)
     },
   }

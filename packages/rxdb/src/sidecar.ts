@@ -3,8 +3,10 @@ import {
   createRevision,
   fillWithDefaultSettings,
   getChangedDocumentsSince,
+  normalizeMangoQuery,
   now,
   overwritable,
+  prepareQuery,
 } from "rxdb/plugins/core"
 
 /** What a collection's rows cannot hold, in a storage instance beside it: same engine, same encryption. */
@@ -18,6 +20,8 @@ export interface Sidecar {
     checkpoint: unknown,
     limit: number,
   ): Promise<{ readonly ids: readonly string[]; readonly checkpoint: unknown }>
+  /** Frees the room of records that were removed longer ago, once there are many. */
+  purge(minimumAgeMs: number): Promise<void>
   close(): Promise<void>
   remove(): Promise<void>
 }
@@ -42,6 +46,10 @@ const ALONE_RECORD = "alone"
 /** Names the database that it was made beside. */
 const DATABASE_RECORD = "database"
 const COPIED_AT_ONCE = 500
+/** To free their room, a storage reads all that is as old: fewer are not worth it. */
+const MANY_REMOVED = 500
+/** Some storages free a part at a time. */
+const MAX_CLEANUPS = 100
 /** RxDB's code for a schema with encryption on a storage without. */
 const CANNOT_ENCRYPT = "UT6"
 
@@ -179,6 +187,22 @@ async function openInstance(collection: RxCollection, form: SidecarForm): Promis
   }
 
   let closed: Promise<void> | null = null
+  let purging: Promise<void> = Promise.resolve()
+
+  const purge = async (minimumAgeMs: number): Promise<void> => {
+    const query = normalizeMangoQuery<RecordDocument>(instance.schema, {
+      selector: { _deleted: { $eq: true }, "_meta.lwt": { $lt: now() - minimumAgeMs } } as never,
+      sort: [{ id: "asc" }],
+      index: ["_deleted", "id"] as never,
+      skip: 0,
+      limit: MANY_REMOVED,
+    })
+    const { documents } = await guarded(() => instance.query(prepareQuery(instance.schema, query)))
+    if (documents.length < MANY_REMOVED) return
+    for (let time = 0; time < MAX_CLEANUPS && closed === null; time++)
+      if (await guarded(() => instance.cleanup(minimumAgeMs))) return
+  }
+
   return {
     async get(ids) {
       return new Map((await rowsOf(ids, false)).map((row) => [row.id, row.data]))
@@ -188,12 +212,19 @@ async function openInstance(collection: RxCollection, form: SidecarForm): Promis
       const page = await changedSince(checkpoint, limit)
       return { ids: page.rows.map((row) => row.id), checkpoint: page.checkpoint }
     },
-    close: () => (closed ??= instance.close()),
+    purge(minimumAgeMs) {
+      const done = purge(minimumAgeMs)
+      purging = done.catch(() => undefined)
+      return done
+    },
+    close: () => (closed ??= purging.then(() => instance.close())),
     remove: () =>
-      (closed ??= instance.remove().catch(async (error: unknown) => {
-        await instance.close()
-        throw error
-      })),
+      (closed ??= purging
+        .then(() => instance.remove())
+        .catch(async (error: unknown) => {
+          await instance.close()
+          throw error
+        })),
   }
 }
 

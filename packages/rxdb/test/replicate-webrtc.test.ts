@@ -226,6 +226,58 @@ describe("replicateWebRTC", () => {
     )
   })
 
+  test("leaves nothing in the collection, however often it is started and canceled", async () => {
+    const { todos } = await peer("todos")
+    if (todos === undefined) throw new Error("no collection")
+    const before = todos.onClose.length
+    for (let n = 0; n < 3; n++) await (await start(todos, "a-topic-again-and-again")).cancel()
+    expect(todos.onClose).toHaveLength(before)
+  })
+
+  test("is canceled while an identity never answers, and another pool that waits goes on", async () => {
+    const { one, two } = await peer("one", "two")
+    if (one === undefined || two === undefined) throw new Error("no collection")
+    const identity = memoryIdentity()
+    let answer = (): void => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const connectionHandlerCreator = handler()
+    const starting = [one, two].map((collection) =>
+      replicateWebRTC({
+        collection,
+        topic: "a-topic-without-an-answer",
+        connectionHandlerCreator,
+        pull: {},
+        push: {},
+        identity: { ...identity, load: () => answered.then(() => identity.load()) },
+      }),
+    )
+    const failed = starting[0]?.catch((error: unknown) => error)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await one.close()
+    expect(await failed).toMatchObject({ code: "canceled" })
+    answer()
+    const pool = await starting[1]
+    expect(pool?.handle()?.collection).toBe(two)
+  })
+
+  test("lets a database close while an identity never answers", async () => {
+    const { todos } = await peer("todos")
+    if (todos === undefined) throw new Error("no collection")
+    const failed = replicateWebRTC({
+      collection: todos,
+      topic: "a-topic-without-an-answer",
+      connectionHandlerCreator: handler(),
+      pull: {},
+      push: {},
+      identity: { ...memoryIdentity(), load: () => new Promise(() => {}) },
+    }).catch((error: unknown) => error)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await todos.database.close()
+    expect(await failed).toMatchObject({ code: "canceled" })
+  })
+
   test("keeps out whom isPeerValid refuses", async () => {
     const [a, b] = [await peer("todos"), await peer("todos")]
     const asked: unknown[] = []

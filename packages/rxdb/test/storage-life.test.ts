@@ -10,6 +10,7 @@ import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { firstValueFrom } from "rxjs"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
+import { openSidecar } from "../src/sidecar.ts"
 import {
   type Bird,
   type BirdOptions,
@@ -91,6 +92,45 @@ describe("a collection's life", () => {
       const back = await flock.join({ storage: dexie(), name })
       await until(async () => (await contents(back.collection))["x"] !== undefined, "the document", 5_000)
       expect(await settled([a, back])).toEqual(before)
+    },
+  )
+
+  test.each([
+    ["memory", () => getRxStorageMemory() as RxStorage<unknown, unknown>, undefined],
+    ["Dexie", dexie, undefined],
+    [
+      "an encrypted storage",
+      () => wrappedKeyEncryptionCryptoJsStorage({ storage: dexie() }) as RxStorage<unknown, unknown>,
+      { ...noteSchema, encrypted: ["text"] },
+    ],
+  ])(
+    "what was removed beside the rows frees its room once there is much of it, in %s",
+    async (_, storage, schema) => {
+      const { collection } = await flock.openDatabase({
+        storage: storage(),
+        password: "a long password",
+        ...(schema === undefined ? {} : { creator: { schema } }),
+      })
+      const sidecar = await openSidecar(collection)
+      const known = async (): Promise<number> => (await sidecar.changedSince(null, 10_000)).ids.length
+      await sidecar.put(new Map([["kept", "data"]]))
+      const before = await known()
+      const removed = Array.from({ length: 600 }, (_one, n) => `removed-${n}`)
+      for (const [from, to] of [
+        [0, 400],
+        [400, 600],
+      ] as const) {
+        const ids = removed.slice(from, to)
+        await sidecar.put(new Map(ids.map((id) => [id, "data"])))
+        await sidecar.put(new Map(ids.map((id) => [id, null])))
+        await wait(5)
+        await sidecar.purge(60_000)
+        await sidecar.purge(0)
+        if (to === 400) expect(await known()).toBe(before + 400)
+      }
+      expect(await known()).toBe(before)
+      expect((await sidecar.get(["kept"])).get("kept")).toBe("data")
+      await sidecar.close()
     },
   )
 

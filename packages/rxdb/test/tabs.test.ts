@@ -1,12 +1,21 @@
+import "fake-indexeddb/auto"
 import { memoryIdentity } from "@dunlin/core"
 import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
 import * as wrtc from "node-datachannel/polyfill"
-import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import {
+  addRxPlugin,
+  BROADCAST_CHANNEL_BY_TOKEN,
+  createRxDatabase,
+  type RxCollection,
+  type RxDatabase,
+} from "rxdb/plugins/core"
 import { disableWarnings, RxDBDevModePlugin } from "rxdb/plugins/dev-mode"
+import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { wrappedValidateAjvStorage } from "rxdb/plugins/validate-ajv"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { getConnectionHandlerSimplePeer, replicateWebRTC } from "../src/index.ts"
+import { openSidecar } from "../src/sidecar.ts"
 import { until, wait } from "./room-flock.ts"
 
 /** Web Locks as browsers have them, for the tabs of this process: one holder a name, first come, first served. */
@@ -72,10 +81,12 @@ const schema = {
   required: ["id"],
 } as const
 
-const storage = wrappedValidateAjvStorage({ storage: getRxStorageMemory() })
+const memory = wrappedValidateAjvStorage({ storage: getRxStorageMemory() })
+/** Here tabs hear of each other by a channel, as in browsers. */
+const indexed = wrappedValidateAjvStorage({ storage: getRxStorageDexie() }) as unknown as typeof memory
 
 /** The same name is the same storage: another tab. */
-async function tab(name: string): Promise<RxCollection> {
+async function tab(name: string, storage = memory): Promise<RxCollection> {
   const database = await createRxDatabase({
     name,
     storage,
@@ -97,7 +108,83 @@ const start = (collection: RxCollection) =>
     identity: memoryIdentity(),
   })
 
+/** What a tab leaves that ends between a write and the event of it. */
+function silence({ database }: RxCollection): void {
+  const channel = BROADCAST_CHANNEL_BY_TOKEN.get(database.token)
+  if (channel === undefined) throw new Error("no channel")
+  channel.bc.postMessage = () => Promise.resolve()
+}
+
+/** The stored sync index. */
+async function indexOf(collection: RxCollection): Promise<string | undefined> {
+  const sidecar = await openSidecar(collection)
+  const found = (await sidecar.get(["index"])).get("index")
+  await sidecar.close()
+  return found
+}
+
 describe("the tabs of one database", () => {
+  test("what one stored as it died travels, and the sync index is stored again", async () => {
+    const name = `tabs-${Date.now()}-c`
+    const far = await tab(`far-${name}`)
+    await start(far)
+    const [first, second] = [await tab(name, indexed), await tab(name, indexed)]
+    const holder = await start(first)
+    await start(second)
+    await first.insert({ id: "before", text: "1" })
+    await until(async () => (await far.findOne("before").exec()) !== null, "the first document")
+
+    silence(second)
+    const told: unknown[] = []
+    first.storageInstance.changeStream().subscribe((bulk) => told.push(bulk))
+    await second.insert({ id: "orphan", text: "1" })
+    await second.database.close()
+    await until(async () => (await far.findOne("orphan").exec()) !== null, "what nobody was told of", 10_000)
+    expect(told).toEqual([])
+
+    const index = await indexOf(first)
+    await first.insert({ id: "after", text: "1" })
+    await until(async () => (await indexOf(first)) !== index, "the index to be stored", 20_000)
+    expect(holder.handle()).not.toBeNull()
+  })
+
+  test("synced() waits for what one stored as it died", async () => {
+    const name = `tabs-${Date.now()}-d`
+    const far = await tab(`far-${name}`)
+    await start(far)
+    const [first, second] = [await tab(name, indexed), await tab(name, indexed)]
+    const holder = await start(first)
+    await holder.awaitFirstPeer()
+    await holder.handle()?.synced()
+    silence(second)
+    await second.insert({ id: "orphan", text: "1" })
+    await holder.handle()?.synced()
+    expect(await far.findOne("orphan").exec()).not.toBeNull()
+  })
+
+  test("what another tab wrote is told once, whether an event or a look finds it first", async () => {
+    const name = `tabs-${Date.now()}-e`
+    const [first, second] = [await tab(name, indexed), await tab(name, indexed)]
+    const holder = await start(first)
+    const sent: string[] = []
+    holder
+      .handle()
+      ?.traffic$.subscribe(({ documents }) => sent.push(...documents.map((one) => String(one["id"]))))
+    const synced = (): Promise<unknown> | undefined =>
+      holder
+        .handle()
+        ?.synced({ signal: AbortSignal.timeout(300) })
+        .catch(() => undefined)
+    for (let n = 0; n < 20; n++) {
+      await second.insert({ id: `n${n}`, text: "1" })
+      if (n % 2 === 0) await Promise.all([synced(), wait(n)])
+    }
+    await synced()
+    await until(() => sent.length >= 20, "all of them")
+    await wait(6_000)
+    expect(sent.toSorted()).toEqual(Array.from({ length: 20 }, (_, n) => `n${n}`).toSorted())
+  })
+
   test("one replicates, the others write and wait, and the next takes over", async () => {
     const name = `tabs-${Date.now()}`
     const far = await tab(`far-${Date.now()}`)

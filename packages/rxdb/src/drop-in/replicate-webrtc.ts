@@ -107,6 +107,7 @@ export async function replicateWebRTC<PeerType = never>(
   const open = async (): Promise<void> => {
     closing.signal.throwIfAborted()
     share = await joinSharedRoom(collection.database, {
+      signal: closing.signal,
       topic: options.topic,
       ...(options.secret === undefined ? {} : { secret: options.secret }),
       ...(options.identity === undefined ? {} : { identity: options.identity }),
@@ -135,7 +136,10 @@ export async function replicateWebRTC<PeerType = never>(
       await share?.leave()
       peerStates$.complete()
       error$.complete()
-    })()
+    })().finally(() => {
+      // Not sooner: a collection that closes walks this list.
+      collection.onClose = collection.onClose.filter((one) => one !== cancel)
+    })
     return canceled
   }
   collection.onClose.push(cancel)

@@ -8,6 +8,7 @@ import {
   type Transport,
 } from "@dunlin/core"
 import type { RxDatabase } from "rxdb"
+import { DropInError } from "./drop-in-error.ts"
 
 export type PeerCheck = (peer: AuthenticatedPeer) => boolean | Promise<boolean>
 
@@ -20,6 +21,8 @@ export interface RoomRequest {
   readonly transport: () => Transport
   readonly isPeerValid: PeerCheck | null
   readonly onDiagnostic: (diagnostic: Diagnostic) => void
+  /** Gives up while the room opens, which then closes when no other pool waits for it. */
+  readonly signal: AbortSignal
 }
 
 /** A pool's part in a room. */
@@ -34,6 +37,8 @@ interface SharedRoom {
   readonly topic: string
   readonly secret: string | undefined
   readonly room: Promise<Room>
+  /** Ends the room, also while it opens. */
+  readonly closing: AbortController
   readonly checks: Set<PeerCheck>
   readonly listeners: Set<(diagnostic: Diagnostic) => void>
   users: number
@@ -49,39 +54,64 @@ const VERDICT_TIMEOUT_MS = 10_000
 
 const roomsByDatabase = new WeakMap<RxDatabase, DatabaseRooms>()
 
-/** One room for each database, topic and way to connect, with one connection for each peer, whatever the collections. */
+/**
+ * One room for each database, topic and way to connect, with one connection for each peer, whatever the collections. Rejects
+ * with the signal's reason.
+ */
 export async function joinSharedRoom(database: RxDatabase, request: RoomRequest): Promise<RoomShare> {
   const known = roomsByDatabase.get(database) ?? { rooms: new Set(), tail: Promise.resolve() }
   roomsByDatabase.set(database, known)
   const { rooms } = known
   const choosing = known.tail.then(async () => {
-    const found = (await findRoom(rooms, request)) ?? openShared(rooms, request)
+    const fitting = await findRoom(rooms, request)
+    request.signal.throwIfAborted()
+    const found = fitting ?? openShared(rooms, request)
     found.users++
     return found
   })
   known.tail = choosing.catch(() => undefined)
-  const shared = await choosing
+  const shared = await unlessAborted(choosing, request.signal).catch((error: unknown) => {
+    // It may have chosen in this very moment.
+    choosing.then((chosen) => leaveRoom(rooms, chosen)).catch(() => undefined)
+    throw error
+  })
   shared.listeners.add(request.onDiagnostic)
   if (request.isPeerValid !== null) shared.checks.add(request.isPeerValid)
 
   let left: Promise<void> | null = null
   const leave = (): Promise<void> => {
     left ??= (async () => {
-      shared.users--
       shared.listeners.delete(request.onDiagnostic)
       if (request.isPeerValid !== null) shared.checks.delete(request.isPeerValid)
-      if (shared.users > 0) return
-      rooms.delete(shared)
-      await (await shared.room).close()
+      await leaveRoom(rooms, shared)
     })()
     return left
   }
   try {
-    return { room: await shared.room, leave }
+    return { room: await unlessAborted(shared.room, request.signal), leave }
   } catch (error) {
-    rooms.delete(shared)
+    await leave()
     throw error
   }
+}
+
+async function leaveRoom(rooms: Set<SharedRoom>, shared: SharedRoom): Promise<void> {
+  shared.users--
+  if (shared.users > 0) return
+  rooms.delete(shared)
+  shared.closing.abort(new DropInError("canceled", "The replication was canceled."))
+  const room = await shared.room.catch(() => null)
+  await room?.close()
+}
+
+/** An identity, or a pool before this one, may not answer for long. */
+function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener("abort", abort)
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort))
+  })
 }
 
 /** A room in which nobody is whom this pool keeps out. */
@@ -90,7 +120,9 @@ async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): P
     if (shared.via !== request.via || shared.topic !== request.topic || shared.secret !== request.secret)
       continue
     if (request.isPeerValid === null) return shared
-    const peers = (await shared.room).peers.get()
+    const room = await shared.room.catch(() => null)
+    if (room === null) continue
+    const peers = room.peers.get()
     const verdicts = await withinTime(Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer))), [
       false,
     ])
@@ -116,9 +148,11 @@ function openShared(rooms: Set<SharedRoom>, request: RoomRequest): SharedRoom {
   const checks = new Set<PeerCheck>()
   const listeners = new Set<(diagnostic: Diagnostic) => void>()
   const { topic, secret, identity } = request
+  const closing = new AbortController()
   const room = openRoom({
     invite: topicInvite(topic, secret === undefined ? {} : { secret }),
     transports: [request.transport()],
+    signal: closing.signal,
     ...(identity === undefined ? {} : { identity }),
     isPeerValid: async (peer) => {
       for (const check of checks) if (!(await check(peer))) return false
@@ -128,7 +162,8 @@ function openShared(rooms: Set<SharedRoom>, request: RoomRequest): SharedRoom {
       for (const listener of listeners) listener(diagnostic)
     },
   })
-  const shared: SharedRoom = { via: request.via, topic, secret, room, checks, listeners, users: 0 }
+  const shared: SharedRoom = { via: request.via, topic, secret, room, closing, checks, listeners, users: 0 }
   rooms.add(shared)
+  room.catch(() => rooms.delete(shared))
   return shared
 }
