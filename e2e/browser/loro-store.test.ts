@@ -62,6 +62,32 @@ describe("tabs of one browser", () => {
     await profile.close()
   })
 
+  test("take in what a killed tab told nobody of, and what others built upon it", async () => {
+    const profile = await harness.chromium()
+    const start = async (): Promise<Awaited<ReturnType<typeof profile.open<Page>>>> => {
+      const tab = await profile.open<Page>(site)
+      await tab.call("start", { store: "orphan" })
+      await tab.call("open", "x")
+      return tab
+    }
+    const [holder, dying] = [await start(), await start()]
+    // It stores its edit and dies before its message about it.
+    await dying.page.evaluate(() => {
+      BroadcastChannel.prototype.postMessage = () => undefined
+    })
+    await dying.call("insert", "x", 0, "orphan ")
+    await dying.call("saved", "x")
+    await dying.page.close()
+    const later = await start()
+    for (const word of ["one ", "two ", "three "]) {
+      await later.call("insert", "x", 0, word)
+      await later.call("saved", "x")
+    }
+    await expect.poll(() => holder.call("read", "x"), { timeout: 20_000 }).toBe("three two one orphan ")
+    expect(await holder.call("reported")).toEqual([])
+    await profile.close()
+  })
+
   test("without Web Locks have a store one after the other, also when one is killed", async () => {
     const profile = await harness.chromium()
     await profile.context.addInitScript(() =>

@@ -29,6 +29,7 @@ export type {
   StoredRow,
   StoreLease,
 } from "./store/document-store.ts"
+export { insertText } from "./text/insert-text.ts"
 export { textOf, type TextSource } from "./text/text-source.ts"
 export {
   bindTextarea,

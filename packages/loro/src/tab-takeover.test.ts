@@ -1,7 +1,7 @@
 import { createSimulatedTime } from "@dunlin/core/testing"
 import { describe, expect, test } from "vitest"
 
-import { attachByHand, type HandDriven } from "../test/hand-driven.ts"
+import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
 import { hostileUpdates } from "../test/hostile-updates.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
 import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
@@ -162,6 +162,61 @@ describe("an edit that a tab has saved", () => {
     const after = await attachByHand({ name: "notes", store: store.copy() })
     expect(await textOf(after, "known")).toBe("holder tab hello world")
     expect(await textOf(after, "new")).toBe("tab ")
+  })
+
+  test("is taken in by the holder though its tab died before it told of it, also when others built upon it", async () => {
+    const store = memoryStore()
+    const time = createSimulatedTime()
+    const options = { name: "notes", store, clock: time.clock() }
+    const holder = await attachByHand(options)
+    await holder.docs.import("x", snapshot)
+    const here = await holder.docs.open("x")
+    const dying = await attachByHand({ ...options, store: mute(store) })
+    const last = await dying.docs.open("x")
+    last.doc.getText("body").insert(0, "orphan ")
+    await last.saved()
+    const tab = await attachByHand(options)
+    const there = await tab.docs.open("x")
+    for (const word of ["one ", "two ", "three "]) {
+      there.doc.getText("body").insert(0, word)
+      await there.saved()
+    }
+    await time.runFor(2_000)
+    expect(here.doc.getText("body").toString()).toBe("three two one orphan hello world")
+    expect(await inboxOf(store)).toEqual([])
+
+    // With nobody who builds upon it, it is found all the same.
+    last.doc.getText("body").insert(0, "alone ")
+    await last.saved()
+    await time.runFor(25_000)
+    expect(here.doc.getText("body").toString()).toContain("alone ")
+    expect(there.doc.getText("body").toString()).toBe(here.doc.getText("body").toString())
+    expect(await inboxOf(store)).toEqual([])
+    expect([...holder.reports, ...tab.reports]).toEqual([])
+    const after = await attachByHand({ name: "notes", store: store.copy() })
+    expect(await textOf(after, "x")).toBe(here.doc.getText("body").toString())
+  })
+
+  test("is told of once when what it builds on is nowhere, and taken in when that comes", async () => {
+    const [store, elsewhere] = [memoryStore(), memoryStore()]
+    const time = createSimulatedTime()
+    const author = await attachByHand({ name: "notes", store: elsewhere }, "cd".repeat(32))
+    await author.docs.import("x", snapshot)
+    const holder = await attachByHand({ name: "notes", store, clock: time.clock() })
+    const here = await holder.docs.open("x")
+    const raw = await store.open()
+    await raw.commit({ inbox: [{ id: "x", bytes: push(honest) }] })
+    await time.runFor(300_000)
+    expect(await inboxOf(store)).toEqual(["x"])
+    expect(holder.reports.map((report) => report.reason)).toEqual([
+      expect.stringMatching(/stays in the store as inbox entry 1: it builds on edits that are not here/),
+    ])
+    await pull(holder, author, "x")
+    await time.runFor(25_000)
+    expect(await inboxOf(store)).toEqual([])
+    await author.docs.import("x", honest)
+    expect(here.doc.getText("body").toString()).toBe(await textOf(author, "x"))
+    expect(holder.reports).toHaveLength(1)
   })
 
   test("that deletes is a deletion, whoever opens the document first", async () => {

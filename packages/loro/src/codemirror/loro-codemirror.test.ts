@@ -46,6 +46,16 @@ function press(key: string, shiftKey = false): void {
 }
 
 describe("a bound editor", () => {
+  test("writes a long paste in pieces", () => {
+    mount("start end")
+    const paste = "🐦 word\n".repeat(5_000)
+    view.dispatch({ changes: { from: 6, insert: paste } })
+    expect(body()).toBe(`start ${paste}end`)
+    expect(doc.exportJsonUpdates().changes.flatMap((change) => change.ops).length).toBeGreaterThan(8)
+    remote((text) => text.insert(0, "zero "))
+    expect(shown()).toBe(`zero start ${paste}end`)
+  })
+
   test("writes what is typed and shows what comes", () => {
     mount("hello")
     view.dispatch({

@@ -2,6 +2,7 @@ import { Annotation, ChangeSet, type ChangeSpec, type Text, Transaction } from "
 import type { EditorView, PluginValue, ViewUpdate } from "@codemirror/view"
 import type { Delta, LoroEventBatch } from "loro-crdt"
 
+import { insertText } from "../text/insert-text.ts"
 import { findSplice } from "../text/text-change.ts"
 import type { TextSource } from "../text/text-source.ts"
 import { createTextUndo, type TextUndo } from "../text/text-undo.ts"
@@ -71,7 +72,7 @@ export function createTextSync(
     changes.iterChanges((from, to, _fromNow, _toNow, inserted) => void parts.push({ from, to, inserted }))
     for (const { from, to, inserted } of parts.toReversed()) {
       if (to > from) text.delete(from, to - from)
-      if (inserted.length > 0) text.insert(from, inserted.sliceString(0, inserted.length, "\n"))
+      insertText(text, from, inserted.sliceString(0, inserted.length, "\n"))
     }
   }
 

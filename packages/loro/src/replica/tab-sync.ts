@@ -37,6 +37,16 @@ const RETRY_FROM_MS = 1_000
 const RETRY_UP_TO_MS = 30_000
 /** A document that cannot be read again after so many tries is given up, so that the others have a writer. */
 const TAKEOVER_PATIENCE = 5
+/** A tab that died between its entry and the message about it left what nobody is told of. */
+const LOOK_EVERY_MS = 20_000
+/** An entry whose base is missing for so many looks is told of: the base may only have failed to be written, and come later. */
+const LOOKS_BEFORE_REPORT = 3
+
+/** An entry that does not join is not stored, and stays in the inbox. */
+interface TakenIn {
+  readonly durable: Promise<unknown>
+  readonly incomplete: boolean
+}
 
 export function createTabSync(
   options: Omit<TabSyncOptions, "shelf" | "set"> & {
@@ -50,6 +60,11 @@ export function createTabSync(
   let takingOver = false
   let cancelRetry: (() => void) | null = null
   let tries = 0
+  let cancelLook: (() => void) | null = null
+  /** Looks in a row that left entries without their base. */
+  let fruitlessLooks = 0
+  let lookDue = 0
+  const looksByIncompleteKey = new Map<number, number>()
   /** Inbox entries that cannot be taken in: they stay, for a newer version of the application or a mended document. */
   const leftInInbox = new Set<number>()
   const stops: (() => void)[] = []
@@ -63,10 +78,16 @@ export function createTabSync(
   const receive = async (bytes: Uint8Array): Promise<void> => {
     const message = decodeTabMessage(bytes)
     if (message.type === "inbox") {
-      if (holder) await takeIn(message.id, message.key, message.delta)
+      if (holder) await takeInHeard(message.id, message.key, message.delta)
       return
     }
     if (!holder) await follow(message)
+  }
+
+  /** What an entry builds on and is not here is in the inbox, when its tab died before it told of it. */
+  const takeInHeard = async (id: string, key: number, delta: Uint8Array): Promise<void> => {
+    const { incomplete } = await takeIn(id, key, delta)
+    if (incomplete) lookAfter(Math.min(LOOK_EVERY_MS, RETRY_FROM_MS * 2 ** fruitlessLooks))
   }
 
   /**
@@ -74,11 +95,7 @@ export function createTabSync(
    * Resolves once it is in memory; `durable` when it is stored, which nobody needs to wait for: what is typed fast
    * must not pile up.
    */
-  const takeIn = async (
-    id: string,
-    key: number,
-    bytes: Uint8Array,
-  ): Promise<{ readonly durable: Promise<unknown> }> => {
+  const takeIn = async (id: string, key: number, bytes: Uint8Array): Promise<TakenIn> => {
     const delta = parseDelta(bytes)
     if (delta.type === "invalid") return leave(id, key, delta.reason)
     const source = {
@@ -92,35 +109,38 @@ export function createTabSync(
     if (outcome.type === "refused") return leave(id, key, outcome.reason)
     // Awaited with others later, or not at all.
     result.durable.catch(() => drainLater())
-    if (outcome.type !== "joined") return { durable: result.durable }
+    const { durable } = result
+    if (outcome.type !== "joined") return { durable, incomplete: true }
+    looksByIncompleteKey.delete(key)
     const { before, stateHash } = outcome
     if (!outcome.changed || result.delta === null) {
       // The document was opened together with its inbox: the room may not have heard of it.
       options.changed({ key: id, before, stateHash })
-      return { durable: result.durable }
+      return { durable, incomplete: false }
     }
     const delivered = result.delta
     options.changed({ key: id, before, stateHash, delta: delivered })
-    result.durable.then(
+    durable.then(
       () => send({ type: "changed", id, before, stateHash, delta: delivered }),
       // The journal tells of it and tries again.
       () => undefined,
     )
-    return { durable: result.durable }
+    return { durable, incomplete: false }
   }
 
   /** A durable edit is never thrown away because it makes no sense here and now. */
-  const leave = (id: string, key: number, reason: string): { readonly durable: Promise<unknown> } => {
-    if (!leftInInbox.has(key)) {
-      options.report({
-        type: "quarantined",
-        key: id,
-        reason: `an edit of another tab cannot be taken in, and stays in the store as inbox entry ${key}: ${reason}`,
-      })
-    }
+  const leave = (id: string, key: number, reason: string): TakenIn => {
+    if (!leftInInbox.has(key)) reportLeft(id, key, reason)
     leftInInbox.add(key)
-    return { durable: Promise.resolve() }
+    return { durable: Promise.resolve(), incomplete: false }
   }
+
+  const reportLeft = (id: string, key: number, reason: string): void =>
+    options.report({
+      type: "quarantined",
+      key: id,
+      reason: `an edit of another tab cannot be taken in, and stays in the store as inbox entry ${key}: ${reason}`,
+    })
 
   /** The holder changed a document: ours follows, and our room hears of it. */
   const follow = async (message: TabMessage & { readonly type: "changed" }): Promise<void> => {
@@ -179,6 +199,7 @@ export function createTabSync(
 
   const drainInbox = async (): Promise<void> => {
     const failures: unknown[] = []
+    const incomplete: InboxEntry[] = []
     let after = 0
     for (;;) {
       const page = await store.inbox(after, INBOX_PAGE)
@@ -186,8 +207,9 @@ export function createTabSync(
       const taken: Promise<unknown>[] = []
       for (const entry of waiting) {
         try {
-          const { durable } = await takeInStored(entry)
-          taken.push(durable)
+          const result = await takeInStored(entry)
+          taken.push(result.durable)
+          if (result.incomplete) incomplete.push(entry)
         } catch (error) {
           failures.push(error)
         }
@@ -200,13 +222,31 @@ export function createTabSync(
     }
     // One bad entry stops no other, but what failed is tried again.
     if (failures.length > 0) throw failures[0]
+    for (const entry of incomplete) countLook(entry)
+    fruitlessLooks = incomplete.length > 0 ? fruitlessLooks + 1 : 0
+    lookAfter(LOOK_EVERY_MS)
   }
 
-  const takeInStored = async ({
-    id,
-    key,
-    bytes,
-  }: InboxEntry): Promise<{ readonly durable: Promise<unknown> }> => {
+  /** It is tried at every look: what it builds on may come from a peer as well. */
+  const countLook = ({ id, key }: InboxEntry): void => {
+    const looks = (looksByIncompleteKey.get(key) ?? 0) + 1
+    looksByIncompleteKey.set(key, looks)
+    if (looks === LOOKS_BEFORE_REPORT) reportLeft(id, key, "it builds on edits that are not here")
+  }
+
+  /** The earlier one of two looks is enough. */
+  const lookAfter = (delayMs: number): void => {
+    const due = clock.monotonic() + delayMs
+    if (stopped || (cancelLook !== null && due >= lookDue)) return
+    cancelLook?.()
+    lookDue = due
+    cancelLook = clock.after(delayMs, () => {
+      cancelLook = null
+      void persist(drainInbox)
+    })
+  }
+
+  const takeInStored = async ({ id, key, bytes }: InboxEntry): Promise<TakenIn> => {
     try {
       return await takeIn(id, key, bytes)
     } catch (error) {
@@ -258,6 +298,11 @@ export function createTabSync(
     return queue
   }
 
+  const cancelTimers = (): void => {
+    cancelRetry?.()
+    cancelLook?.()
+  }
+
   const whenHeld = (): void => {
     if (takingOver) return
     takingOver = true
@@ -271,7 +316,7 @@ export function createTabSync(
     },
     postInbox(id, key, delta) {
       // Between the takeover of the lease and of the inbox nobody else would take our own entry.
-      if (holder) void enqueue(async () => void (await takeIn(id, key, delta)))
+      if (holder) void enqueue(() => takeInHeard(id, key, delta))
       else send({ type: "inbox", key, id, delta })
     },
     start() {
@@ -285,12 +330,12 @@ export function createTabSync(
     },
     quiet() {
       for (const stop of stops.splice(0)) stop()
-      cancelRetry?.()
+      cancelTimers()
       return queue
     },
     stop() {
       stopped = true
-      cancelRetry?.()
+      cancelTimers()
       for (const stop of stops.splice(0)) stop()
     },
   }

@@ -63,6 +63,17 @@ describe("a bound textarea", () => {
     expect(updates[0]).toBeLessThan(120)
   })
 
+  test("writes a long paste in pieces, and hears of it as one", () => {
+    bind("start end")
+    const paste = "🐦 word ".repeat(5_000)
+    type(paste, 6, 6)
+    expect(body()).toBe(`start ${paste}end`)
+    expect(doc.exportJsonUpdates().changes.flatMap((change) => change.ops).length).toBeGreaterThan(8)
+    type("!", 6, 6)
+    remote((text) => text.insert(0, "zero "))
+    expect(element.value).toBe(`zero start !${paste}end`)
+  })
+
   test("keeps caret, selection and scroll under edits of others", () => {
     bind("one two three")
     element.setSelectionRange(4, 7, "backward")

@@ -1,5 +1,6 @@
 import type { LoroEventBatch } from "loro-crdt"
 
+import { insertText } from "./insert-text.ts"
 import type { PresenceCursorSink } from "./presence-cursor.ts"
 import {
   applySplice,
@@ -140,7 +141,7 @@ export function bindTextarea(
     }
     for (const { at, remove, insert } of parts) {
       if (remove > 0) text.delete(at, remove)
-      if (insert !== "") text.insert(at, insert)
+      insertText(text, at, insert)
     }
   }
 

@@ -78,7 +78,8 @@ export function transformSplice(splice: Splice, other: Splice): readonly Splice[
   return [{ at: from, remove: splice.remove === 0 ? 0 : to - from, insert: splice.insert }]
 }
 
-function splitsPair(text: string, at: number): boolean {
+/** Whether a cut there would part the halves of a surrogate pair. */
+export function splitsPair(text: string, at: number): boolean {
   if (at <= 0 || at >= text.length) return false
   const [left, right] = [text.charCodeAt(at - 1), text.charCodeAt(at)]
   return left >= 0xd800 && left < 0xdc00 && right >= 0xdc00 && right < 0xe000
