@@ -1,3 +1,4 @@
+import { insertText } from "@dunlin/loro"
 import type { LoroDoc } from "loro-crdt"
 
 /** Brings the body to `next` by its smallest change, so that what others write meanwhile stays. */
@@ -10,7 +11,7 @@ export function replaceText(doc: LoroDoc, next: string): void {
     const now = text.toString()
     const { start, end } = changedPart(now, next)
     text.delete(start, now.length - start - (next.length - end))
-    text.insert(start, next.slice(start, end))
+    insertText(text, start, next.slice(start, end))
   }
   doc.commit()
 }

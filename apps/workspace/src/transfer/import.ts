@@ -1,4 +1,4 @@
-import type { LoroDocuments } from "@dunlin/loro"
+import { insertText, type LoroDocuments } from "@dunlin/loro"
 import { QUICK_NOTE, readDocument, type Task } from "../data/entries.ts"
 import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
@@ -40,7 +40,7 @@ export async function addPortable(
   for (const { entry, body, description, language } of added) {
     await using document = await notes.open(entry.id)
     const { doc } = document
-    if (body !== "") doc.getText("body").insert(0, body)
+    insertText(doc.getText("body"), 0, body)
     if (description !== "") doc.getMap("meta").set("description", description)
     if (language !== "") doc.getMap("meta").set("language", language)
     document.commit()
@@ -70,7 +70,7 @@ async function addToQuickNote(notes: LoroDocuments, text: string): Promise<void>
   const body = document.doc.getText("body")
   const present = body.toString()
   if (present.includes(text)) return
-  body.insert(body.length, present === "" ? text : `\n\n${text}`)
+  insertText(body, body.length, present === "" ? text : `\n\n${text}`)
   document.commit()
 }
 
