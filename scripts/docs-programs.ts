@@ -1,6 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
+/** The servers that the pages name: whoever runs the programs puts a real one in their place. */
+export const NAMED_SERVERS: RegExp = /wss:\/\/signal\.example\.org|ws:\/\/localhost:8787(?=")/g
+
 /**
  * A program in a Markdown page: a fence that starts with ```ts or ```tsx, and the ```ts continues fences after it.
  *

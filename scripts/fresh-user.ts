@@ -9,13 +9,11 @@ import type { Page } from "playwright-core"
 import { createHarness } from "../e2e/browser/harness.ts"
 import { findChromium } from "../e2e/browser/harness/find-browser.ts"
 import { serveFolder } from "../e2e/browser/harness/test-site.ts"
-import { readDocsPrograms } from "./docs-programs.ts"
+import { NAMED_SERVERS, readDocsPrograms } from "./docs-programs.ts"
 import type { DocsProgram } from "./docs-programs.ts"
 import { concludeSteps, ROOT, runStep, tool } from "./run-step.ts"
 import type { StepResult } from "./run-step.ts"
 
-/** The servers that the pages name; here a real one takes their place. */
-const NAMED_SERVER = /wss:\/\/signal\.example\.org|ws:\/\/localhost:8787(?=")/g
 /** What the pages tell their readers to install beside Dunlin. */
 const COMPANIONS = [
   "rxdb",
@@ -49,7 +47,7 @@ try {
   const host = await harness.host()
   const programs = readDocsPrograms(ROOT).map((program) => ({
     ...program,
-    code: program.code.replaceAll(NAMED_SERVER, host.url),
+    code: program.code.replaceAll(NAMED_SERVERS, host.url),
   }))
   await timed("types", () => compile(programs))
   for (const node of [process.execPath, ...(await Promise.all(nodeVersions.map(bringNode)))]) {

@@ -50,7 +50,7 @@ export interface Device {
   crash(): void
   leave(): void
   stepClock(byMs: number): void
-  /** Of reads for peers. */
+  /** From 0 to 1: how many reads of entries and summaries fail. */
   setReadFailureRate(rate: number): void
   /** A null payload deletes. */
   write(document: string, payload: JsonObject | null, attachmentBytes?: number): void

@@ -26,11 +26,13 @@ test("whoever is invited waits for the others’ documents, and is offered no sa
   const cleo = await person(link, watchFor("Start from a sample"))
   // Ben has the documents too.
   await cleo.page.locator(".row", { hasText: "Tide table" }).waitFor()
+  expect(await cleo.page.evaluate(() => "wasShown" in globalThis)).toBe(false)
   for (const one of [ben, cleo]) await one.page.goto("about:blank")
 
   const dora = await person(link, watchFor("Start from a sample"))
   await dora.page.getByRole("heading", { name: "Waiting for the others’ documents" }).waitFor()
   await dora.page.getByText("Nothing has arrived yet.").waitFor()
+  expect(await dora.page.evaluate(() => "wasShown" in globalThis)).toBe(false)
   await dora.page.reload()
   await dora.page.getByRole("heading", { name: "Waiting for the others’ documents" }).waitFor()
   expect(await dora.page.evaluate(() => "wasShown" in globalThis)).toBe(false)

@@ -163,7 +163,7 @@ test("fingers find targets of their size, and fields that no phone zooms to", as
           const { width, height } = element.getBoundingClientRect()
           const isField = element instanceof HTMLInputElement
           const letters = Number.parseFloat(getComputedStyle(element).fontSize)
-          // Letters of a title are larger than any finger misses.
+          // Phones zoom to a field with letters under 16 px; all else needs the size of a fingertip.
           return isField ? letters < 16 : Math.round(Math.min(width, height)) < 44
         })
         .map((element) => `${element.className} ${element.ariaLabel ?? element.textContent}`),

@@ -3,14 +3,12 @@ import { mkdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { readDocsPrograms } from "../../scripts/docs-programs.ts"
+import { NAMED_SERVERS, readDocsPrograms } from "../../scripts/docs-programs.ts"
 import { createHarness } from "../browser/harness.ts"
 import { spawnSource } from "../browser/harness/child-process.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const FOLDER = join(ROOT, ".cache/docs-programs")
-/** The servers that the pages name; here a real one takes their place. */
-const NAMED_SERVER = /wss:\/\/signal\.example\.org|ws:\/\/localhost:8787(?=")/g
 
 const programs = readDocsPrograms(ROOT)
 const harness = createHarness()
@@ -23,7 +21,7 @@ beforeAll(async () => {
   for (const { name, language, code } of programs) {
     await writeFile(
       join(FOLDER, `${name}.${language}`),
-      `${code.replaceAll(NAMED_SERVER, server)}\nexport {}\n`,
+      `${code.replaceAll(NAMED_SERVERS, server)}\nexport {}\n`,
     )
   }
 })

@@ -1,7 +1,7 @@
 import { createRxDatabase, now, type RxDatabase } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
-import { createSimulatedTime } from "../../core/src/testing/simulated-clock.ts"
+import { createSimulatedTime } from "@dunlin/core/testing"
 import { OVERLAP_MS } from "./collection-cursor.ts"
 import { type DocumentData, documentShape, type Row } from "./document-shape.ts"
 import { watchUnheardRows } from "./unheard-rows.ts"

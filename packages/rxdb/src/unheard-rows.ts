@@ -57,7 +57,7 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
   /** Up to here everything is known; null until the room has scanned all. */
   let position: { readonly checkpoint: unknown; readonly scannedAt: number } | null = null
   /** Of other tabs, and so new that a look meets them once more. */
-  const known = new Map<string, Pick<Row, "_rev" | "_meta">>()
+  const knownByKey = new Map<string, Pick<Row, "_rev" | "_meta">>()
   let rowsSince = 0
   let rowsAtTick = 0
   let waitedMs = 0
@@ -70,8 +70,8 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
     const { _rev, _meta } = row
     if (_rev.endsWith(tokenSuffix)) return true
     const key = shape.keyOf(row)
-    if (known.get(key)?._rev === _rev) return false
-    known.set(key, { _rev, _meta })
+    if (knownByKey.get(key)?._rev === _rev) return false
+    knownByKey.set(key, { _rev, _meta })
     return true
   }
 
@@ -82,7 +82,7 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
     position = { checkpoint, scannedAt }
     rowsSince = 0
     waitedMs = 0
-    for (const [key, row] of known) if (!isOverlapping(row, scannedAt)) known.delete(key)
+    for (const [key, row] of knownByKey) if (!isOverlapping(row, scannedAt)) knownByKey.delete(key)
   }
 
   const search = async (): Promise<void> => {

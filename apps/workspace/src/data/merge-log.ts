@@ -20,7 +20,7 @@ export interface MergeLog {
   readonly merges: State<readonly Merge[]>
   /**
    * Tells of concurrent writes, wherever they were merged: the handler runs at the device that meets both first. Noted
-   * where somebody wrote on it.
+   * only if this device wrote one of the versions.
    */
   resolved(kind: MergeKind, conflict: ResolvedConflict): void
   /** Tells of a write that replaced what somebody else had written meanwhile. */

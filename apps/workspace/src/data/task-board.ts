@@ -30,15 +30,15 @@ export function createTaskBoard(
 ): TaskBoard {
   const entries = createLiveList(database.tasks, { read: readTask, compare: byRank })
 
-  /** By column. A task that was added a moment ago is not listed yet, and the next one goes below it all the same. */
-  const lastRanks = new Map<Column, string>()
+  /** A task that was added a moment ago is not listed yet, and the next one goes below it all the same. */
+  const lastRankByColumn = new Map<Column, string>()
 
   async function rankAtEnd(column: Column): Promise<string> {
     const listed = (await inColumn(column)).at(-1)?.rank ?? null
-    const given = lastRanks.get(column) ?? null
+    const given = lastRankByColumn.get(column) ?? null
     const last = listed === null || (given !== null && given > listed) ? given : listed
     const [rank = "a0"] = ranksAfter(last, 1)
-    lastRanks.set(column, rank)
+    lastRankByColumn.set(column, rank)
     return rank
   }
 

@@ -32,11 +32,11 @@ function showIn({ dom, state }: EditorView, status: HTMLElement): void {
   const panel = dom.querySelector(".cm-search")
   if (panel === null) return
   if (status.parentElement !== panel) panel.append(status)
-  const text = countWords(state, getSearchQuery(state))
+  const text = describeMatches(state, getSearchQuery(state))
   if (status.textContent !== text) status.textContent = text
 }
 
-function countWords(state: EditorState, query: SearchQuery): string {
+function describeMatches(state: EditorState, query: SearchQuery): string {
   if (query.search === "") return ""
   if (!query.valid) return "Not a pattern"
   const { from, to } = state.selection.main

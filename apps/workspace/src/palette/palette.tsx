@@ -1,11 +1,12 @@
 import "./palette.css"
-import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react"
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react"
 import { Icon } from "../ui/icon.tsx"
+import { useModal } from "../ui/use-modal.ts"
 import { type PaletteEntry, usePaletteGroups } from "./use-palette-groups.ts"
 
 /** Search and commands in one field. */
 export function Palette({ onClose }: { readonly onClose: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null)
+  const dialog = useModal()
   const list = useId()
   const [query, setQuery] = useState("")
   const [chosen, setChosen] = useState<string | null>(null)
@@ -14,13 +15,6 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   // Texts and other people's changes come while one chooses: what is chosen stays so, wherever it moves.
   const active = entries.find(({ key }) => key === chosen) ?? entries[0]
   const idOf = (entry: PaletteEntry): string => `${list}-${entries.indexOf(entry)}`
-
-  // Only a dialog that is still in the document gives the focus back.
-  useLayoutEffect(() => {
-    const element = dialog.current
-    if (element && !element.open) element.showModal()
-    return () => element?.close()
-  }, [])
 
   function run(entry: PaletteEntry | undefined): void {
     if (entry === undefined) return

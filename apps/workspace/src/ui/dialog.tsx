@@ -1,5 +1,6 @@
-import { useId, useLayoutEffect, useRef, type ReactNode } from "react"
+import { useId, type ReactNode } from "react"
 import { Icon } from "./icon.tsx"
+import { useModal } from "./use-modal.ts"
 
 export interface DialogProps {
   readonly title: string
@@ -10,14 +11,8 @@ export interface DialogProps {
 
 /** A native modal dialog: the browser keeps the focus inside, closes on Escape and gives the focus back. */
 export function Dialog({ title, onClose, children, className = "" }: DialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null)
+  const dialog = useModal()
   const titleId = useId()
-  // Only a dialog that is still in the document gives the focus back.
-  useLayoutEffect(() => {
-    const element = dialog.current
-    if (element && !element.open) element.showModal()
-    return () => element?.close()
-  }, [])
   return (
     // Browsers close a dialog without asking where Escape is pressed twice. The click outside is a shortcut beside Escape
     // and the close button.

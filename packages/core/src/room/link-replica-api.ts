@@ -17,8 +17,9 @@ export interface LinkReplica {
   readonly sharesLinks: boolean
   readonly phase: ReplicaLinkPhase
   /**
-   * Whether everything from before this link is known to have been exchanged, or is counted as owed. A responder knows
-   * only by agreement: the initiator may ask others for what differs, and both be live meanwhile.
+   * Whether everything from before this link is known to have been exchanged, or is counted as owed; not while the queue
+   * has not been empty since a read failed. A responder knows only by agreement: the initiator may ask others for what
+   * differs, and both be live meanwhile.
    */
   readonly compared: boolean
   readonly lastSyncedAt: number | null

@@ -98,7 +98,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** The run of a one-way link has ended, and the peer is asked whether it has all that it found. */
   let confirming = false
   let compared = false
-  /** The responder has heard that this side has all of its entries from before the link: they are never equal where one is refused. */
+  /** After the first complete run the peer was told "agreed": where an entry is refused and both sides change, roots are never equal. */
   let told = false
   /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
   let hasRun = false

@@ -13,7 +13,7 @@ export function replicaLinkStatus(
   const own = matched.targets.get(room.shared.replica.name)?.own
   if (own !== undefined) {
     const { phase, pendingOut, lastSyncedAt, feed } = own
-    const refused = feed.unconfirmed.refusals
+    const refused = feed.unconfirmed.refusedCount
     return { ...base, phase, pendingOut, pendingIn, refused, ...(lastSyncedAt !== null && { lastSyncedAt }) }
   }
   const nothing = { pendingOut: 0, pendingIn: 0, refused: 0 }

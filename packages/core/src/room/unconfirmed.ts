@@ -36,7 +36,7 @@ export interface Unconfirmed {
   readonly since: number
   readonly size: number
   /** Entries that were refused, and not taken since. */
-  readonly refusals: number
+  readonly refusedCount: number
 }
 
 /** `nextCount` counts the changes of a whole link, so that a replica announced anew never takes up old confirmations. */
@@ -105,7 +105,7 @@ export function createUnconfirmed(nextCount: () => number): Unconfirmed {
     get size() {
       return entryByPosition.size
     },
-    get refusals() {
+    get refusedCount() {
       return refusedByPosition.size
     },
   }
