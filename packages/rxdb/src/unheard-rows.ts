@@ -37,6 +37,8 @@ export interface UnheardRowsOptions {
 }
 
 const LOOK_MS = 5_000
+/** Looking takes one part of so many of the time. */
+const LOOK_SHARE = 20
 /** More are not read once more amid a first sync: the room does so when it stores its index in a pause, and looks go on from there. */
 const MANY_ROWS = 4_000
 const LONGEST_WAIT_MS = 60_000
@@ -119,11 +121,14 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
     const pauses = rowsSince === rowsAtTick
     rowsAtTick = rowsSince
     waitedMs += LOOK_MS
+    const startedAt = clock.monotonic()
     if (rowsSince <= MANY_ROWS || pauses || waitedMs >= LONGEST_WAIT_MS)
       await look().catch((cause: unknown) => {
         if (!stopped) failed(cause)
       })
-    if (!stopped) cancelTick = clock.after(LOOK_MS, () => void tick())
+    // Rows of a clock that was ahead are read at every look until their time comes: that must not be all that is done.
+    const restMs = Math.max(LOOK_MS, LOOK_SHARE * (clock.monotonic() - startedAt))
+    if (!stopped) cancelTick = clock.after(restMs, () => void tick())
   }
   let cancelTick = clock.after(LOOK_MS, () => void tick())
 

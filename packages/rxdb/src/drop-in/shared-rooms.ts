@@ -65,7 +65,8 @@ export async function joinSharedRoom(database: RxDatabase, request: RoomRequest)
   const choosing = known.tail.then(async () => {
     const fitting = await findRoom(rooms, request)
     request.signal.throwIfAborted()
-    const found = fitting ?? openShared(rooms, request)
+    // The last pool of it may have left since it was found.
+    const found = fitting !== null && rooms.has(fitting) ? fitting : openShared(rooms, request)
     found.users++
     return found
   })
