@@ -137,3 +137,18 @@ test("a storage that fails is told, and tried again", async () => {
   expect(reads.mock.calls.length).toBeGreaterThan(1)
   await one.stop()
 })
+
+test("a look that takes long is followed by a longer rest", async () => {
+  const one = await watched()
+  one.scannedUpTo(undefined, 0)
+  let looks = 0
+  vi.spyOn(one.instance, "query").mockImplementation(async () => {
+    looks++
+    await new Promise<void>((resolve) => one.time.schedule(2_000, resolve))
+    return { documents: [] }
+  })
+  await one.time.runFor(100_000)
+  expect(looks).toBeGreaterThan(1)
+  expect(looks).toBeLessThan(5)
+  await one.stop()
+})
