@@ -199,8 +199,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   return {
     unheard,
     async flush() {
-      // One failed read is no reason to reject: most often nothing is there to be found.
-      await unheard.look().catch(() => unheard.look())
+      await unheard.look()
       if (beforeByKey.size > 0 || !queue.idle()) await queue.run(reportPending)
     },
     async stop() {

@@ -111,7 +111,8 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
       .catch(() => undefined)
       .then(() => {
         next = null
-        running = search()
+        // One failed read is no reason for `synced()` to reject: most often nothing is there to be found.
+        running = search().catch(search)
         return running
       })
     return next
