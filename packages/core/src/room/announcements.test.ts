@@ -16,8 +16,8 @@ function create() {
     },
     buffered: () => path.buffered,
   })
-  const timers = createPurposeTimers(time.clock())
-  const announcements = createAnnouncements({ slot: 0, outbox, timers, flush: () => outbox.flush() })
+  const timers = createPurposeTimers(time.clock(), () => outbox.flush())
+  const announcements = createAnnouncements({ slot: 0, outbox, timers })
   const add = (n: number, delayMs: number): void =>
     announcements.add(new Uint8Array(16).fill(n), new Uint8Array(16).fill(n), delayMs)
   return { time, said, path, timers, announcements, add }

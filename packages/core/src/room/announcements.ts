@@ -13,13 +13,15 @@ export interface Announcements {
 
 const CONGESTED_RETRY_MS = 200
 
-export function createAnnouncements(options: {
+export function createAnnouncements({
+  slot,
+  outbox,
+  timers,
+}: {
   readonly slot: number
   readonly outbox: Outbox
   readonly timers: PurposeTimers
-  readonly flush: () => void
 }): Announcements {
-  const { slot, outbox, timers } = options
   const digestByPosition = new Map<string, Uint8Array>()
 
   const send = (): void => {
@@ -36,7 +38,6 @@ export function createAnnouncements(options: {
     }
     if (items.length > 0) say()
     if (digestByPosition.size > 0) timers.start("announce", CONGESTED_RETRY_MS, send)
-    options.flush()
   }
 
   return {

@@ -27,10 +27,10 @@ export interface ChangeFeedOptions {
   readonly slot: number
   readonly kind: number
   readonly outbox: Outbox
+  /** Whose wakes are followed by a flush. */
   readonly timers: PurposeTimers
   /** Counts the changes of the whole link. */
   readonly nextChange: () => number
-  readonly flush: () => void
 }
 
 /** Time for a change to arrive on the way that is quicker. */
@@ -40,7 +40,7 @@ const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   const { slot, kind, outbox, timers } = options
   const unconfirmed = createUnconfirmed(options.nextChange)
-  const announcements = createAnnouncements({ slot, outbox, timers, flush: options.flush })
+  const announcements = createAnnouncements({ slot, outbox, timers })
   /** Changes reach the peer another way sooner: they are announced here, not pushed. */
   let lazy = false
 

@@ -73,14 +73,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const queue = createSendQueue(index)
   const refusals = createRefusals()
   const owed = createOwed()
-  const timers = createPurposeTimers(clock)
+  const timers = createPurposeTimers(clock, options.pump)
   const feed = createChangeFeed({
     slot,
     kind: shared.replica.kind,
     outbox,
     timers,
     nextChange: options.nextChange,
-    flush: options.pump,
   })
   const { unconfirmed } = feed
   const held = createHeldEntries({ slot, index, permissions, refusals, feed, outbox })
@@ -173,7 +172,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       awaitingSettle = true
       check()
     },
-    flush: options.pump,
   })
 
   /** Another peer is asked for it. This one may lack what is here nonetheless. */
@@ -185,7 +183,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   const offer = (positions: readonly Uint8Array[]): void => {
-    if (held.offer(positions)) timers.start("probe", OFFER_INTERVAL_MS, probeNow)
+    if (held.offer(positions)) timers.start("probe", OFFER_INTERVAL_MS, probe)
   }
 
   /**
@@ -198,7 +196,6 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       else if (phase !== "live" && initiator && comparable && delegated) runner.retry()
     }
     if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, catchUp)
-    options.pump()
   }
 
   const setPhase = (next: ReplicaLinkPhase): void => {
@@ -334,7 +331,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     if (queue.size === 0 && self.reading === 0) unread = false
     if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
     if (phase === "live" && timers.has("root")) return
-    timers.start("root", ROOT_INTERVAL_MS, checkNow)
+    timers.start("root", ROOT_INTERVAL_MS, check)
     const asked = awaitingSettle
     const answer = awaitingSettle && initiator
     owesRoot = false
@@ -348,18 +345,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     sendRoot(answer ? "answer" : undefined)
   }
 
-  const checkNow = (): void => {
-    check()
-    options.pump()
-  }
-
   const probe = (): void => {
     if (!closed) sendRoot("answer")
-  }
-
-  const probeNow = (): void => {
-    probe()
-    options.pump()
   }
 
   const self: LinkReplica = {
@@ -394,7 +381,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     rest() {
       unread = true
-      timers.start("rest", REST_MS, options.pump)
+      timers.start("rest", REST_MS, () => {})
     },
     start() {
       if (!permissions.send && !permissions.receive) return finish(false)
@@ -403,24 +390,19 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       timers.start("owed", OWED_LIMIT_MS, catchUp)
       const enough = comparable && offerNewer(options, queue, unconfirmed)
       if (!initiator) {
-        timers.start("patience", RESPONDER_PATIENCE_MS, probeNow)
+        timers.start("patience", RESPONDER_PATIENCE_MS, probe)
       } else if (enough) {
         awaitingSettle = true
         check()
       } else {
         runner.begin()
       }
-      options.pump()
     },
     range(frame) {
       if (!frame.reply) timers.cancel("patience")
       runner.range(frame)
-      options.pump()
     },
-    rangeAck(frame) {
-      runner.rangeAck(frame)
-      options.pump()
-    },
+    rangeAck: (frame) => runner.rangeAck(frame),
     root(item) {
       theirCount = item.count
       theirRoot = item.root.slice()
@@ -464,7 +446,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     probe,
     probeSoon() {
       // Before that, the end of the first run compares them anyway.
-      if (phase === "live") timers.startOnce("probe", QUIET_MS, probeNow)
+      if (phase === "live") timers.startOnce("probe", QUIET_MS, probe)
     },
     rootItem,
     close() {

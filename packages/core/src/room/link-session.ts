@@ -250,7 +250,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return matched.at(frame.slot)?.own.rangeAck(frame)
       case "root":
         for (const item of frame.roots) matched.at(item.slot)?.own.root(item)
-        return sender.pump()
+        return
       case "data":
       case "push":
       case "chunk":
@@ -274,13 +274,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         if (target === null || !target.own.permissions.send) return
         target.own.feed.graft()
         for (const { position, summary } of frame.items) target.own.queue.addEntry(position, summary)
-        return pump()
+        return
       }
       case "prune":
         return matched.at(frame.slot)?.own.feed.pruned()
       case "credit":
-        outbox.credited(frame.total)
-        return pump()
+        return outbox.credited(frame.total)
       case "links":
         linkedTo = new Set(frame.sessions.map(bytesToHex))
         return events.linksChanged()
@@ -328,7 +327,6 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     if (references === null) throw new DecodeError("protocol-violation", "ack of nothing")
     noteDeliveries([...matched.targets.values()], references)
     events.statusChanged()
-    pump()
   }
 
   const self: LinkSession = {
@@ -355,7 +353,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         end(`protocol violation: ${error.message}`, true)
         return
       }
-      flush()
+      pump()
     },
     drained: pump,
     doubted: heartbeat.doubt,
@@ -367,7 +365,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     added(replica) {
       announce(replica)
       matched.added(replica)
-      flush()
+      pump()
     },
     removed(replica) {
       outbox.control({ type: "withdraw", slot: replica.shared.slot })

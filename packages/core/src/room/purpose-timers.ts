@@ -11,7 +11,8 @@ export interface PurposeTimers {
   close(): void
 }
 
-export function createPurposeTimers(clock: Clock): PurposeTimers {
+/** `afterwards` follows every wake. */
+export function createPurposeTimers(clock: Clock, afterwards = (): void => {}): PurposeTimers {
   const cancelByPurpose = new Map<string, () => void>()
   let closed = false
 
@@ -25,6 +26,7 @@ export function createPurposeTimers(clock: Clock): PurposeTimers {
     const cancelTimer = clock.after(delayMs, () => {
       cancelByPurpose.delete(purpose)
       wake()
+      afterwards()
     })
     cancelByPurpose.set(purpose, cancelTimer)
   }

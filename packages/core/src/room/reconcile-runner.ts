@@ -49,6 +49,7 @@ export interface ReconcileRunnerOptions {
   readonly lease: ReconcileLease
   readonly clock: Clock
   readonly random: Random
+  /** Whose wakes are followed by a flush. */
   readonly timers: PurposeTimers
   /** Most of the peer's entries are missing here. */
   readonly behind: () => boolean
@@ -57,7 +58,6 @@ export interface ReconcileRunnerOptions {
   readonly defers: () => boolean
   /** All ranges are compared; entries may still be under way. */
   readonly ended: (run: Reconciliation) => void
-  readonly flush: () => void
 }
 
 /** A reconciliation that hears nothing for so long starts again with another salt, and is given longer: the path may be that long. */
@@ -94,7 +94,6 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
     const salt = new DataView(random.bytes(4).buffer).getUint32(0)
     run = createReconciliation(index, slot, salt, findings, options.mayReceive)
     proceed()
-    options.flush()
   }
 
   const proceed = (): void => {
