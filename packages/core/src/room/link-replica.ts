@@ -17,6 +17,7 @@ import { createPurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
 import { createReconcileRunner, type ReconcileReport } from "./reconcile-runner.ts"
 import { createRefusals } from "./refusals.ts"
+import { createRunRecord } from "./run-record.ts"
 import { createSendQueue } from "./send-queue.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 
@@ -86,11 +87,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
-  /** The run whose entries are being exchanged, for its report. */
-  let lastRun: { readonly rounds: number; readonly bytes: number } | null = null
-  let runStartedAt = 0
-  let sent = 0
-  let received = 0
+  let run = createRunRecord(0, null)
   /** Roots are to be compared once nothing is under way. */
   let awaitingSettle = false
   let owesRoot = false
@@ -108,19 +105,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let excused: RootDifference | null = null
   let theirCount = announced.count
   let theirRoot = announced.root
-  /** The roots of both sides when the last run began. */
-  let rootsAtStart: { readonly own: Uint8Array; readonly theirs: Uint8Array } | null = null
-  /** Something that the last run found was put off, or asked of another peer who may know less of it. */
-  let delegated = false
-  /** Something that the last run found could not be exchanged: the peer may lack what is here of it. */
-  let failed = false
   /** A read failed, and since then something was always queued: the peer may lack it, whatever both agree on meanwhile. */
   let unread = false
   let closed = false
 
   const postponed = (): void => {
-    delegated = true
-    failed = true
+    run.delegated = true
+    run.failed = true
   }
 
   const findings: EntryFindings = {
@@ -152,23 +143,18 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     behind: () => permissions.receive && theirCount > BEHIND_ENTRIES && index.count * 2 < theirCount,
     started() {
       awaitingSettle = false
-      sent = 0
-      received = 0
-      runStartedAt = clock.monotonic()
-      rootsAtStart = { own: index.root(), theirs: theirRoot }
-      delegated = false
-      failed = false
+      run = createRunRecord(clock.monotonic(), { own: index.root(), theirs: theirRoot })
     },
     defers() {
-      const defers = delegated
-      delegated = false
-      return defers
+      const { delegated } = run
+      run.delegated = false
+      return delegated
     },
-    ended(run) {
+    ended({ rounds, bytes, deferred }) {
       hasRun = true
       // The peer left some of what is here to others.
-      if (run.deferred) postponed()
-      lastRun = { rounds: run.rounds, bytes: run.bytes }
+      if (deferred) postponed()
+      run.ended = { rounds, bytes }
       awaitingSettle = true
       check()
     },
@@ -176,7 +162,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   /** Another peer is asked for it. This one may lack what is here nonetheless. */
   const delegate = (position: Uint8Array): void => {
-    delegated = true
+    run.delegated = true
     const digest = index.get(position)?.digest
     if (permissions.send && digest !== undefined) owed.add(mapKey(position), digest)
     timers.startOnce("owed", OWED_LIMIT_MS, catchUp)
@@ -193,7 +179,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const catchUp = (): void => {
     if (idle()) {
       if (owed.includes() && !owed.overflowed) offer(owed.take() ?? [])
-      else if (phase !== "live" && initiator && comparable && delegated) runner.retry()
+      else if (phase !== "live" && initiator && comparable && run.delegated) runner.retry()
     }
     if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, catchUp)
   }
@@ -226,9 +212,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   const reportRun = (): void => {
-    if (lastRun === null) return
-    options.reconciled({ ...lastRun, sent, received, elapsedMs: clock.monotonic() - runStartedAt })
-    lastRun = null
+    const { ended, sent, received, startedAt } = run
+    if (ended === null) return
+    options.reconciled({ ...ended, sent, received, elapsedMs: clock.monotonic() - startedAt })
+    run.ended = null
   }
 
   /** Nothing more can be exchanged: both sides are equal, or differ only in what may not travel. */
@@ -265,13 +252,13 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
    * A run that left both roots as they were cannot be improved on: what differs was refused, or says nothing new. Entries that
    * moved prove nothing, they may have been known; and what another peer was asked for may still be to be had here.
    */
-  const wasFruitless = (item: RootItem): boolean => lastRun !== null && isUnmovedSinceRun(item)
+  const wasFruitless = (item: RootItem): boolean => run.ended !== null && isUnmovedSinceRun(item)
 
   const isUnmovedSinceRun = (item: RootItem): boolean =>
-    rootsAtStart !== null &&
-    !delegated &&
-    sameBytes(rootsAtStart.own, index.root()) &&
-    sameBytes(rootsAtStart.theirs, item.root)
+    run.roots !== null &&
+    !run.delegated &&
+    sameBytes(run.roots.own, index.root()) &&
+    sameBytes(run.roots.theirs, item.root)
 
   /**
    * Roots of a one-way link are never equal, but their difference stands still while every change arrives. Once it
@@ -310,8 +297,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     }
     reportRun()
     // Everything known at the start of the run has been exchanged; what differs now is newer.
-    compared ||= !failed
-    if (hasRun && !delegated && !told) {
+    compared ||= !run.failed
+    if (hasRun && !run.delegated && !told) {
       told = true
       sendRoot("agreed")
     }
@@ -323,7 +310,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const endOneWay = (): void => {
     confirming = false
     // Whoever was asked for it may know less of it than this peer.
-    if (delegated) return runner.retry()
+    if (run.delegated) return runner.retry()
     agree()
   }
 
@@ -438,8 +425,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     exchanged(direction) {
       activeAt = clock.monotonic()
       unagreed = true
-      if (direction === "sent") sent++
-      else received++
+      run[direction]++
       runner.progress()
     },
     check,
