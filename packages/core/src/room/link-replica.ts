@@ -88,9 +88,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
   let run = createRunRecord(0, null)
-  /** Roots are to be compared once nothing is under way. */
-  let awaitingSettle = false
-  let owesRoot = false
+  /** What the own root is to be sent for once nothing is under way: roots are to be compared, or the peer asked for it. */
+  let rootDue: "comparison" | "answer" | null = null
   /** The run of a one-way link has ended, and the peer is asked whether it has all that it found. */
   let confirming = false
   let compared = false
@@ -142,7 +141,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     timers,
     behind: () => permissions.receive && theirCount > BEHIND_ENTRIES && index.count * 2 < theirCount,
     started() {
-      awaitingSettle = false
+      forgetComparison()
       run = createRunRecord(clock.monotonic(), { own: index.root(), theirs: theirRoot })
     },
     defers() {
@@ -155,7 +154,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       // The peer left some of what is here to others.
       if (deferred) postponed()
       run.ended = { rounds, bytes }
-      awaitingSettle = true
+      rootDue = "comparison"
       check()
     },
   })
@@ -182,6 +181,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       else if (phase !== "live" && initiator && comparable && run.delegated) runner.retry()
     }
     if (phase !== "live" || owed.includes()) timers.start("owed", OWED_LIMIT_MS, catchUp)
+  }
+
+  const forgetComparison = (): void => {
+    if (rootDue === "comparison") rootDue = null
   }
 
   const setPhase = (next: ReplicaLinkPhase): void => {
@@ -220,7 +223,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   /** Nothing more can be exchanged: both sides are equal, or differ only in what may not travel. */
   const finish = (equal: boolean): void => {
-    awaitingSettle = false
+    forgetComparison()
     unagreed = false
     compared = true
     runner.agreed()
@@ -275,14 +278,14 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     const difference = differenceOf(index, item)
     if (!initiator) {
       if (item.agreed) return finish(false)
-      if (item.answer) owesRoot = true
+      if (item.answer) rootDue ??= "answer"
       if (item.answer && item.settled && settled()) setPhase("live")
       return
     }
     // A responder agrees only when it sees equal roots. That they are not equal here means that this side has moved on.
     if (!item.settled || !settled()) {
       // An unsettled responder owes nothing by itself: asking now makes it answer as soon as it is settled.
-      awaitingSettle = true
+      rootDue = "comparison"
       return
     }
     if (!hasRun && phase !== "live") {
@@ -316,20 +319,18 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const check = (): void => {
     if (queue.size === 0 && self.reading === 0) unread = false
-    if (closed || (!awaitingSettle && !owesRoot) || !settled()) return
+    if (closed || rootDue === null || !settled()) return
     if (phase === "live" && timers.has("root")) return
     timers.start("root", ROOT_INTERVAL_MS, check)
-    const asked = awaitingSettle
-    const answer = awaitingSettle && initiator
-    owesRoot = false
-    awaitingSettle = false
+    const compares = rootDue === "comparison"
+    rootDue = null
     // A one-way link has nothing but its run to go by: until that has ended, an answer must not pass for one.
-    if (!comparable && initiator && (asked || phase === "live")) {
+    if (!comparable && initiator && (compares || phase === "live")) {
       // Of what differs the responder asks for what is here: it answers once it has that.
-      if (!asked || !permissions.send) return endOneWay()
+      if (!compares || !permissions.send) return endOneWay()
       confirming = true
     }
-    sendRoot(answer ? "answer" : undefined)
+    sendRoot(compares && initiator ? "answer" : undefined)
   }
 
   const probe = (): void => {
@@ -379,7 +380,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (!initiator) {
         timers.start("patience", RESPONDER_PATIENCE_MS, probe)
       } else if (enough) {
-        awaitingSettle = true
+        rootDue = "comparison"
         check()
       } else {
         runner.begin()
@@ -404,7 +405,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
         compareUnequal(item)
       } else {
         if (item.agreed || (item.settled && phase === "live")) finish(false)
-        if (item.answer) owesRoot = true
+        if (item.answer) rootDue ??= "answer"
         if (confirming && item.settled) endOneWay()
         else if (initiator && phase === "live") repairOneWay(item)
       }
