@@ -22,9 +22,7 @@ const trustingTheLastCommonRoot: Mutation = {
   find: 'if (!hasRun && phase !== "live") {',
   replace: `if (!hasRun && phase !== "live" && shared.history.basisFor(options.device) !== null) {
       excused = difference
-      finish(false)
-      sendRoot({ answer: false, agreed: true })
-      return
+      return agree()
     }
     if (!hasRun && phase !== "live") {`,
 }

@@ -11,6 +11,8 @@ import { runSimulation } from "./simulation.ts"
 
 /** A planted bug must be caught by one of so many seeds. */
 const SEEDS_TO_CATCH = 300
+/** A long run says now and then how far it is. */
+const SEEDS_A_LINE = 500
 
 const USAGE = `npm run sim -- [options]
   --seeds N      run N seeds (default 1000)
@@ -83,11 +85,17 @@ async function shrinkSeed(seed: string): Promise<void> {
 }
 
 async function runMany(): Promise<void> {
+  const startedAt = performance.now()
+  let done = 0
   const run = await runSeeds({
     seeds: seedRange(Number(options.from), Number(options.seeds)),
     limits: limits(),
     ...(options.workers !== undefined && { workers: Number(options.workers) }),
     onOutcome({ seed, failure }) {
+      if (++done % SEEDS_A_LINE === 0) {
+        const seconds = (performance.now() - startedAt) / 1_000
+        console.log(`${done} of ${options.seeds} seeds, ${seconds.toFixed(0)} s`)
+      }
       if (failure === null) return
       const peers = options.peers === "3-8" ? "" : ` --peers ${options.peers}`
       console.log(

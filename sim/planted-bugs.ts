@@ -113,7 +113,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     mutation: {
       file: "room/link-replica.ts",
       find: "if (wasFruitless(item))",
-      replace: "if (lastRun !== null)",
+      replace: "if (run.ended !== null)",
     },
   },
   {
