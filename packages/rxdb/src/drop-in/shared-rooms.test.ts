@@ -1,6 +1,6 @@
-import { memoryIdentity } from "@dunlin/core"
+import { type Identity, memoryIdentity } from "@dunlin/core"
 import type { RxDatabase } from "rxdb"
-import { expect, test } from "vitest"
+import { afterEach, expect, test, vi } from "vitest"
 import { joinSharedRoom, type RoomRequest } from "./shared-rooms.ts"
 
 function request(signal: AbortSignal): RoomRequest {
@@ -15,6 +15,27 @@ function request(signal: AbortSignal): RoomRequest {
     signal,
   }
 }
+
+afterEach(() => void vi.useRealTimers())
+
+test("a pool that checks its peers waits ten seconds for the identity of another, then opens a room of its own", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  const database = {} as RxDatabase
+  const hanging: Identity = { load: () => new Promise<never>(() => {}) }
+  const leaving = new AbortController()
+  const first = joinSharedRoom(database, { ...request(leaving.signal), identity: hanging })
+  const second = joinSharedRoom(database, {
+    ...request(new AbortController().signal),
+    isPeerValid: () => true,
+  })
+  await vi.advanceTimersByTimeAsync(10_000)
+  vi.useRealTimers()
+  const { room, leave } = await second
+  expect(room.status.get().phase).toBe("searching")
+  await leave()
+  leaving.abort(new Error("canceled"))
+  await expect(first).rejects.toThrow("canceled")
+})
 
 test("a pool gets an open room, whenever the one whose room it finds gives up", async () => {
   for (let microtasks = 0; microtasks < 16; microtasks++) {

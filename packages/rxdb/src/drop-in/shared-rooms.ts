@@ -50,7 +50,7 @@ interface DatabaseRooms {
   tail: Promise<unknown>
 }
 
-const VERDICT_TIMEOUT_MS = 10_000
+const ANSWER_LIMIT_MS = 10_000
 
 const roomsByDatabase = new WeakMap<RxDatabase, DatabaseRooms>()
 
@@ -121,7 +121,10 @@ async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): P
     if (shared.via !== request.via || shared.topic !== request.topic || shared.secret !== request.secret)
       continue
     if (request.isPeerValid === null) return shared
-    const room = await shared.room.catch(() => null)
+    const room = await withinTime(
+      shared.room.catch(() => null),
+      null,
+    )
     if (room === null) continue
     const peers = room.peers.get()
     const verdicts = await withinTime(Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer))), [
@@ -132,11 +135,11 @@ async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): P
   return null
 }
 
-/** Pools look for rooms one after the other: an application that never answers must not hold them all up. */
+/** Pools look for rooms one after the other: a check or an identity that never answers must not hold them all up. */
 async function withinTime<T>(work: Promise<T>, otherwise: T): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), VERDICT_TIMEOUT_MS)
+    timer = setTimeout(() => resolve(otherwise), ANSWER_LIMIT_MS)
   })
   try {
     return await Promise.race([work, late])
