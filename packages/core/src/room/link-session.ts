@@ -10,6 +10,8 @@ import type {
   NakItem,
   PresenceRelayFrame,
   PushFrame,
+  SyncedOutcome,
+  SyncedWantFrame,
 } from "../protocol/frame.ts"
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createInbox, type LargeEntryGate, type ReceivedPayload } from "../protocol/inbox.ts"
@@ -38,12 +40,15 @@ import type { LinkCounters } from "./room.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { Transition } from "./shared-replica.ts"
 import type { LinkInput, LinkStatus, SecureLink } from "./sync-engine-api.ts"
+import { createSyncedQuestions, type SyncedQuestions } from "./synced-questions.ts"
 import { wantFrames } from "./want-frames.ts"
 
 export interface LinkSessionOptions {
   readonly link: SecureLink
   /** Our session id. */
   readonly sessionId: Uint8Array
+  /** Ours, 64 hex digits. */
+  readonly device: string
   readonly clock: Clock
   readonly random: Random
   readonly gate: LargeEntryGate
@@ -68,6 +73,12 @@ export interface LinkSessionEvents {
   phaseChanged(): void
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
+  /** Another session of this device asks when what is here is durable elsewhere; the signal ends with the link. */
+  syncedWanted(
+    frame: SyncedWantFrame,
+    replica: string | undefined,
+    signal: AbortSignal,
+  ): Promise<SyncedOutcome>
   violation(code: string, detail: string): void
   closed(reason: string): void
 }
@@ -80,6 +91,7 @@ export interface LinkSession extends LinkInput {
   readonly payloadAt: number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
+  readonly questions: SyncedQuestions
   /** The sessions that the peer says it is linked to. */
   linkedTo(): ReadonlySet<string>
   added(replica: RoomReplica): void
@@ -140,6 +152,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const answers = createAnswers({ inbox, outbox, clock, flush })
   const blobs = createBlobExchange({ outbox, clock, settle: (receipt) => inbox.settle(receipt), flush })
+
+  const questions = createSyncedQuestions(outbox, flush)
 
   const sender = createEntrySender({
     peer,
@@ -228,6 +242,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     heartbeat.close()
     sender.close()
     receiver.close()
+    questions.close()
     blobs.close()
     inbox.close()
     matched.close()
@@ -295,6 +310,16 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return heartbeat.pong(frame.nonce)
       case "bye":
         return end(`peer left: ${frame.reason}`, false)
+      case "synced-want": {
+        if (link.device !== options.device) throw new DecodeError("protocol-violation", "another device asks")
+        const target = frame.slot === null ? undefined : matched.at(frame.slot)
+        if (target === null) return
+        const name = target?.room.shared.replica.name
+        return questions.asked(frame.nonce, (signal) => events.syncedWanted(frame, name, signal))
+      }
+      case "synced-answer":
+        questions.answered(frame.nonce, frame.outcome)
+        return events.statusChanged()
     }
   }
 
@@ -336,6 +361,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       return payloadAt
     },
     targets: matched.targets,
+    questions,
     linkedTo: () => linkedTo,
     message(lane, bytes) {
       if (closed) return

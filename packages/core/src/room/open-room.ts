@@ -144,7 +144,7 @@ function assemble(parts: Parts): Room {
     },
   })
   const list = createPeerList({ clock, linked: table.peers, links: engine.links, presence: presence.others })
-  const status = createRoomStatus({ clock, peers: list.peers })
+  const status = createRoomStatus({ clock, device: deviceHex, peers: list.peers })
   // Who is no longer linked is no longer present, whether or not it said so.
   let linked: ReadonlySet<string> = new Set()
   const forgetPresence = table.peers.subscribe((now) => {

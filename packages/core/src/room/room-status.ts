@@ -5,6 +5,8 @@ import type { Peer, RoomProblem, RoomStatus } from "./room.ts"
 
 export interface RoomStatusOptions {
   readonly clock: Clock
+  /** This one, 64 hex digits. */
+  readonly device: string
   readonly peers: State<readonly Peer[]>
 }
 
@@ -21,7 +23,7 @@ export interface RoomStatusKeeper {
 const LONELY_AFTER_MS = 3_000
 
 /** Says in one line what stands in the way, if anything does. */
-export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatusKeeper {
+export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): RoomStatusKeeper {
   const servers = new Map<string, Extract<TransportReport, { type: "signaling" }>>()
   let trouble: RoomProblem | null = null
   let tab: RoomStatus["tab"] = "alone"
@@ -51,7 +53,8 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
   function findProblem(list: readonly Peer[]): RoomProblem | null {
     const incompatible = describeIncompatible(list)
     if (incompatible !== null) return incompatible
-    if (list.length > 0) return null
+    // Another tab of this browser is no proof that anybody else can be reached.
+    if (list.some((peer) => peer.device !== device)) return null
     const offline = describeOffline([...servers.values()])
     if (offline !== null) return offline
     if (trouble !== null) return trouble

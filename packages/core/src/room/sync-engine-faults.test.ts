@@ -67,6 +67,10 @@ describe("a peer that breaks the protocol", () => {
     ["says HELLO for somebody else", [{ ...hello, session: new Uint8Array(16) }]],
     ["names a slot that it never announced", [hello, { type: "prune", slot: 4 }]],
     ["acknowledges what it never got", [hello, { type: "ack", control: 1, bulk: 0 }]],
+    [
+      "asks what only another session of this device may",
+      [hello, { type: "synced-want", nonce: 1, devices: 1, slot: null, patient: true }],
+    ],
   ]
   for (const [does, frames] of cases) {
     test(`and ${does} loses its link, and nothing is left of it`, async () => {
@@ -705,9 +709,9 @@ describe("presence", () => {
   test("of a peer whose link is lost comes by way of others within seconds, each time", async () => {
     const time = createSimulatedTime()
     const [a, b, c] = [
-      createNode(time, "a", credulous),
-      createNode(time, "b", credulous),
-      createNode(time, "c", credulous),
+      createNode(time, "a", { signer: credulous }),
+      createNode(time, "b", { signer: credulous }),
+      createNode(time, "c", { signer: credulous }),
     ]
     connect(time, [a, c])
     connect(time, [b, c])

@@ -255,6 +255,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   const waits = createSyncedWaits({
     clock,
+    device: options.device,
     sessions: () => sessions.values(),
     replicas: () => replicasByName.values(),
     digests,
@@ -400,6 +401,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     const session: LinkSession = createLinkSession({
       link,
       sessionId: options.sessionId,
+      device: options.device,
       clock,
       random,
       gate,
@@ -425,6 +427,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           events.refused(link.session, replica.shared.replica.name, reason, by)
         },
         violation: (code, detail) => events.violation(link.session, code, detail),
+        syncedWanted: (frame, replica, signal) => waits.answer(frame, replica, signal),
         closed: () => dropSession(session),
       },
     })
