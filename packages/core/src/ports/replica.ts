@@ -30,7 +30,10 @@ export interface Replica<Handle = unknown> {
    * Opens the replica for one room. Rejects with `ReplicaError` "replica-in-use" when another room has it.
    * Whoever attached it detaches it.
    */
-  attach(host: ReplicaHost, options?: { readonly signal?: AbortSignal }): Promise<AttachedReplica<Handle>>
+  attach(
+    host: ReplicaHost,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<AttachedReplica<Handle>>
 }
 
 /** What a room gives to a replica that is attached to it. */
@@ -58,7 +61,7 @@ export interface ReplicaHost {
     readonly keys?: readonly string[]
     readonly peers?: number
     readonly session?: string
-    readonly signal?: AbortSignal
+    readonly signal?: AbortSignal | undefined
   }): Promise<void>
   /** How far each connected peer is with this replica, by session id. */
   readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
@@ -189,7 +192,10 @@ export interface AttachedReplica<Handle = unknown> {
    * Entries whose state changed after `since`, all of them for null. Pages may repeat entries; the last state
    * wins. Throws `ReplicaError` "stale-cursor" when `since` is not from this store: the room then scans all.
    */
-  scan(since: Uint8Array | null, options?: { readonly signal?: AbortSignal }): AsyncIterable<ScanPage>
+  scan(
+    since: Uint8Array | null,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterable<ScanPage>
   /** The index blob stored last, or null. It is a cache: losing it costs only time. */
   loadIndex(): Promise<Uint8Array | null>
   saveIndex(blob: Uint8Array): Promise<void>

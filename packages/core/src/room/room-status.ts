@@ -21,6 +21,8 @@ export interface RoomStatusKeeper {
 
 /** Being alone is worth a word only once others had time to answer. */
 const LONELY_AFTER_MS = 3_000
+const REFUSED_BY_PEER =
+  "a peer closed the connection at once: it does not let this device in, or has no place"
 
 /** Says in one line what stands in the way, if anything does. */
 export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): RoomStatusKeeper {
@@ -90,7 +92,10 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
       trouble =
         reason === "room-full"
           ? { code: "room-full", message: "this device has as many links as it takes" }
-          : { code: "refused", message: `a peer was not let in: ${reason}` }
+          : {
+              code: "refused",
+              message: reason === "refused-by-peer" ? REFUSED_BY_PEER : `a peer was not let in: ${reason}`,
+            }
       refresh()
     },
     setTab(next) {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Replica, ReplicaLinkStatus, ReplicaReport } from "../ports/replica.ts"
 import type { ConnectionStage, PathKind, TransportReport } from "../ports/transport.ts"
 import type { State } from "../ports/state.ts"
@@ -21,7 +22,7 @@ export interface Room extends AsyncDisposable {
    * share this device's key do not count; a tab that reaches the room through another asks that one. Without a signal it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected. Rejects with "refused" once
    * all who are connected have answered, and too few have taken everything.
    */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Drops every back-off and tries all transports now. */
   reconnect(): void
   /** Idempotent. */

@@ -93,7 +93,7 @@ export interface SyncEngine {
     readonly replica?: string
     readonly keys?: readonly string[]
     readonly peers?: number
-    readonly signal?: AbortSignal
+    readonly signal?: AbortSignal | undefined
   }): Promise<void>
   /** Says BYE on every link, detaches every replica. Idempotent. */
   close(): Promise<void>

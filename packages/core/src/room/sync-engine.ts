@@ -9,7 +9,9 @@ import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
-import { createLinkSession, type LinkSession } from "./link-session.ts"
+import { createLargeEntryGate } from "./large-entry-gate.ts"
+import { createLinkSession } from "./link-session.ts"
+import type { LinkSession } from "./link-session-api.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
 import { createPresenceRelay } from "./presence-relay.ts"
@@ -61,22 +63,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let nextSlot = 0
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
-  let largeTaken = false
   let closed: Promise<void> | null = null
   /** Set before anything is closed: what closing sets off must start nothing. */
   let ending = false
 
-  const gate = {
-    acquire() {
-      if (largeTaken) return false
-      largeTaken = true
-      return true
-    },
-    release() {
-      largeTaken = false
-      for (const session of sessions.values()) session.retryLarge()
-    },
-  }
+  const gate = createLargeEntryGate(() => {
+    for (const session of sessions.values()) session.retryLarge()
+  })
 
   const publish = (): void => {
     links.set(new Map([...sessions].map(([id, session]) => [id, session.status()])))

@@ -5,7 +5,8 @@ import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-cl
 const OWN = "0d".repeat(32)
 
 interface Outcome {
-  is: "open" | "synced" | string
+  /** "open", "synced" or the code of the error. */
+  is: string
 }
 
 function outcomeOf(promise: Promise<void>): Outcome {

@@ -3,7 +3,7 @@ import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import type { SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
-import type { LinkSession } from "./link-session.ts"
+import type { LinkSession } from "./link-session-api.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
 
@@ -13,7 +13,7 @@ export interface SyncedWait {
   readonly peers?: number
   /** The one peer that counts. */
   readonly session?: string
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
