@@ -60,8 +60,6 @@ export interface ReconcileRunnerOptions {
   readonly flush: () => void
 }
 
-/** A reconciliation that hears nothing for so long starts again with another salt, and is given longer: the path may be that long. */
-const PROGRESS_LIMIT_MS = 2_000
 /** The first rerun comes soon: most often changes crossed on the way. Later ones back off. */
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 30_000
@@ -71,7 +69,6 @@ const POSTPONED_RETRY_MS = 500
 export function createReconcileRunner(options: ReconcileRunnerOptions): ReconcileRunner {
   const { session, slot, index, findings, outbox, lease, clock, random, timers } = options
   let run: Reconciliation | null = null
-  let progressAt = 0
   let failures = 0
 
   /** Longer with each failure. */
@@ -79,8 +76,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
   const jitter = (baseMs: number): number => baseMs * (0.8 + random.unit() * 0.4)
 
   const progress = (): void => {
-    progressAt = clock.monotonic()
-    lease.renew(session, progressAt)
+    lease.renew(session, clock.monotonic())
   }
 
   const begin = (): void => {
@@ -100,7 +96,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
   const proceed = (): void => {
     if (run === null) return
     progress()
-    for (const frame of run.requests(progressAt, outbox.wantsControl)) outbox.control(frame)
+    for (const frame of run.requests(clock.monotonic(), outbox.wantsControl)) outbox.control(frame)
     if (run.postponed) {
       run = null
       lease.release(session)
@@ -108,23 +104,8 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
     } else if (run.done) {
       const ended = run
       run = null
-      timers.cancel("watchdog")
       options.ended(ended)
-    } else {
-      timers.start("watchdog", backedOff(PROGRESS_LIMIT_MS), watch)
     }
-  }
-
-  const watch = (): void => {
-    if (run === null) return
-    const leftMs = backedOff(PROGRESS_LIMIT_MS) - (clock.monotonic() - progressAt)
-    if (leftMs > 0) {
-      // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
-      timers.start("watchdog", Math.max(1, leftMs), watch)
-      return
-    }
-    run = null
-    retry()
   }
 
   const retry = (): void => {
