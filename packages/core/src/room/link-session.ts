@@ -76,7 +76,7 @@ export interface LinkSessionEvents {
 export interface LinkSession extends LinkInput {
   readonly session: string
   readonly link: SecureLink
-  /** Monotonic milliseconds of the last entry, or piece of one, that came. */
+  /** Monotonic milliseconds of the last entry, or piece of one, that came and was not pushed. */
   readonly payloadAt: number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
@@ -120,7 +120,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
   let changes = 0
-  /** When an entry, or a piece of one, last came. */
+  /** When an entry, or a piece of one, last came that was not pushed. */
   let payloadAt = Number.NEGATIVE_INFINITY
 
   const flush = (): void => {
@@ -139,7 +139,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   }
 
   const answers = createAnswers({ inbox, outbox, clock, flush })
-  const blobs = createBlobExchange({ outbox, clock, settle: (receipt) => inbox.settle(receipt), flush })
+  const blobs = createBlobExchange({ outbox, inbox, clock, heardAt: () => payloadAt, flush })
 
   const sender = createEntrySender({
     peer,
@@ -255,7 +255,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "push":
       case "chunk":
       case "fragment": {
-        payloadAt = clock.monotonic()
+        // Not for a push: key presses go on while what was asked for does not come.
+        if (frame.type !== "push") payloadAt = clock.monotonic()
         const payload = inbox.receive(lane, frame, size)
         if (payload !== null) receive(payload)
         return
