@@ -41,3 +41,22 @@ test("a first sync goes on over a path that falls to 6 bytes a millisecond amid 
   const meeting = await runSlowMeeting(differences, path([6, 6]), LIMIT_MS, 1)
   expect(meeting).toMatchObject({ equal: true, runs: 1, entries: 3_000 })
 }, 60_000)
+
+test.each([
+  [[3_000, 0] as const, path()],
+  [[0, 3_000] as const, path()],
+  [[1_000, 1_000] as const, path([50, 50], { latencyMs: 10_000 })],
+])(
+  "of %j changes none comes twice while the path is slow to bring them: %j",
+  async (changed, slow) => {
+    const meeting = await runSlowMeeting(
+      { replicas: 1, shared: 4_000, apart: [0, 0], changed },
+      slow,
+      LIMIT_MS,
+    )
+    expect(meeting).toMatchObject({ equal: true, runs: 1 })
+    // Who is newer shows only once the older state has come.
+    expect(meeting.entries).toBeLessThanOrEqual(2 * (changed[0] + changed[1]))
+  },
+  60_000,
+)
