@@ -77,7 +77,7 @@ export interface LinkSession extends LinkInput {
   readonly session: string
   readonly link: SecureLink
   /** Monotonic milliseconds of the last entry, or piece of one, that came and was not pushed. */
-  readonly payloadAt: number
+  payloadAt(): number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
   /** The sessions that the peer says it is linked to. */
@@ -119,6 +119,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let framesIn = 0
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
+  /** What all comparisons of a link ask for, with summaries, is more than a slow path takes: it must not look like one that nobody reads. */
+  const wants: Frame[] = []
   let changes = 0
   /** When an entry, or a piece of one, last came that was not pushed. */
   let payloadAt = Number.NEGATIVE_INFINITY
@@ -127,6 +129,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     if (closed) return
     answers.queue()
     if (presenceDue) self.sendPresence(options.presence())
+    while (wants.length > 0 && outbox.wantsControl) outbox.control(wants.shift() as Frame)
     outbox.flush()
     if (outbox.overflowing) end("the peer does not read", false)
   }
@@ -335,9 +338,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const self: LinkSession = {
     session: link.session,
     link,
-    get payloadAt() {
-      return payloadAt
-    },
+    payloadAt: () => payloadAt,
     targets: matched.targets,
     linkedTo: () => linkedTo,
     message(lane, bytes) {
@@ -390,7 +391,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
       void wantFrames(replica.shared, positions).then((frames) => {
         if (closed) return
-        for (const frame of frames) outbox.control(frame)
+        wants.push(...frames)
         flush()
       })
     },
