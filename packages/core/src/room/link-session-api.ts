@@ -54,8 +54,8 @@ export interface LinkSessionEvents {
 export interface LinkSession extends LinkInput {
   readonly session: string
   readonly link: SecureLink
-  /** Monotonic milliseconds of the last entry, or piece of one, that came. */
-  readonly payloadAt: number
+  /** Monotonic milliseconds of the last entry, or piece of one, that came and was not pushed. */
+  payloadAt(): number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
   readonly questions: SyncedQuestions

@@ -48,14 +48,19 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let framesIn = 0
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
+  /** What all comparisons of a link ask for, with summaries, is more than a slow path takes: it must not look like one that nobody reads. */
+  const wants: Frame[] = []
   let changes = 0
-  /** When an entry, or a piece of one, last came. */
+  /** When an entry, or a piece of one, last came that was not pushed. */
   let payloadAt = Number.NEGATIVE_INFINITY
+  /** When an answer of any comparison last came. */
+  let comparedAt = Number.NEGATIVE_INFINITY
 
   const flush = (): void => {
     if (closed) return
     answers.queue()
     if (presenceDue) self.sendPresence(options.presence())
+    while (wants.length > 0 && outbox.wantsControl) outbox.control(wants.shift() as Frame)
     outbox.flush()
     if (outbox.overflowing) end("the peer does not read", false)
   }
@@ -68,7 +73,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   }
 
   const answers = createAnswers({ inbox, outbox, clock, flush })
-  const blobs = createBlobExchange({ outbox, clock, settle: (receipt) => inbox.settle(receipt), flush })
+  const blobs = createBlobExchange({ outbox, inbox, clock, heardAt: () => payloadAt, flush })
 
   const questions = createSyncedQuestions(outbox, flush)
 
@@ -134,6 +139,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       sharesLinks: linkedAtFirst.some((session) => linkedTo.has(session)),
       nextChange: () => ++changes,
       pendingIn: () => pendingIn(room),
+      answeredAt: () => Math.max(payloadAt, comparedAt),
       want: (position) => {
         const key = mapKey(position)
         const added = room.wanted.add(key, link.session, clock.monotonic())
@@ -177,8 +183,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "withdraw":
         return matched.withdrawn(frame.slot)
       case "range":
+        if (frame.reply) comparedAt = clock.monotonic()
         return matched.at(frame.slot)?.own.range(frame)
       case "range-ack":
+        comparedAt = clock.monotonic()
         return matched.at(frame.slot)?.own.rangeAck(frame)
       case "root":
         for (const item of frame.roots) matched.at(item.slot)?.own.root(item)
@@ -187,7 +195,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "push":
       case "chunk":
       case "fragment": {
-        payloadAt = clock.monotonic()
+        // Not for a push: key presses go on while what was asked for does not come.
+        if (frame.type !== "push") payloadAt = clock.monotonic()
         const payload = inbox.receive(lane, frame, size)
         if (payload !== null) receive(payload)
         return
@@ -274,9 +283,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const self: LinkSession = {
     session: link.session,
     link,
-    get payloadAt() {
-      return payloadAt
-    },
+    payloadAt: () => payloadAt,
     targets: matched.targets,
     questions,
     linkedTo: () => linkedTo,
@@ -330,7 +337,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
       void wantFrames(replica.shared, positions).then((frames) => {
         if (closed) return
-        for (const frame of frames) outbox.control(frame)
+        wants.push(...frames)
         flush()
       })
     },

@@ -305,6 +305,41 @@ describe("an entry that cannot be taken now", () => {
   })
 })
 
+describe("a comparison that the peer does not answer", () => {
+  test("begins again after 30 s without an answer over the link, with another salt", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "initiator")
+    const left = await node.engine.replicate(memory())
+    await left.set("k", { n: 1 })
+    const session = new Uint8Array(16).fill(0xff)
+    const { say, heard } = hostileLink(node, { byte: 0xff })
+    say({ ...hello, session }, { ...announceNotes, count: 500, root: new Uint8Array(16).fill(1) })
+    const salts = (): number[] => heard.flatMap((frame) => (frame.type === "range" ? frame.salt : []))
+    const stayFor = async (seconds: number, ...frames: Frame[]): Promise<void> => {
+      for (let second = 0; second < seconds; second++) {
+        say({ type: "ping", nonce: second }, ...frames)
+        await time.runFor(1_000)
+      }
+    }
+    await stayFor(28)
+    expect(salts()).toHaveLength(1)
+    // Of another run: what this one waits for may stand behind it.
+    const late: Frame = {
+      type: "range-ack",
+      slot: 0,
+      salt: 0,
+      sequence: 9,
+      frames: 0,
+      answered: 0,
+      later: false,
+    }
+    await stayFor(28, late)
+    expect(salts()).toHaveLength(1)
+    await stayFor(36)
+    expect(new Set(salts()).size).toBe(2)
+  })
+})
+
 describe("waiting for synced()", () => {
   test("ends after 30 s without anyone who could hold the data, such as with an incompatible peer alone", async () => {
     const time = createSimulatedTime()

@@ -149,7 +149,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     let left = 0
     for (const replica of replicasByName.values()) {
       const positionsByLink = new Map<string, Uint8Array[]>()
-      const heardAt = (link: string): number => sessions.get(link)?.payloadAt ?? Number.NEGATIVE_INFINITY
+      const heardAt = (link: string): number => sessions.get(link)?.payloadAt() ?? Number.NEGATIVE_INFINITY
       for (const { position, link } of replica.wanted.due(now, heardAt)) {
         const positions = positionsByLink.get(link)
         if (positions === undefined) positionsByLink.set(link, [mapKeyBytes(position)])
