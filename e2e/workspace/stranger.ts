@@ -1,5 +1,6 @@
 import { memoryIdentity, openRoom, type Room } from "@dunlin/core"
 import { webrtc } from "@dunlin/core/webrtc"
+import { loroReplica, memoryStore } from "@dunlin/loro"
 import { rxdbReplica } from "@dunlin/rxdb"
 import * as wrtc from "node-datachannel/polyfill"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
@@ -11,6 +12,8 @@ export interface Stranger {
   readonly room: Room
   readonly documents: RxCollection
   readonly tasks: RxCollection
+  /** Brings an update of Loro into the text of a document, and waits until somebody else has it. */
+  writeText(id: string, update: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
@@ -33,10 +36,16 @@ export async function openStranger(server: string, invite: string): Promise<Stra
     transports: [webrtc({ signaling, wrtc })],
   })
   for (const replica of replicas) await room.replicate(replica)
+  const notes = await room.replicate(loroReplica({ name: "notes", store: memoryStore() }))
   return {
     room,
     documents,
     tasks,
+    async writeText(id, update) {
+      await using note = await notes.open(id)
+      note.doc.import(update)
+      await note.synced()
+    },
     async close() {
       await room.close()
       await database.close()

@@ -114,7 +114,7 @@ function OpenText({ id, doc, note, history, closeHistory }: OpenTextProps) {
       <DocumentAbout id={id} doc={doc} meta={meta} />
       <div className="document-text" lang={language}>
         {history ? (
-          <DocumentHistory doc={doc} onClose={closeHistory} />
+          <DocumentHistory doc={doc} note={note} onClose={closeHistory} />
         ) : (
           <MarkdownEditor key={id} note={note} />
         )}
