@@ -12,7 +12,7 @@ export interface Stranger {
   readonly room: Room
   readonly documents: RxCollection
   readonly tasks: RxCollection
-  /** Brings an update of Loro into the text of a document, and waits until somebody else has it. */
+  /** Brings an update of Loro into one document, once, and waits until somebody else has it. */
   writeText(id: string, update: Uint8Array): Promise<void>
   close(): Promise<void>
 }
@@ -36,12 +36,12 @@ export async function openStranger(server: string, invite: string): Promise<Stra
     transports: [webrtc({ signaling, wrtc })],
   })
   for (const replica of replicas) await room.replicate(replica)
-  const notes = await room.replicate(loroReplica({ name: "notes", store: memoryStore() }))
   return {
     room,
     documents,
     tasks,
     async writeText(id, update) {
+      const notes = await room.replicate(loroReplica({ name: "notes", store: memoryStore() }))
       await using note = await notes.open(id)
       note.doc.import(update)
       await note.synced()

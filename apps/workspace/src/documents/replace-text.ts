@@ -23,7 +23,7 @@ export function restoreText(doc: LoroDoc, former: string): () => void {
 }
 
 /** Brings the body to `next` by its smallest change, so that what others write meanwhile stays. */
-export function replaceText(doc: LoroDoc, next: string, message?: string): void {
+function replaceText(doc: LoroDoc, next: string, message?: string): void {
   const text = doc.getText("body")
   try {
     // Loro's own comparison knows no limit unless it is given one.
