@@ -15,11 +15,13 @@ function createScript() {
     stretches,
     write(author: string, at: number, seen: readonly string[] = [], kind: Stretch["kind"] = "edit"): void {
       const own = ends.get(author) ?? { counter: 0, lamport: 0 }
-      const deps = [author, ...seen].flatMap((peer) => {
+      const before = [author, ...seen].flatMap((peer) => {
         const end = ends.get(peer)
         return end === undefined ? [] : [{ peer, counter: end.counter - 1, lamport: end.lamport }]
       })
-      const lamport = Math.max(0, ...deps.map((dep) => dep.lamport))
+      const lamport = Math.max(0, ...before.map((dep) => dep.lamport))
+      // As Loro tells them: the author's own last edit is left out where there is another one.
+      const deps = before.filter(({ peer }) => seen.length === 0 || peer !== author)
       stretches.push({ peer: author, author, counter: own.counter, length: 5, lamport, at, deps, kind })
       ends.set(author, { counter: own.counter + 5, lamport: lamport + 5 })
     },
@@ -88,6 +90,26 @@ describe("steps of a history", () => {
     write("ben", 2 * MINUTE + 2_000, ["ada"])
     write("ada", 2 * MINUTE + 3_000, ["ben"])
     expect(groupIntoSteps(stretches).map(({ authors }) => authors)).toEqual([["ada"], ["ben"], ["ada"]])
+  })
+
+  test("what follows a note of its author never comes before it", () => {
+    const { stretches, write } = createScript()
+    write("cat", MINUTE)
+    write("ada", 2 * MINUTE)
+    write("ben", 3 * MINUTE, ["ada"])
+    write("ada", 3 * MINUTE + 1_000, ["ben"], "note")
+    write("ada", 4 * MINUTE, ["cat"])
+    const own = groupIntoSteps(stretches).flatMap((step) =>
+      step.stretches.filter(({ peer }) => peer === "ada"),
+    )
+    expect(own.map(({ counter }) => counter)).toEqual([0, 5, 10])
+  })
+
+  test("come in the order of clocks where nobody knew of the other", () => {
+    const { stretches, write } = createScript()
+    for (const minute of [1, 20, 40]) write("ben", minute * MINUTE)
+    write("ada", 30 * MINUTE)
+    expect(told(groupIntoSteps(stretches))).toEqual(["ben 1-1", "ben 20-20", "ada 30-30", "ben 40-40"])
   })
 
   test("a clock that is wrong tears nothing apart from what it builds on", () => {
