@@ -75,7 +75,7 @@ const until = async (condition: () => boolean | Promise<boolean>, what: string):
   }
 }
 
-function start(collection: RxCollection, topic: string): Promise<RxWebRTCReplicationPool<Row>> {
+function start(collection: RxCollection, topic: string): Promise<RxWebRTCReplicationPool<Row, SimplePeer>> {
   return replicateWebRTC({
     collection,
     topic,
@@ -222,7 +222,7 @@ describe("replicateWebRTC", () => {
       await todos.database.close()
       const pool = await starting
       if (pool instanceof Error) expect(pool).toMatchObject({ code: "canceled" })
-      else expect((pool as RxWebRTCReplicationPool<Row>).canceled).toBe(true)
+      else expect((pool as RxWebRTCReplicationPool<Row, SimplePeer>).canceled).toBe(true)
     }
     await until(() => openSockets.size === before.sockets, "the end of all sockets")
     await until(() => liveConnections() === before.connections, "the end of all connections")
@@ -413,7 +413,7 @@ describe("replicateWebRTC", () => {
         "getConnectionHandlerSimplePeer({ signalingServerUrl, wrtc })",
       ) as string,
     })
-    vi.stubGlobal("WorkerGlobalScope", class {})
+    vi.stubGlobal("WorkerGlobalScope", Object)
     try {
       await expect(without()).rejects.toMatchObject({
         code: "no-webrtc",

@@ -20,7 +20,7 @@ import type { PeerBook, SimplePeer } from "./simple-peer.ts"
 import type { SyncOptionsWebRTC, WebRTCReplicationCheckpoint } from "./sync-options.ts"
 
 /** A peer, and how the replication with it is doing. */
-export interface WebRTCPeerState<RxDocType, PeerType = SimplePeer> {
+export interface WebRTCPeerState<RxDocType, PeerType> {
   readonly peer: PeerType
   /** Names the peer's present run, as RxDB's storage token does. */
   readonly peerToken: string
@@ -31,7 +31,7 @@ export interface WebRTCPeerState<RxDocType, PeerType = SimplePeer> {
 }
 
 /** What `peerStates$` tells. */
-export type PeerStates<RxDocType> = Map<SimplePeer, WebRTCPeerState<RxDocType>>
+export type PeerStates<RxDocType> = Map<SimplePeer, WebRTCPeerState<RxDocType, SimplePeer>>
 
 /** How the replication with one peer is doing, in the shape of RxDB's state. */
 export interface RxWebRTCReplicationState<RxDocType> extends Pick<
@@ -103,7 +103,7 @@ type RefusedStateMember = keyof typeof INSTEAD
 
 interface TrackedPeer<RxDocType> {
   readonly peer: SimplePeer
-  readonly state: WebRTCPeerState<RxDocType>
+  readonly state: WebRTCPeerState<RxDocType, SimplePeer>
   readonly status: BehaviorSubject<ReplicaLinkStatus>
   /** Ends what there is for the peer. */
   gone(): void

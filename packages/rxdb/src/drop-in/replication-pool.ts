@@ -9,7 +9,7 @@ import type { SimplePeer } from "./simple-peer.ts"
 import type { SyncOptionsWebRTC, WebRTCReplicationCheckpoint } from "./sync-options.ts"
 
 /** RxDB's pool of peers for one collection. */
-export interface RxWebRTCReplicationPool<RxDocType, PeerType = SimplePeer>
+export interface RxWebRTCReplicationPool<RxDocType, PeerType>
   extends AsyncDisposable, RefusedPoolMembers<RxDocType, PeerType> {
   readonly collection: RxCollection<RxDocType>
   readonly options: SyncOptionsWebRTC<RxDocType, PeerType>
@@ -64,13 +64,11 @@ export const RxWebRTCReplicationPool: {
     connectionHandler: WebRTCConnectionHandler<PeerType>,
   ): RxWebRTCReplicationPool<RxDocType, PeerType>
   readonly prototype: object
-} = class RxWebRTCReplicationPool {
-  constructor() {
-    throw new DropInError(
-      "unsupported",
-      "A RxWebRTCReplicationPool of @dunlin/rxdb is not made with new: call replicateWebRTC(), which resolves to one.",
-    )
-  }
+} = function RxWebRTCReplicationPool(): never {
+  throw new DropInError(
+    "unsupported",
+    "A RxWebRTCReplicationPool of @dunlin/rxdb is not made with new: call replicateWebRTC(), which resolves to one.",
+  )
 } as never
 
 /** Makes a pool of what it can do. */

@@ -50,7 +50,7 @@ test("every member of its objects and options has its place here", () => {
     Absent<theirs.RxWebRTCReplicationPool<Row, object>, ours.RxWebRTCReplicationPool<Row, object>>
   >().toEqualTypeOf<never>()
   expectTypeOf<
-    Absent<theirs.WebRTCPeerState<Row, object>, ours.WebRTCPeerState<Row>>
+    Absent<theirs.WebRTCPeerState<Row, object>, ours.WebRTCPeerState<Row, object>>
   >().toEqualTypeOf<never>()
   expectTypeOf<
     Absent<RxReplicationState<Row, Checkpoint>, ours.RxWebRTCReplicationState<Row>>

@@ -15,6 +15,7 @@ import {
   type RxWebRTCReplicationPool,
   sendMessageAndAwaitAnswer,
   SIMPLE_PEER_CONNECT_TIMEOUT,
+  type SimplePeer,
   type SimplePeerConfig,
   type SimplePeerWebSocketConstructor,
   type SimplePeerWrtc,
@@ -107,4 +108,4 @@ export async function tokenOf<Peer>(handler: WebRTCConnectionHandler<Peer>, peer
   return String(answer.result)
 }
 
-export const keyOf: typeof getNostrPublicKeyOfPeer = (peer) => peer.id
+export const keyOf: (peer: SimplePeer) => string = getNostrPublicKeyOfPeer
