@@ -18,6 +18,8 @@ const STEPS: Readonly<Record<string, Step>> = {
   lint: () => runStep("lint", tool("oxlint/bin/oxlint", "--deny-warnings")),
   types: () => runStep("types", tsc("-b", "tsconfig.build.json")),
   "test types": () => runStep("test types", tsc("-p", ".")),
+  // The step before compiles the same programs against RxDB's own plugin.
+  "drop-in types": () => runStep("drop-in types", tsc("-p", "packages/rxdb/test/programs")),
   "workspace types": async () => {
     const page = await runStep("workspace types", tsc("-p", "apps/workspace/tsconfig.json"))
     const server = await runStep("workspace types", tsc("-p", "apps/workspace/tsconfig.node.json"))

@@ -4,7 +4,8 @@ import {
   getConnectionHandlerSimplePeer,
   mergeFields,
   replicateWebRTC,
-  type WebRTCReplicationPool,
+  type RxWebRTCReplicationPool,
+  type SimplePeer,
 } from "@dunlin/rxdb"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
@@ -12,7 +13,7 @@ import { type CrashNote, crashSchema } from "./crash-schema.ts"
 import { openWitness, type Witness, type WitnessedWrite } from "../crash-witness.ts"
 
 let notes: RxCollection<CrashNote> | null = null
-let pool: WebRTCReplicationPool | null = null
+let pool: RxWebRTCReplicationPool<CrashNote, SimplePeer> | null = null
 let witness: Witness | null = null
 const inserted: string[] = []
 let counted = 0

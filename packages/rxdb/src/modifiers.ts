@@ -1,8 +1,9 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
+import type { WithDeleted } from "rxdb"
 import type { DocumentData, DocumentShape } from "./document-shape.ts"
 
 /** Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. */
-export type Modifier = (document: DocumentData) => unknown
+export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
 
 /** `push.modifier` and `pull.modifier`: they run the same on every side, whichever peer began. */
 export interface Modifiers {

@@ -20,7 +20,9 @@ import { hexFromBytes } from "./byte-text.ts"
 import { type CollectionLock, collectionLock } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
 import { createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
+import type { DocumentData } from "./document-shape.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
+import { noCollection } from "./given-collection.ts"
 import { changeOf } from "./local-changes.ts"
 import { createMaterialiser } from "./materialiser.ts"
 import { createRowJournal } from "./row-journal.ts"
@@ -33,31 +35,31 @@ import { openSidecar, removeSidecarWith, type Sidecar } from "./sidecar.ts"
 import { stamperOf } from "./stamper.ts"
 
 /** How a collection takes part in a room. */
-export interface RxdbReplicaOptions {
+export interface RxdbReplicaOptions<RxDocType = DocumentData> {
   /** Pairs collections across peers; the collection's name by default. */
   readonly name?: string
   /** "both" by default; what one side does not send or take, the other does not expect. */
   readonly direction?: Direction
   /** What others see of a local document: the modifier runs once for each write, and null keeps it on this device. */
-  readonly push?: { readonly modifier?: Modifier }
+  readonly push?: { readonly modifier?: Modifier<RxDocType> }
   /** How a shared document is kept here; what others see of it stays as it is. */
-  readonly pull?: { readonly modifier?: Modifier }
+  readonly pull?: { readonly modifier?: Modifier<RxDocType> }
 }
 
 /** What `room.replicate(rxdbReplica(collection))` resolves to. */
-export interface RxdbHandle {
+export interface RxdbHandle<RxDocType = DocumentData> {
   /** The collection that was passed. */
-  readonly collection: RxCollection
+  readonly collection: RxCollection<RxDocType>
   /** This device in the room: 64 hex digits of its public key, as others see it in `isPeerValid`. */
   readonly device: string
   /** Every merge of concurrent writes: what was merged, from what. */
-  readonly conflicts$: Observable<ResolvedConflict>
+  readonly conflicts$: Observable<ResolvedConflict<RxDocType>>
   /** The last conflicts that a write lost, up to a hundred losers: an application can offer to restore one. */
-  recentConflicts(): readonly ResolvedConflict[]
+  recentConflicts(): readonly ResolvedConflict<RxDocType>[]
   /** Documents that were refused, handlers that failed, and other troubles that stopped nothing. */
   readonly error$: Observable<ReplicaReport>
   /** Documents as they come from and go to peers. */
-  readonly traffic$: Observable<DocumentTraffic>
+  readonly traffic$: Observable<DocumentTraffic<RxDocType>>
   /** The data of attachments as it comes, chunk by chunk. */
   readonly attachments$: Observable<AttachmentProgress>
   /** How far each connected peer is, by session id. */
@@ -72,12 +74,27 @@ export interface RxdbHandle {
  * A replica for a collection. From this call on, writes of this tab are stamped as they happen, whether or not a
  * room has the replica: make it right after `addCollections()`, in every tab.
  */
-export function rxdbReplica(collection: RxCollection, options: RxdbReplicaOptions = {}): Replica<RxdbHandle> {
+export function rxdbReplica<RxDocType>(
+  collection: RxCollection<RxDocType>,
+  options: RxdbReplicaOptions<NoInfer<RxDocType>> = {},
+): Replica<RxdbHandle<RxDocType>> {
+  const complaint = noCollection(collection)
+  if (complaint !== null) throw new ReplicaError("invalid-option", `rxdbReplica(collection): ${complaint}`)
   return lockedReplica(collection, options, collectionLock(collection))
 }
 
 /** The same for a caller that may hold the collection's lock already. */
-export function lockedReplica(
+export function lockedReplica<RxDocType>(
+  collection: RxCollection<RxDocType>,
+  options: RxdbReplicaOptions<RxDocType>,
+  lock: CollectionLock,
+): Replica<RxdbHandle<RxDocType>> {
+  // Inside, documents are rows of any type; what comes out of a collection is of its type because RxDB says so.
+  const replica: unknown = replicaOfRows(collection, options as RxdbReplicaOptions, lock)
+  return replica as Replica<RxdbHandle<RxDocType>>
+}
+
+function replicaOfRows(
   collection: RxCollection,
   options: RxdbReplicaOptions,
   lock: CollectionLock,

@@ -78,14 +78,14 @@ export function stamperOf(collection: RxCollection, options: StamperOptions): St
     known.configure(options)
     return known
   }
-  const stamper = createStamper(documentShape(collection), options)
+  const stamper = createStamper(documentShape(collection), collection.name, options)
   stampers.set(instance, stamper)
   return stamper
 }
 
-function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
+function createStamper(shape: DocumentShape, collection: string, initial: StamperOptions): Stamper {
   let { mergesFields, hasPushModifier } = initial
-  let claimed = false
+  let holder: string | null = null
   const clock = systemClock()
   const random = systemRandom()
   const minter = createDotMinter({
@@ -165,14 +165,14 @@ function createStamper(shape: DocumentShape, initial: StamperOptions): Stamper {
       ;({ mergesFields, hasPushModifier } = options)
     },
     claim(name) {
-      if (claimed)
+      if (holder !== null)
         throw new ReplicaError(
           "replica-in-use",
-          `The collection "${name}" is in another room. Close that room first.`,
+          `The collection "${collection}" is in a room already, as the replica "${holder}". Close that room or its handle first.`,
         )
-      claimed = true
+      holder = name
       return () => {
-        claimed = false
+        holder = null
       }
     },
     contextsAhead,

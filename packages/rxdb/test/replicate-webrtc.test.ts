@@ -1,4 +1,4 @@
-import { memoryIdentity } from "@dunlin/core"
+import { createInvite, memoryIdentity, openRoom } from "@dunlin/core"
 import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
 import * as wrtc from "node-datachannel/polyfill"
 import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
@@ -8,17 +8,19 @@ import {
   startSignalingServerSimplePeer as theirServer,
 } from "rxdb/plugins/replication-webrtc"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { Subject } from "rxjs"
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
+import { Subject, Subscription } from "rxjs"
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest"
 import { WebSocket } from "ws"
 import {
   DunlinWebRTCPlugin,
   getConnectionHandlerNostr,
   getConnectionHandlerSimplePeer,
   replicateWebRTC,
+  rxdbReplica,
+  RxWebRTCReplicationPool,
+  type SimplePeer,
   startSignalingServerSimplePeer as notHere,
   type WebRTCConnectionHandler,
-  type WebRTCReplicationPool,
   type WithSyncWebRTC,
 } from "../src/index.ts"
 
@@ -29,6 +31,11 @@ const schema = {
   properties: { id: { type: "string", maxLength: 40 }, text: { type: "string" } },
   required: ["id"],
 } as const
+
+interface Row {
+  readonly id: string
+  readonly text?: string
+}
 
 let server: SimplePeerSignalingServer
 beforeAll(async () => {
@@ -68,7 +75,7 @@ const until = async (condition: () => boolean | Promise<boolean>, what: string):
   }
 }
 
-function start(collection: RxCollection, topic: string): Promise<WebRTCReplicationPool> {
+function start(collection: RxCollection, topic: string): Promise<RxWebRTCReplicationPool<Row, SimplePeer>> {
   return replicateWebRTC({
     collection,
     topic,
@@ -215,7 +222,7 @@ describe("replicateWebRTC", () => {
       await todos.database.close()
       const pool = await starting
       if (pool instanceof Error) expect(pool).toMatchObject({ code: "canceled" })
-      else expect((pool as WebRTCReplicationPool).canceled).toBe(true)
+      else expect((pool as RxWebRTCReplicationPool<Row, SimplePeer>).canceled).toBe(true)
     }
     await until(() => openSockets.size === before.sockets, "the end of all sockets")
     await until(() => liveConnections() === before.connections, "the end of all connections")
@@ -278,12 +285,16 @@ describe("replicateWebRTC", () => {
     expect(await failed).toMatchObject({ code: "canceled" })
   })
 
-  test("keeps out whom isPeerValid refuses", async () => {
+  test("keeps out whom isPeerValid refuses, and does not ask at each attempt", async () => {
     const [a, b] = [await peer("todos"), await peer("todos")]
-    const asked: unknown[] = []
+    const asked: SimplePeer[] = []
+    let refusals = 0
     const pool = await replicateWebRTC({
       collection: a["todos"] as RxCollection,
       topic: "a-topic-with-a-door",
+      onDiagnostic: (one) => {
+        if (one.type === "warning" && one.code === "refused-by-isPeerValid") refusals++
+      },
       connectionHandlerCreator: handler(),
       pull: {},
       push: {},
@@ -294,9 +305,123 @@ describe("replicateWebRTC", () => {
       },
     })
     await start(b["todos"] as RxCollection, "a-topic-with-a-door")
-    await until(() => asked.length > 0, "the question")
-    expect(asked[0]).toMatchObject({ device: expect.stringMatching(/^[0-9a-f]{64}$/) as string })
+    await until(() => refusals >= 3, "three attempts")
+    expect(asked).toHaveLength(1)
+    const [stranger] = asked
+    if (stranger === undefined) throw new Error("nobody was asked about")
+    expect(stranger.device).toMatch(/^[0-9a-f]{64}$/)
+    expect(stranger).toMatchObject({ id: stranger.session, remotePeerId: stranger.session, connected: false })
+    expect(await pool.isPeerValid(stranger)).toBe(false)
+    expect(asked).toHaveLength(1)
     expect(pool.peerStates$.getValue().size).toBe(0)
+  })
+
+  test("has the members of RxDB's pool and states, and says of what it lacks what there is instead", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const [todos, theirs] = [a["todos"] as RxCollection, b["todos"] as RxCollection]
+    const asked: SimplePeer[] = []
+    const pool = await replicateWebRTC({
+      collection: todos,
+      topic: "a-topic-of-members",
+      connectionHandlerCreator: handler(),
+      isPeerValid: (candidate) => asked.push(candidate) > 0,
+      pull: {},
+      push: {},
+      identity: memoryIdentity(),
+    })
+    const other = await start(theirs, "a-topic-of-members")
+    const [[key, state] = []] = [...(await pool.awaitFirstPeer())]
+    if (key === undefined || state === undefined) throw new Error("no peer")
+    expect(pool).toBeInstanceOf(RxWebRTCReplicationPool)
+    expect(pool.options.topic).toBe("a-topic-of-members")
+    expect(pool.isPeerConnected(key)).toBe(true)
+    expect([...pool.connectedPeers]).toEqual([key])
+    // One object from the question to the end, so that programs can key maps of their own by it.
+    expect(asked).toEqual([key])
+    expect(asked[0]).toBe(key)
+    expect(key).toMatchObject({ connected: true, path: "direct" })
+
+    const { replicationState } = state
+    expect(replicationState).toMatchObject({ collection: todos, deletedField: "_deleted", wasStarted: true })
+    expect([replicationState.isPaused(), replicationState.isStopped()]).toEqual([false, false])
+    replicationState.reSync()
+    const document = await todos.insert({ id: "x", text: "pushed" })
+    await replicationState.awaitDocumentPushed(document)
+    expect((await theirs.findOne("x").exec(true)).text).toBe("pushed")
+    for (const refused of [
+      () => replicationState.pause,
+      () => replicationState.conflict$,
+      () => pool.connectionHandler,
+      () => pool.removePeer,
+      () => key.on,
+    ])
+      expect(refused).toThrow(expect.objectContaining({ name: "DropInError", code: "unsupported" }) as Error)
+    expect(() => replicationState.conflict$).toThrow("conflicts$")
+
+    const ends: string[] = []
+    pool.subs.push(new Subscription(() => ends.push("pool")))
+    state.subs.push(new Subscription(() => ends.push("peer")))
+    replicationState.onCancel.push(() => ends.push("canceled"))
+    replicationState.canceled$.subscribe((canceled) => ends.push(String(canceled)))
+    await pool.cancel()
+    expect(ends.toSorted()).toEqual(["canceled", "false", "peer", "pool", "true"])
+    expect([replicationState.isStopped(), pool.isPeerConnected(key), key.connected]).toEqual([
+      true,
+      false,
+      false,
+    ])
+    await other.cancel()
+  })
+
+  test("one pool a collection: a second says what to do, whatever its topic", async () => {
+    const { one, two } = await peer("one", "two")
+    if (one === undefined || two === undefined) throw new Error("no collection")
+    const pool = await start(one, "a-topic-of-one-pool")
+    for (const topic of ["a-topic-of-one-pool", "a-topic-of-another-pool"])
+      await expect(start(one, topic)).rejects.toMatchObject({
+        name: "DropInError",
+        code: "in-use",
+        message: expect.stringContaining('The collection "one" replicates already') as string,
+      })
+    void pool.cancel()
+    await (await start(one, "a-topic-of-one-pool")).cancel()
+
+    const room = await openRoom({ invite: createInvite(), transports: [], identity: memoryIdentity() })
+    await room.replicate(rxdbReplica(two, { name: "second" }))
+    await expect(start(two, "a-topic-of-one-pool")).rejects.toMatchObject({ code: "in-use" })
+    await expect(room.replicate(rxdbReplica(two, { name: "third" }))).rejects.toThrow(
+      'The collection "two" is in a room already, as the replica "second"',
+    )
+    await room.close()
+    await (await start(two, "a-topic-of-one-pool")).cancel()
+  })
+
+  test("names its own options where a runtime has no WebRTC, and the page where a worker has none", async () => {
+    const { todos } = await peer("todos")
+    if (todos === undefined) throw new Error("no collection")
+    const without = () =>
+      replicateWebRTC({
+        collection: todos,
+        topic: "a-topic-without-webrtc",
+        connectionHandlerCreator: getConnectionHandlerSimplePeer({ signalingServerUrl: server.localUrl }),
+        pull: {},
+        identity: memoryIdentity(),
+      })
+    await expect(without()).rejects.toMatchObject({
+      code: "no-webrtc",
+      message: expect.stringContaining(
+        "getConnectionHandlerSimplePeer({ signalingServerUrl, wrtc })",
+      ) as string,
+    })
+    vi.stubGlobal("WorkerGlobalScope", Object)
+    try {
+      await expect(without()).rejects.toMatchObject({
+        code: "no-webrtc",
+        message: expect.stringContaining("Browsers have no WebRTC in workers") as string,
+      })
+    } finally {
+      vi.unstubAllGlobals()
+    }
   })
 
   test("runs over RxDB's own simple-peer handler and its own signaling server", async () => {
@@ -306,14 +431,14 @@ describe("replicateWebRTC", () => {
       const [a, b] = [await peer("todos"), await peer("todos")]
       const asked: unknown[] = []
       for (const side of [a, b])
-        await replicateWebRTC<object>({
+        await replicateWebRTC({
           collection: side["todos"] as RxCollection,
           topic: "a-topic-over-their-handler",
           connectionHandlerCreator: theirHandler({
             signalingServerUrl: theirs.localUrl,
             wrtc: createSimplePeerWrtc(wrtc) as never,
             webSocketConstructor: WebSocket as never,
-          }) as never,
+          }),
           isPeerValid: (candidate) => {
             asked.push(candidate)
             return true
@@ -341,7 +466,7 @@ describe("replicateWebRTC", () => {
     const bus = createBus()
     const [a, b] = [await peer("todos"), await peer("todos")]
     for (const side of [a, b])
-      await replicateWebRTC<string>({
+      await replicateWebRTC({
         collection: side["todos"] as RxCollection,
         topic: "a-topic-over-a-bus",
         connectionHandlerCreator: () => Promise.resolve(bus.handler()),
@@ -365,9 +490,12 @@ describe("replicateWebRTC", () => {
     }
     await expect(replicateWebRTC({ ...options, pull: {}, live: false })).rejects.toThrow("live: false")
     await expect(replicateWebRTC(options)).rejects.toThrow("pull: {}")
+    await expect(replicateWebRTC({ ...options, pull: { initialCheckpoint: {} } })).rejects.toThrow(
+      "pull.initialCheckpoint",
+    )
     expect(() => getConnectionHandlerSimplePeer({} as never)).toThrow("@dunlin/host")
     expect(() => notHere()).toThrow("@dunlin/host")
-    expect(() => getConnectionHandlerNostr()).toThrow("connectionHandlerCreator")
+    expect(() => getConnectionHandlerNostr({ relays: [] })).toThrow("connectionHandlerCreator")
   })
 })
 

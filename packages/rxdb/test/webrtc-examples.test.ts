@@ -1,4 +1,4 @@
-import { type AuthenticatedPeer, memoryIdentity } from "@dunlin/core"
+import { memoryIdentity } from "@dunlin/core"
 import { startSignalingServerSimplePeer } from "@dunlin/host"
 import * as polyfill from "node-datachannel/polyfill"
 import {
@@ -94,17 +94,17 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
 
   test("a pool that validates its peers", async () => {
     const signalingServerUrl = await ownServer()
-    const friends = new Set<string>()
+    let introduce = (_devices: ReadonlySet<string>): void => {}
+    const friends = new Promise<ReadonlySet<string>>((resolve) => {
+      introduce = resolve
+    })
     const start = async (collection: RxCollection) => {
       const identity = memoryIdentity()
       const pool = await replicateWebRTC({
         collection,
         topic: "a-topic-among-friends",
         connectionHandlerCreator: getConnectionHandlerSimplePeer(signalingServerUrl, polyfill),
-        isPeerValid: async (peer: unknown) => {
-          await Promise.resolve()
-          return friends.has((peer as AuthenticatedPeer).device)
-        },
+        isPeerValid: async (peer) => (await friends).has(peer.device),
         pull: {},
         push: {},
         identity,
@@ -113,7 +113,7 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
     }
     const [a, b, c] = [await device(), await device(), await device()]
     const [ada, bob, cy] = [await start(a.documents), await start(b.documents), await start(c.documents)]
-    friends.add(ada.device).add(bob.device)
+    introduce(new Set([ada.device, bob.device]))
     await a.documents.insert({ id: "1", text: "for friends" })
     await until(async () => (await b.documents.findOne("1").exec()) !== null, "the document")
     expect(await c.documents.findOne("1").exec()).toBeNull()
@@ -146,8 +146,9 @@ describe("programs after the examples of RxDB's WebRTC page", () => {
   })
 
   test("what has no place here throws, and names what has", () => {
-    expect(() => dunlin.RxWebRTCReplicationPool()).toThrow("replicateWebRTC()")
-    expect(() => dunlin.isMasterInWebRTCReplication()).toThrow("no master")
-    expect(() => dunlin.sendMessageAndAwaitAnswer()).toThrow("presence")
+    const nothing = {} as never
+    expect(() => new dunlin.RxWebRTCReplicationPool(nothing, nothing, nothing)).toThrow("replicateWebRTC()")
+    expect(() => dunlin.isMasterInWebRTCReplication(nothing, "", "")).toThrow("no master")
+    expect(() => dunlin.sendMessageAndAwaitAnswer(nothing, nothing, nothing)).toThrow("presence")
   })
 })

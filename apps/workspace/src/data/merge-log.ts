@@ -22,7 +22,7 @@ export interface MergeLog {
    * Tells of concurrent writes, wherever they were merged: the handler runs at the device that meets both first. Noted
    * only if this device wrote one of the versions.
    */
-  resolved(kind: MergeKind, conflict: ResolvedConflict): void
+  resolved(kind: MergeKind, conflict: ResolvedConflict<object>): void
   /** Tells of a write that replaced what somebody else had written meanwhile. */
   overwritten(kind: MergeKind, clash: FieldClash): void
   attach(database: WorkspaceDatabase): void

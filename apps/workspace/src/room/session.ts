@@ -55,11 +55,10 @@ export function openSession(options: SessionOptions): Session {
         otherTabs.follow(opened)
         room.set({ type: "open", room: opened })
         // A collection that cannot be shared says so in the room's events; the others are shared.
-        await Promise.allSettled(
-          (["document", "task"] as const).map(async (kind) =>
-            followConflicts(kind, await opened.replicate(replicas[kind])),
-          ),
-        )
+        await Promise.allSettled([
+          opened.replicate(replicas.document).then((handle) => followConflicts("document", handle)),
+          opened.replicate(replicas.task).then((handle) => followConflicts("task", handle)),
+        ])
         return opened
       } catch (error) {
         room.set({ type: "unavailable", reason: reasonForNoRoom(error) })
@@ -70,7 +69,10 @@ export function openSession(options: SessionOptions): Session {
     return null
   } // prettier-ignore
 
-  function followConflicts(kind: MergeKind, { conflicts$, recentConflicts }: RxdbHandle): void {
+  function followConflicts<Row extends object>(
+    kind: MergeKind,
+    { conflicts$, recentConflicts }: RxdbHandle<Row>,
+  ): void {
     conflicts$.subscribe((conflict) => merges.resolved(kind, conflict))
     // Peers may have been met before the handle was here.
     for (const conflict of recentConflicts()) merges.resolved(kind, conflict)

@@ -1,41 +1,50 @@
+import type { PlainJsonError, RxError, RxTypeError } from "rxdb"
 import type { Observable } from "rxjs"
+import type { SyncOptionsWebRTC } from "./sync-options.ts"
 
-/** A message of RxDB's WebRTC interface. Dunlin uses its envelope and none of its methods. */
-export interface ConnectionMessage {
-  readonly id: string
-  readonly method: string
-  readonly params: readonly unknown[]
+/** A message of RxDB's WebRTC interface. Dunlin uses its envelope and one of its methods. */
+export interface WebRTCMessage {
+  id: string
+  method: "masterChangesSince" | "masterChangeStream$" | "masterWrite" | "token"
+  params: unknown[]
+}
+
+/** An answer to a message. Dunlin asks nothing, and so expects none. */
+export interface WebRTCResponse {
+  id: string
+  result: unknown
+  error?: PlainJsonError
 }
 
 /** A message with the peer it came from. */
 export interface PeerWithMessage<PeerType> {
-  readonly peer: PeerType
-  readonly message: ConnectionMessage
+  peer: PeerType
+  message: WebRTCMessage
 }
 
-/** An answer with the peer it came from. Dunlin asks nothing, and so expects none. */
+/** An answer with the peer it came from. */
 export interface PeerWithResponse<PeerType> {
-  readonly peer: PeerType
-  readonly response: unknown
+  peer: PeerType
+  response: WebRTCResponse
 }
 
 /** RxDB's connection handler: any implementation of it, RxDB's own included, serves as a transport. */
 export interface WebRTCConnectionHandler<PeerType> {
-  readonly connect$: Observable<PeerType>
-  readonly disconnect$: Observable<PeerType>
-  readonly message$: Observable<PeerWithMessage<PeerType>>
-  readonly response$: Observable<PeerWithResponse<PeerType>>
-  readonly error$: Observable<Error>
-  send(peer: PeerType, message: never): Promise<void>
+  connect$: Observable<PeerType>
+  disconnect$: Observable<PeerType>
+  message$: Observable<PeerWithMessage<PeerType>>
+  response$: Observable<PeerWithResponse<PeerType>>
+  error$: Observable<RxError | RxTypeError>
+  send(peer: PeerType, message: WebRTCMessage | WebRTCResponse): Promise<void>
   close(): Promise<void>
 }
 
 /** Makes the connections of one pool; gets the options of `replicateWebRTC`. */
-export type WebRTCConnectionHandlerCreator<PeerType = unknown> = (
-  options: never,
+export type WebRTCConnectionHandlerCreator<PeerType> = (
+  options: SyncOptionsWebRTC<unknown, PeerType>,
 ) => Promise<WebRTCConnectionHandler<PeerType>>
 
 /** The name RxDB used before version 15. */
 export type P2PConnectionHandler<PeerType> = WebRTCConnectionHandler<PeerType>
 /** The name RxDB used before version 15. */
-export type P2PConnectionHandlerCreator<PeerType = unknown> = WebRTCConnectionHandlerCreator<PeerType>
+export type P2PConnectionHandlerCreator<PeerType> = WebRTCConnectionHandlerCreator<PeerType>

@@ -1,25 +1,46 @@
+import type { RxErrorParameters } from "rxdb"
+
 /** Why something of the drop-in failed; match this, not the message. */
 export type DropInErrorCode =
   | "invalid-option" // `replicateWebRTC()` lacks an option, or has one that no peer can follow
-  | "unsupported" // an export of RxDB's plugin that has another place here
-  | "peer" // something went wrong with one peer or document
-  | "transport" // a server or a connection; the pool keeps trying
+  | "in-use" // the collection has a pool, or is in a room, already
+  | "unsupported" // an export or a member of RxDB's plugin that has another place here
+  | "peer" // a peer left before what was waited for
   | "canceled" // the pool was canceled while something waited for it
 
-/** In the shape of RxDB's errors, with a closed code. */
+/** What the drop-in throws and rejects with. */
 export class DropInError extends Error {
   override readonly name = "DropInError"
   readonly code: DropInErrorCode
-  /** What the error is about, such as the key of a document. RxDB has the same property. */
-  readonly parameters: Readonly<Record<string, unknown>>
 
-  constructor(
-    code: DropInErrorCode,
-    message: string,
-    options: { readonly cause?: unknown; readonly parameters?: Readonly<Record<string, unknown>> } = {},
-  ) {
+  constructor(code: DropInErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.code = code
-    this.parameters = options.parameters ?? {}
+  }
+}
+
+/**
+ * What `error$` tells: troubles that ended nothing. In the shape of RxDB's errors and under the code that its WebRTC has for all
+ * of them, so that handlers typed for `RxError` take it; `reason` is closed and says more.
+ */
+export class PoolError extends Error {
+  override readonly name = "PoolError"
+  readonly code = "RC_WEBRTC_PEER" as const
+  /** "peer": with one peer or document. "transport": with a server or a connection; the pool keeps trying. */
+  readonly reason: "peer" | "transport"
+  /** What it is about, such as the key of a document. */
+  readonly parameters: RxErrorParameters
+  readonly rxdb = true as const
+  readonly typeError = false as const
+  readonly url = "https://rxdb.info/errors.html#RC_WEBRTC_PEER"
+
+  constructor(
+    reason: "peer" | "transport",
+    message: string,
+    options: { readonly cause?: unknown; readonly parameters?: object } = {},
+  ) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause })
+    this.reason = reason
+    this.parameters = { ...options.parameters }
   }
 }

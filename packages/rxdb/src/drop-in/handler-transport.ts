@@ -8,7 +8,7 @@ import {
 } from "@dunlin/core"
 import type { Subscription } from "rxjs"
 import { base64FromBytes, bytesFromBase64, hexFromBytes } from "../byte-text.ts"
-import type { ConnectionMessage, WebRTCConnectionHandler } from "./connection-handler.ts"
+import type { WebRTCMessage, WebRTCConnectionHandler } from "./connection-handler.ts"
 
 export interface HandlerTransportOptions<PeerType> {
   readonly create: () => Promise<WebRTCConnectionHandler<PeerType>>
@@ -54,7 +54,7 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
 
       async function admit(handler: WebRTCConnectionHandler<PeerType>, peer: PeerType): Promise<void> {
         // Its first messages may come before the application has made up its mind.
-        const end = createEnd(host, (message) => handler.send(peer, message as never))
+        const end = createEnd(host, (message) => handler.send(peer, message))
         ends.set(peer, end)
         if (await options.isPeerValid(peer)) end.start()
         else if (ends.get(peer) === end) ends.delete(peer)
@@ -77,22 +77,22 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
 
 interface HandlerEnd {
   start(): void
-  receive(message: ConnectionMessage): void
+  receive(message: WebRTCMessage): void
   lost(): void
 }
 
 /** One pipe at a time to one peer; each side numbers its pipes by chance, so that both notice a new beginning. */
-function createEnd(host: TransportHost, send: (message: ConnectionMessage) => Promise<void>): HandlerEnd {
+function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promise<void>): HandlerEnd {
   let pipe: HandlerPipe | null = null
   let theirs: string | null = null
   let started = false
   let gone = false
-  const early: ConnectionMessage[] = []
+  const early: WebRTCMessage[] = []
   let cancelReopen = (): void => {}
   let tail: Promise<void> = Promise.resolve()
 
   const say = (own: string, lane: Lane | "end", data: string): Promise<void> => {
-    const message: ConnectionMessage = { id: `dunlin|${own}`, method: METHOD, params: [own, lane, data] }
+    const message: WebRTCMessage = { id: `dunlin|${own}`, method: METHOD, params: [own, lane, data] }
     tail = tail.then(() => send(message)).catch(() => undefined)
     return tail
   }
@@ -115,8 +115,8 @@ function createEnd(host: TransportHost, send: (message: ConnectionMessage) => Pr
     host.connected(made.pipe)
   }
 
-  const receive = ({ method, params }: ConnectionMessage): void => {
-    const [from, lane, data] = params as readonly [unknown, unknown, unknown]
+  const receive = ({ method, params }: WebRTCMessage): void => {
+    const [from, lane, data] = params as readonly unknown[]
     if (method !== METHOD || typeof from !== "string" || typeof data !== "string") return
     if (theirs !== null && theirs !== from) {
       pipe?.end("remote")

@@ -1,66 +1,22 @@
-import type {
-  AuthenticatedPeer,
-  Diagnostic,
-  Direction,
-  Identity,
-  ReplicaReport,
-  Transport,
+import {
+  type AuthenticatedPeer,
+  type Diagnostic,
+  ReplicaError,
+  type ReplicaReport,
+  type Transport,
 } from "@dunlin/core"
-import { webrtc } from "@dunlin/core/webrtc"
-import type { RxCollection } from "rxdb"
-import { BehaviorSubject, filter, firstValueFrom, type Observable, Subject, takeUntil } from "rxjs"
+import { BehaviorSubject, filter, firstValueFrom, Subject, type Subscription, takeUntil } from "rxjs"
 import { type CollectionLock, collectionLock } from "../collection-lock.ts"
-import type { Modifier } from "../modifiers.ts"
-import { lockedReplica, type RxdbHandle, type RxdbReplicaOptions } from "../rxdb-replica.ts"
-import type { WebRTCConnectionHandlerCreator } from "./connection-handler.ts"
-import { DropInError } from "./drop-in-error.ts"
+import { lockedReplica, type RxdbHandle } from "../rxdb-replica.ts"
+import { DropInError, PoolError } from "./drop-in-error.ts"
 import { handlerTransport } from "./handler-transport.ts"
 import { followPeers, type PeerStates } from "./peer-states.ts"
+import { createPeerVerdicts } from "./peer-verdicts.ts"
+import { replicationPool, type RxWebRTCReplicationPool } from "./replication-pool.ts"
 import { joinSharedRoom, type RoomShare } from "./shared-rooms.ts"
-import { webrtcOptionsOf } from "./simple-peer-handler.ts"
-
-/** RxDB's options, and a few more. */
-export interface ReplicateWebRtcOptions<PeerType = never> {
-  readonly collection: RxCollection
-  /** Who has the topic (and the `secret`, if there is one) is a member. */
-  readonly topic: string
-  /** `getConnectionHandlerSimplePeer(…)` of this package, or any connection handler of RxDB's interface. */
-  readonly connectionHandlerCreator: WebRTCConnectionHandlerCreator<PeerType>
-  /** Without `pull` nothing is received; without `push` nothing is sent; the same on every side. */
-  readonly pull?: { readonly modifier?: Modifier; readonly batchSize?: number }
-  readonly push?: { readonly modifier?: Modifier; readonly batchSize?: number }
-  /** With Dunlin's own connections `peer` is authenticated; with another handler it is that handler's peer. */
-  readonly isPeerValid?: (peer: PeerType | AuthenticatedPeer) => boolean | Promise<boolean>
-  /** Taken for compatibility: requests and retries follow Dunlin's own deadlines. */
-  readonly requestTimeout?: number
-  readonly retryTime?: number
-  /** Always true. */
-  readonly live?: boolean
-  /** Taken for compatibility: replication begins with the call. */
-  readonly autoStart?: boolean
-  /** A secret of the room's own, instead of the topic. */
-  readonly secret?: string
-  /** Whose key this device proves; by default one that it keeps for itself. */
-  readonly identity?: Identity
-  /** What the room notices, for logs. */
-  readonly onDiagnostic?: (diagnostic: Diagnostic) => void
-}
-
-/** RxDB's pool of peers for one collection. */
-export interface WebRTCReplicationPool extends AsyncDisposable {
-  readonly collection: RxCollection
-  /** Who shares the collection now. */
-  readonly peerStates$: BehaviorSubject<PeerStates>
-  /** Troubles that ended nothing: a document that was refused, a server that cannot be reached. */
-  readonly error$: Observable<DropInError>
-  readonly canceled: boolean
-  /** The collection in its room; null in a tab while another tab replicates. */
-  handle(): RxdbHandle | null
-  /** Resolves with the peers as soon as there is one; rejects when the pool is canceled, or with the signal's reason. */
-  awaitFirstPeer(options?: { readonly signal?: AbortSignal }): Promise<PeerStates>
-  /** Ends the replication, and the connections that no other pool uses. Also while it starts. Idempotent. */
-  cancel(): Promise<void>
-}
+import { simplePeerTransport, webrtcOptionsOf } from "./simple-peer-handler.ts"
+import { createPeerBook, type PeerBook, type SimplePeer } from "./simple-peer.ts"
+import { assertSupported, replicaOptionsOf, type SyncOptionsWebRTC } from "./sync-options.ts"
 
 const SHORT_TOPIC = 16
 
@@ -68,31 +24,41 @@ const SHORT_TOPIC = 16
  * Replicates a collection with everyone who has the topic, in the shape of RxDB's function of this name. Resolves
  * when this side is ready, connected or not. Pools of one database, topic and server share one connection a peer.
  */
-export async function replicateWebRTC<PeerType = never>(
-  options: ReplicateWebRtcOptions<PeerType>,
-): Promise<WebRTCReplicationPool> {
+export async function replicateWebRTC<RxDocType, PeerType>(
+  options: SyncOptionsWebRTC<RxDocType, PeerType>,
+): Promise<RxWebRTCReplicationPool<RxDocType, PeerType>> {
   assertSupported(options)
   const { collection } = options
-  const lock = collectionLock(collection)
-  const replicaOptions: RxdbReplicaOptions = {
-    direction: directionOf(options),
-    ...(options.push?.modifier === undefined ? {} : { push: { modifier: options.push.modifier } }),
-    ...(options.pull?.modifier === undefined ? {} : { pull: { modifier: options.pull.modifier } }),
+  // Known before the lock is asked for: in a browser it would be taken for another tab's.
+  for (let former = endings.get(collection); former !== undefined; former = endings.get(collection)) {
+    const ending = former()
+    if (ending === null) throw alreadyReplicates(collection)
+    await ending
   }
-  const replica = lockedReplica(collection, replicaOptions, lock)
-  const peerStates$ = new BehaviorSubject<PeerStates>(new Map())
-  const error$ = new Subject<DropInError>()
+  const lock = collectionLock(collection)
+  const replica = lockedReplica(collection, replicaOptionsOf(options), lock)
+  endings.set(collection, () => canceled)
+  const peerStates$ = new BehaviorSubject<PeerStates<RxDocType>>(new Map())
+  const error$ = new Subject<PoolError>()
+  const subs: Subscription[] = []
   const closing = new AbortController()
   const ended$ = new Subject<void>()
-  let handle: RxdbHandle | null = null
+  let handle: RxdbHandle<RxDocType> | null = null
   let share: RoomShare | null = null
   let stopFollowing = (): void => {}
   let canceled: Promise<void> | null = null
   let starting: Promise<void> | null = null
 
-  const tell = (error: DropInError): void => {
+  const book = createPeerBook({
+    path: (session) => share?.room.peers.get().find((peer) => peer.session === session)?.path ?? null,
+    isConnected: (session) => [...peerStates$.getValue().keys()].some((peer) => peer.session === session),
+  })
+
+  const tell = (error: PoolError): void => {
     if (canceled === null) error$.next(error)
   }
+
+  const connections = connectionsOf(options, book, tell)
 
   const start = async (): Promise<void> => {
     // The hook stamps in every tab; connections are for the one that has the lock. The replica takes it over.
@@ -111,7 +77,7 @@ export async function replicateWebRTC<PeerType = never>(
       topic: options.topic,
       ...(options.secret === undefined ? {} : { secret: options.secret }),
       ...(options.identity === undefined ? {} : { identity: options.identity }),
-      ...transportOf(options, tell),
+      ...connections,
       onDiagnostic: (diagnostic) => {
         options.onDiagnostic?.(diagnostic)
         const error = errorOfDiagnostic(diagnostic)
@@ -119,10 +85,12 @@ export async function replicateWebRTC<PeerType = never>(
       },
     })
     closing.signal.throwIfAborted()
-    handle = await share.room.replicate(replica)
+    handle = await share.room.replicate(replica).catch((cause: unknown) => {
+      throw isInUse(cause) ? alreadyReplicates(collection, cause) : cause
+    })
     closing.signal.throwIfAborted()
     handle.error$.pipe(takeUntil(ended$)).subscribe((report) => tell(errorOfReport(report)))
-    stopFollowing = followPeers(handle, peerStates$).stop
+    stopFollowing = followPeers({ handle, topic: options.topic, book, states$: peerStates$, error$ })
   }
 
   const cancel = (): Promise<void> => {
@@ -132,11 +100,13 @@ export async function replicateWebRTC<PeerType = never>(
       await starting?.catch(() => undefined)
       ended$.next()
       stopFollowing()
+      for (const sub of subs) sub.unsubscribe()
       await handle?.close()
       await share?.leave()
       peerStates$.complete()
       error$.complete()
     })().finally(() => {
+      endings.delete(collection)
       // Not sooner: a collection that closes walks this list.
       collection.onClose = collection.onClose.filter((one) => one !== cancel)
     })
@@ -160,21 +130,46 @@ export async function replicateWebRTC<PeerType = never>(
   )
   if (!started)
     starting.catch((cause: unknown) =>
-      tell(new DropInError("transport", "The replication did not start.", { cause })),
+      tell(new PoolError("transport", "The replication did not start.", { cause })),
     )
 
-  return {
+  return replicationPool<RxDocType, PeerType>({
     collection,
+    options,
     peerStates$,
     error$: error$.asObservable(),
+    subs,
     get canceled() {
       return canceled !== null
     },
+    get connectedPeers() {
+      return new Set(peerStates$.getValue().keys())
+    },
     handle: () => handle,
+    isPeerValid: (peer) => connections.ask(peer).catch(() => false),
+    isPeerConnected: (peer) => peerStates$.getValue().has(peer),
     awaitFirstPeer: ({ signal } = {}) => firstPeers(peerStates$, closing.signal, signal),
     cancel,
     [Symbol.asyncDispose]: cancel,
-  }
+  })
+}
+
+/**
+ * The end of a collection's pool, null while nobody has canceled it. One pool a collection, since a row has one stamp and belongs
+ * to one room; a pool that is being canceled is waited for, as programs rarely do.
+ */
+const endings = new WeakMap<object, () => Promise<void> | null>()
+
+function isInUse(error: unknown): boolean {
+  return error instanceof ReplicaError && ["replica-in-use", "duplicate-name"].includes(error.code)
+}
+
+function alreadyReplicates({ name }: { readonly name: string }, cause?: unknown): DropInError {
+  return new DropInError(
+    "in-use",
+    `The collection "${name}" replicates already. It has one pool or room at a time, with any number of peers: await cancel() of its pool, or close its room, first.`,
+    { cause },
+  )
 }
 
 const LOOK_MS = 50
@@ -195,66 +190,55 @@ async function waitsForAnotherTab(lock: CollectionLock, starting: Promise<void>)
   return false
 }
 
-function assertSupported<PeerType>({
-  topic,
-  connectionHandlerCreator,
-  live,
-  pull,
-  push,
-}: ReplicateWebRtcOptions<PeerType>): void {
-  if (live === false)
-    throw new DropInError(
-      "invalid-option",
-      "live: false is not possible among peers: there is no server to be done with. Use awaitInSync() and cancel().",
-    )
-  if (typeof topic !== "string" || topic === "")
-    throw new DropInError("invalid-option", "A replication needs a topic.")
-  if (typeof connectionHandlerCreator !== "function")
-    throw new DropInError(
-      "invalid-option",
-      "connectionHandlerCreator is missing: pass getConnectionHandlerSimplePeer({ signalingServerUrl }).",
-    )
-  if (pull === undefined && push === undefined)
-    throw new DropInError(
-      "invalid-option",
-      "Pass pull: {}, push: {} or both: nothing else would be replicated.",
-    )
-}
-
-function directionOf({ pull, push }: Pick<ReplicateWebRtcOptions, "pull" | "push">): Direction {
-  if (pull === undefined) return "send-only"
-  return push === undefined ? "receive-only" : "both"
-}
-
-function transportOf<PeerType>(
-  options: ReplicateWebRtcOptions<PeerType>,
-  tell: (error: DropInError) => void,
-): {
+interface Connections<PeerType> {
   readonly via: string | object
   readonly transport: () => Transport
+  /** What the room asks, where it knows the peers. */
   readonly isPeerValid: ((peer: AuthenticatedPeer) => boolean | Promise<boolean>) | null
-} {
-  const { connectionHandlerCreator, isPeerValid = null, topic, collection } = options
-  const own = webrtcOptionsOf(connectionHandlerCreator as WebRTCConnectionHandlerCreator<never>)
-  if (own !== null) return { via: String(own.signaling), transport: () => webrtc(own), isPeerValid }
+  readonly ask: (peer: PeerType) => Promise<boolean>
+}
+
+function connectionsOf<RxDocType, PeerType>(
+  options: SyncOptionsWebRTC<RxDocType, PeerType>,
+  book: PeerBook,
+  tell: (error: PoolError) => void,
+): Connections<PeerType> {
+  const { connectionHandlerCreator, isPeerValid } = options
+  const own = webrtcOptionsOf(connectionHandlerCreator)
+  const verdicts = createPeerVerdicts<PeerType>({
+    check: isPeerValid ?? (() => true),
+    subjectOf: (peer) => (own === null ? peer : (peer as SimplePeer).device),
+    now: () => performance.now(),
+  })
+  const ask = (peer: PeerType): Promise<boolean> => verdicts.of(peer)
+  if (own !== null)
+    return {
+      via: String(own.signaling),
+      transport: () => simplePeerTransport(own),
+      // The creator is this package's, and so PeerType is its SimplePeer.
+      isPeerValid: isPeerValid === undefined ? null : (peer) => ask(book.peerOf(peer) as PeerType),
+      ask,
+    }
   return {
     via: connectionHandlerCreator,
     transport: () =>
       handlerTransport<PeerType>({
-        create: () => connectionHandlerCreator({ ...options, topic, collection } as never),
-        isPeerValid: isPeerValid ?? (() => true),
+        // A creator takes the options of any collection.
+        create: () => connectionHandlerCreator(options as SyncOptionsWebRTC<unknown, PeerType>),
+        isPeerValid: ask,
         failed: (cause) =>
-          tell(new DropInError("transport", "The connection handler reported an error.", { cause })),
+          tell(new PoolError("transport", "The connection handler reported an error.", { cause })),
       }),
     isPeerValid: null,
+    ask,
   }
 }
 
-async function firstPeers(
-  states$: BehaviorSubject<PeerStates>,
+async function firstPeers<RxDocType>(
+  states$: BehaviorSubject<PeerStates<RxDocType>>,
   closing: AbortSignal,
   given: AbortSignal | undefined,
-): Promise<PeerStates> {
+): Promise<PeerStates<RxDocType>> {
   const signal = given === undefined ? closing : AbortSignal.any([closing, given])
   signal.throwIfAborted()
   const aborted$ = new Subject<void>()
@@ -275,19 +259,19 @@ async function firstPeers(
   }
 }
 
-function errorOfReport(report: ReplicaReport): DropInError {
+function errorOfReport(report: ReplicaReport): PoolError {
   const { reason, cause } = report
-  return new DropInError("peer", report.type === "warning" ? reason : `${report.key}: ${reason}`, {
+  return new PoolError("peer", report.type === "warning" ? reason : `${report.key}: ${reason}`, {
     cause,
     parameters: { ...report },
   })
 }
 
-function errorOfDiagnostic(diagnostic: Diagnostic): DropInError | null {
+function errorOfDiagnostic(diagnostic: Diagnostic): PoolError | null {
   if (diagnostic.type === "transport" && diagnostic.report.type === "signaling") {
     const { state, server, detail } = diagnostic.report
     if (state !== "unreachable" && state !== "refused") return null
-    return new DropInError(
+    return new PoolError(
       "transport",
       `The signaling server ${server} is ${state}: ${detail ?? "no reason given"}.`,
       {
@@ -296,7 +280,7 @@ function errorOfDiagnostic(diagnostic: Diagnostic): DropInError | null {
     )
   }
   if (diagnostic.type === "violation")
-    return new DropInError("peer", `A peer broke the protocol: ${diagnostic.detail}`, {
+    return new PoolError("peer", `A peer broke the protocol: ${diagnostic.detail}`, {
       parameters: { ...diagnostic },
     })
   return null

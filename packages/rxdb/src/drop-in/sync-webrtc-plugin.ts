@@ -1,12 +1,13 @@
 import type { RxCollection, RxPlugin } from "rxdb"
-import {
-  replicateWebRTC,
-  type ReplicateWebRtcOptions,
-  type WebRTCReplicationPool,
-} from "./replicate-webrtc.ts"
+import { replicateWebRTC } from "./replicate-webrtc.ts"
+import type { RxWebRTCReplicationPool } from "./replication-pool.ts"
+import type { SyncOptionsWebRTC } from "./sync-options.ts"
 
 /** The options of `replicateWebRTC`, without the collection on which the method is called. */
-export type SyncWebRtcOptions<PeerType = never> = Omit<ReplicateWebRtcOptions<PeerType>, "collection">
+export type SyncWebRtcOptions<RxDocType, PeerType> = Omit<
+  SyncOptionsWebRTC<RxDocType, PeerType>,
+  "collection"
+>
 
 /** Adds `collection.syncWebRTC(options)`: `addRxPlugin(DunlinWebRTCPlugin)`. */
 export const DunlinWebRTCPlugin: RxPlugin = {
@@ -15,7 +16,10 @@ export const DunlinWebRTCPlugin: RxPlugin = {
   prototypes: {
     RxCollection(prototype: object) {
       Object.assign(prototype, {
-        syncWebRTC(this: RxCollection, options: SyncWebRtcOptions): Promise<WebRTCReplicationPool> {
+        syncWebRTC(
+          this: RxCollection,
+          options: SyncWebRtcOptions<unknown, unknown>,
+        ): Promise<RxWebRTCReplicationPool<unknown, unknown>> {
           return replicateWebRTC({ ...options, collection: this })
         },
       })
@@ -25,5 +29,10 @@ export const DunlinWebRTCPlugin: RxPlugin = {
 
 /** A collection on which the plugin has put its method. */
 export type WithSyncWebRTC<Collection> = Collection & {
-  syncWebRTC<PeerType = never>(options: SyncWebRtcOptions<PeerType>): Promise<WebRTCReplicationPool>
+  syncWebRTC<PeerType>(
+    options: SyncWebRtcOptions<DocumentOf<Collection>, PeerType>,
+  ): Promise<RxWebRTCReplicationPool<DocumentOf<Collection>, PeerType>>
 }
+
+type DocumentOf<Collection> =
+  Collection extends RxCollection<infer RxDocType, infer _Methods, infer _Statics> ? RxDocType : unknown
