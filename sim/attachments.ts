@@ -65,6 +65,21 @@ export async function openAttachments({ store, faults, missing }: AttachmentsOpt
     return all
   }
 
+  const writeChunk = async (
+    ref: BlobRef,
+    index: number,
+    bytes: Uint8Array,
+  ): Promise<"stored" | "complete" | "corrupt"> => {
+    const digest = Buffer.from(ref.digest).toString("hex")
+    // Two peers were asked, and the later answer may be spoilt: what documents show already is not touched.
+    if (held(digest).verified) return "complete"
+    await store.write([{ key: keyOf(digest, index), value: bytes }])
+    held(digest).chunks.set(index, bytes)
+    if (held(digest).chunks.size * CHUNK_BYTES < ref.size) return "stored"
+    return (await missingOf(ref)).length === 0 ? "complete" : "corrupt"
+  }
+  let turn: Promise<unknown> = Promise.resolve()
+
   const self: Attachments = {
     async put(sizeBytes) {
       const content = contentOf(sizeBytes)
@@ -86,15 +101,11 @@ export async function openAttachments({ store, faults, missing }: AttachmentsOpt
     async read(_key, digest, index) {
       return heldByDigest.get(Buffer.from(digest).toString("hex"))?.chunks.get(index) ?? null
     },
-    async write(_key, ref, index, bytes) {
-      const digest = Buffer.from(ref.digest).toString("hex")
-      // Two peers were asked, and the later answer may be spoilt: what documents show already is not touched.
-      if (held(digest).verified) return "complete"
-      const copy = bytes.slice()
-      await store.write([{ key: keyOf(digest, index), value: copy }])
-      held(digest).chunks.set(index, copy)
-      if (held(digest).chunks.size * CHUNK_BYTES < ref.size) return "stored"
-      return (await missingOf(ref)).length === 0 ? "complete" : "corrupt"
+    write(_key, ref, index, bytes) {
+      // One after the other: a spoilt chunk must not reach the disk while the last good one makes the blob whole.
+      const written = turn.then(() => writeChunk(ref, index, bytes.slice()))
+      turn = written.catch(() => undefined)
+      return written
     },
   }
   return self

@@ -231,7 +231,8 @@ export interface BlobStore {
   read(key: string, digest: Uint8Array, index: number): Promise<Uint8Array | null>
   /**
    * Resolves when durable. A completed blob with a wrong digest is dropped: resolves "corrupt". A chunk of a blob that is
-   * complete already changes nothing: two peers may have been asked for it.
+   * complete already changes nothing: two peers may have been asked for it. Calls for one blob may overlap; take them in turn, or
+   * a wrong chunk of one peer lands among the right ones of another that have just been verified.
    */
   write(
     key: string,
