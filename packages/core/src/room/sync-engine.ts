@@ -1,4 +1,4 @@
-import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
+import type { Replica, ReplicaHost, ReplicaLinkStatus, StandingReplica } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
 import type { PushFrame } from "../protocol/frame.ts"
@@ -25,6 +25,15 @@ interface EngineReplica extends RoomReplica {
   readonly links: MutableState<ReadonlyMap<string, ReplicaLinkStatus>>
 }
 
+/** A replica that attaches. */
+interface Opening {
+  done: Promise<unknown>
+  /** Set while it stands by. */
+  standing?: StandingReplica
+  /** It closed by itself before it had opened. */
+  released?: boolean
+}
+
 /** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
 const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
@@ -48,9 +57,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicasByName = new Map<string, EngineReplica>()
   /** Peers whose link was lost, the newest last, and who may still be in the room. */
   const lostSessions = new Set<string>()
-  const opening = new Map<string, Promise<unknown>>()
-  /** Replicas that closed by themselves before they had opened. */
-  const releasedEarly = new Set<string>()
+  const opening = new Map<string, Opening>()
   const timers = createPurposeTimers(clock)
   const closing = new AbortController()
   /** One listener for all who wait: platforms warn of a leak when one signal has more than ten. */
@@ -275,7 +282,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     device: options.device,
     report: (report) => events.replicaReport(replica.name, report),
     released: () => void released(replica.name),
-    synced: (wait) => waits.add({ ...wait, replica: replica.name }),
+    async synced(wait) {
+      await opening.get(replica.name)?.done
+      await waits.add({ ...wait, replica: replica.name })
+    },
     links: replicaLinks,
   })
 
@@ -293,7 +303,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   const released = async (name: string): Promise<void> => {
-    if (opening.has(name)) releasedEarly.add(name)
+    const early = opening.get(name)
+    if (early !== undefined) early.released = true
     await withdraw(name)
   }
 
@@ -314,53 +325,69 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     }
   }
 
-  const attach = async <Handle>(replica: Replica<Handle>, slot: number): Promise<Handle> => {
+  const attach = async <Handle>(
+    replica: Replica<Handle>,
+    own: Opening,
+    resolve: (handle: Handle) => void,
+  ): Promise<void> => {
     const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
     const shared = await shareReplica({
-      slot,
+      slot: nextSlot++,
       replica,
       digests,
       clock,
       host: hostFor(replica, replicaLinks),
       onLocal: (transitions) => {
-        const own = replicasByName.get(replica.name)
-        if (own !== undefined) localChanges(own, transitions)
+        const changed = replicasByName.get(replica.name)
+        if (changed !== undefined) localChanges(changed, transitions)
       },
       onBatch: () => {
         for (const session of sessions.values()) session.pump()
       },
-      signal: closing.signal,
+      attach: {
+        signal: closing.signal,
+        standBy(standing) {
+          own.standing = standing
+          resolve(standing.handle)
+        },
+      },
     })
-    if (ending || releasedEarly.has(replica.name)) {
+    if (ending || own.released) {
       await shared.close()
       closing.signal.throwIfAborted()
       throw new ReplicaError("replica-closed", `The replica "${replica.name}" was closed.`)
     }
-    const own: EngineReplica = {
+    const added: EngineReplica = {
       shared,
       wanted: createWantedTable(),
       lease: createReconcileLease(),
       links: replicaLinks,
     }
-    replicasByName.set(replica.name, own)
-    for (const session of sessions.values()) session.added(own)
+    replicasByName.set(replica.name, added)
+    for (const session of sessions.values()) session.added(added)
     statusChanged()
-    return shared.attached.handle
+    resolve(shared.attached.handle)
   }
 
   return {
     links,
     counters: () => new Map([...sessions].map(([id, session]) => [id, session.counters()])),
-    async replicate(replica) {
+    replicas: () => replicasByName.keys(),
+    async replicate<Handle>(replica: Replica<Handle>) {
       assertUsable(replica)
+      const { name } = replica
       // Before it begins: it may be released while it does.
-      opening.set(replica.name, Promise.resolve())
-      const attaching = attach(replica, nextSlot++).finally(() => {
-        opening.delete(replica.name)
-        releasedEarly.delete(replica.name)
+      const own: Opening = { done: Promise.resolve() }
+      opening.set(name, own)
+      return new Promise<Handle>((resolve, reject) => {
+        closingError.catch(reject)
+        own.done = attach(replica, own, resolve).finally(() => opening.delete(name))
+        own.done.catch((cause: unknown) => {
+          if (own.standing && !own.released && !ending)
+            events.replicaReport(name, { type: "warning", reason: "the replica could not take over", cause })
+          reject(cause)
+        })
       })
-      opening.set(replica.name, attaching)
-      return Promise.race([attaching, closingError])
     },
     addLink(link) {
       if (ending) {
@@ -377,7 +404,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (dueInMs <= 0) sendPresence()
       else timers.startOnce("presence", dueInMs, sendPresence)
     },
-    synced: (wait = {}) => waits.add(wait),
+    async synced(wait = {}) {
+      const standing = [...opening.values()].flatMap((one) => one.standing ?? [])
+      // Of nothing at all everybody holds everything.
+      const own = standing.length > 0 && replicasByName.size === 0 ? [] : [waits.add(wait)]
+      await Promise.all([...own, ...standing.map((one) => one.synced(wait))])
+    },
     close() {
       closed ??= (async () => {
         ending = true
@@ -389,7 +421,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         // Whoever opens the same stores next must find them free.
         await new Promise<unknown>((resolve) => {
           const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
-          void Promise.allSettled(opening.values()).then(resolve).then(cancel)
+          void Promise.allSettled([...opening.values()].map(({ done }) => done)).then(resolve).then(cancel)
         })
       })()
       return closed

@@ -277,7 +277,7 @@ async function firstPeers(
 
 function errorOfReport(report: ReplicaReport): DropInError {
   const { reason, cause } = report
-  return new DropInError("peer", report.type === "warning" ? reason : `${report.key}: ${reason}`, {
+  return new DropInError("peer", "key" in report ? `${report.key}: ${reason}` : reason, {
     cause,
     parameters: { ...report },
   })
