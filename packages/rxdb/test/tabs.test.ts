@@ -23,12 +23,12 @@ function createLocks() {
   const queues = new Map<string, (() => void)[]>()
   const held = new Set<string>()
   return {
-    query: () => Promise.resolve({ held: [...held].map((name) => ({ name })), pending: [] }),
     async request(
       name: string,
-      { signal }: { signal?: AbortSignal },
-      work: () => Promise<void>,
-    ): Promise<void> {
+      { signal, ifAvailable = false }: { signal?: AbortSignal; ifAvailable?: boolean },
+      work: (lock: object | null) => Promise<unknown>,
+    ): Promise<unknown> {
+      if (held.has(name) && ifAvailable) return work(null)
       if (held.has(name))
         await new Promise<void>((resolve, reject) => {
           queues.set(name, [...(queues.get(name) ?? []), resolve])
@@ -42,7 +42,7 @@ function createLocks() {
         })
       held.add(name)
       try {
-        await work()
+        return await work({ name })
       } finally {
         const [next, ...rest] = queues.get(name) ?? []
         queues.set(name, rest)

@@ -421,7 +421,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         // Whoever opens the same stores next must find them free.
         await new Promise<unknown>((resolve) => {
           const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
-          void Promise.allSettled([...opening.values()].map(({ done }) => done)).then(resolve).then(cancel)
+          void Promise.allSettled([...opening.values()].map(({ done }) => done))
+            .then(resolve)
+            .then(cancel)
         })
       })()
       return closed

@@ -9,7 +9,7 @@ import type {
 import { webrtc } from "@dunlin/core/webrtc"
 import type { RxCollection } from "rxdb"
 import { BehaviorSubject, filter, firstValueFrom, type Observable, Subject, takeUntil } from "rxjs"
-import { type CollectionLock, collectionLock } from "../collection-lock.ts"
+import { collectionLock } from "../collection-lock.ts"
 import type { Modifier } from "../modifiers.ts"
 import { lockedReplica, type RxdbHandle, type RxdbReplicaOptions } from "../rxdb-replica.ts"
 import type { WebRTCConnectionHandlerCreator } from "./connection-handler.ts"
@@ -89,6 +89,10 @@ export async function replicateWebRTC<PeerType = never>(
   let stopFollowing = (): void => {}
   let canceled: Promise<void> | null = null
   let starting: Promise<void> | null = null
+  let standBy = (): void => {}
+  const standsBy = new Promise<void>((resolve) => {
+    standBy = resolve
+  })
 
   const tell = (error: DropInError): void => {
     if (canceled === null) error$.next(error)
@@ -96,11 +100,11 @@ export async function replicateWebRTC<PeerType = never>(
 
   const start = async (): Promise<void> => {
     // The hook stamps in every tab; connections are for the one that has the lock. The replica takes it over.
-    const unlock = await lock.acquire(closing.signal)
+    const unlock = await lock.acquire({ signal: closing.signal, waits: standBy })
     try {
       await open()
     } finally {
-      unlock()
+      await unlock()
     }
   }
 
@@ -152,16 +156,14 @@ export async function replicateWebRTC<PeerType = never>(
       detail: `Everybody who guesses the topic "${options.topic}" is a member: pass a secret, or a long random topic.`,
     })
   starting = start()
-  const started = await Promise.race([starting.then(() => true), waitsForAnotherTab(lock, starting)]).catch(
-    async (error: unknown) => {
-      await cancel()
-      throw error
-    },
+  await Promise.race([starting, standsBy]).catch(async (error: unknown) => {
+    await cancel()
+    throw error
+  })
+  // It may still stand by; otherwise there is nothing to catch.
+  starting.catch((cause: unknown) =>
+    tell(new DropInError("transport", "The replication did not start.", { cause })),
   )
-  if (!started)
-    starting.catch((cause: unknown) =>
-      tell(new DropInError("transport", "The replication did not start.", { cause })),
-    )
 
   return {
     collection,
@@ -175,24 +177,6 @@ export async function replicateWebRTC<PeerType = never>(
     cancel,
     [Symbol.asyncDispose]: cancel,
   }
-}
-
-const LOOK_MS = 50
-
-/** Resolves with false once another tab is seen to replicate; never when this one starts first. */
-async function waitsForAnotherTab(lock: CollectionLock, starting: Promise<void>): Promise<false> {
-  let settled = false
-  const settle = (): void => {
-    settled = true
-  }
-  starting.then(settle, settle)
-  while (!(await lock.heldElsewhere())) {
-    if (settled) return new Promise(() => {})
-    await new Promise((resolve) => {
-      setTimeout(resolve, LOOK_MS)
-    })
-  }
-  return false
 }
 
 function assertSupported<PeerType>({
