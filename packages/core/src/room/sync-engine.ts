@@ -1,16 +1,14 @@
-import type { Replica, ReplicaHost, ReplicaLinkStatus, StandingReplica } from "../ports/replica.ts"
-import { ReplicaError } from "../ports/replica.ts"
+import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
-import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
-import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
 import { createLinkSession, type LinkSession } from "./link-session.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
+import { createOpeningReplicas } from "./opening-replicas.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
 import { createPresenceRelay } from "./presence-relay.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
@@ -25,20 +23,9 @@ interface EngineReplica extends RoomReplica {
   readonly links: MutableState<ReadonlyMap<string, ReplicaLinkStatus>>
 }
 
-/** A replica that attaches. */
-interface Opening {
-  done: Promise<unknown>
-  /** Set while it stands by. */
-  standing?: StandingReplica
-  /** It closed by itself before it had opened. */
-  released?: boolean
-}
-
 /** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
 const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
-/** A replica that attaches and hears of no signal is not waited for any longer when the room closes. */
-const ATTACH_PATIENCE_MS = 5_000
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 /** Who has just come is linked to everyone soon, and until then looks like somebody far away. */
@@ -57,15 +44,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicasByName = new Map<string, EngineReplica>()
   /** Peers whose link was lost, the newest last, and who may still be in the room. */
   const lostSessions = new Set<string>()
-  const opening = new Map<string, Opening>()
   const timers = createPurposeTimers(clock)
   const closing = new AbortController()
-  /** One listener for all who wait: platforms warn of a leak when one signal has more than ten. */
-  const closingError = new Promise<never>((_, reject) => {
-    closing.signal.addEventListener("abort", () => reject(closing.signal.reason))
+  const opening = createOpeningReplicas({
+    clock,
+    closing: closing.signal,
+    events,
+    replicasByName,
   })
-  closingError.catch(() => {})
-  let nextSlot = 0
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
   let largeTaken = false
@@ -283,7 +269,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     report: (report) => events.replicaReport(replica.name, report),
     released: () => void released(replica.name),
     async synced(wait) {
-      await opening.get(replica.name)?.done
+      await opening.attached(replica.name)
       await waits.add({ ...wait, replica: replica.name })
     },
     links: replicaLinks,
@@ -303,92 +289,48 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   const released = async (name: string): Promise<void> => {
-    const early = opening.get(name)
-    if (early !== undefined) early.released = true
+    opening.released(name)
     await withdraw(name)
   }
 
-  const assertUsable = (replica: Replica): void => {
-    closing.signal.throwIfAborted()
-    if (replicasByName.has(replica.name) || opening.has(replica.name)) {
-      const message = `This room has a replica named "${replica.name}" already. Give it another name.`
-      throw new ReplicaError("duplicate-name", message)
-    }
-    if (replica.name === "" || [replica.name, replica.schemaTag].some(isTooLong)) {
-      throw new ReplicaError(
-        "invalid-option",
-        `A replica's name and schema tag take 1 to ${MAX_NAME_BYTES} bytes.`,
-      )
-    }
-    if (nextSlot >= MAX_REPLICAS) {
-      throw new ReplicaError("invalid-option", `A room carries at most ${MAX_REPLICAS} replicas in its life.`)
-    }
-  }
-
-  const attach = async <Handle>(
-    replica: Replica<Handle>,
-    own: Opening,
-    resolve: (handle: Handle) => void,
-  ): Promise<void> => {
+  const replicate = <Handle>(replica: Replica<Handle>): Promise<Handle> => {
     const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
-    const shared = await shareReplica({
-      slot: nextSlot++,
-      replica,
-      digests,
-      clock,
-      host: hostFor(replica, replicaLinks),
-      onLocal: (transitions) => {
-        const changed = replicasByName.get(replica.name)
-        if (changed !== undefined) localChanges(changed, transitions)
-      },
-      onBatch: () => {
-        for (const session of sessions.values()) session.pump()
-      },
-      attach: {
-        signal: closing.signal,
-        standBy(standing) {
-          own.standing = standing
-          resolve(standing.handle)
-        },
+    return opening.open(replica, {
+      share: (slot, attach) =>
+        shareReplica({
+          slot,
+          replica,
+          digests,
+          clock,
+          host: hostFor(replica, replicaLinks),
+          onLocal: (transitions) => {
+            const own = replicasByName.get(replica.name)
+            if (own !== undefined) localChanges(own, transitions)
+          },
+          onBatch: () => {
+            for (const session of sessions.values()) session.pump()
+          },
+          attach,
+        }),
+      add(shared) {
+        const own: EngineReplica = {
+          shared,
+          wanted: createWantedTable(),
+          lease: createReconcileLease(),
+          links: replicaLinks,
+        }
+        replicasByName.set(replica.name, own)
+        for (const session of sessions.values()) session.added(own)
+        statusChanged()
       },
     })
-    if (ending || own.released) {
-      await shared.close()
-      closing.signal.throwIfAborted()
-      throw new ReplicaError("replica-closed", `The replica "${replica.name}" was closed.`)
-    }
-    const added: EngineReplica = {
-      shared,
-      wanted: createWantedTable(),
-      lease: createReconcileLease(),
-      links: replicaLinks,
-    }
-    replicasByName.set(replica.name, added)
-    for (const session of sessions.values()) session.added(added)
-    statusChanged()
-    resolve(shared.attached.handle)
   }
 
   return {
     links,
     counters: () => new Map([...sessions].map(([id, session]) => [id, session.counters()])),
     replicas: () => replicasByName.keys(),
-    async replicate<Handle>(replica: Replica<Handle>) {
-      assertUsable(replica)
-      const { name } = replica
-      // Before it begins: it may be released while it does.
-      const own: Opening = { done: Promise.resolve() }
-      opening.set(name, own)
-      return new Promise<Handle>((resolve, reject) => {
-        closingError.catch(reject)
-        own.done = attach(replica, own, resolve).finally(() => opening.delete(name))
-        own.done.catch((cause: unknown) => {
-          if (own.standing && !own.released && !ending)
-            events.replicaReport(name, { type: "warning", reason: "the replica could not take over", cause })
-          reject(cause)
-        })
-      })
-    },
+    replicate,
     addLink(link) {
       if (ending) {
         link.close("the room was closed")
@@ -405,7 +347,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       else timers.startOnce("presence", dueInMs, sendPresence)
     },
     async synced(wait = {}) {
-      const standing = [...opening.values()].flatMap((one) => one.standing ?? [])
+      const standing = opening.standing()
       // Of nothing at all everybody holds everything.
       const own = standing.length > 0 && replicasByName.size === 0 ? [] : [waits.add(wait)]
       await Promise.all([...own, ...standing.map((one) => one.synced(wait))])
@@ -417,14 +359,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         relay?.close()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
         closing.abort(new RoomError("closed", "The room is closed. Open it again to go on."))
-        await Promise.all([...replicasByName.keys()].map(withdraw))
-        // Whoever opens the same stores next must find them free.
-        await new Promise<unknown>((resolve) => {
-          const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
-          void Promise.allSettled([...opening.values()].map(({ done }) => done))
-            .then(resolve)
-            .then(cancel)
-        })
+        await Promise.all([opening.close(), ...[...replicasByName.keys()].map(withdraw)])
       })()
       return closed
     },
@@ -477,10 +412,6 @@ function continues(transition: Transition, push: PushFrame): boolean {
   const began =
     before === null ? push.before.every((byte) => byte === 0) : startsWithBytes(before, push.before)
   return began && after !== null && startsWithBytes(after, push.after)
-}
-
-function isTooLong(text: string): boolean {
-  return encodeUtf8(text).length > MAX_NAME_BYTES
 }
 
 function lacksAny(peer: LinkSession, linked: Iterable<string>): boolean {
