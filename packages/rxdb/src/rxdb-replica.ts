@@ -100,7 +100,7 @@ export function lockedReplica(
       "invalid-option",
       `Attachments of "${collection.name}" travel by SHA-256. Create the database without a hashFunction of its own.`,
     )
-  const name = options.name ?? collection.name
+  const { name = collection.name, direction = "both" } = options
   const stamper = stamperOf(collection, {
     mergesFields: isMergeFields(collection.conflictHandler),
     hasPushModifier: options.push?.modifier !== undefined,
@@ -111,7 +111,7 @@ export function lockedReplica(
     name,
     kind: KIND_RXDB,
     schemaTag: schemaTag(collection),
-    direction: options.direction ?? "both",
+    direction,
     async attach(host, { signal, standBy } = {}) {
       const giveBack = stamper.claim(name)
       const { onClose } = collection
@@ -174,7 +174,7 @@ export function lockedReplica(
     },
   }
 
-  /** Whoever speaks there stores the same rows, for the same devices. */
+  /** Whoever speaks there stores the same rows and sends them to the same devices, or as little. */
   function channelName({ roomTag }: ReplicaHost): string {
     const { database } = collection
     const parts = [
@@ -184,6 +184,7 @@ export function lockedReplica(
       schemaTag(collection),
       hexFromBytes(roomTag),
       name,
+      direction,
     ]
     return `dunlin-rxdb/${JSON.stringify(parts)}`
   }

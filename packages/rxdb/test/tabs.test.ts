@@ -229,17 +229,21 @@ describe("the tabs of one database", () => {
     const [openHere, openElsewhere] = [createRooms(), createRooms()]
     const far = await tab(`far-${name}`)
     await (await openHere()).replicate(rxdbReplica(far))
-    const tabs = [await tab(name), await tab(name), await tab(name)] as const
+    const tabs = [await tab(name), await tab(name), await tab(name), await tab(name)] as const
     const holder = await (await openHere()).replicate(rxdbReplica(tabs[0]))
     const here = await (await openHere()).replicate(rxdbReplica(tabs[1]))
     const elsewhere = await (await openElsewhere()).replicate(rxdbReplica(tabs[2]))
+    // What it sends the holder might keep, for all it is told.
+    const otherwise = await (await openHere()).replicate(rxdbReplica(tabs[3], { direction: "send-only" }))
     expect([holder, here, elsewhere].map(({ standingBy }) => standingBy.get())).toEqual([false, true, true])
     await tabs[1].insert({ id: "x", text: "1" })
     await here.synced()
     expect(await far.findOne("x").exec()).not.toBeNull()
-    await expect(elsewhere.synced({ signal: AbortSignal.timeout(1_000) })).rejects.toMatchObject({
-      name: "TimeoutError",
-    })
+    for (const stranger of [elsewhere, otherwise])
+      await expect(stranger.synced({ signal: AbortSignal.timeout(1_000) })).rejects.toMatchObject({
+        name: "TimeoutError",
+      })
+    await otherwise.close()
     await holder.close()
     await until(() => !here.standingBy.get(), "the next tab to take over")
     await expect(holder.synced()).rejects.toMatchObject({ code: "replica-closed" })
