@@ -54,7 +54,9 @@ async function takeStills(one: Browser, other: Browser): Promise<void> {
   await ben.keyboard.press("Control+End")
   await ben.keyboard.type("It settled at 08:14.")
   // Names fade; where the pointer is they stay.
-  await ada.locator(".cm-line", { has: ada.locator(".dunlin-caret-name") }).hover()
+  const caret = await ada.locator(".dunlin-caret").boundingBox()
+  if (caret === null) throw new Error("Ben's caret is not in sight.")
+  await ada.mouse.move(caret.x + 2, caret.y + caret.height / 2)
   await settle(ada)
   await shoot(ada, "documents.png")
   await shoot(ben, "phone.png")

@@ -88,3 +88,26 @@ test("when the holder's page crashes another tab takes over", async () => {
   await other.call("waitFor", "things", "after-crash", 30_000)
   await second.call("waitForTab", "holder", 20_000)
 })
+
+test("tabs of one profile are one device: without another, none of them takes itself for synchronised", async () => {
+  const site = await harness.site(pageEntry)
+  const host = await harness.host()
+  const options = { invite: createInvite(), webrtc: { signaling: host.url }, tabs: true, deviceKey: true }
+  const ada = await harness.chromium()
+  const [first, second] = [await ada.open<RoomPage>(site), await ada.open<RoomPage>(site)]
+  await first.call("join", options)
+  await first.call("waitForTab", "holder", 20_000)
+  await second.call("join", options)
+  await second.call("waitForPeers", 1, 20_000)
+  await second.call("set", "things", "from-second", "1")
+  await first.call("waitFor", "things", "from-second", 20_000)
+  for (const tab of [first, second]) await expect(tab.call("synced", 3_000)).rejects.toThrow("timed out")
+  const [holder, follower] = [await first.call("facts"), await second.call("facts")]
+  expect(holder.problem).toContain("nobody else is in the room")
+  expect([holder.device, follower.problem]).toEqual([follower.device, null])
+
+  const other = await harness.peer<RoomPeer>(peerModule)
+  await other.call("join", { ...options, tabs: false, deviceKey: false })
+  for (const tab of [first, second]) await tab.call("synced", 20_000)
+  expect(await other.call("get", "things", "from-second")).toBe("1")
+})

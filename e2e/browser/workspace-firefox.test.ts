@@ -44,7 +44,7 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
       [...document.querySelectorAll(".cm-line")]
         .map((line) => {
           const copy = line.cloneNode(true) as HTMLElement
-          for (const extra of copy.querySelectorAll(".dunlin-caret, .cm-widgetBuffer")) extra.remove()
+          for (const extra of copy.querySelectorAll(".cm-widgetBuffer")) extra.remove()
           return copy.textContent
         })
         .join("\n"),

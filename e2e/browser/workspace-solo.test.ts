@@ -325,36 +325,3 @@ test("the split-screen demo: cut the cable, write on both sides, mend it", async
     await line(device, "from the right.")
   }
 })
-
-test("history: a former text is shown, restored, and the restoring can be undone", async () => {
-  ada = await person()
-  await ada.newDocument("With a past")
-  await ada.editor().click()
-  await ada.page.keyboard.type("first words")
-  await ada.page.waitForTimeout(1_000)
-  await ada.page.keyboard.type(" and more")
-  await ada.page.getByRole("button", { name: "History" }).click()
-  await ada.page.getByRole("heading", { name: "History" }).waitFor()
-  const slider = ada.page.getByRole("slider", { name: "Version" })
-  const focused = (name: string): Promise<number> =>
-    timeUntil(`the focus on ${name}`, () =>
-      ada.page.evaluate((label) => document.activeElement?.ariaLabel === label, name),
-    )
-  await focused("Version")
-  await ada.page.keyboard.press("Escape")
-  await slider.waitFor({ state: "detached" })
-  await focused("History")
-  await ada.page.keyboard.press("Enter")
-  // Find the moment by its text: how many steps there are is Loro's business.
-  const count = Number(await slider.getAttribute("max"))
-  let at = count
-  while (at > 0 && (await ada.page.getByTestId("history-text").innerText()) !== "first words") {
-    at--
-    await slider.fill(String(at))
-  }
-  expect(at).toBeGreaterThan(0)
-  await ada.page.getByRole("button", { name: "Restore this" }).click()
-  await timeUntil("the former text", async () => (await ada.text()) === "first words")
-  await ada.page.getByRole("button", { name: "Undo" }).click()
-  await timeUntil("the text of before", async () => (await ada.text()) === "first words and more")
-})

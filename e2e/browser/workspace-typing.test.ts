@@ -116,26 +116,6 @@ test("a way to take something back stays while one is about to use it", async ()
   await ada.page.locator(".row", { hasText: "Put away" }).waitFor()
 })
 
-test("the history shows what a step wrote, however far down it is", async () => {
-  const ada = await person()
-  const { page } = ada
-  await ada.newDocument("Long")
-  await ada.editor().click()
-  await page.keyboard.insertText("A line of a long text.\n".repeat(120))
-  await page.keyboard.type("the end")
-  await page.getByRole("button", { name: "History" }).click()
-  await page.keyboard.press("ArrowLeft")
-  await page.keyboard.press("ArrowLeft")
-  const mark = page.getByTestId("history-text").locator("mark")
-  expect((await mark.innerText()).length).toBeGreaterThan(0)
-  expect(
-    await mark.evaluate((element) => {
-      const { top, bottom } = element.getBoundingClientRect()
-      return top > 0 && bottom < innerHeight
-    }),
-  ).toBe(true)
-})
-
 test("a file that cannot be imported is told of beside the button", async () => {
   const ada = await person()
   await ada.goto("/settings")

@@ -8,6 +8,8 @@ export interface JoinOptions {
   readonly replicas?: readonly string[]
   /** In pages: share one set of connections with the other tabs. */
   readonly tabs?: boolean
+  /** The device's own key, as an application has it. Default: a key of its own for each member. */
+  readonly deviceKey?: boolean
 }
 
 /** What a test asks of a room in another process or in a page; arguments and results are JSON. */
@@ -102,7 +104,7 @@ export function createRoomDriver(transports: (options: JoinOptions) => readonly 
       room = await openRoom({
         invite: options.invite,
         transports: transports(options),
-        identity: memoryIdentity(),
+        ...(options.deviceKey === true ? {} : { identity: memoryIdentity() }),
         onDiagnostic: (diagnostic: Diagnostic) => {
           log.push(JSON.stringify(diagnostic))
           if (log.length > 2000) log = log.slice(-1000)

@@ -1,5 +1,6 @@
 import { memoryIdentity, openRoom, type Room } from "@dunlin/core"
 import { webrtc } from "@dunlin/core/webrtc"
+import { loroReplica, memoryStore } from "@dunlin/loro"
 import { rxdbReplica } from "@dunlin/rxdb"
 import * as wrtc from "node-datachannel/polyfill"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
@@ -11,6 +12,8 @@ export interface Stranger {
   readonly room: Room
   readonly documents: RxCollection
   readonly tasks: RxCollection
+  /** Brings an update of Loro into one document, once, and waits until somebody else has it. */
+  writeText(id: string, update: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,6 +40,12 @@ export async function openStranger(server: string, invite: string): Promise<Stra
     room,
     documents,
     tasks,
+    async writeText(id, update) {
+      const notes = await room.replicate(loroReplica({ name: "notes", store: memoryStore() }))
+      await using note = await notes.open(id)
+      note.doc.import(update)
+      await note.synced()
+    },
     async close() {
       await room.close()
       await database.close()

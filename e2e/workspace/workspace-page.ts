@@ -126,12 +126,11 @@ async function personAt(
       await editor().waitFor()
     },
     editor,
-    // Carets of others and the placeholder are in the editor, but not in the text.
+    // The placeholder is in the editor, but not in the text.
     text: () =>
       editor().evaluate((content) => {
         const copy = content.cloneNode(true) as HTMLElement
-        for (const extra of copy.querySelectorAll(".dunlin-caret, .cm-placeholder, .cm-widgetBuffer"))
-          extra.remove()
+        for (const extra of copy.querySelectorAll(".cm-placeholder, .cm-widgetBuffer")) extra.remove()
         return [...copy.querySelectorAll(".cm-line")].map((line) => line.textContent).join("\n")
       }),
     async addTask(title, column = "To do") {

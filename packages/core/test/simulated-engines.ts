@@ -22,10 +22,18 @@ export interface Node {
 /** Of every engine made here. */
 export const DIGEST_KEY: Uint8Array = new Uint8Array(32).fill(7)
 
-export function createNode(time: SimulatedTime, name: string, signer?: PresenceSigner): Node {
+export interface NodeOptions {
+  readonly signer?: PresenceSigner
+  /** 64 hex digits; one of its own without. */
+  readonly device?: string
+}
+
+export function createNode(time: SimulatedTime, name: string, options: NodeOptions = {}): Node {
+  const { signer } = options
   const random = createSeededRandom(name)
   const sessionId = random.bytes(16)
-  const device = bytesToHex(random.bytes(32))
+  const ownDevice = bytesToHex(random.bytes(32))
+  const { device = ownDevice } = options
   const told: string[] = []
   const engine = createSyncEngine({
     clock: time.clock(),

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type HostOptions, startHost } from "./start-host.ts"
 
 /** What a signaling server started in RxDB's way hands back, and a way to end it. */

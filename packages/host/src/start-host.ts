@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { systemClock, systemRandom } from "@dunlin/core"
 import { createAddressLimits } from "./address-limits.ts"
 import { createAddressReader } from "./client-address.ts"

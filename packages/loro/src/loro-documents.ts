@@ -10,7 +10,7 @@ export interface LoroDocuments {
    * The document of that id, made when there is none yet. Opened twice it is the same `LoroDoc`. Rejects with
    * `LoroReplicaError` "document-deleted", "document-corrupt", "invalid-document-id" or "closed".
    */
-  open(id: string, options?: { readonly signal?: AbortSignal }): Promise<LoroDocument>
+  open(id: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<LoroDocument>
   /** Like `open`, with a document of yours, which takes in what is stored. It stays yours: nothing frees it. */
   attach(id: string, doc: LoroDoc): Promise<LoroDocument>
   /** Takes in a Loro export, such as a file. Resolves when durable; rejects with "invalid-update" or "too-large". */
@@ -24,7 +24,7 @@ export interface LoroDocuments {
   /** Told of every change, wherever it came from. Returns the function that ends it. */
   subscribe(listener: (event: DocumentsEvent) => void): () => void
   /** Resolves when `peers` other devices (default 1) hold all documents as they are now. */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** How far each connected peer is with these documents, by session id. */
   readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
 }
@@ -54,7 +54,7 @@ export interface LoroDocument extends AsyncDisposable {
   /** Resolves when everything edited until now is durable on this device. */
   saved(): Promise<void>
   /** Resolves when `peers` other devices (default 1) hold this document as it is now. */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Resolves when everything is durable. Idempotent. */
   close(): Promise<void>
 }

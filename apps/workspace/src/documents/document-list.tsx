@@ -61,7 +61,7 @@ export function DocumentList({ openId }: { readonly openId: string | null }) {
       {documents !== null && entries.length === 0 ? (
         <p className="list-empty soft">
           {shown === "archived" ? (
-            "Nothing is archived."
+            "Nothing is archived. A document that you archive leaves the list, and is kept here."
           ) : tag === null ? (
             <NoDocuments />
           ) : (

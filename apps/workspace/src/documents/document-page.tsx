@@ -10,8 +10,9 @@ import { attempt } from "../ui/attempt.ts"
 import { Avatar } from "../ui/avatar.tsx"
 import { DraftInput } from "../ui/draft-input.tsx"
 import { Icon } from "../ui/icon.tsx"
-import { Menu } from "../ui/menu.tsx"
+import { Menu, type MenuItem } from "../ui/menu.tsx"
 import { toast } from "../ui/toasts.tsx"
+import { useScreenMenu } from "../shell/screen-menu.ts"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { DocumentAbout } from "./document-about.tsx"
 import { readMeta, type DocumentMeta } from "./document-meta.ts"
@@ -36,11 +37,12 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   const note = useNote(entry.id)
   const isShown = useIsShown()
   const [history, setHistory] = useState(false)
-  const historyButton = useRef<HTMLButtonElement>(null)
+  const tools = useRef<HTMLDivElement>(null)
+  const isReady = note.type === "ready"
 
   function closeHistory(): void {
     setHistory(false)
-    historyButton.current?.focus()
+    returnFocus(tools.current)
   }
 
   async function setArchived(archived: boolean): Promise<void> {
@@ -49,19 +51,30 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
     if (isShown()) navigate("/documents")
   }
 
+  const archive: MenuItem = {
+    label: entry.archived ? "Bring back from archive" : "Archive",
+    icon: <Icon name="archive" />,
+    run: () => void setArchived(!entry.archived),
+  }
+  useScreenMenu([
+    {
+      label: history ? "Back to the text" : "History",
+      icon: <Icon name="history" />,
+      disabled: !isReady,
+      run: () => setHistory(!history),
+    },
+    archive,
+  ])
+
   return (
     <article className="document">
       <header className="document-head measure">
-        <div className="document-tools">
+        <div ref={tools} className="document-tools">
           <Readers id={entry.id} />
-          <button ref={historyButton} type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={note.type !== "ready"} onClick={() => setHistory(!history)}>
+          <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={!isReady} onClick={() => setHistory(!history)}>
             <Icon name="history" />
           </button>
-          <Menu label="Document" button={<Icon name="more" />} items={[
-            entry.archived
-              ? { label: "Bring back from archive", icon: <Icon name="archive" />, run: () => void setArchived(false) }
-              : { label: "Archive", icon: <Icon name="archive" />, run: () => void setArchived(true) },
-          ]} />
+          <Menu label="Document" button={<Icon name="more" />} items={[archive]} />
         </div>
         <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title, seen) => attempt(documents.rename(entry.id, title, seen))} />
         <TagEditor tags={entry.tags} add={(tag) => attempt(documents.addTag(entry.id, tag))} remove={(tag) => attempt(documents.removeTag(entry.id, tag))} />
@@ -73,6 +86,15 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
       )}
     </article>
   ) // prettier-ignore
+}
+
+/** A narrow window has the history in the one menu of its top bar. */
+function returnFocus(tools: HTMLElement | null): void {
+  const buttons = [
+    tools?.querySelector<HTMLElement>("[aria-pressed]"),
+    document.querySelector<HTMLElement>(".top-menu"),
+  ]
+  buttons.find((button) => button?.checkVisibility())?.focus()
 }
 
 interface OpenTextProps {
@@ -92,7 +114,7 @@ function OpenText({ id, doc, note, history, closeHistory }: OpenTextProps) {
       <DocumentAbout id={id} doc={doc} meta={meta} />
       <div className="document-text" lang={language}>
         {history ? (
-          <DocumentHistory doc={doc} onClose={closeHistory} />
+          <DocumentHistory doc={doc} note={note} onClose={closeHistory} />
         ) : (
           <MarkdownEditor key={id} note={note} />
         )}

@@ -1,8 +1,29 @@
 import { insertText } from "@dunlin/loro"
 import type { LoroDoc } from "loro-crdt"
 
+/** Kept with the change that brings a former version back, for the history. */
+export const RESTORE_MESSAGE = "restored"
+
+/** Brings the body back to what it was, by new edits. Returns what takes that back, and leaves what came after. */
+export function restoreText(doc: LoroDoc, former: string): () => void {
+  doc.commit()
+  const replaced = doc.getText("body").toString()
+  replaceText(doc, former, RESTORE_MESSAGE)
+  const restored = doc.frontiers()
+  return () => {
+    doc.commit()
+    // A copy that takes it back at once, and then hears what has been written since.
+    const copy = doc.forkAt(restored)
+    replaceText(copy, replaced)
+    copy.import(doc.export({ mode: "update", from: copy.version() }))
+    const undone = copy.getText("body").toString()
+    copy.free()
+    replaceText(doc, undone, RESTORE_MESSAGE)
+  }
+}
+
 /** Brings the body to `next` by its smallest change, so that what others write meanwhile stays. */
-export function replaceText(doc: LoroDoc, next: string): void {
+function replaceText(doc: LoroDoc, next: string, message?: string): void {
   const text = doc.getText("body")
   try {
     // Loro's own comparison knows no limit unless it is given one.
@@ -13,7 +34,7 @@ export function replaceText(doc: LoroDoc, next: string): void {
     text.delete(start, now.length - start - (next.length - end))
     insertText(text, start, next.slice(start, end))
   }
-  doc.commit()
+  doc.commit(message === undefined ? undefined : { message })
 }
 
 /** The part of `next` that stands where `now` was another. */

@@ -1,31 +1,21 @@
 import { useLayoutEffect, useRef } from "react"
-import { changedPart } from "./replace-text.ts"
+import type { TextPart } from "./versions.ts"
 
-export interface VersionTextProps {
-  readonly text: string
-  /** As it was a step earlier. */
-  readonly before: string
-}
-
-/** A text with what its last step wrote marked, and in sight. */
-export function VersionText({ text, before }: VersionTextProps) {
-  const mark = useRef<HTMLElement>(null)
+/** A text with what a step did to it marked, and the first of it in sight. */
+export function VersionText({ parts }: { readonly parts: readonly TextPart[] }) {
+  const first = useRef<HTMLModElement>(null)
   useLayoutEffect(() => {
-    mark.current?.scrollIntoView({ block: "center" })
-  }, [text, before])
-  if (text === before) return text || <Empty />
-  const { start, end } = changedPart(before, text)
-  return (
-    <>
-      {text.slice(0, start)}
-      {/* Where something was taken out there is nothing to colour, but still a place to show. */}
-      <mark ref={mark}>{text.slice(start, end)}</mark>
-      {text.slice(end)}
-      {text === "" && <Empty />}
-    </>
-  )
-}
-
-function Empty() {
-  return <span className="soft">Empty</span>
+    first.current?.scrollIntoView({ block: "center" })
+  }, [parts])
+  const firstChange = parts.findIndex(({ type }) => type !== "same")
+  if (parts.length === 0) return <span className="soft">Empty</span>
+  return parts.map(({ type, text }, index) => {
+    if (type === "same") return text
+    const Tag = type === "added" ? "ins" : "del"
+    return (
+      <Tag key={index} ref={index === firstChange ? first : undefined}>
+        {text}
+      </Tag>
+    )
+  })
 }

@@ -1,7 +1,9 @@
 import type { LoroDocuments } from "@dunlin/loro"
 import type { BodyCache } from "../data/body-cache.ts"
 import type { DocumentList } from "../data/document-list.ts"
+import { profile } from "../device/profile.ts"
 import { storageHealth } from "../device/storage-health.ts"
+import { signText } from "../documents/text-people.ts"
 import { attempt } from "../ui/attempt.ts"
 import type { Session } from "./session.ts"
 
@@ -27,12 +29,16 @@ export function createTextWatch({
   readonly bodies: BodyCache
 }): TextWatch {
   const waiting = new Set<string>()
+  /** Edited here: their history names who did it. */
+  const unsigned = new Set<string>()
   let session: Session | null = null
   let timer: ReturnType<typeof setTimeout> | null = null
 
   /** Resolves to whether the document is durable on this device. */
   async function read(notes: LoroDocuments, id: string): Promise<boolean> {
     const document = await notes.open(id)
+    const room = session?.room.get()
+    if (unsigned.delete(id) && room?.type === "open") signText(document.doc, room.room.device, profile.get())
     bodies.put(id, document.doc.getText("body").toString())
     return attempt(document.close())
   }
@@ -64,7 +70,10 @@ export function createTextWatch({
 
   return {
     changed(id, origin) {
-      if (origin === "local") documents.touch(id)
+      if (origin === "local") {
+        documents.touch(id)
+        unsigned.add(id)
+      }
       bodies.expect(id)
       waiting.add(id)
       schedule(READ_AFTER_MS)

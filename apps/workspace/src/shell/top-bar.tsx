@@ -1,13 +1,16 @@
+import { useStateValue } from "@dunlin/react"
 import { Link, useLocation } from "wouter"
 import { Icon } from "../ui/icon.tsx"
 import { Menu } from "../ui/menu.tsx"
 import { showOverlay } from "./overlay.ts"
+import { screenMenu } from "./screen-menu.ts"
 import { SyncLine } from "./sync-line.tsx"
 import { WorkspaceMenu } from "./workspace-menu.tsx"
 
-/** Narrow screens only: which workspace, how sync is, search and the rest. */
+/** Narrow screens only: which workspace, how sync is, search, and one menu with what the screen offers and the rest. */
 export function TopBar() {
   const [location, navigate] = useLocation()
+  const items = useStateValue(screenMenu, [])
   const inside = location.startsWith("/documents/")
   return (
     <header className="top">
@@ -31,7 +34,10 @@ export function TopBar() {
       <Menu
         label="More"
         button={<Icon name="more" />}
+        className="icon-button top-menu"
         items={[
+          ...items,
+          ...(items.length > 0 ? (["line"] as const) : []),
           { label: "Share…", icon: <Icon name="share" />, run: () => showOverlay("share") },
           { label: "Settings", icon: <Icon name="settings" />, run: () => navigate("/settings") },
         ]}

@@ -14,3 +14,16 @@ export function relativeTime(at: number, now: number = Date.now()): string {
   const sameYear = new Date(at).getFullYear() === new Date(now).getFullYear()
   return (sameYear ? DAY_AND_MONTH : WHOLE_DATE).format(at)
 }
+
+/** "Today", "Yesterday", or a date. */
+export function relativeDay(at: number, now: number = Date.now()): string {
+  const days = Math.round((startOfDay(now) - startOfDay(at)) / DAY)
+  if (days === 0) return "Today"
+  if (days === 1) return "Yesterday"
+  const sameYear = new Date(at).getFullYear() === new Date(now).getFullYear()
+  return (sameYear ? DAY_AND_MONTH : WHOLE_DATE).format(at)
+}
+
+function startOfDay(at: number): number {
+  return new Date(at).setHours(0, 0, 0, 0)
+}

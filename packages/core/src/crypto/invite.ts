@@ -79,6 +79,8 @@ export function encodeInvite(invite: Invite): string {
 
 /** Takes the bare text, a `#fragment`, or a whole URL that ends in one. */
 export function decodeInvite(text: string): Invite | InviteDefect {
+  // Programs without types pass what they do not have.
+  if (typeof text !== "string") return bad("none was given")
   if (text.length > MAX_INVITE_CHARS) return bad(`longer than ${MAX_INVITE_CHARS} characters`)
   const code = text.slice(text.lastIndexOf("#") + 1).trim()
   if (code === "") return bad("it is empty")

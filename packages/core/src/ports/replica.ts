@@ -35,7 +35,7 @@ export interface Replica<Handle = unknown> {
 
 /** How a replica attaches. */
 export interface AttachOptions<Handle = unknown> {
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /**
    * A replica that has to wait for its turn, such as for another tab, may say so once: the application gets the handle at once, and
    * `attach` resolves with the same when its turn comes. Closed meanwhile, the replica calls `released` and rejects.
@@ -50,7 +50,7 @@ export interface StandingReplica<Handle = unknown> {
    * What `room.synced()` asks meanwhile: whether other devices hold what was stored here before the call. By the same rules; asked
    * until `attach` has resolved, it waits for that and asks the host.
    */
-  synced(options: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  synced(options: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
 }
 
 /** What a room gives to a replica that is attached to it. */
@@ -78,7 +78,7 @@ export interface ReplicaHost {
     readonly keys?: readonly string[]
     readonly peers?: number
     readonly session?: string
-    readonly signal?: AbortSignal
+    readonly signal?: AbortSignal | undefined
   }): Promise<void>
   /** How far each connected peer is with this replica, by session id. */
   readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
@@ -211,7 +211,10 @@ export interface AttachedReplica<Handle = unknown> {
    * Entries whose state changed after `since`, all of them for null. Pages may repeat entries; the last state
    * wins. Throws `ReplicaError` "stale-cursor" when `since` is not from this store: the room then scans all.
    */
-  scan(since: Uint8Array | null, options?: { readonly signal?: AbortSignal }): AsyncIterable<ScanPage>
+  scan(
+    since: Uint8Array | null,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterable<ScanPage>
   /** The index blob stored last, or null. It is a cache: losing it costs only time. */
   loadIndex(): Promise<Uint8Array | null>
   saveIndex(blob: Uint8Array): Promise<void>

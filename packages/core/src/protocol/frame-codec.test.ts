@@ -154,6 +154,18 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     signature: bytes(64),
     value: nullable(upTo(100)),
   }),
+  "synced-want": fc.record({
+    type: fc.constant("synced-want"),
+    nonce: u32,
+    devices: fc.nat(),
+    slot: nullable(slot),
+    patient: fc.boolean(),
+  }),
+  "synced-answer": fc.record({
+    type: fc.constant("synced-answer"),
+    nonce: u32,
+    outcome: fc.constantFrom("synced", "no-peers", "refused"),
+  }),
 }
 
 const anyFrame: fc.Arbitrary<Frame> = fc.oneof(...Object.values(arbitraries))

@@ -18,7 +18,7 @@ import {
   U8,
   varint,
 } from "./field.ts"
-import type { AnnounceFrame, Frame, RootItem } from "./frame.ts"
+import type { AnnounceFrame, Frame, RootItem, SyncedOutcome } from "./frame.ts"
 import * as limits from "./limits.ts"
 
 /** A frame whose payload is still where it came from: a message is the one place that it is copied to. */
@@ -75,6 +75,7 @@ type Bodies = {
 }
 
 const MAX_U32 = 0xffff_ffff
+const OUTCOMES: readonly SyncedOutcome[] = ["synced", "no-peers", "refused"]
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
 const VERSION: Field<number> = {
@@ -221,6 +222,8 @@ const BODIES: Bodies = {
     signature: bytes(limits.SIGNATURE_BYTES),
     value: PRESENCE,
   }),
+  "synced-want": struct({ nonce: U32, devices: varint(), slot: optional(SLOT), patient: FLAG }),
+  "synced-answer": struct({ nonce: U32, outcome: oneOf(OUTCOMES, "outcome") }),
 }
 
 const TYPES = Object.keys(BODIES) as readonly Frame["type"][]

@@ -31,6 +31,22 @@ export type Frame =
   | { readonly type: "pong"; readonly nonce: number }
   | FragmentFrame
   | { readonly type: "bye"; readonly reason: string }
+  | SyncedWantFrame
+  | { readonly type: "synced-answer"; readonly nonce: number; readonly outcome: SyncedOutcome }
+
+export type SyncedOutcome = "synced" | "no-peers" | "refused"
+
+/** Between sessions of one device: asks when what the receiver holds now is durable at other devices. */
+export interface SyncedWantFrame {
+  readonly type: "synced-want"
+  readonly nonce: number
+  /** How many of them. */
+  readonly devices: number
+  /** Of one replica; null for all that the receiver has. */
+  readonly slot: number | null
+  /** Too few other devices are no answer. */
+  readonly patient: boolean
+}
 
 export interface HelloFrame {
   readonly type: "hello"

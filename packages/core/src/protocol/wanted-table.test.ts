@@ -50,6 +50,27 @@ describe("a wanted entry", () => {
     ])
   })
 
+  test("is asked once of the only link that has it, and given up when that brings nothing", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    let asked = 0
+    for (let now = 0; now < 200_000; now += 1_000) {
+      // A message in ten seconds.
+      asked += table.due(now, () => Math.min(100_000, now - (now % 10_000))).length
+      expect(table.size).toBe(now < 116_000 ? 1 : 0)
+    }
+    expect(asked).toBe(1)
+  })
+
+  test("is asked of another link soon, even if that came to have it later", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.due(0)
+    expect(table.due(5_000)).toEqual([])
+    table.add("p", "b", 5_000)
+    expect(table.due(5_001)).toEqual([{ position: "p", link: "b" }])
+  })
+
   test("is no longer pending once it came", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)

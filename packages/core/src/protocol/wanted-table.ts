@@ -62,6 +62,8 @@ const MAX_WANTED_OF_LINK = 8_192
 const MAX_SOURCES = 4
 const MAX_ATTEMPTS = 4
 const ANSWER_TIMEOUT_MS = 4_000
+/** The only link that has it is not asked again, which would bring it twice: one message may take seconds on a slow path. */
+const ONLY_ANSWER_TIMEOUT_MS = 16_000
 /** A link that brings everything else is not waited for any longer than this. */
 const LONGEST_WAIT_MS = 60_000
 
@@ -91,7 +93,11 @@ export function createWantedTable(): WantedTable {
         if (digest === null || wanted.digest === null || !sameBytes(digest, wanted.digest))
           wanted.digest = null
         if (digest === null && wanted.from === link) wanted.found = link
-        if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) wanted.sources.push(link)
+        if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) {
+          // Before the one that was asked, which is the last.
+          if (wanted.asked) wanted.sources.unshift(link)
+          else wanted.sources.push(link)
+        }
         if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
         return true
       }
@@ -114,19 +120,19 @@ export function createWantedTable(): WantedTable {
       const requests: WantedRequest[] = []
       for (const [position, wanted] of wantedByPosition) {
         if (wanted.at > now) continue
-        const heard = heardAt(wanted.from)
-        if (wanted.asked && heard + ANSWER_TIMEOUT_MS > now && wanted.askedAt + LONGEST_WAIT_MS > now) {
-          wanted.at = heard + ANSWER_TIMEOUT_MS
-          continue
-        }
-        const link = wanted.sources.shift()
-        if (link === undefined || wanted.attempts >= MAX_ATTEMPTS) {
+        const { asked, askedAt, from, sources } = wanted
+        const isOnly = asked && sources.length === 1
+        const silentMs = now - Math.max(askedAt, heardAt(from))
+        const isAnswering = silentMs < ANSWER_TIMEOUT_MS && now - askedAt < LONGEST_WAIT_MS
+        if (isOnly ? silentMs < ONLY_ANSWER_TIMEOUT_MS : asked && isAnswering) continue
+        const link = sources.shift()
+        if (link === undefined || isOnly || wanted.attempts >= MAX_ATTEMPTS) {
           drop(position, wanted)
           continue
         }
-        // A source that does not answer goes to the end: it may be the only one.
-        wanted.sources.push(link)
-        count(wanted.from, -1)
+        // A source that does not answer goes to the end: the others may not have it either.
+        sources.push(link)
+        count(from, -1)
         wanted.from = link
         wanted.asked = true
         count(link, 1)

@@ -68,8 +68,10 @@ interface Side {
 function createLink(
   time: SimulatedTime,
   stores: readonly [Store | null, Store | null],
+  bytesPerMs = Number.POSITIVE_INFINITY,
 ): readonly [Side, Side] {
   const sides: Side[] = []
+  let freeAt = 0
   for (const at of [0, 1]) {
     const inbox = createInbox({ acquire: () => true, release: () => {} })
     const clock = time.clock()
@@ -78,10 +80,13 @@ function createLink(
       buffered: () => 0,
       send: (lane, bytes) => {
         const copy = bytes.slice()
-        time.schedule(5, () => deliver(1 - at, lane, copy))
+        if (lane === "bulk") freeAt = Math.max(freeAt, time.now) + copy.length / bytesPerMs
+        time.scheduleAt(5 + (lane === "bulk" ? freeAt : time.now), () => deliver(1 - at, lane, copy))
       },
     })
+    let heardAt = 0
     const receive = (lane: "control" | "bulk", bytes: Uint8Array): void => {
+      if (lane === "bulk") heardAt = time.now
       for (const { frame, size } of decodeMessage(bytes)) {
         if (frame.type === "credit") outbox.credited(frame.total)
         else if (frame.type === "chunk-want") {
@@ -107,7 +112,7 @@ function createLink(
       inbox.settle(receipt)
     }
     const side: Side & { receive: typeof receive } = {
-      exchange: createBlobExchange({ outbox, clock, settle, flush }),
+      exchange: createBlobExchange({ outbox, clock, heardAt: () => heardAt, inbox: { settle }, flush }),
       own: linkReplica(stores[at] ?? null),
       chunkFrames: [],
       wants: [],
@@ -198,6 +203,18 @@ describe("a blob", () => {
     expect(ends).toEqual([])
     await time.runFor(20_000)
     expect([ends, time.pending]).toEqual([["drop"], 0])
+  })
+
+  test("whose chunks stand behind those of others on a slow path is waited for, and asked for once", async () => {
+    const time = createSimulatedTime()
+    const [near, far] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())], 50)
+    const ends: string[] = []
+    for (let at = 0; at < 5; at++) fetchAt(near, { at, ends })
+    // The first chunk of the fifth comes after 84 s.
+    await time.runFor(1_000_000)
+    expect(ends).toEqual(Array(5).fill("retry"))
+    expect(far.wants.length).toBeLessThanOrEqual(5 * Math.ceil(CHUNKS / 16))
+    expect(near.chunkFrames.length).toBeLessThanOrEqual(5 * CHUNKS)
   })
 
   test("is neither looked for nor read at a replica that has left the room", async () => {

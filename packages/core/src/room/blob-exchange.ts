@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { BlobRef } from "../ports/replica.ts"
 import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
-import type { Receipt } from "../protocol/inbox.ts"
+import type { Inbox, Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
@@ -36,8 +36,10 @@ export interface BlobExchange {
 
 export interface BlobExchangeOptions {
   readonly outbox: Outbox
+  readonly inbox: Pick<Inbox, "settle">
   readonly clock: Clock
-  readonly settle: (receipt: Receipt) => void
+  /** When the link last brought anything that was not pushed: chunks stand behind what else was asked for. */
+  readonly heardAt: () => number
   readonly flush: () => void
 }
 
@@ -49,8 +51,8 @@ interface WaitingEntry extends EntryWithoutBlobs {
   /** Chunks asked for and not stored yet, of the blob that is being fetched. */
   out: Set<number>
   blob: BlobRef | null
-  /** When its fetching began or a chunk was last stored; `Infinity` while it waits for its turn. */
-  progressAt: number
+  /** When its fetching began; `Infinity` while it waits for its turn. */
+  begunAt: number
 }
 
 interface Serving {
@@ -78,7 +80,13 @@ const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
 const MAX_SERVING = 256
 
-export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchangeOptions): BlobExchange {
+export function createBlobExchange({
+  outbox,
+  inbox,
+  clock,
+  heardAt,
+  flush,
+}: BlobExchangeOptions): BlobExchange {
   const waitingById = new Map<string, WaitingEntry>()
   const serving: Serving[] = []
   let reading = false
@@ -107,9 +115,9 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
       // One entry may always be fetched, however much it needs.
       const alone = places + entry.own.shared.joining === 0
       places += entry.places
-      if (entry.progressAt < Infinity) continue
+      if (entry.begunAt < Infinity) continue
       if (!alone && places + entry.own.shared.joining > MAX_PLACES) return
-      entry.progressAt = clock.monotonic()
+      entry.begunAt = clock.monotonic()
       void advance(entry)
     }
   }
@@ -163,7 +171,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     cancelWatch = null
     const now = clock.monotonic()
     for (const entry of [...waitingById.values()]) {
-      if (entry.own.closed || now - entry.progressAt > STALLED_MS) drop(entry)
+      if (entry.own.closed || now - Math.max(entry.begunAt, heardAt()) > STALLED_MS) drop(entry)
     }
     if (waitingById.size > 0) cancelWatch = clock.after(STALLED_MS / 4, watch)
   }
@@ -171,7 +179,6 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
   const store = async (entry: WaitingEntry, blob: BlobRef, frame: ChunkFrame): Promise<void> => {
     try {
       const result = await entry.own.shared.attached.blobs?.write(entry.key, blob, frame.index, frame.bytes)
-      entry.progressAt = clock.monotonic()
       entry.out.delete(frame.index)
       if (result === "corrupt") drop(entry)
       else if (entry.out.size === 0 && isWaiting(entry)) await advance(entry)
@@ -230,7 +237,7 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
         behind: [],
         out: new Set(),
         blob: null,
-        progressAt: Infinity,
+        begunAt: Infinity,
       })
       cancelWatch ??= clock.after(STALLED_MS / 4, watch)
       fetchNext()
@@ -239,13 +246,13 @@ export function createBlobExchange({ outbox, clock, settle, flush }: BlobExchang
     received(frame, receipt) {
       const entry = waitingById.get(waitingId(frame.slot, frame.position))
       if (entry?.blob == null || !sameBytes(entry.blob.digest, frame.blob) || !entry.out.has(frame.index))
-        return settle(receipt)
+        return inbox.settle(receipt)
       if (frame.bytes.length !== chunkLength(entry.blob.size, frame.index)) {
-        settle(receipt)
+        inbox.settle(receipt)
         return drop(entry)
       }
       void store(entry, entry.blob, frame).finally(() => {
-        settle(receipt)
+        inbox.settle(receipt)
         if (!closed) flush()
       })
     },

@@ -44,6 +44,7 @@ function initiatorOf(
     sharesLinks: false,
     nextChange: () => 1,
     pendingIn: () => 0,
+    answeredAt: () => Number.NEGATIVE_INFINITY,
     want: () => true,
     pump: () => {},
     changed: () => {},

@@ -39,6 +39,8 @@ export interface LinkReplicaOptions {
   readonly nextChange: () => number
   /** Entries asked of this peer for this replica, or received and not durable yet. */
   readonly pendingIn: () => number
+  /** When the peer last answered anything over this link, of whatever replica: monotonic milliseconds. */
+  readonly answeredAt: () => number
   /** False when another peer is asked for the entry, or nobody can be now. */
   readonly want: (position: Uint8Array) => boolean
   /** Sends what is queued: entries as far as there is room, and all frames. */
@@ -134,6 +136,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     index,
     findings,
     mayReceive: permissions.receive,
+    answeredAt: options.answeredAt,
     outbox,
     lease: options.lease,
     clock,

@@ -1,18 +1,9 @@
-import type { Clock } from "../ports/clock.ts"
-import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkStatus } from "../ports/replica.ts"
 import type { Lane } from "../ports/transport.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
-import type {
-  AnnounceFrame,
-  Frame,
-  HelloFrame,
-  NakItem,
-  PresenceRelayFrame,
-  PushFrame,
-} from "../protocol/frame.ts"
+import type { AnnounceFrame, Frame, HelloFrame, NakItem } from "../protocol/frame.ts"
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
-import { createInbox, type LargeEntryGate, type ReceivedPayload } from "../protocol/inbox.ts"
+import { createInbox, type ReceivedPayload } from "../protocol/inbox.ts"
 import {
   BULK_MESSAGE_BYTES,
   MAX_LINKS_ANNOUNCED,
@@ -29,76 +20,14 @@ import { createEntryReceiver } from "./entry-receiver.ts"
 import { createEntrySender } from "./entry-sender.ts"
 import { createHeartbeat } from "./heartbeat.ts"
 import { createLinkReplica } from "./link-replica.ts"
+import type { LinkSession, LinkSessionOptions } from "./link-session-api.ts"
 import { replicaLinkStatus } from "./link-status.ts"
 import { announceFrame, createMatchedReplicas } from "./matched-replicas.ts"
 import { permissionsFor } from "./permissions.ts"
 import { reasonForWire } from "./reason.ts"
-import type { ReconcileReport } from "./reconcile-runner.ts"
-import type { LinkCounters } from "./room.ts"
-import type { LinkTarget, RoomReplica } from "./room-replica.ts"
-import type { Transition } from "./shared-replica.ts"
-import type { LinkInput, LinkStatus, SecureLink } from "./sync-engine-api.ts"
+import type { RoomReplica } from "./room-replica.ts"
+import { createSyncedQuestions } from "./synced-questions.ts"
 import { wantFrames } from "./want-frames.ts"
-
-export interface LinkSessionOptions {
-  readonly link: SecureLink
-  /** Our session id. */
-  readonly sessionId: Uint8Array
-  readonly clock: Clock
-  readonly random: Random
-  readonly gate: LargeEntryGate
-  readonly replicas: () => Iterable<RoomReplica>
-  readonly linkedSessions: () => readonly string[]
-  readonly presence: () => Uint8Array | null
-  readonly events: LinkSessionEvents
-}
-
-export interface LinkSessionEvents {
-  /** A join changed an entry: others may want it. `push` when the peer's own push led exactly here. */
-  joined(replica: RoomReplica, transition: Transition, push: PushFrame | null): void
-  wantedChanged(replica: RoomReplica): void
-  /** The peer pushed what was here already. */
-  duplicate(target: LinkTarget): void
-  presence(value: Uint8Array | null): void
-  presenceRelayed(frame: PresenceRelayFrame): void
-  /** The peer said to whom it is linked. */
-  linksChanged(): void
-  statusChanged(): void
-  /** A change of status that people wait for. */
-  phaseChanged(): void
-  reconciled(replica: RoomReplica, report: ReconcileReport): void
-  refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
-  violation(code: string, detail: string): void
-  closed(reason: string): void
-}
-
-/** The sync conversation with one peer: frames in and out, for all replicas of the room. */
-export interface LinkSession extends LinkInput {
-  readonly session: string
-  readonly link: SecureLink
-  /** Monotonic milliseconds of the last entry, or piece of one, that came. */
-  readonly payloadAt: number
-  /** By name; only replicas that both sides share. */
-  readonly targets: ReadonlyMap<string, LinkTarget>
-  /** The sessions that the peer says it is linked to. */
-  linkedTo(): ReadonlySet<string>
-  added(replica: RoomReplica): void
-  removed(replica: RoomReplica): void
-  sendLinks(): void
-  sendPresence(value: Uint8Array | null): void
-  /** Passes the presence of another peer on, unless this one does not keep up. */
-  relayPresence(frame: PresenceRelayFrame): void
-  /** Asks for entries. */
-  want(replica: RoomReplica, positions: readonly Uint8Array[]): void
-  flush(): void
-  /** Sends entries as far as there is room for them, and all frames. */
-  pump(): void
-  retryLarge(): void
-  status(): LinkStatus
-  statusOf(replica: RoomReplica): ReplicaLinkStatus
-  counters(): LinkCounters
-  bye(reason: string): void
-}
 
 /** The room has one place for a large entry: a peer that sends no more of it gives it up after this long. */
 const STALLED_MS = 60_000
@@ -119,14 +48,19 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let framesIn = 0
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
+  /** What all comparisons of a link ask for, with summaries, is more than a slow path takes: it must not look like one that nobody reads. */
+  const wants: Frame[] = []
   let changes = 0
-  /** When an entry, or a piece of one, last came. */
+  /** When an entry, or a piece of one, last came that was not pushed. */
   let payloadAt = Number.NEGATIVE_INFINITY
+  /** When an answer of any comparison last came. */
+  let comparedAt = Number.NEGATIVE_INFINITY
 
   const flush = (): void => {
     if (closed) return
     answers.queue()
     if (presenceDue) self.sendPresence(options.presence())
+    while (wants.length > 0 && outbox.wantsControl) outbox.control(wants.shift() as Frame)
     outbox.flush()
     if (outbox.overflowing) end("the peer does not read", false)
   }
@@ -139,7 +73,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   }
 
   const answers = createAnswers({ inbox, outbox, clock, flush })
-  const blobs = createBlobExchange({ outbox, clock, settle: (receipt) => inbox.settle(receipt), flush })
+  const blobs = createBlobExchange({ outbox, inbox, clock, heardAt: () => payloadAt, flush })
+
+  const questions = createSyncedQuestions(outbox, flush)
 
   const sender = createEntrySender({
     peer,
@@ -203,6 +139,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       sharesLinks: linkedAtFirst.some((session) => linkedTo.has(session)),
       nextChange: () => ++changes,
       pendingIn: () => pendingIn(room),
+      answeredAt: () => Math.max(payloadAt, comparedAt),
       want: (position) => {
         const key = mapKey(position)
         const added = room.wanted.add(key, link.session, clock.monotonic())
@@ -228,6 +165,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     heartbeat.close()
     sender.close()
     receiver.close()
+    questions.close()
     blobs.close()
     inbox.close()
     matched.close()
@@ -245,8 +183,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "withdraw":
         return matched.withdrawn(frame.slot)
       case "range":
+        if (frame.reply) comparedAt = clock.monotonic()
         return matched.at(frame.slot)?.own.range(frame)
       case "range-ack":
+        comparedAt = clock.monotonic()
         return matched.at(frame.slot)?.own.rangeAck(frame)
       case "root":
         for (const item of frame.roots) matched.at(item.slot)?.own.root(item)
@@ -255,7 +195,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "push":
       case "chunk":
       case "fragment": {
-        payloadAt = clock.monotonic()
+        // Not for a push: key presses go on while what was asked for does not come.
+        if (frame.type !== "push") payloadAt = clock.monotonic()
         const payload = inbox.receive(lane, frame, size)
         if (payload !== null) receive(payload)
         return
@@ -295,6 +236,16 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return heartbeat.pong(frame.nonce)
       case "bye":
         return end(`peer left: ${frame.reason}`, false)
+      case "synced-want": {
+        if (link.device !== options.device) throw new DecodeError("protocol-violation", "another device asks")
+        const target = frame.slot === null ? undefined : matched.at(frame.slot)
+        if (target === null) return
+        const name = target?.room.shared.replica.name
+        return questions.asked(frame.nonce, (signal) => events.syncedWanted(frame, name, signal))
+      }
+      case "synced-answer":
+        questions.answered(frame.nonce, frame.outcome)
+        return events.statusChanged()
     }
   }
 
@@ -332,10 +283,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const self: LinkSession = {
     session: link.session,
     link,
-    get payloadAt() {
-      return payloadAt
-    },
+    payloadAt: () => payloadAt,
     targets: matched.targets,
+    questions,
     linkedTo: () => linkedTo,
     message(lane, bytes) {
       if (closed) return
@@ -387,7 +337,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
       void wantFrames(replica.shared, positions).then((frames) => {
         if (closed) return
-        for (const frame of frames) outbox.control(frame)
+        wants.push(...frames)
         flush()
       })
     },

@@ -31,6 +31,7 @@ export type RefusalReason =
   | "room-full"
   | "duplicate" // another connection to the same session is kept
   | "handshake-queue-full"
+  | "refused-by-peer" // it closed the link before it said anything
 
 export interface LinkTableOptions {
   readonly keys: RoomKeys
@@ -63,6 +64,8 @@ interface Link {
   readonly input: LinkInput
   readonly role: PeerRole
   readonly via: Transport
+  /** Nothing came yet. */
+  isSilent: boolean
 }
 
 const MAX_HANDSHAKES = 8
@@ -243,19 +246,26 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         channel.close()
       },
     })
-    link = { peer, channel, input, role, via, openedAt: clock.monotonic() }
+    const opened: Link = { peer, channel, input, role, via, openedAt: clock.monotonic(), isSilent: true }
+    link = opened
     linksBySession.set(session, link)
     report({ type: "link-opened", peer: session, device, path })
     publish()
     channel.start({
-      message: (lane, bytes) => guard(session, () => input.message(lane, bytes)),
+      message(lane, bytes) {
+        opened.isSilent = false
+        guard(session, () => input.message(lane, bytes))
+      },
       drained: (lane) => guard(session, () => input.drained(lane)),
       doubted: () => guard(session, () => input.doubted?.()),
     })
   }
   function drop(session: string, channel: SecureChannel, reason: string): void {
     const link = linksBySession.get(session)
-    if (link?.channel === channel) remove(session, link, reason)
+    if (link?.channel !== channel) return
+    remove(session, link, reason)
+    // Each side decides for itself whom it lets in, and says nothing to whom it does not.
+    if (link.isSilent && reason === "remote") options.refused("refused-by-peer", session)
   }
 
   function remove(session: string, link: Link, reason: string): void {

@@ -338,6 +338,30 @@ describe("opening", () => {
   })
 })
 
+describe("who is not let in", () => {
+  test("hears that a peer ended it, not that nobody is there", async () => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const ada = await open({ invite, transports: [network.transport()], isPeerValid: () => false })
+    const bob = await open({ invite, transports: [network.transport()] })
+    await until(() => bob.status.get().problem !== null, "a problem")
+    expect(bob.status.get().problem).toMatchObject({
+      code: "refused",
+      message: expect.stringContaining("does not let this device in") as string,
+    })
+    expect(warnings(bob)).toContain("refused-by-peer")
+    expect(ada.status.get().problem?.message).toContain("refused-by-isPeerValid")
+  })
+})
+
+test("a room without an invite says what is missing", async () => {
+  const nothing = { transports: [] } as unknown as OpenRoomOptions
+  await expect(openRoom(nothing)).rejects.toMatchObject({
+    code: "bad-invite",
+    message: expect.stringContaining("none was given") as string,
+  })
+})
+
 describe("synced", () => {
   test("rejects with no-peers, in words, when nobody comes", async () => {
     const room = await open({ invite: createInvite(), transports: [], clock: hurriedClock(100) })

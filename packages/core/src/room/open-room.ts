@@ -37,7 +37,7 @@ export interface OpenRoomOptions {
   /** Hears everything from the first moment on, before `openRoom` has resolved. */
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void
   /** Ends the opening, and closes the room when it is aborted later. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /**
    * Direct links at one time, 1 to 64; tabs of the same browser are let in beyond them. Default 12; a larger room passes changes on from
    * peer to peer.
@@ -144,7 +144,7 @@ function assemble(parts: Parts): Room {
     },
   })
   const list = createPeerList({ clock, linked: table.peers, links: engine.links, presence: presence.others })
-  const status = createRoomStatus({ clock, peers: list.peers })
+  const status = createRoomStatus({ clock, device: deviceHex, peers: list.peers })
   // Who is no longer linked is no longer present, whether or not it said so.
   let linked: ReadonlySet<string> = new Set()
   const forgetPresence = table.peers.subscribe((now) => {

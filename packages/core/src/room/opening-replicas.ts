@@ -95,7 +95,7 @@ export function createOpeningReplicas({
         opening.done = attach().finally(() => openings.delete(name))
         opening.done.catch((cause: unknown) => {
           if (opening.standing && !opening.released && !closing.aborted)
-            events.replicaReport(name, { type: "warning", reason: "the replica could not take over", cause })
+            events.replicaReport(name, { type: "warning", reason: "the replica was not attached", cause })
           reject(cause)
         })
       })
@@ -108,11 +108,12 @@ export function createOpeningReplicas({
     standing: () => [...openings.values()].flatMap(({ standing }) => standing ?? []),
     close: () =>
       new Promise((resolve) => {
-        for (const { reject } of openings.values()) reject(closing.reason)
+        const all = [...openings.values()].map(({ done, reject }) => {
+          reject(closing.reason)
+          return done
+        })
         const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
-        void Promise.allSettled([...openings.values()].map(({ done }) => done))
-          .then(resolve)
-          .then(cancel)
+        void Promise.allSettled(all).then(resolve).then(cancel)
       }),
   }
 }

@@ -45,6 +45,8 @@ export interface ReconcileRunnerOptions {
   readonly index: FingerprintIndex
   readonly findings: EntryFindings
   readonly mayReceive: boolean
+  /** When the peer last answered anything over the link: answers of a run stand behind those of others. */
+  readonly answeredAt: () => number
   readonly outbox: Outbox
   readonly lease: ReconcileLease
   readonly clock: Clock
@@ -60,8 +62,11 @@ export interface ReconcileRunnerOptions {
   readonly ended: (run: Reconciliation) => void
 }
 
-/** A reconciliation that hears nothing for so long starts again with another salt, and is given longer: the path may be that long. */
-const PROGRESS_LIMIT_MS = 2_000
+/**
+ * A run while which the peer answers nothing for so long begins again with another salt. Lanes lose nothing: it is not the path,
+ * of which one message may take ten seconds, but a peer that does not do its part.
+ */
+const SILENT_MS = 30_000
 /** The first rerun comes soon: most often changes crossed on the way. Later ones back off. */
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 30_000
@@ -110,13 +115,13 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
       timers.cancel("watchdog")
       options.ended(ended)
     } else {
-      timers.start("watchdog", backedOff(PROGRESS_LIMIT_MS), watch)
+      timers.start("watchdog", SILENT_MS, watch)
     }
   }
 
   const watch = (): void => {
     if (run === null) return
-    const leftMs = backedOff(PROGRESS_LIMIT_MS) - (clock.monotonic() - progressAt)
+    const leftMs = SILENT_MS - (clock.monotonic() - Math.max(progressAt, options.answeredAt()))
     if (leftMs > 0) {
       // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
       timers.start("watchdog", Math.max(1, leftMs), watch)

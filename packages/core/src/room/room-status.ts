@@ -5,6 +5,8 @@ import type { Peer, RoomProblem, RoomStatus } from "./room.ts"
 
 export interface RoomStatusOptions {
   readonly clock: Clock
+  /** This one, 64 hex digits. */
+  readonly device: string
   readonly peers: State<readonly Peer[]>
 }
 
@@ -19,9 +21,11 @@ export interface RoomStatusKeeper {
 
 /** Being alone is worth a word only once others had time to answer. */
 const LONELY_AFTER_MS = 3_000
+const REFUSED_BY_PEER =
+  "a peer closed the connection at once: it does not let this device in, or has no place"
 
 /** Says in one line what stands in the way, if anything does. */
-export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatusKeeper {
+export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): RoomStatusKeeper {
   const servers = new Map<string, Extract<TransportReport, { type: "signaling" }>>()
   let trouble: RoomProblem | null = null
   let tab: RoomStatus["tab"] = "alone"
@@ -51,7 +55,8 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
   function findProblem(list: readonly Peer[]): RoomProblem | null {
     const incompatible = describeIncompatible(list)
     if (incompatible !== null) return incompatible
-    if (list.length > 0) return null
+    // Another tab of this browser is no proof that anybody else can be reached.
+    if (list.some((peer) => peer.device !== device)) return null
     const offline = describeOffline([...servers.values()])
     if (offline !== null) return offline
     if (trouble !== null) return trouble
@@ -87,7 +92,10 @@ export function createRoomStatus({ clock, peers }: RoomStatusOptions): RoomStatu
       trouble =
         reason === "room-full"
           ? { code: "room-full", message: "this device has as many links as it takes" }
-          : { code: "refused", message: `a peer was not let in: ${reason}` }
+          : {
+              code: "refused",
+              message: reason === "refused-by-peer" ? REFUSED_BY_PEER : `a peer was not let in: ${reason}`,
+            }
       refresh()
     },
     setTab(next) {

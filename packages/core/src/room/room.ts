@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Replica, ReplicaLinkStatus, ReplicaReport } from "../ports/replica.ts"
 import type { ConnectionStage, PathKind, TransportReport } from "../ports/transport.ts"
 import type { State } from "../ports/state.ts"
@@ -20,11 +21,11 @@ export interface Room extends AsyncDisposable {
    */
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /**
-   * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Without a signal
-   * it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected. Rejects with "refused" once
+   * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Tabs and processes that
+   * share this device's key do not count; a tab that reaches the room through another asks that one. Without a signal it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected. Rejects with "refused" once
    * all who are connected have answered, and too few have taken everything.
    */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Drops every back-off and tries all transports now. */
   reconnect(): void
   /** Idempotent. */
@@ -76,7 +77,7 @@ export interface RoomStatus {
   readonly phase: "searching" | "connected" | "closed"
   /** Connected peers, readers included. */
   readonly peers: number
-  /** Entries that no other device is known to hold yet. */
+  /** Entries that the best informed peer lacks; 0 while there is none, since nobody tells what is missing then. */
   readonly pendingOut: number
   /** Entries asked for or received, not yet durable here: of the peer with the most. */
   readonly pendingIn: number

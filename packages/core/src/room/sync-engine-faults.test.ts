@@ -67,6 +67,10 @@ describe("a peer that breaks the protocol", () => {
     ["says HELLO for somebody else", [{ ...hello, session: new Uint8Array(16) }]],
     ["names a slot that it never announced", [hello, { type: "prune", slot: 4 }]],
     ["acknowledges what it never got", [hello, { type: "ack", control: 1, bulk: 0 }]],
+    [
+      "asks what only another session of this device may",
+      [hello, { type: "synced-want", nonce: 1, devices: 1, slot: null, patient: true }],
+    ],
   ]
   for (const [does, frames] of cases) {
     test(`and ${does} loses its link, and nothing is left of it`, async () => {
@@ -298,6 +302,41 @@ describe("an entry that cannot be taken now", () => {
     const late = await triesIn(60_000)
     expect(late).toBeGreaterThan(0)
     expect(late).toBeLessThan(early)
+  })
+})
+
+describe("a comparison that the peer does not answer", () => {
+  test("begins again after 30 s without an answer over the link, with another salt", async () => {
+    const time = createSimulatedTime()
+    const node = createNode(time, "initiator")
+    const left = await node.engine.replicate(memory())
+    await left.set("k", { n: 1 })
+    const session = new Uint8Array(16).fill(0xff)
+    const { say, heard } = hostileLink(node, { byte: 0xff })
+    say({ ...hello, session }, { ...announceNotes, count: 500, root: new Uint8Array(16).fill(1) })
+    const salts = (): number[] => heard.flatMap((frame) => (frame.type === "range" ? frame.salt : []))
+    const stayFor = async (seconds: number, ...frames: Frame[]): Promise<void> => {
+      for (let second = 0; second < seconds; second++) {
+        say({ type: "ping", nonce: second }, ...frames)
+        await time.runFor(1_000)
+      }
+    }
+    await stayFor(28)
+    expect(salts()).toHaveLength(1)
+    // Of another run: what this one waits for may stand behind it.
+    const late: Frame = {
+      type: "range-ack",
+      slot: 0,
+      salt: 0,
+      sequence: 9,
+      frames: 0,
+      answered: 0,
+      later: false,
+    }
+    await stayFor(28, late)
+    expect(salts()).toHaveLength(1)
+    await stayFor(36)
+    expect(new Set(salts()).size).toBe(2)
   })
 })
 
@@ -705,9 +744,9 @@ describe("presence", () => {
   test("of a peer whose link is lost comes by way of others within seconds, each time", async () => {
     const time = createSimulatedTime()
     const [a, b, c] = [
-      createNode(time, "a", credulous),
-      createNode(time, "b", credulous),
-      createNode(time, "c", credulous),
+      createNode(time, "a", { signer: credulous }),
+      createNode(time, "b", { signer: credulous }),
+      createNode(time, "c", { signer: credulous }),
     ]
     connect(time, [a, c])
     connect(time, [b, c])

@@ -6,7 +6,9 @@ import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
-import { createLinkSession, type LinkSession } from "./link-session.ts"
+import { createLargeEntryGate } from "./large-entry-gate.ts"
+import { createLinkSession } from "./link-session.ts"
+import type { LinkSession } from "./link-session-api.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import { createOpeningReplicas } from "./opening-replicas.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
@@ -54,22 +56,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   })
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
-  let largeTaken = false
   let closed: Promise<void> | null = null
   /** Set before anything is closed: what closing sets off must start nothing. */
   let ending = false
 
-  const gate = {
-    acquire() {
-      if (largeTaken) return false
-      largeTaken = true
-      return true
-    },
-    release() {
-      largeTaken = false
-      for (const session of sessions.values()) session.retryLarge()
-    },
-  }
+  const gate = createLargeEntryGate(() => {
+    for (const session of sessions.values()) session.retryLarge()
+  })
 
   const publish = (): void => {
     links.set(new Map([...sessions].map(([id, session]) => [id, session.status()])))
@@ -149,7 +142,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     let left = 0
     for (const replica of replicasByName.values()) {
       const positionsByLink = new Map<string, Uint8Array[]>()
-      const heardAt = (link: string): number => sessions.get(link)?.payloadAt ?? Number.NEGATIVE_INFINITY
+      const heardAt = (link: string): number => sessions.get(link)?.payloadAt() ?? Number.NEGATIVE_INFINITY
       for (const { position, link } of replica.wanted.due(now, heardAt)) {
         const positions = positionsByLink.get(link)
         if (positions === undefined) positionsByLink.set(link, [mapKeyBytes(position)])
@@ -248,6 +241,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   const waits = createSyncedWaits({
     clock,
+    device: options.device,
     sessions: () => sessions.values(),
     replicas: () => replicasByName.values(),
     digests,
@@ -347,10 +341,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       else timers.startOnce("presence", dueInMs, sendPresence)
     },
     async synced(wait = {}) {
-      const standing = opening.standing()
+      const asked = opening.standing().map((one) => one.synced(wait))
       // Of nothing at all everybody holds everything.
-      const own = standing.length > 0 && replicasByName.size === 0 ? [] : [waits.add(wait)]
-      await Promise.all([...own, ...standing.map((one) => one.synced(wait))])
+      if (asked.length === 0 || replicasByName.size > 0) asked.push(waits.add(wait))
+      await Promise.all(asked)
     },
     close() {
       closed ??= (async () => {
@@ -369,6 +363,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     const session: LinkSession = createLinkSession({
       link,
       sessionId: options.sessionId,
+      device: options.device,
       clock,
       random,
       gate,
@@ -394,6 +389,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           events.refused(link.session, replica.shared.replica.name, reason, by)
         },
         violation: (code, detail) => events.violation(link.session, code, detail),
+        syncedWanted: (frame, replica, signal) => waits.answer(frame, replica, signal),
         closed: () => dropSession(session),
       },
     })

@@ -43,7 +43,7 @@ export interface MemoryCollection {
   /** Calls `listener` with the key of each document that changed. */
   subscribe(listener: (key: string) => void): () => void
   /** Resolves when `peers` other devices hold what this one does. */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal }): Promise<void>
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
 }
 
 const INDEX_KEY = "index"

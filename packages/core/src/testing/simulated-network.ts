@@ -22,6 +22,8 @@ export interface SimulatedConnectionOptions {
   readonly latencyMs?: readonly [from: Millis, to: Millis]
   /** How fast messages leave; without it they leave at once. */
   readonly bytesPerMs?: number
+  /** So many bytes of a lane wait in the network, where `buffered` does not see them. Default none. */
+  readonly queueBytes?: number
   /** Default 65,536. */
   readonly maxMessageBytes?: number
   /** "fixed": the first end is the offerer. Default: the handshake decides. */
@@ -53,7 +55,7 @@ const LANES: readonly Lane[] = ["control", "bulk"]
 
 /** An open connection in virtual time: the same seed and the same calls give the same deliveries. */
 export function createSimulatedConnection(options: SimulatedConnectionOptions): SimulatedConnection {
-  const { time, random, names, latencyMs = [5, 40], maxMessageBytes = 65_536 } = options
+  const { time, random, names, latencyMs = [5, 40], queueBytes = 0, maxMessageBytes = 65_536 } = options
   const receivers: [PipeReceiver | null, PipeReceiver | null] = [null, null]
   const early: readonly [Message[], Message[]] = [[], []]
   const heard: [PipeCloseReason | null, PipeCloseReason | null] = [null, null]
@@ -71,6 +73,7 @@ export function createSimulatedConnection(options: SimulatedConnectionOptions): 
       time,
       random,
       latencyMs,
+      queueBytes,
       bytesPerMs: options.bytesPerMs ?? Number.POSITIVE_INFINITY,
       deliver: (message) => deliver((1 - from) as End, message),
       drained: (lane) => {
@@ -145,6 +148,7 @@ interface WireOptions {
   readonly random: SeededRandom
   readonly latencyMs: readonly [Millis, Millis]
   readonly bytesPerMs: number
+  readonly queueBytes: number
   readonly deliver: (message: Message) => void
   readonly drained: (lane: Lane) => void
 }
@@ -168,7 +172,15 @@ interface LaneState {
   lastArrival: Millis
 }
 
-function createWire({ time, random, latencyMs, deliver, drained, ...options }: WireOptions): Wire {
+function createWire({
+  time,
+  random,
+  latencyMs,
+  queueBytes,
+  deliver,
+  drained,
+  ...options
+}: WireOptions): Wire {
   const lanes = new Map<Lane, LaneState>(
     LANES.map((lane) => [lane, { waiting: [], buffered: 0, leaving: null, lastArrival: 0 }]),
   )
@@ -178,6 +190,8 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
   let heldBack: Message[] = []
   let tap: ((lane: Lane, message: Uint8Array) => readonly Uint8Array[]) | null = null
   let sentBytes = 0
+
+  const visible = ({ buffered }: LaneState): number => Math.max(0, buffered - queueBytes)
 
   const arrive = (message: Message): void => {
     if (stopped) return
@@ -207,10 +221,10 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
       lane.leaving = null
       if (stopped) return
       lane.waiting.shift()
-      const wasHigh = lane.buffered >= LOW_MARK_BYTES
+      const wasHigh = visible(lane) >= LOW_MARK_BYTES
       lane.buffered -= next.bytes.length
       depart(lane, next)
-      if (wasHigh && lane.buffered < LOW_MARK_BYTES) drained(next.lane)
+      if (wasHigh && visible(lane) < LOW_MARK_BYTES) drained(next.lane)
       leaveNext(lane)
     })
     lane.leaving = { since: time.now, bytes, cancel }
@@ -230,7 +244,7 @@ function createWire({ time, random, latencyMs, deliver, drained, ...options }: W
       lane.buffered += message.bytes.length
       leaveNext(lane)
     },
-    buffered: (name) => (lanes.get(name) as LaneState).buffered,
+    buffered: (name) => visible(lanes.get(name) as LaneState),
     setStalled(next) {
       stalled = next
       if (stalled) return

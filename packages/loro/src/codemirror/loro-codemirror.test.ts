@@ -136,37 +136,52 @@ describe("cursors of others", () => {
   const enter = (session: string, value: PresenceValue): void =>
     others.set(new Map([[session, { session, device: null, value }]]))
 
+  // They are drawn over the text once that has been measured, in the next frame.
+  const frame = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 50))
+  const nameShown = (): Element | null => view.dom.querySelector(".dunlin-caret-name")
+
   test("are shown with their name, stay with the text, and go with their owner", async () => {
     mount("hello world", fakePresence().presence)
     const theirs = fakePresence()
     presenceCursor(theirs.presence).set(textOf(doc, "body"), 0, 5)
     enter("ab".repeat(16), { ...theirs.local(), name: "<b>Ada</b>", color: "#336699" })
-    await Promise.resolve()
-    const caret = (): HTMLElement | null => view.dom.querySelector(".dunlin-caret")
-    expect(caret()?.querySelector(".dunlin-caret-name")?.textContent).toBe("<b>Ada</b>")
+    await frame()
+    expect(nameShown()?.textContent).toBe("<b>Ada</b>")
     expect(view.dom.querySelector(".dunlin-selection")?.textContent).toBe("hello")
     remote((text) => text.insert(0, ">> "))
     expect(view.dom.querySelector(".dunlin-selection")?.textContent).toBe("hello")
     others.set(new Map())
-    await Promise.resolve()
-    expect(caret()).toBeNull()
+    await frame()
+    expect(view.dom.querySelector(".dunlin-caret")).toBeNull()
   })
 
-  test("are drawn anew, with their name, only when their owner moves them", async () => {
+  test("are never part of the text", async () => {
+    mount("hello world", fakePresence().presence)
+    const theirs = fakePresence()
+    presenceCursor(theirs.presence).set(textOf(doc, "body"), 3, 3)
+    const before = view.contentDOM.innerHTML
+    enter("ab".repeat(16), { ...theirs.local(), name: "Ada" })
+    await frame()
+    expect(nameShown()?.textContent).toBe("Ada")
+    expect(view.contentDOM.innerHTML).toBe(before)
+  })
+
+  test("show their name anew only when their owner moves them", async () => {
     mount("hello world", fakePresence().presence)
     const theirs = fakePresence()
     const session = "ab".repeat(16)
     const place = async (at: number, extra: PresenceValue = {}): Promise<Element | null> => {
       presenceCursor(theirs.presence).set(textOf(doc, "body"), at, at)
       enter(session, { ...theirs.local(), name: "Ada", ...extra })
-      await Promise.resolve()
-      return view.dom.querySelector(".dunlin-caret")
+      await frame()
+      return nameShown()
     }
     const first = await place(5)
     remote((text) => text.insert(0, ">> "))
     expect(await place(8, { status: "away" })).toBe(first)
     remote((text) => text.insert(8, "!"))
-    const typed = view.dom.querySelector(".dunlin-caret")
+    await frame()
+    const typed = nameShown()
     expect(typed).not.toBe(first)
     expect(await place(9)).toBe(typed)
     expect(await place(7)).not.toBe(typed)
@@ -186,7 +201,7 @@ describe("cursors of others", () => {
     ]
     for (const value of rubbish) {
       enter("cd".repeat(16), value)
-      await Promise.resolve()
+      await frame()
       expect(view.dom.querySelector(".dunlin-caret")).toBeNull()
     }
     enter("cd".repeat(16), {
@@ -194,7 +209,7 @@ describe("cursors of others", () => {
       color: "red;display:none",
       name: { toString: 1 },
     })
-    await Promise.resolve()
+    await frame()
     expect(view.dom.querySelector<HTMLElement>(".dunlin-caret")?.style.borderColor).toMatch(/^#[0-9a-f]{6}$/)
   })
 })

@@ -13,18 +13,28 @@ import {
   type PluginValue,
   ViewPlugin,
   type ViewUpdate,
-  WidgetType,
 } from "@codemirror/view"
 import type { Presence } from "@dunlin/core"
 
 import { presenceCursor, readRemoteCursors, type RemoteCursor } from "../text/presence-cursor.ts"
 import type { TextSource } from "../text/text-source.ts"
+import { caretLayer, type RemoteCaret } from "./caret-layer.ts"
+
+interface Shown {
+  /** In the order of their sessions. */
+  readonly carets: readonly RemoteCaret[]
+  readonly selections: DecorationSet
+}
 
 const setCursors = StateEffect.define<readonly RemoteCursor[]>()
 
 /** Shows where the others are, and tells them where we are while the editor has the focus. */
 export function remoteCursors(text: TextSource, presence: Presence): Extension {
-  return [field, theme, ViewPlugin.define((view) => createCursorExchange(view, text, presence))]
+  return [
+    field,
+    caretLayer((state) => state.field(field).carets),
+    ViewPlugin.define((view) => createCursorExchange(view, text, presence)),
+  ]
 }
 
 function createCursorExchange(view: EditorView, text: TextSource, presence: Presence): PluginValue {
@@ -70,146 +80,44 @@ function createCursorExchange(view: EditorView, text: TextSource, presence: Pres
   }
 }
 
-const field = StateField.define<DecorationSet>({
-  create: () => Decoration.none,
-  update(decorations, transaction) {
+const field = StateField.define<Shown>({
+  create: () => ({ carets: [], selections: Decoration.none }),
+  update(shown, transaction) {
     const isRemote = transaction.annotation(Transaction.remote) === true
-    let next = isRemote ? mapTyped(decorations, transaction.changes) : decorations.map(transaction.changes)
+    let next = transaction.docChanged ? mapShown(shown, transaction.changes, isRemote) : shown
     for (const effect of transaction.effects)
-      if (effect.is(setCursors)) next = decorate(effect.value, caretsIn(next))
+      if (effect.is(setCursors)) next = shownOf(effect.value, next.carets)
     return next
   },
-  provide: (self) => EditorView.decorations.from(self),
+  provide: (self) => EditorView.decorations.from(self, ({ selections }) => selections),
 })
 
-/** Where a caret stands, and how often its owner has moved it: text that others write before it does not count. */
-interface Standing {
-  readonly at: number
-  readonly moves: number
-}
-
-/** Typing sends no presence: whoever's caret a change of theirs touches is taken for its author. */
-function mapTyped(decorations: DecorationSet, changes: ChangeSet): DecorationSet {
-  const moved: Range<Decoration>[] = []
-  for (const caret = decorations.iter(); caret.value !== null; caret.next()) {
-    const widget = caretOf(caret.value)
-    if (widget !== null && changes.touchesRange(caret.from) !== false)
-      moved.push(decorationOf(widget.moved()).range(changes.mapPos(caret.from, 1)))
+/** Typing sends no presence: whoever's caret a change of the others touches is taken for its author. */
+function mapShown({ carets, selections }: Shown, changes: ChangeSet, isRemote: boolean): Shown {
+  return {
+    selections: selections.map(changes),
+    carets: carets.map((caret) => {
+      const isAuthor = isRemote && changes.touchesRange(caret.at) !== false
+      return { ...caret, at: changes.mapPos(caret.at, 1), moves: caret.moves + (isAuthor ? 1 : 0) }
+    }),
   }
-  const sessions = new Set(moved.map(({ value }) => caretOf(value)?.session))
-  return decorations
-    .map(changes)
-    .update({ filter: (_from, _to, value) => !sessions.has(caretOf(value)?.session), add: moved })
 }
 
-function caretOf(decoration: Decoration): Caret | null {
-  const { widget } = decoration.spec as { readonly widget?: unknown }
-  return widget instanceof Caret ? widget : null
-}
-
-function decorationOf(widget: Caret): Decoration {
-  return Decoration.widget({ widget, side: 1 })
-}
-
-function caretsIn(decorations: DecorationSet): ReadonlyMap<string, Standing> {
-  const standingBySession = new Map<string, Standing>()
-  for (const caret = decorations.iter(); caret.value !== null; caret.next()) {
-    const widget = caretOf(caret.value)
-    if (widget !== null) standingBySession.set(widget.session, { at: caret.from, moves: widget.moves })
-  }
-  return standingBySession
-}
-
-function decorate(
-  cursors: readonly RemoteCursor[],
-  standingBySession: ReadonlyMap<string, Standing>,
-): DecorationSet {
-  const ranges: Range<Decoration>[] = []
-  for (const cursor of cursors) {
-    const [from, to] = [Math.min(cursor.anchor, cursor.head), Math.max(cursor.anchor, cursor.head)]
+function shownOf(cursors: readonly RemoteCursor[], before: readonly RemoteCaret[]): Shown {
+  const caretsBySession = new Map(before.map((caret) => [caret.session, caret]))
+  const selections: Range<Decoration>[] = []
+  const carets: RemoteCaret[] = []
+  for (const { session, name, color, anchor, head } of cursors) {
+    const [from, to] = [Math.min(anchor, head), Math.max(anchor, head)]
     if (to > from) {
       // The style is safe: colours are checked to be `#rrggbb`.
-      const attributes = { style: `background-color: ${cursor.color}33` }
-      ranges.push(Decoration.mark({ class: "dunlin-selection", attributes }).range(from, to))
+      const attributes = { style: `background-color: ${color}33` }
+      selections.push(Decoration.mark({ class: "dunlin-selection", attributes }).range(from, to))
     }
-    const { at, moves } = standingBySession.get(cursor.session) ?? { at: cursor.head, moves: 0 }
-    const { session, name, color } = cursor
-    const caret = new Caret(session, name, color, at === cursor.head ? moves : moves + 1)
-    ranges.push(decorationOf(caret).range(cursor.head))
+    const { at, moves } = caretsBySession.get(session) ?? { at: head, moves: 0 }
+    // Text that others write before it does not count as a move.
+    carets.push({ session, name, color, at: head, moves: at === head ? moves : moves + 1 })
   }
-  return Decoration.set(ranges, true)
+  carets.sort((a, b) => (a.session < b.session ? -1 : 1))
+  return { carets, selections: Decoration.set(selections, true) }
 }
-
-/** CodeMirror's widgets are classes. */
-class Caret extends WidgetType {
-  readonly session: string
-  readonly moves: number
-  readonly #name: string
-  readonly #color: string
-
-  constructor(session: string, name: string, color: string, moves: number) {
-    super()
-    this.session = session
-    this.moves = moves
-    this.#name = name
-    this.#color = color
-  }
-
-  moved(): Caret {
-    return new Caret(this.session, this.#name, this.#color, this.moves + 1)
-  }
-
-  /** One that was moved is drawn anew, which shows its name again. */
-  override eq(other: Caret): boolean {
-    const isMoved = other.session !== this.session || other.moves !== this.moves
-    return !isMoved && other.#name === this.#name && other.#color === this.#color
-  }
-
-  override toDOM(): HTMLElement {
-    const caret = document.createElement("span")
-    caret.className = "dunlin-caret"
-    caret.style.borderColor = this.#color
-    caret.dataset["session"] = this.session
-    // Peers write their names: text, never markup.
-    const label = document.createElement("span")
-    label.className = "dunlin-caret-name"
-    label.style.backgroundColor = this.#color
-    label.textContent = this.#name
-    caret.append("\u2060", label, "\u2060")
-    caret.setAttribute("aria-hidden", "true")
-    return caret
-  }
-
-  override ignoreEvent(): boolean {
-    return true
-  }
-}
-
-const theme = EditorView.baseTheme({
-  ".dunlin-caret": {
-    position: "relative",
-    borderLeft: "2px solid",
-    marginLeft: "-1px",
-    marginRight: "-1px",
-    pointerEvents: "none",
-  },
-  ".dunlin-caret-name": {
-    position: "absolute",
-    bottom: "100%",
-    left: "-1px",
-    padding: "0 4px",
-    borderRadius: "3px 3px 3px 0",
-    fontSize: "11px",
-    fontFamily: "system-ui, sans-serif",
-    lineHeight: "1.4",
-    color: "#ffffff",
-    whiteSpace: "nowrap",
-    userSelect: "none",
-    zIndex: "1",
-    // It covers the line above: long enough to be read, and again when the caret moves or the pointer is on its line.
-    animation: "dunlin-caret-name-fades 0.4s ease 4s forwards",
-  },
-  ".cm-line:hover .dunlin-caret-name": { animation: "none" },
-  "@keyframes dunlin-caret-name-fades": { to: { opacity: "0" } },
-  ".dunlin-caret-name:empty": { display: "none" },
-})

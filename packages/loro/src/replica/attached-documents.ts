@@ -57,7 +57,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
 
   async function* scan(
     since: Uint8Array | null,
-    scanOptions: { readonly signal?: AbortSignal } = {},
+    scanOptions: { readonly signal?: AbortSignal | undefined } = {},
   ): AsyncIterable<ScanPage> {
     // Behind everything that was reported: local changes are told before they are stored.
     await writer.write({}).catch(() => undefined)

@@ -5,7 +5,7 @@ export interface DocumentStore {
   /** Names it in messages. */
   readonly name: string
   /** Rejects with `LoroReplicaError` "storage-failed", "store-in-use" or "wrong-key". */
-  open(options?: { readonly signal?: AbortSignal }): Promise<OpenDocumentStore>
+  open(options?: { readonly signal?: AbortSignal | undefined }): Promise<OpenDocumentStore>
 }
 
 /**

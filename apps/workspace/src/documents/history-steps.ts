@@ -1,0 +1,180 @@
+/** Edits of one author in one go, as the document's graph of changes holds them. */
+export interface Stretch {
+  /** Loro peer id: one per device and start of the application. */
+  readonly peer: string
+  /** Device of the author, as far as the document says. */
+  readonly author: string
+  readonly counter: number
+  readonly length: number
+  readonly lamport: number
+  /** Wall clock of the author at its beginning, in milliseconds; 0 if it was not recorded. */
+  readonly at: number
+  readonly deps: readonly { readonly peer: string; readonly counter: number }[]
+  /** A note is the application's own, and nothing that a person did. */
+  readonly kind: "edit" | "restore" | "note"
+}
+
+/** What a person takes for one change: all that somebody wrote until they paused, or somebody else wrote on it. */
+export interface HistoryStep {
+  /** More than one where people wrote at the very same time. */
+  readonly authors: readonly string[]
+  readonly from: number
+  readonly to: number
+  /** It brought back a former version. */
+  readonly isRestore: boolean
+  /** In an order in which none comes before what it builds on. */
+  readonly stretches: readonly Stretch[]
+}
+
+/** Whoever pauses longer begins a new step. */
+export const PAUSE_MS = 5 * 60_000
+/**
+ * Whoever goes on this soon after somebody else came in between writes together with them. Two people who type at once
+ * build on each other's letters, and each such step would be a letter long.
+ */
+export const TOGETHER_MS = 10_000
+
+interface Draft {
+  /** What this step became part of. */
+  into: Draft | null
+  index: number
+  readonly lastByAuthor: Map<string, number>
+  from: number
+  to: number
+  readonly isRestore: boolean
+  readonly stretches: Stretch[]
+}
+
+/**
+ * Groups changes into steps, oldest first. A change never comes before one that it builds on, so each beginning of the
+ * list is a version of the document that could have been.
+ */
+export function groupIntoSteps(stretches: readonly Stretch[]): readonly HistoryStep[] {
+  const steps: Draft[] = []
+  const latestByAuthor = new Map<string, Draft>()
+  const stepOf = new Map<Stretch, Draft>()
+  const find = createLookup(stretches)
+  for (const stretch of inOrder(stretches, find)) {
+    const before = [...stretch.deps, { peer: stretch.peer, counter: stretch.counter - 1 }]
+    const lastSeen = before.reduce(
+      (last, { peer, counter }) => Math.max(last, indexOf(stepOf, find(peer, counter))),
+      -1,
+    )
+    if (stretch.kind === "note") {
+      stepOf.set(stretch, addNote(stretch, lastSeen))
+      continue
+    }
+    const step = stepFor(stretch, resolve(latestByAuthor.get(stretch.author)), lastSeen)
+    stepOf.set(stretch, step)
+    latestByAuthor.set(stretch.author, step)
+  }
+  return steps.map(({ lastByAuthor, from, to, isRestore, stretches: parts }) => ({
+    authors: [...lastByAuthor.keys()],
+    from,
+    to,
+    isRestore,
+    stretches: parts,
+  }))
+
+  function stepFor(stretch: Stretch, own: Draft | null, lastSeen: number): Draft {
+    const goesOn = own !== null && stretch.kind === "edit" && !own.isRestore
+    const since = goesOn ? Math.abs(stretch.at - (own.lastByAuthor.get(stretch.author) ?? 0)) : Infinity
+    if (goesOn && lastSeen <= own.index && since <= PAUSE_MS) return add(own, stretch)
+    if (goesOn && lastSeen > own.index && since <= TOGETHER_MS && mayJoin(own.index)) {
+      for (const other of steps.splice(own.index + 1)) merge(own, other)
+      return add(own, stretch)
+    }
+    return begin(stretch, [[stretch.author, stretch.at]])
+  }
+
+  function begin(stretch: Stretch, authors: readonly (readonly [string, number])[]): Draft {
+    const { at, kind } = stretch
+    const isRestore = kind === "restore"
+    const begun: Draft = { into: null, index: steps.length, lastByAuthor: new Map(authors), from: at, to: at, isRestore, stretches: [stretch] }
+    steps.push(begun)
+    return begun
+  }
+
+  /** Goes with what it was noted after, and ends nothing. */
+  function addNote(stretch: Stretch, lastSeen: number): Draft {
+    const step = steps[lastSeen]
+    step?.stretches.push(stretch)
+    return step ?? begin(stretch, [])
+  }
+
+  function mayJoin(from: number): boolean {
+    return steps.slice(from).every(({ isRestore }) => !isRestore)
+  }
+} // prettier-ignore
+
+function add(step: Draft, stretch: Stretch): Draft {
+  step.stretches.push(stretch)
+  step.lastByAuthor.set(stretch.author, stretch.at)
+  step.from = Math.min(step.from, stretch.at)
+  step.to = Math.max(step.to, stretch.at)
+  return step
+}
+
+function merge(step: Draft, other: Draft): void {
+  for (const stretch of other.stretches) step.stretches.push(stretch)
+  for (const [author, at] of other.lastByAuthor) step.lastByAuthor.set(author, at)
+  step.from = Math.min(step.from, other.from)
+  step.to = Math.max(step.to, other.to)
+  other.into = step
+}
+
+function resolve(step: Draft | undefined): Draft | null {
+  let found = step ?? null
+  while (found?.into) found = found.into
+  return found
+}
+
+function indexOf(stepOf: ReadonlyMap<Stretch, Draft>, stretch: Stretch | null): number {
+  return (stretch === null ? null : resolve(stepOf.get(stretch)))?.index ?? -1
+}
+
+type Lookup = (peer: string, counter: number) => Stretch | null
+
+/** Finds the stretch with an operation. */
+function createLookup(stretches: readonly Stretch[]): Lookup {
+  const byPeer = new Map<string, Stretch[]>()
+  for (const stretch of stretches) {
+    const known = byPeer.get(stretch.peer)
+    if (known === undefined) byPeer.set(stretch.peer, [stretch])
+    else known.push(stretch)
+  }
+  for (const list of byPeer.values()) list.sort((a, b) => a.counter - b.counter)
+  return (peer, counter) => {
+    if (counter < 0) return null
+    const list = byPeer.get(peer) ?? []
+    let [low, high] = [0, list.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((list[middle]?.counter ?? 0) <= counter) low = middle + 1
+      else high = middle
+    }
+    return list[low - 1] ?? null
+  }
+}
+
+/**
+ * By the clock, as people remember it, except that nothing comes before what it builds on: clocks of several devices
+ * differ, and Lamport numbers alone would shuffle what was written apart from each other.
+ */
+function inOrder(stretches: readonly Stretch[], find: Lookup): readonly Stretch[] {
+  const momentOf = new Map<Stretch, number>()
+  const byLamport = [...stretches].sort((a, b) => a.lamport - b.lamport)
+  for (const stretch of byLamport) {
+    const before = [...stretch.deps, { peer: stretch.peer, counter: stretch.counter - 1 }]
+    const moment = before.reduce((latest, { peer, counter }) => {
+      const one = find(peer, counter)
+      return Math.max(latest, (one === null ? undefined : momentOf.get(one)) ?? 0)
+    }, stretch.at)
+    momentOf.set(stretch, moment)
+  }
+  const moment = (stretch: Stretch): number => momentOf.get(stretch) ?? 0
+  return byLamport.sort(
+    (a, b) =>
+      moment(a) - moment(b) || a.lamport - b.lamport || (a.peer < b.peer ? -1 : a.peer > b.peer ? 1 : 0),
+  )
+}

@@ -1,0 +1,20 @@
+import { createState, type State } from "@dunlin/core"
+import { useEffect, useRef } from "react"
+import type { MenuItem } from "../ui/menu.tsx"
+
+const state = createState<readonly MenuItem[]>([])
+
+/** What the present screen adds to the menu of a narrow window, which has room for no second one. */
+export const screenMenu: State<readonly MenuItem[]> = state
+
+/** For as long as the component is shown. */
+export function useScreenMenu(items: readonly MenuItem[]): void {
+  const latest = useRef(items)
+  latest.current = items
+  const shown = items.map(({ label, disabled }) => `${label} ${disabled}`).join("\n")
+  useEffect(() => {
+    // What an item does may change with every render, and nobody need be told of that.
+    state.set(latest.current.map((item, index) => ({ ...item, run: () => latest.current[index]?.run() })))
+  }, [shown])
+  useEffect(() => () => state.set([]), [])
+}

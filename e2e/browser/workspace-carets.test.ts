@@ -1,0 +1,105 @@
+import { expect, test } from "vitest"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import { type Person, timeUntil } from "../workspace/workspace-page.ts"
+
+const { person } = testWorkspace({ browsers: 2 })
+
+const WORD = "incomprehensibilities"
+
+/** Where each character of the text is drawn: left, top and right, line by line of the document. */
+const layout = ({ editor }: Person): Promise<readonly string[]> =>
+  editor().evaluate((content) => {
+    const places: string[] = []
+    const texts = document.createTreeWalker(content, NodeFilter.SHOW_TEXT)
+    for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+      // What a caret itself says is no text of the document.
+      if (node.parentElement?.closest(".dunlin-caret")) continue
+      for (let at = 0; at < (node.textContent ?? "").length; at++) {
+        const range = new Range()
+        range.setStart(node, at)
+        range.setEnd(node, at + 1)
+        const { left, top, right } = range.getBoundingClientRect()
+        places.push(
+          `${node.textContent?.[at]} ${[left, top, right].map((place) => place.toFixed(1)).join(" ")}`,
+        )
+      }
+    }
+    return places
+  })
+
+const caretAt = ({ page }: Person): Promise<string | null> =>
+  page.evaluate(() => {
+    const caret = document.querySelector(".dunlin-caret")
+    if (!caret?.checkVisibility()) return null
+    const { left, top } = caret.getBoundingClientRect()
+    return `${left.toFixed(1)} ${top.toFixed(1)}`
+  })
+
+test("a caret of somebody else never moves the text, wherever in a word it stands", async () => {
+  const ada = await person()
+  const invite = await ada.invite()
+  await ada.newDocument("Long words")
+  await ada.editor().click()
+  await ada.page.keyboard.insertText(`${WORD} `.repeat(10).trim())
+  await ada.page.setViewportSize({ width: 420, height: 740 })
+  const ben = await person(invite)
+  await ben.openDocument("Long words")
+  await timeUntil("Ben has the text", async () => (await ben.text()).length > 100)
+  await ada.page.evaluate(() => document.fonts.ready)
+  const before = await layout(ada)
+  const lines = new Set(before.map((place) => place.split(" ").at(-2)))
+  expect(lines.size).toBeGreaterThan(3)
+  await ben.editor().click()
+  await ben.page.keyboard.press("Control+Home")
+  let stood: string | null = null
+  for (let step = 0; step < 16; step++) {
+    await timeUntil("Ben's caret has moved at Ada's", async () => {
+      const now = await caretAt(ada)
+      return now !== null && now !== stood
+    })
+    stood = await caretAt(ada)
+    expect(await layout(ada), `with the caret at ${step * 5}`).toEqual(before)
+    for (let press = 0; press < 5; press++) await ben.page.keyboard.press("ArrowRight")
+  }
+})
+
+test("the name at a caret stays within the page, and comes back under the pointer", async () => {
+  const ada = await person()
+  const invite = await ada.invite()
+  const { page } = ada
+  await ada.newDocument("Names")
+  await ada.editor().click()
+  await page.keyboard.insertText(`${"a ".repeat(15)}\n`.repeat(3).trim())
+  await page.setViewportSize({ width: 360, height: 740 })
+  const ben = await person(invite)
+  await ben.goto("/settings")
+  await ben.page
+    .getByRole("textbox", { name: "Name, as others see it" })
+    .fill("Bartholomew Featherstonehaugh")
+  await ben.goto("/documents")
+  await ben.openDocument("Names")
+  await ben.editor().click()
+  await ben.page.keyboard.press("Control+Home")
+  await ben.page.keyboard.press("End")
+  const name = page.locator(".dunlin-caret-name")
+  await name.getByText("Bartholomew").waitFor()
+  await timeUntil(
+    "it stands at the end of the first line",
+    async () => ((await name.boundingBox())?.x ?? 0) > 16,
+  )
+  const sideways = await page
+    .locator(".cm-scroller")
+    .evaluate((element) => element.scrollWidth - element.clientWidth)
+  expect(sideways).toBeLessThanOrEqual(0)
+  // On the first line there is no room above.
+  const [box, scroller] = [await name.boundingBox(), await page.locator(".cm-scroller").boundingBox()]
+  if (box === null || scroller === null) throw new Error("not on the screen")
+  expect(box.y).toBeGreaterThanOrEqual(scroller.y)
+  expect(box.x + box.width).toBeLessThanOrEqual(360)
+  const opacity = (): Promise<number> => name.evaluate((element) => Number(getComputedStyle(element).opacity))
+  await expect.poll(opacity, { timeout: 30_000 }).toBe(0)
+  const caret = await page.locator(".dunlin-caret").boundingBox()
+  if (caret === null) throw new Error("not on the screen")
+  await page.mouse.move(caret.x - 40, caret.y + caret.height / 2)
+  await expect.poll(opacity).toBe(1)
+})

@@ -1,0 +1,64 @@
+import type { Locator } from "playwright-core"
+import { expect, test } from "vitest"
+import { testWorkspace } from "../workspace/test-workspace.ts"
+import type { Person } from "../workspace/workspace-page.ts"
+
+const { person } = testWorkspace()
+const PHONE = { width: 390, height: 844 }
+
+const menus = ({ page }: Person): Locator => page.locator('[aria-haspopup="menu"]:visible')
+const items = ({ page }: Person): Locator => page.locator('[role="menuitem"]:visible')
+
+async function onPhone(): Promise<Person> {
+  const ada = await person()
+  await ada.newDocument("On the way")
+  await ada.editor().click()
+  await ada.page.keyboard.type("Some words.")
+  await ada.page.setViewportSize(PHONE)
+  return ada
+}
+
+test("a document on a phone has one menu, and it opens where the thumb is", async () => {
+  const ada = await onPhone()
+  await expect.poll(() => menus(ada).count()).toBe(1)
+  await menus(ada).click()
+  await expect.poll(() => items(ada).allInnerTexts()).toEqual(["History", "Archive", "Share…", "Settings"])
+  await ada.page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)))
+  for (const item of await items(ada).all()) {
+    const box = await item.boundingBox()
+    expect(box?.y).toBeGreaterThan(PHONE.height / 2)
+    expect(box?.height).toBeGreaterThanOrEqual(44)
+    expect(box?.width).toBeGreaterThan(PHONE.width * 0.8)
+  }
+  await items(ada).getByText("Archive").click()
+  await ada.page
+    .getByText("Nothing is archived")
+    .or(ada.page.getByText("No documents yet."))
+    .first()
+    .waitFor()
+  // Elsewhere the menu has what is there.
+  await ada.page.getByRole("button", { name: "More" }).click()
+  await expect.poll(() => items(ada).allInnerTexts()).toEqual(["Share…", "Settings"])
+})
+
+test("the history of a document on a phone: text above, steps below, one way back", async () => {
+  const ada = await onPhone()
+  const { page } = ada
+  await menus(ada).click()
+  await items(ada).getByText("History").click()
+  await page.locator(".history-step").first().waitFor()
+  const [text, steps, tabs] = await Promise.all([
+    page.getByTestId("history-text").boundingBox(),
+    page.locator(".history-steps").boundingBox(),
+    page.getByRole("navigation", { name: "Sections" }).boundingBox(),
+  ])
+  if (text === null || steps === null || tabs === null) throw new Error("not on the screen")
+  expect(text.height).toBeGreaterThan(150)
+  expect(steps.y).toBeGreaterThanOrEqual(text.y + text.height)
+  expect(steps.height).toBeGreaterThan(150)
+  expect(steps.y + steps.height).toBeLessThanOrEqual(tabs.y)
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+  await page.keyboard.press("Escape")
+  await ada.editor().waitFor()
+  await expect.poll(() => menus(ada).evaluate((button) => button === document.activeElement)).toBe(true)
+})

@@ -1,0 +1,80 @@
+import type { Clock } from "../ports/clock.ts"
+import type { Random } from "../ports/random.ts"
+import type { ReplicaLinkStatus } from "../ports/replica.ts"
+import type { PresenceRelayFrame, PushFrame, SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
+import type { LargeEntryGate } from "../protocol/inbox.ts"
+import type { ReconcileReport } from "./reconcile-runner.ts"
+import type { LinkCounters } from "./room.ts"
+import type { LinkTarget, RoomReplica } from "./room-replica.ts"
+import type { Transition } from "./shared-replica.ts"
+import type { LinkInput, LinkStatus, SecureLink } from "./sync-engine-api.ts"
+import type { SyncedQuestions } from "./synced-questions.ts"
+
+export interface LinkSessionOptions {
+  readonly link: SecureLink
+  /** Our session id. */
+  readonly sessionId: Uint8Array
+  /** Ours, 64 hex digits. */
+  readonly device: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly gate: LargeEntryGate
+  readonly replicas: () => Iterable<RoomReplica>
+  readonly linkedSessions: () => readonly string[]
+  readonly presence: () => Uint8Array | null
+  readonly events: LinkSessionEvents
+}
+
+export interface LinkSessionEvents {
+  /** A join changed an entry: others may want it. `push` when the peer's own push led exactly here. */
+  joined(replica: RoomReplica, transition: Transition, push: PushFrame | null): void
+  wantedChanged(replica: RoomReplica): void
+  /** The peer pushed what was here already. */
+  duplicate(target: LinkTarget): void
+  presence(value: Uint8Array | null): void
+  presenceRelayed(frame: PresenceRelayFrame): void
+  /** The peer said to whom it is linked. */
+  linksChanged(): void
+  statusChanged(): void
+  /** A change of status that people wait for. */
+  phaseChanged(): void
+  reconciled(replica: RoomReplica, report: ReconcileReport): void
+  refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
+  /** Another session of this device asks when what is here is durable elsewhere; the signal ends with the link. */
+  syncedWanted(
+    frame: SyncedWantFrame,
+    replica: string | undefined,
+    signal: AbortSignal,
+  ): Promise<SyncedOutcome>
+  violation(code: string, detail: string): void
+  closed(reason: string): void
+}
+
+/** The sync conversation with one peer: frames in and out, for all replicas of the room. */
+export interface LinkSession extends LinkInput {
+  readonly session: string
+  readonly link: SecureLink
+  /** Monotonic milliseconds of the last entry, or piece of one, that came and was not pushed. */
+  payloadAt(): number
+  /** By name; only replicas that both sides share. */
+  readonly targets: ReadonlyMap<string, LinkTarget>
+  readonly questions: SyncedQuestions
+  /** The sessions that the peer says it is linked to. */
+  linkedTo(): ReadonlySet<string>
+  added(replica: RoomReplica): void
+  removed(replica: RoomReplica): void
+  sendLinks(): void
+  sendPresence(value: Uint8Array | null): void
+  /** Passes the presence of another peer on, unless this one does not keep up. */
+  relayPresence(frame: PresenceRelayFrame): void
+  /** Asks for entries. */
+  want(replica: RoomReplica, positions: readonly Uint8Array[]): void
+  flush(): void
+  /** Sends entries as far as there is room for them, and all frames. */
+  pump(): void
+  retryLarge(): void
+  status(): LinkStatus
+  statusOf(replica: RoomReplica): ReplicaLinkStatus
+  counters(): LinkCounters
+  bye(reason: string): void
+}

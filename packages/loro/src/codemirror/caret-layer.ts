@@ -1,0 +1,169 @@
+import { EditorSelection, type EditorState, type Extension } from "@codemirror/state"
+import { EditorView, layer, type LayerMarker, RectangleMarker } from "@codemirror/view"
+
+/** Somebody else's caret, as it stands in the text of now. */
+export interface RemoteCaret {
+  readonly session: string
+  readonly name: string
+  /** `#rrggbb`. */
+  readonly color: string
+  readonly at: number
+  /** How often its owner has moved it: each time its name shows again. */
+  readonly moves: number
+}
+
+interface Place {
+  readonly left: number
+  readonly top: number
+  readonly height: number
+  readonly name: "above" | "below"
+  /** To which side of the caret the name goes: one that stood out of the text would let it scroll sideways. */
+  readonly side: "left" | "right"
+}
+
+/** The name needs this much above its line. */
+const NAME_HEIGHT = 18
+
+/**
+ * Draws carets over the text. Within it they would be words of their own to the layout: lines break beside them, and
+ * letters that belong together part.
+ */
+export function caretLayer(caretsOf: (state: EditorState) => readonly RemoteCaret[]): Extension {
+  return [
+    theme,
+    showPointedNames,
+    layer({
+      above: true,
+      class: "dunlin-carets",
+      update: ({ startState, state, viewportChanged }) =>
+        viewportChanged || caretsOf(startState) !== caretsOf(state),
+      // One for each caret, in sight or not: the layer compares them by their order.
+      markers: (view) =>
+        caretsOf(view.state).map((caret) => createCaretMarker(caret, placeOf(view, caret.at))),
+    }),
+  ]
+}
+
+/** Null where the editor has not drawn the text. */
+function placeOf(view: EditorView, at: number): Place | null {
+  if (at < view.viewport.from || at > view.viewport.to) return null
+  const [rectangle] = RectangleMarker.forRange(view, "", EditorSelection.cursor(at))
+  if (rectangle === undefined) return null
+  const { left, top, height } = rectangle
+  const isFarRight = left > view.contentDOM.offsetLeft + view.contentDOM.clientWidth / 2
+  return {
+    left,
+    top,
+    height,
+    name: top < NAME_HEIGHT ? "below" : "above",
+    side: isFarRight ? "left" : "right",
+  }
+}
+
+interface CaretMarker extends LayerMarker {
+  readonly caret: RemoteCaret
+  readonly place: Place | null
+}
+
+function createCaretMarker(caret: RemoteCaret, place: Place | null): CaretMarker {
+  return {
+    caret,
+    place,
+    eq(other) {
+      const { caret: before, place: stood } = other as CaretMarker
+      return isSameCaret(caret, before) && isSamePlace(place, stood)
+    },
+    draw() {
+      const element = document.createElement("div")
+      element.className = "dunlin-caret"
+      element.dataset["session"] = caret.session
+      element.setAttribute("aria-hidden", "true")
+      element.append(nameOf(caret))
+      put(element, caret, place)
+      return element
+    },
+    update(element, former) {
+      const { caret: before } = former as CaretMarker
+      if (before.session !== caret.session) return false
+      // A name that is new to the page begins to show from the start.
+      if (!isSameCaret(caret, before)) element.replaceChildren(nameOf(caret))
+      put(element, caret, place)
+      return true
+    },
+  }
+}
+
+function isSameCaret(a: RemoteCaret, b: RemoteCaret): boolean {
+  return a.session === b.session && a.moves === b.moves && a.name === b.name && a.color === b.color
+}
+
+function isSamePlace(a: Place | null, b: Place | null): boolean {
+  if (a === null || b === null) return a === b
+  return (
+    a.left === b.left && a.top === b.top && a.height === b.height && a.name === b.name && a.side === b.side
+  )
+}
+
+function nameOf({ name, color }: RemoteCaret): HTMLElement {
+  const label = document.createElement("span")
+  label.className = "dunlin-caret-name"
+  label.style.backgroundColor = color
+  // Peers write their names: text, never markup.
+  label.textContent = name
+  return label
+}
+
+function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null): void {
+  element.style.borderColor = color
+  element.hidden = place === null
+  if (place === null) return
+  element.style.left = `${place.left}px`
+  element.style.top = `${place.top}px`
+  element.style.height = `${place.height}px`
+  element.dataset["name"] = `${place.name} ${place.side}`
+}
+
+const POINTED = "dunlin-caret-pointed"
+
+/** The pointer on a line brings back the names in it. Carets themselves take no pointer from the text. */
+const showPointedNames = EditorView.domEventHandlers({
+  mousemove({ clientY }, view) {
+    for (const caret of caretsIn(view)) {
+      const { top, bottom } = caret.getBoundingClientRect()
+      caret.classList.toggle(POINTED, clientY >= top && clientY <= bottom)
+    }
+  },
+  mouseleave(_event, view) {
+    for (const caret of caretsIn(view)) caret.classList.remove(POINTED)
+  },
+})
+
+function caretsIn(view: EditorView): NodeListOf<HTMLElement> {
+  return view.scrollDOM.querySelectorAll<HTMLElement>(".dunlin-caret")
+}
+
+const theme = EditorView.baseTheme({
+  ".dunlin-carets": { pointerEvents: "none" },
+  ".dunlin-caret": { position: "absolute", width: "0", marginLeft: "-1px", borderLeft: "2px solid" },
+  ".dunlin-caret[hidden]": { display: "none" },
+  ".dunlin-caret-name": {
+    position: "absolute",
+    bottom: "100%",
+    left: "-2px",
+    padding: "0 4px",
+    borderRadius: "3px 3px 3px 0",
+    fontSize: "11px",
+    fontFamily: "system-ui, sans-serif",
+    lineHeight: "1.4",
+    color: "#ffffff",
+    whiteSpace: "nowrap",
+    userSelect: "none",
+    // It covers the line above: long enough to be read, and again when the caret moves or the pointer is on its line.
+    animation: "dunlin-caret-name-fades 0.4s ease 4s forwards",
+  },
+  '[data-name~="left"] > .dunlin-caret-name': { left: "auto", right: "0", borderRadius: "3px 3px 0 3px" },
+  '[data-name~="below"] > .dunlin-caret-name': { bottom: "auto", top: "100%", borderRadius: "0 3px 3px 3px" },
+  [`.${POINTED} > .dunlin-caret-name`]: { animation: "none" },
+  "@keyframes dunlin-caret-name-fades": { to: { opacity: "0" } },
+  ".dunlin-caret-name:empty": { display: "none" },
+})

@@ -1,0 +1,200 @@
+import {
+  createMemoryReplica,
+  createMemoryStore,
+  createSeededRandom,
+  createSimulatedConnection,
+  createSimulatedTime,
+  createSyncEngine,
+  decodeMessage,
+  type MemoryCollection,
+  type SeededRandom,
+  type SimulatedClock,
+  type SimulatedConnection,
+  type SimulatedTime,
+  type SyncEngine,
+} from "@dunlin/core/testing"
+import { linkEngine } from "./engine-link.ts"
+import { strictEvents } from "./strict-events.ts"
+
+/** A path between two ends, and what it carries of each of them. */
+export interface SlowPath {
+  readonly latencyMs: number
+  readonly bytesPerMs: readonly [number, number]
+  /** Bytes that wait in the network, unseen. */
+  readonly queueBytes?: number
+}
+
+/** What two devices differ by, in each of their replicas. */
+export interface Differences {
+  readonly replicas: number
+  /** Entries that both hold. */
+  readonly shared: number
+  /** Entries that each end holds alone. */
+  readonly apart: readonly [number, number]
+  /** Shared entries that each end has changed, the first end the first of them and the second the last. */
+  readonly changed?: readonly [number, number]
+}
+
+export interface SlowMeeting {
+  /** Nothing differs, and the first link still stands. */
+  readonly equal: boolean
+  readonly tookMs: number
+  /** Comparisons that began. */
+  readonly runs: number
+  /** Entries sent by both ends. */
+  readonly entries: number
+  readonly sentBytes: number
+}
+
+const ENTRY_BYTES = 250
+const LOOK_EVERY_MS = 100
+/** Long enough for what would be sent again. */
+const REST_MS = 30_000
+const FAST: SlowPath = { latencyMs: 1, bytesPerMs: [12_500, 12_500] }
+
+interface Device {
+  readonly engine: SyncEngine
+  readonly clock: SimulatedClock
+  readonly collections: readonly MemoryCollection[]
+  readonly session: string
+  readonly device: string
+}
+
+type Stores = readonly ReturnType<typeof createMemoryStore>[]
+
+/** Two devices meet; `slow` once the first has sent so many requests for ranges, and from the start unless that is given. */
+export async function runSlowMeeting(
+  { replicas, shared, apart, changed = [0, 0] }: Differences,
+  slow: SlowPath,
+  limitMs: number,
+  slowAfterRequests = 0,
+): Promise<SlowMeeting> {
+  const time = createSimulatedTime()
+  const random = createSeededRandom("slow-path")
+  const createStores = (): Stores => Array.from({ length: replicas }, () => createMemoryStore())
+  const stores = [createStores(), createStores()] as const
+  // What they share they got from each other, and have forgotten so: no common root shortens the comparison.
+  const before = await startPair("before", stores, time, random)
+  for (const collection of before[0].collections)
+    for (let at = 0; at < shared; at++) void collection.set(`shared-${at}`, { text: textOf(random) })
+  const fast = link(before, FAST, time, random)
+  await time.runFor(5_000)
+  fast.cut([0, 0])
+  for (const { clock } of before) clock.stop()
+
+  const devices = await startPair("now", stores, time, random)
+  const [first, second] = devices
+  for (const end of [0, 1] as const) {
+    for (const collection of devices[end].collections) {
+      for (let at = 0; at < apart[end]; at++) void collection.set(`${end}-${at}`, { text: textOf(random) })
+      for (let at = 0; at < changed[end]; at++)
+        void collection.set(`shared-${end === 0 ? at : shared - 1 - at}`, { text: textOf(random) })
+    }
+  }
+  await time.runFor(500)
+
+  const connection = link(devices, slowAfterRequests > 0 ? FAST : slow, time, random)
+  const startedAt = time.now
+  const salts = new Set<number>()
+  let requests = 0
+  let entries = 0
+  for (const end of [0, 1] as const) {
+    connection.setTap(end, (_lane, message) => {
+      for (const { frame } of decodeMessage(message)) {
+        if (frame.type === "data" || frame.type === "push") entries++
+        if (frame.type !== "range") continue
+        salts.add(frame.salt)
+        if (frame.reply || ++requests !== slowAfterRequests) continue
+        for (const from of [0, 1] as const) connection.setBytesPerMs(from, slow.bytesPerMs[from])
+      }
+      return [message]
+    })
+  }
+  let equal = false
+  while (!equal && time.now - startedAt < limitMs) {
+    await time.runFor(LOOK_EVERY_MS)
+    equal = first.collections.every((one, at) => isEqual(one, second.collections[at] as MemoryCollection))
+  }
+  const tookMs = time.now - startedAt
+  await time.runFor(REST_MS)
+  equal &&= connection.isOpen
+  connection.cut([0, 0])
+  return {
+    equal,
+    tookMs,
+    runs: salts.size,
+    entries,
+    sentBytes: connection.sentBytes(0) + connection.sentBytes(1),
+  }
+}
+
+async function startPair(
+  when: string,
+  stores: readonly [Stores, Stores],
+  time: SimulatedTime,
+  random: SeededRandom,
+): Promise<readonly [Device, Device]> {
+  return [
+    await startDevice(`a/${when}`, stores[0], time, random),
+    await startDevice(`b/${when}`, stores[1], time, random),
+  ]
+}
+
+async function startDevice(
+  name: string,
+  stores: Stores,
+  time: SimulatedTime,
+  random: SeededRandom,
+): Promise<Device> {
+  const chance = random.fork(name)
+  const clock = time.clock()
+  const sessionId = chance.bytes(16)
+  const device = Buffer.from(chance.bytes(32)).toString("hex")
+  const engine = createSyncEngine({
+    clock,
+    random: chance.fork("engine"),
+    sessionId,
+    device,
+    digestKey: new Uint8Array(32).fill(5),
+    roomTag: new Uint8Array(32).fill(6),
+    events: strictEvents,
+  })
+  const collections: MemoryCollection[] = []
+  stores.forEach((store, at) => {
+    const replica = createMemoryReplica({ name: `${at}`, store, clock, random: chance.fork(`replica/${at}`) })
+    void engine.replicate(replica).then((opened) => (collections[at] = opened))
+  })
+  await time.runFor(1_000)
+  if (Object.keys(collections).length < stores.length) throw new Error("a replica did not open")
+  return { engine, clock, collections, device, session: Buffer.from(sessionId).toString("hex") }
+}
+
+function link(
+  devices: readonly [Device, Device],
+  { latencyMs, bytesPerMs, queueBytes = 0 }: SlowPath,
+  time: SimulatedTime,
+  random: SeededRandom,
+): SimulatedConnection {
+  const connection = createSimulatedConnection({
+    time,
+    random: random.fork(`${time.now}`),
+    names: ["a", "b"],
+    latencyMs: [latencyMs, latencyMs],
+    queueBytes,
+  })
+  for (const end of [0, 1] as const) {
+    connection.setBytesPerMs(end, bytesPerMs[end])
+    linkEngine(devices[end].engine, connection, end, devices[1 - end] as Device)
+  }
+  return connection
+}
+
+/** Random, so that whatever is sent tells. */
+function textOf(random: SeededRandom): string {
+  return Buffer.from(random.bytes(ENTRY_BYTES / 2)).toString("hex")
+}
+
+function isEqual(one: MemoryCollection, other: MemoryCollection): boolean {
+  if (one.keys.length !== other.keys.length) return false
+  return one.keys.every((key) => one.get(key)?.text === other.get(key)?.text)
+}
