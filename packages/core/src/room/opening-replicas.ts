@@ -37,6 +37,7 @@ interface Opening {
   done: Promise<unknown>
   reject(reason: unknown): void
   standing?: StandingReplica
+  /** By itself or with its room. */
   released?: boolean
 }
 
@@ -84,7 +85,7 @@ export function createOpeningReplicas({
               resolve(standing.handle)
             },
           })
-          if (opening.released || closing.aborted) {
+          if (opening.released) {
             await shared.close()
             closing.throwIfAborted()
             throw new ReplicaError("replica-closed", `The replica "${name}" was closed.`)
@@ -94,8 +95,8 @@ export function createOpeningReplicas({
         }
         opening.done = attach().finally(() => openings.delete(name))
         opening.done.catch((cause: unknown) => {
-          if (opening.standing && !opening.released && !closing.aborted)
-            events.replicaReport(name, { type: "warning", reason: "the replica was not attached", cause })
+          if (opening.standing && !opening.released)
+            events.replicaReport(name, { type: "warning", reason: "it could not take over", cause })
           reject(cause)
         })
       })
@@ -108,9 +109,10 @@ export function createOpeningReplicas({
     standing: () => [...openings.values()].flatMap(({ standing }) => standing ?? []),
     close: () =>
       new Promise((resolve) => {
-        const all = [...openings.values()].map(({ done, reject }) => {
-          reject(closing.reason)
-          return done
+        const all = [...openings.values()].map((opening) => {
+          opening.released = true
+          opening.reject(closing.reason)
+          return opening.done
         })
         const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
         void Promise.allSettled(all).then(resolve).then(cancel)
