@@ -10,19 +10,40 @@ beforeAll(() => {
 })
 afterAll(() => harness.close())
 
-test("what a tab stored as it died, and told no other tab of, reaches the peers of the tab that lives", async () => {
+/** A page to open in several tabs of several profiles, which all come into one room. */
+async function createRoom() {
   const site = await harness.site(new URL("../rxdb/tabs-page.ts", import.meta.url))
   const host = await harness.host()
   const options = { invite: createInvite(), signaling: host.url }
   const [ada, bob] = [await harness.chromium(), await harness.chromium()]
-  const holder = await ada.open<TabsPage>(site)
-  await holder.call("start", options)
-  const dying = await ada.open<TabsPage>(site)
-  await dying.call("start", options)
-  const far = await bob.open<TabsPage>(site)
-  await far.call("start", options)
-  const reaches = (id: string) =>
-    expect.poll(() => far.call("ids"), { timeout: 30_000, interval: 200 }).toContain(id)
+  const start = async (profile: typeof ada) => {
+    const tab = await profile.open<TabsPage>(site)
+    await tab.call("start", options)
+    return tab
+  }
+  return { ada: () => start(ada), bob: () => start(bob) }
+}
+
+type Tab = Awaited<ReturnType<Awaited<ReturnType<typeof createRoom>>["ada"]>>
+
+const eventually = <Value>(read: () => Promise<Value>) =>
+  expect.poll(read, { timeout: 60_000, interval: 200 })
+
+/** Of the tab alone, as when it runs out of memory. */
+async function crash({ page }: Tab): Promise<void> {
+  const crashed = page.waitForEvent("crash")
+  const session = await page.context().newCDPSession(page)
+  // The renderer dies while it answers.
+  void session.send("Page.crash").catch(() => undefined)
+  await crashed
+}
+
+test("what a tab stored as it died, and told no other tab of, reaches the peers of the tab that lives", async () => {
+  const { ada, bob } = await createRoom()
+  const holder = await ada()
+  const dying = await ada()
+  const far = await bob()
+  const reaches = (id: string) => eventually(() => far.call("ids")).toContain(id)
 
   await dying.call("insert", "told")
   await reaches("told")
@@ -32,4 +53,69 @@ test("what a tab stored as it died, and told no other tab of, reaches the peers 
   await reaches("untold")
   await holder.call("insert", "afterwards")
   await reaches("afterwards")
+})
+
+test("a second tab is open at once, stands by, and takes over with the same handle when the first crashes", async () => {
+  const { ada, bob } = await createRoom()
+  const holder = await ada()
+  expect(await holder.call("standsBy")).toBe(false)
+  const second = await ada()
+  expect(await second.call("standsBy")).toBe(true)
+  expect(await second.call("replicaReports")).toContain("standing-by")
+  expect(await holder.call("replicaReports")).not.toContain("standing-by")
+
+  // Nobody else has it: neither may resolve, nor does the other tab of the same device count.
+  await second.call("insert", "of the second")
+  await second.call("beginSynced")
+  await crash(holder)
+  await eventually(() => second.call("standsBy")).toBe(false)
+  expect(await second.call("outcomesOfSynced")).toEqual([])
+
+  await second.call("insert", "after the first")
+  const far = await bob()
+  await eventually(() => far.call("ids")).toEqual(["after the first", "of the second"])
+  await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
+})
+
+test("synced() of a tab that stands by resolves when other devices hold what it stored", async () => {
+  const { ada, bob } = await createRoom()
+  await ada()
+  const second = await ada()
+  await second.call("fallSilentToRxdb")
+  await second.call("insert", "told to nobody")
+  await second.call("beginSynced")
+  const far = await bob()
+  await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
+  expect(await far.call("ids")).toEqual(["told to nobody"])
+  expect(await second.call("standsBy")).toBe(true)
+})
+
+test("whatever closes in a tab that stands by, nothing stays open, and it can be replicated again", async () => {
+  const { ada } = await createRoom()
+  const holder = await ada()
+  const second = await ada()
+  const third = await ada()
+  await second.call("beginSynced")
+  await second.call("closeHandle")
+  // The room goes on and has nothing left to wait for that is here.
+  await eventually(() => second.call("outcomesOfSynced")).toEqual([
+    "handle: replica-closed",
+    "room: replica-closed",
+  ])
+  await second.call("closeDatabase")
+  await second.call("replicate")
+  expect(await second.call("standsBy")).toBe(true)
+  await second.call("closeDatabase")
+  await second.call("replicate")
+  await second.call("beginSynced")
+  await second.call("closeRoom")
+  await eventually(() => second.call("outcomesOfSynced")).toEqual([
+    "handle: closed",
+    "handle: replica-closed",
+    "room: closed",
+    "room: replica-closed",
+  ])
+
+  await holder.call("closeRoom")
+  await eventually(() => third.call("standsBy")).toBe(false)
 })

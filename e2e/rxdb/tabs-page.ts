@@ -1,15 +1,25 @@
 // A tab with a Dexie collection that its profile's tabs share, in a room that one of them holds.
-import { openRoom } from "@dunlin/core"
+import { openRoom, type Room } from "@dunlin/core"
 import { tabs } from "@dunlin/core/tabs"
 import { webrtc } from "@dunlin/core/webrtc"
-import { mergeFields, rxdbReplica } from "@dunlin/rxdb"
+import { mergeFields, rxdbReplica, type RxdbHandle } from "@dunlin/rxdb"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { type CrashNote, crashSchema } from "./crash-schema.ts"
 
 let notes: RxCollection<CrashNote> | null = null
+let room: Room | null = null
+let handle: RxdbHandle<CrashNote> | null = null
+const outcomes: string[] = []
 
 export async function start(options: { readonly invite: string; readonly signaling: string }): Promise<void> {
+  const { invite, signaling } = options
+  room = await openRoom({ invite, transports: [tabs(), webrtc({ signaling })] })
+  await replicate()
+}
+
+/** Opens the database and shares its collection in the room that is open. */
+export async function replicate(): Promise<void> {
   const database = await createRxDatabase({
     name: "shared",
     storage: getRxStorageDexie(),
@@ -19,18 +29,52 @@ export async function start(options: { readonly invite: string; readonly signali
     notes: { schema: crashSchema, conflictHandler: mergeFields<CrashNote>() },
   })
   notes = made.notes
-  const { invite, signaling } = options
-  const room = await openRoom({ invite, transports: [tabs(), webrtc({ signaling })] })
-  // A tab that does not hold the collection waits here until the holder goes.
-  void room.replicate(rxdbReplica(notes))
+  handle = await opened(room).replicate(rxdbReplica(notes))
 }
 
 export async function insert(id: string): Promise<void> {
-  await collection().insert({ id, text: "written" })
+  await opened(notes).insert({ id, text: "written" })
 }
 
 export async function ids(): Promise<readonly string[]> {
-  return (await collection().find().exec()).map(({ id }) => id)
+  return (await opened(notes).find().exec()).map(({ id }) => id)
+}
+
+export function standsBy(): boolean {
+  return opened(handle).standingBy.get()
+}
+
+/** What the room's diagnostics say of replicas. */
+export function replicaReports(): readonly string[] {
+  return opened(room)
+    .diagnostics.recent()
+    .flatMap((one) => (one.type === "replica" ? [one.report.type] : []))
+}
+
+/** Waits as long as it takes, of the handle and of the room; `outcomesOfSynced` has what became of both. */
+export function beginSynced(): void {
+  const { signal } = new AbortController()
+  for (const [name, owner] of Object.entries({ handle: opened(handle), room: opened(room) }))
+    void owner.synced({ signal }).then(
+      () => outcomes.push(`${name}: held`),
+      (error: unknown) => outcomes.push(`${name}: ${(error as { readonly code?: string }).code}`),
+    )
+}
+
+export function outcomesOfSynced(): readonly string[] {
+  return outcomes.toSorted()
+}
+
+export async function closeDatabase(): Promise<void> {
+  await opened(notes).database.close()
+}
+
+export async function closeHandle(): Promise<void> {
+  await opened(handle).close()
+}
+
+export async function closeRoom(): Promise<void> {
+  await opened(room).close()
 }
 
 /** From now on nobody hears of what this tab writes: as when its process ends between the write and the word of it. */
@@ -38,7 +82,15 @@ export function fallSilent(): void {
   BroadcastChannel.prototype.postMessage = () => {}
 }
 
-function collection(): RxCollection<CrashNote> {
-  if (notes === null) throw new Error("call start first")
-  return notes
+/** The same, but the tab that replicates is still asked and answers. */
+export function fallSilentToRxdb(): void {
+  const { postMessage } = BroadcastChannel.prototype
+  BroadcastChannel.prototype.postMessage = function post(this: BroadcastChannel, message: unknown): void {
+    if (this.name.startsWith("dunlin")) postMessage.call(this, message)
+  }
+}
+
+function opened<Thing>(thing: Thing | null): Thing {
+  if (thing === null) throw new Error("call start first")
+  return thing
 }

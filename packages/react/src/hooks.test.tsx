@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { createInvite, memoryIdentity, openRoom, type Room } from "@dunlin/core"
+import { createInvite, memoryIdentity, openRoom, type Replica, type Room } from "@dunlin/core"
 import { createMemoryNetwork } from "@dunlin/core/testing"
 import { act, cleanup, render, renderHook, screen, waitFor } from "@testing-library/react"
 import { Component, StrictMode, type ReactNode } from "react"
@@ -110,6 +110,38 @@ describe("RoomProvider that opens the room", () => {
     expect(most).toBe(1)
     view.unmount()
     await waitFor(() => expect(rooms.every((room) => room.status.get().phase === "closed")).toBe(true), {
+      timeout: 10_000,
+    })
+  })
+
+  it("is open in a tab whose replica stands by for another", async () => {
+    const openRoomAlone = createRooms()
+    const waiting: Replica<string> = {
+      name: "things",
+      kind: 200,
+      schemaTag: "1",
+      direction: "both",
+      attach: (_, { signal, standBy } = {}) =>
+        new Promise((__, reject) => {
+          signal?.addEventListener("abort", () => reject(signal.reason))
+          standBy?.({ handle: "the handle", synced: () => Promise.resolve() })
+        }),
+    }
+    const handles: string[] = []
+    const open = async (): Promise<Room> => {
+      const room = await openRoomAlone()
+      handles.push(await room.replicate(waiting))
+      return room
+    }
+    const view = render(
+      <RoomProvider open={open}>
+        <Session />
+      </RoomProvider>,
+    )
+    await waitFor(() => expect(screen.queryByText("none")).toBeNull(), { timeout: 10_000 })
+    expect(handles).toEqual(["the handle"])
+    view.unmount()
+    await waitFor(() => expect(opened.every((room) => room.status.get().phase === "closed")).toBe(true), {
       timeout: 10_000,
     })
   })

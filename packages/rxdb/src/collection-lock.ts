@@ -5,13 +5,17 @@ import type { RxCollection } from "rxdb"
  * browser passes the lock on when that tab closes or crashes. Elsewhere every process has its own storage.
  */
 export interface CollectionLock {
-  /** Whether another tab holds it now. */
-  heldElsewhere(): Promise<boolean>
   /**
-   * Resolves with what gives it back. Rejects with the signal's reason. Whoever shares this object with a holder has it
-   * at once, and the last of them gives it back.
+   * Resolves with what gives it back, which resolves once it is free. Rejects with the signal's reason. Whoever shares this
+   * object with a holder has it at once, and the last of them gives it back.
    */
-  acquire(signal?: AbortSignal): Promise<() => void>
+  acquire(options?: LockOptions): Promise<() => Promise<void>>
+}
+
+export interface LockOptions {
+  readonly signal?: AbortSignal
+  /** Called once if another tab has it. */
+  readonly waits?: () => void
 }
 
 /** Whether other tabs may write the rows of this collection. */
@@ -29,27 +33,24 @@ export function collectionLock(collection: RxCollection): CollectionLock {
   const { database, name } = collection
   const locks = tabLocks(collection)
   const id = `dunlin-rxdb/${database.name}/${name}`
-  if (locks === null)
-    return { heldElsewhere: () => Promise.resolve(false), acquire: () => Promise.resolve(() => {}) }
+  if (locks === null) return { acquire: () => Promise.resolve(() => Promise.resolve()) }
 
   let holders = 0
   let giveBack = (): void => {}
+  let released: Promise<void> = Promise.resolve()
 
-  const hold = (): (() => void) => {
+  const hold = (): (() => Promise<void>) => {
     let held = true
     holders++
     return () => {
       if (held && --holders === 0) giveBack()
       held = false
+      return holders === 0 ? released : Promise.resolve()
     }
   }
 
   return {
-    async heldElsewhere() {
-      const { held = [] } = await locks.query()
-      return holders === 0 && held.some((lock) => lock.name === id)
-    },
-    acquire(signal) {
+    acquire({ signal, waits } = {}) {
       if (holders > 0) return Promise.resolve(hold())
       return new Promise((acquired, rejected) => {
         const granted = (): Promise<void> =>
@@ -57,7 +58,19 @@ export function collectionLock(collection: RxCollection): CollectionLock {
             giveBack = release
             acquired(hold())
           })
-        locks.request(id, signal === undefined ? {} : { signal }, granted).catch(rejected)
+        const request = async (): Promise<void> => {
+          // What is asked for only if it is available takes no signal.
+          const wasFree = await locks.request(id, { ifAvailable: true }, async (lock) => {
+            if (lock === null || signal?.aborted === true) return false
+            await granted()
+            return true
+          })
+          if (wasFree) return
+          signal?.throwIfAborted()
+          waits?.()
+          await locks.request(id, signal === undefined ? {} : { signal }, granted)
+        }
+        released = request().catch(rejected)
       })
     },
   }

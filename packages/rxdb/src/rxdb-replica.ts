@@ -8,18 +8,20 @@ import {
   ReplicaError,
   type ReplicaHost,
   type ReplicaReport,
+  type State,
   systemClock,
   systemRandom,
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import { defaultHashSha256, now } from "rxdb/plugins/core"
-import { type Observable, Subject } from "rxjs"
+import type { Observable } from "rxjs"
 import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
 import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
-import { type CollectionLock, collectionLock } from "./collection-lock.ts"
+import { type CollectionHandle, createCollectionHandle } from "./collection-handle.ts"
+import { type CollectionLock, collectionLock, sharesStorage } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
-import { createConflictLog, type ResolvedConflict } from "./conflict-log.ts"
+import type { ResolvedConflict } from "./conflict-log.ts"
 import type { DocumentData } from "./document-shape.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
 import { noCollection } from "./given-collection.ts"
@@ -33,6 +35,8 @@ import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts
 import { createSerialQueue } from "./serial-queue.ts"
 import { openSidecar, removeSidecarWith, type Sidecar } from "./sidecar.ts"
 import { stamperOf } from "./stamper.ts"
+import { createSyncedDesk, type SyncedDesk } from "./synced-desk.ts"
+import { openTabChannel } from "./tab-channel.ts"
 
 /** How a collection takes part in a room. */
 export interface RxdbReplicaOptions<RxDocType = DocumentData> {
@@ -62,11 +66,19 @@ export interface RxdbHandle<RxDocType = DocumentData> {
   readonly traffic$: Observable<DocumentTraffic<RxDocType>>
   /** The data of attachments as it comes, chunk by chunk. */
   readonly attachments$: Observable<AttachmentProgress>
+  /**
+   * Whether another tab replicates the collection. This one then writes, is written to, and has no links; it takes over, with
+   * this handle, when that tab closes or crashes.
+   */
+  readonly standingBy: State<boolean>
   /** How far each connected peer is, by session id. */
   readonly links: ReplicaHost["links"]
   /** Withdraws the collection from the room. Idempotent. */
   close(): Promise<void>
-  /** Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. */
+  /**
+   * Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. A tab that stands
+   * by asks the one that replicates.
+   */
   synced: ReplicaHost["synced"]
 }
 
@@ -105,7 +117,7 @@ function replicaOfRows(
       "invalid-option",
       `Attachments of "${collection.name}" travel by SHA-256. Create the database without a hashFunction of its own.`,
     )
-  const name = options.name ?? collection.name
+  const { name = collection.name, direction = "both" } = options
   const stamper = stamperOf(collection, {
     mergesFields: isMergeFields(collection.conflictHandler),
     hasPushModifier: options.push?.modifier !== undefined,
@@ -116,46 +128,92 @@ function replicaOfRows(
     name,
     kind: KIND_RXDB,
     schemaTag: schemaTag(collection),
-    direction: options.direction ?? "both",
-    async attach(host, { signal } = {}) {
+    direction,
+    async attach(host, { signal, standBy } = {}) {
       const giveBack = stamper.claim(name)
       const { onClose } = collection
-      let isClosing = collection.closed
+      const leaving = new AbortController()
+      const over = settling()
       let opening: Promise<AttachedCollection<RxdbHandle>> | null = null
-      const leave = async (): Promise<void> => {
-        isClosing = true
+      let left: Promise<void> | null = null
+      let desk: SyncedDesk | null = null
+      const leave = (): Promise<void> => (left ??= leaveRoom())
+      const leaveRoom = async (): Promise<void> => {
+        const closed = new ReplicaError("replica-closed", `The collection "${collection.name}" was closed.`)
+        // At once: what is withdrawn has nothing to wait for, and a wait for nothing resolves.
+        desk?.close()
+        own.end(closed)
+        leaving.abort(closed)
+        if (own.handle.standingBy.get()) host.released()
         // It may close while it joins: it has joined, or failed to, before it leaves.
         const attached = await opening?.catch(() => null)
         if (attached != null) await withdraw(host, attached)
+        else await nextTurnAfter(over.settled)
       }
+      const own = createCollectionHandle({ collection, host, leave })
       onClose.push(leave)
-      let unlock = (): void => {}
-      const release = (): void => {
+      let unlock = (): Promise<void> => Promise.resolve()
+      const release = async (): Promise<void> => {
+        desk?.close()
+        own.complete()
         onClose.splice(onClose.indexOf(leave), 1)
-        unlock()
+        await unlock()
         giveBack()
       }
+      const channel = () => openTabChannel(channelName(host))
       try {
-        unlock = await lock.acquire(signal)
-        if (isClosing)
-          throw new ReplicaError("replica-closed", `The collection "${collection.name}" was closed.`)
-        opening = open(host, leave, release)
-        return await opening
+        if (collection.closed) void leave()
+        const signals = signal === undefined ? [leaving.signal] : [leaving.signal, signal]
+        unlock = await lock.acquire({
+          signal: AbortSignal.any(signals),
+          waits() {
+            if (standBy === undefined) return
+            own.standBy(channel())
+            const reason = `another tab replicates "${collection.name}"; this one takes over when that closes`
+            host.report({ type: "standing-by", reason })
+            standBy({ handle: own.handle, synced: own.handle.synced })
+          },
+        })
+        leaving.signal.throwIfAborted()
+        own.takeOver()
+        opening = open(host, own, release)
+        const attached = await opening
+        if (sharesStorage(collection) && !leaving.signal.aborted)
+          desk = createSyncedDesk({ channel: channel(), clock: systemClock(), synced: own.handle.synced })
+        return attached
       } catch (error) {
-        release()
+        own.end(error)
+        await release()
         throw error
+      } finally {
+        over.settle()
       }
     },
   }
 
+  /** Whoever speaks there stores the same rows and sends them to the same devices, or as little. */
+  function channelName({ roomTag }: ReplicaHost): string {
+    const { database } = collection
+    const parts = [
+      database.storage.name,
+      database.name,
+      collection.name,
+      schemaTag(collection),
+      hexFromBytes(roomTag),
+      name,
+      direction,
+    ]
+    return `dunlin-rxdb/${JSON.stringify(parts)}`
+  }
+
   async function open(
     host: ReplicaHost,
-    leave: () => Promise<void>,
-    release: () => void,
+    own: CollectionHandle,
+    release: () => Promise<void>,
   ): Promise<AttachedCollection<RxdbHandle>> {
     const sidecar = await openSidecar(collection)
     try {
-      return await openBeside(sidecar, host, leave, release)
+      return await openBeside(sidecar, host, own, release)
     } catch (error) {
       await sidecar.close()
       throw error
@@ -165,14 +223,11 @@ function replicaOfRows(
   async function openBeside(
     sidecar: Sidecar,
     host: ReplicaHost,
-    leave: () => Promise<void>,
-    release: () => void,
+    own: CollectionHandle,
+    release: () => Promise<void>,
   ): Promise<AttachedCollection<RxdbHandle>> {
     const meta = await openMeta(sidecar)
-    const conflicts = createConflictLog()
-    const error$ = new Subject<ReplicaReport>()
-    const traffic$ = new Subject<DocumentTraffic>()
-    const attachments$ = new Subject<AttachmentProgress>()
+    const { conflicts, error$, traffic$, attachments$ } = own
     const report = (one: ReplicaReport): void => {
       host.report(one)
       error$.next(one)
@@ -239,18 +294,7 @@ function replicaOfRows(
       clock,
       collection,
       host,
-      handle: {
-        collection,
-        device: host.device,
-        conflicts$: conflicts.conflicts$,
-        recentConflicts: conflicts.recent,
-        error$,
-        traffic$,
-        attachments$,
-        links: host.links,
-        synced: (given) => host.synced(given),
-        close: leave,
-      },
+      handle: own.handle,
       traffic: traffic$,
       shape,
       store,
@@ -265,15 +309,28 @@ function replicaOfRows(
       holdsAttachments,
       async release() {
         owedRows.stop()
-        conflicts.close()
-        error$.complete()
-        traffic$.complete()
-        attachments$.complete()
         await sidecar.close()
-        release()
+        await release()
       },
     })
   }
+}
+
+/** A promise with its inner side. */
+function settling(): { readonly settled: Promise<void>; settle(): void } {
+  let settle = (): void => {}
+  const settled = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  return { settled, settle: () => settle() }
+}
+
+/** The room takes a moment to free the name of what did not attach. */
+async function nextTurnAfter(settled: Promise<void>): Promise<void> {
+  await settled
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve)
+  })
 }
 
 /** Longer than any stored index is behind what it is an index of. */

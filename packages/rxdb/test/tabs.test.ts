@@ -1,5 +1,5 @@
 import "fake-indexeddb/auto"
-import { memoryIdentity } from "@dunlin/core"
+import { createInvite, memoryIdentity, openRoom, type Room } from "@dunlin/core"
 import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
 import * as wrtc from "node-datachannel/polyfill"
 import {
@@ -14,7 +14,8 @@ import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { wrappedValidateAjvStorage } from "rxdb/plugins/validate-ajv"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
-import { getConnectionHandlerSimplePeer, replicateWebRTC } from "../src/index.ts"
+import { createMemoryNetwork } from "../../core/src/testing/memory-transport.ts"
+import { getConnectionHandlerSimplePeer, replicateWebRTC, rxdbReplica } from "../src/index.ts"
 import { openSidecar } from "../src/sidecar.ts"
 import { until, wait } from "./room-flock.ts"
 
@@ -23,12 +24,12 @@ function createLocks() {
   const queues = new Map<string, (() => void)[]>()
   const held = new Set<string>()
   return {
-    query: () => Promise.resolve({ held: [...held].map((name) => ({ name })), pending: [] }),
     async request(
       name: string,
-      { signal }: { signal?: AbortSignal },
-      work: () => Promise<void>,
-    ): Promise<void> {
+      { signal, ifAvailable = false }: { signal?: AbortSignal; ifAvailable?: boolean },
+      work: (lock: object | null) => Promise<unknown>,
+    ): Promise<unknown> {
+      if (held.has(name) && ifAvailable) return work(null)
       if (held.has(name))
         await new Promise<void>((resolve, reject) => {
           queues.set(name, [...(queues.get(name) ?? []), resolve])
@@ -42,7 +43,7 @@ function createLocks() {
         })
       held.add(name)
       try {
-        await work()
+        return await work({ name })
       } finally {
         const [next, ...rest] = queues.get(name) ?? []
         queues.set(name, rest)
@@ -69,7 +70,19 @@ afterAll(async () => {
 })
 
 const databases: RxDatabase[] = []
+const rooms: Room[] = []
+/** Rooms of one call are peers of each other. */
+function createRooms(): () => Promise<Room> {
+  const invite = createInvite()
+  const network = createMemoryNetwork()
+  return async () => {
+    const room = await openRoom({ invite, identity: memoryIdentity(), transports: [network.transport()] })
+    rooms.push(room)
+    return room
+  }
+}
 afterEach(async () => {
+  await Promise.all(rooms.splice(0).map((room) => room.close()))
   for (const database of databases.splice(0)) await database.close()
 })
 
@@ -209,6 +222,84 @@ describe("the tabs of one database", () => {
     await second.upsert({ id: "x", text: "again" })
     await until(async () => (await far.findOne("x").exec(true)).get("text") === "again", "its edit")
     expect(follower.handle()?.recentConflicts()).toEqual([])
+  })
+
+  test("one that stands by in a room takes another tab's word for its own room alone", async () => {
+    const name = `tabs-${Date.now()}-f`
+    const [openHere, openElsewhere] = [createRooms(), createRooms()]
+    const far = await tab(`far-${name}`)
+    await (await openHere()).replicate(rxdbReplica(far))
+    const tabs = [await tab(name), await tab(name), await tab(name), await tab(name)] as const
+    const holder = await (await openHere()).replicate(rxdbReplica(tabs[0]))
+    const here = await (await openHere()).replicate(rxdbReplica(tabs[1]))
+    const elsewhere = await (await openElsewhere()).replicate(rxdbReplica(tabs[2]))
+    // What it sends the holder might keep, for all it is told.
+    const otherwise = await (await openHere()).replicate(rxdbReplica(tabs[3], { direction: "send-only" }))
+    expect([holder, here, elsewhere].map(({ standingBy }) => standingBy.get())).toEqual([false, true, true])
+    await tabs[1].insert({ id: "x", text: "1" })
+    await here.synced()
+    expect(await far.findOne("x").exec()).not.toBeNull()
+    for (const stranger of [elsewhere, otherwise])
+      await expect(stranger.synced({ signal: AbortSignal.timeout(1_000) })).rejects.toMatchObject({
+        name: "TimeoutError",
+      })
+    await otherwise.close()
+    await holder.close()
+    await until(() => !here.standingBy.get(), "the next tab to take over")
+    await expect(holder.synced()).rejects.toMatchObject({ code: "replica-closed" })
+    await here.close()
+    await until(() => !elsewhere.standingBy.get(), "the last tab to take over")
+  })
+
+  test("one that leaves while it stands by can come back at once, before and behind others", async () => {
+    const name = `tabs-${Date.now()}-g`
+    const open = createRooms()
+    const tabs = [await tab(name), await tab(name)] as const
+    const [first, room] = [await open(), await open()]
+    const holder = await first.replicate(rxdbReplica(tabs[0]))
+    const standing = await room.replicate(rxdbReplica(tabs[1]))
+    const pending = standing.synced().catch((error: unknown) => error)
+    await standing.close()
+    const again = await room.replicate(rxdbReplica(tabs[1]))
+    expect(await pending).toMatchObject({ name: "ReplicaError", code: "replica-closed" })
+    expect(again.standingBy.get()).toBe(true)
+    // Whoever closed it before has no say in what it became.
+    await standing.close()
+    await holder.close()
+    await until(() => !again.standingBy.get(), "the second tab to take over")
+    const far = await tab(`far-${name}`)
+    await (await open()).replicate(rxdbReplica(far))
+    await tabs[1].insert({ id: "x", text: "1" })
+    await again.synced()
+    expect(await far.findOne("x").exec()).not.toBeNull()
+    const back = await first.replicate(rxdbReplica(tabs[0]))
+    expect(back.standingBy.get()).toBe(true)
+    await again.close()
+    await until(() => !back.standingBy.get(), "the first tab to take over again")
+    await back.close()
+    expect((await first.replicate(rxdbReplica(tabs[0]))).standingBy.get()).toBe(false)
+  })
+
+  test("one that closes at whatever moment of taking over leaves the collection free", async () => {
+    const name = `tabs-${Date.now()}-h`
+    const open = createRooms()
+    const [first, room] = [await open(), await open()]
+    for (let moment = 0; moment < 8; moment++) {
+      const tabs = [await tab(name), await tab(name)] as const
+      const holder = await first.replicate(rxdbReplica(tabs[0]))
+      const standing = await room.replicate(rxdbReplica(tabs[1]))
+      const pending = standing.synced().catch((error: unknown) => error)
+      const leaving = holder.close()
+      await wait(moment * 2)
+      await tabs[1].database.close()
+      await leaving
+      // The first room counts as another device here, and may have been seen to hold as little: what matters is that it is settled.
+      await pending
+      await tabs[0].database.close()
+    }
+    expect(
+      room.diagnostics.recent().flatMap((one) => (one.type === "replica" ? [one.report.type] : [])),
+    ).toEqual(Array.from({ length: 8 }, () => "standing-by"))
   })
 
   test("one that waits can be canceled, and gives the lock to nobody", async () => {

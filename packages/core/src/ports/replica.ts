@@ -30,10 +30,27 @@ export interface Replica<Handle = unknown> {
    * Opens the replica for one room. Rejects with `ReplicaError` "replica-in-use" when another room has it.
    * Whoever attached it detaches it.
    */
-  attach(
-    host: ReplicaHost,
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<AttachedReplica<Handle>>
+  attach(host: ReplicaHost, options?: AttachOptions<Handle>): Promise<AttachedReplica<Handle>>
+}
+
+/** How a replica attaches. */
+export interface AttachOptions<Handle = unknown> {
+  readonly signal?: AbortSignal | undefined
+  /**
+   * A replica that has to wait for its turn, such as for another tab, may say so once: the application gets the handle at once, and
+   * `attach` resolves with the same when its turn comes. Closed meanwhile, the replica calls `released` and rejects.
+   */
+  standBy?(standing: StandingReplica<Handle>): void
+}
+
+/** A replica that waits to be attached, while another process attends to what it stores. */
+export interface StandingReplica<Handle = unknown> {
+  readonly handle: Handle
+  /**
+   * What `room.synced()` asks meanwhile: whether other devices hold what was stored here before the call. By the same rules; asked
+   * until `attach` has resolved, it waits for that and asks the host.
+   */
+  synced(options: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
 }
 
 /** What a room gives to a replica that is attached to it. */
@@ -55,7 +72,7 @@ export interface ReplicaHost {
   /**
    * Resolves when `peers` other devices (default 1) hold the present state of `keys` (default: all) durably.
    * Same rules as `room.synced()`: it rejects when they refuse it. With `session`, a session id, only that peer counts, and one that takes nothing
-   * has nothing to wait for.
+   * has nothing to wait for. Called while the replica attaches, it waits for that first.
    */
   synced(options?: {
     readonly keys?: readonly string[]
@@ -119,6 +136,8 @@ export type ReplicaReport =
       readonly cause?: unknown
     }
   | { readonly type: "warning"; readonly reason: string; readonly cause?: unknown }
+  /** Another tab attends to what is stored here; this one takes over when that goes. */
+  | { readonly type: "standing-by"; readonly reason: string; readonly cause?: unknown }
 
 /** Some of the entries of a replica, in any order; the replica chooses how many make a page. */
 export interface ScanPage {

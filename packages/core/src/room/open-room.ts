@@ -152,8 +152,7 @@ function assemble(parts: Parts): Room {
     linked = new Set(now.keys())
   })
 
-  const replicaNames = new Set<string>()
-  const service = createServiceWatch({ clock, peers: list.peers, replicas: () => replicaNames })
+  const service = createServiceWatch({ clock, peers: list.peers, replicas: engine.replicas })
 
   const host = (transport: Transport): TransportHost => ({
     clock,
@@ -214,10 +213,7 @@ function assemble(parts: Parts): Room {
     diagnostics,
     async replicate(replica) {
       requireOpen()
-      const handle = await engine.replicate(replica)
-      replicaNames.add(replica.name)
-      service.look()
-      return handle
+      return engine.replicate(replica)
     },
     async synced(wait = {}) {
       requireOpen()

@@ -15,7 +15,10 @@ export interface Room extends AsyncDisposable {
   readonly status: State<RoomStatus>
   readonly presence: Presence
   readonly diagnostics: Diagnostics
-  /** Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not. */
+  /**
+   * Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not, and at once where it stands
+   * by for another tab.
+   */
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /**
    * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Tabs and processes that

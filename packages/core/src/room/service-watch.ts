@@ -5,14 +5,14 @@ import type { Peer } from "./room.ts"
 export interface ServiceWatchOptions {
   readonly clock: Clock
   readonly peers: State<readonly Peer[]>
-  /** Names of the replicas that this session shares. */
+  /** Names of the replicas that this session shares; a change of them is seen with the next of the peers. */
   replicas(): Iterable<string>
 }
 
 /** Whether a tab that reaches the room through another is served by it in all its replicas. */
 export interface ServiceWatch {
   readonly isUnserved: State<boolean>
-  /** Looks again, such as after a replica was added or the role changed. */
+  /** Looks again, such as after the role changed. */
   look(): void
   close(): void
 }

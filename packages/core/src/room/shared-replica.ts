@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type {
   AttachedReplica,
+  AttachOptions,
   EntryChange,
   JoinOutcome,
   Replica,
@@ -64,7 +65,7 @@ export interface SharedReplicaOptions<Handle> {
   readonly onLocal: (transitions: readonly Transition[]) => void
   /** A batch of joins was settled: what it asks for can be sent together. */
   readonly onBatch: () => void
-  readonly signal?: AbortSignal
+  readonly attach?: AttachOptions<Handle>
 }
 
 const MAX_BATCH_ENTRIES = 2048
@@ -120,10 +121,7 @@ export async function shareReplica<Handle>(
     report(transitions)
   }
 
-  const attached = await replica.attach(
-    { ...options.host, changed },
-    options.signal === undefined ? {} : { signal: options.signal },
-  )
+  const attached = await replica.attach({ ...options.host, changed }, options.attach)
   const keeper = createIndexKeeper({
     attached,
     digests,
@@ -136,7 +134,7 @@ export async function shareReplica<Handle>(
   })
 
   try {
-    await keeper.open(options.signal)
+    await keeper.open(options.attach?.signal)
   } catch (error) {
     await attached.detach()
     throw error

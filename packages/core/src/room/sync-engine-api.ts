@@ -83,18 +83,16 @@ export interface SyncEngineEvents {
 export interface SyncEngine {
   readonly links: State<ReadonlyMap<string, LinkStatus>>
   counters(): ReadonlyMap<string, LinkCounters>
+  /** Names of those that are attached. */
+  replicas(): Iterable<string>
+  /** Resolves once the replica is attached, or stands by. */
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /** Takes the link over and says HELLO. A second link to the same session replaces the first. */
   addLink(link: SecureLink): LinkInput
   /** Encoded value of at most 2 KiB, or null; sent now (at most 10/s, the last wins) and to every later link. */
   setPresence(value: Uint8Array | null): void
   /** Entries known now durable at `peers` devices; rejects with the signal's reason or `RoomError`. */
-  synced(options?: {
-    readonly replica?: string
-    readonly keys?: readonly string[]
-    readonly peers?: number
-    readonly signal?: AbortSignal | undefined
-  }): Promise<void>
+  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Says BYE on every link, detaches every replica. Idempotent. */
   close(): Promise<void>
 }

@@ -1,18 +1,16 @@
 import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
-import { ReplicaError } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
-import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
-import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createWantedTable } from "../protocol/wanted-table.ts"
 import { createLargeEntryGate } from "./large-entry-gate.ts"
 import { createLinkSession } from "./link-session.ts"
 import type { LinkSession } from "./link-session-api.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
+import { createOpeningReplicas } from "./opening-replicas.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
 import { createPresenceRelay } from "./presence-relay.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
@@ -30,8 +28,6 @@ interface EngineReplica extends RoomReplica {
 /** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
 const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
-/** A replica that attaches and hears of no signal is not waited for any longer when the room closes. */
-const ATTACH_PATIENCE_MS = 5_000
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 /** Who has just come is linked to everyone soon, and until then looks like somebody far away. */
@@ -50,17 +46,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicasByName = new Map<string, EngineReplica>()
   /** Peers whose link was lost, the newest last, and who may still be in the room. */
   const lostSessions = new Set<string>()
-  const opening = new Map<string, Promise<unknown>>()
-  /** Replicas that closed by themselves before they had opened. */
-  const releasedEarly = new Set<string>()
   const timers = createPurposeTimers(clock)
   const closing = new AbortController()
-  /** One listener for all who wait: platforms warn of a leak when one signal has more than ten. */
-  const closingError = new Promise<never>((_, reject) => {
-    closing.signal.addEventListener("abort", () => reject(closing.signal.reason))
+  const opening = createOpeningReplicas({
+    clock,
+    closing: closing.signal,
+    events,
+    replicasByName,
   })
-  closingError.catch(() => {})
-  let nextSlot = 0
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
   let closed: Promise<void> | null = null
@@ -269,7 +262,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     device: options.device,
     report: (report) => events.replicaReport(replica.name, report),
     released: () => void released(replica.name),
-    synced: (wait) => waits.add({ ...wait, replica: replica.name }),
+    async synced(wait) {
+      await opening.attached(replica.name)
+      await waits.add({ ...wait, replica: replica.name })
+    },
     links: replicaLinks,
   })
 
@@ -287,75 +283,48 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   const released = async (name: string): Promise<void> => {
-    if (opening.has(name)) releasedEarly.add(name)
+    opening.released(name)
     await withdraw(name)
   }
 
-  const assertUsable = (replica: Replica): void => {
-    closing.signal.throwIfAborted()
-    if (replicasByName.has(replica.name) || opening.has(replica.name)) {
-      const message = `This room has a replica named "${replica.name}" already. Give it another name.`
-      throw new ReplicaError("duplicate-name", message)
-    }
-    if (replica.name === "" || [replica.name, replica.schemaTag].some(isTooLong)) {
-      throw new ReplicaError(
-        "invalid-option",
-        `A replica's name and schema tag take 1 to ${MAX_NAME_BYTES} bytes.`,
-      )
-    }
-    if (nextSlot >= MAX_REPLICAS) {
-      throw new ReplicaError("invalid-option", `A room carries at most ${MAX_REPLICAS} replicas in its life.`)
-    }
-  }
-
-  const attach = async <Handle>(replica: Replica<Handle>, slot: number): Promise<Handle> => {
+  const replicate = <Handle>(replica: Replica<Handle>): Promise<Handle> => {
     const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
-    const shared = await shareReplica({
-      slot,
-      replica,
-      digests,
-      clock,
-      host: hostFor(replica, replicaLinks),
-      onLocal: (transitions) => {
-        const own = replicasByName.get(replica.name)
-        if (own !== undefined) localChanges(own, transitions)
+    return opening.open(replica, {
+      share: (slot, attach) =>
+        shareReplica({
+          slot,
+          replica,
+          digests,
+          clock,
+          host: hostFor(replica, replicaLinks),
+          onLocal: (transitions) => {
+            const own = replicasByName.get(replica.name)
+            if (own !== undefined) localChanges(own, transitions)
+          },
+          onBatch: () => {
+            for (const session of sessions.values()) session.pump()
+          },
+          attach,
+        }),
+      add(shared) {
+        const own: EngineReplica = {
+          shared,
+          wanted: createWantedTable(),
+          lease: createReconcileLease(),
+          links: replicaLinks,
+        }
+        replicasByName.set(replica.name, own)
+        for (const session of sessions.values()) session.added(own)
+        statusChanged()
       },
-      onBatch: () => {
-        for (const session of sessions.values()) session.pump()
-      },
-      signal: closing.signal,
     })
-    if (ending || releasedEarly.has(replica.name)) {
-      await shared.close()
-      closing.signal.throwIfAborted()
-      throw new ReplicaError("replica-closed", `The replica "${replica.name}" was closed.`)
-    }
-    const own: EngineReplica = {
-      shared,
-      wanted: createWantedTable(),
-      lease: createReconcileLease(),
-      links: replicaLinks,
-    }
-    replicasByName.set(replica.name, own)
-    for (const session of sessions.values()) session.added(own)
-    statusChanged()
-    return shared.attached.handle
   }
 
   return {
     links,
     counters: () => new Map([...sessions].map(([id, session]) => [id, session.counters()])),
-    async replicate(replica) {
-      assertUsable(replica)
-      // Before it begins: it may be released while it does.
-      opening.set(replica.name, Promise.resolve())
-      const attaching = attach(replica, nextSlot++).finally(() => {
-        opening.delete(replica.name)
-        releasedEarly.delete(replica.name)
-      })
-      opening.set(replica.name, attaching)
-      return Promise.race([attaching, closingError])
-    },
+    replicas: () => replicasByName.keys(),
+    replicate,
     addLink(link) {
       if (ending) {
         link.close("the room was closed")
@@ -371,7 +340,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (dueInMs <= 0) sendPresence()
       else timers.startOnce("presence", dueInMs, sendPresence)
     },
-    synced: (wait = {}) => waits.add(wait),
+    async synced(wait = {}) {
+      const asked = opening.standing().map((one) => one.synced(wait))
+      // Of nothing at all everybody holds everything.
+      if (asked.length === 0 || replicasByName.size > 0) asked.push(waits.add(wait))
+      await Promise.all(asked)
+    },
     close() {
       closed ??= (async () => {
         ending = true
@@ -379,12 +353,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         relay?.close()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
         closing.abort(new RoomError("closed", "The room is closed. Open it again to go on."))
-        await Promise.all([...replicasByName.keys()].map(withdraw))
-        // Whoever opens the same stores next must find them free.
-        await new Promise<unknown>((resolve) => {
-          const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
-          void Promise.allSettled(opening.values()).then(resolve).then(cancel)
-        })
+        await Promise.all([opening.close(), ...[...replicasByName.keys()].map(withdraw)])
       })()
       return closed
     },
@@ -439,10 +408,6 @@ function continues(transition: Transition, push: PushFrame): boolean {
   const began =
     before === null ? push.before.every((byte) => byte === 0) : startsWithBytes(before, push.before)
   return began && after !== null && startsWithBytes(after, push.after)
-}
-
-function isTooLong(text: string): boolean {
-  return encodeUtf8(text).length > MAX_NAME_BYTES
 }
 
 function lacksAny(peer: LinkSession, linked: Iterable<string>): boolean {

@@ -43,6 +43,18 @@ describe("the contract notices a replica that", () => {
     expect(noticed).toEqual(["concurrent changes join to one state, and whoever lacks something is told"])
   })
 
+  test("attaches with another handle than it stood by with", async () => {
+    const noticed = await breaking((replica) => ({
+      ...replica,
+      async attach(host, options) {
+        const attached = await replica.attach(host, options)
+        options?.standBy?.({ handle: { ...attached.handle }, synced: (wait) => host.synced(wait) })
+        return attached
+      },
+    }))
+    expect(noticed).toEqual(["if it stood by, it did so once, and with the handle that it attached with"])
+  })
+
   test("reports what it joined", async () => {
     const noticed = await breaking((replica) => ({
       ...replica,

@@ -5,6 +5,7 @@ import type {
   Replica,
   ReplicaHost,
   ReplicaPeer,
+  StandingReplica,
 } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import { createState } from "../ports/state.ts"
@@ -28,6 +29,8 @@ interface Bench<Handle> {
   readonly replica: Replica<Handle>
   readonly attached: AttachedReplica<Handle>
   readonly changes: readonly EntryChange[]
+  /** What it gave while it stood by, if it did. */
+  readonly standing: readonly StandingReplica<Handle>[]
   /** Makes a local change and waits until it is reported. */
   write(key: string, value: number): Promise<EntryChange>
 }
@@ -201,6 +204,13 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
       )
       demand(second instanceof ReplicaError && second.code === "replica-in-use", "a second room is refused")
     }),
+    rule("if it stood by, it did so once, and with the handle that it attached with", 1, async (one) => {
+      demand(one.standing.length <= 1, `it says so once, not ${one.standing.length} times`)
+      for (const { handle, synced } of one.standing) {
+        demand(handle === one.attached.handle, "the application has the handle already")
+        await synced({})
+      }
+    }),
     rule("the index is kept as it was given", 1, async (one) => {
       demand((await one.attached.loadIndex()) === null, "there is none at first")
       const blob = Uint8Array.from({ length: 1_000 }, (_, index) => index % 251)
@@ -214,11 +224,15 @@ export function replicaContract<Handle>(subject: ReplicaSubject<Handle>): readon
 async function openBench<Handle>(subject: ReplicaSubject<Handle>, index: number): Promise<Bench<Handle>> {
   const changes: EntryChange[] = []
   const replica = await subject.create()
-  const attached = await replica.attach(createBenchHost(index, changes))
+  const standing: StandingReplica<Handle>[] = []
+  const attached = await replica.attach(createBenchHost(index, changes), {
+    standBy: (one) => void standing.push(one),
+  })
   return {
     replica,
     attached,
     changes,
+    standing,
     async write(key, value) {
       const before = changes.length
       await subject.write(attached.handle, key, value)

@@ -6,7 +6,7 @@ import {
   type Transport,
 } from "@dunlin/core"
 import { BehaviorSubject, filter, firstValueFrom, Subject, type Subscription, takeUntil } from "rxjs"
-import { type CollectionLock, collectionLock } from "../collection-lock.ts"
+import { collectionLock } from "../collection-lock.ts"
 import { lockedReplica, type RxdbHandle } from "../rxdb-replica.ts"
 import { DropInError, PoolError } from "./drop-in-error.ts"
 import { handlerTransport } from "./handler-transport.ts"
@@ -48,6 +48,10 @@ export async function replicateWebRTC<RxDocType, PeerType>(
   let stopFollowing = (): void => {}
   let canceled: Promise<void> | null = null
   let starting: Promise<void> | null = null
+  let standBy = (): void => {}
+  const standsBy = new Promise<void>((resolve) => {
+    standBy = resolve
+  })
 
   const book = createPeerBook({
     path: (session) => share?.room.peers.get().find((peer) => peer.session === session)?.path ?? null,
@@ -62,11 +66,11 @@ export async function replicateWebRTC<RxDocType, PeerType>(
 
   const start = async (): Promise<void> => {
     // The hook stamps in every tab; connections are for the one that has the lock. The replica takes it over.
-    const unlock = await lock.acquire(closing.signal)
+    const unlock = await lock.acquire({ signal: closing.signal, waits: standBy })
     try {
       await open()
     } finally {
-      unlock()
+      await unlock()
     }
   }
 
@@ -122,16 +126,14 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       detail: `Everybody who guesses the topic "${options.topic}" is a member: pass a secret, or a long random topic.`,
     })
   starting = start()
-  const started = await Promise.race([starting.then(() => true), waitsForAnotherTab(lock, starting)]).catch(
-    async (error: unknown) => {
-      await cancel()
-      throw error
-    },
+  await Promise.race([starting, standsBy]).catch(async (error: unknown) => {
+    await cancel()
+    throw error
+  })
+  // It may still stand by; otherwise there is nothing to catch.
+  starting.catch((cause: unknown) =>
+    tell(new PoolError("transport", "The replication did not start.", { cause })),
   )
-  if (!started)
-    starting.catch((cause: unknown) =>
-      tell(new PoolError("transport", "The replication did not start.", { cause })),
-    )
 
   return replicationPool<RxDocType, PeerType>({
     collection,
@@ -170,24 +172,6 @@ function alreadyReplicates({ name }: { readonly name: string }, cause?: unknown)
     `The collection "${name}" replicates already. It has one pool or room at a time, with any number of peers: await cancel() of its pool, or close its room, first.`,
     { cause },
   )
-}
-
-const LOOK_MS = 50
-
-/** Resolves with false once another tab is seen to replicate; never when this one starts first. */
-async function waitsForAnotherTab(lock: CollectionLock, starting: Promise<void>): Promise<false> {
-  let settled = false
-  const settle = (): void => {
-    settled = true
-  }
-  starting.then(settle, settle)
-  while (!(await lock.heldElsewhere())) {
-    if (settled) return new Promise(() => {})
-    await new Promise((resolve) => {
-      setTimeout(resolve, LOOK_MS)
-    })
-  }
-  return false
 }
 
 interface Connections<PeerType> {
@@ -261,7 +245,7 @@ async function firstPeers<RxDocType>(
 
 function errorOfReport(report: ReplicaReport): PoolError {
   const { reason, cause } = report
-  return new PoolError("peer", report.type === "warning" ? reason : `${report.key}: ${reason}`, {
+  return new PoolError("peer", "key" in report ? `${report.key}: ${reason}` : reason, {
     cause,
     parameters: { ...report },
   })

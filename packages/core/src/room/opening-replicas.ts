@@ -1,0 +1,125 @@
+import type { Clock } from "../ports/clock.ts"
+import type { AttachOptions, Replica, StandingReplica } from "../ports/replica.ts"
+import { ReplicaError } from "../ports/replica.ts"
+import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
+import { encodeUtf8 } from "../protocol/utf8.ts"
+import type { SharedReplica } from "./shared-replica.ts"
+import type { SyncEngineEvents } from "./sync-engine-api.ts"
+
+/** Replicas on their way into the room, of which some stand by. */
+export interface OpeningReplicas {
+  /** Resolves with the handle as soon as there is one. Rejects when the replica does not attach, and when the room closes. */
+  open<Handle>(replica: Replica<Handle>, steps: OpeningSteps<Handle>): Promise<Handle>
+  /** The replica closed by itself. */
+  released(name: string): void
+  /** Resolves when it has attached, if it is on its way. */
+  attached(name: string): Promise<unknown> | undefined
+  standing(): readonly StandingReplica[]
+  /** The room closes: whoever opens the same stores next must find them free, but what does not hear of it is not waited for long. */
+  close(): Promise<unknown>
+}
+
+export interface OpeningSteps<Handle> {
+  share(slot: number, options: AttachOptions<Handle>): Promise<SharedReplica<Handle>>
+  /** Not called when the replica, or the room, was closed meanwhile. */
+  add(shared: SharedReplica<Handle>): void
+}
+
+export interface OpeningReplicasOptions {
+  readonly clock: Clock
+  readonly closing: AbortSignal
+  readonly events: Pick<SyncEngineEvents, "replicaReport">
+  /** Those that are attached. */
+  readonly replicasByName: ReadonlyMap<string, unknown>
+}
+
+interface Opening {
+  done: Promise<unknown>
+  reject(reason: unknown): void
+  standing?: StandingReplica
+  /** By itself or with its room. */
+  released?: boolean
+}
+
+const ATTACH_PATIENCE_MS = 5_000
+
+export function createOpeningReplicas({
+  clock,
+  closing,
+  events,
+  replicasByName,
+}: OpeningReplicasOptions): OpeningReplicas {
+  const openings = new Map<string, Opening>()
+  let nextSlot = 0
+
+  const assertUsable = ({ name, schemaTag }: Replica): void => {
+    closing.throwIfAborted()
+    if (replicasByName.has(name) || openings.has(name)) {
+      const message = `This room has a replica named "${name}" already. Give it another name.`
+      throw new ReplicaError("duplicate-name", message)
+    }
+    if (name === "" || [name, schemaTag].some(isTooLong)) {
+      throw new ReplicaError(
+        "invalid-option",
+        `A replica's name and schema tag take 1 to ${MAX_NAME_BYTES} bytes.`,
+      )
+    }
+    if (nextSlot >= MAX_REPLICAS) {
+      throw new ReplicaError("invalid-option", `A room carries at most ${MAX_REPLICAS} replicas in its life.`)
+    }
+  }
+
+  return {
+    async open<Handle>(replica: Replica<Handle>, { share, add }: OpeningSteps<Handle>) {
+      assertUsable(replica)
+      const { name } = replica
+      return new Promise<Handle>((resolve, reject) => {
+        // Before it begins: it may be released while it does.
+        const opening: Opening = { done: Promise.resolve(), reject }
+        openings.set(name, opening)
+        const attach = async (): Promise<void> => {
+          const shared = await share(nextSlot++, {
+            signal: closing,
+            standBy(standing) {
+              opening.standing = standing
+              resolve(standing.handle)
+            },
+          })
+          if (opening.released) {
+            await shared.close()
+            closing.throwIfAborted()
+            throw new ReplicaError("replica-closed", `The replica "${name}" was closed.`)
+          }
+          add(shared)
+          resolve(shared.attached.handle)
+        }
+        opening.done = attach().finally(() => openings.delete(name))
+        opening.done.catch((cause: unknown) => {
+          if (opening.standing && !opening.released)
+            events.replicaReport(name, { type: "warning", reason: "it could not take over", cause })
+          reject(cause)
+        })
+      })
+    },
+    released(name) {
+      const opening = openings.get(name)
+      if (opening) opening.released = true
+    },
+    attached: (name) => openings.get(name)?.done,
+    standing: () => [...openings.values()].flatMap(({ standing }) => standing ?? []),
+    close: () =>
+      new Promise((resolve) => {
+        const all = [...openings.values()].map((opening) => {
+          opening.released = true
+          opening.reject(closing.reason)
+          return opening.done
+        })
+        const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
+        void Promise.allSettled(all).then(resolve).then(cancel)
+      }),
+  }
+}
+
+function isTooLong(text: string): boolean {
+  return encodeUtf8(text).length > MAX_NAME_BYTES
+}

@@ -1,0 +1,103 @@
+import { createState, type ReplicaHost, type ReplicaReport, systemClock, systemRandom } from "@dunlin/core"
+import type { RxCollection } from "rxdb"
+import { Subject } from "rxjs"
+import type { AttachmentProgress } from "./attachment-shelf.ts"
+import { type ConflictLog, createConflictLog } from "./conflict-log.ts"
+import type { DocumentTraffic } from "./document-traffic.ts"
+import type { RxdbHandle } from "./rxdb-replica.ts"
+import { createSyncedInquiry, type SyncedInquiry } from "./synced-inquiry.ts"
+import type { TabChannel } from "./tab-channel.ts"
+
+/** A handle, from before its tab replicates to the end, with the inner side of what it shows. */
+export interface CollectionHandle {
+  readonly handle: RxdbHandle
+  readonly conflicts: ConflictLog
+  readonly error$: Subject<ReplicaReport>
+  readonly traffic$: Subject<DocumentTraffic>
+  readonly attachments$: Subject<AttachmentProgress>
+  /** Another tab replicates, and is asked on this channel. */
+  standBy(channel: TabChannel): void
+  /** This tab replicates. */
+  takeOver(): void
+  /** Whoever waits for `synced()`, now or later, is told the reason. The first counts. */
+  end(reason: unknown): void
+  /** Nothing is shown any more. */
+  complete(): void
+}
+
+export interface CollectionHandleOptions {
+  readonly collection: RxCollection
+  readonly host: ReplicaHost
+  readonly leave: () => Promise<void>
+}
+
+export function createCollectionHandle({
+  collection,
+  host,
+  leave,
+}: CollectionHandleOptions): CollectionHandle {
+  const conflicts = createConflictLog()
+  const error$ = new Subject<ReplicaReport>()
+  const traffic$ = new Subject<DocumentTraffic>()
+  const attachments$ = new Subject<AttachmentProgress>()
+  const standingBy = createState(false)
+  const ended = new AbortController()
+  let inquiry: SyncedInquiry | null = null
+
+  return {
+    handle: {
+      collection,
+      device: host.device,
+      conflicts$: conflicts.conflicts$,
+      recentConflicts: conflicts.recent,
+      error$,
+      traffic$,
+      attachments$,
+      standingBy,
+      links: host.links,
+      async synced(options = {}) {
+        ended.signal.throwIfAborted()
+        if (inquiry !== null && (await inquiry.ask(options))) return
+        // The host does not hear of the end of a replica, and of the signal only once it is attached.
+        const { signal } = options
+        const signals = signal === undefined ? [ended.signal] : [ended.signal, signal]
+        await unlessAborted(() => host.synced(options), AbortSignal.any(signals))
+      },
+      close: leave,
+    },
+    conflicts,
+    error$,
+    traffic$,
+    attachments$,
+    standBy(channel) {
+      inquiry = createSyncedInquiry({ channel, clock: systemClock(), random: systemRandom() })
+      standingBy.set(true)
+    },
+    takeOver() {
+      inquiry?.takeOver()
+      standingBy.set(false)
+    },
+    end(reason) {
+      ended.abort(reason)
+      inquiry?.close(reason)
+    },
+    complete() {
+      inquiry?.close(ended.signal.reason)
+      conflicts.close()
+      error$.complete()
+      traffic$.complete()
+      attachments$.complete()
+    },
+  }
+}
+
+async function unlessAborted(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener("abort", abort)
+    work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", abort))
+  })
+}
