@@ -237,7 +237,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "bye":
         return end(`peer left: ${frame.reason}`, false)
       case "synced-want": {
-        if (link.device !== options.device) throw new DecodeError("protocol-violation", "another device asks")
+        if (link.device !== options.device) throw new DecodeError("protocol-violation", "device")
         const target = frame.slot === null ? undefined : matched.at(frame.slot)
         if (target === null) return
         const name = target?.room.shared.replica.name

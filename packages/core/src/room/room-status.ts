@@ -21,8 +21,7 @@ export interface RoomStatusKeeper {
 
 /** Being alone is worth a word only once others had time to answer. */
 const LONELY_AFTER_MS = 3_000
-const REFUSED_BY_PEER =
-  "a peer closed the connection at once: it does not let this device in, or has no place"
+const REFUSED_BY_PEER = "a peer ended its link at once: it does not let this device in, or has no place"
 
 /** Says in one line what stands in the way, if anything does. */
 export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): RoomStatusKeeper {

@@ -31,7 +31,7 @@ export function createSyncedQuestions(outbox: Pick<Outbox, "control">, flush: ()
       return true
     },
     asked(question, answer) {
-      if (answering.size >= MAX_QUESTIONS) throw new DecodeError("protocol-violation", "too many questions")
+      if (answering.size >= MAX_QUESTIONS) throw new DecodeError("protocol-violation", "questions")
       const closing = new AbortController()
       answering.add(closing)
       answer(closing.signal)

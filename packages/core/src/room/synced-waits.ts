@@ -61,7 +61,7 @@ type Holding = "none" | "all" | "refused" | "pending"
 const NO_PEERS_LIMIT_MS = 30_000
 
 const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
-  "no-peers": "Too few other devices with this data were connected for 30 s. Changes wait for them.",
+  "no-peers": "Too few other devices with this data for 30 s. Changes wait for them.",
   refused: 'Other devices refused entries, which stay on this one. "refused" in the diagnostics says why.',
 }
 
