@@ -16,14 +16,15 @@ export interface Room extends AsyncDisposable {
   readonly presence: Presence
   readonly diagnostics: Diagnostics
   /**
-   * Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not, and at once where it stands
-   * by for another tab.
+   * Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not, and at once
+   * where it stands by for another tab.
    */
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /**
    * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Tabs and processes that
-   * share this device's key do not count; a tab that reaches the room through another asks that one. Without a signal it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected. Rejects with "refused" once
-   * all who are connected have answered, and too few have taken everything.
+   * share this device's key do not count; a tab that reaches the room through another asks that one. Without a signal it
+   * rejects with `RoomError` "no-peers" after 30 s in which too few other devices were connected. Rejects with "refused"
+   * once all who are connected have answered, and too few have taken everything.
    */
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Drops every back-off and tries all transports now. */
