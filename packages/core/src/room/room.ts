@@ -78,7 +78,7 @@ export interface RoomStatus {
   readonly phase: "searching" | "connected" | "closed"
   /** Connected peers, readers included. */
   readonly peers: number
-  /** Entries that the best informed peer lacks; 0 while there is none, since nobody tells what is missing then. */
+  /** Entries that the best informed peer, be it another tab, lacks; 0 while there is none, since nobody tells what is missing then. */
   readonly pendingOut: number
   /** Entries asked for or received, not yet durable here: of the peer with the most. */
   readonly pendingIn: number
@@ -94,7 +94,7 @@ export interface RoomStatus {
 export interface RoomProblem {
   readonly code:
     | "no-signaling" // no signaling server answers
-    | "no-peers" // one answers, and nobody else came within 3 s
+    | "no-peers" // one answers, and no other device came within 3 s
     | "room-full" // the peers here, or this device, have as many links as they take
     | "connection-failed" // a peer was found and cannot be reached: often a firewall without a TURN server
     | "refused" // a signaling server, or one side of a link, turned the other away
