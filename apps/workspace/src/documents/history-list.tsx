@@ -111,13 +111,15 @@ interface Day {
   readonly steps: readonly ListedStep[]
 }
 
-/** A clock that was wrong may make a day come twice: it is told once, where it comes first. */
+/**
+ * A clock that was wrong may make a day come twice. Its heading is shown once, where it comes first: the steps keep their
+ * order, so a later one of that day stands under the heading before it.
+ */
 function daysOf(steps: readonly ListedStep[]): readonly Day[] {
   const days: { day: string; steps: ListedStep[] }[] = []
   for (const step of steps) {
     const day = dayWords(step)
-    const last = days.at(-1)
-    if (last?.day === day || (last !== undefined && days.some((known) => known.day === day))) last.steps.push(step)
+    if (days.some((known) => known.day === day)) days.at(-1)?.steps.push(step)
     else days.push({ day, steps: [step] })
   }
   return days

@@ -55,8 +55,7 @@ export function groupIntoSteps(stretches: readonly Stretch[]): readonly HistoryS
   const stepOf = new Map<Stretch, Draft>()
   const find = createLookup(stretches)
   for (const stretch of inOrder(stretches, find)) {
-    const before = [...stretch.deps, { peer: stretch.peer, counter: stretch.counter - 1 }]
-    const lastSeen = before.reduce(
+    const lastSeen = dependenciesOf(stretch).reduce(
       (last, { peer, counter }) => Math.max(last, indexOf(stepOf, find(peer, counter))),
       -1,
     )
@@ -133,6 +132,11 @@ function indexOf(stepOf: ReadonlyMap<Stretch, Draft>, stretch: Stretch | null): 
   return (stretch === null ? null : resolve(stepOf.get(stretch)))?.index ?? -1
 }
 
+/** What a stretch builds on. Loro leaves its author's own last operation out of `deps` where there is another. */
+function dependenciesOf({ deps, peer, counter }: Stretch): Stretch["deps"] {
+  return [...deps, { peer, counter: counter - 1 }]
+}
+
 type Lookup = (peer: string, counter: number) => Stretch | null
 
 /** Finds the stretch with an operation. */
@@ -165,8 +169,7 @@ function inOrder(stretches: readonly Stretch[], find: Lookup): readonly Stretch[
   const momentOf = new Map<Stretch, number>()
   const byLamport = [...stretches].sort((a, b) => a.lamport - b.lamport)
   for (const stretch of byLamport) {
-    const before = [...stretch.deps, { peer: stretch.peer, counter: stretch.counter - 1 }]
-    const moment = before.reduce((latest, { peer, counter }) => {
+    const moment = dependenciesOf(stretch).reduce((latest, { peer, counter }) => {
       const one = find(peer, counter)
       return Math.max(latest, (one === null ? undefined : momentOf.get(one)) ?? 0)
     }, stretch.at)

@@ -56,8 +56,7 @@ export function openVersions(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, str
         if (step === undefined) break
         const change = readStepChange(changesOf(copy, step))
         if (!change.isVisible) continue
-        const length = step.stretches.reduce((sum, stretch) => sum + stretch.length, 0)
-        listed.push({ ...step, index: unread, change, moments: Math.min(length, MAX_MOMENTS) })
+        listed.push({ ...step, index: unread, change, moments: Math.min(operationsOf(step), MAX_MOMENTS) })
       }
       return { steps: listed.slice(0, limit), hasMore: listed.length > limit }
     },
@@ -66,8 +65,8 @@ export function openVersions(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, str
       for (const { stretches } of steps.slice(0, step.index)) take(vector, stretches, Infinity)
       checkout(vector)
       const before = copy.getText("body").toString()
-      const length = step.stretches.reduce((sum, stretch) => sum + stretch.length, 0)
-      take(vector, step.stretches, Math.round((length * moment) / Math.max(step.moments, 1)))
+      const operations = Math.round((operationsOf(step) * moment) / Math.max(step.moments, 1))
+      take(vector, step.stretches, operations)
       // What Loro tells of the way from one to the other is what was done, and needs no comparison of texts.
       let told: LoroEventBatch | null = null
       const end = copy.subscribe((batch) => {
@@ -103,6 +102,10 @@ function kindOf(message: string | undefined): Stretch["kind"] {
 function* changesOf(doc: LoroDoc, { stretches }: HistoryStep): Iterable<JsonChange> {
   for (const { peer, counter, length } of stretches)
     yield* doc.exportJsonInIdSpan({ peer: peer as PeerID, counter, length })
+}
+
+function operationsOf({ stretches }: HistoryStep): number {
+  return stretches.reduce((sum, { length }) => sum + length, 0)
 }
 
 function take(vector: Map<PeerID, number>, stretches: readonly Stretch[], operations: number): void {

@@ -11,8 +11,7 @@ export function relativeTime(at: number, now: number = Date.now()): string {
   if (age > 0 && age < 3_600_000) return `${Math.floor(age / 60_000)} min ago`
   if (age > 0 && age < DAY) return `${Math.floor(age / 3_600_000)} h ago`
   if (age > 0 && age < 2 * DAY) return "yesterday"
-  const sameYear = new Date(at).getFullYear() === new Date(now).getFullYear()
-  return (sameYear ? DAY_AND_MONTH : WHOLE_DATE).format(at)
+  return dateWords(at, now)
 }
 
 /** "Today", "Yesterday", or a date. */
@@ -20,6 +19,10 @@ export function relativeDay(at: number, now: number = Date.now()): string {
   const days = Math.round((startOfDay(now) - startOfDay(at)) / DAY)
   if (days === 0) return "Today"
   if (days === 1) return "Yesterday"
+  return dateWords(at, now)
+}
+
+function dateWords(at: number, now: number): string {
   const sameYear = new Date(at).getFullYear() === new Date(now).getFullYear()
   return (sameYear ? DAY_AND_MONTH : WHOLE_DATE).format(at)
 }

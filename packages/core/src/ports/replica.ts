@@ -47,8 +47,8 @@ export interface AttachOptions<Handle = unknown> {
 export interface StandingReplica<Handle = unknown> {
   readonly handle: Handle
   /**
-   * What `room.synced()` asks meanwhile: whether other devices hold what was stored here before the call. By the same rules; asked
-   * until `attach` has resolved, it waits for that and asks the host.
+   * What `room.synced()` asks until `attach` has resolved: whether other devices hold what was stored here before the call. Same
+   * rules. A call that is still open when the replica's turn comes asks the host, which waits until it is attached.
    */
   synced(options: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
 }

@@ -372,6 +372,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     rest() {
       unread = true
+      // What follows every wake is all it is for.
       timers.start("rest", REST_MS, () => {})
     },
     start() {

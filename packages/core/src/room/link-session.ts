@@ -48,7 +48,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let framesIn = 0
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
-  /** What all comparisons of a link ask for, with summaries, is more than a slow path takes: it must not look like one that nobody reads. */
+  /** WANTs that wait for room: with their summaries they may be more than the lane takes at once, which would pass for a peer that does not read. */
   const wants: Frame[] = []
   let changes = 0
   /** When an entry, or a piece of one, last came that was not pushed. */

@@ -13,7 +13,7 @@ export interface RoomStatusOptions {
 export interface RoomStatusKeeper {
   readonly status: State<RoomStatus>
   transportReported(report: TransportReport): void
-  /** A peer proved itself and was not let in, or could not prove itself. */
+  /** One side of a link turned the other away, or a peer could not prove itself. */
   refused(reason: string): void
   setTab(tab: RoomStatus["tab"]): void
   close(): void
@@ -42,7 +42,6 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
     return {
       phase: isClosed ? "closed" : list.length > 0 ? "connected" : "searching",
       peers: list.length,
-      // What the best informed peer still lacks, no other device holds.
       pendingOut: pendingOut.length === 0 ? 0 : Math.min(...pendingOut),
       pendingIn: Math.max(0, ...list.map((peer) => peer.pendingIn)),
       syncedPeers: list.filter(isSynced).length,

@@ -16,14 +16,15 @@ export interface Room extends AsyncDisposable {
   readonly presence: Presence
   readonly diagnostics: Diagnostics
   /**
-   * Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not, and at once where it stands
-   * by for another tab.
+   * Shares a replica with every peer of the room. Resolves once it is attached and indexed, connected or not, and at once
+   * where it stands by for another tab.
    */
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /**
    * Resolves when every entry known at the call is durable at `peers` other devices (default 1). Tabs and processes that
-   * share this device's key do not count; a tab that reaches the room through another asks that one. Without a signal it rejects with `RoomError` "no-peers" after 30 s in which too few peers were connected. Rejects with "refused" once
-   * all who are connected have answered, and too few have taken everything.
+   * share this device's key do not count; a tab that reaches the room through another asks that one. Without a signal it
+   * rejects with `RoomError` "no-peers" after 30 s in which too few other devices were connected. Rejects with "refused"
+   * once all who are connected have answered, and too few have taken everything.
    */
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Drops every back-off and tries all transports now. */
@@ -77,7 +78,7 @@ export interface RoomStatus {
   readonly phase: "searching" | "connected" | "closed"
   /** Connected peers, readers included. */
   readonly peers: number
-  /** Entries that the best informed peer lacks; 0 while there is none, since nobody tells what is missing then. */
+  /** Entries that the best informed peer, be it another tab, lacks; 0 while there is none, since nobody tells what is missing then. */
   readonly pendingOut: number
   /** Entries asked for or received, not yet durable here: of the peer with the most. */
   readonly pendingIn: number
@@ -93,7 +94,7 @@ export interface RoomStatus {
 export interface RoomProblem {
   readonly code:
     | "no-signaling" // no signaling server answers
-    | "no-peers" // one answers, and nobody else came within 3 s
+    | "no-peers" // one answers, and no other device came within 3 s
     | "room-full" // the peers here, or this device, have as many links as they take
     | "connection-failed" // a peer was found and cannot be reached: often a firewall without a TURN server
     | "refused" // a signaling server, or one side of a link, turned the other away

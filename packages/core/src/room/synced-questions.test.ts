@@ -28,7 +28,7 @@ describe("questions between sessions of a device", () => {
     expect(heard).toEqual(["second refused", "first synced"])
   })
 
-  test("are so many at a time", () => {
+  test("are 1,024 at a time: the next is asked once one is answered", () => {
     const { questions, said } = create()
     for (let n = 0; n < 1_024; n++) expect(questions.ask(question, () => {})).toBe(true)
     expect(questions.ask(question, () => {})).toBe(false)

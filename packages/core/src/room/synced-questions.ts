@@ -18,25 +18,25 @@ export type SyncedQuestion = Omit<SyncedWantFrame, "type" | "nonce">
 const MAX_QUESTIONS = 1_024
 
 export function createSyncedQuestions(outbox: Pick<Outbox, "control">, flush: () => void): SyncedQuestions {
-  const waiting = new Map<number, (outcome: SyncedOutcome) => void>()
+  const answeredByNonce = new Map<number, (outcome: SyncedOutcome) => void>()
   /** One each: platforms warn of a leak when one signal has more than ten listeners. */
   const answering = new Set<AbortController>()
   let nonce = 0
   return {
     ask(question, answered) {
-      if (waiting.size >= MAX_QUESTIONS) return false
-      waiting.set(++nonce, answered)
+      if (answeredByNonce.size >= MAX_QUESTIONS) return false
+      answeredByNonce.set(++nonce, answered)
       outbox.control({ type: "synced-want", nonce, ...question })
       flush()
       return true
     },
-    asked(question, answer) {
+    asked(theirNonce, answer) {
       if (answering.size >= MAX_QUESTIONS) throw new DecodeError("protocol-violation", "questions")
       const closing = new AbortController()
       answering.add(closing)
       answer(closing.signal)
         .then((outcome) => {
-          outbox.control({ type: "synced-answer", nonce: question, outcome })
+          outbox.control({ type: "synced-answer", nonce: theirNonce, outcome })
           flush()
         })
         .catch(() => {
@@ -44,9 +44,9 @@ export function createSyncedQuestions(outbox: Pick<Outbox, "control">, flush: ()
         })
         .finally(() => answering.delete(closing))
     },
-    answered(question, outcome) {
-      const answered = waiting.get(question)
-      waiting.delete(question)
+    answered(ownNonce, outcome) {
+      const answered = answeredByNonce.get(ownNonce)
+      answeredByNonce.delete(ownNonce)
       answered?.(outcome)
     },
     close() {

@@ -8,7 +8,7 @@ import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
 
 export interface SyncedWait {
-  readonly replica?: string
+  readonly replica?: string | undefined
   readonly keys?: readonly string[]
   readonly peers?: number
   /** The one peer that counts. */
@@ -40,6 +40,13 @@ export interface SyncedWaitsOptions {
   readonly probe: () => void
 }
 
+interface WaitRequest extends SyncedWait {
+  /** Too few other devices are no answer, however long. */
+  readonly patient: boolean
+  /** Another session of this device waits: none of them is asked, or they would ask each other for ever. */
+  readonly onBehalf: boolean
+}
+
 interface OpenWait {
   readonly peers: number
   readonly session: string | undefined
@@ -49,7 +56,6 @@ interface OpenWait {
   readonly changesByLink: WeakMap<LinkReplica, number>
   /** Asks a session of this device, once. */
   readonly ask: (session: LinkSession) => void
-  /** Such a session waits: none of them is asked, or they would ask each other for ever. */
   readonly onBehalf: boolean
   readonly conclude: (outcome: SyncedOutcome) => void
 }
@@ -111,9 +117,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     }
   }
 
-  const begin = (given: SyncedWait, patient: boolean, onBehalf: boolean): Promise<void> =>
+  const begin = (request: WaitRequest): Promise<SyncedOutcome> =>
     new Promise((resolve, reject) => {
-      const { replica, keys, peers = 1, session, signal } = given
+      const { replica, keys, peers = 1, session, signal, patient, onBehalf } = request
       const cleanups: (() => void)[] = []
       const asked = new WeakSet<LinkSession>()
       let ended = false
@@ -124,8 +130,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         finish()
       }
       const fail = (cause: unknown): void => end(() => reject(cause))
-      const conclude = (outcome: SyncedOutcome): void =>
-        outcome === "synced" ? end(resolve) : fail(new RoomError(outcome, MESSAGES[outcome]))
+      const conclude = (outcome: SyncedOutcome): void => end(() => resolve(outcome))
       const wait: OpenWait = {
         peers,
         session,
@@ -166,17 +171,12 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     })
 
   return {
-    add: (wait) => begin(wait, wait.signal !== undefined, false),
-    async answer({ devices, patient }, replica, signal) {
-      try {
-        await begin({ peers: devices, signal, ...(replica !== undefined && { replica }) }, patient, true)
-        return "synced"
-      } catch (error) {
-        if (error instanceof RoomError && (error.code === "no-peers" || error.code === "refused"))
-          return error.code
-        throw error
-      }
+    async add(wait) {
+      const outcome = await begin({ ...wait, patient: wait.signal !== undefined, onBehalf: false })
+      if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
+    answer: ({ devices, patient }, replica, signal) =>
+      begin({ replica, peers: devices, signal, patient, onBehalf: true }),
     check,
   }
 }
