@@ -238,10 +238,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return end(`peer left: ${frame.reason}`, false)
       case "synced-want": {
         if (link.device !== options.device) throw new DecodeError("protocol-violation", "another device asks")
-        const target = frame.slot === null ? undefined : matched.at(frame.slot)
-        if (target === null) return
-        const name = target?.room.shared.replica.name
-        return questions.asked(frame.nonce, (signal) => events.syncedWanted(frame, name, signal))
+        // Of a replica that was just withdrawn it is asked again when that is here anew.
+        const target = frame.devices > 0 ? matched.at(frame.slot) : null
+        return questions.asked(
+          frame.nonce,
+          target && ((signal) => events.syncedWanted(frame, target.room.shared.replica.name, signal)),
+        )
       }
       case "synced-answer":
         questions.answered(frame.nonce, frame.outcome)
