@@ -352,6 +352,26 @@ describe("who is not let in", () => {
     expect(warnings(bob)).toContain("refused-by-peer")
     expect(ada.status.get().problem?.message).toContain("refused-by-isPeerValid")
   })
+
+  test("is nobody who has two connections, of which one is closed", async () => {
+    for (let time = 0; time < 20; time++) {
+      const networks = [createMemoryNetwork(), createMemoryNetwork(), createMemoryNetwork()]
+      const paths: readonly MemoryTransportOptions[] = [{ bound: true }, { bound: false }, { path: "tab" }]
+      const transports = (): readonly Transport[] =>
+        networks.map((network, at) => network.transport(paths[at]))
+      const invite = createInvite()
+      const authorize = async (): Promise<"writer"> => {
+        await pause(Math.random() * 8)
+        return "writer"
+      }
+      const ada = await open({ invite, transports: transports(), authorize })
+      const bob = await open({ invite, transports: transports(), authorize })
+      const isByTab = (room: Room): boolean => room.peers.get()[0]?.path === "tab"
+      await until(() => isByTab(ada) && isByTab(bob), "the better connection")
+      await pause(20)
+      expect([...warnings(ada), ...warnings(bob)]).not.toContain("refused-by-peer")
+    }
+  })
 })
 
 test("a room without an invite says what is missing", async () => {

@@ -70,12 +70,6 @@ interface Inquiry {
   takeBack: (() => void) | null
 }
 
-/** Another session of this device waits. */
-interface Behalf {
-  readonly patient: boolean
-  readonly positions: readonly Uint8Array[] | undefined
-}
-
 /** Without a signal nobody waits longer than this for peers that do not come. */
 const NO_PEERS_LIMIT_MS = 30_000
 
@@ -159,7 +153,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     return () => cancel()
   }
 
-  const begin = (given: SyncedWait, behalf?: Behalf): Promise<SyncedOutcome> =>
+  const begin = (given: SyncedWait, behalf?: SyncedWantFrame): Promise<SyncedOutcome> =>
     new Promise((resolve, reject) => {
       const { replica, keys, peers = 1, session, signal } = given
       const isPatient = behalf?.patient ?? signal !== undefined
@@ -172,7 +166,8 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         finish()
       }
       const fail = (cause: unknown): void => end(() => reject(cause))
-      const positions = behalf?.positions ?? keys?.map((key) => options.digests.position(key))
+      const named = behalf?.positions ?? keys?.map((key) => options.digests.position(key))
+      const positions = behalf?.positions.length === 0 ? undefined : named
       // More than a message takes are asked for with all others.
       const asked = positions && positions.length <= MAX_ITEMS / 2 ? positions : []
       const wait: OpenWait = {
@@ -234,11 +229,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       const outcome = await begin(wait)
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
-    answer: ({ devices, positions, patient }, replica, signal) =>
-      begin(
-        { replica, peers: devices, signal },
-        { patient, positions: positions.length > 0 ? positions : undefined },
-      ),
+    answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
     check,
   }
 }
