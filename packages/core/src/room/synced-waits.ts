@@ -166,8 +166,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         finish()
       }
       const fail = (cause: unknown): void => end(() => reject(cause))
-      const named = behalf?.positions ?? keys?.map((key) => options.digests.position(key))
-      const positions = behalf?.positions.length === 0 ? undefined : named
+      const positions = behalf?.positions[0] ? behalf.positions : keys?.map(options.digests.position)
       // More than a message takes are asked for with all others.
       const asked = positions && positions.length <= MAX_ITEMS / 2 ? positions : []
       const wait: OpenWait = {
