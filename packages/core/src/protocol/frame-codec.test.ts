@@ -158,8 +158,9 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     type: fc.constant("synced-want"),
     nonce: u32,
     devices: fc.nat(),
-    slot: nullable(slot),
+    slot,
     patient: fc.boolean(),
+    positions: fc.array(bytes(16), { maxLength: 3 }),
   }),
   "synced-answer": fc.record({
     type: fc.constant("synced-answer"),

@@ -222,7 +222,13 @@ const BODIES: Bodies = {
     signature: bytes(limits.SIGNATURE_BYTES),
     value: PRESENCE,
   }),
-  "synced-want": struct({ nonce: U32, devices: varint(), slot: optional(SLOT), patient: FLAG }),
+  "synced-want": struct({
+    nonce: U32,
+    devices: varint(),
+    slot: SLOT,
+    patient: FLAG,
+    positions: list(POSITION, limits.MAX_ITEMS, limits.POSITION_BYTES),
+  }),
   "synced-answer": struct({ nonce: U32, outcome: oneOf(OUTCOMES, "outcome") }),
 }
 

@@ -40,12 +40,13 @@ export type SyncedOutcome = "synced" | "no-peers" | "refused"
 export interface SyncedWantFrame {
   readonly type: "synced-want"
   readonly nonce: number
-  /** How many of them. */
+  /** How many of them; 0 takes back the question of that nonce. */
   readonly devices: number
-  /** Of one replica; null for all that the receiver has. */
-  readonly slot: number | null
+  readonly slot: number
   /** Too few other devices are no answer. */
   readonly patient: boolean
+  /** Only these entries; without any, all of the replica. */
+  readonly positions: readonly Uint8Array[]
 }
 
 export interface HelloFrame {

@@ -62,6 +62,16 @@ describe("a wanted entry", () => {
     expect(asked).toBe(1)
   })
 
+  test("is given up after half an hour by the only link that has it and brings everything else", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.due(0)
+    expect(table.due(1_799_999, (): number => 1_799_999)).toEqual([])
+    expect(table.size).toBe(1)
+    expect(table.due(1_800_000, (): number => 1_800_000)).toEqual([])
+    expect(table.size).toBe(0)
+  })
+
   test("is asked of another link soon, even if that came to have it later", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)

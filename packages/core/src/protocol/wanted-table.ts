@@ -66,6 +66,8 @@ const ANSWER_TIMEOUT_MS = 4_000
 const ONLY_ANSWER_TIMEOUT_MS = 16_000
 /** A link that brings everything else is not waited for any longer than this. */
 const LONGEST_WAIT_MS = 60_000
+/** What it cannot read it never brings, and until that is given up nothing of the replica is agreed on. */
+const ONLY_LONGEST_WAIT_MS = 1_800_000
 
 export function createWantedTable(): WantedTable {
   const wantedByPosition = new Map<string, Wanted>()
@@ -123,8 +125,10 @@ export function createWantedTable(): WantedTable {
         const { asked, askedAt, from, sources } = wanted
         const isOnly = asked && sources.length === 1
         const silentMs = now - Math.max(askedAt, heardAt(from))
-        const isAnswering = silentMs < ANSWER_TIMEOUT_MS && now - askedAt < LONGEST_WAIT_MS
-        if (isOnly ? silentMs < ONLY_ANSWER_TIMEOUT_MS : asked && isAnswering) continue
+        const isAnswering = isOnly
+          ? silentMs < ONLY_ANSWER_TIMEOUT_MS && now - askedAt < ONLY_LONGEST_WAIT_MS
+          : silentMs < ANSWER_TIMEOUT_MS && now - askedAt < LONGEST_WAIT_MS
+        if (asked && isAnswering) continue
         const link = sources.shift()
         if (link === undefined || isOnly || wanted.attempts >= MAX_ATTEMPTS) {
           drop(position, wanted)

@@ -64,11 +64,17 @@ interface Side {
   settled: number
 }
 
+interface LinkShape {
+  readonly bytesPerMs?: number
+  /** Something else comes all the time. */
+  readonly isBusy?: boolean
+}
+
 /** Both ends of a link, joined by real outboxes and inboxes. */
 function createLink(
   time: SimulatedTime,
   stores: readonly [Store | null, Store | null],
-  bytesPerMs = Number.POSITIVE_INFINITY,
+  { bytesPerMs = Number.POSITIVE_INFINITY, isBusy = false }: LinkShape = {},
 ): readonly [Side, Side] {
   const sides: Side[] = []
   let freeAt = 0
@@ -112,7 +118,13 @@ function createLink(
       inbox.settle(receipt)
     }
     const side: Side & { receive: typeof receive } = {
-      exchange: createBlobExchange({ outbox, clock, heardAt: () => heardAt, inbox: { settle }, flush }),
+      exchange: createBlobExchange({
+        outbox,
+        clock,
+        heardAt: () => (isBusy ? time.now : heardAt),
+        inbox: { settle },
+        flush,
+      }),
       own: linkReplica(stores[at] ?? null),
       chunkFrames: [],
       wants: [],
@@ -194,6 +206,17 @@ describe("a blob", () => {
     expect(near.settled).toBe(near.chunkFrames.length)
   })
 
+  test("that never comes while the link brings all else is given up after half an hour", async () => {
+    const time = createSimulatedTime()
+    const [near, far] = createLink(time, [createStore([]), createStore([])], { isBusy: true })
+    far.exchange.close()
+    const { ends } = fetchAt(near)
+    await time.runFor(1_790_000)
+    expect(ends).toEqual([])
+    await time.runFor(30_000)
+    expect(ends).toEqual(["drop"])
+  })
+
   test("of a peer that never answers is given up, and leaves no timer", async () => {
     const time = createSimulatedTime()
     const [near, far] = createLink(time, [createStore([]), createStore([])])
@@ -207,7 +230,9 @@ describe("a blob", () => {
 
   test("whose chunks stand behind those of others on a slow path is waited for, and asked for once", async () => {
     const time = createSimulatedTime()
-    const [near, far] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())], 50)
+    const [near, far] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())], {
+      bytesPerMs: 50,
+    })
     const ends: string[] = []
     for (let at = 0; at < 5; at++) fetchAt(near, { at, ends })
     // The first chunk of the fifth comes after 84 s.

@@ -51,8 +51,8 @@ interface WaitingEntry extends EntryWithoutBlobs {
   /** Chunks asked for and not stored yet, of the blob that is being fetched. */
   out: Set<number>
   blob: BlobRef | null
-  /** When its fetching began; `Infinity` while it waits for its turn. */
-  begunAt: number
+  /** When its fetching began or a chunk was last stored; `Infinity` while it waits for its turn. */
+  progressAt: number
 }
 
 interface Serving {
@@ -78,6 +78,8 @@ const PLACE_BYTES = 4_000_000
 /** 1 MiB on the way: half the credit window. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
+/** What a peer cannot read it never brings, and others miss its places on a link that is never quiet. */
+const LONGEST_MS = 1_800_000
 const MAX_SERVING = 256
 
 export function createBlobExchange({
@@ -115,9 +117,9 @@ export function createBlobExchange({
       // One entry may always be fetched, however much it needs.
       const alone = places + entry.own.shared.joining === 0
       places += entry.places
-      if (entry.begunAt < Infinity) continue
+      if (entry.progressAt < Infinity) continue
       if (!alone && places + entry.own.shared.joining > MAX_PLACES) return
-      entry.begunAt = clock.monotonic()
+      entry.progressAt = clock.monotonic()
       void advance(entry)
     }
   }
@@ -171,7 +173,9 @@ export function createBlobExchange({
     cancelWatch = null
     const now = clock.monotonic()
     for (const entry of [...waitingById.values()]) {
-      if (entry.own.closed || now - Math.max(entry.begunAt, heardAt()) > STALLED_MS) drop(entry)
+      const ownMs = now - entry.progressAt
+      const silentMs = Math.min(ownMs, now - heardAt())
+      if (entry.own.closed || silentMs > STALLED_MS || ownMs > LONGEST_MS) drop(entry)
     }
     if (waitingById.size > 0) cancelWatch = clock.after(STALLED_MS / 4, watch)
   }
@@ -179,6 +183,7 @@ export function createBlobExchange({
   const store = async (entry: WaitingEntry, blob: BlobRef, frame: ChunkFrame): Promise<void> => {
     try {
       const result = await entry.own.shared.attached.blobs?.write(entry.key, blob, frame.index, frame.bytes)
+      entry.progressAt = clock.monotonic()
       entry.out.delete(frame.index)
       if (result === "corrupt") drop(entry)
       else if (entry.out.size === 0 && isWaiting(entry)) await advance(entry)
@@ -237,7 +242,7 @@ export function createBlobExchange({
         behind: [],
         out: new Set(),
         blob: null,
-        begunAt: Infinity,
+        progressAt: Infinity,
       })
       cancelWatch ??= clock.after(STALLED_MS / 4, watch)
       fetchNext()

@@ -41,11 +41,7 @@ export interface LinkSessionEvents {
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
   /** Another session of this device asks when what is here is durable elsewhere; the signal ends with the link. */
-  syncedWanted(
-    frame: SyncedWantFrame,
-    replica: string | undefined,
-    signal: AbortSignal,
-  ): Promise<SyncedOutcome>
+  syncedWanted(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
   violation(code: string, detail: string): void
   closed(reason: string): void
 }

@@ -26,11 +26,14 @@ import { announceFrame, createMatchedReplicas } from "./matched-replicas.ts"
 import { permissionsFor } from "./permissions.ts"
 import { reasonForWire } from "./reason.ts"
 import type { RoomReplica } from "./room-replica.ts"
+import type { SharedReplica } from "./shared-replica.ts"
 import { createSyncedQuestions } from "./synced-questions.ts"
 import { wantFrames } from "./want-frames.ts"
 
 /** The room has one place for a large entry: a peer that sends no more of it gives it up after this long. */
 const STALLED_MS = 60_000
+/** With the longest summaries 3 MB: less than makes a link look as if nobody reads it. */
+const WANTS_AT_ONCE = 256
 
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
@@ -48,8 +51,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let framesIn = 0
   /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
   let presenceDue = false
-  /** WANTs that wait for room: with their summaries they may be more than the lane takes at once, which would pass for a peer that does not read. */
-  const wants: Frame[] = []
+  /**
+   * What is to be asked for. With its summaries it may be more than the lane takes, which would pass for a peer that does not read, and
+   * more than memory should hold: they are read when there is room.
+   */
+  const wants: { readonly shared: SharedReplica; readonly positions: Uint8Array[] }[] = []
+  let asking = false
   let changes = 0
   /** When an entry, or a piece of one, last came that was not pushed. */
   let payloadAt = Number.NEGATIVE_INFINITY
@@ -60,9 +67,20 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     if (closed) return
     answers.queue()
     if (presenceDue) self.sendPresence(options.presence())
-    while (wants.length > 0 && outbox.wantsControl) outbox.control(wants.shift() as Frame)
+    void askNext()
     outbox.flush()
     if (outbox.overflowing) end("the peer does not read", false)
+  }
+
+  const askNext = async (): Promise<void> => {
+    const [next] = wants
+    if (asking || next === undefined || !outbox.wantsControl) return
+    asking = true
+    const frames = await wantFrames(next.shared, next.positions.splice(0, WANTS_AT_ONCE))
+    asking = false
+    if (next.positions.length === 0) wants.shift()
+    for (const frame of frames) outbox.control(frame)
+    flush()
   }
 
   const pump = (): void => {
@@ -238,10 +256,12 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return end(`peer left: ${frame.reason}`, false)
       case "synced-want": {
         if (link.device !== options.device) throw new DecodeError("protocol-violation", "device")
-        const target = frame.slot === null ? undefined : matched.at(frame.slot)
-        if (target === null) return
-        const name = target?.room.shared.replica.name
-        return questions.asked(frame.nonce, (signal) => events.syncedWanted(frame, name, signal))
+        // Of a replica that was just withdrawn it is asked again when that is here anew.
+        const target = frame.devices > 0 ? matched.at(frame.slot) : null
+        return questions.asked(
+          frame.nonce,
+          target && ((signal) => events.syncedWanted(frame, target.room.shared.replica.name, signal)),
+        )
       }
       case "synced-answer":
         questions.answered(frame.nonce, frame.outcome)
@@ -335,11 +355,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     },
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
-      void wantFrames(replica.shared, positions).then((frames) => {
-        if (closed) return
-        wants.push(...frames)
-        flush()
-      })
+      wants.push({ shared: replica.shared, positions: [...positions] })
+      flush()
     },
     flush,
     pump,

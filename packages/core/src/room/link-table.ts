@@ -264,8 +264,9 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     const link = linksBySession.get(session)
     if (link?.channel !== channel) return
     remove(session, link, reason)
-    // Each side decides for itself whom it lets in, and says nothing to whom it does not.
-    if (link.isSilent && reason === "remote") options.refused("refused-by-peer", session)
+    // Each side decides for itself whom it lets in, and says nothing to whom it does not. Of two connections it keeps the other.
+    if (link.isSilent && reason === "remote" && handshakes.size === 0)
+      options.refused("refused-by-peer", session)
   }
 
   function remove(session: string, link: Link, reason: string): void {

@@ -349,8 +349,27 @@ describe("who is not let in", () => {
       code: "refused",
       message: expect.stringContaining("does not let this device in") as string,
     })
-    expect(warnings(bob)).toContain("refused-by-peer")
     expect(ada.status.get().problem?.message).toContain("refused-by-isPeerValid")
+  })
+
+  test("is nobody who has two connections, of which one is closed", async () => {
+    for (let time = 0; time < 20; time++) {
+      const networks = [createMemoryNetwork(), createMemoryNetwork(), createMemoryNetwork()]
+      const paths: readonly MemoryTransportOptions[] = [{ bound: true }, { bound: false }, { path: "tab" }]
+      const transports = (): readonly Transport[] =>
+        networks.map((network, at) => network.transport(paths[at]))
+      const invite = createInvite()
+      const authorize = async (): Promise<"writer"> => {
+        await pause(Math.random() * 8)
+        return "writer"
+      }
+      const ada = await open({ invite, transports: transports(), authorize })
+      const bob = await open({ invite, transports: transports(), authorize })
+      const isByTab = (room: Room): boolean => room.peers.get()[0]?.path === "tab"
+      await until(() => isByTab(ada) && isByTab(bob), "the better connection")
+      await pause(20)
+      expect([...warnings(ada), ...warnings(bob)]).not.toContain("refused-by-peer")
+    }
   })
 })
 

@@ -92,7 +92,8 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
           ? { code: "room-full", message: "this device has as many links as it takes" }
           : {
               code: "refused",
-              message: reason === "refused-by-peer" ? REFUSED_BY_PEER : `a peer was not let in: ${reason}`,
+              // "remote" where it was quicker than the proof of who it is.
+              message: /remote|by-peer/.test(reason) ? REFUSED_BY_PEER : `a peer was not let in: ${reason}`,
             }
       refresh()
     },

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { connect, createNode, meddled, memory, type Node, refusing } from "../../test/simulated-engines.ts"
+import type { Replica, ReplicaHost } from "../ports/replica.ts"
+import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
 
 const OWN = "0d".repeat(32)
@@ -20,12 +22,30 @@ function outcomeOf(promise: Promise<void>): Outcome {
 
 const patient = (): { readonly signal: AbortSignal } => ({ signal: new AbortController().signal })
 
+/** A replica of which the test has the host. */
+function hosted(inner = memory()): { readonly replica: Replica<MemoryCollection>; host(): ReplicaHost } {
+  const hosts: ReplicaHost[] = []
+  const attach: typeof inner.attach = (host, options) => {
+    hosts.push(host)
+    return inner.attach(host, options)
+  }
+  return { replica: { ...inner, attach }, host: () => hosts.at(-1) as ReplicaHost }
+}
+
+/** Takes as long as this to store anything. */
+const slow = (time: SimulatedTime, delayMs: number): Replica<MemoryCollection> =>
+  meddled(({ join }) => ({
+    join: (entries, peer) =>
+      new Promise((resolve) => time.schedule(delayMs, () => resolve(join(entries, peer)))),
+  }))
+
 interface Family {
   readonly time: SimulatedTime
   /** Two sessions of one device: the tab reaches others through the holder. */
   readonly tab: Node
   readonly holder: Node
   readonly other: Node
+  readonly third: Node
 }
 
 function createFamily(): Family {
@@ -35,6 +55,7 @@ function createFamily(): Family {
     tab: createNode(time, "tab", { device: OWN }),
     holder: createNode(time, "holder", { device: OWN }),
     other: createNode(time, "other"),
+    third: createNode(time, "third"),
   }
 }
 
@@ -145,6 +166,153 @@ describe("another session of the same device", () => {
     connect(time, [holder, other])
     await time.runFor(5_000)
     expect(outcome.is).toBe("synced")
+  })
+
+  test("makes nothing durable elsewhere when it only receives", async () => {
+    const { time, tab, holder, other } = createFamily()
+    const notes = await tab.engine.replicate(memory())
+    await holder.engine.replicate(memory({ direction: "receive-only" }))
+    await other.engine.replicate(memory())
+    connect(time, [tab, holder])
+    connect(time, [holder, other])
+    await time.runFor(2_000)
+    await notes.set("k", { n: 1 })
+    const outcome = outcomeOf(notes.synced())
+    await time.runFor(60_000)
+    expect(outcome.is).toBe("no-peers")
+  })
+
+  test("may close its replica while it is asked, and is asked again when it has it anew", async () => {
+    for (let gapMs = 0; gapMs < 60; gapMs += 5) {
+      const { time, tab, holder, other } = createFamily()
+      const notes = await tab.engine.replicate(memory())
+      const { replica, host } = hosted()
+      await holder.engine.replicate(replica)
+      await other.engine.replicate(memory())
+      connect(time, [tab, holder])
+      connect(time, [holder, other])
+      await time.runFor(2_000)
+      await notes.set("k", { n: 1 })
+      const outcome = outcomeOf(notes.synced(patient()))
+      await time.runFor(gapMs)
+      host().released()
+      await time.runFor(1_000)
+      await holder.engine.replicate(replica)
+      await time.runFor(10_000)
+      expect([gapMs, outcome.is]).toEqual([gapMs, "synced"])
+    }
+  })
+
+  test("does not speak of the data that its replica held before", async () => {
+    const { time, tab, holder, other } = createFamily()
+    const notes = await tab.engine.replicate(memory())
+    const { replica, host } = hosted()
+    await holder.engine.replicate(replica)
+    const theirs = await other.engine.replicate(memory())
+    connect(time, [tab, holder])
+    await time.runFor(2_000)
+    await notes.set("k", { n: 1 })
+    const outcome = outcomeOf(notes.synced(patient()))
+    await time.runFor(2_000)
+    host().released()
+    connect(time, [holder, other], { delayMs: 1 })
+    await time.runFor(100)
+    await holder.engine.replicate(memory())
+    while (outcome.is === "open" && time.now < 20_000) await time.runFor(1)
+    expect([outcome.is, theirs.get("k")]).toEqual(["synced", { n: 1 }])
+  })
+
+  test("that is alone, or knows but who refuses, does not speak for the own links of who asks", async () => {
+    for (const [key, delayMs] of [
+      ["k", 45_000],
+      ["forbidden", 10_000],
+    ] as const) {
+      const { time, tab, holder, other, third } = createFamily()
+      const notes = await tab.engine.replicate(memory())
+      await holder.engine.replicate(memory())
+      await other.engine.replicate(slow(time, delayMs))
+      await third.engine.replicate(refusing())
+      connect(time, [tab, holder])
+      connect(time, [tab, other])
+      if (key === "forbidden") connect(time, [holder, third])
+      await time.runFor(2_000)
+      await notes.set(key, { n: 1 })
+      const outcome = outcomeOf(notes.synced())
+      await time.runFor(60_000)
+      expect([key, outcome.is]).toEqual([key, "synced"])
+    }
+  })
+
+  test("is asked once it has links, although it said that it has none", async () => {
+    const { time, tab, holder, other, third } = createFamily()
+    const notes = await tab.engine.replicate(memory())
+    await holder.engine.replicate(memory())
+    await other.engine.replicate(slow(time, 300_000))
+    await third.engine.replicate(memory())
+    connect(time, [tab, holder])
+    connect(time, [tab, other])
+    await time.runFor(2_000)
+    await notes.set("k", { n: 1 })
+    const outcome = outcomeOf(notes.synced())
+    await time.runFor(40_000)
+    expect(outcome.is).toBe("open")
+    connect(time, [holder, third])
+    await time.runFor(5_000)
+    expect(outcome.is).toBe("synced")
+  })
+
+  test("answers for the entries that are waited for, whatever becomes of others", async () => {
+    const { time, tab, holder, other } = createFamily()
+    const { replica, host } = hosted()
+    const notes = await tab.engine.replicate(replica)
+    await holder.engine.replicate(memory())
+    await other.engine.replicate(refusing())
+    connect(time, [tab, holder])
+    connect(time, [holder, other])
+    await time.runFor(2_000)
+    await notes.set("forbidden", { n: 1 })
+    await notes.set("k", { n: 1 })
+    const outcomes = [["k"], ["forbidden"]].map((keys) => outcomeOf(host().synced({ keys })))
+    await time.runFor(20_000)
+    expect(outcomes.map(({ is }) => is)).toEqual(["synced", "refused"])
+  })
+
+  test("may have replicas of its own that nobody else has, and a storage that fails", async () => {
+    const { time, tab, holder, other } = createFamily()
+    const notes = await tab.engine.replicate(memory())
+    await holder.engine.replicate(meddled(() => ({ flush: () => Promise.reject(new Error("disk")) })))
+    await holder.engine.replicate(memory({ name: "more" }))
+    await other.engine.replicate(memory())
+    connect(time, [tab, holder])
+    connect(time, [holder, other])
+    await notes.set("k", { n: 1 })
+    const outcome = outcomeOf(tab.engine.synced())
+    await time.runFor(5_000)
+    expect(outcome.is).toBe("synced")
+  })
+
+  test("is asked whatever number was given up before, or is no number", async () => {
+    const { time, tab, holder, other } = createFamily()
+    const notes = await tab.engine.replicate(memory())
+    const more = await tab.engine.replicate(memory({ name: "more" }))
+    for (const name of ["more", "notes"]) await holder.engine.replicate(memory({ name }))
+    await other.engine.replicate(memory())
+    const wire = connect(time, [tab, holder])
+    connect(time, [holder, other])
+    await time.runFor(2_000)
+    for (let n = 0; n < 1_100; n++) {
+      const given = new AbortController()
+      const outcome = outcomeOf(more.synced({ signal: given.signal }))
+      await time.runFor(1)
+      given.abort()
+      await time.runFor(0)
+      expect(outcome.is).not.toBe("open")
+    }
+    for (const peers of [Number.POSITIVE_INFINITY, Number.NaN, 2 ** 60, 1.5])
+      outcomeOf(notes.synced({ peers, ...patient() }))
+    const outcome = outcomeOf(notes.synced())
+    await time.runFor(5_000)
+    expect([outcome.is, wire.closings]).toEqual(["synced", []])
   })
 
   test("leaves nothing behind when its room closes", async () => {

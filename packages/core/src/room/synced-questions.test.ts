@@ -3,7 +3,7 @@ import { DecodeError } from "../protocol/decode-error.ts"
 import type { Frame, SyncedOutcome } from "../protocol/frame.ts"
 import { createSyncedQuestions } from "./synced-questions.ts"
 
-const question = { devices: 1, slot: null, patient: true } as const
+const question = { devices: 1, slot: 0, patient: true, positions: [] } as const
 
 function create() {
   const said: Frame[] = []
@@ -30,11 +30,31 @@ describe("questions between sessions of a device", () => {
 
   test("are 1,024 at a time: the next is asked once one is answered", () => {
     const { questions, said } = create()
-    for (let n = 0; n < 1_024; n++) expect(questions.ask(question, () => {})).toBe(true)
-    expect(questions.ask(question, () => {})).toBe(false)
+    for (let n = 0; n < 1_024; n++) expect(questions.ask(question, () => {})).not.toBeNull()
+    expect(questions.ask(question, () => {})).toBeNull()
     expect(said).toHaveLength(1_024)
     questions.answered(1, "synced")
-    expect(questions.ask(question, () => {})).toBe(true)
+    expect(questions.ask(question, () => {})).not.toBeNull()
+  })
+
+  test("are taken back, and make room for others", async () => {
+    const { questions, said } = create()
+    const heard: string[] = []
+    const takeBack = questions.ask(question, (outcome) => heard.push(outcome))
+    takeBack?.()
+    takeBack?.()
+    questions.answered(1, "synced")
+    expect(heard).toEqual([])
+    expect(said.slice(1)).toEqual([{ type: "synced-want", nonce: 1, ...question, devices: 0 }])
+    const asker = create()
+    for (let n = 0; n < 3_000; n++) {
+      asker.questions.asked(
+        n,
+        (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      )
+      asker.questions.asked(n, null)
+    }
+    expect(asker.said).toEqual([])
   })
 
   test("that are asked without end break the protocol", async () => {

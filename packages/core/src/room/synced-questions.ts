@@ -4,10 +4,10 @@ import type { Outbox } from "../protocol/outbox.ts"
 
 /** What two sessions of one device ask each other: when what one of them holds is durable at other devices. */
 export interface SyncedQuestions {
-  /** False when too many are open: ask again when one of them is answered. */
-  ask(question: SyncedQuestion, answered: (outcome: SyncedOutcome) => void): boolean
-  /** Throws `DecodeError` for more questions than an honest session leaves open. */
-  asked(nonce: number, answer: (signal: AbortSignal) => Promise<SyncedOutcome>): void
+  /** Gives what takes the question back; null when too many are open: ask again when one of them is answered. */
+  ask(question: SyncedQuestion, answered: (outcome: SyncedOutcome) => void): (() => void) | null
+  /** Without an answer it is taken back. Throws `DecodeError` for more questions than an honest session leaves open. */
+  asked(nonce: number, answer: ((signal: AbortSignal) => Promise<SyncedOutcome>) | null): void
   answered(nonce: number, outcome: SyncedOutcome): void
   close(): void
 }
@@ -20,37 +20,45 @@ const MAX_QUESTIONS = 1_024
 export function createSyncedQuestions(outbox: Pick<Outbox, "control">, flush: () => void): SyncedQuestions {
   const answeredByNonce = new Map<number, (outcome: SyncedOutcome) => void>()
   /** One each: platforms warn of a leak when one signal has more than ten listeners. */
-  const answering = new Set<AbortController>()
+  const answering = new Map<number, AbortController>()
   let nonce = 0
   return {
     ask(question, answered) {
-      if (answeredByNonce.size >= MAX_QUESTIONS) return false
-      answeredByNonce.set(++nonce, answered)
-      outbox.control({ type: "synced-want", nonce, ...question })
-      flush()
-      return true
+      if (answeredByNonce.size >= MAX_QUESTIONS) return null
+      const own = ++nonce
+      answeredByNonce.set(own, answered)
+      const say = (change: Partial<SyncedQuestion>): void => {
+        outbox.control({ type: "synced-want", nonce: own, ...question, ...change })
+        flush()
+      }
+      say({})
+      return () => answeredByNonce.delete(own) && say({ devices: 0, positions: [] })
     },
-    asked(theirNonce, answer) {
+    asked(question, answer) {
+      answering.get(question)?.abort()
+      answering.delete(question)
+      if (answer === null) return
       if (answering.size >= MAX_QUESTIONS) throw new DecodeError("protocol-violation", "questions")
       const closing = new AbortController()
-      answering.add(closing)
+      answering.set(question, closing)
       answer(closing.signal)
         .then((outcome) => {
-          outbox.control({ type: "synced-answer", nonce: theirNonce, outcome })
+          answering.delete(question)
+          outbox.control({ type: "synced-answer", nonce: question, outcome })
           flush()
         })
         .catch(() => {
-          // The link or the room is closed: nobody waits for it.
+          // The link or the room is closed, or the question was taken back: nobody waits for it.
         })
-        .finally(() => answering.delete(closing))
     },
-    answered(ownNonce, outcome) {
-      const answered = answeredByNonce.get(ownNonce)
-      answeredByNonce.delete(ownNonce)
+    answered(question, outcome) {
+      const answered = answeredByNonce.get(question)
+      answeredByNonce.delete(question)
       answered?.(outcome)
     },
     close() {
-      for (const closing of answering) closing.abort()
+      answeredByNonce.clear()
+      for (const closing of answering.values()) closing.abort()
     },
   }
 }

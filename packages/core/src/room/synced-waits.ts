@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import type { SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
+import { MAX_ITEMS } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import type { LinkSession } from "./link-session-api.ts"
@@ -8,7 +9,7 @@ import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
 
 export interface SyncedWait {
-  readonly replica?: string | undefined
+  readonly replica?: string
   readonly keys?: readonly string[]
   readonly peers?: number
   /** The one peer that counts. */
@@ -23,7 +24,7 @@ export interface SyncedWait {
 export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
   /** Waits for another session of this device. Rejects when the room closes and with the signal's reason. */
-  answer(frame: SyncedWantFrame, replica: string | undefined, signal: AbortSignal): Promise<SyncedOutcome>
+  answer(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
   /** Something was confirmed, or a link came or went. */
   check(): void
 }
@@ -40,13 +41,6 @@ export interface SyncedWaitsOptions {
   readonly probe: () => void
 }
 
-interface WaitRequest extends SyncedWait {
-  /** Too few other devices are no answer, however long. */
-  readonly patient: boolean
-  /** Another session of this device waits: none of them is asked, or they would ask each other for ever. */
-  readonly onBehalf: boolean
-}
-
 interface OpenWait {
   readonly peers: number
   readonly session: string | undefined
@@ -54,17 +48,33 @@ interface OpenWait {
   readonly positions: ReadonlySet<string> | undefined
   /** What a link must confirm: the changes there were when it was first seen to have compared everything else. */
   readonly changesByLink: WeakMap<LinkReplica, number>
-  /** Asks a session of this device, once. */
-  readonly ask: (session: LinkSession) => void
+  /** What a session of this device says of a replica; it is asked once, and anew when it has the replica anew. */
+  readonly ask: (session: LinkSession, own: LinkReplica) => Holding
+  /** Such a session waits: none of them is asked, or they would ask each other for ever. */
   readonly onBehalf: boolean
   readonly conclude: (outcome: SyncedOutcome) => void
 }
 
-/** What a peer has of the entries that are waited for; "none" where it is not expected to have any. */
-type Holding = "none" | "all" | "refused" | "pending"
+/** How a peer, or all that one knows, stands to the entries that are waited for; "no-peers" where it is not expected to take any. */
+type Holding = SyncedOutcome | "pending"
+
+interface Standing {
+  /** How many other devices hold any of that; a device counts once, however many tabs of it are linked. */
+  readonly devices: (...holdings: readonly Holding[]) => number
+  /** What other sessions of this device say of others. */
+  readonly kin: readonly Holding[]
+}
+
+interface Inquiry {
+  holding: Holding
+  takeBack: (() => void) | null
+}
 
 /** Without a signal nobody waits longer than this for peers that do not come. */
 const NO_PEERS_LIMIT_MS = 30_000
+
+/** More take no room. */
+const MAX_DEVICES = 65_535
 
 const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
   "no-peers": "Too few other devices with this data for 30 s. Changes wait for them.",
@@ -77,84 +87,131 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const endings = new Set<() => void>()
   options.closing.addEventListener("abort", () => [...endings].forEach((abort) => abort()), { once: true })
 
+  const isKin = ({ link }: LinkSession, wait: OpenWait): boolean =>
+    link.device === options.device && wait.session === undefined
+
   const holdingOf = (session: LinkSession, wait: OpenWait): Holding => {
-    if (wait.session !== undefined && wait.session !== session.session) return "none"
+    if (wait.session !== undefined && wait.session !== session.session) return "no-peers"
     const holdings = wait.replicas.map((replica) => holdingOfReplica(session, replica, wait))
-    return (["none", "pending", "refused"] as const).find((one) => holdings.includes(one)) ?? "all"
+    return (["no-peers", "pending", "refused"] as const).find((one) => holdings.includes(one)) ?? "synced"
   }
 
   const holdingOfReplica = (session: LinkSession, replica: RoomReplica, wait: OpenWait): Holding => {
     const { shared } = replica
     const own = session.targets.get(shared.replica.name)?.own
-    if (own === undefined) return "none"
+    if (own === undefined) return "no-peers"
     const { send } = own.permissions
-    if (!send && wait.session === undefined && !sendsNothing(replica)) return "none"
+    if (!send && wait.session === undefined && (wait.onBehalf || !sendsNothing(replica))) return "no-peers"
     if (own.phase !== "live" || !own.compared) return "pending"
-    if (!send) return "all"
+    if (!send) return "synced"
     if (own.owed.includes(wait.positions)) return "pending"
     const { unconfirmed } = own.feed
     const upTo = wait.changesByLink.get(own) ?? unconfirmed.changes
     wait.changesByLink.set(own, upTo)
     if (!unconfirmed.confirmedUpTo(upTo, wait.positions)) return "pending"
-    return unconfirmed.refusedUpTo(upTo, wait.positions) ? "refused" : "all"
+    const isRefused = unconfirmed.refusedUpTo(upTo, wait.positions)
+    if (isKin(session, wait)) return isRefused ? "no-peers" : wait.ask(session, own)
+    return isRefused ? "refused" : "synced"
+  }
+
+  const standingOf = (wait: OpenWait): Standing => {
+    const others: { readonly device: string; readonly holding: Holding }[] = []
+    const kin: Holding[] = []
+    for (const session of options.sessions()) {
+      if (!isKin(session, wait))
+        others.push({ device: session.link.device, holding: holdingOf(session, wait) })
+      else if (!wait.onBehalf) kin.push(holdingOf(session, wait))
+    }
+    return {
+      kin,
+      devices: (...holdings) =>
+        new Set(others.flatMap((one) => (holdings.includes(one.holding) ? one.device : []))).size,
+    }
   }
 
   const check = (): void => {
     for (const wait of waits) {
-      const sessions: { readonly device: string; readonly holding: Holding }[] = []
-      for (const session of options.sessions()) {
-        const { device } = session.link
-        const holding = holdingOf(session, wait)
-        if (device !== options.device || wait.session !== undefined) sessions.push({ device, holding })
-        else if (holding === "all" && !wait.onBehalf) wait.ask(session)
-      }
-      /** A device counts once, however many tabs of it are linked. */
-      const devices = (holdings: readonly Holding[]): number =>
-        new Set(sessions.flatMap((one) => (holdings.includes(one.holding) ? one.device : []))).size
-      if (devices(["all"]) >= wait.peers) wait.conclude("synced")
-      else if (devices(["pending"]) === 0 && devices(["all", "refused"]) >= wait.peers)
+      const { devices, kin } = standingOf(wait)
+      if (devices("synced") >= wait.peers || kin.includes("synced")) wait.conclude("synced")
+      else if (
+        devices("pending") === 0 &&
+        (devices("synced", "refused") >= wait.peers || kin.includes("refused"))
+      )
         wait.conclude("refused")
     }
   }
 
-  const begin = (request: WaitRequest): Promise<SyncedOutcome> =>
+  /** Concludes after 30 s in a row with too few peers, unless a session of this device may know more of them. */
+  const giveUp = (wait: OpenWait): (() => void) => {
+    const stepMs = 1_000
+    let aloneMs = 0
+    const tick = (): void => {
+      const { devices, kin } = standingOf(wait)
+      aloneMs = devices("pending", "refused", "synced") < wait.peers ? aloneMs + stepMs : 0
+      if (aloneMs >= NO_PEERS_LIMIT_MS && kin.every((holding) => holding === "no-peers"))
+        return wait.conclude("no-peers")
+      cancel = options.clock.after(stepMs, tick)
+    }
+    let cancel = options.clock.after(stepMs, tick)
+    return () => cancel()
+  }
+
+  const begin = (given: SyncedWait, behalf?: SyncedWantFrame): Promise<SyncedOutcome> =>
     new Promise((resolve, reject) => {
-      const { replica, keys, peers = 1, session, signal, patient, onBehalf } = request
+      const { replica, keys, peers = 1, session, signal } = given
+      const isPatient = behalf?.patient ?? signal !== undefined
       const cleanups: (() => void)[] = []
-      const asked = new WeakSet<LinkSession>()
-      let ended = false
+      const inquiries = new Map<LinkReplica, Inquiry>()
       const end = (finish: () => void): void => {
-        ended = true
         waits.delete(wait)
         for (const cleanup of cleanups) cleanup()
+        for (const { takeBack } of inquiries.values()) takeBack?.()
         finish()
       }
       const fail = (cause: unknown): void => end(() => reject(cause))
-      const conclude = (outcome: SyncedOutcome): void => end(() => resolve(outcome))
+      const positions = behalf?.positions[0] ? behalf.positions : keys?.map(options.digests.position)
+      // More than a message takes are asked for with all others.
+      const asked = positions && positions.length <= MAX_ITEMS / 2 ? positions : []
       const wait: OpenWait = {
         peers,
         session,
         replicas: [...options.replicas()].filter(
           ({ shared }) => replica === undefined || shared.replica.name === replica,
         ),
-        positions: keys && new Set(keys.map((key) => mapKey(options.digests.position(key)))),
+        positions: positions && new Set(positions.map(mapKey)),
         changesByLink: new WeakMap(),
-        onBehalf,
-        ask(other) {
-          if (asked.has(other)) return
-          const slot = replica === undefined ? null : (wait.replicas[0]?.shared.slot ?? null)
-          if (other.questions.ask({ devices: peers, slot, patient }, conclude)) asked.add(other)
+        onBehalf: behalf !== undefined,
+        ask({ questions }, own) {
+          for (const [former, { takeBack }] of inquiries) {
+            if (former.closed && inquiries.delete(former)) takeBack?.()
+          }
+          const known = inquiries.get(own)
+          if (known !== undefined) return known.holding
+          const inquiry: Inquiry = { holding: "pending", takeBack: null }
+          const inquire = (patient: boolean): void => {
+            const question = {
+              devices: Math.min(Math.ceil(peers), MAX_DEVICES),
+              slot: own.shared.slot,
+              patient,
+              positions: asked,
+            }
+            inquiry.takeBack = questions.ask(question, (outcome) => {
+              inquiry.holding = outcome
+              // It may come to know more of them while this one waits.
+              if (outcome === "no-peers") inquire(true)
+            })
+          }
+          inquire(isPatient)
+          // Of too many, it is asked when one of the others is answered.
+          if (inquiry.takeBack !== null) inquiries.set(own, inquiry)
+          return "pending"
         },
-        conclude,
+        conclude: (outcome) => end(() => resolve(outcome)),
       }
       const close = (): void => fail(options.closing.reason)
       endings.add(close)
       cleanups.push(() => endings.delete(close))
       if (options.closing.aborted) return close()
-      if (!patient) {
-        const enough = (): boolean => enoughPeers(wait, options)
-        cleanups.push(giveUp(options.clock, enough, () => conclude("no-peers")))
-      }
       if (signal !== undefined) {
         const abort = (): void => fail(signal.reason)
         signal.addEventListener("abort", abort, { once: true })
@@ -162,21 +219,25 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         if (signal.aborted) return abort()
       }
       const start = (): void => {
-        if (ended) return
+        // It may have ended meanwhile.
+        if (!endings.has(close)) return
         waits.add(wait)
+        if (!isPatient) cleanups.push(giveUp(wait))
         options.probe()
         check()
       }
-      Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(start, fail)
+      // What another session waits for came from it, and was passed on when it was joined.
+      if (wait.onBehalf) start()
+      else Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(start, fail)
     })
 
   return {
     async add(wait) {
-      const outcome = await begin({ ...wait, patient: wait.signal !== undefined, onBehalf: false })
+      if (!((wait.peers ?? 1) >= 1)) throw new RoomError("invalid-option", "peers must be 1 or more.")
+      const outcome = await begin(wait)
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
-    answer: ({ devices, patient }, replica, signal) =>
-      begin({ replica, peers: devices, signal, patient, onBehalf: true }),
+    answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
     check,
   }
 }
@@ -184,30 +245,4 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
 /** Nothing that was written here travels, to whomever: there is nothing to wait for. */
 function sendsNothing({ shared }: RoomReplica): boolean {
   return shared.replica.direction === "receive-only"
-}
-
-/** Only who takes the data counts: an incompatible peer, and one that only sends, will never hold it. */
-function enoughPeers(wait: OpenWait, { sessions, device }: SyncedWaitsOptions): boolean {
-  const sharing = [...sessions()].filter(({ targets }) =>
-    wait.replicas.every((replica) => {
-      const own = targets.get(replica.shared.replica.name)?.own
-      return own !== undefined && (own.permissions.send || sendsNothing(replica))
-    }),
-  )
-  const devices = new Set(sharing.map(({ link }) => link.device))
-  // A session of this device says by itself that it knows too few others.
-  return (devices.delete(device) && !wait.onBehalf) || devices.size >= wait.peers
-}
-
-/** Calls back after 30 s in a row with too few peers. */
-function giveUp(clock: Clock, enough: () => boolean, give: () => void): () => void {
-  const stepMs = 1_000
-  let aloneMs = 0
-  const tick = (): void => {
-    aloneMs = enough() ? 0 : aloneMs + stepMs
-    if (aloneMs >= NO_PEERS_LIMIT_MS) return give()
-    cancel = clock.after(stepMs, tick)
-  }
-  let cancel = clock.after(stepMs, tick)
-  return () => cancel()
 }
