@@ -19,7 +19,7 @@ import { type AttachedCollection, attachedCollection } from "./attached-collecti
 import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
 import { type CollectionHandle, createCollectionHandle } from "./collection-handle.ts"
-import { type CollectionLock, collectionLock, sharesStorage } from "./collection-lock.ts"
+import { type CollectionLock, collectionLock, sharedDatabaseName, sharesStorage } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
 import type { ResolvedConflict } from "./conflict-log.ts"
 import type { DocumentData } from "./document-shape.ts"
@@ -193,10 +193,9 @@ function replicaOfRows(
 
   /** Whoever speaks there stores the same rows and sends them to the same devices, or as little. */
   function channelName({ roomTag }: ReplicaHost): string {
-    const { database } = collection
     const parts = [
-      database.storage.name,
-      database.name,
+      collection.database.storage.name,
+      sharedDatabaseName(collection),
       collection.name,
       schemaTag(collection),
       hexFromBytes(roomTag),
