@@ -155,6 +155,12 @@ function replicaOfRows(
       let unlock = (): Promise<void> => Promise.resolve()
       const release = async (): Promise<void> => {
         desk?.close()
+        // A room that could not go on with what it attached knows it no more, and a wait for what it does not know resolves.
+        own.end(
+          signal?.aborted === true
+            ? signal.reason
+            : new ReplicaError("replica-closed", `The collection "${collection.name}" has left the room.`),
+        )
         own.complete()
         onClose.splice(onClose.indexOf(leave), 1)
         await unlock()
