@@ -373,6 +373,45 @@ describe("replicateWebRTC", () => {
     await other.cancel()
   })
 
+  test("a pool ends whatever the application throws at its end, which surfaces as uncaught", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const todos = a["todos"] as RxCollection
+    const theirs = b["todos"] as RxCollection
+    const pool = await start(todos, "a-topic-of-a-pool-that-ends")
+    const other = await start(theirs, "a-topic-of-a-pool-that-ends")
+    const [state] = [...(await pool.awaitFirstPeer()).values()]
+    const fail = (of: string) => () => {
+      throw new Error(of)
+    }
+    pool.subs.push(new Subscription(fail("a sub of the pool")))
+    state?.subs.push(new Subscription(fail("a sub of the peer")))
+    state?.replicationState.onCancel.push(fail("onCancel"))
+    let completed = 0
+    pool.peerStates$.subscribe({ complete: () => completed++ })
+    pool.error$.subscribe({ complete: () => completed++ })
+
+    const uncaught: string[] = []
+    const { queueMicrotask: queue } = globalThis
+    vi.stubGlobal("queueMicrotask", (work: () => void) =>
+      queue(() => {
+        try {
+          work()
+        } catch (error) {
+          uncaught.push(String(error))
+        }
+      }),
+    )
+    try {
+      await pool.cancel()
+    } finally {
+      vi.unstubAllGlobals()
+    }
+    expect(uncaught).toHaveLength(3)
+    expect(completed).toBe(2)
+    await (await start(todos, "a-topic-of-another-pool-then")).cancel()
+    await other.cancel()
+  })
+
   test("one pool a collection: a second says what to do, whatever its topic", async () => {
     const { one, two } = await peer("one", "two")
     if (one === undefined || two === undefined) throw new Error("no collection")
@@ -479,6 +518,23 @@ describe("replicateWebRTC", () => {
     bus.breakAndReconnect()
     await b["todos"]?.insert({ id: "y", text: "after the break" })
     await until(async () => (await a["todos"]?.findOne("y").exec()) !== null, "the document after the break")
+  })
+
+  test.each([
+    ["does not come", () => new Promise<never>(() => undefined)],
+    ["does not close", async () => ({ ...createBus().handler(), close: () => new Promise<never>(() => {}) })],
+  ])("cancels a pool whose connection handler %s, and the next is not held up", async (_, create) => {
+    const { todos } = await peer("todos")
+    const begin = (connectionHandlerCreator: () => Promise<WebRTCConnectionHandler<string>>) =>
+      replicateWebRTC({
+        collection: todos as RxCollection,
+        topic: "a-topic-over-no-bus",
+        connectionHandlerCreator,
+        pull: {},
+        identity: memoryIdentity(),
+      })
+    void (await begin(create)).cancel()
+    await (await begin(async () => createBus().handler())).cancel()
   })
 
   test("refuses what cannot work, and names the way that does", async () => {

@@ -334,6 +334,17 @@ describe("the tabs of one database", () => {
     expect(await far.findOne("x").exec()).toBeNull()
   })
 
+  test("a pool of a collection that a room of the same tab has is refused, as it would wait for itself", async () => {
+    const name = `tabs-${Date.now()}-j`
+    const open = createRooms()
+    const tabs = [await tab(name), await tab(name)] as const
+    for (const collection of tabs) {
+      const handle = await (await open()).replicate(rxdbReplica(collection))
+      expect(handle.standingBy.get()).toBe(collection === tabs[1])
+      await expect(start(collection)).rejects.toMatchObject({ name: "DropInError", code: "in-use" })
+    }
+  })
+
   test("one that waits can be canceled, and gives the lock to nobody", async () => {
     const name = `tabs-${Date.now()}-b`
     const [first, second, third] = [await tab(name), await tab(name), await tab(name)]

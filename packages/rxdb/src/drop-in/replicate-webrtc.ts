@@ -8,6 +8,8 @@ import {
 import { BehaviorSubject, filter, firstValueFrom, Subject, type Subscription, takeUntil } from "rxjs"
 import { collectionLock } from "../collection-lock.ts"
 import { lockedReplica, type RxdbHandle } from "../rxdb-replica.ts"
+import { isClaimed } from "../stamper.ts"
+import { runOfApplication } from "./application-code.ts"
 import { DropInError, PoolError } from "./drop-in-error.ts"
 import { handlerTransport } from "./handler-transport.ts"
 import { followPeers, type PeerStates } from "./peer-states.ts"
@@ -35,6 +37,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
     if (ending === null) throw alreadyReplicates(collection)
     await ending
   }
+  if (isClaimed(collection)) throw alreadyReplicates(collection)
   const lock = collectionLock(collection)
   const replica = lockedReplica(collection, replicaOptionsOf(options), lock)
   endings.set(collection, () => canceled)
@@ -104,11 +107,15 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       await starting?.catch(() => undefined)
       ended$.next()
       stopFollowing()
-      for (const sub of subs) sub.unsubscribe()
-      await handle?.close()
-      await share?.leave()
-      peerStates$.complete()
-      error$.complete()
+      for (const sub of subs) runOfApplication(() => sub.unsubscribe())
+      // A handler of the application may fail to close.
+      try {
+        await handle?.close()
+        await share?.leave()
+      } finally {
+        peerStates$.complete()
+        error$.complete()
+      }
     })().finally(() => {
       endings.delete(collection)
       // Not sooner: a collection that closes walks this list.
