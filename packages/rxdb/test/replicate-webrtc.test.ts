@@ -520,21 +520,41 @@ describe("replicateWebRTC", () => {
     await until(async () => (await a["todos"]?.findOne("y").exec()) !== null, "the document after the break")
   })
 
-  test.each([
-    ["does not come", () => new Promise<never>(() => undefined)],
-    ["does not close", async () => ({ ...createBus().handler(), close: () => new Promise<never>(() => {}) })],
-  ])("cancels a pool whose connection handler %s, and the next is not held up", async (_, create) => {
+  const overHandler = (
+    collection: RxCollection | undefined,
+    connectionHandlerCreator: () => Promise<WebRTCConnectionHandler<string>>,
+  ) =>
+    replicateWebRTC({
+      collection: collection as RxCollection,
+      topic: "a-topic-over-no-bus",
+      connectionHandlerCreator,
+      pull: {},
+      identity: memoryIdentity(),
+    })
+
+  test("ends though its connection handler does not come or close, and the next pool is not held up", async () => {
     const { todos } = await peer("todos")
-    const begin = (connectionHandlerCreator: () => Promise<WebRTCConnectionHandler<string>>) =>
-      replicateWebRTC({
-        collection: todos as RxCollection,
-        topic: "a-topic-over-no-bus",
-        connectionHandlerCreator,
-        pull: {},
-        identity: memoryIdentity(),
-      })
-    void (await begin(create)).cancel()
-    await (await begin(async () => createBus().handler())).cancel()
+    const endless = new Promise<never>(() => {})
+    const pool = await overHandler(todos, async () => ({ ...createBus().handler(), close: () => endless }))
+    void pool.cancel()
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
+    const starting = expect(overHandler(todos, () => endless)).rejects.toMatchObject({ code: "canceled" })
+    await todos?.database.close()
+    await starting
+  })
+
+  test.each([
+    ["rejects", () => Promise.reject(new Error("no relay answers"))],
+    [
+      "throws",
+      () => {
+        throw new Error("no relay answers")
+      },
+    ],
+  ])("rejects with what a creator of connection handlers %s, and can be called again", async (_, create) => {
+    const { todos } = await peer("todos")
+    await expect(overHandler(todos, create)).rejects.toThrow("no relay answers")
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
   })
 
   test("refuses what cannot work, and names the way that does", async () => {

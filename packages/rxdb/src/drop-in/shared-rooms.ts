@@ -106,7 +106,7 @@ async function leaveRoom(rooms: Set<SharedRoom>, shared: SharedRoom): Promise<vo
 }
 
 /** An identity, or a pool before this one, may not answer for long. */
-function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     if (signal.aborted) abort()
