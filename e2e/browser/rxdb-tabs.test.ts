@@ -11,10 +11,10 @@ beforeAll(() => {
 afterAll(() => harness.close())
 
 /** A page to open in several tabs of several profiles, which all come into one room. */
-async function createRoom() {
+async function createRoom(storage: "dexie" | "memory" = "dexie") {
   const site = await harness.site(new URL("../rxdb/tabs-page.ts", import.meta.url))
   const host = await harness.host()
-  const options = { invite: createInvite(), signaling: host.url }
+  const options = { invite: createInvite(), signaling: host.url, storage }
   const [ada, bob] = [await harness.chromium(), await harness.chromium()]
   const start = async (profile: typeof ada) => {
     const tab = await profile.open<TabsPage>(site)
@@ -118,4 +118,20 @@ test("whatever closes in a tab that stands by, nothing stays open, and it can be
 
   await holder.call("closeRoom")
   await eventually(() => third.call("standsBy")).toBe(false)
+})
+
+test("tabs that keep the same collection in memory stand by for nobody, and each counts what it wrote itself", async () => {
+  const { ada, bob } = await createRoom("memory")
+  const first = await ada()
+  const second = await ada()
+  expect([await first.call("standsBy"), await second.call("standsBy")]).toEqual([false, false])
+  await first.call("insert", "of the first")
+  await second.call("insert", "of the second")
+  await second.call("beginSynced")
+  // The other tab is of the same device.
+  await eventually(() => first.call("ids")).toEqual(["of the first", "of the second"])
+  expect(await second.call("outcomesOfSynced")).toEqual([])
+  const far = await bob()
+  await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
+  expect(await far.call("ids")).toContain("of the second")
 })

@@ -1,19 +1,33 @@
-// A tab with a Dexie collection that its profile's tabs share, in a room that one of them holds.
+// A tab with a collection, in a room that one tab of its profile holds. They share it where it is Dexie's.
 import { openRoom, type Room } from "@dunlin/core"
 import { tabs } from "@dunlin/core/tabs"
 import { webrtc } from "@dunlin/core/webrtc"
 import { mergeFields, rxdbReplica, type RxdbHandle } from "@dunlin/rxdb"
-import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
+import { createRxDatabase, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { type CrashNote, crashSchema } from "./crash-schema.ts"
 
+type Storage = "dexie" | "memory"
+
+const storages: Readonly<Record<Storage, () => RxStorage<unknown, unknown>>> = {
+  dexie: getRxStorageDexie,
+  memory: getRxStorageMemory,
+}
+let storage: Storage = "dexie"
 let notes: RxCollection<CrashNote> | null = null
 let room: Room | null = null
 let handle: RxdbHandle<CrashNote> | null = null
 const outcomes: string[] = []
 
-export async function start(options: { readonly invite: string; readonly signaling: string }): Promise<void> {
-  const { invite, signaling } = options
+export interface StartOptions {
+  readonly invite: string
+  readonly signaling: string
+  readonly storage: Storage
+}
+
+export async function start({ invite, signaling, ...options }: StartOptions): Promise<void> {
+  ;({ storage } = options)
   room = await openRoom({ invite, transports: [tabs(), webrtc({ signaling })] })
   await replicate()
 }
@@ -22,7 +36,7 @@ export async function start(options: { readonly invite: string; readonly signali
 export async function replicate(): Promise<void> {
   const database = await createRxDatabase({
     name: "shared",
-    storage: getRxStorageDexie(),
+    storage: storages[storage](),
     multiInstance: true,
   })
   const made = await database.addCollections({

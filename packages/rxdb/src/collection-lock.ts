@@ -1,4 +1,6 @@
+import { systemRandom } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
+import { hexFromBytes } from "./byte-text.ts"
 
 /**
  * Of all tabs that share a collection's storage one replicates it; the others write, and their hooks stamp. The
@@ -18,6 +20,17 @@ export interface LockOptions {
   readonly waits?: () => void
 }
 
+const THIS_TAB = hexFromBytes(systemRandom().bytes(8))
+
+/**
+ * Names the database among those of all tabs. Rows in memory are in this tab alone, whatever they are called elsewhere: nobody
+ * replicates them for it. Storages that wrap another end in its name.
+ */
+export function sharedDatabaseName({ database }: RxCollection): string {
+  const { name, storage } = database
+  return /(^|-)memory$/.test(storage.name) ? `${name}/${THIS_TAB}` : name
+}
+
 /** Whether other tabs may write the rows of this collection. */
 export function sharesStorage(collection: RxCollection): boolean {
   return tabLocks(collection) !== null
@@ -30,9 +43,8 @@ function tabLocks({ database }: RxCollection): LockManager | null {
 
 /** The lock of a collection, for one user of it. */
 export function collectionLock(collection: RxCollection): CollectionLock {
-  const { database, name } = collection
   const locks = tabLocks(collection)
-  const id = `dunlin-rxdb/${database.name}/${name}`
+  const id = `dunlin-rxdb/${sharedDatabaseName(collection)}/${collection.name}`
   if (locks === null) return { acquire: () => Promise.resolve(() => Promise.resolve()) }
 
   let holders = 0

@@ -19,7 +19,7 @@ import { type AttachedCollection, attachedCollection } from "./attached-collecti
 import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
 import { type CollectionHandle, createCollectionHandle } from "./collection-handle.ts"
-import { type CollectionLock, collectionLock, sharesStorage } from "./collection-lock.ts"
+import { type CollectionLock, collectionLock, sharedDatabaseName, sharesStorage } from "./collection-lock.ts"
 import { collectionRows } from "./collection-rows.ts"
 import type { ResolvedConflict } from "./conflict-log.ts"
 import type { DocumentData } from "./document-shape.ts"
@@ -155,6 +155,12 @@ function replicaOfRows(
       let unlock = (): Promise<void> => Promise.resolve()
       const release = async (): Promise<void> => {
         desk?.close()
+        // A room that could not go on with what it attached knows it no more, and a wait for what it does not know resolves.
+        own.end(
+          signal?.aborted === true
+            ? signal.reason
+            : new ReplicaError("replica-closed", `The collection "${collection.name}" has left the room.`),
+        )
         own.complete()
         onClose.splice(onClose.indexOf(leave), 1)
         await unlock()
@@ -193,10 +199,9 @@ function replicaOfRows(
 
   /** Whoever speaks there stores the same rows and sends them to the same devices, or as little. */
   function channelName({ roomTag }: ReplicaHost): string {
-    const { database } = collection
     const parts = [
-      database.storage.name,
-      database.name,
+      collection.database.storage.name,
+      sharedDatabaseName(collection),
       collection.name,
       schemaTag(collection),
       hexFromBytes(roomTag),

@@ -30,6 +30,7 @@ export interface Stamper {
   readonly shape: DocumentShape
   readonly hasPushModifier: boolean
   configure(options: StamperOptions): void
+  readonly isClaimed: boolean
   /** Takes the collection for one room; throws `ReplicaError` "replica-in-use". Returns what gives it back. */
   claim(name: string): () => void
   /** Called by the storage hook: puts a stamp on each row that is about to be written. */
@@ -81,6 +82,12 @@ export function stamperOf(collection: RxCollection, options: StamperOptions): St
   const stamper = createStamper(documentShape(collection), collection.name, options)
   stampers.set(instance, stamper)
   return stamper
+}
+
+/** Whether a room of this tab has the collection, or stands by for it. */
+export function isClaimed(collection: RxCollection): boolean {
+  const instance = collection.storageInstance.originalStorageInstance
+  return stampersOfProcess().get(instance)?.isClaimed === true
 }
 
 function createStamper(shape: DocumentShape, collection: string, initial: StamperOptions): Stamper {
@@ -163,6 +170,9 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
     },
     configure(options) {
       ;({ mergesFields, hasPushModifier } = options)
+    },
+    get isClaimed() {
+      return holder !== null
     },
     claim(name) {
       if (holder !== null)

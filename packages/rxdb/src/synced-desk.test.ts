@@ -81,10 +81,12 @@ describe("a tab that asks the one that replicates", () => {
     await eventually(() => asked.outcome).toBe("held")
   })
 
-  test("asks for everything rather than for very many keys", async () => {
+  test.each([
+    ["very many keys", Array.from({ length: MAX_ASKED_KEYS + 1 }, (_, n) => `k${n}`)],
+    ["a very long key", ["k".repeat(5_000)]],
+  ])("asks for everything rather than for %s", async (_, keys) => {
     const tabs = createTabs()
     const desk = tabs.desk()
-    const keys = Array.from({ length: MAX_ASKED_KEYS + 1 }, (_, n) => `k${n}`)
     void tabs
       .inquiry()
       .ask({ keys })

@@ -1,7 +1,7 @@
 import { type Clock, type Random, ReplicaError, type ReplicaHost, RoomError } from "@dunlin/core"
 import { hexFromBytes } from "./byte-text.ts"
 import type { TabChannel } from "./tab-channel.ts"
-import { MAX_ASKED_KEYS, type SyncedOutcome, type SyncedQuestion } from "./tab-message.ts"
+import { areKeys, type SyncedOutcome, type SyncedQuestion } from "./tab-message.ts"
 
 type SyncedOptions = NonNullable<Parameters<ReplicaHost["synced"]>[0]>
 
@@ -102,7 +102,7 @@ export function createSyncedInquiry({ channel, clock, random }: SyncedInquiryOpt
 function questionOf({ keys, peers, session, signal }: SyncedOptions): SyncedQuestion {
   return {
     isPatient: signal !== undefined,
-    ...(keys === undefined || keys.length > MAX_ASKED_KEYS ? {} : { keys: [...keys] }),
+    ...(areKeys(keys) ? { keys: [...keys] } : {}),
     ...(peers === undefined ? {} : { peers }),
     ...(session === undefined ? {} : { session }),
   }

@@ -15,7 +15,7 @@ export type TabMessage =
 
 /** The options of `synced()`, as they travel between tabs. */
 export interface SyncedQuestion {
-  /** Without it, or with too many of them, all. */
+  /** Without it, or with what a message has no room for, all. */
   readonly keys?: readonly string[]
   readonly peers?: number
   readonly session?: string
@@ -28,7 +28,6 @@ export type SyncedOutcome =
   | { readonly type: "held" }
   | { readonly type: "no-peers" | "refused" | "failed"; readonly message: string }
 
-/** More keys than this are asked for as all. */
 export const MAX_ASKED_KEYS = 1_000
 const MAX_ID_LENGTH = 64
 const MAX_KEY_LENGTH = 4_096
@@ -79,7 +78,8 @@ function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
   return typeof data === "object" && data !== null ? (data as Readonly<Record<string, unknown>>) : {}
 }
 
-function areKeys(value: unknown): value is readonly string[] {
+/** What a message has no room for is asked for as all. */
+export function areKeys(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length > MAX_ASKED_KEYS) return false
   return value.every((key: unknown) => isText(key, MAX_KEY_LENGTH))
 }

@@ -373,6 +373,45 @@ describe("replicateWebRTC", () => {
     await other.cancel()
   })
 
+  test("a pool ends whatever the application throws at its end, which surfaces as uncaught", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const todos = a["todos"] as RxCollection
+    const theirs = b["todos"] as RxCollection
+    const pool = await start(todos, "a-topic-of-a-pool-that-ends")
+    const other = await start(theirs, "a-topic-of-a-pool-that-ends")
+    const [state] = [...(await pool.awaitFirstPeer()).values()]
+    const fail = (of: string) => () => {
+      throw new Error(of)
+    }
+    pool.subs.push(new Subscription(fail("a sub of the pool")))
+    state?.subs.push(new Subscription(fail("a sub of the peer")))
+    state?.replicationState.onCancel.push(fail("onCancel"))
+    let completed = 0
+    pool.peerStates$.subscribe({ complete: () => completed++ })
+    pool.error$.subscribe({ complete: () => completed++ })
+
+    const uncaught: string[] = []
+    const { queueMicrotask: queue } = globalThis
+    vi.stubGlobal("queueMicrotask", (work: () => void) =>
+      queue(() => {
+        try {
+          work()
+        } catch (error) {
+          uncaught.push(String(error))
+        }
+      }),
+    )
+    try {
+      await pool.cancel()
+    } finally {
+      vi.unstubAllGlobals()
+    }
+    expect(uncaught).toHaveLength(3)
+    expect(completed).toBe(2)
+    await (await start(todos, "a-topic-of-another-pool-then")).cancel()
+    await other.cancel()
+  })
+
   test("one pool a collection: a second says what to do, whatever its topic", async () => {
     const { one, two } = await peer("one", "two")
     if (one === undefined || two === undefined) throw new Error("no collection")
@@ -479,6 +518,43 @@ describe("replicateWebRTC", () => {
     bus.breakAndReconnect()
     await b["todos"]?.insert({ id: "y", text: "after the break" })
     await until(async () => (await a["todos"]?.findOne("y").exec()) !== null, "the document after the break")
+  })
+
+  const overHandler = (
+    collection: RxCollection | undefined,
+    connectionHandlerCreator: () => Promise<WebRTCConnectionHandler<string>>,
+  ) =>
+    replicateWebRTC({
+      collection: collection as RxCollection,
+      topic: "a-topic-over-no-bus",
+      connectionHandlerCreator,
+      pull: {},
+      identity: memoryIdentity(),
+    })
+
+  test("ends though its connection handler does not come or close, and the next pool is not held up", async () => {
+    const { todos } = await peer("todos")
+    const endless = new Promise<never>(() => {})
+    const pool = await overHandler(todos, async () => ({ ...createBus().handler(), close: () => endless }))
+    void pool.cancel()
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
+    const starting = expect(overHandler(todos, () => endless)).rejects.toMatchObject({ code: "canceled" })
+    await todos?.database.close()
+    await starting
+  })
+
+  test.each([
+    ["rejects", () => Promise.reject(new Error("no relay answers"))],
+    [
+      "throws",
+      () => {
+        throw new Error("no relay answers")
+      },
+    ],
+  ])("rejects with what a creator of connection handlers %s, and can be called again", async (_, create) => {
+    const { todos } = await peer("todos")
+    await expect(overHandler(todos, create)).rejects.toThrow("no relay answers")
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
   })
 
   test("refuses what cannot work, and names the way that does", async () => {

@@ -15,7 +15,12 @@ import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { wrappedValidateAjvStorage } from "rxdb/plugins/validate-ajv"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { createMemoryNetwork } from "../../core/src/testing/memory-transport.ts"
-import { getConnectionHandlerSimplePeer, replicateWebRTC, rxdbReplica } from "../src/index.ts"
+import {
+  getConnectionHandlerSimplePeer,
+  replicateWebRTC,
+  type RxdbHandle,
+  rxdbReplica,
+} from "../src/index.ts"
 import { openSidecar } from "../src/sidecar.ts"
 import { until, wait } from "./room-flock.ts"
 
@@ -300,6 +305,44 @@ describe("the tabs of one database", () => {
     expect(
       room.diagnostics.recent().flatMap((one) => (one.type === "replica" ? [one.report.type] : [])),
     ).toEqual(Array.from({ length: 8 }, () => "standing-by"))
+  })
+
+  test("one that could not take over is not told that others hold what it has", async () => {
+    const name = `tabs-${Date.now()}-i`
+    const open = createRooms()
+    const far = await tab(`far-${name}`)
+    await (await open()).replicate(rxdbReplica(far))
+    const tabs = [await tab(name), await tab(name)] as const
+    const holder = await (await open()).replicate(rxdbReplica(tabs[0]))
+    const room = await open()
+    const replica = rxdbReplica(tabs[1])
+    const heir = await room.replicate<RxdbHandle>({
+      ...replica,
+      attach: async (host, options) => ({
+        ...(await replica.attach(host, options)),
+        loadIndex: () => Promise.reject(new Error("the disk is gone")),
+      }),
+    })
+    expect(heir.standingBy.get()).toBe(true)
+    await holder.close()
+    const told = () =>
+      room.diagnostics.recent().flatMap((one) => (one.type === "replica" ? [one.report.reason] : []))
+    await until(() => told().includes("it could not take over"), "the second tab to fail")
+    await until(() => room.peers.get().length > 0, "another device")
+    await tabs[1].insert({ id: "x", text: "1" })
+    await expect(heir.synced()).rejects.toMatchObject({ code: "replica-closed" })
+    expect(await far.findOne("x").exec()).toBeNull()
+  })
+
+  test("a pool of a collection that a room of the same tab has is refused, as it would wait for itself", async () => {
+    const name = `tabs-${Date.now()}-j`
+    const open = createRooms()
+    const tabs = [await tab(name), await tab(name)] as const
+    for (const collection of tabs) {
+      const handle = await (await open()).replicate(rxdbReplica(collection))
+      expect(handle.standingBy.get()).toBe(collection === tabs[1])
+      await expect(start(collection)).rejects.toMatchObject({ name: "DropInError", code: "in-use" })
+    }
   })
 
   test("one that waits can be canceled, and gives the lock to nobody", async () => {

@@ -21,6 +21,8 @@ const MAX_MESSAGE_BYTES = 64 * 1024
 const LOW_BYTES = 256 * 1024
 const MAX_WAITING = 256
 const REOPEN_MS = 1_000
+/** A handler that is still being made, or does not end, must not keep its database open. It is closed when it comes. */
+const CLOSE_PATIENCE_MS = 5_000
 /** The method that RxDB's own handler and those written after it pass on as a message. */
 const METHOD = "masterWrite"
 
@@ -67,8 +69,12 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
           for (const subscription of subscriptions) subscription.unsubscribe()
           for (const end of ends.values()) end.lost()
           ends.clear()
-          const handler = await opening
-          await handler?.close()
+          const closed = opening.then((handler) => handler?.close())
+          let cancelWait = (): void => {}
+          const late = new Promise<void>((resolve) => {
+            cancelWait = host.clock.after(CLOSE_PATIENCE_MS, resolve)
+          })
+          await Promise.race([closed, late]).finally(cancelWait)
         },
       }
     },

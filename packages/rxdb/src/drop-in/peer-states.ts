@@ -14,6 +14,7 @@ import {
 } from "rxjs"
 import type { DocumentTraffic } from "../document-traffic.ts"
 import type { RxdbHandle } from "../rxdb-replica.ts"
+import { runOfApplication } from "./application-code.ts"
 import { DropInError, type PoolError } from "./drop-in-error.ts"
 import { refuseMembers } from "./refused-members.ts"
 import type { PeerBook, SimplePeer } from "./simple-peer.ts"
@@ -243,8 +244,8 @@ function track<RxDocType>(
       gone$.next()
       canceled$.next(true)
       canceled$.complete()
-      for (const sub of subs) sub.unsubscribe()
-      for (const done of onCancel) done()
+      for (const sub of subs) runOfApplication(() => sub.unsubscribe())
+      for (const done of onCancel) runOfApplication(done)
     },
   }
 }

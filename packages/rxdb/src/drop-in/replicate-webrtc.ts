@@ -8,12 +8,15 @@ import {
 import { BehaviorSubject, filter, firstValueFrom, Subject, type Subscription, takeUntil } from "rxjs"
 import { collectionLock } from "../collection-lock.ts"
 import { lockedReplica, type RxdbHandle } from "../rxdb-replica.ts"
+import { isClaimed } from "../stamper.ts"
+import { runOfApplication } from "./application-code.ts"
 import { DropInError, PoolError } from "./drop-in-error.ts"
+import type { WebRTCConnectionHandler } from "./connection-handler.ts"
 import { handlerTransport } from "./handler-transport.ts"
 import { followPeers, type PeerStates } from "./peer-states.ts"
 import { createPeerVerdicts } from "./peer-verdicts.ts"
 import { replicationPool, type RxWebRTCReplicationPool } from "./replication-pool.ts"
-import { joinSharedRoom, type RoomShare } from "./shared-rooms.ts"
+import { joinSharedRoom, type RoomShare, unlessAborted } from "./shared-rooms.ts"
 import { simplePeerTransport, webrtcOptionsOf } from "./simple-peer-handler.ts"
 import { createPeerBook, type PeerBook, type SimplePeer } from "./simple-peer.ts"
 import { assertSupported, replicaOptionsOf, type SyncOptionsWebRTC } from "./sync-options.ts"
@@ -35,6 +38,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
     if (ending === null) throw alreadyReplicates(collection)
     await ending
   }
+  if (isClaimed(collection)) throw alreadyReplicates(collection)
   const lock = collectionLock(collection)
   const replica = lockedReplica(collection, replicaOptionsOf(options), lock)
   endings.set(collection, () => canceled)
@@ -88,7 +92,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
         if (error !== null) tell(error)
       },
     })
-    closing.signal.throwIfAborted()
+    await unlessAborted(connections.made(), closing.signal)
     handle = await share.room.replicate(replica).catch((cause: unknown) => {
       throw isInUse(cause) ? alreadyReplicates(collection, cause) : cause
     })
@@ -104,11 +108,15 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       await starting?.catch(() => undefined)
       ended$.next()
       stopFollowing()
-      for (const sub of subs) sub.unsubscribe()
-      await handle?.close()
-      await share?.leave()
-      peerStates$.complete()
-      error$.complete()
+      for (const sub of subs) runOfApplication(() => sub.unsubscribe())
+      // A handler of the application may fail to close.
+      try {
+        await handle?.close()
+        await share?.leave()
+      } finally {
+        peerStates$.complete()
+        error$.complete()
+      }
     })().finally(() => {
       endings.delete(collection)
       // Not sooner: a collection that closes walks this list.
@@ -180,6 +188,8 @@ interface Connections<PeerType> {
   /** What the room asks, where it knows the peers. */
   readonly isPeerValid: ((peer: AuthenticatedPeer) => boolean | Promise<boolean>) | null
   readonly ask: (peer: PeerType) => Promise<boolean>
+  /** Rejects when what the application makes of them for this pool was not made: a room would go on without. */
+  readonly made: () => Promise<unknown>
 }
 
 function connectionsOf<RxDocType, PeerType>(
@@ -202,19 +212,26 @@ function connectionsOf<RxDocType, PeerType>(
       // The creator is this package's, and so PeerType is its SimplePeer.
       isPeerValid: isPeerValid === undefined ? null : (peer) => ask(book.peerOf(peer) as PeerType),
       ask,
+      made: () => Promise.resolve(),
     }
+  let made: Promise<WebRTCConnectionHandler<PeerType>> | null = null
   return {
     via: connectionHandlerCreator,
     transport: () =>
       handlerTransport<PeerType>({
-        // A creator takes the options of any collection.
-        create: () => connectionHandlerCreator(options as SyncOptionsWebRTC<unknown, PeerType>),
+        create() {
+          // A creator takes the options of any collection, and may throw at once.
+          const create = async (): Promise<WebRTCConnectionHandler<PeerType>> =>
+            connectionHandlerCreator(options as SyncOptionsWebRTC<unknown, PeerType>)
+          return (made = create())
+        },
         isPeerValid: ask,
         failed: (cause) =>
           tell(new PoolError("transport", "The connection handler reported an error.", { cause })),
       }),
     isPeerValid: null,
     ask,
+    made: () => made ?? Promise.resolve(),
   }
 }
 

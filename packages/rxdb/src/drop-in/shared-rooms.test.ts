@@ -1,4 +1,5 @@
 import { type Identity, memoryIdentity } from "@dunlin/core"
+import { createMemoryNetwork } from "@dunlin/core/testing"
 import type { RxDatabase } from "rxdb"
 import { afterEach, expect, test, vi } from "vitest"
 import { joinSharedRoom, type RoomRequest } from "./shared-rooms.ts"
@@ -50,4 +51,26 @@ test("a pool gets an open room, whenever the one whose room it finds gives up", 
     expect(room.status.get().phase, `${microtasks} microtasks`).not.toBe("closed")
     await leave()
   }
+})
+
+test("a pool whose check fails gets a room of its own", async () => {
+  const network = createMemoryNetwork()
+  const ask = (): RoomRequest => ({
+    ...request(new AbortController().signal),
+    identity: memoryIdentity(),
+    transport: () => network.transport(),
+  })
+  const database = {} as RxDatabase
+  const far = await joinSharedRoom({} as RxDatabase, ask())
+  const first = await joinSharedRoom(database, ask())
+  await expect.poll(() => first.room.peers.get()).toHaveLength(1)
+  const second = await joinSharedRoom(database, {
+    ...ask(),
+    isPeerValid: () => {
+      throw new Error("the list of friends did not load")
+    },
+  })
+  expect(second.room).not.toBe(first.room)
+  expect(second.room.peers.get()).toEqual([])
+  await Promise.all([far, first, second].map(({ leave }) => leave()))
 })

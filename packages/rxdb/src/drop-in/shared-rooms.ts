@@ -106,7 +106,7 @@ async function leaveRoom(rooms: Set<SharedRoom>, shared: SharedRoom): Promise<vo
 }
 
 /** An identity, or a pool before this one, may not answer for long. */
-function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     if (signal.aborted) abort()
@@ -127,9 +127,11 @@ async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): P
     )
     if (room === null) continue
     const peers = room.peers.get()
-    const verdicts = await withinTime(Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer))), [
-      false,
-    ])
+    const verdicts = await withinTime(
+      // A check that fails keeps its peer out, and says so in the room it gets then.
+      Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer))).catch(() => [false]),
+      [false],
+    )
     if (verdicts.every((verdict) => verdict === true) && rooms.has(shared)) return shared
   }
   return null
