@@ -373,6 +373,26 @@ describe("who is not let in", () => {
   })
 })
 
+test("a transport that throws as it starts fails the room, of which nothing goes on", async () => {
+  let starts = 0
+  const broken: Transport = {
+    name: "broken",
+    start() {
+      starts++
+      throw new Error("no radio")
+    },
+  }
+  const opening = openRoom({
+    invite: createInvite(),
+    transports: [broken],
+    identity: memoryIdentity(),
+    clock: hurriedClock(100),
+  })
+  await expect(opening).rejects.toThrow("no radio")
+  await pause(100)
+  expect(starts).toBe(1)
+})
+
 test("a room without an invite says what is missing", async () => {
   const nothing = { transports: [] } as unknown as OpenRoomOptions
   await expect(openRoom(nothing)).rejects.toMatchObject({

@@ -17,7 +17,7 @@ import { createPeerList } from "./peer-list.ts"
 import { createPresence } from "./presence.ts"
 import { createRoomStatus } from "./room-status.ts"
 import { type AuthenticatedPeer, type Diagnostic, type PeerRole, type Room, RoomError } from "./room.ts"
-import { runTransports } from "./running-transports.ts"
+import { type RunningTransports, runTransports } from "./running-transports.ts"
 import { createServiceWatch } from "./service-watch.ts"
 import { createSyncEngine } from "./sync-engine.ts"
 import type { SyncEngine } from "./sync-engine-api.ts"
@@ -175,23 +175,25 @@ function assemble(parts: Parts): Room {
     },
   })
   const releaseProcess = holdProcess()
-  const transports = runTransports({
-    transports: parts.transports,
-    host,
-    isUnserved: service.isUnserved,
-    stopped: (transport) => table.closeAllOf(transport),
-    roleChanged(role) {
-      const isElected = parts.transports.some(({ elects = false }) => elects)
-      status.setTab(isElected && role !== "undecided" ? role : "alone")
-      service.look()
-    },
-  })
+  const start = (): RunningTransports =>
+    runTransports({
+      transports: parts.transports,
+      host,
+      isUnserved: service.isUnserved,
+      stopped: (transport) => table.closeAllOf(transport),
+      roleChanged(role) {
+        const isElected = parts.transports.some(({ elects = false }) => elects)
+        status.setTab(isElected && role !== "undecided" ? role : "alone")
+        service.look()
+      },
+    })
 
+  let transports: RunningTransports | null = null
   let closed: Promise<void> | null = null
   const close = async (): Promise<void> => {
     await engine.close()
     table.close()
-    await transports.stop()
+    await transports?.stop()
     forgetPresence()
     service.close()
     parts.signal?.removeEventListener("abort", abort)
@@ -220,7 +222,7 @@ function assemble(parts: Parts): Room {
       await engine.synced(wait)
     },
     reconnect() {
-      if (closed === null) transports.reconnect()
+      if (closed === null) transports?.reconnect()
     },
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => room.close(),
@@ -228,6 +230,12 @@ function assemble(parts: Parts): Room {
 
   const abort = (): void => void room.close()
   parts.signal?.addEventListener("abort", abort)
+  try {
+    transports = start()
+  } catch (error) {
+    void room.close()
+    throw error
+  }
   return room
 }
 
