@@ -233,7 +233,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
 
   return {
     async add(wait) {
-      if (!((wait.peers ?? 1) >= 1)) throw new RoomError("invalid-option", "peers must be 1 or more.")
+      if (!((wait.peers ?? 1) >= 0)) throw new RoomError("invalid-option", "peers must be 0 or more.")
       const outcome = await begin(wait)
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
