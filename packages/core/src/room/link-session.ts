@@ -67,7 +67,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     if (closed) return
     answers.queue()
     if (presenceDue) self.sendPresence(options.presence())
-    void askNext()
+    if (wants.length > 0) void askNext()
     outbox.flush()
     if (outbox.overflowing) end("the peer does not read", false)
   }
