@@ -4,16 +4,14 @@ import {
   createSeededRandom,
   createSimulatedConnection,
   createSimulatedTime,
-  createSyncEngine,
   decodeMessage,
   type MemoryCollection,
   type SeededRandom,
   type SimulatedConnection,
   type SimulatedTime,
-  type SyncEngine,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
-import { strictEvents } from "./strict-events.ts"
+import { createPlainEngine, type PlainEngine } from "./plain-engine.ts"
 
 /** The path between two devices, the same both ways. */
 export interface MeetingPath {
@@ -40,11 +38,8 @@ const LOOK_EVERY_MS = 4
 /** Between the comparisons of a link there are seconds. */
 const RANGES_APART_MS = 1_000
 
-interface Device {
-  readonly engine: SyncEngine
+interface Device extends PlainEngine {
   readonly collection: MemoryCollection
-  readonly session: string
-  readonly device: string
 }
 
 /** Two devices that hold the same but for thousands of changes on each meet again, and both type all the time, or for less. */
@@ -95,26 +90,15 @@ export async function runBusyMeeting(
 }
 
 async function startDevice(name: string, time: SimulatedTime, random: SeededRandom): Promise<Device> {
-  const chance = random.fork(name)
-  const clock = time.clock()
-  const sessionId = chance.bytes(16)
-  const device = Buffer.from(chance.bytes(32)).toString("hex")
-  const engine = createSyncEngine({
-    clock,
-    random: chance.fork("engine"),
-    sessionId,
-    device,
-    digestKey: new Uint8Array(32).fill(5),
-    roomTag: new Uint8Array(32).fill(6),
-    events: strictEvents,
-  })
+  const plain = createPlainEngine(name, time, random)
+  const { engine, clock, chance } = plain
   const store = createMemoryStore()
   const replica = createMemoryReplica({ name: "notes", store, clock, random: chance.fork("replica") })
   let collection: MemoryCollection | null = null
   void engine.replicate(replica).then((opened) => (collection = opened))
   await time.runUntil(() => collection !== null, 5_000)
   if (collection === null) throw new Error("a replica did not open")
-  return { engine, collection, device, session: Buffer.from(sessionId).toString("hex") }
+  return { ...plain, collection }
 }
 
 function link(

@@ -4,17 +4,14 @@ import {
   createSeededRandom,
   createSimulatedConnection,
   createSimulatedTime,
-  createSyncEngine,
   decodeMessage,
   type MemoryCollection,
   type SeededRandom,
-  type SimulatedClock,
   type SimulatedConnection,
   type SimulatedTime,
-  type SyncEngine,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
-import { strictEvents } from "./strict-events.ts"
+import { createPlainEngine, type PlainEngine } from "./plain-engine.ts"
 
 /** A path between two ends, and what it carries of each of them. */
 export interface SlowPath {
@@ -52,12 +49,8 @@ const LOOK_EVERY_MS = 100
 const REST_MS = 30_000
 const FAST: SlowPath = { latencyMs: 1, bytesPerMs: [12_500, 12_500] }
 
-interface Device {
-  readonly engine: SyncEngine
-  readonly clock: SimulatedClock
+interface Device extends PlainEngine {
   readonly collections: readonly MemoryCollection[]
-  readonly session: string
-  readonly device: string
 }
 
 type Stores = readonly ReturnType<typeof createMemoryStore>[]
@@ -146,19 +139,8 @@ async function startDevice(
   time: SimulatedTime,
   random: SeededRandom,
 ): Promise<Device> {
-  const chance = random.fork(name)
-  const clock = time.clock()
-  const sessionId = chance.bytes(16)
-  const device = Buffer.from(chance.bytes(32)).toString("hex")
-  const engine = createSyncEngine({
-    clock,
-    random: chance.fork("engine"),
-    sessionId,
-    device,
-    digestKey: new Uint8Array(32).fill(5),
-    roomTag: new Uint8Array(32).fill(6),
-    events: strictEvents,
-  })
+  const plain = createPlainEngine(name, time, random)
+  const { engine, clock, chance } = plain
   const collections: MemoryCollection[] = []
   stores.forEach((store, at) => {
     const replica = createMemoryReplica({ name: `${at}`, store, clock, random: chance.fork(`replica/${at}`) })
@@ -166,7 +148,7 @@ async function startDevice(
   })
   await time.runFor(1_000)
   if (Object.keys(collections).length < stores.length) throw new Error("a replica did not open")
-  return { engine, clock, collections, device, session: Buffer.from(sessionId).toString("hex") }
+  return { ...plain, collections }
 }
 
 function link(

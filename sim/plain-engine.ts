@@ -1,0 +1,37 @@
+import {
+  createSyncEngine,
+  type SeededRandom,
+  type SimulatedClock,
+  type SimulatedTime,
+  type SyncEngine,
+} from "@dunlin/core/testing"
+import { strictEvents } from "./strict-events.ts"
+
+/** An engine of production on a device of its own, without faults: for worlds that are about the path between two. */
+export interface PlainEngine {
+  readonly engine: SyncEngine
+  readonly clock: SimulatedClock
+  /** For what else the device has. */
+  readonly chance: SeededRandom
+  /** 32 hex digits. */
+  readonly session: string
+  /** 64 hex digits. */
+  readonly device: string
+}
+
+export function createPlainEngine(name: string, time: SimulatedTime, random: SeededRandom): PlainEngine {
+  const chance = random.fork(name)
+  const clock = time.clock()
+  const sessionId = chance.bytes(16)
+  const device = Buffer.from(chance.bytes(32)).toString("hex")
+  const engine = createSyncEngine({
+    clock,
+    random: chance.fork("engine"),
+    sessionId,
+    device,
+    digestKey: new Uint8Array(32).fill(5),
+    roomTag: new Uint8Array(32).fill(6),
+    events: strictEvents,
+  })
+  return { engine, clock, chance, session: Buffer.from(sessionId).toString("hex"), device }
+}
