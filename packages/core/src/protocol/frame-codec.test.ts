@@ -167,6 +167,11 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     nonce: u32,
     outcome: fc.constantFrom("synced", "no-peers", "refused"),
   }),
+  withheld: fc.record({
+    type: fc.constant("withheld"),
+    slot,
+    positions: fc.array(bytes(16), { maxLength: 3 }),
+  }),
 }
 
 const anyFrame: fc.Arbitrary<Frame> = fc.oneof(...Object.values(arbitraries))

@@ -97,6 +97,7 @@ const BLOB = bytes(limits.BLOB_DIGEST_BYTES)
 const REASON = text(limits.MAX_REASON_BYTES)
 const DELTA = payload(Infinity, "entry")
 const CHUNK_INDEX = varint(limits.MAX_BLOB_BYTES / limits.CHUNK_BYTES)
+const POSITIONS = list(POSITION, limits.MAX_ITEMS, limits.POSITION_BYTES)
 const PRESENCE = optional(rest(limits.MAX_PRESENCE_BYTES, "presence"))
 const BITMAP = checked(rest(Infinity, "bitmap"), ({ length }) => length > 0 && length <= 1_024, "bitmap")
 const ALONE = struct({ slot: SLOT })
@@ -227,9 +228,10 @@ const BODIES: Bodies = {
     devices: varint(),
     slot: SLOT,
     patient: FLAG,
-    positions: list(POSITION, limits.MAX_ITEMS, limits.POSITION_BYTES),
+    positions: POSITIONS,
   }),
   "synced-answer": struct({ nonce: U32, outcome: oneOf(OUTCOMES, "outcome") }),
+  withheld: struct({ slot: SLOT, positions: POSITIONS }),
 }
 
 const TYPES = Object.keys(BODIES) as readonly Frame["type"][]

@@ -10,6 +10,8 @@ export type Frame =
   | RangeAckFrame
   | { readonly type: "offer"; readonly slot: number; readonly items: readonly OfferItem[] }
   | { readonly type: "want"; readonly slot: number; readonly items: readonly WantItem[] }
+  /** What was asked for and does not come from the sender: it is gone, cannot be sent, or was refused by the receiver. */
+  | { readonly type: "withheld"; readonly slot: number; readonly positions: readonly Uint8Array[] }
   | DataFrame
   | PushFrame
   | { readonly type: "have"; readonly slot: number; readonly items: readonly HaveItem[] }

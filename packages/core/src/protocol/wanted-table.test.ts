@@ -72,6 +72,21 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(0)
   })
 
+  test("that a link does not bring is asked of the next at once, and given up with the last", () => {
+    const table = createWantedTable()
+    table.add("p", "a", 0)
+    table.add("p", "b", 0)
+    expect(table.due(0)).toEqual([{ position: "p", link: "a" }])
+    table.dropLink("a", 1, ["p"])
+    expect([table.pending("a"), table.pending("b")]).toEqual([0, 1])
+    expect(table.due(1)).toEqual([{ position: "p", link: "b" }])
+    table.dropLink("unknown", 2, ["p"])
+    table.dropLink("b", 2, ["q"])
+    expect(table.size).toBe(1)
+    table.dropLink("b", 2, ["p"])
+    expect([table.size, table.pending("b")]).toEqual([0, 0])
+  })
+
   test("is asked of another link soon, even if that came to have it later", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)

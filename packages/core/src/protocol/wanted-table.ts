@@ -49,8 +49,8 @@ export interface WantedTable {
   came(position: string, link: string, digest: Uint8Array, brought?: boolean): void
   /** The entry is here with this digest: one that was wanted while it was being joined need not come again. */
   holds(position: string, digest: Uint8Array): void
-  /** The link is gone: what was asked of it is asked of the next at once. */
-  dropLink(link: string, now: number): void
+  /** The link is gone, or does not bring these: what was asked of it is asked of the next at once. */
+  dropLink(link: string, now: number, positions?: Iterable<string>): void
   /** Entries that were, or will first be, asked of the link. */
   pending(link: string): number
   readonly size: number
@@ -66,7 +66,7 @@ const ANSWER_TIMEOUT_MS = 4_000
 const ONLY_ANSWER_TIMEOUT_MS = 16_000
 /** A link that brings everything else is not waited for any longer than this. */
 const LONGEST_WAIT_MS = 60_000
-/** What it cannot read it never brings, and until that is given up nothing of the replica is agreed on. */
+/** A peer that answers nothing for it may bring everything else, and until that is given up nothing of the replica is agreed on. */
 const ONLY_LONGEST_WAIT_MS = 1_800_000
 
 export function createWantedTable(): WantedTable {
@@ -168,8 +168,10 @@ export function createWantedTable(): WantedTable {
       const wanted = wantedByPosition.get(position)
       if (wanted?.digest != null && startsWithBytes(digest, wanted.digest)) drop(position, wanted)
     },
-    dropLink(link, now) {
-      for (const [position, wanted] of wantedByPosition) {
+    dropLink(link, now, positions = wantedByPosition.keys()) {
+      for (const position of positions) {
+        const wanted = wantedByPosition.get(position)
+        if (wanted === undefined) continue
         wanted.sources = wanted.sources.filter((source) => source !== link)
         if (wanted.found === link) wanted.found = null
         const next = wanted.sources[0]

@@ -195,6 +195,16 @@ describe("a blob", () => {
     }
   })
 
+  test("of an entry that is gone at the peer is dropped at once", async () => {
+    const time = createSimulatedTime()
+    const [near, far] = createLink(time, [createStore([]), createStore([0])], { isBusy: true })
+    vi.spyOn(far.own.shared.index, "get").mockReturnValue(null)
+    const { ends } = fetchAt(near)
+    await time.runFor(1_000)
+    expect(ends).toEqual(["drop"])
+    expect(near.settled).toBe(near.chunkFrames.length)
+  })
+
   test("that turns out corrupt is dropped", async () => {
     const time = createSimulatedTime()
     const mine = createStore([])

@@ -57,7 +57,8 @@ interface WaitingEntry extends EntryWithoutBlobs {
 
 interface Serving {
   readonly own: LinkReplica
-  readonly key: string
+  /** Undefined for an entry that is gone: none of it is held. */
+  readonly key: string | undefined
   readonly position: Uint8Array
   readonly blob: Uint8Array
   readonly chunks: number
@@ -212,7 +213,7 @@ export function createBlobExchange({
     const { own, key, position, blob } = request
     let bytes: Uint8Array | null = null
     try {
-      bytes = (await own.shared.attached.blobs?.read(key, blob, index)) ?? null
+      if (key !== undefined) bytes = (await own.shared.attached.blobs?.read(key, blob, index)) ?? null
     } catch {
       // Said to the peer as "not held": it asks another one.
     }
@@ -262,9 +263,9 @@ export function createBlobExchange({
       })
     },
     wanted(own, frame) {
-      const key = own?.shared.index.get(frame.position)?.key
-      if (own === null || key === undefined || !own.permissions.send || serving.length >= MAX_SERVING) return
+      if (own === null || !own.permissions.send || serving.length >= MAX_SERVING) return
       const { position, blob, first, bitmap } = frame
+      const key = own.shared.index.get(position)?.key
       const chunks = Math.ceil(frame.size / CHUNK_BYTES)
       serving.push({ own, key, position, blob, chunks, first, bitmap, bit: 0 })
       void serve()

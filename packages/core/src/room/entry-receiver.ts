@@ -43,7 +43,7 @@ export interface EntryReceiverOptions {
 export interface EntryReceiverEvents {
   /** `push` when the peer's own push led exactly to where the entry is now. */
   joined(room: RoomReplica, transition: Transition, push: PushFrame | null): void
-  wantedChanged(room: RoomReplica): void
+  wantedChanged(): void
   /** The peer pushed what was here already. */
   duplicate(target: LinkTarget): void
   refused(room: RoomReplica, reason: string): void
@@ -61,7 +61,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
   /** A peer that also heard of it may bring it first, so most wants wait a little. */
   const want = (room: RoomReplica, position: Uint8Array, delayMs: number, digest: Uint8Array): void => {
     room.wanted.add(mapKey(position), peer.session, clock.monotonic() + delayMs, digest)
-    events.wantedChanged(room)
+    events.wantedChanged()
   }
   const shortDelayMs = (): number => 50 + random.unit() * 150
 

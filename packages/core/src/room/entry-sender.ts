@@ -31,6 +31,7 @@ export interface EntrySenderOptions {
 /** Bytes of entries read for a peer in one go, as far as the average tells. */
 const READ_TARGET_BYTES = 262_144
 const FIRST_READ_ENTRIES = 16
+/** As many as one WITHHELD may name, or fewer. */
 const MAX_READ_ENTRIES = 512
 const MAX_READS = 2
 /** What nobody asked for, on one link: little enough to take no longer than the round trip it saves. */
@@ -63,19 +64,28 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
   }
 
   const takeReadable = (own: LinkReplica): readonly ReadableEntry[] => {
-    const limit = Math.max(1, Math.min(mostEntries, Math.floor(READ_TARGET_BYTES / averageEntryBytes)))
+    const limit = Math.min(mostEntries, Math.ceil(READ_TARGET_BYTES / averageEntryBytes))
     const entries: ReadableEntry[] = []
-    // A batch of nothing but refused entries must not end the queue.
-    for (let taken = own.queue.take(limit); taken.length > 0; taken = own.queue.take(limit)) {
+    let taken: readonly QueuedEntry[]
+    do {
+      const withheld: QueuedEntry[] = []
+      taken = own.queue.take(limit)
       for (const entry of taken) {
         const held = own.shared.index.get(entry.position)
-        if (held === null || own.refusals.isByPeer(entry.position, held.digest)) continue
-        if (entry.unasked && unaskedBytes <= 0) offer(own, entry.position, held.digest)
+        if (held === null || own.refusals.isByPeer(entry.position, held.digest)) withheld.push(entry)
+        else if (entry.unasked && unaskedBytes <= 0) offer(own, entry.position, held.digest)
         else entries.push({ ...entry, held })
       }
-      if (entries.length > 0) break
-    }
+      withhold(own, withheld)
+      // A batch of nothing but refused entries must not end the queue.
+    } while (taken.length > 0 && entries.length === 0)
     return entries
+  }
+
+  /** Whoever asked for them waits for nothing more, and may ask others. */
+  const withhold = ({ shared: { slot } }: LinkReplica, entries: readonly QueuedEntry[]): void => {
+    const positions = entries.map(({ position }) => position)
+    if (positions.length > 0) outbox.control({ type: "withheld", slot, positions })
   }
 
   const readAndSend = async (target: LinkTarget, entries: readonly ReadableEntry[]): Promise<void> => {
@@ -87,7 +97,11 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       const outcomes = await own.shared.attached.read(requests, peer)
       if (closed || own.closed) return
       if (outcomes.length === 0) throw new Error("the replica answered no read")
-      outcomes.forEach((outcome, at) => send(target, entries[at] as ReadableEntry, outcome))
+      const answered = entries.slice(0, outcomes.length)
+      withhold(
+        own,
+        answered.filter((entry, at) => !send(target, entry, outcomes[at] as ReadOutcome)),
+      )
       putBack(own, entries.slice(outcomes.length))
       mostEntries = Math.min(mostEntries * 2, MAX_READ_ENTRIES)
     } catch (cause) {
@@ -125,21 +139,22 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     return length <= MAX_PUSH_BYTES && unaskedBytes >= 0
   }
 
+  /** False when the peer gets nothing. */
   const send = (
     { own, room }: LinkTarget,
     { position, held, unasked }: ReadableEntry,
     outcome: ReadOutcome,
-  ): void => {
+  ): boolean => {
     const { unconfirmed } = own.feed
     if (outcome.type === "none") {
       unconfirmed.confirmed(mapKey(position), unconfirmed.changes)
-      return
+      return false
     }
     if (outcome.type === "refused" || outcome.delta.length > MAX_ENTRY_BYTES) {
       own.refusals.byPeer.set(mapKey(position), held.digest)
       unconfirmed.refused(mapKey(position))
       options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
-      return
+      return false
     }
     const { slot, digests, replica } = own.shared
     const digest = digests.digest(replica.kind, held.key, outcome.stateHash)
@@ -152,11 +167,12 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     averageEntryBytes += (delta.length + 64 - averageEntryBytes) / 16
     if (!unasked) {
       outbox.bulk({ type: "data", slot, kind, key, digest: short, delta }, reference)
-      return
+      return true
     }
     // On the control lane: on the other one it might overtake the announcement that it belongs to.
     const push: PushFrame = { type: "push", slot, kind, key, before: NO_DIGEST, after: short, delta }
     if (!affords(delta) || !outbox.push(push, reference)) offer(own, position, digest)
+    return true
   }
 
   return {

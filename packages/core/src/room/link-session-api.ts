@@ -28,7 +28,7 @@ export interface LinkSessionOptions {
 export interface LinkSessionEvents {
   /** A join changed an entry: others may want it. `push` when the peer's own push led exactly here. */
   joined(replica: RoomReplica, transition: Transition, push: PushFrame | null): void
-  wantedChanged(replica: RoomReplica): void
+  wantedChanged(): void
   /** The peer pushed what was here already. */
   duplicate(target: LinkTarget): void
   presence(value: Uint8Array | null): void

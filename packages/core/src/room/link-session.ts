@@ -25,7 +25,7 @@ import { replicaLinkStatus } from "./link-status.ts"
 import { announceFrame, createMatchedReplicas } from "./matched-replicas.ts"
 import { permissionsFor } from "./permissions.ts"
 import { reasonForWire } from "./reason.ts"
-import type { RoomReplica } from "./room-replica.ts"
+import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 import { createSyncedQuestions } from "./synced-questions.ts"
 import { wantFrames } from "./want-frames.ts"
@@ -161,7 +161,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       want: (position) => {
         const key = mapKey(position)
         const added = room.wanted.add(key, link.session, clock.monotonic())
-        events.wantedChanged(room)
+        events.wantedChanged()
         return added && !room.wanted.isAskedElsewhere(key, link.session)
       },
       pump,
@@ -222,7 +222,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "ack":
         return acknowledged(frame.control, frame.bulk)
       case "nak":
-        for (const item of frame.items) refusedByPeer(frame.slot, item)
+        for (const item of frame.items) refusedByPeer(matched.at(frame.slot), item)
         return
       case "have":
       case "offer":
@@ -234,6 +234,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         target.own.feed.graft()
         for (const { position, summary } of frame.items) target.own.queue.addEntry(position, summary)
         return
+      }
+      case "withheld": {
+        const target = matched.at(frame.slot)
+        target?.room.wanted.dropLink(link.session, clock.monotonic(), frame.positions.map(mapKey))
+        return events.wantedChanged()
       }
       case "prune":
         return matched.at(frame.slot)?.own.feed.pruned()
@@ -285,8 +290,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     else receiver.receive(target, frame, receipt)
   }
 
-  const refusedByPeer = (slot: number, item: NakItem): void => {
-    const target = matched.at(slot)
+  const refusedByPeer = (target: LinkTarget | null, item: NakItem): void => {
     if (target === null) return
     noteRefusal(target, item)
     if (item.reason !== "incomplete") events.refused(target.room, item.reason, "them")
