@@ -172,7 +172,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "say-synced-without-what-came-meanwhile",
     mutation: {
       file: "room/sync-engine.ts",
-      find: "target.owed.add(mapKey(position), after)",
+      find: "target.owes(position)",
       replace: "void after",
     },
   },

@@ -5,12 +5,10 @@ import { createWantedTable } from "./wanted-table.ts"
 describe("a wanted entry", () => {
   test("is asked of one link only, however many hold it", () => {
     const table = createWantedTable()
-    for (const link of ["a", "b", "c"]) table.add("p", link, 0)
+    expect(["a", "b", "c", "a"].map((link) => table.add("p", link, 0))).toEqual([true, false, false, true])
     expect(table.due(0)).toEqual([{ position: "p", link: "a" }])
     expect(table.due(3_999)).toEqual([])
     expect([table.pending("a"), table.pending("b")]).toEqual([1, 0])
-    expect(table.isAskedElsewhere("p", "b")).toBe(true)
-    expect(table.isAskedElsewhere("p", "a")).toBe(false)
   })
 
   test("is not asked for before its time, and sooner when a later source is sooner", () => {
@@ -85,6 +83,22 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(1)
     table.dropLink("b", 2, ["p"])
     expect([table.size, table.pending("b")]).toEqual([0, 0])
+  })
+
+  test("that a comparison found at a link and that does not come from there is told of", () => {
+    const told: string[] = []
+    const table = createWantedTable((position, link) => void told.push(`${position} at ${link}`))
+    table.add("p", "a", 0)
+    table.add("p", "b", 0)
+    table.add("announced", "a", 0, new Uint8Array(8))
+    table.due(0)
+    expect(told).toEqual([])
+    table.due(4_000)
+    expect(told).toEqual(["p at a"])
+    table.add("q", "a", 4_000)
+    table.due(4_000)
+    table.dropLink("a", 4_000, ["announced", "q"])
+    expect(told).toEqual(["p at a", "q at a"])
   })
 
   test("is asked of another link soon, even if that came to have it later", () => {
@@ -184,7 +198,7 @@ describe("the table", () => {
     const table = createWantedTable()
     for (let n = 0; n < 8_192; n++) expect(table.add(`p${n}`, "a", 0)).toBe(true)
     expect(table.add("one more", "a", 0)).toBe(false)
-    expect(table.add("p1", "b", 0)).toBe(true)
+    expect(table.add("p1", "a", 0)).toBe(true)
     expect(table.size).toBe(8_192)
     // However much one link makes up, others are heard, up to a bound for all.
     expect(table.add("one more", "b", 0)).toBe(true)

@@ -28,11 +28,9 @@ export interface WantedRequest {
  * next only when it does not answer. Positions and links are Map keys; times are monotonic milliseconds.
  */
 export interface WantedTable {
-  /** Whether another link than this one is, or will first be, asked for the entry. */
-  isAskedElsewhere(position: string, link: string): boolean
   /**
-   * `link` holds the entry, with this digest; null when a comparison found it. False when the table is full: reconciliation
-   * will find the entry again.
+   * `link` holds the entry, with this digest; null when a comparison found it. False when another link is, or will first be, asked
+   * for it, and when the table is full: reconciliation will find the entry again.
    */
   add(position: string, link: string, at: number, digest?: Uint8Array | null): boolean
   /**
@@ -69,7 +67,13 @@ const LONGEST_WAIT_MS = 60_000
 /** A peer that answers nothing for it may bring everything else, and until that is given up nothing of the replica is agreed on. */
 const ONLY_LONGEST_WAIT_MS = 1_800_000
 
-export function createWantedTable(): WantedTable {
+/**
+ * `unanswered` hears of each entry that a comparison found at a link and that does not come from there: what is held of it here the
+ * link gets by answering a delta, and so not at all.
+ */
+export function createWantedTable(
+  unanswered: (position: string, link: string) => void = () => {},
+): WantedTable {
   const wantedByPosition = new Map<string, Wanted>()
   const pendingByLink = new Map<string, number>()
 
@@ -85,10 +89,6 @@ export function createWantedTable(): WantedTable {
   }
 
   return {
-    isAskedElsewhere(position, link) {
-      const wanted = wantedByPosition.get(position)
-      return wanted !== undefined && wanted.from !== link
-    },
     add(position, link, at, digest = null) {
       const wanted = wantedByPosition.get(position)
       if (wanted !== undefined) {
@@ -101,7 +101,7 @@ export function createWantedTable(): WantedTable {
           else wanted.sources.push(link)
         }
         if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
-        return true
+        return wanted.from === link
       }
       if (wantedByPosition.size >= MAX_WANTED || (pendingByLink.get(link) ?? 0) >= MAX_WANTED_OF_LINK)
         return false
@@ -129,6 +129,7 @@ export function createWantedTable(): WantedTable {
           ? silentMs < ONLY_ANSWER_TIMEOUT_MS && now - askedAt < ONLY_LONGEST_WAIT_MS
           : silentMs < ANSWER_TIMEOUT_MS && now - askedAt < LONGEST_WAIT_MS
         if (asked && isAnswering) continue
+        if (asked && wanted.found === from) unanswered(position, from)
         const link = sources.shift()
         if (link === undefined || isOnly || wanted.attempts >= MAX_ATTEMPTS) {
           drop(position, wanted)
@@ -173,7 +174,10 @@ export function createWantedTable(): WantedTable {
         const wanted = wantedByPosition.get(position)
         if (wanted === undefined) continue
         wanted.sources = wanted.sources.filter((source) => source !== link)
-        if (wanted.found === link) wanted.found = null
+        if (wanted.found === link) {
+          wanted.found = null
+          unanswered(position, link)
+        }
         const next = wanted.sources[0]
         if (next === undefined) {
           drop(position, wanted)

@@ -31,6 +31,8 @@ export interface LinkReplica {
   readonly pendingOut: number
   /** Something could not be exchanged now: what differs is not excused by that. */
   postponed(): void
+  /** The peer may lack what is here of an entry, and no comparison brings it there: it is offered in time. */
+  owes(position: Uint8Array): void
   readonly closed: boolean
   /** Entries being read from the replica for the peer. */
   reading: number

@@ -165,6 +165,10 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   /** Another peer is asked for it. This one may lack what is here nonetheless. */
   const delegate = (position: Uint8Array): void => {
     run.delegated = true
+    owes(position)
+  }
+
+  const owes = (position: Uint8Array): void => {
     const digest = index.get(position)?.digest
     if (permissions.send && digest !== undefined) owed.add(mapKey(position), digest)
     timers.startOnce("owed", OWED_LIMIT_MS, catchUp)
@@ -351,6 +355,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     owed,
     held,
     postponed,
+    owes,
     get closed() {
       return closed
     },

@@ -159,10 +159,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       pendingIn: () => pendingIn(room),
       answeredAt: () => Math.max(payloadAt, comparedAt),
       want: (position) => {
-        const key = mapKey(position)
-        const added = room.wanted.add(key, link.session, clock.monotonic())
         events.wantedChanged()
-        return added && !room.wanted.isAskedElsewhere(key, link.session)
+        return room.wanted.add(mapKey(position), link.session, clock.monotonic())
       },
       pump,
       changed: events.statusChanged,

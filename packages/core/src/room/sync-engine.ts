@@ -120,7 +120,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       // The roots that end a reconciliation show what it missed, but roots of a one-way link are never compared.
       const { send, receive } = target.permissions
       if (target.phase !== "live" && send && receive) {
-        target.owed.add(mapKey(position), after)
+        target.owes(position)
         continue
       }
       if (!partial) {
@@ -309,7 +309,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       add(shared) {
         const own: EngineReplica = {
           shared,
-          wanted: createWantedTable(),
+          wanted: createWantedTable((position, link) =>
+            sessions.get(link)?.targets.get(replica.name)?.own.owes(mapKeyBytes(position)),
+          ),
           lease: createReconcileLease(),
           links: replicaLinks,
         }
