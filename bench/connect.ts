@@ -15,6 +15,8 @@ type Peer = typeof import("./connect/peer-child.ts")
 
 /** Round trips before the first that counts: code that has not been compiled yet is not what people wait for. */
 const WARM_UP = 300
+/** A runtime goes on compiling for some thousand of them. */
+const WARM_LATER = 4_000
 const OUT = fileURLToPath(new URL("out/connect.jsonl", import.meta.url))
 const peerModule = new URL("./connect/peer-child.ts", import.meta.url)
 
@@ -116,8 +118,9 @@ async function connectRaw(one: ChildPeer<Peer>, two: ChildPeer<Peer>): Promise<v
   await one.call("rawConnect", answer)
 }
 
+/** Bare messages, numbers and documents in turn, soon after the start and once the runtime has compiled all that a change takes. */
 async function compareRoundTrips(harness: Harness, count: number): Promise<void> {
-  const [raw, documents, numbers] = await withPeers(harness, async (one, two, url) => {
+  await withPeers(harness, async (one, two, url) => {
     await connectRaw(one, two)
     await one.call("rawPing", WARM_UP, 64)
     const invite = createInvite()
@@ -126,23 +129,36 @@ async function compareRoundTrips(harness: Harness, count: number): Promise<void>
     await two.call("echo")
     await two.call("echoNumbers")
     await one.call("ping", WARM_UP)
-    await one.call("pingNumbers", 0, WARM_UP)
-    // In slices and in turn, so that what else the machine does falls on both.
-    type Slices = Costly<readonly number[]>[]
-    const slices: [Slices, Slices, Slices] = [[], [], []]
-    for (let slice = 0; slice < 5; slice++) {
-      const first = WARM_UP + (slice * count) / 5
-      slices[0].push(await costing([one, two], () => one.call("rawPing", count / 5, 64)))
-      slices[1].push(await costing([one, two], () => one.call("ping", count / 5)))
-      slices[2].push(await costing([one, two], () => one.call("pingNumbers", first, count / 5)))
-    }
-    return slices
+    await one.call("pingNumbers", WARM_UP)
+    await measureRoundTrips([one, two], `${WARM_UP} of them before`, count)
+    const before = WARM_LATER - WARM_UP - count
+    await one.call("rawPing", before, 64, 0)
+    await one.call("ping", before, 0)
+    await one.call("pingNumbers", before, 0)
+    await measureRoundTrips([one, two], `${WARM_LATER} of them before`, count)
   })
+}
+
+async function measureRoundTrips(
+  peers: readonly [ChildPeer<Peer>, ChildPeer<Peer>],
+  when: string,
+  count: number,
+): Promise<void> {
+  const [one] = peers
+  // In slices and in turn, so that what else the machine does falls on all.
+  const raw: Costly<readonly number[]>[] = []
+  const numbers: Costly<readonly number[]>[] = []
+  const documents: Costly<readonly number[]>[] = []
+  for (let slice = 0; slice < 5; slice++) {
+    raw.push(await costing(peers, () => one.call("rawPing", count / 5, 64)))
+    documents.push(await costing(peers, () => one.call("ping", count / 5)))
+    numbers.push(await costing(peers, () => one.call("pingNumbers", count / 5)))
+  }
   const figures = (slices: readonly Costly<readonly number[]>[]): Readonly<Record<string, number>> => {
     const times = slices.flatMap(({ value }) => value)
     return { p50: median(times), p95: p95(times), cpu: sumOfCpu(slices) / times.length }
   }
-  const title = "round trip of a small change, ms; cpu: of both peers, for one"
+  const title = `round trip of a small change, ${when}, ms; cpu: of both peers, for one`
   report(`${title}: a number, the least that a room replicates`, {
     "raw channel": figures(raw),
     dunlin: figures(numbers),

@@ -87,7 +87,7 @@ export function echo(): void {
 }
 
 /** Round trips of small entries, in milliseconds. */
-export async function ping(count: number): Promise<readonly number[]> {
+export async function ping(count: number, pauseMs = PAUSE_MS): Promise<readonly number[]> {
   const collection = opened()
   const times: number[] = []
   for (let index = 0; index < count; index++) {
@@ -101,12 +101,17 @@ export async function ping(count: number): Promise<readonly number[]> {
       void collection.set(`ping-${index}`, { n: 1 })
     })
     times.push(performance.now() - start)
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    if (pauseMs > 0) await pause(pauseMs)
   }
   return times
 }
 
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
 let numbers: Numbers | null = null
+let nextNumber = 1
 
 const openedNumbers = (): Numbers => {
   if (numbers === null) throw new Error("no numbers")
@@ -125,11 +130,12 @@ export function echoNumbers(): void {
   })
 }
 
-/** Round trips of numbers from `first` on, in milliseconds. */
-export async function pingNumbers(first: number, count: number): Promise<readonly number[]> {
+/** Round trips of numbers, each larger than the last, in milliseconds. */
+export async function pingNumbers(count: number, pauseMs = PAUSE_MS): Promise<readonly number[]> {
   const own = openedNumbers()
   const times: number[] = []
-  for (let value = first; value < first + count; value++) {
+  for (let index = 0; index < count; index++) {
+    const value = nextNumber++
     const start = performance.now()
     await new Promise<void>((resolve) => {
       own.listen((key, answer) => {
@@ -138,7 +144,7 @@ export async function pingNumbers(first: number, count: number): Promise<readonl
       own.put("ping", value)
     })
     times.push(performance.now() - start)
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    if (pauseMs > 0) await pause(pauseMs)
   }
   return times
 }
@@ -201,7 +207,7 @@ function split(sdp: string): { readonly rest: string; readonly candidates: reado
   }
 }
 
-export async function rawPing(count: number, bytes: number): Promise<readonly number[]> {
+export async function rawPing(count: number, bytes: number, pauseMs = PAUSE_MS): Promise<readonly number[]> {
   const current = channel
   if (current === null) throw new Error("no channel")
   const times: number[] = []
@@ -212,7 +218,7 @@ export async function rawPing(count: number, bytes: number): Promise<readonly nu
       current.send(new Uint8Array(bytes))
     })
     times.push(performance.now() - start)
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    if (pauseMs > 0) await pause(pauseMs)
   }
   return times
 }
