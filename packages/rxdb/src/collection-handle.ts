@@ -7,6 +7,7 @@ import type { DocumentTraffic } from "./document-traffic.ts"
 import type { RxdbHandle } from "./rxdb-replica.ts"
 import { createSyncedInquiry, type SyncedInquiry } from "./synced-inquiry.ts"
 import type { TabChannel } from "./tab-channel.ts"
+import { unlessAborted } from "./unless-aborted.ts"
 
 /** A handle, from before its tab replicates to the end, with the inner side of what it shows. */
 export interface CollectionHandle {
@@ -61,7 +62,9 @@ export function createCollectionHandle({
         // The host does not hear of the end of a replica, and of the signal only once it is attached.
         const { signal } = options
         const signals = signal === undefined ? [ended.signal] : [ended.signal, signal]
-        await unlessAborted(() => host.synced(options), AbortSignal.any(signals))
+        const either = AbortSignal.any(signals)
+        either.throwIfAborted()
+        await unlessAborted(host.synced(options), either)
       },
       close: leave,
     },
@@ -89,15 +92,4 @@ export function createCollectionHandle({
       attachments$.complete()
     },
   }
-}
-
-async function unlessAborted(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener("abort", abort)
-    work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", abort))
-  })
 }

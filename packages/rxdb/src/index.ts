@@ -40,7 +40,7 @@ export {
 } from "./drop-in/simple-peer-handler.ts"
 export {
   DunlinWebRTCPlugin,
-  type SyncWebRtcOptions,
+  type CollectionSyncOptionsWebRTC,
   type WithSyncWebRTC,
 } from "./drop-in/sync-webrtc-plugin.ts"
 export * from "./drop-in/unsupported.ts"

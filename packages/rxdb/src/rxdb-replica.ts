@@ -10,30 +10,23 @@ import {
   type ReplicaReport,
   type State,
   systemClock,
-  systemRandom,
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
-import { defaultHashSha256, now } from "rxdb/plugins/core"
+import { defaultHashSha256 } from "rxdb/plugins/core"
 import type { Observable } from "rxjs"
-import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
-import { type AttachmentProgress, attachmentShelf } from "./attachment-shelf.ts"
+import type { AttachedCollection } from "./attached-collection.ts"
+import type { AttachmentProgress } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
-import { type CollectionHandle, createCollectionHandle } from "./collection-handle.ts"
+import { createCollectionHandle } from "./collection-handle.ts"
 import { type CollectionLock, collectionLock, sharedDatabaseName, sharesStorage } from "./collection-lock.ts"
-import { collectionRows } from "./collection-rows.ts"
 import type { ResolvedConflict } from "./conflict-log.ts"
 import type { DocumentData } from "./document-shape.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
 import { noCollection } from "./given-collection.ts"
-import { changeOf } from "./local-changes.ts"
-import { createMaterialiser } from "./materialiser.ts"
-import { createRowJournal } from "./row-journal.ts"
-import { isMergeFields, mergePolicy } from "./merge-policy.ts"
-import { documentModifiers, type Modifier } from "./modifiers.ts"
-import { createOwedRows } from "./owed-rows.ts"
-import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
-import { createSerialQueue } from "./serial-queue.ts"
-import { openSidecar, removeSidecarWith, type Sidecar } from "./sidecar.ts"
+import { isMergeFields } from "./merge-policy.ts"
+import type { Modifier } from "./modifiers.ts"
+import { openCollection } from "./open-collection.ts"
+import { removeSidecarWith } from "./sidecar.ts"
 import { stamperOf } from "./stamper.ts"
 import { createSyncedDesk, type SyncedDesk } from "./synced-desk.ts"
 import { openTabChannel } from "./tab-channel.ts"
@@ -131,7 +124,6 @@ function replicaOfRows(
     direction,
     async attach(host, { signal, standBy } = {}) {
       const giveBack = stamper.claim(name)
-      const { onClose } = collection
       const leaving = new AbortController()
       const over = settling()
       let opening: Promise<AttachedCollection<RxdbHandle>> | null = null
@@ -151,7 +143,7 @@ function replicaOfRows(
         else await nextTurnAfter(over.settled)
       }
       const own = createCollectionHandle({ collection, host, leave })
-      onClose.push(leave)
+      collection.onClose.push(leave)
       let unlock = (): Promise<void> => Promise.resolve()
       const release = async (): Promise<void> => {
         desk?.close()
@@ -162,7 +154,8 @@ function replicaOfRows(
             : new ReplicaError("replica-closed", `The collection "${collection.name}" has left the room.`),
         )
         own.complete()
-        onClose.splice(onClose.indexOf(leave), 1)
+        // Not in place: a collection that closes walks this list.
+        collection.onClose = collection.onClose.filter((one) => one !== leave)
         await unlock()
         giveBack()
       }
@@ -182,7 +175,7 @@ function replicaOfRows(
         })
         leaving.signal.throwIfAborted()
         own.takeOver()
-        opening = open(host, own, release)
+        opening = openCollection({ collection, stamper, options, holdsAttachments, host, own, release })
         const attached = await opening
         if (sharesStorage(collection) && !leaving.signal.aborted)
           desk = createSyncedDesk({ channel: channel(), clock: systemClock(), synced: own.handle.synced })
@@ -210,115 +203,6 @@ function replicaOfRows(
     ]
     return `dunlin-rxdb/${JSON.stringify(parts)}`
   }
-
-  async function open(
-    host: ReplicaHost,
-    own: CollectionHandle,
-    release: () => Promise<void>,
-  ): Promise<AttachedCollection<RxdbHandle>> {
-    const sidecar = await openSidecar(collection)
-    try {
-      return await openBeside(sidecar, host, own, release)
-    } catch (error) {
-      await sidecar.close()
-      throw error
-    }
-  }
-
-  async function openBeside(
-    sidecar: Sidecar,
-    host: ReplicaHost,
-    own: CollectionHandle,
-    release: () => Promise<void>,
-  ): Promise<AttachedCollection<RxdbHandle>> {
-    const meta = await openMeta(sidecar)
-    const { conflicts, error$, traffic$, attachments$ } = own
-    const report = (one: ReplicaReport): void => {
-      host.report(one)
-      error$.next(one)
-    }
-    const { shape } = stamper
-    const rows = collectionRows(collection, shape)
-    const clock = systemClock()
-    const shelf = attachmentShelf(shape.attachments, rows, sidecar, clock, (progress) =>
-      attachments$.next(progress),
-    )
-    const modifiers = documentModifiers(shape, {
-      ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
-      ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
-    })
-    const storeDeps: RegisterStoreDeps = {
-      collection,
-      shape,
-      rows,
-      sidecar,
-      stamper,
-      policy: mergePolicy(collection, shape),
-      modifiers,
-      report,
-      bornBefore: meta.bornBefore,
-      holdsRecords: meta.holdsRecords,
-      firstRecord: () => [META_RECORD, JSON.stringify({ ...meta, holdsRecords: true } satisfies StoreMeta)],
-    }
-    const store = createRegisterStore(storeDeps)
-    const journal = createRowJournal(sidecar)
-    const queue = createSerialQueue()
-    const materialiser = createMaterialiser({
-      store,
-      rows,
-      shape,
-      modifiers,
-      stamper,
-      shelf,
-      holdsAttachments,
-      journal,
-      report,
-      unshown(left) {
-        host.changed(left.map(({ key, held, state }) => changeOf(key, held.state, state)))
-        owedRows.showLater()
-      },
-    })
-    const owedRows = createOwedRows({ show: () => materialiser.materialise([]), queue, clock, report })
-    await journal.open()
-    await owedRows.show()
-    try {
-      // Behind that: what is shown only now may need data that waited longer than data without a document may.
-      if (holdsAttachments) await shelf.sweep()
-    } catch (error) {
-      owedRows.stop()
-      throw error
-    }
-    // Every chunk that was on the shelf leaves one; documents alone leave few. Nobody waits for it.
-    if (holdsAttachments)
-      void sidecar
-        .purge(REMOVED_FOR_MS)
-        .catch((cause: unknown) =>
-          report({ type: "warning", reason: "what was removed beside the rows still takes room", cause }),
-        )
-    return attachedCollection<RxdbHandle>({
-      clock,
-      collection,
-      host,
-      handle: own.handle,
-      traffic: traffic$,
-      shape,
-      store,
-      materialiser,
-      sidecar,
-      stamper,
-      shelf,
-      conflicts,
-      queue,
-      report,
-      storeId: meta.storeId,
-      holdsAttachments,
-      async release() {
-        owedRows.stop()
-        await sidecar.close()
-        await release()
-      },
-    })
-  }
 }
 
 /** A promise with its inner side. */
@@ -337,9 +221,6 @@ async function nextTurnAfter(settled: Promise<void>): Promise<void> {
     setTimeout(resolve)
   })
 }
-
-/** Longer than any stored index is behind what it is an index of. */
-const REMOVED_FOR_MS = 24 * 60 * 60 * 1000
 
 /** The room detaches what is released; a host that does not gets no longer than this. */
 const WITHDRAW_TIMEOUT_MS = 2_000
@@ -363,26 +244,4 @@ function schemaTag({ schema }: RxCollection): string {
   const { primaryKey, properties, required } = schema.getJsonSchemaWithoutMeta()
   const shape = JSON.parse(canonicalJson({ primaryKey, properties, required })) as JsonObject
   return `v${schema.version} ${hexFromBytes(hashValue({ deleted: false, payload: shape }).hash.subarray(0, 8))}`
-}
-
-const META_RECORD = "meta"
-
-/** Facts about this store that outlive a session. */
-interface StoreMeta {
-  readonly storeId: string
-  /** When Dunlin first saw the collection. */
-  readonly bornBefore: number
-  readonly holdsRecords: boolean
-}
-
-async function openMeta(sidecar: Sidecar): Promise<StoreMeta> {
-  const stored = (await sidecar.get([META_RECORD])).get(META_RECORD)
-  if (stored !== undefined) return JSON.parse(stored) as StoreMeta
-  const meta: StoreMeta = {
-    storeId: hexFromBytes(systemRandom().bytes(8)),
-    bornBefore: now(),
-    holdsRecords: false,
-  }
-  await sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
-  return meta
 }

@@ -15,6 +15,7 @@ import {
   DunlinWebRTCPlugin,
   getConnectionHandlerNostr,
   getConnectionHandlerSimplePeer,
+  PoolError,
   replicateWebRTC,
   rxdbReplica,
   RxWebRTCReplicationPool,
@@ -313,6 +314,28 @@ describe("replicateWebRTC", () => {
     expect(stranger).toMatchObject({ id: stranger.session, remotePeerId: stranger.session, connected: false })
     expect(await pool.isPeerValid(stranger)).toBe(false)
     expect(asked).toHaveLength(1)
+    expect(pool.peerStates$.getValue().size).toBe(0)
+  })
+
+  test("keeps out whom isPeerValid fails for, and says why", async () => {
+    const [a, b] = [await peer("todos"), await peer("todos")]
+    const pool = await replicateWebRTC({
+      collection: a["todos"] as RxCollection,
+      topic: "a-topic-with-a-broken-door",
+      connectionHandlerCreator: handler(),
+      pull: {},
+      push: {},
+      identity: memoryIdentity(),
+      isPeerValid: () => {
+        throw new Error("the list of members is gone")
+      },
+    })
+    const told: PoolError[] = []
+    pool.error$.subscribe((error) => told.push(error as PoolError))
+    await start(b["todos"] as RxCollection, "a-topic-with-a-broken-door")
+    await until(() => told.length > 0, "the error")
+    expect(told[0]).toBeInstanceOf(PoolError)
+    expect(told[0]).toMatchObject({ reason: "peer", cause: { message: "the list of members is gone" } })
     expect(pool.peerStates$.getValue().size).toBe(0)
   })
 

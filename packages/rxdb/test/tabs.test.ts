@@ -334,6 +334,31 @@ describe("the tabs of one database", () => {
     expect(await far.findOne("x").exec()).toBeNull()
   })
 
+  test("a pool that could not take over says so and stays in no room", async () => {
+    const name = `tabs-${Date.now()}-k`
+    const [first, second] = [await tab(name), await tab(name)]
+    const { others } = await second.database.addCollections({ others: { schema } })
+    const holder = await start(first)
+    const overRelay = (collection: RxCollection | undefined) =>
+      replicateWebRTC({
+        collection: collection as RxCollection,
+        topic: "a-topic-over-no-relay",
+        connectionHandlerCreator: noRelay,
+        pull: {},
+        push: {},
+        identity: memoryIdentity(),
+      })
+    const noRelay = () => Promise.reject(new Error("no relay answers"))
+    const heir = await overRelay(second)
+    const told: string[] = []
+    heir.error$.subscribe((error) => told.push(error.message))
+    await holder.cancel()
+    await until(() => told.includes("The replication did not start."), "the second tab to fail")
+    // It would find that room, and be in it without any connections.
+    await expect(overRelay(others)).rejects.toThrow("no relay answers")
+    await heir.cancel()
+  })
+
   test("a pool of a collection that a room of the same tab has is refused, as it would wait for itself", async () => {
     const name = `tabs-${Date.now()}-j`
     const open = createRooms()

@@ -9,6 +9,7 @@ import { BehaviorSubject, filter, firstValueFrom, Subject, type Subscription, ta
 import { collectionLock } from "../collection-lock.ts"
 import { lockedReplica, type RxdbHandle } from "../rxdb-replica.ts"
 import { isClaimed } from "../stamper.ts"
+import { unlessAborted } from "../unless-aborted.ts"
 import { runOfApplication } from "./application-code.ts"
 import { DropInError, PoolError } from "./drop-in-error.ts"
 import type { WebRTCConnectionHandler } from "./connection-handler.ts"
@@ -16,7 +17,7 @@ import { handlerTransport } from "./handler-transport.ts"
 import { followPeers, type PeerStates } from "./peer-states.ts"
 import { createPeerVerdicts } from "./peer-verdicts.ts"
 import { replicationPool, type RxWebRTCReplicationPool } from "./replication-pool.ts"
-import { joinSharedRoom, type RoomShare, unlessAborted } from "./shared-rooms.ts"
+import { joinSharedRoom, type RoomShare } from "./shared-rooms.ts"
 import { simplePeerTransport, webrtcOptionsOf } from "./simple-peer-handler.ts"
 import { createPeerBook, type PeerBook, type SimplePeer } from "./simple-peer.ts"
 import { assertSupported, replicaOptionsOf, type SyncOptionsWebRTC } from "./sync-options.ts"
@@ -80,7 +81,25 @@ export async function replicateWebRTC<RxDocType, PeerType>(
 
   const open = async (): Promise<void> => {
     closing.signal.throwIfAborted()
-    share = await joinSharedRoom(collection.database, {
+    const joined = await join()
+    share = joined
+    try {
+      await unlessAborted(connections.made(), closing.signal)
+      handle = await joined.room.replicate(replica).catch((cause: unknown) => {
+        throw isInUse(cause) ? alreadyReplicates(collection, cause) : cause
+      })
+    } catch (error) {
+      // Nobody cancels a pool that stood by and could not take over, and its room would go on without it.
+      await joined.leave()
+      throw error
+    }
+    closing.signal.throwIfAborted()
+    handle.error$.pipe(takeUntil(ended$)).subscribe((report) => tell(errorOfReport(report)))
+    stopFollowing = followPeers({ handle, topic: options.topic, book, states$: peerStates$, error$ })
+  }
+
+  const join = (): Promise<RoomShare> =>
+    joinSharedRoom(collection.database, {
       signal: closing.signal,
       topic: options.topic,
       ...(options.secret === undefined ? {} : { secret: options.secret }),
@@ -92,14 +111,6 @@ export async function replicateWebRTC<RxDocType, PeerType>(
         if (error !== null) tell(error)
       },
     })
-    await unlessAborted(connections.made(), closing.signal)
-    handle = await share.room.replicate(replica).catch((cause: unknown) => {
-      throw isInUse(cause) ? alreadyReplicates(collection, cause) : cause
-    })
-    closing.signal.throwIfAborted()
-    handle.error$.pipe(takeUntil(ended$)).subscribe((report) => tell(errorOfReport(report)))
-    stopFollowing = followPeers({ handle, topic: options.topic, book, states$: peerStates$, error$ })
-  }
 
   const cancel = (): Promise<void> => {
     canceled ??= (async () => {
@@ -156,7 +167,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       return new Set(peerStates$.getValue().keys())
     },
     handle: () => handle,
-    isPeerValid: (peer) => connections.ask(peer).catch(() => false),
+    isPeerValid: (peer) => connections.ask(peer),
     isPeerConnected: (peer) => peerStates$.getValue().has(peer),
     awaitFirstPeer: ({ signal } = {}) => firstPeers(peerStates$, closing.signal, signal),
     cancel,
@@ -204,7 +215,11 @@ function connectionsOf<RxDocType, PeerType>(
     subjectOf: (peer) => (own === null ? peer : (peer as SimplePeer).device),
     now: () => performance.now(),
   })
-  const ask = (peer: PeerType): Promise<boolean> => verdicts.of(peer)
+  const ask = (peer: PeerType): Promise<boolean> =>
+    verdicts.of(peer).catch((cause: unknown) => {
+      tell(new PoolError("peer", "isPeerValid failed for a peer, which is kept out.", { cause }))
+      return false
+    })
   if (own !== null)
     return {
       via: String(own.signaling),

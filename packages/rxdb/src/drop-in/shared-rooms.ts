@@ -8,6 +8,7 @@ import {
   type Transport,
 } from "@dunlin/core"
 import type { RxDatabase } from "rxdb"
+import { unlessAborted } from "../unless-aborted.ts"
 import { DropInError } from "./drop-in-error.ts"
 
 export type PeerCheck = (peer: AuthenticatedPeer) => boolean | Promise<boolean>
@@ -103,16 +104,6 @@ async function leaveRoom(rooms: Set<SharedRoom>, shared: SharedRoom): Promise<vo
   shared.closing.abort(new DropInError("canceled", "The replication was canceled."))
   const room = await shared.room.catch(() => null)
   await room?.close()
-}
-
-/** An identity, or a pool before this one, may not answer for long. */
-export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener("abort", abort)
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort))
-  })
 }
 
 /** A room in which nobody is whom this pool keeps out. */

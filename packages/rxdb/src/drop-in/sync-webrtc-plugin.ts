@@ -4,7 +4,7 @@ import type { RxWebRTCReplicationPool } from "./replication-pool.ts"
 import type { SyncOptionsWebRTC } from "./sync-options.ts"
 
 /** The options of `replicateWebRTC`, without the collection on which the method is called. */
-export type SyncWebRtcOptions<RxDocType, PeerType> = Omit<
+export type CollectionSyncOptionsWebRTC<RxDocType, PeerType> = Omit<
   SyncOptionsWebRTC<RxDocType, PeerType>,
   "collection"
 >
@@ -18,7 +18,7 @@ export const DunlinWebRTCPlugin: RxPlugin = {
       Object.assign(prototype, {
         syncWebRTC(
           this: RxCollection,
-          options: SyncWebRtcOptions<unknown, unknown>,
+          options: CollectionSyncOptionsWebRTC<unknown, unknown>,
         ): Promise<RxWebRTCReplicationPool<unknown, unknown>> {
           return replicateWebRTC({ ...options, collection: this })
         },
@@ -30,7 +30,7 @@ export const DunlinWebRTCPlugin: RxPlugin = {
 /** A collection on which the plugin has put its method. */
 export type WithSyncWebRTC<Collection> = Collection & {
   syncWebRTC<PeerType>(
-    options: SyncWebRtcOptions<DocumentOf<Collection>, PeerType>,
+    options: CollectionSyncOptionsWebRTC<DocumentOf<Collection>, PeerType>,
   ): Promise<RxWebRTCReplicationPool<DocumentOf<Collection>, PeerType>>
 }
 

@@ -1,0 +1,160 @@
+import { type ReplicaHost, type ReplicaReport, systemClock, systemRandom } from "@dunlin/core"
+import type { RxCollection } from "rxdb"
+import { now } from "rxdb/plugins/core"
+import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
+import { attachmentShelf } from "./attachment-shelf.ts"
+import { hexFromBytes } from "./byte-text.ts"
+import type { CollectionHandle } from "./collection-handle.ts"
+import { collectionRows } from "./collection-rows.ts"
+import { changeOf } from "./local-changes.ts"
+import { createMaterialiser } from "./materialiser.ts"
+import { mergePolicy } from "./merge-policy.ts"
+import { documentModifiers } from "./modifiers.ts"
+import { createOwedRows } from "./owed-rows.ts"
+import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
+import { createRowJournal } from "./row-journal.ts"
+import type { RxdbHandle, RxdbReplicaOptions } from "./rxdb-replica.ts"
+import { createSerialQueue } from "./serial-queue.ts"
+import { openSidecar, type Sidecar } from "./sidecar.ts"
+import type { Stamper } from "./stamper.ts"
+
+/** A collection whose lock this tab has. */
+export interface OpeningCollection {
+  readonly collection: RxCollection
+  readonly stamper: Stamper
+  readonly options: RxdbReplicaOptions
+  readonly holdsAttachments: boolean
+  readonly host: ReplicaHost
+  readonly own: CollectionHandle
+  /** After it is detached. */
+  readonly release: () => Promise<void>
+}
+
+/** Opens what is kept beside the rows, shows what was not shown, and puts together what a room calls. */
+export async function openCollection(opening: OpeningCollection): Promise<AttachedCollection<RxdbHandle>> {
+  const sidecar = await openSidecar(opening.collection)
+  try {
+    return await openBeside(sidecar, opening)
+  } catch (error) {
+    await sidecar.close()
+    throw error
+  }
+}
+
+async function openBeside(
+  sidecar: Sidecar,
+  { collection, stamper, options, holdsAttachments, host, own, release }: OpeningCollection,
+): Promise<AttachedCollection<RxdbHandle>> {
+  const meta = await openMeta(sidecar)
+  const { conflicts, error$, traffic$, attachments$ } = own
+  const report = (one: ReplicaReport): void => {
+    host.report(one)
+    error$.next(one)
+  }
+  const { shape } = stamper
+  const rows = collectionRows(collection, shape)
+  const clock = systemClock()
+  const shelf = attachmentShelf(shape.attachments, rows, sidecar, clock, (progress) =>
+    attachments$.next(progress),
+  )
+  const modifiers = documentModifiers(shape, {
+    ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
+    ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
+  })
+  const storeDeps: RegisterStoreDeps = {
+    collection,
+    shape,
+    rows,
+    sidecar,
+    stamper,
+    policy: mergePolicy(collection, shape),
+    modifiers,
+    report,
+    bornBefore: meta.bornBefore,
+    holdsRecords: meta.holdsRecords,
+    firstRecord: () => [META_RECORD, JSON.stringify({ ...meta, holdsRecords: true } satisfies StoreMeta)],
+  }
+  const store = createRegisterStore(storeDeps)
+  const journal = createRowJournal(sidecar)
+  const queue = createSerialQueue()
+  const materialiser = createMaterialiser({
+    store,
+    rows,
+    shape,
+    modifiers,
+    stamper,
+    shelf,
+    holdsAttachments,
+    journal,
+    report,
+    unshown(left) {
+      host.changed(left.map(({ key, held, state }) => changeOf(key, held.state, state)))
+      owedRows.showLater()
+    },
+  })
+  const owedRows = createOwedRows({ show: () => materialiser.materialise([]), queue, clock, report })
+  await journal.open()
+  await owedRows.show()
+  try {
+    // Behind that: what is shown only now may need data that waited longer than data without a document may.
+    if (holdsAttachments) await shelf.sweep()
+  } catch (error) {
+    owedRows.stop()
+    throw error
+  }
+  // Every chunk that was on the shelf leaves one; documents alone leave few. Nobody waits for it.
+  if (holdsAttachments)
+    void sidecar
+      .purge(REMOVED_FOR_MS)
+      .catch((cause: unknown) =>
+        report({ type: "warning", reason: "what was removed beside the rows still takes room", cause }),
+      )
+  return attachedCollection<RxdbHandle>({
+    clock,
+    collection,
+    host,
+    handle: own.handle,
+    traffic: traffic$,
+    shape,
+    store,
+    materialiser,
+    sidecar,
+    stamper,
+    shelf,
+    conflicts,
+    queue,
+    report,
+    storeId: meta.storeId,
+    holdsAttachments,
+    async release() {
+      owedRows.stop()
+      await sidecar.close()
+      await release()
+    },
+  })
+}
+
+/** Longer than any stored index is behind what it is an index of. */
+const REMOVED_FOR_MS = 24 * 60 * 60 * 1000
+
+const META_RECORD = "meta"
+
+/** Facts about this store that outlive a session. */
+interface StoreMeta {
+  readonly storeId: string
+  /** When Dunlin first saw the collection. */
+  readonly bornBefore: number
+  readonly holdsRecords: boolean
+}
+
+async function openMeta(sidecar: Sidecar): Promise<StoreMeta> {
+  const stored = (await sidecar.get([META_RECORD])).get(META_RECORD)
+  if (stored !== undefined) return JSON.parse(stored) as StoreMeta
+  const meta: StoreMeta = {
+    storeId: hexFromBytes(systemRandom().bytes(8)),
+    bornBefore: now(),
+    holdsRecords: false,
+  }
+  await sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
+  return meta
+}
