@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process"
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, expect, test } from "vitest"
 
@@ -87,6 +87,8 @@ async function plant(file: string, line: string): Promise<void> {
   await writeFile(path, `${line}\n`)
 }
 
+const BIN = join(ROOT, "node_modules/.bin")
+
 /** Rule codes by file, the file relative to `packages`. */
 async function lint(): Promise<ReadonlyMap<string, readonly string[]>> {
   const oxlint = join(ROOT, "node_modules/oxlint/bin/oxlint")
@@ -94,7 +96,12 @@ async function lint(): Promise<ReadonlyMap<string, readonly string[]>> {
     execFile(
       process.execPath,
       [oxlint, "--format", "json", "packages"],
-      { cwd: folder, maxBuffer: 1 << 26 },
+      // It looks for its type-aware part beside the files, and in PATH.
+      {
+        cwd: folder,
+        maxBuffer: 1 << 26,
+        env: { ...process.env, PATH: `${BIN}${delimiter}${process.env["PATH"]}` },
+      },
       // Finding something ends with a code that is not zero, which is what is wanted here.
       (error, stdout) =>
         stdout === "" ? reject(error ?? new Error("oxlint said nothing.")) : resolve(stdout),
