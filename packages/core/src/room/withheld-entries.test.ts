@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { connect, createNode, meddled, memory } from "../../test/simulated-engines.ts"
+import { connect, createNode, meddled, memory, type Node } from "../../test/simulated-engines.ts"
 import type { ReadOutcome, Replica } from "../ports/replica.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
@@ -67,3 +67,31 @@ test("of two that hold an entry the second is asked at once where the first does
   await time.runFor(2_000)
   expect(notes.get("unreadable")).toEqual({ of: "c", large })
 })
+
+for (const initiator of ["a", "b"] as const) {
+  test(`what is here of an entry reaches a peer that cannot send its own, and the link comes to rest (${initiator} begins)`, async () => {
+    const time = createSimulatedTime()
+    // The lower session begins.
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")].toSorted((one, two) =>
+      one.session < two.session === (initiator === "a") ? -1 : 1,
+    ) as [Node, Node]
+    const theirs = await b.engine.replicate(
+      withholding({ type: "refused", reason: "a migration failed on it" }),
+    )
+    const notes = await a.engine.replicate(memory())
+    await theirs.set("unreadable", { of: "b" })
+    await notes.set("unreadable", { of: "a" })
+    await theirs.set("readable", {})
+    const wire = connect(time, [a, b])
+    let isSynced = false
+    void notes.synced({ signal: new AbortController().signal }).then(() => (isSynced = true))
+    await time.runFor(30_000)
+    expect(isSynced).toBe(true)
+    expect(theirs.state("unreadable")?.context.size).toBe(2)
+    expect(notes.keys.toSorted()).toEqual(["readable", "unreadable"])
+    const before = [wire.sent[0].length, wire.sent[1].length]
+    await time.runFor(60_000)
+    const after = wire.sent.flatMap((frames, at) => frames.slice(before[at]).map(({ type }) => type))
+    expect(new Set(after)).toEqual(new Set(["ping", "pong", "root"]))
+  })
+}
