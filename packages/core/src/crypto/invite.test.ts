@@ -21,6 +21,10 @@ test("frozen invites read and write as ever", () => {
   }
 })
 
+test.each(vectors.invalid)("frozen text is refused: $name", ({ text: frozen }) => {
+  expect(decodeInvite(frozen)).toHaveProperty("code")
+})
+
 test("frozen topics lead to the rooms they always led to", () => {
   for (const { topic, secret, roomId, roomSecret } of vectors.topics) {
     const room = inviteOfTopic(topic, secret === null ? {} : { secret })

@@ -3,9 +3,10 @@ import { expect, test } from "vitest"
 import vectors from "../../vectors/key-schedule.json" with { type: "json" }
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { deriveRoomKeys } from "./key-schedule.ts"
+import { importAesKey, seal, unseal } from "./primitives.ts"
 
 test("frozen rooms derive what they always derived", async () => {
-  for (const { roomId, epoch, secret, topic, psk, digestKey, roomTag } of vectors) {
+  for (const { roomId, epoch, secret, topic, signalKey, psk, digestKey, roomTag } of vectors) {
     const keys = await deriveRoomKeys({
       roomId: hexToBytes(roomId),
       epoch,
@@ -19,6 +20,10 @@ test("frozen rooms derive what they always derived", async () => {
       roomTag: bytesToHex(keys.roomTag),
     }).toEqual({ topic, psk, digestKey, roomTag })
     expect(keys.signalKey.extractable).toBe(false)
+    // Nobody can read it: what the frozen one seals is opened by it.
+    const [nonce, plain] = [new Uint8Array(12), Uint8Array.of(1, 2, 3)]
+    const sealed = await seal(await importAesKey(hexToBytes(signalKey)), nonce, plain, plain)
+    expect(await unseal(keys.signalKey, nonce, sealed, plain)).toEqual(plain)
 
     // By other means, so that the vector is not its own witness.
     const counter = Buffer.alloc(4)

@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import vectors from "../../vectors/mesh-plan.json" with { type: "json" }
 import { isLeafId, leafId, planMesh } from "./mesh-plan.ts"
 
 const idBytes = fc.uint8Array({ minLength: 16, maxLength: 16 })
@@ -41,6 +42,11 @@ function plannedFor(id: string, all: readonly string[], maxLinks: number): Reado
 }
 
 describe("planMesh", () => {
+  it.each(vectors)("plans what it always planned: $name", ({ maxLinks, ids: all, links }) => {
+    const planned = all.map((id) => [...plannedFor(id, all, maxLinks)].map((other) => all.indexOf(other)))
+    expect(planned.map((places) => places.toSorted((a, b) => a - b))).toEqual(links)
+  })
+
   it("gives both ends of an edge the same answer, and nobody more links than the limit", () => {
     fc.assert(
       fc.property(ids, fc.integer({ min: 2, max: 12 }), (all, maxLinks) => {

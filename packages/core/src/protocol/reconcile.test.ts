@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest"
 import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createFingerprint, createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
-import { bytesToHex } from "./hex.ts"
+import vectors from "../../vectors/keyed-digest.json" with { type: "json" }
+import { bytesToHex, hexToBytes } from "./hex.ts"
+import { createKeyedDigest } from "./keyed-digest.ts"
 import { encodeRangeRecord, itemDigestOf, type RangeRecord, suffixOf } from "./range-record.ts"
 import { compareRecord, decodeRangeRecords, mixFingerprint, openingRecord, replyBound } from "./reconcile.ts"
 
@@ -35,6 +37,21 @@ function compare(index: FingerprintIndex, record: RangeRecord, mayReceive = true
   compareRecord(index, 1, record, findings, mayReceive)
   return found
 }
+
+test("a frozen set of entries has its root, and says of its nodes what it always said", () => {
+  for (const { digestKey, kind, entries, count, root, salt, split, items } of vectors.sets) {
+    const keyed = createKeyedDigest(hexToBytes(digestKey))
+    const index = createFingerprintIndex()
+    for (const { key, stateHash } of entries) {
+      index.set(keyed.position(key), keyed.digest(kind, key, hexToBytes(stateHash)), key)
+    }
+    expect([index.count, bytesToHex(index.root())]).toEqual([count, root])
+    expect(bytesToHex(openingRecord(index, salt))).toBe(split)
+    const [listed] = decodeRangeRecords(hexToBytes(items))
+    if (listed?.type !== "items") throw new Error("no list of items")
+    expect(itemsOf(index, listed.depth, listed.prefix)).toEqual(listed)
+  }
+})
 
 const itemsOf = (index: FingerprintIndex, depth = 0, prefix = 0): RangeRecord => {
   const items: { suffix: number; digest: number }[] = []

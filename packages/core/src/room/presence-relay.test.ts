@@ -1,7 +1,10 @@
 import { sha256 } from "@noble/hashes/sha2.js"
 import { describe, expect, it } from "vitest"
+import vectors from "../../vectors/presence-relay.json" with { type: "json" }
+import { importPrivateKey, publicKeyOf, sign } from "../crypto/primitives.ts"
+import { decodeFrame } from "../protocol/frame-codec.ts"
 import type { PresenceRelayFrame } from "../protocol/frame.ts"
-import { bytesToHex } from "../protocol/hex.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { sameBytes } from "../protocol/same-bytes.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
@@ -189,4 +192,21 @@ describe("presence over several links", () => {
     expect(at(line, 0).sent.length).toBeLessThanOrEqual(5)
     expect(at(line, 0).sent.at(-1)?.value).toEqual(encodeUtf8("caret 49"))
   })
+})
+
+it("signs what it always signed", async () => {
+  for (const { roomTag, deviceSeed, session, sequence, value, frame } of vectors) {
+    const seed = hexToBytes(deviceSeed)
+    const own = {
+      session: hexToBytes(session),
+      device: await publicKeyOf("Ed25519", seed),
+      sequence,
+      value: value === null ? null : encodeUtf8(value),
+    }
+    const signature = await sign(
+      await importPrivateKey("Ed25519", seed),
+      signedBytes(hexToBytes(roomTag), own),
+    )
+    expect(decodeFrame(hexToBytes(frame))).toEqual({ type: "presence-relay", ...own, ageMs: 0, signature })
+  }
 })

@@ -22,7 +22,17 @@ const vectors = JSON.parse(
   readFileSync(new URL("../../vectors/signaling.json", import.meta.url), "utf8"),
 ) as readonly Vector[]
 
+const invalid = JSON.parse(
+  readFileSync(new URL("../../vectors/signaling-invalid.json", import.meta.url), "utf8"),
+) as readonly (Omit<Vector, "message"> & { readonly error: string })[]
+
 describe("frozen signaling frames", () => {
+  test.each(invalid)("refused, of a $from: $name", ({ from, frame, error }) => {
+    const bytes = new Uint8Array(Buffer.from(frame, "hex"))
+    const decode = from === "client" ? decodeClientMessage : decodeHostMessage
+    expect(() => decode(bytes)).toThrow(expect.objectContaining({ code: error }))
+  })
+
   test.each(vectors)("$from: $name", ({ from, message, frame }) => {
     const bytes = new Uint8Array(Buffer.from(frame, "hex"))
     const parsed = reviveBytes(message)

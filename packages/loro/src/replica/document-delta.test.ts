@@ -1,42 +1,59 @@
+import { readFileSync } from "node:fs"
+
+import { DecodeError } from "@dunlin/core"
 import fc from "fast-check"
-import type { PeerID } from "loro-crdt"
+import { LoroDoc, type PeerID, type Value } from "loro-crdt"
 import { describe, expect, test } from "vitest"
 
-import { decodeDelta, type DocumentDelta, encodeDelta, parseDelta } from "./document-delta.ts"
+import { hashContent } from "./document-audit.ts"
+import { decodeDelta, decodeSummary, encodeDelta, encodeSummary, parseDelta } from "./document-delta.ts"
+import { TOMBSTONE_HASH } from "./document-state.ts"
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
-const version = new Map<PeerID, number>([
-  ["258", 300],
-  ["1", 5],
-])
+type Bytes = string | { readonly head: string; readonly byte: string; readonly times: number }
+interface Vector {
+  readonly name: string
+  readonly bytes: Bytes
+}
+/** Byte fields are hex, versions objects: as the codecs have them after `revive`. */
+type Spelled = Readonly<Record<string, unknown>>
 
 // As docs/protocol/loro.md has it: changed bytes are another protocol.
-const VECTORS: Record<string, { readonly delta: DocumentDelta; readonly bytes: string }> = {
-  push: { delta: { type: "push", update: Uint8Array.of(1, 2, 3) }, bytes: "0100 010203" },
-  "audited push": {
-    delta: {
-      type: "push",
-      audit: { base: new Uint8Array(8).fill(0xaa), content: new Uint8Array(8).fill(0xbb) },
-      update: Uint8Array.of(1, 2, 3),
-    },
-    bytes: "0104 aaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbb 010203",
-  },
-  update: {
-    delta: { type: "update", version, update: Uint8Array.of(9) },
-    bytes: "0101 02 0000000000000001 05 0000000000000102 ac02 09",
-  },
-  snapshot: {
-    delta: { type: "snapshot", version: new Map(), snapshot: Uint8Array.of(9) },
-    bytes: "0102 00 09",
-  },
-  tombstone: { delta: { type: "tombstone" }, bytes: "0103" },
+const vectors = JSON.parse(
+  readFileSync(new URL("../../../core/vectors/loro.json", import.meta.url), "utf8"),
+) as {
+  readonly tombstone: string
+  readonly deltas: readonly (Vector & { readonly delta: Spelled })[]
+  readonly invalidDeltas: readonly Vector[]
+  readonly summaries: readonly (Vector & { readonly summary: Spelled })[]
+  readonly invalidSummaries: readonly Vector[]
+  readonly contents: readonly {
+    readonly document: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+    readonly text: string
+    readonly content: string
+  }[]
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+const bytesOf = (bytes: Bytes): Uint8Array =>
+  new Uint8Array(
+    Buffer.from(typeof bytes === "string" ? bytes : bytes.head + bytes.byte.repeat(bytes.times), "hex"),
+  )
+
+function revive(value: unknown, name = ""): unknown {
+  if (name === "version") return new Map(Object.entries(value as Record<PeerID, number>))
+  if (typeof value === "string") return name === "type" ? value : bytesOf(value)
+  return Object.fromEntries(Object.entries(value as Spelled).map(([key, inner]) => [key, revive(inner, key)]))
 }
 
 describe("deltas", () => {
-  test.each(Object.entries(VECTORS))("%s", (_, { delta, bytes }) => {
-    const whole = bytes.replaceAll(" ", "")
-    expect(hex(encodeDelta(delta))).toBe(whole)
-    expect(decodeDelta(new Uint8Array(Buffer.from(whole, "hex")))).toEqual(delta)
+  test.each(vectors.deltas)("frozen: $name", ({ delta, bytes }) => {
+    const decoded = decodeDelta(bytesOf(bytes))
+    expect(decoded).toEqual(revive(delta))
+    expect(hex(encodeDelta(decoded))).toBe(bytes)
+  })
+
+  test.each(vectors.invalidDeltas)("a frozen one is refused: $name", ({ bytes }) => {
+    expect(() => decodeDelta(bytesOf(bytes))).toThrow(DecodeError)
   })
 
   test("are read or refused, whatever they are", () => {
@@ -48,3 +65,32 @@ describe("deltas", () => {
     )
   })
 })
+
+describe("summaries", () => {
+  test.each(vectors.summaries)("frozen: $name", ({ summary, bytes }) => {
+    const decoded = decodeSummary(bytesOf(bytes))
+    expect(decoded).toEqual(revive(summary))
+    expect(hex(encodeSummary(decoded))).toBe(bytes)
+  })
+
+  test.each(vectors.invalidSummaries)("a frozen one is refused: $name", ({ bytes }) => {
+    expect(() => decodeSummary(bytesOf(bytes))).toThrow(DecodeError)
+  })
+})
+
+test("the state hash of a deleted document is frozen", () => {
+  expect(hex(TOMBSTONE_HASH)).toBe(vectors.tombstone)
+})
+
+test.each(vectors.contents)("frozen content: $text", ({ document, content }) => {
+  const doc = new LoroDoc()
+  for (const [root, fields] of Object.entries(document)) {
+    for (const [name, value] of Object.entries(fields)) doc.getMap(root).set(name, valueOf(value))
+  }
+  expect(hex(hashContent(doc) ?? new Uint8Array())).toBe(content)
+})
+
+function valueOf(value: unknown): Value {
+  const isBytes = typeof value === "object" && value !== null && "hex" in value
+  return isBytes ? bytesOf(value.hex as string) : (value as Value)
+}

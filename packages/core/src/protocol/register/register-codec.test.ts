@@ -6,12 +6,14 @@ import { decodeDelta, decodeSummary, encodeDelta, encodeSummary } from "./codec.
 import {
   EMPTY_REGISTER,
   joinRegister,
+  needsFold,
   type RegisterState,
   summarizeRegister,
   wholeDelta,
 } from "./register.ts"
 import { stateHash } from "./state-hash.ts"
-import { hashValue } from "./value.ts"
+import { birthIncarnation, hashValue } from "./value.ts"
+import { foldView, laterWins } from "./view.ts"
 
 const fromHex = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, "hex"))
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
@@ -19,9 +21,7 @@ const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 describe("register codec", () => {
   for (const vector of vectors.states)
     test(`frozen bytes: ${vector.name}`, () => {
-      const joined = joinRegister(EMPTY_REGISTER, decodeDelta(fromHex(vector.delta)))
-      if (joined.type !== "joined") throw new Error(joined.type)
-      const { state } = joined
+      const state = stateOf(vector.delta)
       expect(Object.fromEntries(state.context)).toEqual(vector.context)
       expect(
         state.siblings.map(({ dot, deleted, payload, fields }) => ({
@@ -31,11 +31,40 @@ describe("register codec", () => {
           ...(fields && { fields }),
         })),
       ).toEqual(vector.siblings)
+      expect(state.siblings.map(({ hash }) => toHex(hash))).toEqual(vector.hashes ?? [])
       expect(state.view?.payload ?? null).toEqual(vector.view)
       expect(toHex(stateHash(state))).toBe(vector.stateHash)
       expect(toHex(encodeDelta(wholeDelta(state)))).toBe(vector.delta)
       expect(toHex(encodeSummary(summarizeRegister(state)))).toBe(vector.summary)
     })
+
+  for (const vector of vectors.joins)
+    test(`frozen join: ${vector.name}`, async () => {
+      const joined = joinRegister(stateOf(vector.held), decodeDelta(fromHex(vector.delta)))
+      expect(joined.type).toBe(vector.outcome)
+      if (joined.type !== "joined") return
+      const { state, changed, senderLacks } = joined
+      const view = needsFold(state)
+        ? (await foldView(state.siblings, { handler: laterWins })).view
+        : state.view
+      expect(toHex(encodeDelta(wholeDelta({ ...state, view })))).toBe(vector.joined)
+      expect({ changed, senderLacks: senderLacks !== null }).toEqual({
+        changed: vector.changed,
+        senderLacks: vector.senderLacks,
+      })
+    })
+
+  test.each(vectors.invalidDeltas)("a frozen delta is refused: $name", ({ bytes }) => {
+    expect(() => decodeDelta(fromHex(bytes))).toThrow(DecodeError)
+  })
+
+  test.each(vectors.invalidSummaries)("a frozen summary is refused: $name", ({ bytes }) => {
+    expect(() => decodeSummary(fromHex(bytes))).toThrow(DecodeError)
+  })
+
+  test.each(vectors.births)("a frozen birth: $key", ({ key, payload, incarnation }) => {
+    expect(birthIncarnation(key, hashValue({ deleted: false, payload }).hash)).toBe(incarnation)
+  })
 
   test("a document of one writer costs 24 bytes beside its payload", () => {
     const payload = { text: "x".repeat(100) }
@@ -94,6 +123,13 @@ describe("register codec", () => {
     expect(() => decodeSummary(new Uint8Array(300_000))).toThrow(DecodeError)
   })
 })
+
+/** Of the whole of it in hex. */
+function stateOf(delta: string): RegisterState {
+  const joined = joinRegister(EMPTY_REGISTER, decodeDelta(fromHex(delta)))
+  if (joined.type !== "joined") throw new Error(joined.type)
+  return joined.state
+}
 
 function single(payload: Record<string, string | number>): RegisterState {
   const dot = { incarnation: "00000000000000aa", hlc: 1_700_000_000_000 * 2048 }
