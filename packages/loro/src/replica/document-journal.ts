@@ -86,7 +86,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let logBytes = 0
   let logCount = 0
   let logNext = 0
-  // The entries at the end of the log that were not merged yet, and the version before them.
+  // The entries at the end of the log that were not merged yet, and a version that lacks all that they hold.
   let tailFirst = 0
   let tailBytes = 0
   let tailVersion: Version = EMPTY_VERSION
@@ -191,6 +191,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       return writeSince(from, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
     }
     if (logCount === 0 && snapshotBytes === 0) tailVersion = EMPTY_VERSION
+    // What failed to be written before the tail began is in the tail now: whoever merges the tail must not leave it out.
+    tailVersion = meet(tailVersion, from)
     const sequence = logNext++
     logCount += 1
     logBytes += bytes.length
