@@ -385,6 +385,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       for (const watcher of [...entry.watchers]) watcher()
     },
     async close() {
+      // What came to life after this would be watched, and its memory held, for ever.
+      await Promise.allSettled([...entriesById.values()].map((entry) => entry.ready))
       for (const entry of entriesById.values()) entry.live?.settle()
       await writer.idle()
       for (const entry of [...entriesById.values()]) drop(entry)

@@ -54,12 +54,17 @@ export function createDocuments(options: OpenDocumentsOptions): {
     for (const entry of shelf.entries()) if (entry.phase === "live") entry.live?.settle()
   })
 
+  const assertOpen = (): void => {
+    if (closed) throw new LoroReplicaError("closed", "the room of these documents is closed")
+  }
+
   const take = async (id: string): Promise<ShelfEntry> => {
     assertDocumentId(id)
-    if (closed) throw new LoroReplicaError("closed", "the room of these documents is closed")
+    assertOpen()
     const entry = await shelf.takeOne(id)
-    if (entry.phase === "live") return entry
+    if (entry.phase === "live" && !closed) return entry
     shelf.release(entry)
+    assertOpen()
     throw new LoroReplicaError("document-deleted", `document "${id}" was deleted for ever: use another id`)
   }
 
