@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest"
 import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
 import { hostileUpdates } from "../test/hostile-updates.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
+import { readState, TOMBSTONE_HASH } from "./replica/document-state.ts"
 import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
 import { encryptedStore } from "./store/encrypted-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
@@ -327,5 +328,31 @@ describe("a tab that takes over", () => {
     const after = await attachByHand({ name: "notes", store: store.copy() })
     expect(await textOf(after, "good")).toBe("goes on hello world")
     expect(bad.status.get()).toEqual({ phase: "closed" })
+  })
+  test("tells its room of what the tab before it stored, and told nobody", async () => {
+    const store = memoryStore()
+    const setup = await attachByHand({ name: "notes", store })
+    for (const id of ["edited", "deleted", "untouched"]) {
+      await using handle = await setup.docs.open(id)
+      handle.doc.getText("body").insert(0, id)
+    }
+    await setup.attached.detach()
+    const holder = await attachByHand({ name: "notes", store: mute(store) })
+    const tab = await attachByHand({ name: "notes", store })
+    await using shown = await tab.docs.open("deleted")
+    const edited = await holder.docs.open("edited")
+    edited.doc.getText("body").push(" last")
+    await edited.saved()
+    const { hash } = readState(edited.doc)
+    await holder.docs.delete("deleted")
+    await holder.attached.detach()
+    await expect.poll(() => tab.changes.length, { timeout: 30_000 }).toBe(2)
+    expect(new Map(tab.changes.map((change) => [change.key, change.stateHash]))).toEqual(
+      new Map([
+        ["edited", hash],
+        ["deleted", TOMBSTONE_HASH],
+      ]),
+    )
+    expect(shown.status.get().phase).toBe("deleted")
   })
 })

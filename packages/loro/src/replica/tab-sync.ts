@@ -4,6 +4,7 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
+import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
 import { sameHash } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
@@ -33,6 +34,7 @@ export interface TabSync {
 }
 
 const INBOX_PAGE = 64
+const ROW_PAGE = 1_000
 const RETRY_FROM_MS = 1_000
 const RETRY_UP_TO_MS = 30_000
 /** A document that cannot be read again after so many tries is given up, so that the others have a writer. */
@@ -56,6 +58,8 @@ export function createTabSync(
   const { store, writer, clock } = options
   const { lease } = store
   let holder = lease.held.get()
+  /** The room has read every row up to here by itself; of those above it was told by whoever wrote them, as long as that lived. */
+  let unheardAbove = holder ? null : writer.lastSequence()
   let stopped = false
   let takingOver = false
   let cancelRetry: (() => void) | null = null
@@ -182,6 +186,22 @@ export function createTabSync(
     await writer.idle()
     await drainInbox()
     for (const entry of entries) await shelf.keepAll(entry)
+    await tellUnheard()
+  }
+
+  /** A tab that is closed while it stores its last edits tells nobody of them: the room hears where every such document stands. */
+  const tellUnheard = async (): Promise<void> => {
+    while (unheardAbove !== null) {
+      const rows = await store.changes(unheardAbove, ROW_PAGE)
+      for (const { id, bytes } of rows) {
+        const entry = options.parts().shelf.get(id)
+        const held = entry?.phase === "live" ? entry.live?.state().hash : null
+        const stateHash = held ?? decodeRow(bytes).hash
+        options.changed({ key: id, before: stateHash, stateHash })
+      }
+      const last = rows.at(-1)
+      unheardAbove = last === undefined || rows.length < ROW_PAGE ? null : last.sequence
+    }
   }
 
   const catchUpOrGiveUp = async (entry: ShelfEntry): Promise<void> => {
