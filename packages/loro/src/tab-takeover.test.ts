@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest"
 import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
 import { hostileUpdates } from "../test/hostile-updates.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
+import type { DocumentsEvent } from "./replica/document-set.ts"
 import { readState, TOMBSTONE_HASH } from "./replica/document-state.ts"
 import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
 import { encryptedStore } from "./store/encrypted-store.ts"
@@ -339,6 +340,8 @@ describe("a tab that takes over", () => {
     await setup.attached.detach()
     const holder = await attachByHand({ name: "notes", store: mute(store) })
     const tab = await attachByHand({ name: "notes", store })
+    const events: DocumentsEvent[] = []
+    tab.docs.subscribe((event) => void events.push(event))
     await using shown = await tab.docs.open("deleted")
     const edited = await holder.docs.open("edited")
     edited.doc.getText("body").push(" last")
@@ -346,7 +349,8 @@ describe("a tab that takes over", () => {
     const { hash } = readState(edited.doc)
     await holder.docs.delete("deleted")
     await holder.attached.detach()
-    await expect.poll(() => tab.changes.length, { timeout: 30_000 }).toBe(2)
+    const told = (): ReadonlySet<string> => new Set(tab.changes.map((change) => change.key))
+    await expect.poll(told, { timeout: 30_000 }).toEqual(new Set(["edited", "deleted"]))
     expect(new Map(tab.changes.map((change) => [change.key, change.stateHash]))).toEqual(
       new Map([
         ["edited", hash],
@@ -354,5 +358,6 @@ describe("a tab that takes over", () => {
       ]),
     )
     expect(shown.status.get().phase).toBe("deleted")
+    expect(events).toEqual([{ type: "deleted", id: "deleted", origin: "tab" }])
   })
 })

@@ -6,7 +6,7 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
 import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
-import { sameHash } from "./document-state.ts"
+import { sameHash, TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
 
@@ -152,7 +152,7 @@ export function createTabSync(
     const entry = shelf.get(message.id)
     const delta = parseDelta(message.delta)
     if (entry === undefined || delta.type === "invalid") {
-      options.changed({ key: message.id, before: message.before, stateHash: message.stateHash })
+      set.heard({ key: message.id, before: message.before, stateHash: message.stateHash })
       return
     }
     const source = { origin: "tab", sender: "another tab", store: "kept-elsewhere" } as const
@@ -165,10 +165,11 @@ export function createTabSync(
 
   /** A message was missed: the store has it all. */
   const catchUp = async (entry: ShelfEntry): Promise<void> => {
-    const before = entry.live?.state().hash ?? null
-    await options.parts().shelf.refresh(entry)
-    const stateHash = entry.live?.state().hash ?? null
-    if (!sameHash(before, stateHash)) options.changed({ key: entry.id, before, stateHash })
+    const { shelf, set } = options.parts()
+    const before = hashInMemory(entry)
+    await shelf.refresh(entry)
+    const stateHash = hashInMemory(entry)
+    if (!sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
   }
 
   const takeOver = async (): Promise<void> => {
@@ -195,8 +196,7 @@ export function createTabSync(
       const rows = await store.changes(unheardAbove, ROW_PAGE)
       for (const { id, bytes } of rows) {
         const entry = options.parts().shelf.get(id)
-        const held = entry?.phase === "live" ? entry.live?.state().hash : null
-        const stateHash = held ?? decodeRow(bytes).hash
+        const stateHash = (entry && hashInMemory(entry)) ?? decodeRow(bytes).hash
         options.changed({ key: id, before: stateHash, stateHash })
       }
       const last = rows.at(-1)
@@ -359,4 +359,10 @@ export function createTabSync(
       for (const stop of stops.splice(0)) stop()
     },
   }
+}
+
+/** Null while there is nothing in memory to go by. */
+function hashInMemory({ phase, live }: ShelfEntry): Uint8Array | null {
+  if (phase === "deleted") return TOMBSTONE_HASH
+  return phase === "live" ? (live?.state().hash ?? null) : null
 }
