@@ -47,6 +47,17 @@ describe("an encrypted store", () => {
     expect(reopened.doc.getText("body").toString()).toBe("kept")
   })
 
+  test("waits for the key that another tab makes no longer than it is wanted", async () => {
+    const store = memoryStore()
+    const holder = await store.open()
+    const closing = new AbortController()
+    const opening = encryptedStore(store, await makeKey()).open({ signal: closing.signal })
+    const outcome = expect(opening).rejects.toThrow("not wanted any more")
+    closing.abort(new Error("not wanted any more"))
+    await outcome
+    await holder.close()
+  })
+
   test("refuses documents that were stored in the clear", async () => {
     const store = memoryStore()
     const plain = await attachByHand({ name: "notes", store })
