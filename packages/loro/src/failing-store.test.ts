@@ -117,6 +117,23 @@ describe("an edit that cannot be stored", () => {
     await a.attached.saveIndex(Uint8Array.of(1))
     expect(await a.attached.loadIndex()).toEqual(Uint8Array.of(1))
   })
+  test("that Loro cannot export when it is tried again costs its instance, and not the process", async () => {
+    const { a, store, time } = await holding()
+    await using handle = await a.docs.open("x")
+    store.failing = true
+    handle.doc.getText("body").insert(0, "late ")
+    await expect(handle.saved()).rejects.toMatchObject({ code: "storage-failed" })
+    store.failing = false
+    const broken = handle.doc
+    broken.export = () => {
+      throw new WebAssembly.RuntimeError("unreachable")
+    }
+    await time.runFor(10_000)
+    expect(handle.doc).not.toBe(broken)
+    expect(handle.doc.getText("body").toString()).toBe("hello")
+    expect(a.reports).toContainEqual(expect.objectContaining({ type: "quarantined", key: "x" }))
+  })
+
   test("is still there when the log is folded after it, as it was to be when both failed", async () => {
     const { a, store, time } = await holding()
     await using handle = await a.docs.open("x")

@@ -120,7 +120,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         isHolder: options.isHolder,
         live: () => entry.live,
         onRecovered: () => options.onRecovered(entry),
-        onFold: (live, error) => failed(entry, live, error, "Loro failed to fold the log"),
+        onExportFailed: (live, error) =>
+          failed(entry, live, error, "Loro failed to export what is to be stored"),
         onInbox: (key, delta) => options.onInbox(id, key, delta),
         onFailure: (cause) =>
           options.report({
