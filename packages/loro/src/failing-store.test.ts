@@ -2,7 +2,7 @@ import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { describe, expect, test } from "vitest"
 
 import { failingStore, type FailingStore } from "../test/failing-store.ts"
-import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
+import { attachByHand, type HandDriven, keysOf, pull } from "../test/hand-driven.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
 import { TOMBSTONE_HASH } from "./replica/document-state.ts"
 import { memoryStore } from "./store/memory-store.ts"
@@ -86,6 +86,13 @@ describe("a deletion that cannot be stored", () => {
     await time.runFor(10_000)
     expect(await restarted(store)).toBe("deleted")
   })
+})
+
+test("a store that takes nothing still tells what it holds", async () => {
+  const { a, store } = await holding()
+  store.failing = true
+  expect(await a.docs.list()).toMatchObject([{ id: "x" }])
+  expect(await keysOf(a)).toEqual(["x"])
 })
 
 describe("an edit that cannot be stored", () => {
