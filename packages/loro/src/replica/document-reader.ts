@@ -75,9 +75,10 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
       return delta(held.hash, { type: "update", version: held.version, update: new Uint8Array(0) })
     }
     if (summary.type === "nothing" && held.snapshotOnly) {
-      const { snapshot, log } = await store.load(key)
-      if (snapshot !== null && log.length === 0) {
-        return delta(held.hash, { type: "snapshot", version: held.version, snapshot })
+      // What cannot be read is told of below, where it cannot be read again.
+      const stored = await store.load(key).catch(() => null)
+      if (stored !== null && stored.snapshot !== null && stored.log.length === 0) {
+        return delta(held.hash, { type: "snapshot", version: held.version, snapshot: stored.snapshot })
       }
     }
     const [entry] = await shelf.take([key])
