@@ -2,9 +2,10 @@ import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { describe, expect, test } from "vitest"
 
 import { failingStore, type FailingStore } from "../test/failing-store.ts"
-import { attachByHand, type HandDriven } from "../test/hand-driven.ts"
+import { attachByHand, type HandDriven, keysOf, pull } from "../test/hand-driven.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
 import { TOMBSTONE_HASH } from "./replica/document-state.ts"
+import { memoryStore } from "./store/memory-store.ts"
 
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
 const TOMBSTONE = encodeDelta({ type: "tombstone" })
@@ -87,6 +88,13 @@ describe("a deletion that cannot be stored", () => {
   })
 })
 
+test("a store that takes nothing still tells what it holds", async () => {
+  const { a, store } = await holding()
+  store.failing = true
+  expect(await a.docs.list()).toMatchObject([{ id: "x" }])
+  expect(await keysOf(a)).toEqual(["x"])
+})
+
 describe("an edit that cannot be stored", () => {
   test("is tried again by itself, and other tabs follow once it is there", async () => {
     const { a, store, time } = await holding()
@@ -115,5 +123,67 @@ describe("an edit that cannot be stored", () => {
     await handle.saved()
     await a.attached.saveIndex(Uint8Array.of(1))
     expect(await a.attached.loadIndex()).toEqual(Uint8Array.of(1))
+  })
+  test("that Loro cannot export when it is tried again costs its instance, and not the process", async () => {
+    const { a, store, time } = await holding()
+    await using handle = await a.docs.open("x")
+    store.failing = true
+    handle.doc.getText("body").insert(0, "late ")
+    await expect(handle.saved()).rejects.toMatchObject({ code: "storage-failed" })
+    store.failing = false
+    const broken = handle.doc
+    broken.export = () => {
+      throw new WebAssembly.RuntimeError("unreachable")
+    }
+    await time.runFor(10_000)
+    expect(handle.doc).not.toBe(broken)
+    expect(handle.doc.getText("body").toString()).toBe("hello")
+    expect(a.reports).toContainEqual(expect.objectContaining({ type: "quarantined", key: "x" }))
+  })
+
+  test("is still there when the log is folded after it, as it was to be when both failed", async () => {
+    const { a, store, time } = await holding()
+    await using handle = await a.docs.open("x")
+    const type = async (count: number): Promise<void> => {
+      for (; count > 0; count--) {
+        handle.doc.getText("body").push(".")
+        handle.commit()
+        await time.runFor(20)
+      }
+    }
+    // Typed without a pause, the log is folded at once at its 256th entry.
+    await type(254)
+    store.failing = true
+    await type(1)
+    store.failing = false
+    await time.runFor(10_000)
+    await type(70)
+    await time.runFor(10_000)
+    expect(await restarted(store)).toBe(`hello${".".repeat(325)}`)
+  })
+})
+
+describe("a first snapshot that cannot be stored", () => {
+  test("is still there when the log that it came into later is folded", async () => {
+    const store = failingStore()
+    const time = createSimulatedTime()
+    const a = await attachByHand({ name: "notes", store, clock: time.clock() })
+    const b = await attachByHand({ name: "notes", store: memoryStore() }, "cd".repeat(32))
+    await using theirs = await b.docs.open("x")
+    theirs.doc.getText("body").insert(0, "word ".repeat(300))
+    await theirs.saved()
+    store.failing = true
+    await expect(pull(a, b, "x")).rejects.toThrow()
+    store.failing = false
+    await time.runFor(10_000)
+    expect(await restarted(store)).toHaveLength(1_500)
+    await using ours = await a.docs.open("x")
+    for (let count = 0; count < 70; count++) {
+      ours.doc.getText("body").push(".")
+      ours.commit()
+      await time.runFor(20)
+    }
+    await time.runFor(1_000)
+    expect(await restarted(store)).toHaveLength(1_570)
   })
 })

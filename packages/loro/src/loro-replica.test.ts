@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest"
 
 import { LoroReplicaError } from "./loro-replica-error.ts"
 import { loroReplica } from "./loro-replica.ts"
+import type { DocumentStore } from "./store/document-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
 import { attachByHand, type HandDriven, keysOf, pull, push } from "../test/hand-driven.ts"
 
@@ -384,5 +385,35 @@ describe("a replica", () => {
     await expect(replica.attach(host)).rejects.toMatchObject({ code: "replica-in-use" })
     await first.detach()
     await (await replica.attach(host)).detach()
+  })
+  test("gives out no document that was still being read when it closed", async () => {
+    const disk = memoryStore()
+    const before = await attachByHand({ name: "notes", store: disk })
+    await type(before, "x", "hello")
+    await before.attached.detach()
+    let goOn = (): void => undefined
+    const held = new Promise<void>((resolve) => (goOn = resolve))
+    const store: DocumentStore = {
+      name: "slow",
+      async open() {
+        const opened = await disk.open()
+        return {
+          ...opened,
+          async load(id) {
+            const stored = await opened.load(id)
+            await held
+            return stored
+          },
+        }
+      },
+    }
+    const a = await attachByHand({ name: "notes", store })
+    const opening = a.docs.open("x")
+    const outcome = expect(opening).rejects.toMatchObject({ code: "closed" })
+    const detached = a.attached.detach()
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    goOn()
+    await outcome
+    await detached
   })
 })

@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest"
 import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
 import { hostileUpdates } from "../test/hostile-updates.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
+import type { DocumentsEvent } from "./replica/document-set.ts"
+import { readState, TOMBSTONE_HASH } from "./replica/document-state.ts"
 import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts"
 import { encryptedStore } from "./store/encrypted-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
@@ -327,5 +329,35 @@ describe("a tab that takes over", () => {
     const after = await attachByHand({ name: "notes", store: store.copy() })
     expect(await textOf(after, "good")).toBe("goes on hello world")
     expect(bad.status.get()).toEqual({ phase: "closed" })
+  })
+  test("tells its room of what the tab before it stored, and told nobody", async () => {
+    const store = memoryStore()
+    const setup = await attachByHand({ name: "notes", store })
+    for (const id of ["edited", "deleted", "untouched"]) {
+      await using handle = await setup.docs.open(id)
+      handle.doc.getText("body").insert(0, id)
+    }
+    await setup.attached.detach()
+    const holder = await attachByHand({ name: "notes", store: mute(store) })
+    const tab = await attachByHand({ name: "notes", store })
+    const events: DocumentsEvent[] = []
+    tab.docs.subscribe((event) => void events.push(event))
+    await using shown = await tab.docs.open("deleted")
+    const edited = await holder.docs.open("edited")
+    edited.doc.getText("body").push(" last")
+    await edited.saved()
+    const { hash } = readState(edited.doc)
+    await holder.docs.delete("deleted")
+    await holder.attached.detach()
+    const told = (): ReadonlySet<string> => new Set(tab.changes.map((change) => change.key))
+    await expect.poll(told, { timeout: 30_000 }).toEqual(new Set(["edited", "deleted"]))
+    expect(new Map(tab.changes.map((change) => [change.key, change.stateHash]))).toEqual(
+      new Map([
+        ["edited", hash],
+        ["deleted", TOMBSTONE_HASH],
+      ]),
+    )
+    expect(shown.status.get().phase).toBe("deleted")
+    expect(events).toEqual([{ type: "deleted", id: "deleted", origin: "tab" }])
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
 
 import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
+import type { DocumentsEvent } from "./replica/document-set.ts"
 import type { DocumentStore } from "./store/document-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
 
@@ -39,10 +40,18 @@ describe("tabs over one store", () => {
 
   test("hear of documents they do not have open", async () => {
     const { tabs } = await openTabs(2)
+    const events: DocumentsEvent[] = []
+    at(tabs, 1).docs.subscribe((event) => void events.push(event))
     const doc = await at(tabs, 0).docs.open("x")
     doc.doc.getText("body").insert(0, "one")
     await doc.saved()
     await expect.poll(() => at(tabs, 1).changes.length, { timeout: 30_000 }).toBe(1)
+    await at(tabs, 0).docs.delete("y")
+    await expect.poll(() => at(tabs, 1).changes.length, { timeout: 30_000 }).toBe(2)
+    expect(events).toEqual([
+      { type: "changed", id: "x", origin: "tab" },
+      { type: "deleted", id: "y", origin: "tab" },
+    ])
     const other = await at(tabs, 1).docs.open("x")
     expect(other.doc.getText("body").toString()).toBe("one")
   })
@@ -91,7 +100,6 @@ describe("tabs over one store", () => {
     const after = await attachByHand({ name: "notes", store: disk })
     const again = await after.docs.open("x")
     expect(again.doc.getText("body").toString()).toBe("from the second tab")
-    expect(after.attached).toBeDefined()
     await expect.poll(async () => (await keys(after)).length, { timeout: 30_000 }).toBe(1)
   })
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { encryptedStore } from "../src/store/encrypted-store.ts"
 import { memoryStore } from "../src/store/memory-store.ts"
 import type { OpenDocumentStore } from "../src/store/document-store.ts"
-import { attachByHand } from "./hand-driven.ts"
+import { attachByHand, pull } from "./hand-driven.ts"
 import { storeContract } from "./store-contract.ts"
 
 const makeKey = (): Promise<CryptoKey> =>
@@ -45,6 +45,45 @@ describe("an encrypted store", () => {
     const again = await attachByHand({ name: "notes", store: encryptedStore(store, key) })
     const reopened = await again.docs.open("x")
     expect(reopened.doc.getText("body").toString()).toBe("kept")
+  })
+
+  test("waits for the key that another tab makes no longer than it is wanted", async () => {
+    const store = memoryStore()
+    const holder = await store.open()
+    const closing = new AbortController()
+    const opening = encryptedStore(store, await makeKey()).open({ signal: closing.signal })
+    const outcome = expect(opening).rejects.toThrow("not wanted any more")
+    closing.abort(new Error("not wanted any more"))
+    await outcome
+    await holder.close()
+  })
+
+  test("that was damaged in one place still gives peers the other documents", async () => {
+    const store = memoryStore()
+    const key = await makeKey()
+    const peer = await attachByHand({ name: "notes", store: memoryStore() }, "cd".repeat(32))
+    const first = await attachByHand({ name: "notes", store: encryptedStore(store, key) })
+    for (const id of ["damaged", "whole"]) {
+      await using handle = await peer.docs.open(id)
+      handle.doc.getText("body").insert(0, "word ".repeat(300))
+      await handle.saved()
+      await pull(first, peer, id)
+    }
+    await first.attached.detach()
+    const raw = await store.open()
+    const [row] = await raw.changes(0, 1)
+    const id = row?.id ?? ""
+    expect((await raw.load(id)).snapshot).not.toBeNull()
+    await raw.commit({ snapshots: [{ id, bytes: new Uint8Array(100) }] })
+    await raw.close()
+    const after = await attachByHand({ name: "notes", store: encryptedStore(store, key) })
+    const requests = ["damaged", "whole"].map((asked) => ({ key: asked, summary: new Uint8Array(0) }))
+    const outcomes = await after.attached.read(requests, {
+      session: "ee".repeat(16),
+      device: "ee".repeat(32),
+    })
+    expect(outcomes).toMatchObject([{ type: "refused" }, { type: "delta" }])
+    expect(after.reports).toMatchObject([{ type: "quarantined", key: "damaged" }])
   })
 
   test("refuses documents that were stored in the clear", async () => {

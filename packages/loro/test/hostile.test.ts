@@ -1,8 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
 import { readState } from "../src/replica/document-state.ts"
 import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { LoroDoc } from "loro-crdt"
 import { describe, expect, test, vi } from "vitest"
 
+import { lmdbStore } from "../src/lmdb/lmdb-store.ts"
 import { encodeDelta } from "../src/replica/document-delta.ts"
 import type { Version } from "../src/replica/version.ts"
 import { memoryStore, type MemoryStore } from "../src/store/memory-store.ts"
@@ -11,6 +16,8 @@ import { hostileUpdates } from "./hostile-updates.ts"
 import { writeChecksum } from "./blob-checksum.ts"
 
 const { snapshot, honest, traps, breaksLater, bomb } = hostileUpdates
+/** The longest that a room lets through. */
+const MAX_KEY_BYTES = 4_096
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
 
 async function holding(): Promise<HandDriven> {
@@ -339,6 +346,30 @@ describe("bytes that are not for us", () => {
     expect(outcomes).toEqual(["incomplete", "incomplete", "refused", "incomplete"])
     expect(handle.doc).not.toBe(instance)
     expect(handle.doc.getText("body").toString()).toBe("hello world")
+  })
+
+  test("may be for a name that no store takes: what came with it is taken", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "dunlin-hostile-"))
+    const a = await attachByHand({ name: "notes", store: lmdbStore({ path: directory }) })
+    const long = "n".repeat(MAX_KEY_BYTES)
+    const delta = encodeDelta({ type: "snapshot", version: new Map(), snapshot })
+    const joined = await a.attached.join(
+      [long, "x", ""].map((key) => ({ key, delta })),
+      STRANGER,
+    )
+    expect(joined).toMatchObject([{ type: "refused" }, { type: "joined" }, { type: "refused" }])
+    const summary = new Uint8Array(0)
+    const [none, some] = await a.attached.summarize([long, "x"])
+    expect(none).toEqual(summary)
+    expect(some).not.toEqual(summary)
+    expect(
+      await a.attached.read(
+        [long, "x"].map((key) => ({ key, summary })),
+        STRANGER,
+      ),
+    ).toMatchObject([{ type: "none" }, { type: "delta" }])
+    await a.attached.detach()
+    await rm(directory, { recursive: true })
   })
 
   test("in a summary are refused", async () => {

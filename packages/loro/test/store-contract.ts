@@ -102,6 +102,35 @@ export function storeContract(
       expect(await store.load("a")).toMatchObject({ log: [], snapshot: null })
     }))
 
+  test("keeps documents apart whatever a peer calls them", () =>
+    withStore(async (store) => {
+      const long = "z".repeat(64)
+      // What numbers, ends of texts and escapes begin with in keys of many a database.
+      const ids = Array.from({ length: 40 }, (_, code) => `a${String.fromCharCode(code)}`).flatMap((id) => [
+        id,
+        `a\0${id.slice(1)}${long}`,
+        `${id}${long}`,
+        `${long}${id}`,
+      ])
+      ids.push("a", "a\x7f", "a\x7f00", "\0".repeat(512), "\x01".repeat(512))
+      await store.commit({
+        logs: ids.flatMap((id) =>
+          [0, 1, 2].map((sequence) => ({ id, sequence, bytes: bytes(`${id} ${sequence}`) })),
+        ),
+        snapshots: ids.map((id) => ({ id, bytes: bytes(`snapshot ${id}`) })),
+        rows: ids.map((id, at) => ({ id, sequence: at + 1, bytes: bytes(`row ${id}`) })),
+      })
+      await store.commit({ trims: [{ id: "a", from: 0, through: 99 }] })
+      for (const id of ids) {
+        const { row, snapshot, log } = await store.load(id)
+        expect(log.map((entry) => [entry.sequence, text(entry.bytes)])).toEqual(
+          id === "a" ? [] : [0, 1, 2].map((sequence) => [sequence, `${id} ${sequence}`]),
+        )
+        expect([text(row), text(snapshot)]).toEqual([`row ${id}`, `snapshot ${id}`])
+      }
+      expect((await store.changes(0, ids.length)).map((changed) => changed.id)).toEqual(ids)
+    }))
+
   test("takes nothing of a batch that fails in the middle", () =>
     withStore(async (store, again) => {
       await store.commit({ logs: [{ id: "a", sequence: 0, bytes: bytes("kept") }] })

@@ -181,4 +181,26 @@ describe("RoomProvider that opens the room", () => {
     )
     await screen.findByText(/no invite/i, {}, { timeout: 10_000 })
   })
+  it("opens the next room also when the one before cannot be closed", async () => {
+    const open = createRooms()
+    const broken = async (): Promise<Room> => {
+      const room = await open()
+      return { ...room, close: () => room.close().then(() => Promise.reject(new Error("stuck"))) }
+    }
+    const view = render(
+      <RoomProvider open={broken}>
+        <Session />
+      </RoomProvider>,
+    )
+    await waitFor(() => expect(screen.queryByText("none")).toBeNull(), { timeout: 10_000 })
+    const next = { room: null as Room | null }
+    view.rerender(
+      <RoomProvider open={async () => (next.room ??= await open())}>
+        <Session />
+      </RoomProvider>,
+    )
+    await waitFor(() => expect(screen.queryByText(next.room?.session ?? "")).not.toBeNull(), {
+      timeout: 10_000,
+    })
+  })
 })

@@ -40,10 +40,8 @@ function useOpenedRoom(open: ((signal: AbortSignal) => Promise<Room>) | null): R
     return () => {
       controller.abort(new DOMException("The RoomProvider was unmounted", "AbortError"))
       setOpening({ room: null })
-      previous.current = room.then(
-        (value) => value?.close(),
-        () => undefined,
-      )
+      // What failed to open, or cannot be closed, must not keep the next one from opening.
+      previous.current = room.then((value) => value?.close()).catch(() => undefined)
     }
   }, [open])
   if ("error" in opening) throw opening.error

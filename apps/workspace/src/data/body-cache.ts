@@ -10,6 +10,8 @@ export interface BodyCache {
   /** A text is about to be put: a page that ends before it is stored leaves a mark for the next one. */
   expect(id: string): void
   put(id: string, text: string): void
+  /** The text cannot be read now: it is not about to be put any more. */
+  giveUp(id: string): void
   /** Also what was put a moment ago and is not in `texts` yet. */
   text(id: string): string | undefined
   /** What changed since then may be stored as it was before: the last page ended too soon. Null: nothing. */
@@ -86,6 +88,10 @@ export function createBodyCache(database: WorkspaceDatabase, name: string): Body
       show()
       unsaved.set(id, bounded)
       timer ??= setTimeout(() => void save(), WRITE_AFTER_MS)
+    },
+    giveUp(id) {
+      expected.delete(id)
+      unmark()
     },
     close() {
       if (timer !== null) clearTimeout(timer)

@@ -1,8 +1,8 @@
 import { createState, type State } from "@dunlin/core"
 import type { LoroDocuments } from "@dunlin/loro"
 import { awaitState } from "../data/await-state.ts"
-import type { BodyCache } from "../data/body-cache.ts"
 import { errorMessage } from "../ui/error-message.ts"
+import { fillBodyCache } from "./fill-body-cache.ts"
 import type { RoomPhase, SessionOptions } from "./session.ts"
 
 export type NotesPhase =
@@ -48,7 +48,7 @@ export function createNotesLoader({
       const { documents } = opened
       documents.subscribe((event) => event.type === "changed" && textChanged(event.id, event.origin))
       phase.set({ type: "ready", notes: documents })
-      void fillCache(opened, bodies)
+      void fillBodyCache({ ...opened, bodies, isClosed: () => isClosed })
     } catch (error) {
       loading = null
       phase.set({ type: "failed", reason: reasonOf(error) })
@@ -87,15 +87,6 @@ async function loadEngine() {
     return { openNotes }
   } catch (cause) {
     throw new EngineLoadError("Loro did not load", { cause })
-  }
-}
-
-/** Texts that were never seen open, or changed while the last page was closing. */
-async function fillCache({ documents, readBody }: Opened, bodies: BodyCache): Promise<void> {
-  await bodies.load()
-  const staleSince = bodies.staleSince ?? Infinity
-  for (const { id, changedAt } of await documents.list()) {
-    if (bodies.text(id) === undefined || changedAt >= staleSince) bodies.put(id, await readBody(id))
   }
 }
 

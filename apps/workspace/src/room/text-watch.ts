@@ -51,8 +51,8 @@ export function createTextWatch({
       waiting.clear()
       for (const id of ids) {
         const stored = await read(phase.notes, id).catch(() => {
-          // It cannot be opened now, and is read when it changes again.
-          bodies.put(id, bodies.text(id) ?? "")
+          // It cannot be opened now, and is read when it changes again; or by the next page, after this one was closed.
+          if (session !== null) bodies.giveUp(id)
           return true
         })
         if (stored || !isStorageKnownFull()) continue

@@ -40,6 +40,14 @@ describe("archives", () => {
     expect(codeOf(zipSync({ "big.md": new Uint8Array(21_000_000) }, { level: 9 }))).toBe("too-large")
   })
 
+  it("do not unpack one file for document after document", () => {
+    const documents = Array.from({ length: 40 }, () => ({ title: "again", file: "big.md" }))
+    const index = strToU8(JSON.stringify({ documents }))
+    expect(codeOf(zipSync({ "workspace.json": index, "big.md": new Uint8Array(10_000_000) }))).toBe(
+      "too-large",
+    )
+  })
+
   it("survive an index of nonsense", () => {
     const documents = [1, null, { title: 5, tags: "x", file: 7 }, { file: "__proto__" }, { file: "toString" }]
     const index = { documents, tasks: { a: 1 } }

@@ -51,7 +51,11 @@ export function packArchive({ documents, tasks, quickNote }: Portable): Uint8Arr
 export function unpackArchive(bytes: Uint8Array): Portable {
   const files = unzipBounded(bytes)
   const index = readIndex(files[INDEX])
-  const documents = list(index["documents"]).map((raw): PortableDocument => {
+  const listed = list(index["documents"])
+  // What is bounded so far are the files, and an index may name one of them again and again.
+  const textBytes = listed.reduce((sum, raw) => sum + bytesIn(files, String(raw["file"])).length, 0)
+  if (textBytes > MAX_TOTAL_BYTES) throw tooLarge()
+  const documents = listed.map((raw): PortableDocument => {
     return {
       entry: readDocument(raw),
       body: textIn(files, String(raw["file"])),
@@ -63,9 +67,12 @@ export function unpackArchive(bytes: Uint8Array): Portable {
 }
 
 /** Names in a zip are anything, such as `__proto__`. */
+function bytesIn(files: Readonly<Record<string, Uint8Array>>, name: string): Uint8Array {
+  return (Object.hasOwn(files, name) ? files[name] : undefined) ?? new Uint8Array(0)
+}
+
 function textIn(files: Readonly<Record<string, Uint8Array>>, name: string): string {
-  const file = Object.hasOwn(files, name) ? files[name] : undefined
-  return file === undefined ? "" : strFromU8(file)
+  return strFromU8(bytesIn(files, name))
 }
 
 function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
@@ -77,10 +84,7 @@ function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
         count++
         total += originalSize
         if (count > MAX_FILES || originalSize > MAX_FILE_BYTES || total > MAX_TOTAL_BYTES) {
-          throw new ArchiveError(
-            "too-large",
-            "The zip holds more than this app imports: split it into smaller ones",
-          )
+          throw tooLarge()
         }
         return true
       },
@@ -89,6 +93,10 @@ function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
     if (error instanceof ArchiveError) throw error
     throw new ArchiveError("not-a-zip", "The file is not a zip, or it is damaged", { cause: error })
   }
+}
+
+function tooLarge(): ArchiveError {
+  return new ArchiveError("too-large", "The zip holds more than this app imports: split it into smaller ones")
 }
 
 function readIndex(file: Uint8Array | undefined): Readonly<Record<string, unknown>> {

@@ -1,3 +1,5 @@
+import type { LoroDocuments } from "@dunlin/loro"
+import type { LoroDoc } from "loro-crdt"
 import { QUICK_NOTE } from "../data/entries.ts"
 import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
@@ -18,16 +20,27 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
   ])
   const portable: PortableDocument[] = []
   for (const entry of entries) {
-    await using document = await notes.open(entry.id)
-    const { doc } = document
-    portable.push({ entry, body: doc.getText("body").toString(), ...readMeta(doc) })
+    portable.push(await readNote(notes, entry.id, (doc) => ({ entry, body: bodyOf(doc), ...readMeta(doc) })))
   }
-  await using note = await notes.open(QUICK_NOTE)
-  const quickNote = note.doc.getText("body").toString()
+  const quickNote = await readNote(notes, QUICK_NOTE, bodyOf)
   const bytes = packArchive({ documents: portable, tasks: board, quickNote })
   return {
     blob: new Blob([bytes], { type: "application/zip" }),
     documents: portable.length,
     tasks: board.length,
   }
+}
+
+/** An export is what one makes when the storage is full: whether the text is stored, as closing it asks, must not matter. */
+async function readNote<T>(notes: LoroDocuments, id: string, read: (doc: LoroDoc) => T): Promise<T> {
+  const document = await notes.open(id)
+  try {
+    return read(document.doc)
+  } finally {
+    await document.close().catch(() => undefined)
+  }
+}
+
+function bodyOf(doc: LoroDoc): string {
+  return doc.getText("body").toString()
 }

@@ -5,6 +5,11 @@ import fc from "fast-check"
 import { LoroDoc } from "loro-crdt"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 
+import { attachByHand } from "../../test/hand-driven.ts"
+import { hostileUpdates } from "../../test/hostile-updates.ts"
+import { encodeDelta } from "../replica/document-delta.ts"
+import type { DocumentStore } from "../store/document-store.ts"
+import { memoryStore } from "../store/memory-store.ts"
 import { presenceCursor } from "../text/presence-cursor.ts"
 import { textOf } from "../text/text-source.ts"
 import { loroCodeMirror } from "./loro-codemirror.ts"
@@ -248,3 +253,49 @@ function boundary(content: string, where: number): number {
   const at = where % (content.length + 1)
   return /[\uDC00-\uDFFF]/.test(content[at] ?? "") ? at - 1 : at
 }
+
+describe("an editor of a document that an update broke", () => {
+  test("goes on with the instance that takes its place, also where somebody typed in between", async () => {
+    const { snapshot, traps } = hostileUpdates
+    const disk = memoryStore()
+    let reading = (): void => undefined
+    const store: DocumentStore = {
+      name: "watched",
+      async open() {
+        const opened = await disk.open()
+        return {
+          ...opened,
+          load(id) {
+            reading()
+            return opened.load(id)
+          },
+        }
+      },
+    }
+    const a = await attachByHand({ name: "notes", store })
+    await a.docs.import("x", snapshot)
+    await using document = await a.docs.open("x")
+    const text = textOf(document, "body")
+    const crashes: unknown[] = []
+    view = new EditorView({
+      parent: globalThis.document.body,
+      doc: text.text().toString(),
+      extensions: [
+        loroCodeMirror({ text }),
+        EditorView.exceptionSink.of((error) => void crashes.push(error)),
+      ],
+    })
+    const broken = document.doc
+    reading = () => view.dispatch({ changes: { from: 0, insert: "in between " } })
+    await a.attached.join(
+      [{ key: "x", delta: encodeDelta({ type: "push", update: traps[0] ?? snapshot }) }],
+      { session: "ee".repeat(16), device: "ee".repeat(32) },
+    )
+    expect(document.doc).not.toBe(broken)
+    await Promise.resolve()
+    view.dispatch({ changes: { from: 0, insert: "afterwards " } })
+    expect(document.doc.getText("body").toString()).toContain("afterwards ")
+    expect(shown()).toBe(document.doc.getText("body").toString())
+    expect(crashes).toHaveLength(1)
+  })
+})

@@ -1,5 +1,5 @@
 import { Annotation, ChangeSet, type ChangeSpec, type Text, Transaction } from "@codemirror/state"
-import type { EditorView, PluginValue, ViewUpdate } from "@codemirror/view"
+import { type EditorView, logException, type PluginValue, type ViewUpdate } from "@codemirror/view"
 import type { Delta, LoroEventBatch } from "loro-crdt"
 
 import { insertText } from "../text/insert-text.ts"
@@ -82,11 +82,25 @@ export function createTextSync(
       waiting = update.changes.invert(update.startState.doc)
       return showSoon()
     }
+    try {
+      writeTyped(update)
+    } catch (error) {
+      // An editor lets go of a plugin that throws, and what is typed from then on would be nowhere. A document that broke is
+      // replaced in a moment.
+      logException(update.state, error, "what was typed into a Loro text")
+      queueMicrotask(alignIfReadable)
+    }
+  }
+
+  const writeTyped = (update: ViewUpdate): void => {
     baseLength = update.startState.doc.length
     // Edits that somebody made and did not commit come first, as changes of others. Like those that wait already
     // they stand on the document as it was before this update.
-    source.doc().commit()
-    baseLength = null
+    try {
+      source.doc().commit()
+    } finally {
+      baseLength = null
+    }
     const others = waiting
     waiting = others?.map(update.changes, true) ?? null
     writing = true
@@ -107,6 +121,14 @@ export function createTextSync(
     const { at, remove, insert } = splice
     waiting = ChangeSet.of([{ from: at, to: at + remove, insert }], view.state.doc.length, "\n")
     showSoon()
+  }
+
+  const alignIfReadable = (): void => {
+    try {
+      if (!destroyed) align()
+    } catch {
+      // It is aligned with the instance that comes next.
+    }
   }
 
   const attach = (): void => {

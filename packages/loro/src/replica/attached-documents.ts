@@ -95,12 +95,19 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     sender: string,
     slice: () => Promise<void>,
   ): Promise<readonly JoinOutcome[]> => {
-    const taken = await shelf.take(entries.map((entry) => entry.key))
+    // Keys may be longer than stores take: one that is no document's must not spoil the others of its batch.
+    const taken = await shelf.take(entries.map((entry) => entry.key).filter(isDocumentId))
     try {
       const outcomes: JoinOutcome[] = []
       const durable: Promise<unknown>[] = []
-      for (const [index, entry] of taken.entries()) {
-        const applied = await joinOne(entry, entries[index]?.delta ?? new Uint8Array(0), sender)
+      const documents = taken.values()
+      for (const { key, delta } of entries) {
+        const entry = isDocumentId(key) ? documents.next().value : undefined
+        if (entry === undefined) {
+          outcomes.push({ type: "refused", reason: "not a document id" })
+          continue
+        }
+        const applied = await joinOne(entry, delta, sender)
         // Awaited below with the others; until then a failure is not an unhandled one.
         applied.durable.catch(() => undefined)
         durable.push(applied.durable)
@@ -136,7 +143,6 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       })
       return refuse("this document cannot be read here")
     }
-    if (!isDocumentId(entry.id)) return refuse("not a document id")
     await entry.ready
     const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
     if (!("trapped" in applied)) {

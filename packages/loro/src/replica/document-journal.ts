@@ -36,8 +36,8 @@ export interface JournalOptions {
   readonly isHolder: () => boolean
   /** The instance of now: retries and compaction come later than the one that asked for them may live. */
   readonly live: () => LiveDocument | null
-  /** Loro failed while the log was folded. */
-  onFold(live: LiveDocument, error: unknown): void
+  /** Loro failed to export what was to be stored, when nobody waited for it. */
+  onExportFailed(live: LiveDocument, error: unknown): void
   /** An inbox entry of ours is durable: whoever holds the lease may take it. */
   onInbox(key: number, bytes: Uint8Array): void
   onFailure(error: unknown): void
@@ -86,7 +86,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let logBytes = 0
   let logCount = 0
   let logNext = 0
-  // The entries at the end of the log that were not merged yet, and the version before them.
+  // The entries at the end of the log that were not merged yet, and a version that lacks all that they hold.
   let tailFirst = 0
   let tailBytes = 0
   let tailVersion: Version = EMPTY_VERSION
@@ -156,8 +156,16 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       cancelRetry = null
       const live = options.live()
       if (burial.phase === "failed") bury().catch(ignore)
-      else if (unsaved !== null && live !== null) append(live, new Uint8Array(0), unsaved).catch(ignore)
+      else if (unsaved !== null && live !== null) retry(live, unsaved)
     })
+  }
+
+  const retry = (live: LiveDocument, since: Version): void => {
+    try {
+      append(live, new Uint8Array(0), since).catch(ignore)
+    } catch (error) {
+      options.onExportFailed(live, error)
+    }
   }
 
   const stopRetrying = (): void => {
@@ -191,6 +199,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       return writeSince(from, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
     }
     if (logCount === 0 && snapshotBytes === 0) tailVersion = EMPTY_VERSION
+    // What failed to be written before the tail began is in the tail now: whoever merges the tail must not leave it out.
+    tailVersion = meet(tailVersion, from)
     const sequence = logNext++
     logCount += 1
     logBytes += bytes.length
@@ -271,7 +281,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     try {
       fold(live)
     } catch (error) {
-      options.onFold(live, error)
+      options.onExportFailed(live, error)
     }
   }
 

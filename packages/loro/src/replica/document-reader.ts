@@ -9,6 +9,7 @@ import {
   encodeDelta,
   encodeSummary,
 } from "./document-delta.ts"
+import { isDocumentId } from "./document-id.ts"
 import { decodeRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
@@ -41,7 +42,7 @@ const SNAPSHOT_FROM_OPERATIONS = 1_000
 
 export function createDocumentReader({ shelf, store, report }: DocumentReaderOptions): DocumentReader {
   const hold = async (keys: readonly string[]): Promise<readonly (Held | null)[]> => {
-    const closed = keys.filter((key) => heldOnShelf(key) === undefined)
+    const closed = keys.filter((key) => isDocumentId(key) && heldOnShelf(key) === undefined)
     const rows = closed.length === 0 ? [] : await store.rows(closed)
     const rowsByKey = new Map(closed.map((key, index) => [key, rows[index] ?? null]))
     return keys.map((key) => {
@@ -74,9 +75,10 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
       return delta(held.hash, { type: "update", version: held.version, update: new Uint8Array(0) })
     }
     if (summary.type === "nothing" && held.snapshotOnly) {
-      const { snapshot, log } = await store.load(key)
-      if (snapshot !== null && log.length === 0) {
-        return delta(held.hash, { type: "snapshot", version: held.version, snapshot })
+      // What cannot be read is told of below, where it cannot be read again.
+      const stored = await store.load(key).catch(() => null)
+      if (stored !== null && stored.snapshot !== null && stored.log.length === 0) {
+        return delta(held.hash, { type: "snapshot", version: held.version, snapshot: stored.snapshot })
       }
     }
     const [entry] = await shelf.take([key])

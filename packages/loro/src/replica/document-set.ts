@@ -66,6 +66,8 @@ export interface DocumentSet {
   recovered(entry: ShelfEntry): void
   /** Tells the room of a change that is in memory, and the other tabs once it is durable. */
   announce(durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void
+  /** Tells the room and the application of what another opener did to a document, and stored. */
+  heard(change: EntryChange): void
   subscribe(listener: (event: DocumentsEvent) => void): () => void
 }
 
@@ -364,6 +366,11 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     announce(durable, change, delta) {
       options.changed({ ...change, delta })
       postWhenDurable(durable, change, () => delta)
+    },
+    heard(change) {
+      options.changed(change)
+      const isDeleted = change.stateHash !== null && sameBytes(change.stateHash, TOMBSTONE_HASH)
+      emit({ type: isDeleted ? "deleted" : "changed", id: change.key, origin: "tab" })
     },
     subscribe(listener) {
       const own = (event: DocumentsEvent): void => listener(event)

@@ -120,7 +120,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         isHolder: options.isHolder,
         live: () => entry.live,
         onRecovered: () => options.onRecovered(entry),
-        onFold: (live, error) => failed(entry, live, error, "Loro failed to fold the log"),
+        onExportFailed: (live, error) =>
+          failed(entry, live, error, "Loro failed to export what is to be stored"),
         onInbox: (key, delta) => options.onInbox(id, key, delta),
         onFailure: (cause) =>
           options.report({
@@ -385,6 +386,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       for (const watcher of [...entry.watchers]) watcher()
     },
     async close() {
+      // What came to life after this would be watched, and its memory held, for ever.
+      await Promise.allSettled([...entriesById.values()].map((entry) => entry.ready))
       for (const entry of entriesById.values()) entry.live?.settle()
       await writer.idle()
       for (const entry of [...entriesById.values()]) drop(entry)

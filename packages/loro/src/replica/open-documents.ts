@@ -54,12 +54,17 @@ export function createDocuments(options: OpenDocumentsOptions): {
     for (const entry of shelf.entries()) if (entry.phase === "live") entry.live?.settle()
   })
 
+  const assertOpen = (): void => {
+    if (closed) throw new LoroReplicaError("closed", "the room of these documents is closed")
+  }
+
   const take = async (id: string): Promise<ShelfEntry> => {
     assertDocumentId(id)
-    if (closed) throw new LoroReplicaError("closed", "the room of these documents is closed")
+    assertOpen()
     const entry = await shelf.takeOne(id)
-    if (entry.phase === "live") return entry
+    if (entry.phase === "live" && !closed) return entry
     shelf.release(entry)
+    assertOpen()
     throw new LoroReplicaError("document-deleted", `document "${id}" was deleted for ever: use another id`)
   }
 
@@ -165,7 +170,8 @@ export function createDocuments(options: OpenDocumentsOptions): {
         return entry.live?.snapshot() ?? new Uint8Array(0)
       }),
     async list() {
-      await options.writer.write({})
+      // Behind what is being written; what fails to be is its own document's matter, and hides no other.
+      await options.writer.write({}).catch(() => undefined)
       const infos = new Map<string, DocumentInfo>()
       const buried = new Set<string>()
       let after = 0

@@ -4,8 +4,9 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
+import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
-import { sameHash } from "./document-state.ts"
+import { sameHash, TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
 
@@ -33,6 +34,7 @@ export interface TabSync {
 }
 
 const INBOX_PAGE = 64
+const ROW_PAGE = 1_000
 const RETRY_FROM_MS = 1_000
 const RETRY_UP_TO_MS = 30_000
 /** A document that cannot be read again after so many tries is given up, so that the others have a writer. */
@@ -56,6 +58,8 @@ export function createTabSync(
   const { store, writer, clock } = options
   const { lease } = store
   let holder = lease.held.get()
+  /** The room has read every row up to here by itself; of those above it was told by whoever wrote them, as long as that lived. */
+  let unheardAbove = holder ? null : writer.lastSequence()
   let stopped = false
   let takingOver = false
   let cancelRetry: (() => void) | null = null
@@ -148,7 +152,7 @@ export function createTabSync(
     const entry = shelf.get(message.id)
     const delta = parseDelta(message.delta)
     if (entry === undefined || delta.type === "invalid") {
-      options.changed({ key: message.id, before: message.before, stateHash: message.stateHash })
+      set.heard({ key: message.id, before: message.before, stateHash: message.stateHash })
       return
     }
     const source = { origin: "tab", sender: "another tab", store: "kept-elsewhere" } as const
@@ -161,10 +165,11 @@ export function createTabSync(
 
   /** A message was missed: the store has it all. */
   const catchUp = async (entry: ShelfEntry): Promise<void> => {
-    const before = entry.live?.state().hash ?? null
-    await options.parts().shelf.refresh(entry)
-    const stateHash = entry.live?.state().hash ?? null
-    if (!sameHash(before, stateHash)) options.changed({ key: entry.id, before, stateHash })
+    const { shelf, set } = options.parts()
+    const before = hashInMemory(entry)
+    await shelf.refresh(entry)
+    const stateHash = hashInMemory(entry)
+    if (!sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
   }
 
   const takeOver = async (): Promise<void> => {
@@ -182,6 +187,21 @@ export function createTabSync(
     await writer.idle()
     await drainInbox()
     for (const entry of entries) await shelf.keepAll(entry)
+    await tellUnheard()
+  }
+
+  /** A tab that is closed while it stores its last edits tells nobody of them: the room hears where every such document stands. */
+  const tellUnheard = async (): Promise<void> => {
+    while (unheardAbove !== null) {
+      const rows = await store.changes(unheardAbove, ROW_PAGE)
+      for (const { id, bytes } of rows) {
+        const entry = options.parts().shelf.get(id)
+        const stateHash = (entry && hashInMemory(entry)) ?? decodeRow(bytes).hash
+        options.changed({ key: id, before: stateHash, stateHash })
+      }
+      const last = rows.at(-1)
+      unheardAbove = last === undefined || rows.length < ROW_PAGE ? null : last.sequence
+    }
   }
 
   const catchUpOrGiveUp = async (entry: ShelfEntry): Promise<void> => {
@@ -339,4 +359,10 @@ export function createTabSync(
       for (const stop of stops.splice(0)) stop()
     },
   }
+}
+
+/** Null while there is nothing in memory to go by. */
+function hashInMemory({ phase, live }: ShelfEntry): Uint8Array | null {
+  if (phase === "deleted") return TOMBSTONE_HASH
+  return phase === "live" ? (live?.state().hash ?? null) : null
 }

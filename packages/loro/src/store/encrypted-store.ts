@@ -21,11 +21,8 @@ export function encryptedStore(store: DocumentStore, key: CryptoKey): DocumentSt
     async open(options) {
       const inner = await store.open(options)
       try {
-        return openEncrypted(
-          store.name,
-          inner,
-          createStoreCipher(await openStoreKey(store.name, inner, key), inner.epoch),
-        )
+        const dataKey = await openStoreKey(store.name, inner, key, options?.signal)
+        return openEncrypted(store.name, inner, createStoreCipher(dataKey, inner.epoch))
       } catch (error) {
         await inner.close()
         throw error

@@ -54,3 +54,21 @@ test("a lock that is refused leaves no open database behind", async () => {
   expect(close).toHaveBeenCalledOnce()
   await deleteIndexedDbStore("refused")
 })
+
+test("an opening that waits for the browser is given up with its signal, and leaves no database open", async () => {
+  // As another tab does that is frozen, and lets go of nothing.
+  const frozen = await new Promise<IDBDatabase>((resolve, reject) => {
+    const opening = indexedDB.open("dunlin-loro-held", 1)
+    opening.addEventListener("success", () => resolve(opening.result))
+    opening.addEventListener("error", () => reject(opening.error))
+  })
+  const deleting = indexedDB.deleteDatabase("dunlin-loro-held")
+  await new Promise((resolve) => deleting.addEventListener("blocked", resolve))
+  const closing = new AbortController()
+  const opening = indexedDbStore("held").open({ signal: closing.signal })
+  closing.abort(new Error("not wanted any more"))
+  await expect(opening).rejects.toThrow("not wanted any more")
+  frozen.close()
+  // Nobody has it open: it goes.
+  await deleteIndexedDbStore("held")
+})

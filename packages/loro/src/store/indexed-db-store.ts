@@ -45,7 +45,10 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
           "there is no IndexedDB here: use memoryStore() or the LMDB store",
         )
       }
-      const database = await guard(name, () => openDatabase(name))
+      const database = await untilAborted(
+        guard(name, () => openDatabase(name)),
+        signal,
+      )
       try {
         const epoch = await guard(name, () => readEpoch(database))
         const lease = await openTabLease(LEASE_PREFIX + name, signal)
@@ -79,6 +82,27 @@ function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
       // A newer version of the application, or whoever deletes the database, waits for us.
       ;(event.target as IDBDatabase | null)?.close()
     },
+  })
+}
+
+/**
+ * A database may have to wait for another tab, which may be frozen, and no browser takes an opening back: one that is not wanted
+ * any more is closed when it comes.
+ */
+function untilAborted(
+  opening: Promise<IDBPDatabase<Schema>>,
+  signal: AbortSignal | undefined,
+): Promise<IDBPDatabase<Schema>> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(signal?.reason)
+      opening.then(
+        (database) => database.close(),
+        () => undefined,
+      )
+    }
+    signal?.addEventListener("abort", abort, { once: true })
+    void opening.then(resolve, reject).finally(() => signal?.removeEventListener("abort", abort))
   })
 }
 

@@ -33,12 +33,14 @@ export async function openStoreKey(
   name: string,
   store: OpenDocumentStore,
   key: CryptoKey,
+  signal?: AbortSignal,
 ): Promise<Uint8Array> {
   for (let attempt = 0; attempt < HEADER_ATTEMPTS; attempt++) {
     const header = await store.blob(KEY_BLOB)
     if (header !== null) return unwrap(name, header, key, store.epoch)
     if (store.lease.held.get()) return create(name, store, key)
     await new Promise((resolve) => setTimeout(resolve, HEADER_WAIT_MS))
+    signal?.throwIfAborted()
   }
   throw new LoroReplicaError(
     "storage-failed",

@@ -68,6 +68,22 @@ describe("useLoroDoc", () => {
   })
 })
 
+describe("a document that closes while it is shown", () => {
+  it("is gone from the hook as soon as it is not to be read any more", async () => {
+    const documents = await openDocuments()
+    const { result, rerender } = renderHook(() => useLoroDoc(documents, "a"))
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    if (result.current.status !== "open") return
+    const { document } = result.current
+    document.doc.getText("body").insert(0, "takes a while to be stored")
+    let closed: Promise<void> | undefined
+    act(() => void (closed = document.close()))
+    rerender()
+    expect(result.current.status).toBe("loading")
+    await closed
+  })
+})
+
 describe("useText", () => {
   function Field({ doc }: { readonly doc: LoroDoc }): ReactNode {
     const { value, ref } = useText(doc, "body")
@@ -123,5 +139,16 @@ describe("useText", () => {
     field.value = "after unmount"
     field.dispatchEvent(new InputEvent("input", { bubbles: true }))
     expect(doc.getText("body").toString()).toBe("abXcd")
+  })
+  it("shows the text as it was last when the document is closed under it", async () => {
+    const document = await (await openDocuments()).open("a")
+    const text = document.doc.getText("body")
+    text.insert(0, "Hello")
+    document.commit()
+    const { result, rerender } = renderHook(() => useText(document, "body").value)
+    expect(result.current).toBe("Hello")
+    await act(() => document.close())
+    rerender()
+    expect(result.current).toBe("Hello")
   })
 })

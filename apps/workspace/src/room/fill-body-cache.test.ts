@@ -1,0 +1,81 @@
+import { createState, type ReplicaHost } from "@dunlin/core"
+import { type LoroDocuments, loroReplica, memoryStore } from "@dunlin/loro"
+import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { afterEach, expect, it } from "vitest"
+import { createBodyCache } from "../data/body-cache.ts"
+import type { WorkspaceDatabase } from "../data/database.ts"
+import { bodySchema, type BodyRow } from "../data/schemas.ts"
+import { smallStore } from "../device/small-store.ts"
+import { fillBodyCache } from "./fill-body-cache.ts"
+
+const host: ReplicaHost = {
+  roomTag: new Uint8Array(32),
+  device: "0".repeat(64),
+  changed: () => undefined,
+  report: () => undefined,
+  released: () => undefined,
+  synced: () => Promise.resolve(),
+  links: createState(new Map()),
+}
+
+const opened: { close(): unknown }[] = []
+afterEach(async () => {
+  for (const one of opened.splice(0).toReversed()) await one.close()
+})
+
+async function openBodies(name: string, stored: BodyRow[] = []) {
+  const database = await createRxDatabase({
+    name: `fill-${name}-${Date.now()}`,
+    storage: getRxStorageMemory(),
+  })
+  const collections = await database.addCollections<{ bodies: RxCollection<BodyRow> }>({
+    bodies: { schema: bodySchema },
+  })
+  await collections.bodies.bulkInsert(stored)
+  const bodies = createBodyCache(collections as unknown as WorkspaceDatabase, name)
+  opened.push(database, bodies)
+  return bodies
+}
+
+/** Three documents, the second of which cannot be read. */
+async function openDocuments(): Promise<LoroDocuments> {
+  const store = memoryStore()
+  const writing = await loroReplica({ name: "notes", store }).attach(host)
+  for (const id of ["a", "b", "c"]) {
+    await using document = await writing.handle.open(id)
+    document.doc.getText("body").insert(0, `text of ${id}`)
+  }
+  await writing.detach()
+  const raw = await store.open()
+  await raw.commit({ snapshots: [{ id: "b", bytes: Uint8Array.of(1, 2, 3) }] })
+  await raw.close()
+  const reading = await loroReplica({ name: "notes", store }).attach(host)
+  opened.push({ close: () => reading.detach() })
+  return reading.handle
+}
+
+async function readBody(documents: LoroDocuments, id: string): Promise<string> {
+  await using document = await documents.open(id)
+  return document.doc.getText("body").toString()
+}
+
+it("a text that cannot be read keeps none of the others from being found", async () => {
+  const documents = await openDocuments()
+  const bodies = await openBodies("damaged")
+  await fillBodyCache({ documents, bodies, readBody: (id) => readBody(documents, id), isClosed: () => false })
+  expect(["a", "b", "c"].map((id) => bodies.text(id))).toEqual(["text of a", undefined, "text of c"])
+})
+
+it("what a page did not come to is left to the next one", async () => {
+  const documents = await openDocuments()
+  smallStore.write("unstored-ended", "1")
+  const bodies = await openBodies("ended", [{ id: "a", text: "text of a" }])
+  let isClosed = false
+  const readUntilClosed = (id: string): Promise<string> => {
+    isClosed = id === "b"
+    return readBody(documents, id)
+  }
+  await fillBodyCache({ documents, bodies, readBody: readUntilClosed, isClosed: () => isClosed })
+  expect(smallStore.read("unstored-ended")).toBe("1")
+})
