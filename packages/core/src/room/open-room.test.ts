@@ -470,6 +470,38 @@ describe("closing", () => {
     await one.close()
     await two.replicate(replica)
   })
+
+  test("frees the replicas before replicate() rejects, which were on their way and those that were there", async () => {
+    const [there, coming] = [createMemoryReplica({ name: "there" }), createMemoryReplica({ name: "coming" })]
+    const slowly = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
+    const slow: typeof there = {
+      ...there,
+      async attach(...options) {
+        const attached = await there.attach(...options)
+        return { ...attached, detach: () => slowly().then(() => attached.detach()) }
+      },
+    }
+    const late: typeof coming = {
+      ...coming,
+      async attach(...options) {
+        const attached = await coming.attach(...options)
+        await slowly()
+        return attached
+      },
+    }
+    const unmounting = new AbortController()
+    const { signal } = unmounting
+    const one = await open({ invite: createInvite(), transports: [], signal })
+    await one.replicate(slow)
+    const pending = one.replicate(late).catch((error: unknown) => error)
+    unmounting.abort()
+    const next = one.replicate(createMemoryReplica({ name: "next" }))
+    await expect(next).rejects.toMatchObject({ code: "closed" })
+    const two = await open({ invite: createInvite(), transports: [] })
+    await two.replicate(there)
+    expect(await pending).toMatchObject({ code: "closed" })
+    await two.replicate(coming)
+  })
 })
 
 describe("diagnostics", () => {
