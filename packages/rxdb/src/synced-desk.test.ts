@@ -114,6 +114,16 @@ describe("a tab that asks the one that replicates", () => {
     ])
   })
 
+  test.each([-1, Number.NaN])("refuses %s peers at once, as that would", async (peers) => {
+    const tabs = createTabs()
+    const desk = tabs.desk()
+    const inquiry = tabs.inquiry()
+    for (const options of [{ peers }, { peers, signal: patience().signal }])
+      await expect(inquiry.ask(options)).rejects.toMatchObject({ name: "RoomError", code: "invalid-option" })
+    await quiet()
+    expect(desk.waits).toEqual([])
+  })
+
   test("asks once however often it says so, and asks the next one anew", async () => {
     const tabs = createTabs()
     const inquiry = tabs.inquiry()
