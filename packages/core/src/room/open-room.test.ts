@@ -415,6 +415,27 @@ describe("synced", () => {
     )
   })
 
+  test("has one listener on a signal, however many wait with it, and none once they have ended", async () => {
+    const rooms = [
+      await open({ invite: createInvite(), transports: [] }),
+      await open({ invite: createInvite(), transports: [] }),
+    ]
+    const gone = new AbortController()
+    const { signal } = gone
+    const waits = rooms.map((room) => Array.from({ length: 12 }, () => room.synced({ signal, peers: 2 })))
+    const ended = waits.map((some) => Promise.allSettled(some))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(getEventListeners(signal, "abort")).toHaveLength(2)
+    await rooms[0]?.close()
+    expect(await ended[0]).toHaveLength(12)
+    expect(getEventListeners(signal, "abort")).toHaveLength(1)
+    gone.abort(new Error("enough"))
+    expect(await ended[1]).toEqual(
+      Array.from({ length: 12 }, () => ({ status: "rejected", reason: new Error("enough") })),
+    )
+    expect(getEventListeners(signal, "abort")).toHaveLength(0)
+  })
+
   test("ends with the room", async () => {
     const room = await open({ invite: createInvite(), transports: [] })
     const waiting = expect(room.synced()).rejects.toThrow(

@@ -83,9 +83,19 @@ const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
 
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const waits = new Set<OpenWait>()
+  const endingsBySignal = new Map<EventTarget | null, Set<() => void>>()
   /** One listener for all: platforms warn of a leak when one signal has more than ten. */
-  const endings = new Set<() => void>()
-  options.closing.addEventListener("abort", () => [...endings].forEach((abort) => abort()), { once: true })
+  const abortAll = ({ target }: Event): void => endingsBySignal.get(target)?.forEach((abort) => abort())
+  const onAbort = (signal: AbortSignal, abort: () => void): (() => void) => {
+    const endings = endingsBySignal.get(signal) ?? new Set()
+    endingsBySignal.set(signal, endings.add(abort))
+    signal.addEventListener("abort", abortAll)
+    return () => {
+      if (!endings.delete(abort) || endings.size > 0) return
+      endingsBySignal.delete(signal)
+      signal.removeEventListener("abort", abortAll)
+    }
+  }
 
   const isKin = ({ link }: LinkSession, wait: OpenWait): boolean =>
     link.device === options.device && wait.session === undefined
@@ -162,7 +172,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       const isPatient = behalf?.patient ?? signal !== undefined
       const cleanups: (() => void)[] = []
       const inquiries = new Map<LinkReplica, Inquiry>()
+      let isOver = false
       const end = (finish: () => void): void => {
+        isOver = true
         waits.delete(wait)
         for (const cleanup of cleanups) cleanup()
         for (const { takeBack } of inquiries.values()) takeBack?.()
@@ -208,19 +220,14 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         },
         conclude: (outcome) => end(() => resolve(outcome)),
       }
-      const close = (): void => fail(options.closing.reason)
-      endings.add(close)
-      cleanups.push(() => endings.delete(close))
-      if (options.closing.aborted) return close()
-      if (signal !== undefined) {
-        const abort = (): void => fail(signal.reason)
-        signal.addEventListener("abort", abort, { once: true })
-        cleanups.push(() => signal.removeEventListener("abort", abort))
-        if (signal.aborted) return abort()
+      for (const ending of [options.closing, signal]) {
+        if (ending === undefined) continue
+        const abort = (): void => fail(ending.reason)
+        if (ending.aborted) return abort()
+        cleanups.push(onAbort(ending, abort))
       }
       const start = (): void => {
-        // It may have ended meanwhile.
-        if (!endings.has(close)) return
+        if (isOver) return
         waits.add(wait)
         if (!isPatient) cleanups.push(giveUp(wait))
         options.probe()
