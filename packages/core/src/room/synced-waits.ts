@@ -25,8 +25,8 @@ export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
   /** Waits for another session of this device. Rejects when the room closes and with the signal's reason. */
   answer(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
-  /** Something was confirmed, or a link came or went. */
-  check(): void
+  /** Something was confirmed, or a link came or went. Does nothing where more than `most` wait. */
+  check(most?: number): void
 }
 
 export interface SyncedWaitsOptions {
@@ -139,16 +139,14 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     }
   }
 
-  const check = (): void => {
-    for (const wait of waits) {
-      const { devices, kin } = standingOf(wait)
-      if (devices("synced") >= wait.peers || kin.includes("synced")) wait.conclude("synced")
-      else if (
-        devices("pending") === 0 &&
-        (devices("synced", "refused") >= wait.peers || kin.includes("refused"))
-      )
-        wait.conclude("refused")
-    }
+  const checkOne = (wait: OpenWait): void => {
+    const { devices, kin } = standingOf(wait)
+    if (devices("synced") >= wait.peers || kin.includes("synced")) wait.conclude("synced")
+    else if (
+      devices("pending") === 0 &&
+      (devices("synced", "refused") >= wait.peers || kin.includes("refused"))
+    )
+      wait.conclude("refused")
   }
 
   /** Concludes after 30 s in a row with too few peers, unless a session of this device may know more of them. */
@@ -231,7 +229,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         waits.add(wait)
         if (!isPatient) cleanups.push(giveUp(wait))
         options.probe()
-        check()
+        checkOne(wait)
       }
       // What another session waits for came from it, and was passed on when it was joined.
       if (wait.onBehalf) start()
@@ -245,7 +243,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
     answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
-    check,
+    check(most = Infinity) {
+      if (waits.size <= most) waits.forEach(checkOne)
+    },
   }
 }
 
