@@ -132,6 +132,19 @@ describe("tabs over one store", () => {
     await expect.poll(() => there.doc.getText("body").toString(), { timeout: 30_000 }).toBe("not stored yet")
   })
 
+  test("tell once of messages that they cannot read, and read the others", async () => {
+    const { tabs, store } = await openTabs(2)
+    const stranger = await store.open()
+    for (let n = 0; n < 50; n++) stranger.lease.post(Uint8Array.of(99, n))
+    const doc = await at(tabs, 1).docs.open("x")
+    doc.doc.getText("body").insert(0, "all the same")
+    await doc.saved()
+    await expect.poll(() => at(tabs, 0).changes.length, { timeout: 30_000 }).toBe(1)
+    for (const { reports } of tabs)
+      expect(reports).toMatchObject([{ reason: "a message of another tab cannot be read" }])
+    await stranger.close()
+  })
+
   test("delete together", async () => {
     const { tabs } = await openTabs(2)
     const [first, second] = await Promise.all(tabs.map((tab) => tab.docs.open("x")))

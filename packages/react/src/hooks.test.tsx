@@ -114,6 +114,53 @@ describe("RoomProvider that opens the room", () => {
     })
   })
 
+  it("waits for the room of another provider that was unmounted just before", async () => {
+    const openAlone = createRooms()
+    let inUse = 0
+    let most = 0
+    const slow: Replica<string> = {
+      name: "things",
+      kind: 200,
+      schemaTag: "1",
+      direction: "both",
+      async attach() {
+        most = Math.max(most, ++inUse)
+        return {
+          handle: "the handle",
+          async *scan() {},
+          loadIndex: () => Promise.resolve(null),
+          saveIndex: () => Promise.resolve(),
+          summarize: () => Promise.resolve([]),
+          read: () => Promise.resolve([]),
+          join: () => Promise.resolve([]),
+          async detach() {
+            await new Promise((resolve) => setTimeout(resolve, 50))
+            inUse--
+          },
+        }
+      },
+    }
+    const open = async (): Promise<Room> => {
+      const room = await openAlone()
+      await room.replicate(slow)
+      return room
+    }
+    const place = (key: string): ReactNode => (
+      <StrictMode>
+        <RoomProvider open={open} key={key}>
+          <Session />
+        </RoomProvider>
+      </StrictMode>
+    )
+    const view = render(place("one"))
+    for (const key of ["two", "three"]) {
+      await waitFor(() => expect(screen.queryByText("none")).toBeNull(), { timeout: 10_000 })
+      view.rerender(place(key))
+    }
+    await waitFor(() => expect(screen.queryByText("none")).toBeNull(), { timeout: 10_000 })
+    expect(most).toBe(1)
+  })
+
   it("is open in a tab whose replica stands by for another", async () => {
     const openRoomAlone = createRooms()
     const waiting: Replica<string> = {

@@ -13,9 +13,11 @@ export type RoomProviderProps = { readonly children?: ReactNode } & (
        * Opens the room on mount; the provider closes it on unmount. Give it a stable identity (module scope or
        * `useCallback`): another function means another room. A failure is thrown to the nearest error boundary.
        */
-      readonly open: (signal: AbortSignal) => Promise<Room>
+      readonly open: OpenRoom
     }
 )
+
+type OpenRoom = (signal: AbortSignal) => Promise<Room>
 
 /** Makes a room known to the hooks below it. They work without one: empty lists, no peers. */
 export function RoomProvider(props: RoomProviderProps): ReactNode {
@@ -23,16 +25,20 @@ export function RoomProvider(props: RoomProviderProps): ReactNode {
   return createElement(RoomContext.Provider, { value: "open" in props ? opened : props.room }, props.children)
 }
 
+/** When what unmounted providers opened by a function is closed: the next one may be in another place of the tree. */
+const closedByOpen = new WeakMap<OpenRoom, Promise<unknown>>()
+
 type Opening = { readonly room: Room | null } | { readonly error: unknown }
 
-function useOpenedRoom(open: ((signal: AbortSignal) => Promise<Room>) | null): Room | null {
+function useOpenedRoom(open: OpenRoom | null): Room | null {
   const [opening, setOpening] = useState<Opening>({ room: null })
-  const previous = useRef<Promise<void>>(Promise.resolve())
+  const previous = useRef<Promise<unknown>>(null)
   useEffect(() => {
     if (open === null) return
     const controller = new AbortController()
     // StrictMode mounts twice. The second room waits until the first is closed, or a replica would be in two.
-    const room = previous.current.then(() => (controller.signal.aborted ? null : open(controller.signal)))
+    const former = Promise.allSettled([previous.current, closedByOpen.get(open)])
+    const room = former.then(() => (controller.signal.aborted ? null : open(controller.signal)))
     room.then(
       (value) => !controller.signal.aborted && setOpening({ room: value }),
       (error: unknown) => !controller.signal.aborted && setOpening({ error }),
@@ -40,8 +46,10 @@ function useOpenedRoom(open: ((signal: AbortSignal) => Promise<Room>) | null): R
     return () => {
       controller.abort(new DOMException("The RoomProvider was unmounted", "AbortError"))
       setOpening({ room: null })
-      // What failed to open, or cannot be closed, must not keep the next one from opening.
-      previous.current = room.then((value) => value?.close()).catch(() => undefined)
+      // What failed to open, or cannot be closed, must not keep the next one from opening: hence settled.
+      const closed = room.then((value) => value?.close())
+      previous.current = Promise.allSettled([closed, closedByOpen.get(open)])
+      closedByOpen.set(open, previous.current)
     }
   }, [open])
   if ("error" in opening) throw opening.error

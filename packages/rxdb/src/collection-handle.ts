@@ -2,6 +2,7 @@ import { createState, type ReplicaHost, type ReplicaReport, systemClock, systemR
 import type { RxCollection } from "rxdb"
 import { Subject } from "rxjs"
 import type { AttachmentProgress } from "./attachment-shelf.ts"
+import { createCallSignals } from "./call-signals.ts"
 import { type ConflictLog, createConflictLog } from "./conflict-log.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
 import type { RxdbHandle } from "./rxdb-replica.ts"
@@ -43,6 +44,7 @@ export function createCollectionHandle({
   const attachments$ = new Subject<AttachmentProgress>()
   const standingBy = createState(false)
   const ended = new AbortController()
+  const calls = createCallSignals()
   let inquiry: SyncedInquiry | null = null
 
   return {
@@ -58,13 +60,16 @@ export function createCollectionHandle({
       links: host.links,
       async synced(options = {}) {
         ended.signal.throwIfAborted()
-        if (inquiry !== null && (await inquiry.ask(options))) return
-        // The host does not hear of the end of a replica, and of the signal only once it is attached.
-        const { signal } = options
-        const signals = signal === undefined ? [ended.signal] : [ended.signal, signal]
-        const either = AbortSignal.any(signals)
-        either.throwIfAborted()
-        await unlessAborted(host.synced(options), either)
+        const call = calls.open(options.signal)
+        const own = options.signal === undefined ? options : { ...options, signal: call.signal }
+        try {
+          if (inquiry !== null && (await inquiry.ask(own))) return
+          // The host does not hear of the end of a replica, and of the signal only once it is attached.
+          call.signal.throwIfAborted()
+          await unlessAborted(host.synced(own), call.signal)
+        } finally {
+          call.close()
+        }
       },
       close: leave,
     },
@@ -82,7 +87,8 @@ export function createCollectionHandle({
     },
     end(reason) {
       ended.abort(reason)
-      inquiry?.close(reason)
+      inquiry?.close(ended.signal.reason)
+      calls.abortAll(ended.signal.reason)
     },
     complete() {
       inquiry?.close(ended.signal.reason)

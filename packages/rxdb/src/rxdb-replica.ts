@@ -140,7 +140,11 @@ function replicaOfRows(
         // It may close while it joins: it has joined, or failed to, before it leaves.
         const attached = await opening?.catch(() => null)
         if (attached != null) await withdraw(host, attached)
-        else await nextTurnAfter(over.settled)
+        else {
+          // Of one that cannot take over, too: whoever closes it waits for it no longer.
+          host.released()
+          await nextTurnAfter(over.settled)
+        }
       }
       const own = createCollectionHandle({ collection, host, leave })
       collection.onClose.push(leave)

@@ -114,6 +114,16 @@ describe("a tab that asks the one that replicates", () => {
     ])
   })
 
+  test.each([-1, Number.NaN])("refuses %s peers at once, as that would", async (peers) => {
+    const tabs = createTabs()
+    const desk = tabs.desk()
+    const inquiry = tabs.inquiry()
+    for (const options of [{ peers }, { peers, signal: patience().signal }])
+      await expect(inquiry.ask(options)).rejects.toMatchObject({ name: "RoomError", code: "invalid-option" })
+    await quiet()
+    expect(desk.waits).toEqual([])
+  })
+
   test("asks once however often it says so, and asks the next one anew", async () => {
     const tabs = createTabs()
     const inquiry = tabs.inquiry()
@@ -240,6 +250,30 @@ describe("the tab that replicates", () => {
     await quiet()
     channel.post({ type: "ask", id: "400", question: { isPatient: true } })
     await eventually(() => desk.waits).toHaveLength(257)
+    // Those may wait for ever for a device; whoever asks without a signal is answered all the same.
+    channel.post({ type: "ask", id: "401", question: { isPatient: false } })
+    await eventually(() => desk.waits).toHaveLength(258)
     desk.close()
+  })
+
+  test("lets those that it has no room for wait, who asked without a signal", async () => {
+    const tabs = createTabs()
+    const desk = tabs.desk()
+    const inquiry = tabs.inquiry()
+    const asked = Array.from({ length: 300 }, () => follow(inquiry.ask({})))
+    let heard = 0
+    tabs.channel().listen(({ type }) => (heard += type === "heard" ? 1 : 0))
+    for (let round = 1; round <= 8; round++) {
+      await tabs.time.runFor(5_000)
+      await eventually(() => heard).toBeGreaterThanOrEqual(round * 300)
+    }
+    expect(asked.filter(({ outcome }) => outcome !== "open")).toEqual([])
+    expect(desk.waits).toHaveLength(256)
+    for (const wait of desk.waits) wait.resolve()
+    await quiet()
+    await tabs.time.runFor(5_000)
+    await eventually(() => desk.waits).toHaveLength(300)
+    for (const wait of desk.waits) wait.resolve()
+    await eventually(() => asked.filter(({ outcome }) => outcome === "held")).toHaveLength(300)
   })
 })

@@ -15,12 +15,16 @@ export interface SyncedDeskOptions {
 }
 
 interface OpenQuestion {
+  readonly isPatient: boolean
   readonly gone: AbortController
   /** The tab still asks. */
   renew(): void
 }
 
-/** Questions beyond it stay unanswered: those that are open have to come to an end first. */
+/**
+ * Of those with a signal, and of those without: they do not wait for devices that may never come, so they need not wait for those
+ * that do. More have to wait until one of their kind comes to an end.
+ */
 const MAX_OPEN = 256
 /** Tabs in the background may have one turn of their timers a minute. */
 const LEASE_MS = 180_000
@@ -36,7 +40,7 @@ export function createSyncedDesk({ channel, clock, synced }: SyncedDeskOptions):
       cancelLease = clock.after(LEASE_MS, () => gone.abort())
     }
     renew()
-    openById.set(id, { gone, renew })
+    openById.set(id, { isPatient, gone, renew })
     // Without a signal it ends by itself where too few devices are connected.
     const outcome = await synced({ ...options, ...(isPatient ? { signal: gone.signal } : {}) }).then(
       (): SyncedOutcome => ({ type: "held" }),
@@ -47,15 +51,21 @@ export function createSyncedDesk({ channel, clock, synced }: SyncedDeskOptions):
     if (outcome !== null && !gone.signal.aborted) channel.post({ type: "answer", id, outcome })
   }
 
+  const hasRoomFor = ({ isPatient }: SyncedQuestion): boolean => {
+    let open = 0
+    for (const one of openById.values()) if (one.isPatient === isPatient) open++
+    return open < MAX_OPEN
+  }
+
   channel.listen((message) => {
     if (message.type === "drop") openById.get(message.id)?.gone.abort()
     if (message.type !== "ask") return
     const { id, question } = message
     const known = openById.get(id)
-    if (known === undefined && openById.size >= MAX_OPEN) return
+    // Also to one that has to wait for its turn: it is asked again, and silence would mean that nobody replicates.
     channel.post({ type: "heard", id })
-    if (known === undefined) void answer(id, question)
-    else known.renew()
+    if (known !== undefined) known.renew()
+    else if (hasRoomFor(question)) void answer(id, question)
   })
   channel.post({ type: "here" })
 

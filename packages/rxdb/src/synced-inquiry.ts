@@ -47,8 +47,10 @@ export function createSyncedInquiry({ channel, clock, random }: SyncedInquiryOpt
   return {
     ask(options) {
       if (hasTakenOver) return Promise.resolve(false)
-      const { signal } = options
+      const { peers = 1, signal } = options
       return new Promise((resolve, reject) => {
+        // The other tab has no answer to what no `synced()` takes.
+        if (!(peers >= 0)) throw new RoomError("invalid-option", "peers must be 0 or more.")
         if (signal?.aborted === true) return reject(signal.reason)
         const id = hexFromBytes(random.bytes(16))
         const question = questionOf(options)

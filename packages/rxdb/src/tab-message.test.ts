@@ -36,6 +36,7 @@ describe("what tabs say to each other", () => {
       ask({ keys: keys(1, 5_000) }),
       ask({ keys: { length: 1 } }),
       ask({ keys: [1] }),
+      ask({ keys: Array(1) }),
       ask({ peers: "2" }),
       ask({ session: "5".repeat(65) }),
       ask({ isPatient: 1 }),

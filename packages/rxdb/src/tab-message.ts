@@ -81,7 +81,8 @@ function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
 /** What a message has no room for is asked for as all. */
 export function areKeys(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length > MAX_ASKED_KEYS) return false
-  return value.every((key: unknown) => isText(key, MAX_KEY_LENGTH))
+  // Not of the list itself: that passes over holes, of which a list that was sent may have some.
+  return [...value].every((key: unknown) => isText(key, MAX_KEY_LENGTH))
 }
 
 function isText(value: unknown, maxLength: number): value is string {

@@ -330,7 +330,8 @@ describe("the tabs of one database", () => {
     await until(() => told().includes("it could not take over"), "the second tab to fail")
     await until(() => room.peers.get().length > 0, "another device")
     await tabs[1].insert({ id: "x", text: "1" })
-    await expect(heir.synced()).rejects.toMatchObject({ code: "replica-closed" })
+    for (const { synced } of [heir, room])
+      await expect(synced()).rejects.toMatchObject({ code: "replica-closed" })
     expect(await far.findOne("x").exec()).toBeNull()
   })
 
@@ -357,6 +358,31 @@ describe("the tabs of one database", () => {
     // It would find that room, and be in it without any connections.
     await expect(overRelay(others)).rejects.toThrow("no relay answers")
     await heir.cancel()
+  })
+
+  test("one that could not even begin to take over is waited for until it is closed", async () => {
+    const name = `tabs-${Date.now()}-l`
+    const open = createRooms()
+    await (await open()).replicate(rxdbReplica(await tab(`far-${name}`)))
+    const disk = { isGone: false }
+    const dying: typeof memory = {
+      ...memory,
+      createStorageInstance: (parameters) =>
+        disk.isGone && parameters.collectionName.startsWith("dunlin-")
+          ? Promise.reject(new Error("the disk is gone"))
+          : memory.createStorageInstance(parameters),
+    }
+    const tabs = [await tab(name), await tab(name, dying)] as const
+    const holder = await (await open()).replicate(rxdbReplica(tabs[0]))
+    const room = await open()
+    const heir = await room.replicate(rxdbReplica(tabs[1]))
+    disk.isGone = true
+    await holder.close()
+    await expect(heir.synced()).rejects.toThrow("the disk is gone")
+    await until(() => room.peers.get().length > 0, "another device")
+    await expect(room.synced()).rejects.toThrow("the disk is gone")
+    await heir.close()
+    await room.synced()
   })
 
   test("a pool of a collection that a room of the same tab has is refused, as it would wait for itself", async () => {

@@ -47,8 +47,9 @@ export interface AttachOptions<Handle = unknown> {
 export interface StandingReplica<Handle = unknown> {
   readonly handle: Handle
   /**
-   * What `room.synced()` asks until `attach` has resolved: whether other devices hold what was stored here before the call. Same
-   * rules. A call that is still open when the replica's turn comes asks the host, which waits until it is attached.
+   * What `room.synced()` asks until `attach` has resolved, and for good where it rejects: whether other devices hold what was stored
+   * here before the call. Same rules. A call that is still open when the replica's turn comes asks the host, which waits until it is
+   * attached.
    */
   synced(options: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
 }

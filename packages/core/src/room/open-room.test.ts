@@ -415,6 +415,27 @@ describe("synced", () => {
     )
   })
 
+  test("has one listener on a signal, however many wait with it, and none once they have ended", async () => {
+    const rooms = [
+      await open({ invite: createInvite(), transports: [] }),
+      await open({ invite: createInvite(), transports: [] }),
+    ]
+    const gone = new AbortController()
+    const { signal } = gone
+    const waits = rooms.map((room) => Array.from({ length: 12 }, () => room.synced({ signal, peers: 2 })))
+    const ended = waits.map((some) => Promise.allSettled(some))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(getEventListeners(signal, "abort")).toHaveLength(2)
+    await rooms[0]?.close()
+    expect(await ended[0]).toHaveLength(12)
+    expect(getEventListeners(signal, "abort")).toHaveLength(1)
+    gone.abort(new Error("enough"))
+    expect(await ended[1]).toEqual(
+      Array.from({ length: 12 }, () => ({ status: "rejected", reason: new Error("enough") })),
+    )
+    expect(getEventListeners(signal, "abort")).toHaveLength(0)
+  })
+
   test("ends with the room", async () => {
     const room = await open({ invite: createInvite(), transports: [] })
     const waiting = expect(room.synced()).rejects.toThrow(
@@ -469,6 +490,38 @@ describe("closing", () => {
     )
     await one.close()
     await two.replicate(replica)
+  })
+
+  test("frees the replicas before replicate() rejects, which were on their way and those that were there", async () => {
+    const [there, coming] = [createMemoryReplica({ name: "there" }), createMemoryReplica({ name: "coming" })]
+    const slowly = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
+    const slow: typeof there = {
+      ...there,
+      async attach(...options) {
+        const attached = await there.attach(...options)
+        return { ...attached, detach: () => slowly().then(() => attached.detach()) }
+      },
+    }
+    const late: typeof coming = {
+      ...coming,
+      async attach(...options) {
+        const attached = await coming.attach(...options)
+        await slowly()
+        return attached
+      },
+    }
+    const unmounting = new AbortController()
+    const { signal } = unmounting
+    const one = await open({ invite: createInvite(), transports: [], signal })
+    await one.replicate(slow)
+    const pending = one.replicate(late).catch((error: unknown) => error)
+    unmounting.abort()
+    const next = one.replicate(createMemoryReplica({ name: "next" }))
+    await expect(next).rejects.toMatchObject({ code: "closed" })
+    const two = await open({ invite: createInvite(), transports: [] })
+    await two.replicate(there)
+    expect(await pending).toMatchObject({ code: "closed" })
+    await two.replicate(coming)
   })
 })
 

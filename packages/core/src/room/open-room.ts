@@ -214,8 +214,14 @@ function assemble(parts: Parts): Room {
     presence,
     diagnostics,
     async replicate(replica) {
-      requireOpen()
-      return engine.replicate(replica)
+      try {
+        requireOpen()
+        return await engine.replicate(replica)
+      } catch (error) {
+        // Whoever hears that the room is closed may open another with the same replicas at once.
+        await closed
+        throw error
+      }
     },
     async synced(wait = {}) {
       requireOpen()

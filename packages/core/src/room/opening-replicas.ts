@@ -14,6 +14,7 @@ export interface OpeningReplicas {
   released(name: string): void
   /** Resolves when it has attached, if it is on its way. */
   attached(name: string): Promise<unknown> | undefined
+  /** With those that could not take over, until they are opened anew. */
   standing(): readonly StandingReplica[]
   /** The room closes: whoever opens the same stores next must find them free, but what does not hear of it is not waited for long. */
   close(): Promise<unknown>
@@ -36,7 +37,6 @@ export interface OpeningReplicasOptions {
 interface Opening {
   done: Promise<unknown>
   reject(reason: unknown): void
-  standing?: StandingReplica
   /** By itself or with its room. */
   released?: boolean
 }
@@ -50,6 +50,8 @@ export function createOpeningReplicas({
   replicasByName,
 }: OpeningReplicasOptions): OpeningReplicas {
   const openings = new Map<string, Opening>()
+  /** With those that could not take over: nobody sends what they store, so `synced()` has to ask them still. */
+  const standingByName = new Map<string, StandingReplica>()
   let nextSlot = 0
 
   const assertUsable = ({ name, schemaTag }: Replica): void => {
@@ -77,11 +79,12 @@ export function createOpeningReplicas({
         // Before it begins: it may be released while it does.
         const opening: Opening = { done: Promise.resolve(), reject }
         openings.set(name, opening)
+        standingByName.delete(name)
         const attach = async (): Promise<void> => {
           const shared = await share(nextSlot++, {
             signal: closing,
             standBy(standing) {
-              opening.standing = standing
+              standingByName.set(name, standing)
               resolve(standing.handle)
             },
           })
@@ -91,11 +94,12 @@ export function createOpeningReplicas({
             throw new ReplicaError("replica-closed", `The replica "${name}" was closed.`)
           }
           add(shared)
+          standingByName.delete(name)
           resolve(shared.attached.handle)
         }
         opening.done = attach().finally(() => openings.delete(name))
         opening.done.catch((cause: unknown) => {
-          if (opening.standing && !opening.released)
+          if (standingByName.has(name))
             events.replicaReport(name, { type: "warning", reason: "it could not take over", cause })
           reject(cause)
         })
@@ -104,11 +108,13 @@ export function createOpeningReplicas({
     released(name) {
       const opening = openings.get(name)
       if (opening) opening.released = true
+      standingByName.delete(name)
     },
     attached: (name) => openings.get(name)?.done,
-    standing: () => [...openings.values()].flatMap(({ standing }) => standing ?? []),
+    standing: () => [...standingByName.values()],
     close: () =>
       new Promise((resolve) => {
+        standingByName.clear()
         const all = [...openings.values()].map((opening) => {
           opening.released = true
           opening.reject(closing.reason)

@@ -157,6 +157,21 @@ describe("a replica that stands by", () => {
     await room.replicate(createMemoryReplica({ name: "things" }))
   })
 
+  test("is asked by synced() also when it could not take over, until it is there anew", async () => {
+    const { room } = await createPair()
+    const waiting = createWaiting()
+    await room.replicate(waiting.replica)
+    waiting.turn(new Error("the disk is gone"))
+    await expect.poll(() => reportsOf(room)).toHaveLength(1)
+    const lost = room.synced()
+    await expect.poll(() => waiting.asked.length).toBe(1)
+    waiting.answer(new Error("it has left"))
+    await expect(lost).rejects.toThrow("it has left")
+    await room.replicate(createMemoryReplica({ name: "things" }))
+    await room.synced()
+    expect(waiting.asked).toHaveLength(1)
+  })
+
   test("may close by itself, which is no trouble", async () => {
     const { room } = await createPair()
     const waiting = createWaiting()

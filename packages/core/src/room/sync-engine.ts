@@ -30,6 +30,7 @@ const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
+const FEW_WAITS = 64
 /** Who has just come is linked to everyone soon, and until then looks like somebody far away. */
 const RELAY_DELAY_MS = 1_000
 const PRESENCE_INTERVAL_MS = 100
@@ -77,7 +78,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
   const statusChanged = (): void => {
     timers.startOnce("status", STATUS_DELAY_MS, publish)
-    waits.check()
+    // To look at very many costs more than what happens; `publish` does it soon.
+    waits.check(FEW_WAITS)
   }
 
   const targetsOf = ({ shared }: RoomReplica): readonly LinkReplica[] =>

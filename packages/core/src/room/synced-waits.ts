@@ -25,8 +25,8 @@ export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
   /** Waits for another session of this device. Rejects when the room closes and with the signal's reason. */
   answer(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
-  /** Something was confirmed, or a link came or went. */
-  check(): void
+  /** Something was confirmed, or a link came or went. Does nothing where more than `most` wait. */
+  check(most?: number): void
 }
 
 export interface SyncedWaitsOptions {
@@ -83,9 +83,19 @@ const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
 
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const waits = new Set<OpenWait>()
+  const endingsBySignal = new Map<EventTarget | null, Set<() => void>>()
   /** One listener for all: platforms warn of a leak when one signal has more than ten. */
-  const endings = new Set<() => void>()
-  options.closing.addEventListener("abort", () => [...endings].forEach((abort) => abort()), { once: true })
+  const abortAll = ({ target }: Event): void => endingsBySignal.get(target)?.forEach((abort) => abort())
+  const onAbort = (signal: AbortSignal, abort: () => void): (() => void) => {
+    const endings = endingsBySignal.get(signal) ?? new Set()
+    endingsBySignal.set(signal, endings.add(abort))
+    signal.addEventListener("abort", abortAll)
+    return () => {
+      if (!endings.delete(abort) || endings.size > 0) return
+      endingsBySignal.delete(signal)
+      signal.removeEventListener("abort", abortAll)
+    }
+  }
 
   const isKin = ({ link }: LinkSession, wait: OpenWait): boolean =>
     link.device === options.device && wait.session === undefined
@@ -129,16 +139,14 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     }
   }
 
-  const check = (): void => {
-    for (const wait of waits) {
-      const { devices, kin } = standingOf(wait)
-      if (devices("synced") >= wait.peers || kin.includes("synced")) wait.conclude("synced")
-      else if (
-        devices("pending") === 0 &&
-        (devices("synced", "refused") >= wait.peers || kin.includes("refused"))
-      )
-        wait.conclude("refused")
-    }
+  const checkOne = (wait: OpenWait): void => {
+    const { devices, kin } = standingOf(wait)
+    if (devices("synced") >= wait.peers || kin.includes("synced")) wait.conclude("synced")
+    else if (
+      devices("pending") === 0 &&
+      (devices("synced", "refused") >= wait.peers || kin.includes("refused"))
+    )
+      wait.conclude("refused")
   }
 
   /** Concludes after 30 s in a row with too few peers, unless a session of this device may know more of them. */
@@ -162,7 +170,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       const isPatient = behalf?.patient ?? signal !== undefined
       const cleanups: (() => void)[] = []
       const inquiries = new Map<LinkReplica, Inquiry>()
+      let isOver = false
       const end = (finish: () => void): void => {
+        isOver = true
         waits.delete(wait)
         for (const cleanup of cleanups) cleanup()
         for (const { takeBack } of inquiries.values()) takeBack?.()
@@ -208,23 +218,18 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         },
         conclude: (outcome) => end(() => resolve(outcome)),
       }
-      const close = (): void => fail(options.closing.reason)
-      endings.add(close)
-      cleanups.push(() => endings.delete(close))
-      if (options.closing.aborted) return close()
-      if (signal !== undefined) {
-        const abort = (): void => fail(signal.reason)
-        signal.addEventListener("abort", abort, { once: true })
-        cleanups.push(() => signal.removeEventListener("abort", abort))
-        if (signal.aborted) return abort()
+      for (const ending of [options.closing, signal]) {
+        if (ending === undefined) continue
+        const abort = (): void => fail(ending.reason)
+        if (ending.aborted) return abort()
+        cleanups.push(onAbort(ending, abort))
       }
       const start = (): void => {
-        // It may have ended meanwhile.
-        if (!endings.has(close)) return
+        if (isOver) return
         waits.add(wait)
         if (!isPatient) cleanups.push(giveUp(wait))
         options.probe()
-        check()
+        checkOne(wait)
       }
       // What another session waits for came from it, and was passed on when it was joined.
       if (wait.onBehalf) start()
@@ -238,7 +243,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
     answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
-    check,
+    check(most = Infinity) {
+      if (waits.size <= most) waits.forEach(checkOne)
+    },
   }
 }
 

@@ -84,6 +84,15 @@ describe("a pipe between tabs", () => {
     expect(one.closings).toEqual(["failed"])
   })
 
+  test("tells the other tab that it failed", async () => {
+    const [one, two] = createPair()
+    two.open()
+    for (let index = 0; index < 5; index++) two.pipe.send("bulk", new Uint8Array(16_384))
+    await eventually(() => two.closings).toEqual(["remote"])
+    one.open()
+    expect(one.closings).toEqual(["failed"])
+  })
+
   test("ends rather than grow by what comes before it is opened", async () => {
     const [one, two] = createPair()
     one.open()

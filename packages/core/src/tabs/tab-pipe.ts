@@ -52,7 +52,8 @@ export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions
     closedBy = reason
     cancelTelling?.()
     early = []
-    if (reason === "local") channel.postMessage({ type: "bye" } satisfies TabMessage)
+    // Also where it failed here: the other end would be kept, and this tab not be linked anew, until it misses a sign of life.
+    if (reason !== "remote") channel.postMessage({ type: "bye" } satisfies TabMessage)
     channel.close()
     closed()
     receiver?.closed(reason)

@@ -69,6 +69,8 @@ export function createTabSync(
   let fruitlessLooks = 0
   let lookDue = 0
   const looksByIncompleteKey = new Map<number, number>()
+  /** A tab of another version says with every key press what this one cannot read: once is enough. */
+  let hasToldUnreadable = false
   /** Inbox entries that cannot be taken in: they stay, for a newer version of the application or a mended document. */
   const leftInInbox = new Set<number>()
   const stops: (() => void)[] = []
@@ -308,11 +310,12 @@ export function createTabSync(
     queue = queue
       .then(() => (stopped ? undefined : work()))
       .catch((cause: unknown) => {
-        if (stopped) return
-        const reason =
-          cause instanceof DecodeError
-            ? "a message of another tab cannot be read"
-            : "another tab's edits could not be taken over"
+        const isUnreadable = cause instanceof DecodeError
+        if (stopped || (isUnreadable && hasToldUnreadable)) return
+        hasToldUnreadable ||= isUnreadable
+        const reason = isUnreadable
+          ? "a message of another tab cannot be read"
+          : "another tab's edits could not be taken over"
         options.report({ type: "warning", reason, cause })
       })
     return queue
