@@ -436,6 +436,33 @@ describe("synced", () => {
     expect(getEventListeners(signal, "abort")).toHaveLength(0)
   })
 
+  test("ends with a replica that leaves the room, and with its own only", async () => {
+    const room = await open({ invite: createInvite(), transports: [] })
+    const [leaving, staying] = [
+      createMemoryReplica({ name: "leaving" }),
+      createMemoryReplica({ name: "staying" }),
+    ]
+    let leave = (): void => {}
+    const stay = await room.replicate(staying)
+    await room.replicate({
+      ...leaving,
+      attach(host, options) {
+        leave = host.released
+        return leaving.attach(host, options)
+      },
+    })
+    const { signal } = new AbortController()
+    const waits = [room.synced({ signal }), room.synced()].map((wait) =>
+      wait.catch((error: unknown) => error),
+    )
+    let isOver = false
+    void stay.synced({ signal }).catch(() => (isOver = true))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    leave()
+    for (const wait of waits) expect(await wait).toMatchObject({ code: "replica-closed" })
+    expect(isOver).toBe(false)
+  })
+
   test("ends with the room", async () => {
     const room = await open({ invite: createInvite(), transports: [] })
     const waiting = expect(room.synced()).rejects.toThrow(

@@ -276,6 +276,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     if (replica === undefined) return
     replicasByName.delete(name)
     for (const session of sessions.values()) session.removed(replica)
+    waits.withdrawn(replica)
     publish()
     try {
       await replica.shared.close()

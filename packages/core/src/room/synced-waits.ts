@@ -1,4 +1,5 @@
 import type { Clock } from "../ports/clock.ts"
+import { ReplicaError } from "../ports/replica.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import type { SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
 import { MAX_ITEMS } from "../protocol/limits.ts"
@@ -25,6 +26,8 @@ export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
   /** Waits for another session of this device. Rejects when the room closes and with the signal's reason. */
   answer(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
+  /** The replica has left the room: whoever waits for it, alone or with others, is told so. */
+  withdrawn(replica: RoomReplica): void
   /** Something was confirmed, or a link came or went. Does nothing where more than `most` wait. */
   check(most?: number): void
 }
@@ -53,6 +56,7 @@ interface OpenWait {
   /** Such a session waits: none of them is asked, or they would ask each other for ever. */
   readonly onBehalf: boolean
   readonly conclude: (outcome: SyncedOutcome) => void
+  readonly fail: (cause: unknown) => void
 }
 
 /** How a peer, or all that one knows, stands to the entries that are waited for; "no-peers" where it is not expected to take any. */
@@ -217,6 +221,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
           return "pending"
         },
         conclude: (outcome) => end(() => resolve(outcome)),
+        fail,
       }
       for (const ending of [options.closing, signal]) {
         if (ending === undefined) continue
@@ -243,6 +248,12 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
     answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
+    withdrawn(replica) {
+      const { name } = replica.shared.replica
+      for (const { replicas, fail } of waits)
+        if (replicas.includes(replica))
+          fail(new ReplicaError("replica-closed", `The replica "${name}" was closed.`))
+    },
     check(most = Infinity) {
       if (waits.size <= most) waits.forEach(checkOne)
     },
