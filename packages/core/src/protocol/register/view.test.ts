@@ -35,6 +35,34 @@ describe("view", () => {
     expect(view.payload).toEqual({ text: "abc" })
   })
 
+  test("gives the handler fields in one order, whoever wrote them in another", async () => {
+    const seen: string[] = []
+    const handler: MergeHandler = (a, b) => {
+      seen.push(JSON.stringify(a.payload), JSON.stringify(b.payload))
+      return { deleted: false, payload: { text: seen.join() } }
+    }
+    const written = [
+      { b: 1, a: { d: 1, c: [{ f: 1, e: 2 }] } },
+      { b: 2, a: 0 },
+    ]
+    const received = [
+      { a: { c: [{ e: 2, f: 1 }], d: 1 }, b: 1 },
+      { a: 0, b: 2 },
+    ]
+    const views = [written, received].map((payloads) =>
+      foldView(
+        payloads.map((payload, at) => ({
+          ...sibling(1, at + 1, ""),
+          ...hashValue({ deleted: false, payload }),
+        })),
+        { handler },
+      ),
+    )
+    await Promise.all(views)
+    expect(seen.slice(0, 2)).toEqual(['{"a":{"c":[{"e":2,"f":1}],"d":1},"b":1}', '{"a":0,"b":2}'])
+    expect(seen.slice(2)).toEqual(seen.slice(0, 2))
+  })
+
   const hostile: readonly (readonly [string, MergeHandler])[] = [
     [
       "throws",

@@ -1,5 +1,5 @@
 import { sameBytes } from "../same-bytes.ts"
-import { cloneJson } from "./json.ts"
+import { canonicalJson, cloneJson, type JsonObject } from "./json.ts"
 import type { Sibling } from "./register.ts"
 import { type HashedValue, hashValue, type RegisterValue, withoutDot } from "./value.ts"
 
@@ -49,7 +49,7 @@ export async function foldView(siblings: readonly Sibling[], options: FoldOption
   for (const sibling of rest) {
     if (sameBytes(view.hash, sibling.hash)) continue
     const later = side(sibling, sibling.dot.hlc)
-    const outcome = await mergeTwo(clone(folded), clone(later), options)
+    const outcome = await mergeTwo(inOrder(folded), inOrder(later), options)
     if (outcome.type === "failed") failures.push(outcome.failure)
     folded = outcome.type === "merged" ? { ...outcome.value, hlc: later.hlc } : later
     view = outcome.type === "merged" ? hashValue(outcome.value) : withoutDot(sibling)
@@ -88,8 +88,16 @@ function side({ deleted, payload, fields }: RegisterValue, hlc: number): MergeSi
   return fields === undefined ? { deleted, payload, hlc } : { deleted, payload, fields, hlc }
 }
 
-function clone<T extends RegisterValue>(value: T): T {
-  const copied = { ...value, payload: cloneJson(value.payload) }
+/**
+ * A copy with its fields in the order in which they travel: its author's program may have them in another one, and a handler that
+ * compares texts would come to another result there than everywhere else.
+ */
+function inOrder(value: MergeSide): MergeSide {
+  return clone(value, JSON.parse(canonicalJson(value.payload)) as JsonObject)
+}
+
+function clone<T extends RegisterValue>(value: T, payload = cloneJson(value.payload)): T {
+  const copied = { ...value, payload }
   return value.fields === undefined ? copied : { ...copied, fields: { ...value.fields } }
 }
 
