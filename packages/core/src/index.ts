@@ -55,6 +55,7 @@ export {
   needsFold,
   pushDelta,
   type RegisterDelta,
+  type JoinOptions,
   type RegisterJoin,
   type RegisterState,
   type RegisterSummary,

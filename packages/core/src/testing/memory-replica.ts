@@ -65,6 +65,7 @@ export function createMemoryReplica(options: MemoryReplicaOptions): Replica<Memo
 
   const open = (): Promise<MemoryDocuments> => {
     opening ??= openMemoryDocuments({
+      yields: direction === "receive-only",
       ...options,
       store,
       clock,
