@@ -27,6 +27,12 @@ export async function shrink(
     return true
   }
 
+  /** One at a time: each is the smallest world with one thing less, and would bring back what another one left out. */
+  const acceptAny = async (candidates: Iterable<Scenario>): Promise<boolean> => {
+    for (const candidate of candidates) if (await accept(candidate)) return true
+    return false
+  }
+
   let improved = true
   while (improved) {
     improved = false
@@ -42,7 +48,7 @@ export async function shrink(
     for (let edge = smallest.edges.length - 1; edge >= 0; edge--) {
       if (await accept(withoutEdge(smallest, edge))) improved = true
     }
-    for (const candidate of simpler(smallest)) if (await accept(candidate)) improved = true
+    while (await acceptAny(simpler(smallest))) improved = true
   }
   return { scenario: smallest, failure }
 }
