@@ -97,6 +97,11 @@ describe("the shelf", () => {
     await settled([a, b])
     await Promise.all([put(a, randomBytes(100_000)), put(b, randomBytes(120_000))])
     await until(async () => (await data(a)) !== null && (await data(a)) === (await data(b)), "one of both")
+    // Whoever won shows that before it has heard of the other write, which what follows here would not replace.
+    await until(
+      () => [a, b].every(({ handle }) => handle.recentConflicts().length > 0),
+      "the conflict at both",
+    )
     return [a, b]
   }
   const isEmpty = async (birds: readonly Bird[]): Promise<boolean> =>
