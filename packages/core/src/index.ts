@@ -55,7 +55,6 @@ export {
   needsFold,
   pushDelta,
   type RegisterDelta,
-  type JoinOptions,
   type RegisterJoin,
   type RegisterState,
   type RegisterSummary,

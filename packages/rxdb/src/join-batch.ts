@@ -34,8 +34,6 @@ export interface JoinBatchDeps {
   readonly conflicts: ConflictLog
   readonly traffic: TrafficSink
   readonly report: (report: ReplicaReport) => void
-  /** The collection sends to nobody: of a conflict it shows what others show. */
-  readonly yields: boolean
 }
 
 /** Of one document: what comes for two that are told of each other still fits the shelf. */
@@ -124,7 +122,7 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
   }
   const reason = refusal(deps, key, decoded)
   if (reason !== null) return refuse(deps, key, reason)
-  const joined = joinRegister(work.state, decoded, { yields: deps.yields })
+  const joined = joinRegister(work.state, decoded)
   switch (joined.type) {
     case "incomplete":
       return { type: "settled", outcome: { type: "incomplete" } }

@@ -126,7 +126,6 @@ async function openBeside(
     report,
     storeId: meta.storeId,
     holdsAttachments,
-    yields: options.direction === "receive-only",
     async release() {
       owedRows.stop()
       await sidecar.close()

@@ -65,8 +65,6 @@ export interface MemoryDocumentsOptions {
   readonly materialiseLagMs?: () => Millis
   /** Hears of each local write before it is durable. */
   readonly onMinted?: (write: MintedWrite) => void
-  /** What peers show of a conflict is shown here. Default: as among peers that send to each other. */
-  readonly yields?: boolean
   /** Default: those of the product. */
   readonly steps?: Partial<RegisterSteps>
   readonly report: (report: ReplicaReport) => void
@@ -137,8 +135,7 @@ const HANDLER_TIMEOUT_MS = 5_000
 const DOCUMENT_PREFIX = "document/"
 
 export async function openMemoryDocuments(options: MemoryDocumentsOptions): Promise<MemoryDocuments> {
-  const { store, clock, random, handler = laterWins, yields = false } = options
-  const { handlerTimeoutMs = HANDLER_TIMEOUT_MS } = options
+  const { store, clock, random, handler = laterWins, handlerTimeoutMs = HANDLER_TIMEOUT_MS } = options
   const steps: RegisterSteps = { ...DEFAULT_STEPS, ...options.steps }
   const entryByKey = new Map<string, Entry>()
   const rowByKey = new Map<string, Row>()
@@ -274,7 +271,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
       if (reason !== null) return { type: "refused", reason }
     }
     const held = staged.get(key) ?? entryByKey.get(key) ?? null
-    const joined = steps.join(held?.state ?? EMPTY_REGISTER, delta, { yields })
+    const joined = steps.join(held?.state ?? EMPTY_REGISTER, delta)
     if (joined.type === "incomplete") return { type: "incomplete" }
     if (joined.type === "context-full") return { type: "refused", reason: "written in too many sessions" }
     minter.observe(delta.context)

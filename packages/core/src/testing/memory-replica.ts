@@ -65,7 +65,6 @@ export function createMemoryReplica(options: MemoryReplicaOptions): Replica<Memo
 
   const open = (): Promise<MemoryDocuments> => {
     opening ??= openMemoryDocuments({
-      yields: direction === "receive-only",
       ...options,
       store,
       clock,

@@ -71,14 +71,6 @@ export type RegisterJoin =
       readonly senderLacks: RegisterSummary | null
     }
 
-export interface JoinOptions {
-  /**
-   * Whether the sender's view of one state is taken whatever the hashes: by who sends to nobody, whose own view could win
-   * nowhere else.
-   */
-  readonly yields?: boolean
-}
-
 /** A document that nobody has written: the least element, joined with which everything stays as it is. */
 export const EMPTY_REGISTER: RegisterState = { context: new Map(), siblings: [], view: null }
 /** The summary of who holds nothing. */
@@ -157,11 +149,7 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
  * The least state above both: commutative, associative and idempotent, whatever order deltas come in and however often.
  * Pure; `local` stays as it was, and parts of both live on in the result.
  */
-export function joinRegister(
-  local: RegisterState,
-  delta: RegisterDelta,
-  { yields = false }: JoinOptions = {},
-): RegisterJoin {
+export function joinRegister(local: RegisterState, delta: RegisterDelta): RegisterJoin {
   if (local.context.size === 0 && isWholeWrite(delta)) {
     // Most of a first sync: one write, and nothing to join it with.
     const state = { context: delta.context, siblings: delta.siblings, view: null }
@@ -177,7 +165,7 @@ export function joinRegister(
   if (context.size > MAX_CONTEXT_ENTRIES) return { type: "context-full" }
   const contentChanged = merged.changed || context !== local.context
   const bare: RegisterState = { context, siblings: merged.siblings, view: null }
-  const view = chooseView(bare, contentChanged ? null : local.view, delta, yields)
+  const view = chooseView(bare, contentChanged ? null : local.view, delta)
   const state = view === null ? bare : { ...bare, view }
   return {
     type: "joined",
@@ -258,13 +246,11 @@ function chooseView(
   state: RegisterState,
   mine: HashedValue | null,
   delta: RegisterDelta,
-  yields: boolean,
 ): HashedValue | null {
   if (state.siblings.length < 2) return null
   const theirs = viewOfDelta(state, delta)
   if (mine === null || theirs === null) return mine ?? theirs
-  const order = compareBytes(theirs.hash, mine.hash)
-  return order > 0 || (yields && order < 0) ? theirs : mine
+  return compareBytes(theirs.hash, mine.hash) > 0 ? theirs : mine
 }
 
 /** The sender's view, if it is one of exactly this state. */

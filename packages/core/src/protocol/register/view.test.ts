@@ -188,33 +188,3 @@ function joined(state: RegisterState, other: RegisterState): RegisterState {
   if (result.type !== "joined") throw new Error(result.type)
   return result.state
 }
-
-describe("two views of one state", () => {
-  const viewed = (text: string): RegisterState => {
-    const siblings = [sibling(1, 1, "a"), sibling(2, 2, "b")]
-    const context = new Map(siblings.map(({ dot }) => [dot.incarnation, dot.hlc]))
-    return { context, siblings, view: hashValue({ deleted: false, payload: { text } }) }
-  }
-  const [one, two] = [viewed("one"), viewed("two")]
-
-  test("settle on the one with the greater hash", () => {
-    const [there, back] = [joinRegister(one, wholeDelta(two)), joinRegister(two, wholeDelta(one))]
-    if (there.type !== "joined" || back.type !== "joined") throw new Error("not joined")
-    expect(stateHash(there.state)).toEqual(stateHash(back.state))
-    expect([there.changed, back.changed].toSorted()).toEqual([false, true])
-  })
-
-  test("settle on the sender's where nobody learns of one's own", () => {
-    for (const [mine, theirs] of [
-      [one, two],
-      [two, one],
-    ] as const) {
-      const joined = joinRegister(mine, wholeDelta(theirs), { yields: true })
-      if (joined.type !== "joined") throw new Error("not joined")
-      expect(stateHash(joined.state)).toEqual(stateHash(theirs))
-      expect([joined.changed, joined.senderLacks]).toEqual([true, null])
-      const again = joinRegister(joined.state, wholeDelta(theirs), { yields: true })
-      expect(again).toMatchObject({ changed: false, senderLacks: null })
-    }
-  })
-})
