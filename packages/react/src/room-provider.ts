@@ -48,7 +48,8 @@ function useOpenedRoom(open: OpenRoom | null): Room | null {
       setOpening({ room: null })
       // What failed to open, or cannot be closed, must not keep the next one from opening: hence settled.
       const closed = room.then((value) => value?.close())
-      previous.current = Promise.allSettled([closed, closedByOpen.get(open)])
+      // Without the results, each of which would hold the one before.
+      previous.current = Promise.allSettled([closed, closedByOpen.get(open)]).then(() => undefined)
       closedByOpen.set(open, previous.current)
     }
   }, [open])

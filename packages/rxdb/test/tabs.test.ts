@@ -381,7 +381,12 @@ describe("the tabs of one database", () => {
     await expect(heir.synced()).rejects.toThrow("the disk is gone")
     await until(() => room.peers.get().length > 0, "another device")
     await expect(room.synced()).rejects.toThrow("the disk is gone")
+    disk.isGone = false
+    const again = await room.replicate(rxdbReplica(tabs[1]))
+    // The former handle of that name ends nothing but itself.
     await heir.close()
+    await tabs[1].insert({ id: "later", text: "1" })
+    await again.synced({ signal: AbortSignal.timeout(10_000) })
     await room.synced()
   })
 

@@ -92,6 +92,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     const { own } = target
     reads++
     own.reading += entries.length
+    const { changes } = own.feed.unconfirmed
     try {
       const requests = entries.map(({ held, summary }) => ({ key: held.key, summary }))
       const outcomes = await own.shared.attached.read(requests, peer)
@@ -100,7 +101,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       const answered = entries.slice(0, outcomes.length)
       withhold(
         own,
-        answered.filter((entry, at) => !send(target, entry, outcomes[at] as ReadOutcome)),
+        answered.filter((entry, at) => !send(target, entry, outcomes[at] as ReadOutcome, changes)),
       )
       putBack(own, entries.slice(outcomes.length))
       mostEntries = Math.min(mostEntries * 2, MAX_READ_ENTRIES)
@@ -144,15 +145,17 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     { own, room }: LinkTarget,
     { position, held, unasked }: ReadableEntry,
     outcome: ReadOutcome,
+    upTo: number,
   ): boolean => {
     const { unconfirmed } = own.feed
     if (outcome.type === "none") {
-      unconfirmed.confirmed(mapKey(position), unconfirmed.changes)
+      unconfirmed.confirmed(mapKey(position), upTo)
       return false
     }
     if (outcome.type === "refused" || outcome.delta.length > MAX_ENTRY_BYTES) {
       own.refusals.byPeer.set(mapKey(position), held.digest)
-      unconfirmed.refused(mapKey(position))
+      if (own.refusals.isByPeer(position, own.shared.index.get(position)?.digest ?? held.digest))
+        unconfirmed.refused(mapKey(position))
       options.refused(room, outcome.type === "refused" ? outcome.reason : "entry-too-large")
       return false
     }

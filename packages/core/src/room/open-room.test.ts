@@ -463,6 +463,27 @@ describe("synced", () => {
     expect(isOver).toBe(false)
   })
 
+  test("ends with a replica that leaves while it says what was written", async () => {
+    const room = await open({ invite: createInvite(), transports: [] })
+    const inner = createMemoryReplica({ name: "leaving" })
+    let leave = (): void => {}
+    let flushed = (): void => {}
+    await room.replicate({
+      ...inner,
+      async attach(host, options) {
+        leave = host.released
+        const flush = (): Promise<void> => new Promise((resolve) => (flushed = resolve))
+        return { ...(await inner.attach(host, options)), flush }
+      },
+    })
+    const wait = room.synced({ signal: new AbortController().signal })
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    leave()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    flushed()
+    await expect(wait).rejects.toMatchObject({ code: "replica-closed" })
+  })
+
   test("ends with the room", async () => {
     const room = await open({ invite: createInvite(), transports: [] })
     const waiting = expect(room.synced()).rejects.toThrow(
@@ -517,6 +538,20 @@ describe("closing", () => {
     )
     await one.close()
     await two.replicate(replica)
+  })
+
+  test("says to replicate() that the room is closed, whatever its transports do as they stop", async () => {
+    for (const stop of [() => Promise.reject(new Error("no stop")), () => new Promise<void>(() => {})]) {
+      const transport: Transport = { name: "stuck", start: () => ({ stop, reconnect() {} }) }
+      const room = await openRoom({
+        invite: createInvite(),
+        identity: memoryIdentity(),
+        transports: [transport],
+      })
+      room.close().catch(() => {})
+      const late = room.replicate(createMemoryReplica({ name: "late" }))
+      await expect(late).rejects.toMatchObject({ code: "closed" })
+    }
   })
 
   test("frees the replicas before replicate() rejects, which were on their way and those that were there", async () => {

@@ -218,8 +218,8 @@ function assemble(parts: Parts): Room {
         requireOpen()
         return await engine.replicate(replica)
       } catch (error) {
-        // Whoever hears that the room is closed may open another with the same replicas at once.
-        await closed
+        // Whoever hears that the room is closed may open another with the same replicas at once, whatever its transports do.
+        if (closed !== null) await engine.close()
         throw error
       }
     },

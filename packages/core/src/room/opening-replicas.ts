@@ -84,6 +84,7 @@ export function createOpeningReplicas({
           const shared = await share(nextSlot++, {
             signal: closing,
             standBy(standing) {
+              if (opening.released) return
               standingByName.set(name, standing)
               resolve(standing.handle)
             },

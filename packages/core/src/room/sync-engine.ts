@@ -57,6 +57,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   })
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
+  /** The newest opening of each name, by what is its own alone. */
+  const openedLast = new Map<string, EngineReplica["links"]>()
   let closed: Promise<void> | null = null
   /** Set before anything is closed: what closing sets off must start nothing. */
   let ending = false
@@ -263,7 +265,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     roomTag: options.roomTag,
     device: options.device,
     report: (report) => events.replicaReport(replica.name, report),
-    released: () => void released(replica.name),
+    // One that could not take over may be closed when its name has been given anew.
+    released: () => void (openedLast.get(replica.name) === replicaLinks && released(replica.name)),
     async synced(wait) {
       await opening.attached(replica.name)
       await waits.add({ ...wait, replica: replica.name })
@@ -293,8 +296,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const replicate = <Handle>(replica: Replica<Handle>): Promise<Handle> => {
     const replicaLinks = createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map())
     return opening.open(replica, {
-      share: (slot, attach) =>
-        shareReplica({
+      share: (slot, attach) => {
+        openedLast.set(replica.name, replicaLinks)
+        return shareReplica({
           slot,
           replica,
           digests,
@@ -308,7 +312,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
             for (const session of sessions.values()) session.pump()
           },
           attach,
-        }),
+        })
+      },
       add(shared) {
         const own: EngineReplica = {
           shared,

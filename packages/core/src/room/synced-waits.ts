@@ -231,6 +231,10 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       }
       const start = (): void => {
         if (isOver) return
+        // It may have left while it was flushed.
+        const here = [...options.replicas()]
+        const gone = wait.replicas.find((replica) => !here.includes(replica))
+        if (gone !== undefined) return fail(goneError(gone))
         waits.add(wait)
         if (!isPatient) cleanups.push(giveUp(wait))
         options.probe()
@@ -249,15 +253,16 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     },
     answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
     withdrawn(replica) {
-      const { name } = replica.shared.replica
-      for (const { replicas, fail } of waits)
-        if (replicas.includes(replica))
-          fail(new ReplicaError("replica-closed", `The replica "${name}" was closed.`))
+      for (const { replicas, fail } of waits) if (replicas.includes(replica)) fail(goneError(replica))
     },
     check(most = Infinity) {
       if (waits.size <= most) waits.forEach(checkOne)
     },
   }
+}
+
+function goneError({ shared }: RoomReplica): ReplicaError {
+  return new ReplicaError("replica-closed", `The replica "${shared.replica.name}" was closed.`)
 }
 
 /** Nothing that was written here travels, to whomever: there is nothing to wait for. */

@@ -95,3 +95,34 @@ for (const initiator of ["a", "b"] as const) {
     expect(new Set(after)).toEqual(new Set(["ping", "pong", "root"]))
   })
 }
+
+for (const outcome of outcomes) {
+  test(`a change made while a read brings nothing (${outcome.type}) is told, and synced() waits for it`, async () => {
+    const time = createSimulatedTime()
+    const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+    let reads = 0
+    let isOver = false
+    const slow = meddled(({ read }) => ({
+      async read(requests, peer) {
+        if (reads++ > 0) return read(requests, peer)
+        await new Promise<void>((resolve) => {
+          time.schedule(1_000, resolve)
+        })
+        isOver = true
+        return requests.map(() => outcome)
+      },
+    }))
+    const theirs = await b.engine.replicate(slow)
+    const notes = await a.engine.replicate(memory())
+    connect(time, [a, b])
+    await time.runFor(5_000)
+    const large = "x".repeat(20_000)
+    await theirs.set("doc", { at: 1, large })
+    await time.runUntil(() => reads > 0, 10_000)
+    await theirs.set("doc", { at: 2, large })
+    await time.runUntil(() => isOver, 10_000)
+    const held = theirs.synced({ signal: new AbortController().signal }).then(() => notes.get("doc"))
+    await time.runFor(60_000)
+    expect(await held).toEqual({ at: 2, large })
+  })
+}
