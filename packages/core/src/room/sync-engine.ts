@@ -289,6 +289,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   const released = async (name: string): Promise<void> => {
+    openedLast.delete(name)
     opening.released(name)
     await withdraw(name)
   }
