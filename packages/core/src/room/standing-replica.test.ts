@@ -172,6 +172,25 @@ describe("a replica that stands by", () => {
     expect(waiting.asked).toHaveLength(1)
   })
 
+  test("is not asked when it says that it stands by after it has left", async () => {
+    const { room } = await createPair()
+    let asked = 0
+    const inner = createMemoryReplica({ name: "things" })
+    const leaving: typeof inner = {
+      ...inner,
+      async attach(host, { standBy } = {}) {
+        host.released()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        const { handle } = await inner.attach(host)
+        standBy?.({ handle, synced: async () => void asked++ })
+        throw new Error("it has left")
+      },
+    }
+    await room.replicate(leaving).catch(() => {})
+    await room.synced({ peers: 0 })
+    expect([asked, reportsOf(room)]).toEqual([0, []])
+  })
+
   test("may close by itself, which is no trouble", async () => {
     const { room } = await createPair()
     const waiting = createWaiting()
