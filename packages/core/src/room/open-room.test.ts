@@ -283,6 +283,14 @@ describe("opening", () => {
       { identity: { load: () => Promise.reject(new Error("no")) } },
       "identity-unavailable",
     ],
+    "an identity whose key is none": [
+      {
+        identity: {
+          load: async () => ({ publicKey: new Uint8Array(31), sign: async () => new Uint8Array(64) }),
+        },
+      },
+      "identity-unavailable",
+    ],
   }
   for (const [name, [options, code]] of Object.entries(refusals)) {
     test(`rejects ${name}`, async () => {
@@ -336,6 +344,25 @@ describe("opening", () => {
     await pause(50)
     expect(ada.peers.get()).toHaveLength(1)
   })
+})
+
+test("a device whose key stops to sign hears so at once, and throws at nobody", async () => {
+  const network = createMemoryNetwork()
+  const invite = createInvite()
+  const { publicKey } = await memoryIdentity().load()
+  for (const sign of [() => Promise.reject(new Error("token locked")), async () => new Uint8Array(63)]) {
+    const identity = { load: async () => ({ publicKey, sign }) }
+    const ada = await open({ invite, transports: [network.transport()], identity })
+    const bob = await open({ invite, transports: [network.transport()] })
+    ada.presence.set({ name: "Ada" })
+    const unsigned = (): boolean =>
+      ada.diagnostics
+        .recent()
+        .some((one) => one.type === "stage" && one.detail?.includes("the key of this device did not sign"))
+    await until(unsigned, "the failed handshake in words")
+    expect(bob.peers.get()).toEqual([])
+    await Promise.all([ada.close(), bob.close()])
+  }
 })
 
 describe("who is not let in", () => {
