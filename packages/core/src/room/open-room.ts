@@ -177,10 +177,12 @@ function assemble(parts: Parts): Room {
   const releaseProcess = holdProcess()
   const start = (): RunningTransports =>
     runTransports({
+      clock,
       transports: parts.transports,
       host,
       isUnserved: service.isUnserved,
       stopped: (transport) => table.closeAllOf(transport),
+      failed: (detail) => diagnostics.add({ type: "warning", code: "transport-failed", detail }),
       roleChanged(role) {
         const isElected = parts.transports.some(({ elects = false }) => elects)
         status.setTab(isElected && role !== "undecided" ? role : "alone")
