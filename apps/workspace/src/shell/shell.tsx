@@ -4,8 +4,9 @@ import { Redirect, Route, Switch, useLocation } from "wouter"
 import { DocumentsScreen } from "../documents/documents-screen.tsx"
 import { useShowOwnPresence } from "../people/own-presence.ts"
 import { LoadingScreen } from "./opening-screen.tsx"
-import { overlay, showOverlay } from "./overlay.ts"
+import { type Overlay, overlay, showOverlay } from "./overlay.ts"
 import { readId } from "./paths.ts"
+import { ScreenBoundary } from "./screen-boundary.tsx"
 import { SideBar } from "./side-bar.tsx"
 import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
@@ -51,39 +52,49 @@ export function Shell() {
       <TopBar />
       <main id="main" tabIndex={-1}>
         <Troubles />
-        <Suspense fallback={<LoadingScreen />}>
-          <Switch>
-            <Route path="/documents/:id?">
-              {({ id }) => <DocumentsScreen id={id === undefined ? null : readId(id)} />}
-            </Route>
-            <Route path="/board/:id?">
-              {({ id }) => <BoardScreen taskId={id === undefined ? null : readId(id)} />}
-            </Route>
-            <Route path="/note">
-              <NoteScreen />
-            </Route>
-            <Route path="/people">
-              <PeopleScreen />
-            </Route>
-            <Route path="/settings">
-              <SettingsScreen />
-            </Route>
-            <Route>
-              <Redirect to="/documents" replace />
-            </Route>
-          </Switch>
-        </Suspense>
+        <ScreenBoundary shown={location}>
+          <Suspense fallback={<LoadingScreen />}>
+            <Switch>
+              <Route path="/documents/:id?">
+                {({ id }) => <DocumentsScreen id={id === undefined ? null : readId(id)} />}
+              </Route>
+              <Route path="/board/:id?">
+                {({ id }) => <BoardScreen taskId={id === undefined ? null : readId(id)} />}
+              </Route>
+              <Route path="/note">
+                <NoteScreen />
+              </Route>
+              <Route path="/people">
+                <PeopleScreen />
+              </Route>
+              <Route path="/settings">
+                <SettingsScreen />
+              </Route>
+              <Route>
+                <Redirect to="/documents" replace />
+              </Route>
+            </Switch>
+          </Suspense>
+        </ScreenBoundary>
       </main>
       <TabBar />
-      <Suspense>
-        <Overlays />
-      </Suspense>
+      <Overlays />
     </div>
   )
 }
 
 function Overlays() {
   const shown = useStateValue(overlay, null)
+  return (
+    <ScreenBoundary shown={shown ?? ""}>
+      <Suspense>
+        <ShownOverlay shown={shown} />
+      </Suspense>
+    </ScreenBoundary>
+  )
+}
+
+function ShownOverlay({ shown }: { readonly shown: Overlay }) {
   const close = (): void => showOverlay(null)
   if (shown === "palette") return <Palette onClose={close} />
   if (shown === "share") return <ShareDialog onClose={close} />
