@@ -1,10 +1,10 @@
 import { Component, type ReactNode } from "react"
 import { errorMessage } from "../ui/error-message.ts"
-import { Notice } from "../ui/notice.tsx"
 
 interface ScreenBoundaryProps {
   /** What is shown: something else is tried anew. */
   readonly shown: string
+  readonly failed: (reason: string) => ReactNode
   readonly children: ReactNode
 }
 
@@ -33,24 +33,6 @@ export class ScreenBoundary extends Component<ScreenBoundaryProps, ScreenBoundar
 
   override render(): ReactNode {
     const { reason } = this.state
-    return reason === null ? this.props.children : <ScreenFailed reason={reason} />
+    return reason === null ? this.props.children : this.props.failed(reason)
   }
-}
-
-function ScreenFailed({ reason }: { readonly reason: string }) {
-  return (
-    <div className="measure">
-      <Notice tone="bad" title="This could not be shown.">
-        <p>Nothing was deleted, and the rest of the workspace works. If it happens again, reload the page.</p>
-        <p className="soft">
-          <code>{reason.slice(0, 300)}</code>
-        </p>
-        <div className="notice-actions">
-          <button type="button" className="button primary" onClick={() => location.reload()}>
-            Reload
-          </button>
-        </div>
-      </Notice>
-    </div>
-  )
 }

@@ -7,6 +7,7 @@ import { LoadingScreen } from "./opening-screen.tsx"
 import { type Overlay, overlay, showOverlay } from "./overlay.ts"
 import { readId } from "./paths.ts"
 import { ScreenBoundary } from "./screen-boundary.tsx"
+import { OverlayFailed, ScreenFailed } from "./screen-failed.tsx"
 import { SideBar } from "./side-bar.tsx"
 import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
@@ -52,7 +53,7 @@ export function Shell() {
       <TopBar />
       <main id="main" tabIndex={-1}>
         <Troubles />
-        <ScreenBoundary shown={location}>
+        <ScreenBoundary shown={location} failed={(reason) => <ScreenFailed reason={reason} />}>
           <Suspense fallback={<LoadingScreen />}>
             <Switch>
               <Route path="/documents/:id?">
@@ -86,7 +87,7 @@ export function Shell() {
 function Overlays() {
   const shown = useStateValue(overlay, null)
   return (
-    <ScreenBoundary shown={shown ?? ""}>
+    <ScreenBoundary shown={shown ?? ""} failed={() => <OverlayFailed />}>
       <Suspense>
         <ShownOverlay shown={shown} />
       </Suspense>
