@@ -614,6 +614,18 @@ describe("replicateWebRTC", () => {
     await (await overHandler(todos, async () => createBus().handler())).cancel()
   })
 
+  test("says why it did not start also where its connection handler does not close either", async () => {
+    const { todos } = await peer("todos")
+    const room = await openRoom({ invite: createInvite(), transports: [], identity: memoryIdentity() })
+    const starting = overHandler(todos, async () => {
+      await room.replicate(rxdbReplica(todos as RxCollection, { name: "meanwhile" }))
+      return { ...createBus().handler(), close: () => Promise.reject(new Error("stuck")) }
+    })
+    await expect(starting).rejects.toMatchObject({ name: "DropInError", code: "in-use" })
+    await room.close()
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
+  })
+
   test("refuses what cannot work, and names the way that does", async () => {
     const { todos } = await peer("todos")
     const options = {

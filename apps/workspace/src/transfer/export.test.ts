@@ -1,20 +1,11 @@
-import { createState, type ReplicaHost } from "@dunlin/core"
+import { createState } from "@dunlin/core"
 import { type DocumentStore, loroReplica, memoryStore } from "@dunlin/loro"
 import { expect, it } from "vitest"
 import { readDocument } from "../data/entries.ts"
+import { noRoom } from "../room/no-room.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { unpackArchive } from "./archive.ts"
 import { exportWorkspace } from "./export.ts"
-
-const host: ReplicaHost = {
-  roomTag: new Uint8Array(32),
-  device: "0".repeat(64),
-  changed: () => undefined,
-  report: () => undefined,
-  released: () => undefined,
-  synced: () => Promise.resolve(),
-  links: createState(new Map()),
-}
 
 it("what cannot be stored any more can still be exported", async () => {
   let isFull = false
@@ -29,7 +20,7 @@ it("what cannot be stored any more can still be exported", async () => {
       }
     },
   }
-  const attached = await loroReplica({ name: "notes", store }).attach(host)
+  const attached = await loroReplica({ name: "notes", store }).attach(noRoom())
   const notes = attached.handle
   const document = await notes.open("a")
   document.doc.getText("body").insert(0, "stored")
