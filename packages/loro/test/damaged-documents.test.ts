@@ -240,6 +240,41 @@ describe("a document of which something cannot be read", () => {
     expect(await aside()).toBe("")
   })
 
+  test("stays closed where another device has no more of it than can be read here", async () => {
+    const store = await storeOfTwo()
+    await damageLog(store)
+    const a = await attach(store)
+    const behind = await attach(memoryStore(), "cd".repeat(32))
+    await pull(behind, a, "bad")
+    expect(await read(behind, "bad")).toBe("one ")
+    await pull(a, behind, "bad")
+    await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
+  })
+
+  test("keeps what it sets aside also where that is stored only at the second try", async () => {
+    const store = await storeOfTwo()
+    await damageLog(store)
+    let isFull = true
+    const a = await attach({
+      name: "small",
+      async open() {
+        const opened = await store.open()
+        return {
+          ...opened,
+          commit: (batch) => (isFull ? Promise.reject(new Error("no space left")) : opened.commit(batch)),
+        }
+      },
+    })
+    await expect(a.docs.import("bad", await a.docs.salvage("bad"))).rejects.toThrow("no space left")
+    isFull = false
+    await write(a, "bad", "four")
+    await attached.pop()?.attached.detach()
+    const again = await attach(store)
+    expect(await read(again, "bad")).toBe("one four")
+    await again.docs.import("good", await again.docs.export("good"))
+    await tamper(store, async (raw) => expect(await raw.blob("damaged/bad")).not.toBeNull())
+  })
+
   test("gives what can be read, which can be taken in again", async () => {
     const store = await storeOfTwo()
     await damageLog(store)
@@ -268,7 +303,21 @@ describe("a document of which something cannot be read", () => {
     const store = await storeOfTwo()
     await tamper(store, (raw) => raw.commit({ trims: [{ id: "bad", from: 0, through: 99 }] }))
     const a = await attach(store)
-    await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
+    const tab = await attach(store)
+    for (const one of [a, tab]) {
+      await expect(one.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
+    }
+    // Nor by the tab that takes over.
+    await attached.shift()?.attached.detach()
+    await expect
+      .poll(() =>
+        tab.attached
+          .saveIndex(Uint8Array.of(1))
+          .then(() => store.copy().open())
+          .then((raw) => raw.blob("index")),
+      )
+      .toEqual(Uint8Array.of(1))
+    await expect(tab.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
   })
 
   test("comes back over a link that is open, without anybody's doing", async () => {

@@ -70,8 +70,12 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       const last = rows.at(-1)
       if (last === undefined) return
       after = last.sequence
-      const entries = await Promise.all(rows.map((row) => hashOfRow(row, { shelf, report: options.report })))
-      yield { entries: entries.filter((entry) => entry !== null), cursor: encodeCursor(after) }
+      const entries: { readonly key: string; readonly stateHash: Uint8Array | null }[] = []
+      for (const row of rows) {
+        const entry = await hashOfRow(row, { shelf, report: options.report })
+        if (entry !== null) entries.push(entry)
+      }
+      yield { entries, cursor: encodeCursor(after) }
       if (rows.length < SCAN_PAGE) return
     }
   }

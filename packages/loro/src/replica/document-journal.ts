@@ -1,7 +1,7 @@
 import type { Clock } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import { asideBlob } from "../store/aside-blob.ts"
+import { asideBlob, packAside } from "../store/aside-blob.ts"
 import type { LogRange } from "../store/document-store.ts"
 import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
 import { encodeDelta } from "./document-delta.ts"
@@ -64,8 +64,11 @@ export interface DocumentJournal {
   restart(): void
   /** Resolves when durable. `before` is the version that was durable or under way to be. */
   append(live: LiveDocument, update: Uint8Array, before: Version, batch?: WriterBatch): Promise<void>
-  /** Puts what is in memory in the place of all that is stored of the document. Resolves when durable. */
-  rewrite(live: LiveDocument, batch?: WriterBatch): Promise<void>
+  /**
+   * Puts what is in memory in the place of all that is stored of the document, of which `pieces` are set aside. Resolves when
+   * durable.
+   */
+  rewrite(live: LiveDocument, pieces: readonly Uint8Array[], batch?: WriterBatch): Promise<void>
   /** Keeps the bytes of a first load as they came. */
   adoptSnapshot(live: LiveDocument, snapshot: Uint8Array, batch?: WriterBatch): Promise<void>
   /**
@@ -97,6 +100,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let waiting: Uint8Array | null = null
   // The version from which on nothing is durable because a write failed.
   let unsaved: Version | null = null
+  // What is to be set aside goes with every write until one succeeds: the next one may overwrite what it was made of.
+  let owed: NonNullable<WriterBatch["blobs"]> | null = null
   let burial: Burial = { phase: "none" }
   let underWay = 0
   let last: Promise<void> = Promise.resolve()
@@ -123,9 +128,12 @@ export function createJournal(options: JournalOptions): DocumentJournal {
 
   const write = (batch: WriterBatch, onFailed: () => void, inbox?: Uint8Array): Promise<void> => {
     underWay += 1
-    const written = writer.write(batch).then(
+    const aside = owed
+    const whole = aside === null ? batch : { ...batch, blobs: [...(batch.blobs ?? []), ...aside] }
+    const written = writer.write(whole).then(
       (keys) => {
         underWay -= 1
+        if (owed === aside) owed = null
         const key = keys[0]
         if (key !== undefined && inbox !== undefined) options.onInbox(key, inbox)
       },
@@ -261,6 +269,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     }
     const trims = trim(0, logNext - 1)
     // A document that was damaged once may have left something aside.
+    owed = null
     const blobs = [{ name: asideBlob(id), bytes: null }]
     return write({ ...batch, trims, blobs, snapshots: [{ id, bytes: null }], ...rows(row) }, failed)
   }
@@ -372,8 +381,9 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       unsaved = null
     },
     append,
-    rewrite(live, batch = {}) {
+    rewrite(live, pieces, batch = {}) {
       if (!options.isHolder()) return adoptSnapshot(live, live.snapshot())
+      owed = pieces.length === 0 ? null : [{ name: asideBlob(id), bytes: packAside(pieces) }]
       if (live.pendingBytes() === 0) waiting = null
       return writeSince(EMPTY_VERSION, { ...batch, ...snapshotOf(live) })
     },

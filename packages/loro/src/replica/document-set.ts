@@ -1,7 +1,6 @@
 import { type EntryChange, type JoinOutcome, type ReplicaReport, sameBytes } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import { asideBlob, packAside } from "../store/aside-blob.ts"
 import type { WriterBatch } from "../store/store-writer.ts"
 import { describeDifference, type DocumentAudit } from "./document-audit.ts"
 import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
@@ -270,6 +269,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       senderLacks: lacks,
     }
     if (entry.damage === null) return { outcome, durable: keepKnown(entry, live, delta, source), delta: null }
+    // A device that has no more of it than can be read here does not say that there was no more.
+    if (source.origin === "remote") return { outcome, durable: DONE, delta: null }
     const durable = mend(entry, entry.damage, live, source)
     // The same state, and openable now: other tabs read it from the store.
     const brings = { type: "update", version, update: new Uint8Array(0) } as const
@@ -293,9 +294,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         ? `document "${entry.id}" was damaged in the store, and is whole again by ${source.sender}`
         : `document "${entry.id}" was damaged in the store, and goes on with what could be read of it and what came from ${source.sender}: edits that were nowhere else are missing, and what could not be read is set aside`,
     })
-    const aside =
-      isWhole || pieces.length === 0 ? [] : [{ name: asideBlob(entry.id), bytes: packAside(pieces) }]
-    return entry.journal.rewrite(live, { ...source.batch, blobs: aside })
+    return entry.journal.rewrite(live, isWhole ? [] : pieces, source.batch)
   }
 
   const refused = (entry: ShelfEntry, reason: string, source: ApplySource): Applied => {

@@ -218,7 +218,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         type: "warning",
         reason: `document "${entry.id}" was damaged in the store and is mended: nothing of it is missing`,
       })
-      return void entry.journal.rewrite(entry.live).catch(() => undefined)
+      return void entry.journal.rewrite(entry.live, []).catch(() => undefined)
     }
     if (row === null || !sameHash(row.hash, hash) || !sameVersion(row.version, version)) repair(entry)
   }
@@ -410,8 +410,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         const { live } = entry
         live.settle()
         const outcomes = storedBlobs(stored).map((bytes) => live.integrate(bytes).type)
+        const isReadable = outcomes.every((type) => type === "integrated")
         // The holder has mended it meanwhile.
-        if (row?.status === "live" && outcomes.every((type) => type === "integrated")) entry.damage = null
+        if (isReadable && row?.status === "live" && covers(live.state().version, row.version))
+          entry.damage = null
       }
       // The document in memory may hold what is not in the log yet.
       resume(entry, stored, known, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
