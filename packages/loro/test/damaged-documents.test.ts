@@ -240,6 +240,31 @@ describe("a document of which something cannot be read", () => {
     expect(await aside()).toBe("")
   })
 
+  test("is not sent to others as it lies there", async () => {
+    const store = memoryStore()
+    const first = await attachByHand({ name: "notes", store })
+    const peer = await attach(memoryStore(), "cd".repeat(32))
+    await write(peer, "bad", "a long text ".repeat(200))
+    await pull(first, peer, "bad")
+    await first.attached.detach()
+    await tamper(store, async (raw) => {
+      const { snapshot } = await raw.load("bad")
+      if (snapshot === null) throw new Error("no snapshot")
+      await raw.commit({
+        snapshots: [{ id: "bad", bytes: snapshot.map((byte, at) => (at === 99 ? byte ^ 1 : byte)) }],
+      })
+    })
+    const a = await attach(store)
+    const other = await attach(memoryStore(), "ef".repeat(32))
+    await pull(other, a, "bad")
+    // Refused there, it would not be asked for again once it is whole here.
+    expect(other.reports).toEqual([])
+    expect(a.reports).toMatchObject([{ type: "quarantined", key: "bad" }])
+    await pull(a, peer, "bad")
+    await pull(other, a, "bad")
+    expect(await read(other, "bad")).toBe("a long text ".repeat(200))
+  })
+
   test("stays closed where another device has no more of it than can be read here", async () => {
     const store = await storeOfTwo()
     await damageLog(store)

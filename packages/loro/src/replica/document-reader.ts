@@ -2,6 +2,7 @@ import { DecodeError, type ReadOutcome, type ReadRequest, type ReplicaReport } f
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import type { OpenDocumentStore } from "../store/document-store.ts"
+import { isIntact } from "./blob-checksum.ts"
 import {
   type DocumentDelta,
   decodeSummary,
@@ -84,8 +85,13 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
     if (summary.type === "nothing" && held.snapshotOnly) {
       // What cannot be read is told of below, where it cannot be read again.
       const stored = await store.load(key).catch(() => null)
-      const isWhole = stored?.unreadable === undefined && stored?.log.length === 0
-      if (isWhole && stored.snapshot !== null) {
+      // One that was damaged would be refused there, and not asked for again when it is mended.
+      if (
+        stored !== null &&
+        stored.log.length === 0 &&
+        stored.snapshot !== null &&
+        isIntact(stored.snapshot)
+      ) {
         return delta(held.hash, { type: "snapshot", version: held.version, snapshot: stored.snapshot })
       }
     }
