@@ -9,7 +9,7 @@ import * as limits from "./limits.ts"
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length })
 const upTo = (maxLength: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ maxLength })
-const slot = fc.integer({ min: 0, max: limits.MAX_REPLICAS - 1 })
+const slot = fc.integer({ min: 0, max: limits.MAX_SLOTS - 1 })
 const u8 = fc.integer({ min: 0, max: 255 })
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
 const text = (maxLength: number): fc.Arbitrary<string> => fc.string({ unit: "binary", maxLength })
@@ -310,8 +310,8 @@ describe("a bound", () => {
   }[] = [
     {
       of: "slots",
-      within: { type: "withdraw", slot: limits.MAX_REPLICAS - 1 },
-      beyond: { type: "withdraw", slot: limits.MAX_REPLICAS },
+      within: { type: "withdraw", slot: limits.MAX_SLOTS - 1 },
+      beyond: { type: "withdraw", slot: limits.MAX_SLOTS },
       code: "bad-number",
     },
     {

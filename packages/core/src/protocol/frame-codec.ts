@@ -87,7 +87,7 @@ const VERSION: Field<number> = {
     return version
   },
 }
-const SLOT = varint(limits.MAX_REPLICAS - 1)
+const SLOT = varint(limits.MAX_SLOTS - 1)
 const KEY = text(limits.MAX_KEY_BYTES)
 const SESSION = bytes(limits.SESSION_ID_BYTES)
 const POSITION = bytes(limits.POSITION_BYTES)

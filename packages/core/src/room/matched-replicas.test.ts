@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import type { Replica } from "../ports/replica.ts"
+import { DecodeError } from "../protocol/decode-error.ts"
 import type { AnnounceFrame } from "../protocol/frame.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import { createMatchedReplicas } from "./matched-replicas.ts"
@@ -47,6 +48,19 @@ function create(...present: RoomReplica[]) {
 }
 
 describe("replicas of both sides", () => {
+  test("come and go as often as there are slots, and 256 are announced at a time", () => {
+    const { matched } = create(roomReplica("a"))
+    for (let slot = 0; slot < 2_000; slot++) {
+      matched.announced(announcement(slot, "a"))
+      expect(matched.targets.size).toBe(1)
+      matched.withdrawn(slot)
+      expect(matched.at(slot)).toBeNull()
+    }
+    for (let slot = 0; slot < 256; slot++) matched.announced(announcement(slot, `n${slot}`))
+    expect(() => matched.announced(announcement(256, "one more"))).toThrow(DecodeError)
+    matched.announced(announcement(255, "in its place"))
+  })
+
   test("meet whichever is there first", () => {
     const { log, matched, add } = create(roomReplica("a"))
     matched.announced(announcement(0, "a"))

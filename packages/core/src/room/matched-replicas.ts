@@ -1,5 +1,6 @@
 import { DecodeError } from "../protocol/decode-error.ts"
 import type { AnnounceFrame, RootItem } from "../protocol/frame.ts"
+import { MAX_REPLICAS } from "../protocol/limits.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { SharedReplica } from "./shared-replica.ts"
@@ -35,12 +36,8 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
   /** Slots whose replica was withdrawn: frames about it may still be under way on the other lane. */
   const withdrawn = new Set<number>()
 
-  const announcementOf = (name: string): AnnounceFrame | undefined => {
-    for (const [slot, frame] of announcedBySlot) {
-      if (frame.name === name && !withdrawn.has(slot)) return frame
-    }
-    return undefined
-  }
+  const announcementOf = (name: string): AnnounceFrame | undefined =>
+    [...announcedBySlot.values()].find((frame) => frame.name === name)
 
   const match = (room: RoomReplica): void => {
     const { name } = room.shared.replica
@@ -68,6 +65,8 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
       if (announcementOf(frame.name) !== undefined) {
         throw new DecodeError("protocol-violation", "one replica in two slots")
       }
+      if (announcedBySlot.size >= MAX_REPLICAS)
+        throw new DecodeError("protocol-violation", "too many replicas")
       announcedBySlot.set(frame.slot, frame)
       for (const room of options.rooms()) if (room.shared.replica.name === frame.name) match(room)
       options.changed()
@@ -75,6 +74,7 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
     withdrawn(slot) {
       const frame = announcedBySlot.get(slot)
       if (frame === undefined) return
+      announcedBySlot.delete(slot)
       withdrawn.add(slot)
       unmatch(frame.name)
       options.changed()
@@ -88,9 +88,10 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
       options.changed()
     },
     at(slot) {
+      if (withdrawn.has(slot)) return null
       const frame = announcedBySlot.get(slot)
       if (frame === undefined) throw new DecodeError("protocol-violation", "slot never announced")
-      return withdrawn.has(slot) ? null : (targets.get(frame.name) ?? null)
+      return targets.get(frame.name) ?? null
     },
     targets,
     roots: (answer) =>

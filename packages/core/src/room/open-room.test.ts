@@ -421,6 +421,37 @@ test("a transport that throws as it starts fails the room, of which nothing goes
   expect(starts).toBe(1)
 })
 
+describe("replicas", () => {
+  test("come and go more often than a room carries at a time", async () => {
+    const network = createMemoryNetwork()
+    const invite = createInvite()
+    const ada = await open({ invite, transports: [network.transport()] })
+    const bob = await open({ invite, transports: [network.transport()] })
+    const theirs = await share(bob)
+    for (let time = 0; time < 300; time++) {
+      let release = (): void => {}
+      const replica = createMemoryReplica({ name: "things" })
+      await ada.replicate({
+        ...replica,
+        attach(host, options) {
+          release = host.released
+          return replica.attach(host, options)
+        },
+      })
+      release()
+    }
+    const mine = await share(ada)
+    await mine.set("a", { from: "ada" })
+    await until(() => theirs.get("a") !== null, "what the last one wrote")
+  })
+
+  test("are 256 at a time", async () => {
+    const room = await open({ invite: createInvite(), transports: [] })
+    for (let n = 0; n < 256; n++) await share(room, `n${n}`)
+    await expect(share(room, "one more")).rejects.toMatchObject({ code: "invalid-option" })
+  })
+})
+
 describe("a transport that does not start", () => {
   const broken: Transport = {
     name: "broken",

@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { AttachOptions, Replica, StandingReplica } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
-import { MAX_NAME_BYTES, MAX_REPLICAS } from "../protocol/limits.ts"
+import { MAX_NAME_BYTES, MAX_REPLICAS, MAX_SLOTS } from "../protocol/limits.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 import type { SyncEngineEvents } from "./sync-engine-api.ts"
@@ -66,8 +66,10 @@ export function createOpeningReplicas({
         `A replica's name and schema tag take 1 to ${MAX_NAME_BYTES} bytes.`,
       )
     }
-    if (nextSlot >= MAX_REPLICAS) {
-      throw new ReplicaError("invalid-option", `A room carries at most ${MAX_REPLICAS} replicas in its life.`)
+    const isFull = replicasByName.size + openings.size >= MAX_REPLICAS
+    if (isFull || nextSlot >= MAX_SLOTS) {
+      const message = `A room carries at most ${MAX_REPLICAS} replicas, and ${MAX_SLOTS} in its life.`
+      throw new ReplicaError("invalid-option", message)
     }
   }
 
