@@ -45,7 +45,7 @@ const codes = (): string[] =>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Once the server is honest the two find each other, whatever it did before. */
+/** Once the server is honest, the two find each other, whatever it did before. */
 async function expectHonestConnection(ada: Member, bob: Member): Promise<void> {
   server.script((signal, deliver) => deliver(signal))
   ada.room.reconnect()
@@ -90,7 +90,7 @@ describe("a server that tampers with sealed signals gets nobody connected to any
     test(name, async () => {
       server.script(script)
       const [ada, bob] = [await join(), await join()]
-      // Past this an attempt counts as stuck, and a reconnect begins anew.
+      // After this long an attempt counts as stuck, and a reconnect starts a new one.
       await pause(2_100)
       expect(ada.room.peers.get()).toEqual([])
       expect(bob.room.peers.get()).toEqual([])
@@ -168,7 +168,7 @@ describe("a server in the middle with certificates of its own", () => {
     expect(ada.room.peers.get()).toEqual([])
     expect(bob.room.peers.get()).toEqual([])
     expect(Buffer.concat(interceptor.overheard).toString("latin1")).not.toContain(SECRET)
-    // Whichever side finds it out first tells the other only by hanging up.
+    // Whichever side finds out first tells the other only by hanging up.
     await until(() => ada.room.status.get().problem?.code === "refused", "the word about it")
     await expectHonestConnection(ada, bob)
   })

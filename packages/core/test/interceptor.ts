@@ -15,16 +15,16 @@ import { createPeerConnection, type PeerConnection } from "../src/webrtc/peer-co
 import { findRtcPlatform } from "../src/webrtc/rtc-platform.ts"
 import type { Signal } from "./scripted-signaling.ts"
 
-/** What a server in the middle needs to play one: the signaling key of the room, which in truth it never has. */
+/** What a server in the middle would need in order to intercept: the room's signaling key, which in truth it never has. */
 export interface InterceptorOptions {
   readonly context: Omit<EnvelopeContext, "self">
   deliver(signal: Signal): void
 }
 
 export interface Interceptor {
-  /** Takes a signal off the wire and plays both ends towards each other. */
+  /** Takes a signal off the wire and plays each end towards the other. */
   intercept(signal: Signal): void
-  /** Everything that went through the data channels between, in clear. */
+  /** Everything that went through the data channels in between, in the clear. */
   readonly overheard: readonly Uint8Array[]
   /** Connections to a victim that opened. */
   readonly opened: number
@@ -36,7 +36,7 @@ interface Side {
   readonly id: Uint8Array
 }
 
-/** A man in the middle with certificates of his own, as a signaling server could be if signaling were in clear. */
+/** A man in the middle with certificates of its own, as a signaling server could be if signaling were in the clear. */
 export function createInterceptor({ context, deliver }: InterceptorOptions): Interceptor {
   const openersByReceiver = new Map<string, ReturnType<typeof createEnvelopeOpener>>()
   const sidesByCall = new Map<string, Side>()
@@ -51,7 +51,7 @@ export function createInterceptor({ context, deliver }: InterceptorOptions): Int
     deliver({ from, to: message.to, blob })
   }
 
-  /** An end of ours that talks to `victim` in the name of `name`. */
+  /** One of our own ends, which talks to `victim` in the name of `name`. */
   const play = (
     role: "offerer" | "answerer",
     victim: Uint8Array,
@@ -136,7 +136,7 @@ function createTunnel(overheard: Uint8Array[]): { left(pipe: Pipe): void; right(
     pipe.open({
       message: (lane, bytes) => pass(other, lane, bytes),
       drained: () => {},
-      // What still comes for an end that has gone has nowhere to go.
+      // What still arrives for an end that has gone is dropped.
       closed: () => (pipes[name] = undefined),
     })
     for (const { to, lane, bytes } of early) if (to === name) pipe.send(lane, bytes)

@@ -12,7 +12,7 @@ import { webrtc } from "../src/webrtc/index.ts"
 import { openMember, until } from "./room-pair.ts"
 import { startScriptedSignaling } from "./scripted-signaling.ts"
 
-/** Ends what a test started, last first; the tests of this file run side by side. */
+/** Closes what a test started, last first; the tests of this file run concurrently. */
 type Closing = { push(...things: { close(): Promise<void> | void }[]): void }
 
 function closingOf({ onTestFinished }: TestContext): Closing {

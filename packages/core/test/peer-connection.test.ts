@@ -85,7 +85,7 @@ test.each<{ readonly last: string; readonly where: string; readonly configuratio
 ])("the $last $where keeps its candidates back until the other's have come, however late", async (given) => {
   const order: string[] = []
   const real = findRtcPlatform(wrtc)
-  // There is no relay here: what is asked is who waits for whom.
+  // There is no relay here: the question is who waits for whom.
   const platform = { ...real, create: () => real.create({}) }
   const passOn =
     (from: string, to: () => PeerConnection) =>
@@ -201,7 +201,7 @@ describe("a pipe over real channels", () => {
         connection.createDataChannel = (label) => {
           const channel = createDataChannel(label)
           if (label !== "bulk") return channel
-          // As if its last packet came late: the channel is open and does not know it.
+          // As if its last packet came late: the channel is open and does not know it yet.
           let isHeld = true
           const open = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(channel), "readyState")?.get
           Object.defineProperty(channel, "readyState", {
@@ -241,7 +241,7 @@ describe("a pipe over real channels", () => {
     const { a, b } = await connect()
     a.pipe.close()
     await until(() => b.failure !== undefined, "the other end to notice")
-    // libdatachannel at times calls the path lost before it says that the remote hung up.
+    // libdatachannel sometimes reports the path as lost before it reports that the remote hung up.
     expect(["remote", "failed"]).toContain(listen(b.pipe).closed)
   })
 })
@@ -323,7 +323,7 @@ test("a connection given up before it opened leaves nothing in memory", async ()
   for (let count = 0; count < 8; count++) await giveUp()
   setFlagsFromString("--expose-gc")
   const collect = runInNewContext("gc") as () => void
-  // The engine may hold on to the last for a while.
+  // The engine may hold on to the last one for a while.
   await until(() => {
     collect()
     return made.filter((one) => one.deref() !== undefined).length <= 1

@@ -9,7 +9,7 @@ import {
 } from "../src/signaling/index.ts"
 import { bytesToHex } from "../src/protocol/hex.ts"
 
-/** What a signal is about to do; a script may return others in its place. */
+/** A signal as the server is about to deliver it; a script may deliver others in its place. */
 export interface Signal {
   readonly from: Uint8Array
   readonly to: Uint8Array
@@ -20,7 +20,7 @@ export interface ScriptedSignaling {
   readonly url: string
   /** Decides what becomes of each signal. Default: passes it on. */
   script(rule: (signal: Signal, deliver: (signal: Signal) => void) => void): void
-  /** Refuses joins under a peer id; null lets one in. */
+  /** Refuses joins by peer id; null lets a peer in. */
   admit(rule: (peer: Uint8Array) => SignalingErrorCode | null): void
   /** Every signal that clients sent. */
   readonly seen: readonly Signal[]
@@ -36,7 +36,7 @@ interface Member {
   readonly peer: Uint8Array
 }
 
-/** The smallest signaling server, wholly under the control of a test: it may be as hostile as the test likes. */
+/** The smallest possible signaling server, wholly under the control of a test and as hostile as the test likes. */
 export async function startScriptedSignaling(): Promise<ScriptedSignaling> {
   const server = new WebSocketServer({
     host: "127.0.0.1",

@@ -1,4 +1,4 @@
-// Engines on wires of virtual time, for tests that meddle with one side or with what lies between.
+// Engines on simulated links in virtual time, for tests that meddle with one side or with what lies between.
 import type { AttachedReplica, JoinOutcome, Replica } from "../src/ports/replica.ts"
 import type { Lane } from "../src/ports/transport.ts"
 import type { AnnounceFrame, Frame } from "../src/protocol/frame.ts"
@@ -19,12 +19,12 @@ export interface Node {
   readonly told: string[]
 }
 
-/** Of every engine made here. */
+/** Shared by all engines made here. */
 export const DIGEST_KEY: Uint8Array = new Uint8Array(32).fill(7)
 
 export interface NodeOptions {
   readonly signer?: PresenceSigner
-  /** 64 hex digits; one of its own without. */
+  /** 64 hex digits. Default: one of its own. */
   readonly device?: string
 }
 
@@ -58,14 +58,14 @@ export interface Wire {
   /** Frames as they were sent, from the first node and from the second. */
   readonly sent: readonly [Frame[], Frame[]]
   readonly closings: string[]
-  /** What `buffered` says on both sides. */
+  /** What `buffered` reports on both sides. */
   buffered: number
   cut(): void
 }
 
 export interface WireOptions {
   readonly delayMs?: number
-  /** What each node's room makes of the other. */
+  /** The role that each node's room gives the other. */
   readonly roles?: readonly [PeerRole, PeerRole]
 }
 
@@ -113,7 +113,7 @@ export function memory(
   return { ...createMemoryReplica({ name: "notes" }), ...more }
 }
 
-/** A memory replica of which some methods are replaced while it is attached. */
+/** A memory replica, some of whose methods are replaced while it is attached. */
 export function meddled(
   replace: (attached: AttachedReplica) => Partial<AttachedReplica>,
   direction: Replica["direction"] = "both",
@@ -128,7 +128,7 @@ export function meddled(
   }
 }
 
-/** Takes nothing under the key "forbidden". */
+/** A replica that takes nothing under the key "forbidden". */
 export function refusing(): Replica<MemoryCollection> {
   return meddled(({ join }) => ({
     async join(entries, peer) {
@@ -140,7 +140,7 @@ export function refusing(): Replica<MemoryCollection> {
   }))
 }
 
-/** What a peer without any says of the replica `memory()`. */
+/** What a peer without entries announces for the replica `memory()`. */
 export const announceNotes: AnnounceFrame = {
   type: "announce",
   slot: 0,

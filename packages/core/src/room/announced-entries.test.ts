@@ -8,7 +8,7 @@ import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-cl
 const payloads = (frames: readonly Frame[]): number =>
   frames.filter(({ type }) => type === "data" || type === "push").length
 
-/** Says so once the promise has resolved. */
+/** Changes once the promise has settled. */
 function outcomeOf(promise: Promise<void>): { readonly is: "open" | "resolved" | "rejected" } {
   const outcome: { is: "open" | "resolved" | "rejected" } = { is: "open" }
   promise.then(

@@ -43,7 +43,7 @@ export function createAnnouncements({
   return {
     add(position, digest, delayMs) {
       digestByPosition.set(mapKey(position), digest.slice(0, SHORT_DIGEST_BYTES))
-      // Without delay, but with all that is said in the same moment: a bulk insert is one frame, not ten thousand.
+      // Without delay, but together with all that is announced at the same moment: a bulk insert is one frame, not ten thousand.
       if (delayMs === 0) timers.start("announce", 0, send)
       else timers.startOnce("announce", delayMs, send)
     },

@@ -9,11 +9,11 @@ export interface Answers {
   close(): void
 }
 
-/** A message costs more than what is in it: an acknowledgement waits this long for another frame to go with. */
+/** Sending a message costs more than its content: an acknowledgement waits this long for another frame to travel with. */
 const ACKNOWLEDGE_AFTER_MS = 5
 /**
- * To send amid a flood costs milliseconds, since the transport is busy receiving. While entries keep coming in bulk, only credit
- * is answered, which the sender cannot go on without, and acknowledgements go with it.
+ * Sending amid a flood costs milliseconds, since the transport is busy receiving. While entries keep coming in bulk, only
+ * credit is sent, which the sender needs to go on, and acknowledgements travel with it.
  */
 const LONGEST_WAIT_MS = 50
 

@@ -66,7 +66,7 @@ interface Side {
 
 interface LinkShape {
   readonly bytesPerMs?: number
-  /** Something else comes all the time. */
+  /** Something else arrives all the time. */
   readonly isBusy?: boolean
 }
 
@@ -245,7 +245,7 @@ describe("a blob", () => {
     })
     const ends: string[] = []
     for (let at = 0; at < 5; at++) fetchAt(near, { at, ends })
-    // The first chunk of the fifth comes after 84 s.
+    // The first chunk of the fifth entry comes after 84 s.
     await time.runFor(1_000_000)
     expect(ends).toEqual(Array(5).fill("retry"))
     expect(far.wants.length).toBeLessThanOrEqual(5 * Math.ceil(CHUNKS / 16))
@@ -327,7 +327,7 @@ describe("entries that wait for blobs", () => {
     const [near, far] = createLink(time, [createStore([]), createStore([])])
     far.exchange.close()
     const sized = (size: number): BlobRef => ({ digest: blob.digest, size })
-    // What is asked for is given up after thirty seconds without a chunk, and some more until that is noticed.
+    // What is asked for is given up after thirty seconds without a chunk, plus the time until that is noticed.
     for (let at = 0; at < 8; at++) fetchAt(near, { at, blobs: [sized(64_000_000)] })
     for (let at = 8; at < 10; at++) fetchAt(near, { at, blobs: Array.from({ length: 100 }, () => blob) })
     const asked: number[] = []

@@ -14,17 +14,17 @@ export interface EntryWithoutBlobs {
   readonly key: string
   readonly position: Uint8Array
   readonly blobs: readonly BlobRef[]
-  /** Credit and memory that it keeps. */
+  /** Bytes of credit and memory that it occupies. */
   readonly heldBytes: number
-  /** Called once, unless the link closes before: whether to join it again, or the peer cannot deliver. */
+  /** Called once, unless the link closes first: true to join the entry again, false if the peer cannot deliver. */
   readonly ended: (again: boolean) => void
 }
 
 /** Fetches the blobs that entries refer to from one peer, chunk by chunk, and serves the peer's requests. */
 export interface BlobExchange {
   /**
-   * An entry for a position that waits already is retried after that one, whatever its end. False when too much waits: a later
-   * reconciliation finds the entry again.
+   * An entry for a position that already waits is retried after the first one, however that ends. False when too much
+   * waits: a later reconciliation finds the entry again.
    */
   fetch(entry: EntryWithoutBlobs): boolean
   received(frame: ChunkFrame, receipt: Receipt): void
@@ -38,7 +38,7 @@ export interface BlobExchangeOptions {
   readonly outbox: Outbox
   readonly inbox: Pick<Inbox, "settle">
   readonly clock: Clock
-  /** When the link last brought anything that was not pushed: chunks stand behind what else was asked for. */
+  /** When the link last brought anything other than a push: chunks queue behind whatever else was asked for. */
   readonly heardAt: () => number
   readonly flush: () => void
 }
@@ -57,7 +57,7 @@ interface WaitingEntry extends EntryWithoutBlobs {
 
 interface Serving {
   readonly own: LinkReplica
-  /** Undefined for an entry that is gone: none of it is held. */
+  /** Undefined if the entry is gone: then none of its chunks is held. */
   readonly key: string | undefined
   readonly position: Uint8Array
   readonly blob: Uint8Array
@@ -68,18 +68,18 @@ interface Serving {
   bit: number
 }
 
-/** Credit comes back in steps of 1 MiB: were more of it kept, no chunk could come. An entry names a digest, so these are some thousand. */
+/** Credit comes back in steps of 1 MiB: if more of it were kept, no chunk could come. Entries only name digests, so some thousand fit. */
 const MAX_WAITING_BYTES = 786_432
 /**
- * Fetched for a link, or fetched and not joined yet: a replica keeps a bounded number of blobs, and bytes, aside. A blob takes
- * a place for each 4 MB that it begins.
+ * Blobs being fetched on one link, or fetched and not joined yet: a replica sets aside a bounded number of blobs and bytes.
+ * A blob takes one place for each 4 MB or part of it.
  */
 const MAX_PLACES = 64
 const PLACE_BYTES = 4_000_000
 /** 1 MiB on the way: half the credit window. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
-/** What a peer cannot read it never brings, and others miss its places on a link that is never quiet. */
+/** A peer never brings what it cannot read, and on a link that is never quiet such an entry would keep others out of its places. */
 const LONGEST_MS = 1_800_000
 const MAX_SERVING = 256
 
@@ -113,7 +113,7 @@ export function createBlobExchange({
 
   const fetchNext = (): void => {
     let places = 0
-    // Those that are fetched come first: they began in this order.
+    // Those that are being fetched come first, since they began in this order.
     for (const entry of waitingById.values()) {
       // One entry may always be fetched, however much it needs.
       const alone = places + entry.own.shared.joining === 0
@@ -130,7 +130,7 @@ export function createBlobExchange({
     flush()
   }
 
-  /** Asks for the next chunks of the first blob that is not complete; retries the entry when all are. */
+  /** Asks for the next chunks of the first blob that is not complete; retries the entry when all blobs are. */
   const advance = async (entry: WaitingEntry): Promise<void> => {
     const store = entry.own.shared.attached.blobs
     if (store === undefined || entry.own.closed) return drop(entry)
@@ -215,7 +215,7 @@ export function createBlobExchange({
     try {
       if (key !== undefined) bytes = (await own.shared.attached.blobs?.read(key, blob, index)) ?? null
     } catch {
-      // Said to the peer as "not held": it asks another one.
+      // The peer is told "not held", and asks another one.
     }
     if (closed) return
     const slot = own.shared.slot
@@ -283,7 +283,7 @@ export function createBlobExchange({
   }
 }
 
-/** The next chunk that the bitmap asks for; null behind the last. */
+/** The next chunk that the bitmap asks for; null after the last. */
 function nextChunk(request: Serving): number | null {
   const { bitmap, first, chunks } = request
   while (request.bit < bitmap.length * 8) {

@@ -37,7 +37,7 @@ test("entries that wait for blobs leave the link credit for chunks and for what 
       },
     })),
   )
-  // Their keys take the credit, which is more than their deltas tell.
+  // Their keys take credit, too, so the entries take more of it than their deltas show.
   const keys = Array.from({ length: 5_000 }, (_, index) => `with ${index} ${"long ".repeat(100)}`)
   for (const key of keys) await left.set(key, { n: 1 })
   connect(time, [a, b])

@@ -15,7 +15,7 @@ export interface ChangeFeed {
   announce(position: Uint8Array, digest: Uint8Array, delayMs: number): void
   /** Says that the entry is held here, to a peer that holds it too and asked by OFFER. */
   confirm(position: Uint8Array, digest: Uint8Array): void
-  /** The peer's push told nothing new: both sides announce changes to each other from now on. */
+  /** The peer's push brought nothing new: from now on both sides only announce changes to each other. */
   prune(): void
   pruned(): void
   /** One of the sides wanted an entry that was only announced: changes are pushed again. */
@@ -27,13 +27,13 @@ export interface ChangeFeedOptions {
   readonly slot: number
   readonly kind: number
   readonly outbox: Outbox
-  /** Whose wakes are followed by a flush. */
+  /** Each wake is followed by a flush. */
   readonly timers: PurposeTimers
   /** Counts the changes of the whole link. */
   readonly nextChange: () => number
 }
 
-/** Time for a change to arrive on the way that is quicker. */
+/** Time for a change to arrive by the quicker way. */
 const LAZY_DELAY_MS = 100
 const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
@@ -41,7 +41,7 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   const { slot, kind, outbox, timers } = options
   const unconfirmed = createUnconfirmed(options.nextChange)
   const announcements = createAnnouncements({ slot, outbox, timers })
-  /** Changes reach the peer another way sooner: they are announced here, not pushed. */
+  /** Changes reach the peer sooner by another way: here they are announced, not pushed. */
   let lazy = false
 
   const tryPush = (

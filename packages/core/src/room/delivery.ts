@@ -4,7 +4,7 @@ import type { EntryReference } from "../protocol/outbox.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
 import type { LinkTarget } from "./room-replica.ts"
 
-/** The peer did not take an entry: for good while its digest stands, or only now. */
+/** The peer did not take an entry: for as long as its digest stays the same, or only now. */
 export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
   const key = mapKey(item.position)
   const held = room.shared.index.get(item.position)?.digest
@@ -16,7 +16,7 @@ export function noteRefusal({ own, room }: LinkTarget, item: NakItem): void {
     own.refusals.byPeer.set(key, held)
     own.feed.unconfirmed.refused(key)
   } else {
-    // What is here now is another state, and still to be judged.
+    // The state held here now is another one, which the peer has yet to judge.
     own.refusals.putOff(item.position, item.digest)
   }
 }
@@ -30,7 +30,7 @@ export function noteDeliveries(targets: readonly LinkTarget[], references: reado
   for (const { own } of targets) own.check()
 }
 
-/** The peer is done with an entry: unless it refused it, it holds it durably. */
+/** The peer is done with an entry, and unless it refused it, holds it durably. */
 function noteDelivery({ own }: LinkTarget, { position, digest, changes, alone }: EntryReference): void {
   const key = mapKey(position)
   // Sent for a replica that the peer has closed and announced anew since then.

@@ -13,11 +13,11 @@ import { reasonForWire } from "./reason.ts"
 import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { JoinResult, Transition } from "./shared-replica.ts"
 
-/** Joins what a peer sends, and decides what each outcome asks for. */
+/** Joins what a peer sends, and does what each outcome asks for. */
 export interface EntryReceiver {
   /** Throws `DecodeError` for an entry of another kind. Settles the receipt sooner or later. */
   receive(target: LinkTarget, frame: DataFrame | PushFrame, receipt: Receipt): void
-  /** The peer says that it holds this digest: one of many that may, or the one to ask at once. */
+  /** The peer says that it holds this digest: as one of many that may ("have"), or as the one to ask at once ("offer"). */
   offered(target: LinkTarget | null, item: OfferedItem, by: "have" | "offer"): void
   /** Entries received and not durable yet. */
   joining(room: RoomReplica): number
@@ -26,7 +26,7 @@ export interface EntryReceiver {
 
 interface OfferedItem {
   readonly position: Uint8Array
-  /** Of which the first 8 bytes count. */
+  /** Only the first 8 bytes count. */
   readonly digest: Uint8Array
 }
 
@@ -41,7 +41,7 @@ export interface EntryReceiverOptions {
 }
 
 export interface EntryReceiverEvents {
-  /** `push` when the peer's own push led exactly to where the entry is now. */
+  /** `push` is the peer's own push if it led exactly to where the entry is now. */
   joined(room: RoomReplica, transition: Transition, push: PushFrame | null): void
   wantedChanged(): void
   /** The peer pushed what was here already. */
@@ -58,7 +58,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     joiningByReplica.set(room, (joiningByReplica.get(room) ?? 0) + change)
   }
 
-  /** A peer that also heard of it may bring it first, so most wants wait a little. */
+  /** Another peer that also heard of the entry may bring it first, so most wants wait a little. */
   const want = (room: RoomReplica, position: Uint8Array, delayMs: number, digest: Uint8Array): void => {
     room.wanted.add(mapKey(position), peer.session, clock.monotonic() + delayMs, digest)
     events.wantedChanged()
@@ -104,7 +104,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     } else if (result.outcome.type === "refused") {
       const held = room.shared.index.get(position)?.digest
       const first = own.refusals.decline(position, digestOf(frame), held)
-      // Nobody is answered from a join that was refused: what is here of the entry goes to the peer once.
+      // A refused join is not answered, so the peer gets our state of the entry, once.
       if (first && own.permissions.send) own.queue.addEntry(position, null)
       refuse(target, position, frame, result.outcome.reason, "never")
     } else if (result.outcome.type === "incomplete") {
@@ -117,7 +117,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
         inbox.settle(receipt)
         own.check()
       }
-      // Until the blobs are here the entry is under way, and roots are not compared without it.
+      // Until its blobs are here the entry counts as under way, so that roots are not compared without it.
       countJoining(room, 1)
       const ended = (again: boolean): void => {
         countJoining(room, -1)
@@ -147,15 +147,15 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     const equal = after !== null && startsWithBytes(after, digestOf(frame))
     if (equal) own.peerHolds(position, after)
     if (!equal && frame.type === "push" && after !== null) {
-      // Writes crossed, or the push was made from another state: each side hears what the other has now. It goes out before the
-      // acknowledgement, which would confirm what the push was made upon.
+      // Writes crossed, or the push was based on another state: each side is told what the other has now. This goes out
+      // before the acknowledgement, which alone would also confirm what the push was based on.
       own.held.contradict(position, after)
       if (senderLacks === null) want(room, position, shortDelayMs(), digestOf(frame))
     }
     if (changed) events.joined(room, transition, equal && frame.type === "push" ? frame : null)
   }
 
-  /** Goes out before the acknowledgement that counts the entry, and so takes back what that would say. */
+  /** The NAK goes out before the acknowledgement that counts the entry, and so overrules it. */
   const refuse = (
     { room, own }: LinkTarget,
     position: Uint8Array,
@@ -167,7 +167,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
     const items = [{ position, digest: digestOf(frame), again, reason: reasonForWire(reason) }]
     outbox.control({ type: "nak", slot: room.shared.slot, items })
     if (again) own.postponed()
-    // A delta made for another base is everyday life: it is asked for at once, and not worth a diagnostic.
+    // A delta made for another base is routine: the entry is asked for at once, and no diagnostic is needed.
     if (reason === "incomplete") return
     if (again) own.probeSoon()
     events.refused(room, reason)

@@ -11,14 +11,14 @@ import { createRefusals } from "./refusals.ts"
 import type { LinkTarget } from "./room-replica.ts"
 import { createSendQueue } from "./send-queue.ts"
 
-/** The positions of so many take more than an outbox holds for a peer that does not read. */
+/** So many that their positions take more than an outbox holds for a peer that does not read. */
 const REFUSED = 270_000
-/** Short ones that go through: after them as many are taken from the queue at a time as ever are. */
+/** Short entries that go through: after them, the queue is taken in batches as large as they ever get. */
 const TAKEN = 500
-/** As a data channel has it, and a few messages. */
+/** The high mark of a data channel, and a few messages. */
 const HIGH_BYTES = 262_144 + 4 * 16_384
 
-/** A sender over a real outbox, whose peer has refused nearly all there is, and a transport that says what waits in it. */
+/** A sender over a real outbox whose peer has refused nearly everything, and a transport that says how much waits in it. */
 function createRefusedSender() {
   const random = createSeededRandom("refused")
   const index = createFingerprintIndex()
@@ -79,7 +79,7 @@ function createRefusedSender() {
       pump()
       await expect.poll(() => queue.size + own.reading).toBe(0)
       path.buffered = 0
-      // All that follows is refused, as a run finds it: whole subtrees.
+      // Everything that follows is refused, and queued as a run finds it: in whole subtrees.
       for (const { position } of entries.slice(0, TAKEN)) index.delete(position)
       queue.addNode(0, 0)
     },
@@ -89,7 +89,7 @@ function createRefusedSender() {
 test("refused entries that a run finds again leave as the lane drains, and do not pass for a peer that does not read", async () => {
   const { path, queue, pump, sendTaken } = createRefusedSender()
   await sendTaken()
-  // Something else is still on its way, and each message that comes makes the link look for what it may send.
+  // Something else is still on its way, and each message that arrives makes the link look for what it may send.
   path.buffered = HIGH_BYTES
   for (let pumps = 0; pumps < 700; pumps++) pump()
   expect(path.isEnded).toBe(false)

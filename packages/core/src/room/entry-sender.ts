@@ -28,13 +28,13 @@ export interface EntrySenderOptions {
   readonly flush: () => void
 }
 
-/** Bytes of entries read for a peer in one go, as far as the average tells. */
+/** Bytes of entries read for a peer in one go, judging by the average entry. */
 const READ_TARGET_BYTES = 262_144
 const FIRST_READ_ENTRIES = 16
-/** As many as one WITHHELD may name, or fewer. */
+/** No more than one WITHHELD may name. */
 const MAX_READ_ENTRIES = 512
 const MAX_READS = 2
-/** What nobody asked for, on one link: little enough to take no longer than the round trip it saves. */
+/** Bytes sent unasked over one link: few enough to take no longer than the round trip that they save. */
 const UNASKED_BYTES = 65_536
 
 interface ReadableEntry extends QueuedEntry {
@@ -44,7 +44,7 @@ interface ReadableEntry extends QueuedEntry {
 export function createEntrySender(options: EntrySenderOptions): EntrySender {
   const { peer, outbox } = options
   let averageEntryBytes = READ_TARGET_BYTES / FIRST_READ_ENTRIES
-  /** Grows from one entry after a read that failed, so that the others are not kept back by one that cannot be read. */
+  /** Drops to one after a failed read and grows again, so that one unreadable entry does not hold back the others. */
   let mostEntries = MAX_READ_ENTRIES
   let reads = 0
   let unaskedBytes = UNASKED_BYTES
@@ -76,13 +76,13 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
         else entries.push({ ...entry, held })
       }
       withhold(own, withheld)
-      // A batch of nothing but refused entries must not end the queue. A run may find any number of them again: more than the control lane
-      // has room for would pass for a peer that does not read.
+      // A batch of nothing but refused entries must not stop the queue. But a run may find any number of them again, and
+      // more WITHHELDs than the control lane has room for would look like a peer that does not read.
     } while (taken.length > 0 && entries.length === 0 && outbox.wantsBulk)
     return entries
   }
 
-  /** Whoever asked for them waits for nothing more, and may ask others. */
+  /** A peer that asked for them need not wait any longer, and may ask others. */
   const withhold = ({ shared: { slot } }: LinkReplica, entries: readonly QueuedEntry[]): void => {
     const positions = entries.map(({ position }) => position)
     if (positions.length === 0) return
@@ -108,7 +108,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       putBack(own, entries.slice(outcomes.length))
       mostEntries = Math.min(mostEntries * 2, MAX_READ_ENTRIES)
     } catch (cause) {
-      // The peer may not ask again: once it has found that nothing more comes, it takes the difference for what may not travel.
+      // The peer may not ask again: once it finds that nothing more comes, it takes the difference for entries that may not travel.
       putBack(own, entries)
       mostEntries = 1
       own.rest()
@@ -134,8 +134,8 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
     offerAll(outbox, shared.slot, [{ position, digest, size: 0 }])
 
   /**
-   * Whether an entry that nobody asked for is cheap enough. Of a long one the peer may lack but a little: it asks for that by
-   * what it holds. Those that are too long count too, for they were read.
+   * Whether an entry that nobody asked for is cheap enough. The peer may lack only a little of a long one, and asks for
+   * just that once the entry is offered. Entries that are too long count too, because they were read.
    */
   const affords = ({ length }: Uint8Array): boolean => {
     unaskedBytes -= Math.min(length, MAX_PUSH_BYTES)
@@ -174,7 +174,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       outbox.bulk({ type: "data", slot, kind, key, digest: short, delta }, reference)
       return true
     }
-    // On the control lane: on the other one it might overtake the announcement that it belongs to.
+    // On the control lane: on the bulk lane it might overtake the announcement of its replica.
     const before = new Uint8Array(SHORT_DIGEST_BYTES)
     const push: PushFrame = { type: "push", slot, kind, key, before, after: short, delta }
     if (!affords(delta) || !outbox.push(push, reference)) offer(own, position, digest)

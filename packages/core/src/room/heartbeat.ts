@@ -14,7 +14,7 @@ export interface Heartbeat {
   start(): void
   heard(): void
   pong(nonce: number): void
-  /** Somebody says that the peer is gone: asks it at once, and takes no answer for an answer soon. */
+  /** Somebody says that the peer is gone: asks it at once, and reports silence if it does not answer soon. */
   doubt(): void
   readonly rttMs: number | null
   close(): void
@@ -23,7 +23,7 @@ export interface Heartbeat {
 /** A cut of five seconds heals by itself and must not end a link; one of 40 seconds ends it. */
 const INTERVAL_MS = 15_000
 const SILENCE_LIMIT_MS = 40_000
-/** A peer that is said to be gone answers within this, or within a few times what answers took before. */
+/** A peer that is said to be gone must answer within this, or within four round trips if those take longer. */
 const DOUBT_LIMIT_MS = 1_500
 
 export function createHeartbeat({ clock, random, ping, silent, measured }: HeartbeatOptions): Heartbeat {

@@ -7,15 +7,15 @@ import { MAX_OFFERED, offerAll } from "./offer-newer.ts"
 import type { Permissions } from "./permissions.ts"
 import type { Refusals } from "./refusals.ts"
 
-/** What is here of an entry and the peer may lack, unless it refused just that. Until the peer answers it is unconfirmed. */
+/** Tells the peer of states held here that it may lack, except those that it refused. They are unconfirmed until it answers. */
 export interface HeldEntries {
-  /** Says HAVE of what is here after at most `delayMs`. */
+  /** Says HAVE for our state after at most `delayMs`. */
   announce(position: Uint8Array, delayMs: number): void
-  /** Says HAVE before anything else is said: the peer's push led to something else here than it did there. */
+  /** Says HAVE before anything else is said: the peer's push led to another state here than there. */
   contradict(position: Uint8Array, digest: Uint8Array): void
   /**
-   * Offers these, and what was announced and never confirmed: a HAVE of what the peer holds already has no answer, and
-   * where roots stay apart nothing else tells. Oldest first; true when there is more.
+   * Offers these, and what was announced and never confirmed: a HAVE of what the peer already holds gets no answer, and
+   * while roots stay unequal nothing else tells. Oldest first; true when there is more.
    */
   offer(positions: readonly Uint8Array[]): boolean
 }
@@ -54,7 +54,7 @@ export function createHeldEntries({
       for (const position of positions) {
         if (deliverable(position) !== null) unconfirmed.changed(mapKey(position))
       }
-      // It may be just what is on its way, and an offer overtakes it.
+      // The entries may just be on their way, and an offer would overtake them.
       if (outbox.unacknowledgedBulk > 0) return unconfirmed.size > 0
       const items = unconfirmed.oldest(MAX_OFFERED).flatMap((key) => {
         const position = mapKeyBytes(key)

@@ -11,7 +11,7 @@ const digests = createKeyedDigest(new Uint8Array(32).fill(1))
 const roomTag = new Uint8Array(32).fill(2)
 const hashOf = (value: string): Uint8Array => sha256(encodeUtf8(value))
 
-/** A store that remembers each change in order: a cursor is how many it has seen. */
+/** A store that remembers every change in order; its cursor is the number of changes seen. */
 function createDisk() {
   const log: { key: string; value: string | null }[] = []
   const disk: {
@@ -69,7 +69,7 @@ async function open(disk: Disk, tag = roomTag) {
   return { time, keeper, failures }
 }
 
-/** A change that is durable, and then reported. */
+/** Makes a change durable, and then reports it. */
 function change(disk: Disk, keeper: IndexKeeper, key: string, value: string): void {
   disk.put(key, value)
   keeper.set(digests.position(key), digests.digest(1, key, hashOf(value)), key)

@@ -33,12 +33,13 @@ export interface IndexKeeper {
 }
 
 /**
- * A save reads what changed once more: it waits for a pause, so as not to slow a first sync down. And for a long one: storages
- * that know when a document was written have the next start read again what was written just before the save (RxDB: 5 s).
+ * A save reads what changed once more, so it waits for a pause in order not to slow down a first sync. The pause is long
+ * because in storages that go by the time of a write, the next start reads again what was written just before the save
+ * (RxDB: 5 s).
  */
 const PAUSE_MS = 6_000
 const LONGEST_WAIT_MS = 60_000
-/** A first sync is stored when it pauses: what is scanned again after a crash costs less than to scan it twice meanwhile. */
+/** A first sync is stored when it pauses: scanning again after a crash costs less than scanning twice along the way. */
 const CHANGES_BEFORE_SAVE = 131_072
 
 export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
@@ -48,7 +49,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   let unsaved = 0
   /** Changes since a save was last tried. */
   let untried = 0
-  /** `unsaved` when a pause was last looked for: to ask the clock at every change would slow a first sync down. */
+  /** `unsaved` when a pause was last looked for: asking the clock at every change would slow down a first sync. */
   let seen = 0
   let unsavedSince = 0
   let saving: Promise<void> | null = null
@@ -83,7 +84,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
       for (const { key, stateHash } of page.entries) {
         if (!options.accepts(key)) continue
         if (stateHash === null) {
-          // It may be among those not built yet: from here on, one by one.
+          // The entry may be among those not built yet: they are built now, and the rest is applied one by one.
           if (fresh !== null) index.build(fresh)
           fresh = null
           index.delete(digests.position(key))
@@ -100,7 +101,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
     if (fresh !== null) index.build(fresh)
   }
 
-  /** Where a stored index may say that it stands; null while a change on disk is not in the index yet. */
+  /** The cursor that a stored index may carry; null while a change on disk is not in the index yet. */
   const newestCursor = async (): Promise<Uint8Array | null> => {
     let newest = cursor
     for await (const page of attached.scan(cursor)) {

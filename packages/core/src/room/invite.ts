@@ -12,15 +12,15 @@ import { bytesToHex } from "../protocol/hex.ts"
 import { RoomError } from "./room.ts"
 
 /**
- * A room that nobody knows yet, as text for a URL fragment. Whoever gets it is a member. Throws `RoomError` "invalid-option"
- * for more than 8 servers, or one that is no ws: or wss: URL.
+ * Makes an invite to a new room, as text for a URL fragment. Whoever gets it is a member. Throws `RoomError`
+ * "invalid-option" for more than 8 servers, or for one that is not a ws: or wss: URL.
  */
 export function createInvite(options: { readonly servers?: readonly string[] } = {}): string {
   return encode(generateInvite(systemRandom(), options.servers ?? []))
 }
 
 /**
- * The invite of a room that is known by a plain topic. Without `secret` the topic is the secret: then everybody who
+ * Makes the invite to a room that is known by a plain topic. Without `secret` the topic is the secret: then everyone who
  * can guess it is a member.
  */
 export function topicInvite(
@@ -34,19 +34,19 @@ export function topicInvite(
 export interface ParsedInvite {
   /** 32 hex digits; not secret, but the server never learns it. */
   readonly roomId: string
-  /** Counts the secrets that the room has had. Nothing renews one yet, so that it is 0. */
+  /** Counts the secrets that the room has had. Nothing renews them yet, so it is 0. */
   readonly epoch: number
   /** Signaling servers, at most 8; used by `webrtc()` when it is given none. */
   readonly servers: readonly string[]
 }
 
-/** Takes what `openRoom` takes, and opens nothing. Throws `RoomError` "bad-invite" or "invite-too-new". */
+/** Reads an invite in any form that `openRoom` takes, and opens nothing. Throws `RoomError` "bad-invite" or "invite-too-new". */
 export function parseInvite(text: string): ParsedInvite {
   const { roomId, epoch, servers } = readInvite(text)
   return { roomId: bytesToHex(roomId), epoch, servers }
 }
 
-/** Like `parseInvite`, with the secret; for the room alone. */
+/** Like `parseInvite`, but with the secret: for the room alone. */
 export function readInvite(text: string): Invite {
   const invite = decodeInvite(text)
   if (!isInviteDefect(invite)) return invite

@@ -1,6 +1,6 @@
 import type { LargeEntryGate } from "../protocol/inbox.ts"
 
-/** The one place of a room for an entry over the usual credit; `freed` is called each time it is given back. */
+/** The one place of a room for an entry beyond the usual limit; `freed` is called each time the place is given back. */
 export function createLargeEntryGate(freed: () => void): LargeEntryGate {
   let taken = false
   return {

@@ -61,7 +61,7 @@ test("a run that found more than can be queued has not compared everything: the 
   for (let n = 0; n < 300_000; n++) {
     const position = random.bytes(16)
     index.set(position, position, String(n))
-    // Every other one, so that what is missing is scattered and not whole subtrees.
+    // Every other entry, so that what is missing is scattered and not in whole subtrees.
     if (n % 2 === 0) theirs.set(position, position, String(n))
   }
   const { link, frames } = initiatorOf(index, theirs)

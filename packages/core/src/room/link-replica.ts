@@ -26,24 +26,24 @@ export interface LinkReplicaOptions {
   readonly device: string
   readonly shared: SharedReplica
   readonly announced: AnnounceFrame
-  /** Of the two sides the one with the lower session id. */
+  /** True on the side with the lower session id. */
   readonly initiator: boolean
   readonly permissions: Permissions
   readonly outbox: Outbox
   readonly lease: ReconcileLease
   readonly clock: Clock
   readonly random: Random
-  /** Some third peer is linked to both sides, now that they begin. */
+  /** Some third peer was linked to both sides when they began. */
   readonly sharesLinks: boolean
   /** Counts the changes of the whole link. */
   readonly nextChange: () => number
   /** Entries asked of this peer for this replica, or received and not durable yet. */
   readonly pendingIn: () => number
-  /** When the peer last answered anything over this link, of whatever replica: monotonic milliseconds. */
+  /** When the peer last answered anything on this link, about whichever replica; monotonic milliseconds. */
   readonly answeredAt: () => number
-  /** False when another peer is asked for the entry, or nobody can be now. */
+  /** False when another peer is being asked for the entry, or nobody can be asked now. */
   readonly want: (position: Uint8Array) => boolean
-  /** Sends what is queued: entries as far as there is room, and all frames. */
+  /** Sends what is queued: entries as long as there is room, and all frames. */
   readonly pump: () => void
   readonly changed: () => void
   /** Rare, and what people wait for. */
@@ -58,15 +58,15 @@ const QUIET_MS = 1_000
  * with what this side announced before its last change.
  */
 const RESPONDER_PATIENCE_MS = 500
-/** While both sides change, roots are unequal whenever they are compared: each change would bring two of them along. */
+/** While both sides keep changing, roots are unequal whenever they are compared: without a pause each change would cause two ROOTs. */
 const ROOT_INTERVAL_MS = 100
-/** A peer with fewer entries than this is not worth waiting for. */
+/** If the peer has no more entries than this, this side never counts as behind. */
 const BEHIND_ENTRIES = 64
-/** Of very many entries that were only announced, some are offered at a time: a key press must not wait behind them. */
+/** Very many entries that were only announced are offered in portions, so that a key press does not wait behind them. */
 const OFFER_INTERVAL_MS = 250
-/** A storage that fails is left alone for so long. */
+/** How long a storage is left alone after it failed. */
 const REST_MS = 2_000
-/** What is owed to the peer is left for so long to what is found by comparing. */
+/** How long comparing has to settle what is owed to the peer before it is offered. */
 const OWED_LIMIT_MS = 2_000
 
 export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
@@ -90,23 +90,23 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let phase: ReplicaLinkPhase = "reconciling"
   let lastSyncedAt: number | null = null
   let run = createRunRecord(0, null)
-  /** What the own root is to be sent for once nothing is under way: roots are to be compared, or the peer asked for it. */
+  /** Why our root is to be sent once nothing is under way: to compare roots, or because the peer asked for it. */
   let rootDue: "comparison" | "answer" | null = null
-  /** The run of a one-way link has ended, and the peer is asked whether it has all that it found. */
+  /** The run of a one-way link has ended, and the peer was asked whether it has everything that the run found. */
   let confirming = false
   let compared = false
-  /** After the first complete run the peer was told "agreed": where an entry is refused and both sides change, roots are never equal. */
+  /** The peer was told "agreed" after the first complete run: roots never become equal if an entry is refused and both sides change. */
   let told = false
-  /** A reconciliation has come to its end on this link: without one, unequal roots excuse nothing. */
+  /** A reconciliation has ended on this link; before that, no difference of the roots is excused. */
   let hasRun = false
   /** Entries have moved since both sides last agreed: the responder waits to be told when they do again. */
   let unagreed = true
   let activeAt = clock.monotonic() - QUIET_MS
-  /** The difference that remains because its entries may not travel. */
+  /** The difference of the roots that remains because the entries behind it may not travel. */
   let excused: RootDifference | null = null
   let theirCount = announced.count
   let theirRoot = announced.root
-  /** A read failed, and since then something was always queued: the peer may lack it, whatever both agree on meanwhile. */
+  /** A read failed, and the queue has not been empty since: the peer may lack what is in it, whatever both sides agree on meanwhile. */
   let unread = false
   let closed = false
 
@@ -154,7 +154,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     ended({ rounds, bytes, deferred }) {
       hasRun = true
-      // The peer left some of what is here to others.
+      // The peer first asks others for some of what is held here.
       if (deferred) postponed()
       run.ended = { rounds, bytes }
       rootDue = "comparison"
@@ -162,7 +162,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
   })
 
-  /** Another peer is asked for it. This one may lack what is here nonetheless. */
+  /** Another peer is asked for the entry, but this one may still lack our state of it. */
   const delegate = (position: Uint8Array): void => {
     run.delegated = true
     owes(position)
@@ -179,8 +179,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   /**
-   * While somebody types without a pause roots are never equal, and what else there is must not wait for that: what is owed
-   * is offered, and what a run put off is looked for again.
+   * While somebody types without a pause, roots are never equal. Other work must not wait for that: what is owed is
+   * offered, and what a run put off is looked for again.
    */
   const catchUp = (): void => {
     if (idle()) {
@@ -200,9 +200,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     options.phaseChanged()
   }
 
-  /** Nothing is compared, asked for or to be sent. */
+  /** Nothing is being compared or asked for, and nothing waits to be sent. */
   const idle = (): boolean => {
-    // A first run that waits for its turn is still to come: the responder must not take this side's root for the end.
+    // A first run still waits for its turn: the responder must not take this side's root for the end of it.
     if (runner.waiting && phase !== "live") return false
     const reads = self.reading > 0 || (queue.size > 0 && !self.resting)
     return !runner.running && !reads && options.pendingIn() === 0
@@ -244,7 +244,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       compared = false
       probe()
     } else {
-      // The peer agreed to what this side held before it heard of these.
+      // The peer may have agreed before these entries came here.
       offer(left)
     }
     if (comparable) shared.history.agreed(options.device, theirRoot)
@@ -259,8 +259,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   }
 
   /**
-   * A run that left both roots as they were cannot be improved on: what differs was refused, or says nothing new. Entries that
-   * moved prove nothing, they may have been known; and what another peer was asked for may still be to be had here.
+   * A run that left both roots as they were cannot be improved on: what differs was refused, or said nothing new. Entries
+   * that moved prove nothing, since they may have been known. A run that asked another peer for something does not count:
+   * this one may still have it.
    */
   const wasFruitless = (item: RootItem): boolean => run.ended !== null && isUnmovedSinceRun(item)
 
@@ -271,8 +272,8 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     sameBytes(run.roots.theirs, item.root)
 
   /**
-   * Roots of a one-way link are never equal, but their difference stands still while every change arrives. Once it
-   * moved, something was missed: a full disk, an answer that another peer was asked for and did not have.
+   * Roots of a one-way link are never equal, but their difference stays the same while every change arrives. If it moved,
+   * something was missed: because of a full disk, or because another peer was asked for an entry that it did not have.
    */
   const repairOneWay = (item: RootItem): void => {
     const difference = differenceOf(index, item)
@@ -289,14 +290,14 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (item.answer && item.settled && settled()) setPhase("live")
       return
     }
-    // A responder agrees only when it sees equal roots. That they are not equal here means that this side has moved on.
+    // A responder says "agreed" only when it sees equal roots. If they are unequal here, this side has moved on.
     if (!item.settled || !settled()) {
-      // An unsettled responder owes nothing by itself: asking now makes it answer as soon as it is settled.
+      // An unsettled responder sends no root of its own accord: asking now makes it answer as soon as it is settled.
       rootDue = "comparison"
       return
     }
     if (!hasRun && phase !== "live") {
-      // The last common root did not lead to equal ones: compare everything.
+      // Exchanging what is newer than the last common root did not make the roots equal: compare everything.
       runner.begin()
       return
     }
@@ -319,7 +320,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
 
   const endOneWay = (): void => {
     confirming = false
-    // Whoever was asked for it may know less of it than this peer.
+    // The peer that was asked instead may know less of the entry than this one.
     if (run.delegated) return runner.retry()
     agree()
   }
@@ -331,9 +332,9 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     timers.start("root", ROOT_INTERVAL_MS, check)
     const compares = rootDue === "comparison"
     rootDue = null
-    // A one-way link has nothing but its run to go by: until that has ended, an answer must not pass for one.
+    // A one-way link has only its run to go by: before the run has ended, answering the peer must not pass for its end.
     if (!comparable && initiator && (compares || phase === "live")) {
-      // Of what differs the responder asks for what is here: it answers once it has that.
+      // The responder asks for those differing entries that are held here, and answers once it has them.
       if (!compares || !permissions.send) return endOneWay()
       confirming = true
     }
@@ -377,7 +378,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     },
     rest() {
       unread = true
-      // What follows every wake is all it is for.
+      // The timer only has to wake: the pump that follows every wake does the rest.
       timers.start("rest", REST_MS, () => {})
     },
     start() {
@@ -441,7 +442,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
     check,
     probe,
     probeSoon() {
-      // Before that, the end of the first run compares them anyway.
+      // Before the link is live, the end of the first run compares roots anyway.
       if (phase === "live") timers.startOnce("probe", QUIET_MS, probe)
     },
     rootItem,

@@ -14,7 +14,7 @@ export interface LinkSessionOptions {
   readonly link: SecureLink
   /** Our session id. */
   readonly sessionId: Uint8Array
-  /** Ours, 64 hex digits. */
+  /** Our device key, 64 hex digits. */
   readonly device: string
   readonly clock: Clock
   readonly random: Random
@@ -26,7 +26,7 @@ export interface LinkSessionOptions {
 }
 
 export interface LinkSessionEvents {
-  /** A join changed an entry: others may want it. `push` when the peer's own push led exactly here. */
+  /** A join changed an entry, which others may want. `push` is the peer's own push if it led exactly to this state. */
   joined(replica: RoomReplica, transition: Transition, push: PushFrame | null): void
   wantedChanged(): void
   /** The peer pushed what was here already. */
@@ -40,7 +40,7 @@ export interface LinkSessionEvents {
   phaseChanged(): void
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
-  /** Another session of this device asks when what is here is durable elsewhere; the signal ends with the link. */
+  /** Another session of this device asks when what is held here is durable on other devices; the signal ends with the link. */
   syncedWanted(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
   violation(code: string, detail: string): void
   closed(reason: string): void
@@ -50,7 +50,7 @@ export interface LinkSessionEvents {
 export interface LinkSession extends LinkInput {
   readonly session: string
   readonly link: SecureLink
-  /** Monotonic milliseconds of the last entry, or piece of one, that came and was not pushed. */
+  /** When an entry, or a piece of one, last arrived other than by a push; monotonic milliseconds. */
   payloadAt(): number
   /** By name; only replicas that both sides share. */
   readonly targets: ReadonlyMap<string, LinkTarget>
@@ -61,12 +61,12 @@ export interface LinkSession extends LinkInput {
   removed(replica: RoomReplica): void
   sendLinks(): void
   sendPresence(value: Uint8Array | null): void
-  /** Passes the presence of another peer on, unless this one does not keep up. */
+  /** Passes on the presence of another peer, unless this one is not keeping up. */
   relayPresence(frame: PresenceRelayFrame): void
   /** Asks for entries. */
   want(replica: RoomReplica, positions: readonly Uint8Array[]): void
   flush(): void
-  /** Sends entries as far as there is room for them, and all frames. */
+  /** Sends entries as long as there is room for them, and all frames. */
   pump(): void
   retryLarge(): void
   status(): LinkStatus

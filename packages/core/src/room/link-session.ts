@@ -30,9 +30,9 @@ import type { SharedReplica } from "./shared-replica.ts"
 import { createSyncedQuestions } from "./synced-questions.ts"
 import { wantFrames } from "./want-frames.ts"
 
-/** The room has one place for a large entry: a peer that sends no more of it gives it up after this long. */
+/** The room has one place for a large entry; a peer that stops sending such an entry loses its link after this long. */
 const STALLED_MS = 60_000
-/** With the longest summaries 3 MB: less than makes a link look as if nobody reads it. */
+/** With the longest summaries 3 MB: less than what makes a peer look as if it does not read. */
 const WANTS_AT_ONCE = 256
 
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
@@ -41,7 +41,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const inbox = createInbox(options.gate)
   const peer = { session: link.session, device: link.device }
   const initiator = bytesToHex(options.sessionId) < link.session
-  /** As both sides know it when they begin, so that they come to the same answer. */
+  /** Our links when this one opened: both sides judge by the links of that time, and so agree on whether they share any. */
   const linkedAtFirst = options.linkedSessions()
   let linkedTo: ReadonlySet<string> = new Set()
   let greeted = false
@@ -49,18 +49,18 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let closed = false
   let bytesIn = 0
   let framesIn = 0
-  /** The peer did not keep up when presence was to be sent: it gets the newest as soon as it does. */
+  /** The peer was not keeping up when presence was due: it gets the newest value as soon as it does. */
   let presenceDue = false
   /**
-   * What is to be asked for. With its summaries it may be more than the lane takes, which would pass for a peer that does not read, and
-   * more than memory should hold: they are read when there is room.
+   * Entries to ask for. With their summaries they may be more than the lane takes, which would look like a peer that does
+   * not read, and more than memory should hold: summaries are read only when there is room.
    */
   const wants: { readonly shared: SharedReplica; readonly positions: Uint8Array[] }[] = []
   let asking = false
   let changes = 0
-  /** When an entry, or a piece of one, last came that was not pushed. */
+  /** When an entry, or a piece of one, last arrived other than by a push. */
   let payloadAt = Number.NEGATIVE_INFINITY
-  /** When an answer of any comparison last came. */
+  /** When an answer of any comparison last arrived. */
   let comparedAt = Number.NEGATIVE_INFINITY
 
   const flush = (): void => {
@@ -211,7 +211,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "push":
       case "chunk":
       case "fragment": {
-        // Not for a push: key presses go on while what was asked for does not come.
+        // A push does not count: key presses go on even if what was asked for does not come.
         if (frame.type !== "push") payloadAt = clock.monotonic()
         const payload = inbox.receive(lane, frame, size)
         if (payload !== null) receive(payload)
@@ -259,7 +259,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return end(`peer left: ${frame.reason}`, false)
       case "synced-want": {
         if (link.device !== options.device) throw new DecodeError("protocol-violation", "device")
-        // Of a replica that was just withdrawn it is asked again when that is here anew.
+        // A question about a replica that was just withdrawn is asked again once the replica is back.
         const target = frame.devices > 0 ? matched.at(frame.slot) : null
         return questions.asked(
           frame.nonce,
@@ -398,10 +398,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     maxMessageBytes: Math.min(link.maxMessageBytes, BULK_MESSAGE_BYTES * 2, MAX_MESSAGE_BYTES),
     refusesEntries: link.role === "reader",
   })
-  // Before the replicas: whoever shares links with us knows that others may send us the same.
+  // Before the announcements, so that a peer that shares links with us knows that others may send us the same.
   self.sendLinks()
   for (const replica of options.replicas()) announce(replica)
-  // Also that there is none: others may have relayed what it was before.
+  // Sent even if there is none: others may have relayed an earlier value.
   self.sendPresence(options.presence())
   heartbeat.start()
   flush()

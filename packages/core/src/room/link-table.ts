@@ -21,7 +21,7 @@ export interface LinkedPeer {
   readonly path: PathKind
 }
 
-/** Why a pipe came to nothing, beside what `SecureCloseReason` names. */
+/** Why a pipe did not become a link, besides the reasons that `SecureCloseReason` names. */
 export type RefusalReason =
   | "refused-by-isPeerValid"
   | "refused-by-authorize"
@@ -31,7 +31,7 @@ export type RefusalReason =
   | "room-full"
   | "duplicate" // another connection to the same session is kept
   | "handshake-queue-full"
-  | "refused-by-peer" // it closed the link before it said anything
+  | "refused-by-peer" // the peer closed the link without saying anything
 
 export interface LinkTableOptions {
   readonly keys: RoomKeys
@@ -52,7 +52,7 @@ export interface LinkTable {
   accept(pipe: Pipe, via: Transport): void
   closeAllOf(via: Transport): void
   wantsLinks(): boolean
-  /** A peer acted against the protocol: its link ends, and it is barred for a while. */
+  /** A peer broke the protocol: its link ends, and its session is barred for a while. */
   violated(session: string, code: string, detail: string): void
   close(): void
 }
@@ -64,7 +64,7 @@ interface Link {
   readonly input: LinkInput
   readonly role: PeerRole
   readonly via: Transport
-  /** Nothing came yet. */
+  /** Nothing has arrived yet. */
   isSilent: boolean
 }
 
@@ -74,11 +74,11 @@ const AUTHORIZATION_TIMEOUT_MS = 10_000
 const PENALTY_MS = 60_000
 const MAX_PENALTIES = 1024
 /**
- * Two connections younger than this are a coincidence that both sides see; an older one that gets a rival was given
- * up by the other side.
+ * Two connections to one session that are both younger than this are a coincidence that both sides see. A second connection
+ * beside an older one means that the other side has given the older one up.
  */
 const COINCIDENCE_MS = 5_000
-/** Tabs of one browser have no better path than their own; all others are equal. */
+/** The path between tabs of one browser is preferred; all others are equal. */
 const preference: Readonly<Partial<Record<PathKind, number>>> = { tab: 1 }
 
 export function createLinkTable(options: LinkTableOptions): LinkTable {
@@ -112,7 +112,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     let session: string | null = null
     let isGreeting = false
     stage("started")
-    /** A pipe that died while it waited says so before `createSecureChannel` returns. */
+    /** A pipe that died while it waited reports that before `createSecureChannel` returns. */
     let isOver = false
     const channel: SecureChannel = createSecureChannel({
       ...options,
@@ -177,7 +177,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     channel.close()
   }
 
-  /** Asks the application; whatever it does, there is an answer in bounded time. */
+  /** Asks the application; whatever that does, there is an answer in bounded time. */
   async function judge(peer: AuthenticatedPeer): Promise<PeerRole | RefusalReason> {
     if (isBarred(peer.session)) return "penalised"
     let cancel = (): void => {}
@@ -204,11 +204,11 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
     if (present !== undefined && !sameBytes(present.peer.device, peer.device)) return "duplicate"
     if (present !== undefined) return isBetter(peer, channel, present) ? null : "duplicate"
-    // A tab has no way out but this one.
+    // A tab has no other way into the room.
     return channel.path() === "tab" || linksBySession.size < options.maxLinks ? null : "room-full"
   }
 
-  /** Both sides decide alike: by what both know of the two connections. */
+  /** Decides by what both sides know of the two connections, so that both decide alike. */
   function isBetter(peer: ProvenPeer, channel: SecureChannel, present: Link): boolean {
     const byPath = (preference[channel.path()] ?? 0) - (preference[present.channel.path()] ?? 0)
     if (byPath !== 0) return byPath > 0
@@ -264,7 +264,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     const link = linksBySession.get(session)
     if (link?.channel !== channel) return
     remove(session, link, reason)
-    // Each side decides for itself whom it lets in, and says nothing to whom it does not. Of two connections it keeps the other.
+    // Each side decides for itself whom it lets in, and closes the link to anyone else without a word. But while a
+    // handshake is under way here, the peer may only be keeping another connection.
     if (link.isSilent && reason === "remote" && handshakes.size === 0)
       options.refused("refused-by-peer", session)
   }

@@ -11,7 +11,7 @@ const BYTES_PER_MS = 500
 test("a link that is slow to take what is asked over it is not taken for one that nobody reads", async () => {
   const time = createSimulatedTime()
   const nodes: readonly [Node, Node] = [createNode(time, "a"), createNode(time, "b")]
-  // As long as those of documents that many have written.
+  // As long as the summaries of documents that many people have written.
   const replica = () =>
     meddled(({ read }) => ({
       summarize: async (keys) => keys.map(() => new Uint8Array(SUMMARY_BYTES)),

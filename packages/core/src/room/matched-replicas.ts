@@ -7,7 +7,7 @@ import type { SharedReplica } from "./shared-replica.ts"
 
 /** Which replicas both sides of a link share: pairs what the peer announces with what the room has. */
 export interface MatchedReplicas {
-  /** The peer announced a replica; a slot that is used again ends what it meant before. Throws `DecodeError`. */
+  /** The peer announced a replica; reusing a slot ends what it meant before. Throws `DecodeError`. */
   announced(frame: AnnounceFrame): void
   withdrawn(slot: number): void
   added(replica: RoomReplica): void
@@ -18,7 +18,7 @@ export interface MatchedReplicas {
   readonly targets: ReadonlyMap<string, LinkTarget>
   /** Why a replica that the peer announced cannot be synchronised, in words; null when it can, or was not announced. */
   mismatch(shared: SharedReplica): string | null
-  /** Of all replicas whose entries may travel. */
+  /** Roots of all replicas whose entries may travel. */
   roots(answer: boolean): readonly RootItem[]
   close(): void
 }
@@ -114,7 +114,7 @@ function mismatchOf({ replica }: SharedReplica, theirs: AnnounceFrame): string |
   return `incompatible: they have ${theirs.schemaTag}, this app has ${replica.schemaTag}`
 }
 
-/** What tells a peer of a replica, and where its device and this one last agreed. */
+/** The frame that announces a replica to a peer, with the root at which its device was when both last agreed. */
 export function announceFrame(
   { slot, index, history, replica }: SharedReplica,
   device: string,

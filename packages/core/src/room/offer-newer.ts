@@ -14,15 +14,15 @@ export interface Newcomer {
   readonly sharesLinks: boolean
 }
 
-/** With more changes than this, ranges are cheaper to compare than entries to list. */
+/** With more changes than this, comparing ranges is cheaper than listing entries. */
 export const MAX_OFFERED = 2_048
 const MAX_OFFERED_PER_FRAME = 400
-/** More entries than this are offered: the other side may hold some, and asks for the rest by what it holds. */
+/** More entries than this are offered: the other side may hold some, and asks for the rest with its summaries. */
 const MAX_UNASKED = 128
 
 /**
- * A pair that remembers where it last agreed exchanges what is newer, a little of it without being asked, and compares
- * roots. True when this side may expect that to be enough.
+ * Two devices that remember where they last agreed exchange what is newer, a little of it unasked, and compare roots. True
+ * when this side may expect that to be enough.
  */
 export function offerNewer(
   { device, shared, announced, outbox, sharesLinks }: Newcomer,
@@ -36,7 +36,7 @@ export function offerNewer(
     const digest = shared.index.get(position)?.digest
     if (digest === undefined) continue
     items.push({ position, digest, size: 0 })
-    // Offered is not held: until the peer confirms it, or roots are equal, it is owed.
+    // To be offered an entry is not to hold it: until the peer confirms it, or roots are equal, the entry is unconfirmed.
     unconfirmed.changed(mapKey(position))
   }
   if (items.length > MAX_UNASKED || sharesLinks) offerAll(outbox, shared.slot, items)

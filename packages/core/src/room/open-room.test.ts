@@ -35,7 +35,7 @@ const until = async (condition: () => boolean, what: string): Promise<void> => {
 }
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Delays pass so many times sooner; what has to wait for 30 s in a test of logic need not take them. */
+/** A clock on which delays pass so many times sooner, for tests of logic that would have to wait for 30 s. */
 function hurriedClock(times: number): Clock {
   const clock = systemClock()
   return { ...clock, after: (delayMs, wake) => clock.after(delayMs / times, wake) }

@@ -22,35 +22,41 @@ import { createServiceWatch } from "./service-watch.ts"
 import { createSyncEngine } from "./sync-engine.ts"
 import type { SyncEngine } from "./sync-engine-api.ts"
 
-/** What a room needs, and what it may be told. */
+/** The settings of a room: only `invite` and `transports` are required. */
 export interface OpenRoomOptions {
   /** From `createInvite()`; a `#fragment` or a whole URL that ends in one will do. */
   readonly invite: string
-  /** Ways to reach peers, such as `[webrtc(…), tabs()]`. All of them run; one that elects, such as `tabs()`, decides for the others. */
+  /**
+   * Ways to reach peers, such as `[webrtc(…), tabs()]`. All of them run, but one that elects, such as `tabs()`, decides
+   * when the others do.
+   */
   readonly transports: readonly Transport[]
-  /** Default: a key in IndexedDB in pages, in a file of the user in Node. */
+  /** Default: a key stored in IndexedDB in pages, and in a file of the user in Node. */
   readonly identity?: Identity
-  /** False, an error or no answer within 10 s keeps a peer out. It has proved that it has the invite and the device key. */
+  /** Called once a peer has proved that it has the invite and its device key. False, an error or no answer within 10 s keeps it out. */
   readonly isPeerValid?: (peer: AuthenticatedPeer) => boolean | Promise<boolean>
-  /** What a peer may do here, asked after `isPeerValid` and within the same 10 s; false keeps it out. Default: everybody writes. */
+  /** Decides what a peer may do here, after `isPeerValid` and within the same 10 s; false keeps it out. Default: everyone is a writer. */
   readonly authorize?: (peer: AuthenticatedPeer) => PeerRole | false | Promise<PeerRole | false>
-  /** Hears everything from the first moment on, before `openRoom` has resolved. */
+  /** Receives every diagnostic from the first moment on, even before `openRoom` resolves. */
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void
-  /** Ends the opening, and closes the room when it is aborted later. */
+  /** Aborting it cancels the opening, or closes the room if it is open already. */
   readonly signal?: AbortSignal | undefined
   /**
-   * Direct links at one time, 1 to 64; tabs of the same browser are let in beyond them. Default 12; a larger room passes changes on from
-   * peer to peer.
+   * Direct links at a time, 1 to 64 (default 12); tabs of the same browser are let in beyond that. In a larger room changes
+   * travel from peer to peer.
    */
   readonly maxLinks?: number
-  /** Time and chance, for simulations. Default: those of the platform. */
+  /** Time and randomness, for simulations. Default: those of the platform. */
   readonly clock?: Clock
   readonly random?: Random
 }
 
 const MAX_LINKS = 12
 
-/** Joins a room: resolves as soon as this side is ready, connected or not. Rejects with `RoomError`. */
+/**
+ * Joins a room. Resolves as soon as this side is ready, connected or not. Rejects with `RoomError`, the signal's reason, or
+ * what a transport throws as it starts.
+ */
 export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   const { maxLinks = MAX_LINKS, signal } = options
   if (!Number.isInteger(maxLinks) || maxLinks < 1 || maxLinks > 64) {
@@ -58,9 +64,9 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   }
   signal?.throwIfAborted()
   const invite = readInvite(options.invite)
-  // All at once: each waits for another part of the platform.
+  // In parallel: each waits for a different part of the platform.
   const loading = Promise.all([loadDevice(options.identity ?? defaultIdentity()), deriveRoomKeys(invite)])
-  // Without cryptography it fails as well, and says less.
+  // Without cryptography this rejects too, with a less helpful error than those below.
   loading.catch(() => {})
   const missing = await findMissingCrypto()
   if (missing === "insecure-context") {
@@ -145,7 +151,7 @@ function assemble(parts: Parts): Room {
   })
   const list = createPeerList({ clock, linked: table.peers, links: engine.links, presence: presence.others })
   const status = createRoomStatus({ clock, device: deviceHex, peers: list.peers })
-  // Who is no longer linked is no longer present, whether or not it said so.
+  // A peer that is no longer linked is no longer present, whether or not it said so.
   let linked: ReadonlySet<string> = new Set()
   const forgetPresence = table.peers.subscribe((now) => {
     for (const peer of linked) if (!now.has(peer)) presence.receive(peer, null, null)
@@ -220,7 +226,7 @@ function assemble(parts: Parts): Room {
         requireOpen()
         return await engine.replicate(replica)
       } catch (error) {
-        // Whoever hears that the room is closed may open another with the same replicas at once, whatever its transports do.
+        // A caller that hears that the room is closed may open another with the same replicas at once, even while transports still stop.
         if (closed !== null) await engine.close()
         throw error
       }
@@ -247,7 +253,7 @@ function assemble(parts: Parts): Room {
   return room
 }
 
-/** A database that is blocked by another tab may not answer for long. */
+/** A database that another tab blocks may take long to answer. */
 function unlessAborted<Loaded>(loading: Promise<Loaded>, signal: AbortSignal | undefined): Promise<Loaded> {
   if (signal === undefined) return loading
   return new Promise((resolve, reject) => {
@@ -267,7 +273,7 @@ async function loadDevice(identity: Identity): Promise<DeviceKey> {
   }
 }
 
-/** An application's own identity may be anything; peers take keys and signatures of a wrong length for an attack. */
+/** An application may supply any identity, and peers treat a key or signature of the wrong length as an attack. */
 function checkedKey(device: DeviceKey): DeviceKey {
   const checked = (name: string, bytes: Uint8Array, length: number): Uint8Array => {
     if (bytes.length === length) return bytes
@@ -284,7 +290,7 @@ function defaultIdentity(): Identity {
   return identityOfFiles() ?? memoryIdentity()
 }
 
-/** A room that searches has only timers that hold no process; one that is open should not end by lack of work. */
+/** The timers of a searching room do not keep a process alive, but one with an open room should not end for lack of work. */
 function holdProcess(): () => void {
   const timer = setInterval(() => {}, 0x7fff_ffff)
   return () => clearInterval(timer)

@@ -6,17 +6,17 @@ import { encodeUtf8 } from "../protocol/utf8.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 import type { SyncEngineEvents } from "./sync-engine-api.ts"
 
-/** Replicas on their way into the room, of which some stand by. */
+/** Replicas on their way into the room, and those that stand by. */
 export interface OpeningReplicas {
   /** Resolves with the handle as soon as there is one. Rejects when the replica does not attach, and when the room closes. */
   open<Handle>(replica: Replica<Handle>, steps: OpeningSteps<Handle>): Promise<Handle>
   /** The replica closed by itself. */
   released(name: string): void
-  /** Resolves when it has attached, if it is on its way. */
+  /** Resolves when the replica has attached; undefined if it is not being opened. */
   attached(name: string): Promise<unknown> | undefined
-  /** With those that could not take over, until they are opened anew. */
+  /** Includes those that could not take over, until they are opened again. */
   standing(): readonly StandingReplica[]
-  /** The room closes: whoever opens the same stores next must find them free, but what does not hear of it is not waited for long. */
+  /** The room closes: whoever opens the same stores next must find them free, but a replica that does not react is not waited for long. */
   close(): Promise<unknown>
 }
 
@@ -30,14 +30,14 @@ export interface OpeningReplicasOptions {
   readonly clock: Clock
   readonly closing: AbortSignal
   readonly events: Pick<SyncEngineEvents, "replicaReport">
-  /** Those that are attached. */
+  /** The attached replicas. */
   readonly replicasByName: ReadonlyMap<string, unknown>
 }
 
 interface Opening {
   done: Promise<unknown>
   reject(reason: unknown): void
-  /** By itself or with its room. */
+  /** Closed by itself or with its room. */
   released?: boolean
 }
 
@@ -50,7 +50,7 @@ export function createOpeningReplicas({
   replicasByName,
 }: OpeningReplicasOptions): OpeningReplicas {
   const openings = new Map<string, Opening>()
-  /** With those that could not take over: nobody sends what they store, so `synced()` has to ask them still. */
+  /** Includes those that could not take over: nobody sends what they store, so `synced()` still has to ask them. */
   const standingByName = new Map<string, StandingReplica>()
   let nextSlot = 0
 
@@ -78,7 +78,7 @@ export function createOpeningReplicas({
       assertUsable(replica)
       const { name } = replica
       return new Promise<Handle>((resolve, reject) => {
-        // Before it begins: it may be released while it does.
+        // Registered before `attach` begins, since the replica may be released meanwhile.
         const opening: Opening = { done: Promise.resolve(), reject }
         openings.set(name, opening)
         standingByName.delete(name)

@@ -2,9 +2,9 @@ import { mapKeyBytes } from "../protocol/map-key.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
 
 /**
- * Entries that a peer is not known to hold and that nobody sends it now: what came from others while the link was
- * being reconciled, and what differs and was asked of another peer. Equal roots settle them all; where roots stay apart
- * they are offered.
+ * Entries that a peer is not known to hold and that nobody is sending it now: those that came from others while the link
+ * was being reconciled, and those that differ and were asked of another peer. Equal roots settle them all; while roots stay
+ * unequal, they are offered.
  */
 export interface Owed {
   add(position: string, digest: Uint8Array): void
@@ -12,13 +12,13 @@ export interface Owed {
   holds(position: string, digest: Uint8Array): boolean
   /** Whether the peer may lack any of these; any at all without `only`. */
   includes(only?: Iterable<string>): boolean
-  /** There are more than it can tell of. */
+  /** There are more than can be kept. */
   readonly overflowed: boolean
-  /** Their positions, which are owed no more; null when they were too many to keep. */
+  /** Returns their positions, which are then no longer owed; null if there were too many to keep. */
   take(): readonly Uint8Array[] | null
 }
 
-/** With more than this nothing is known of any entry until both sides agree. */
+/** Beyond this, any entry may be owed until both sides agree. */
 const MAX_OWED = 8_192
 
 export function createOwed(): Owed {

@@ -16,10 +16,10 @@ export interface PeerList {
   close(): void
 }
 
-/** Counts change with every entry; people cannot read faster than this. Of a new stage they hear at once. */
+/** Counts change with every entry, faster than people can read; a new stage is published at once. */
 const REFRESH_MS = 50
 
-/** Puts together what link table, engine and presence know of each peer. */
+/** Combines what the link table, the engine and presence know of each peer. */
 export function createPeerList({ clock, linked, links, presence }: PeerListOptions): PeerList {
   const peers = createState<readonly Peer[]>([])
   let cancel: (() => void) | null = null

@@ -2,15 +2,13 @@ import type { Direction } from "../ports/replica.ts"
 import type { AnnounceFrame } from "../protocol/frame.ts"
 import type { PeerRole } from "./room.ts"
 
-/** What travels between this device and a peer for one replica: directions and roles of both sides. */
+/** Which way entries of one replica travel between this device and a peer, given the directions and roles of both sides. */
 export interface Permissions {
   readonly send: boolean
   readonly receive: boolean
 }
 
-/**
- * Both sides come to the same answer. `role` is what the peer is to us, `refusesEntries` what it said that we are to it.
- */
+/** Both sides come to the same answer. `role` is the peer's role here; `refusesEntries` says that we are a reader there. */
 export function permissionsFor(
   direction: Direction,
   theirs: Pick<AnnounceFrame, "direction">,

@@ -15,7 +15,7 @@ import {
   type PresenceSigner,
 } from "./presence-relay.ts"
 
-/** A stand-in for Ed25519 that anyone could forge who knows the key: the relay only asks whether it is good. */
+/** A stand-in for Ed25519 that anyone who knows the key could forge: the relay only asks whether a signature is good. */
 function signerFor(device: Uint8Array): PresenceSigner {
   const tag = (key: Uint8Array, message: Uint8Array): Uint8Array => {
     const once = sha256(Uint8Array.from([...key, ...message]))
@@ -34,7 +34,7 @@ interface Station {
   readonly sent: PresenceRelayFrame[]
 }
 
-/** A line: each station passes on to the next and the one before. */
+/** Relays in a line: each passes on to the next one and the one before. */
 function createLine(time: SimulatedTime, count: number): Station[] {
   const stations: Station[] = []
   for (let n = 0; n < count; n++) {

@@ -16,26 +16,26 @@ export interface PresenceRelayOptions {
   readonly clock: Clock
   /** 32 bytes that name room and epoch. */
   readonly roomTag: Uint8Array
-  /** Ours, 16 bytes. */
+  /** Our session id, 16 bytes. */
   readonly session: Uint8Array
-  /** Ours, 32 bytes. */
+  /** Our device key, 32 bytes. */
   readonly device: Uint8Array
   readonly signer: PresenceSigner
-  /** Passes a frame on to all links but those of, or linked to, `from` (null: to all). */
+  /** Passes a frame on to all peers except `from` and those linked to it; to all of them if `from` is null. */
   readonly send: (frame: PresenceRelayFrame, from: string | null) => void
-  /** Whether we are linked to that session ourselves: its own word counts more. */
+  /** Whether we are linked to that session ourselves: if so, what it says itself counts more. */
   readonly isLinked: (session: string) => boolean
-  /** Whether anybody is several links away, so that ours is worth refreshing. */
+  /** Whether anybody is several links away, so that our value is worth refreshing. */
   readonly isNeeded: () => boolean
   readonly changed: (session: string, device: string, value: Uint8Array | null) => void
 }
 
-/** Presence of peers that are several links away. A device signs its own; relays add to its age and change nothing. */
+/** Presence of peers that are several links away. Each device signs its own value; relays only add to its age. */
 export interface PresenceRelay {
-  /** Our value changed, or the room became one in which not everyone is linked; `again`: somebody has lost it. */
+  /** Our value changed, or not everyone in the room is linked any more. `again`: somebody has lost the value. */
   publish(value: Uint8Array | null, again?: boolean): void
   received(from: string, frame: PresenceRelayFrame): void
-  /** What was heard lately, for a new link. */
+  /** What is known now, for a new link. */
   recent(): readonly PresenceRelayFrame[]
   close(): void
 }
@@ -47,7 +47,7 @@ const REFRESH_MS = 30_000
 const INTERVAL_MS = 500
 const SWEEP_MS = 5_000
 const MAX_KNOWN = 1_024
-/** Signatures under way; a flood beyond is dropped before any cryptography. */
+/** Signature checks under way at a time; a flood beyond that is dropped before any cryptography. */
 const MAX_CHECKS = 64
 
 interface Known {
@@ -67,12 +67,12 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
   let cancelSweep: (() => void) | null = null
 
   const signOwn = async (): Promise<void> => {
-    // That there is none is said once: refreshed by a thousand peers it would be most of what a large room says.
+    // That there is no value is said only once: refreshed by a thousand peers, it would be most of what a large room says.
     cancelPublish = value === null ? null : clock.after(REFRESH_MS, refresh)
     signedAt = clock.monotonic()
     sequence++
     const own = { session, device, sequence, value }
-    // A key that does not sign fails every handshake as well, which says so.
+    // A key that does not sign also fails every handshake, which is reported.
     const signature = await signer.sign(signedBytes(options.roomTag, own)).catch(() => null)
     if (!closed && signature !== null)
       options.send({ type: "presence-relay", ...own, ageMs: 0, signature }, null)
@@ -99,7 +99,7 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
   const isNews = (id: string, frame: PresenceRelayFrame): boolean => {
     const known = knownBySession.get(id)
     if (known !== undefined) {
-      // The signature proves the device, not that the session is its own: who was there first keeps it.
+      // The signature proves the device, not that the session belongs to it: the first device to name a session keeps it.
       return frame.sequence > known.frame.sequence && sameBytes(frame.device, known.frame.device)
     }
     return knownBySession.size < MAX_KNOWN

@@ -5,7 +5,7 @@ import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
 import { type Presence, type PresenceEntry, type PresenceValue, RoomError } from "./room.ts"
 
 export interface PresenceBoard extends Presence {
-  /** What the network says of a session; null when it left or took its value back. */
+  /** Takes a session's value from the network; null when the session left or withdrew its value. */
   receive(session: string, device: string | null, value: Uint8Array | null): void
 }
 

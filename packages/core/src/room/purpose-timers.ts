@@ -1,17 +1,17 @@
 import type { Clock } from "../ports/clock.ts"
 
-/** One timer a purpose: starting it again replaces it. */
+/** One timer per purpose: starting it again replaces it. */
 export interface PurposeTimers {
   start(purpose: string, delayMs: number, wake: () => void): void
-  /** Starts unless one of that purpose runs. */
+  /** Starts unless a timer of that purpose is running. */
   startOnce(purpose: string, delayMs: number, wake: () => void): void
   has(purpose: string): boolean
   cancel(purpose: string): void
-  /** Cancels all; nothing starts any more. */
+  /** Cancels all timers; none starts any more. */
   close(): void
 }
 
-/** `afterwards` follows every wake. */
+/** `afterwards` is called after every wake. */
 export function createPurposeTimers(clock: Clock, afterwards = (): void => {}): PurposeTimers {
   const cancelByPurpose = new Map<string, () => void>()
   let closed = false

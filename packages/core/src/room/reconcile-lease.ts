@@ -10,9 +10,9 @@ export interface ReconcileLease {
   release(link: string): void
 }
 
-/** A holder without progress for so long loses its place to whoever asks. */
+/** A holder without progress for this long loses its place to whoever asks. */
 const IDLE_LIMIT_MS = 2_000
-/** Small differences cost little twice, and healing a large room one link at a time would take seconds. */
+/** Receiving a small difference twice costs little, and healing a large room one link at a time would take seconds. */
 const MAX_HOLDERS = 4
 /** However lively it looks, a holder keeps others waiting no longer than this. */
 const LONGEST_EXCLUSIVE_MS = 30_000

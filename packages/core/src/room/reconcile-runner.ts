@@ -12,7 +12,7 @@ import {
 import type { PurposeTimers } from "./purpose-timers.ts"
 import type { ReconcileLease } from "./reconcile-lease.ts"
 
-/** What a run came to, once the entries that it found have been exchanged. */
+/** The result of a run, once the entries that it found have been exchanged. */
 export interface ReconcileReport {
   readonly rounds: number
   readonly bytes: number
@@ -21,18 +21,18 @@ export interface ReconcileReport {
   readonly elapsedMs: number
 }
 
-/** Runs reconciliations with one peer for one replica: when they begin, stall, are put off and begin again. */
+/** Runs reconciliations of one replica with one peer: decides when they begin, stall, are put off and begin again. */
 export interface ReconcileRunner {
   /** Begins a run unless one is under way; only the initiator does. */
   begin(): void
-  /** Begins a run later, each time later than before. */
+  /** Begins a run after a delay that grows each time. */
   retry(): void
   beginAfter(delayMs: number): void
   range(frame: RangeFrame): void
   rangeAck(frame: RangeAckFrame): void
-  /** Entries move: the run, or what follows from it, is alive. */
+  /** Entries are moving: the run, or what follows from it, is alive. */
   progress(): void
-  /** Both sides agree: back-off begins anew. */
+  /** Both sides agree: the back-off starts over. */
   agreed(): void
   readonly running: boolean
   readonly waiting: boolean
@@ -45,29 +45,29 @@ export interface ReconcileRunnerOptions {
   readonly index: FingerprintIndex
   readonly findings: EntryFindings
   readonly mayReceive: boolean
-  /** When the peer last answered anything over the link: answers of a run stand behind those of others. */
+  /** When the peer last answered anything over the link: the answers of a run queue behind other answers. */
   readonly answeredAt: () => number
   readonly outbox: Outbox
   readonly lease: ReconcileLease
   readonly clock: Clock
   readonly random: Random
-  /** Whose wakes are followed by a flush. */
+  /** Each wake is followed by a flush. */
   readonly timers: PurposeTimers
   /** Most of the peer's entries are missing here. */
   readonly behind: () => boolean
   readonly started: () => void
-  /** Whether something found since it was last asked is not to be had from this peer now. */
+  /** Whether anything found since the last call cannot be exchanged with this peer now. */
   readonly defers: () => boolean
   /** All ranges are compared; entries may still be under way. */
   readonly ended: (run: Reconciliation) => void
 }
 
 /**
- * A run while which the peer answers nothing for so long begins again with another salt. Lanes lose nothing: it is not the path,
- * of which one message may take ten seconds, but a peer that does not do its part.
+ * A run begins again with another salt if the peer answers nothing for this long. Lanes lose nothing, and a slow path may
+ * take ten seconds for one message: such a silence means a peer that does not do its part.
  */
 const SILENT_MS = 30_000
-/** The first rerun comes soon: most often changes crossed on the way. Later ones back off. */
+/** The first rerun comes soon, because most often changes crossed on the way. Later ones back off. */
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 30_000
 const NO_PLACE_RETRY_MS = 300
@@ -123,7 +123,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
     if (run === null) return
     const leftMs = SILENT_MS - (clock.monotonic() - Math.max(progressAt, options.answeredAt()))
     if (leftMs > 0) {
-      // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
+      // At least a millisecond: the fraction that is left may be too small to move the clock.
       timers.start("watchdog", Math.max(1, leftMs), watch)
       return
     }

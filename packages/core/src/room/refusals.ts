@@ -10,11 +10,11 @@ export interface Refusals {
   isByPeer(position: Uint8Array, digest: Uint8Array): boolean
   /** The peer could not take this digest (8 bytes) now: its next acknowledgement confirms nothing. */
   putOff(position: Uint8Array, digest: Uint8Array): void
-  /** Whether an acknowledgement is of one that was put off; each counts once. */
+  /** Whether an acknowledgement is for a digest that was put off; each putting off counts once. */
   takePutOff(position: Uint8Array, digest: Uint8Array): boolean
   /**
    * This side refused the entry with this digest (8 bytes): it is not asked for again while the digest stands. True the
-   * first time for what is held here of the entry.
+   * first time while this side holds the state `held`.
    */
   decline(position: Uint8Array, digest: Uint8Array, held: Uint8Array | undefined): boolean
   hasDeclined(position: Uint8Array, digest: Uint8Array): boolean
@@ -25,8 +25,8 @@ export interface Refusals {
 /** Beyond this a refused entry is asked for, and refused, once more. */
 const MAX_DECLINED = 4_096
 /**
- * Entries put off by the peer and not acknowledged yet. One that waits for its blobs holds the acknowledgements of all that
- * come after it back, and beyond this some would count as held that are not.
+ * Entries that the peer has put off and not acknowledged yet. An entry that waits for its blobs holds back the
+ * acknowledgements of all that come after it; beyond this limit, some entries would count as held that are not.
  */
 const MAX_PUT_OFF = 65_536
 const NO_DIGEST = new Uint8Array(0)

@@ -5,7 +5,7 @@ import type { Peer, RoomProblem, RoomStatus } from "./room.ts"
 
 export interface RoomStatusOptions {
   readonly clock: Clock
-  /** This one, 64 hex digits. */
+  /** Public key of this device, 64 hex digits. */
   readonly device: string
   readonly peers: State<readonly Peer[]>
 }
@@ -19,11 +19,11 @@ export interface RoomStatusKeeper {
   close(): void
 }
 
-/** Being alone is worth a word only once others had time to answer. */
+/** That nobody else is here is reported only once others have had time to answer. */
 const LONELY_AFTER_MS = 3_000
 const REFUSED_BY_PEER = "a peer ended its link at once: it does not let this device in, or has no place"
 
-/** Says in one line what stands in the way, if anything does. */
+/** Keeps the room's status, and says in one line what stands in the way, if anything does. */
 export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): RoomStatusKeeper {
   const servers = new Map<string, Extract<TransportReport, { type: "signaling" }>>()
   let trouble: RoomProblem | null = null
@@ -92,7 +92,7 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
           ? { code: "room-full", message: "this device has as many links as it takes" }
           : {
               code: "refused",
-              // "remote" where it was quicker than the proof of who it is.
+              // "remote" if the peer closed the link before it had proved who it is.
               message: /remote|by-peer/.test(reason) ? REFUSED_BY_PEER : `a peer was not let in: ${reason}`,
             }
       refresh()

@@ -1,9 +1,9 @@
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 
 /**
- * Which roots others may know this replica by, and what changed since: lets a pair that meets again exchange just
- * that. It lives in memory and may forget or be wrong: roots are compared afterwards in any case, and a pair that
- * finds no root it knows reconciles.
+ * The roots by which others may know this replica, and what changed since: lets a pair that meets again exchange just that.
+ * It lives in memory and may forget or be wrong: roots are compared afterwards in any case, and a pair that knows no common
+ * root reconciles.
  */
 export interface RootHistory {
   /** The entry changed; the newest change of a position counts. */
@@ -14,7 +14,7 @@ export interface RootHistory {
   agreed(device: string, root: Uint8Array): void
   /** Where the device was when both last agreed. */
   basisFor(device: string): Uint8Array | null
-  /** Positions changed here after anyone was told of the root; null when it is not known (any more). */
+  /** Positions changed here after anyone was told of the root; null when the root is not known, or no longer known. */
   since(root: Uint8Array): readonly Uint8Array[] | null
 }
 
@@ -38,7 +38,7 @@ export function createRootHistory(): RootHistory {
       changes++
       changeByPosition.delete(key)
       changeByPosition.set(key, changes)
-      // Many at once: to find the oldest, a Map walks over all that were deleted before it.
+      // Removes many at a time: to find its oldest entry, a Map walks over all those that were deleted before it.
       if (changeByPosition.size > MAX_CHANGES) forgotten = shrink(changeByPosition, KEPT_CHANGES) ?? forgotten
     },
     told(root) {
@@ -66,7 +66,7 @@ export function createRootHistory(): RootHistory {
   }
 }
 
-/** Removes the first entries of a Map, and returns the value of the last that went. */
+/** Removes the oldest entries of a Map, and returns the value of the last one removed. */
 function shrink<Value>(map: Map<string, Value>, size: number): Value | undefined {
   let last: Value | undefined
   for (const [key, value] of map) {

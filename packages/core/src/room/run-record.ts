@@ -1,6 +1,6 @@
 import type { ReconcileReport } from "./reconcile-runner.ts"
 
-/** The last reconciliation of a replica on a link, and what has come of it. A responder keeps one for all that it answers. */
+/** The last reconciliation of a replica on a link, and its results. A responder keeps one record for all requests that it answers. */
 export interface RunRecord {
   readonly startedAt: number
   /** The roots of both sides when it began; null where none has begun. */
@@ -12,7 +12,7 @@ export interface RunRecord {
   delegated: boolean
   /** Something that it found could not be exchanged: the peer may lack what is here of it. */
   failed: boolean
-  /** What comparing took; null until it has ended, and once it is reported. */
+  /** What comparing took; null until it has ended, and again once it is reported. */
   ended: Pick<ReconcileReport, "rounds" | "bytes"> | null
 }
 

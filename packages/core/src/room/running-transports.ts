@@ -6,29 +6,29 @@ import type { ElectionRole, RunningTransport, Transport, TransportHost } from ".
 export interface RunningTransportsOptions {
   readonly transports: readonly Transport[]
   readonly clock: Clock
-  /** A host for one start of a transport. */
+  /** Makes the host for one start of a transport. */
   host(transport: Transport): TransportHost
-  /** True while the session that holds this one's connections lacks a replica of it. */
+  /** True while the session that holds this one's connections lacks one of this session's replicas. */
   readonly isUnserved: State<boolean>
-  /** Closes the links that came from a transport which this session runs no more. */
+  /** Closes the links of a transport that this session no longer runs. */
   stopped(transport: Transport): void
   roleChanged(role: ElectionRole): void
-  /** A transport threw where nobody waits for it; says which and what. */
+  /** A transport threw where no caller waits; `detail` says which one, and what it threw. */
   failed(detail: string): void
 }
 
 export interface RunningTransports {
   reconnect(): void
-  /** Resolves once all have stopped, or have had their time. */
+  /** Resolves once all have stopped, or after five seconds. */
   stop(): Promise<void>
 }
 
-/** What a transport has to do as it stops is to say goodbye: a room that closes waits no longer for one that hangs. */
+/** A transport that stops has only goodbyes to say: a room that closes waits no longer than this for one that hangs. */
 const STOP_PATIENCE_MS = 5_000
 
 /**
- * Runs transports that elect a holder all the time, the others only where this session must reach out itself. Throws what a
- * transport throws at its first start, with nothing left running.
+ * Runs transports that elect a holder all the time, and the others only while this session must reach peers itself. Throws
+ * what a transport throws at its first start, and leaves nothing running then.
  */
 export function runTransports(options: RunningTransportsOptions): RunningTransports {
   const { isUnserved, clock, failed } = options
@@ -36,7 +36,7 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   const reaching = options.transports.filter(({ elects = false }) => !elects)
   const elections: RunningTransport[] = []
   let running: RunningTransport[] | null = null
-  /** Starts and stops follow each other; a start never meets what is still stopping. */
+  /** Starts and stops take turns: nothing starts while anything is still stopping. */
   let stopping: Promise<void> = Promise.resolve()
   let isStopped = false
 
@@ -56,7 +56,7 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
     for (const transport of transports) into.push(transport.start(options.host(transport)))
   }
 
-  /** A tab that takes over goes on with those that start. */
+  /** A tab that takes over goes on with those transports that do start. */
   const startAgain = (): RunningTransport[] => {
     const started: RunningTransport[] = []
     for (const transport of reaching) {

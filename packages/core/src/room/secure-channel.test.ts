@@ -16,13 +16,13 @@ interface End {
 const time = createSimulatedTime()
 
 interface Given {
-  /** What the pipe has heard before it is opened. */
+  /** What the pipe received before it was opened. */
   readonly heard?: readonly Uint8Array[]
-  /** Before each signature. */
+  /** Awaited before each signature. */
   readonly signing?: () => Promise<void>
 }
 
-/** One end whose pipe hands to `pass` whatever it sends. */
+/** One end, whose pipe hands to `pass` whatever is sent. */
 async function createEnd(
   pass: (bytes: Uint8Array) => void,
   { heard = [], signing = async () => {} }: Given = {},
@@ -114,7 +114,7 @@ test("a first message that came before the pipe was opened is taken before the p
     heard: said.slice(),
     signing: () => signing,
   })
-  // Bob's proof is here while the keys for it are still made.
+  // Bob's proof has arrived while the keys for it are still being made.
   await expect.poll(() => said.length).toBe(2)
   await new Promise((resolve) => setTimeout(resolve, 20))
   sign()
@@ -135,7 +135,7 @@ test("what a proven remote says waits until it is let in, and comes in order", a
   for (const [index, bytes] of early) ends[index]?.receiver.message("control", bytes)
   const [ada, bob] = ends as [End, End]
   await expect.poll(() => ada.proven && bob.proven).toBe(true)
-  // More messages than an application's slow decision lets a lively peer say.
+  // More messages than a lively peer says during an application's slow decision.
   const count = 300
   for (let index = 0; index < count; index++) ada.channel.send("control", Uint8Array.of(index % 256, 1, 2))
   const heard: number[] = []

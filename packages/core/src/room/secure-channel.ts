@@ -23,7 +23,7 @@ export interface SecureChannelOptions {
 
 export interface SecureChannelEvents {
   proven(peer: ProvenPeer): void
-  /** The last event, before or after `proven`; with what the device's own key threw. */
+  /** The last event, before or after `proven`. `cause` is what this device's own key threw, if that was the reason. */
   closed(reason: SecureCloseReason, cause?: unknown): void
   pathChanged(path: PathKind): void
 }
@@ -32,8 +32,8 @@ export type SecureCloseReason =
   | PipeCloseReason
   | `handshake-${HandshakeFailure}`
   | "handshake-timeout"
-  | "handshake-own-key" // of this device, which an application may bring: it did not sign
-  | "early-flood" // more than a member says before it is let in
+  | "handshake-own-key" // this device's key, which an application may supply, did not sign
+  | "early-flood" // more bytes than a member sends before it is let in
   | "record-forged"
   | "record-backlog"
 
@@ -43,12 +43,12 @@ export interface ChannelReceiver {
   doubted(): void
 }
 
-/** A pipe whose remote has proved what it is, or that is closed. */
+/** A pipe that runs the handshake first, and then carries messages until it is closed. */
 export interface SecureChannel {
   readonly maxMessageBytes: number
   path(): PathKind
   isClosed(): boolean
-  /** Begins to deliver, what came early first. */
+  /** Begins delivery, with the messages that arrived early first. */
   start(receiver: ChannelReceiver): void
   /** A message for a closed channel is dropped. */
   send(lane: Lane, message: Uint8Array): void
@@ -57,11 +57,11 @@ export interface SecureChannel {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000
-/** What may wait for a remote that has not proved anything: the greeting of one that is ahead of us by a round trip. */
+/** Bytes kept from a remote that has not proved anything: enough for the greeting of one that is a round trip ahead of us. */
 const MAX_SEALED_BYTES = 128 * 1024
-/** What may wait until the room has let a proven remote in, which an application may take seconds to decide. */
+/** Bytes kept from a proven remote until the room has let it in, which may take an application seconds to decide. */
 const MAX_HELD_BYTES = 1024 * 1024
-/** What keeping a message costs beside its bytes. */
+/** What keeping a message costs besides its bytes. */
 const MESSAGE_BYTES = 64
 
 export function createSecureChannel(options: SecureChannelOptions): SecureChannel {
@@ -69,9 +69,9 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
   let isClosed = false
   let receiver: ChannelReceiver | null = null
   let records: RecordLayer | null = null
-  /** As the pipe brought them, while the remote is not proven. */
+  /** Messages as the pipe brought them, while the remote is not proven. */
   let sealed: Message[] = []
-  /** Opened, while the room has not let the remote in. */
+  /** Messages ready for delivery, while the room has not let the remote in. */
   let held: Message[] = []
   let earlyBytes = 0
   let isProven = false
@@ -164,13 +164,13 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
     queue.push({ lane, bytes })
   }
 
-  // The pipe may have heard something already: one message at a time, and none before our own first has gone out.
+  // The pipe may hold messages already. They are handled one at a time, and none before our own first message has gone out.
   let step = orClose(begin())
   pipe.open({
     message(lane, bytes) {
       if (isClosed) return
       if (isProven) return arrived(lane, bytes)
-      // Two messages of the handshake; what follows them, or comes by the other lane, is for later.
+      // The handshake takes two messages; what follows them, or comes on the other lane, is kept for later.
       if (lane === "control" && proofsSeen < 2) {
         proofsSeen += 1
         step = orClose(advance(step, bytes))

@@ -67,7 +67,7 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
     addEntry(position, summary) {
       const key = mapKey(position)
       if (summaryByPosition.size >= MAX_QUEUED && !summaryByPosition.has(key)) return false
-      // What was asked for later knows more of the peer.
+      // A later request knows more about the peer.
       summaryByPosition.set(key, summary ?? summaryByPosition.get(key) ?? NOTHING)
       return true
     },

@@ -5,11 +5,11 @@ import type { Peer } from "./room.ts"
 export interface ServiceWatchOptions {
   readonly clock: Clock
   readonly peers: State<readonly Peer[]>
-  /** Names of the replicas that this session shares; a change of them is seen with the next of the peers. */
+  /** Names of the replicas that this session shares; a change of them is noticed at the next change of `peers`. */
   replicas(): Iterable<string>
 }
 
-/** Whether a tab that reaches the room through another is served by it in all its replicas. */
+/** Whether a tab that reaches the room through another tab finds all its replicas there. */
 export interface ServiceWatch {
   readonly isUnserved: State<boolean>
   /** Looks again, such as after the role changed. */
@@ -17,7 +17,7 @@ export interface ServiceWatch {
   close(): void
 }
 
-/** The other tab may be about to open the same replicas, or to answer at all. */
+/** The other tab may be about to open the same replicas, or to answer for the first time. */
 const PATIENCE_MS = 2_000
 
 export function createServiceWatch({ clock, peers, replicas }: ServiceWatchOptions): ServiceWatch {

@@ -175,7 +175,7 @@ describe("entries of a first sync", () => {
     expect(script.calls.at(1)?.entries.map(({ key }) => key)).toEqual(["later", "last"])
     script.calls[1]?.answer(answer(script.calls[1].entries))
     await settled()
-    // Few at a time wait for nothing.
+    // A few at a time wait for nothing.
     join(shared, "typed")
     await settled()
     expect(script.calls).toHaveLength(3)
@@ -198,7 +198,7 @@ describe("entries of a first sync", () => {
     await settled()
     for (const call of script.calls.splice(0)) call.answer(answer(call.entries))
     await settled()
-    // So few that they are not enough by themselves.
+    // Each time too few to be enough by themselves.
     for (let moment = 1; moment <= 8; moment++) {
       expect(script.calls).toEqual([])
       for (const key of many.slice(0, 100)) join(shared, `${moment} ${key}`)

@@ -19,7 +19,7 @@ import { createRootHistory, type RootHistory } from "./root-history.ts"
 export interface Transition {
   readonly key: string
   readonly position: Uint8Array
-  /** 16 bytes; null where there was, or is, no entry. */
+  /** Digest, 16 bytes; null where there was, or is, no entry. */
   readonly before: Uint8Array | null
   readonly after: Uint8Array | null
   readonly delta?: Uint8Array
@@ -32,7 +32,7 @@ export type JoinResult =
 export interface JoinJob {
   readonly peer: ReplicaPeer
   readonly key: string
-  /** That of the key. */
+  /** Position of the key. */
   readonly position: Uint8Array
   readonly delta: Uint8Array
   settle(result: JoinResult): void
@@ -63,7 +63,7 @@ export interface SharedReplicaOptions<Handle> {
   readonly host: Omit<ReplicaHost, "changed">
   /** Changes that were made here, already in the index. */
   readonly onLocal: (transitions: readonly Transition[]) => void
-  /** A batch of joins was settled: what it asks for can be sent together. */
+  /** A batch of joins was settled: the frames it calls for can be sent together. */
   readonly onBatch: () => void
   readonly attach?: AttachOptions<Handle>
 }
@@ -71,16 +71,16 @@ export interface SharedReplicaOptions<Handle> {
 const MAX_BATCH_ENTRIES = 2048
 const MAX_BATCH_BYTES = 2_097_152
 /**
- * After a batch that only a first sync brings, the next one gathers for a moment: what many a storage does for a batch
- * grows with all that it holds already, and so does what is gathered.
+ * After a batch as large as only a first sync brings, the next batch gathers entries for a moment: in many storages the
+ * cost of a batch grows with what they already hold, and so does the number gathered.
  */
 const MANY_ENTRIES = 64
 const GATHERED_ENTRIES = 1_024
 const GATHER_MS = 5
-/** It gathers once more where many came meanwhile. */
+/** How often gathering goes on because many entries came meanwhile. */
 const MAX_GATHERINGS = 8
 
-/** Most keys of a batch have none, and a list each would cost what joining them does. Never written to. */
+/** For keys of a batch without changes, which are most: a list each would cost as much as joining them. Never written to. */
 const NO_CHANGES: EntryChange[] = []
 
 /** Attaches the replica and brings its index up to date. Rejects with what the replica rejects with. */
@@ -90,7 +90,7 @@ export async function shareReplica<Handle>(
   const { replica, digests, slot } = options
   /** Changes reported before the index is there; null from then on. */
   let early: EntryChange[] | null = []
-  /** Changes of keys that a running join may change too: sorted out when it is done. */
+  /** Changes reported for keys that a running join may change too: sorted out when it is done. */
   let deferredByKey: Map<string, EntryChange[]> | null = null
   let runningBatch: Promise<void> | null = null
   const queue: JoinJob[] = []
@@ -149,7 +149,7 @@ export async function shareReplica<Handle>(
     const after = digestOf(change.key, change.stateHash)
     keeper.set(position, after, change.key)
     if (!sameDigest(before, after)) history.changed(position)
-    // A delta is only right for a peer that is where this change began.
+    // A delta fits only a peer in the state in which this change began.
     const { key, delta } = change
     const fits = delta !== undefined && sameDigest(before, digestOf(key, change.before))
     return fits ? { key, position, before, after, delta } : { key, position, before, after }
@@ -188,7 +188,7 @@ export async function shareReplica<Handle>(
   ): JoinResult => {
     if (outcome.type !== "joined") return { type: "outcome", outcome, transition: null }
     try {
-      // Told first, too: told after the join, a peer would count as holding what came of it once it confirms the write alone.
+      // Also reported first: otherwise a peer that confirms the write alone would count as holding the result of the join.
       const earlier = deferred.get(key) ?? NO_CHANGES
       if (earlier.length > 0) report(applyEarlier(earlier, key, outcome.before))
       const transition = apply({ key, stateHash: outcome.stateHash, before: outcome.before }, position)
@@ -198,7 +198,7 @@ export async function shareReplica<Handle>(
     }
   }
 
-  /** A local write that the join was made upon came first, although it was reported while the join ran. */
+  /** A local write that the join was based on came first, even if it was reported while the join ran. */
   const applyEarlier = (
     changes: EntryChange[],
     key: string,
@@ -229,7 +229,7 @@ export async function shareReplica<Handle>(
   }
 
   const drain = async (): Promise<void> => {
-    // The first of a message is not worth a batch: the others of it come before this goes on.
+    // Waits for the other entries of the same message: the first one alone is not worth a batch.
     await Promise.resolve()
     while (queue.length > 0) {
       const batch = takeBatch(queue)
@@ -291,7 +291,7 @@ export async function shareReplica<Handle>(
   }
 }
 
-/** Jobs from the head of the queue that one call of the replica takes: of one peer, and bounded. */
+/** Takes from the head of the queue the jobs for one call of the replica: all of one peer, and bounded. */
 function takeBatch(queue: JoinJob[]): readonly JoinJob[] {
   const session = (queue[0] as JoinJob).peer.session
   let bytes = 0
@@ -311,7 +311,7 @@ async function joinSafely(
   batch: readonly JoinJob[],
   peer: ReplicaPeer,
 ): Promise<readonly (JoinOutcome | { readonly type: "failed"; readonly cause: unknown })[]> {
-  // A replica may send them to a worker, which the rest of a job cannot go to.
+  // A replica may send them to a worker, where the rest of a job cannot go.
   const entries = batch.map(({ key, delta }) => ({ key, delta }))
   try {
     const outcomes = await attached.join(entries, peer)

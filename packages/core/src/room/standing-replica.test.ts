@@ -12,7 +12,7 @@ afterEach(async () => {
   await Promise.all(rooms.splice(0).map((room) => room.close()))
 })
 
-/** What a handle says of itself in a tab that stands by. */
+/** A replica in a tab that stands by, with what the test needs to drive and observe it. */
 interface Waiting {
   readonly replica: Replica<{ readonly things?: MemoryCollection }>
   readonly handle: { readonly things?: MemoryCollection }
@@ -62,7 +62,7 @@ function createWaiting(): Waiting {
   }
 }
 
-/** Two linked rooms, of which the second shares the things already. */
+/** Two linked rooms; the second already shares the things. */
 async function createPair() {
   const network = createMemoryNetwork()
   const invite = createInvite()

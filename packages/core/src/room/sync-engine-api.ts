@@ -12,21 +12,21 @@ export interface SecureLink {
   readonly session: string
   /** Device public key of the peer, 64 hex digits. */
   readonly device: string
-  /** What this room's `authorize` made of the peer. */
+  /** The role that this room's `authorize` gave the peer. */
   readonly role: PeerRole
   readonly maxMessageBytes: number
-  /** Throws nothing: on a dead link the message is dropped, and `closed` has come or will come. */
+  /** Never throws: on a dead link the message is dropped, and `closed` has been called or will be. */
   send(lane: Lane, message: Uint8Array): void
   buffered(lane: Lane): number
   /** Ends the link; `penalise` bars the session for 60 s. */
   close(reason: string, options?: { readonly penalise?: boolean }): void
 }
 
-/** What the shell tells the engine about a link that was added. */
+/** What a room tells the engine about a link that it added. */
 export interface LinkInput {
   message(lane: Lane, bytes: Uint8Array): void
   drained(lane: Lane): void
-  /** The peer may be gone: it is asked at once, and given up when it does not answer soon. */
+  /** The peer may be gone: it is asked at once, and its link ends if it does not answer soon. */
   doubted?(): void
   closed(reason: string): void
 }
@@ -45,22 +45,22 @@ export interface LinkStatus {
 export interface SyncEngineOptions {
   readonly clock: Clock
   readonly random: Random
-  /** 16 bytes, also in the handshake. */
+  /** 16 bytes, the same as in the handshake. */
   readonly sessionId: Uint8Array
-  /** 64 hex digits. */
+  /** Public key of this device, 64 hex digits. */
   readonly device: string
   /** 32 bytes; keys every position and digest. */
   readonly digestKey: Uint8Array
   /** 32 bytes naming room and epoch, for stored index blobs. */
   readonly roomTag: Uint8Array
-  /** Signs presence for peers that are several links away; without it only linked peers see each other. */
+  /** Signs presence for peers that are several links away; without it only linked peers see each other's. */
   readonly signer?: PresenceSigner
   readonly events: SyncEngineEvents
 }
 
 /** What an engine tells its room. `session` is a peer's, 32 hex digits. */
 export interface SyncEngineEvents {
-  /** A linked peer's value, or with `device` one that was relayed and is signed by that device. */
+  /** A linked peer's value or, with `device`, a relayed one that is signed by that device. */
   presence(session: string, value: Uint8Array | null, device?: string): void
   replicaReport(replica: string, report: ReplicaReport): void
   /** The peer broke the protocol: its link is ended. `code` is one of `DecodeErrorCode`. */
@@ -83,7 +83,7 @@ export interface SyncEngineEvents {
 export interface SyncEngine {
   readonly links: State<ReadonlyMap<string, LinkStatus>>
   counters(): ReadonlyMap<string, LinkCounters>
-  /** Names of those that are attached. */
+  /** Names of the attached replicas. */
   replicas(): Iterable<string>
   /** Resolves once the replica is attached, or stands by. */
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
@@ -91,7 +91,7 @@ export interface SyncEngine {
   addLink(link: SecureLink): LinkInput
   /** Encoded value of at most 2 KiB, or null; sent now (at most 10/s, the last wins) and to every later link. */
   setPresence(value: Uint8Array | null): void
-  /** Entries known now durable at `peers` devices; rejects with the signal's reason or `RoomError`. */
+  /** Resolves when the entries known now are durable on `peers` other devices; rejects with the signal's reason or `RoomError`. */
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Says BYE on every link, detaches every replica. Idempotent. */
   close(): Promise<void>

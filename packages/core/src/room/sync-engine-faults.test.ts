@@ -112,14 +112,14 @@ describe("a peer that breaks the protocol", () => {
     for (let n = 0; n < 200; n++) await notes.set(`k${n}`, { n })
     const { say, closed } = hostileLink(node, { buffered: 1_000_000 })
     say(hello, announceNotes)
-    // "I list nothing of all your entries", two bytes each, and every one of them is answered at length.
+    // "Of all your entries I list none", in two bytes each, and every one of them is answered at length.
     const records = new Uint8Array(8_000).map((_, at) => (at % 2 === 0 ? 0x30 : 0))
     let asked = 0
     const ask = (bytes: Uint8Array): void => {
       asked++
       say({ type: "range", slot: 0, salt: 1, sequence: asked, reply: false, grant: 65_536, records: bytes })
     }
-    // Where the way out is full less is answered: no honest peer that asks much at once is let go for it.
+    // While the lane is full, less is answered, so that an honest peer that asks for much at once does not lose its link.
     while (asked < 130) ask(records)
     expect(closed).toEqual([])
     while (closed.length === 0 && asked < 1_000) ask(records)
@@ -323,7 +323,7 @@ describe("a comparison that the peer does not answer", () => {
     }
     await stayFor(28)
     expect(salts()).toHaveLength(1)
-    // Of another run: what this one waits for may stand behind it.
+    // This answers another run: what the present one waits for may stand behind it.
     const late: Frame = {
       type: "range-ack",
       slot: 0,
@@ -539,7 +539,7 @@ describe("waiting for synced()", () => {
 })
 
 describe("a storage that fails to read", () => {
-  /** Each of the two begins the comparison in some of these. */
+  /** With some of these seeds one side begins the comparison, with others the other. */
   const seeds = ["one", "two", "three", "four"]
 
   test("keeps synced() waiting, and the peer gets the entry once it can be read", async () => {
@@ -565,7 +565,7 @@ describe("a storage that fails to read", () => {
       void a.engine.synced({ signal }).then(() => synced.push("a"))
       void b.engine.synced({ signal }).then(() => synced.push("b"))
       await time.runFor(20_000)
-      // What b has is here, and nothing is wrong with that.
+      // What b has is stored at a, so b is right.
       expect(synced).toEqual(["b"])
       expect(a.engine.links.get().get(b.session)).toMatchObject({ stage: "live" })
       expect(a.engine.links.get().get(b.session)?.replicas.get("notes")?.pendingOut).toBeGreaterThan(0)
@@ -772,7 +772,7 @@ describe("presence", () => {
       await time.runFor(10)
     }
     await time.runFor(1_000)
-    // The first says that there is none.
+    // The first says that there is no presence.
     const sent = wire.sent[0].filter(({ type }) => type === "presence").slice(1)
     expect(sent.length).toBeGreaterThan(5)
     expect(sent.length).toBeLessThanOrEqual(11)
@@ -800,7 +800,7 @@ describe("presence", () => {
 })
 
 describe("closing", () => {
-  /** Opens its store for so long, whatever the signal says. */
+  /** A replica that takes this long to open its store, whatever the signal says. */
   const slow = (time: SimulatedTime, attachMs: number): Replica => {
     const replica = memory()
     return {
@@ -827,7 +827,7 @@ describe("closing", () => {
       void node.engine.close().then(() => (closedAt = time.now))
       const startedAt = time.now - 10
       await time.runFor(70_000)
-      // Whoever gave it to the room hears at once, also where the replica never answers.
+      // The caller of `replicate` hears at once, even if the replica never answers.
       expect(refusedAt - startedAt).toBeLessThanOrEqual(10)
       expect(closedAt - startedAt).toBeGreaterThanOrEqual(closesAfterMs - 10)
       expect(closedAt - startedAt).toBeLessThan(closesAfterMs + 500)

@@ -207,7 +207,7 @@ describe("two engines", () => {
       right.put(`k${n + 5}`, 20_000 + n)
     }
     const second = connect(a, b)
-    // Offered is not held: each side may be told so only when the other has its newest change.
+    // Offered is not held: each side may be told that it is synced only when the other has its newest change.
     await Promise.all([
       a.engine.synced().then(() => expect(right.values.get("k0")).toBe(10_000)),
       b.engine.synced().then(() => expect(left.values.get("k14")).toBe(20_009)),

@@ -25,27 +25,27 @@ interface EngineReplica extends RoomReplica {
   readonly links: MutableState<ReadonlyMap<string, ReplicaLinkStatus>>
 }
 
-/** Links that the sender of a change is linked to hear of it from the sender; a HAVE makes up for what got lost. */
+/** The sender of a change tells the peers that it is linked to; a HAVE makes up for what got lost. */
 const HAVE_DELAY_MS = 100
 const WANTED_TICK_MS = 50
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 const FEW_WAITS = 64
-/** Who has just come is linked to everyone soon, and until then looks like somebody far away. */
+/** A newcomer is soon linked to everyone, but until then looks as if it were several links away. */
 const RELAY_DELAY_MS = 1_000
 const PRESENCE_INTERVAL_MS = 100
 const PROBE_DELAY_MS = 250
-/** Of peers whose link was lost so many are told our presence again once they are seen behind others. */
+/** How many peers are remembered after their link was lost: they are told our presence again once they are seen behind others. */
 const MAX_LOST = 64
 
-/** The engine that rooms run, for simulators and for links of another making. It needs no transport: add links to it. */
+/** The engine that rooms run, for simulators and for links made in other ways. It needs no transport: add links to it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { clock, random, events } = options
   const digests = createKeyedDigest(options.digestKey)
   const links = createState<ReadonlyMap<string, LinkStatus>>(new Map())
   const sessions = new Map<string, LinkSession>()
   const replicasByName = new Map<string, EngineReplica>()
-  /** Peers whose link was lost, the newest last, and who may still be in the room. */
+  /** Peers whose link was lost and who may still be in the room, the newest last. */
   const lostSessions = new Set<string>()
   const timers = createPurposeTimers(clock)
   const closing = new AbortController()
@@ -57,10 +57,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   })
   let presence: Uint8Array | null = null
   let presenceSentAt = Number.NEGATIVE_INFINITY
-  /** The newest opening of each name, by what is its own alone. */
+  /** The latest opening of each replica name, identified by its own `links` state. */
   const openedLast = new Map<string, EngineReplica["links"]>()
   let closed: Promise<void> | null = null
-  /** Set before anything is closed: what closing sets off must start nothing. */
+  /** Set before anything is closed, so that nothing that closing triggers starts anything. */
   let ending = false
 
   const gate = createLargeEntryGate(() => {
@@ -80,7 +80,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
   const statusChanged = (): void => {
     timers.startOnce("status", STATUS_DELAY_MS, publish)
-    // To look at very many costs more than what happens; `publish` does it soon.
+    // Checking very many waits costs more than what happened; `publish` checks them soon.
     waits.check(FEW_WAITS)
   }
 
@@ -89,14 +89,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   /** A change made on this device: pushed to everyone. */
   const localChanges = (replica: EngineReplica, transitions: readonly Transition[]): void => {
-    // A peer that gets the change answers with what it has; one that takes none from us still has to be asked.
+    // A peer that gets the change answers with what it has; one that takes nothing from us still has to be asked.
     const answered = targetsOf(replica).every(({ permissions }) => permissions.send)
     for (const transition of transitions) {
       if (answered) replica.wanted.resolve(mapKey(transition.position))
       for (const session of sessions.values()) {
         const own = session.targets.get(replica.shared.replica.name)?.own
         if (own === undefined) continue
-        // Links that a large room pruned carry changes again once it is small.
+        // A link that was pruned in a large room carries changes again once the room is small.
         if (!isPartial(session)) own.feed.graft()
         own.push(transition)
       }
@@ -106,8 +106,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   /**
-   * A change that came from a peer goes on to the others. Where that peer is linked to all of them it is told, not
-   * pushed; elsewhere it is pushed along the tree that pruning leaves.
+   * Passes on a change that came from a peer. If that peer is linked to all others, the change is announced and not pushed;
+   * otherwise it is pushed along the tree that pruning leaves.
    */
   const forward = (
     source: LinkSession,
@@ -121,7 +121,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     for (const session of sessions.values()) {
       const target = session.targets.get(replica.shared.replica.name)?.own
       if (session === source || target === undefined) continue
-      // The roots that end a reconciliation show what it missed, but roots of a one-way link are never compared.
+      // A change that a reconciliation missed shows in the roots at its end, but roots of a one-way link are never compared.
       const { send, receive } = target.permissions
       if (target.phase !== "live" && send && receive) {
         target.owes(position)
@@ -194,7 +194,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   /** Where everyone is linked to everyone, nobody needs to be told about third peers. */
   const relayOwnPresence = (): void => {
     if (!hasDistantPeers()) return
-    // With its link a peer forgot what it was told over it.
+    // A peer that lost its link to us forgot the presence it was told over that link.
     const lost = [...lostSessions].filter((id) =>
       [...sessions.values()].some((peer) => peer.linkedTo().has(id)),
     )
@@ -237,7 +237,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     lostSessions.add(session.session)
     timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence)
     timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
-    // It may have died between receiving a change and passing it on.
+    // The peer may have died between receiving a change and passing it on.
     timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
     timers.startOnce("wanted", 0, askWanted)
     publish()
@@ -265,7 +265,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     roomTag: options.roomTag,
     device: options.device,
     report: (report) => events.replicaReport(replica.name, report),
-    // One that could not take over may be closed when its name has been given anew.
+    // A replica that could not take over may be closed after its name was given to another one.
     released: () => void (openedLast.get(replica.name) === replicaLinks && released(replica.name)),
     async synced(wait) {
       await opening.attached(replica.name)
@@ -353,7 +353,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     },
     async synced(wait = {}) {
       const asked = opening.standing().map((one) => one.synced(wait))
-      // Of nothing at all everybody holds everything.
+      // With no replica attached, a wait of our own adds nothing to what the standing replicas answer.
       if (asked.length === 0 || replicasByName.size > 0) asked.push(waits.add(wait))
       await Promise.all(asked)
     },
@@ -385,7 +385,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => timers.startOnce("wanted", 0, askWanted),
         duplicate: ({ own }) => {
-          // What we lose with its pushes has to come from somebody to whom it looks partial, and who pushes it on.
+          // Only if another peer has a link that this one lacks, and so pushes this one's changes on to us.
           if ([...sessions.values()].some((other) => lacksAny(session, other.linkedTo()))) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
@@ -413,7 +413,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 }
 
-/** Whether our transition went from the push's "before" to its "after", so that its delta serves others too. */
+/** Whether our transition went from the push's "before" to its "after", so that the push's delta serves others too. */
 function continues(transition: Transition, push: PushFrame): boolean {
   const { before, after } = transition
   const began =

@@ -22,7 +22,7 @@ function outcomeOf(promise: Promise<void>): Outcome {
 
 const patient = (): { readonly signal: AbortSignal } => ({ signal: new AbortController().signal })
 
-/** A replica of which the test has the host. */
+/** A replica whose host the test can use. */
 function hosted(inner = memory()): { readonly replica: Replica<MemoryCollection>; host(): ReplicaHost } {
   const hosts: ReplicaHost[] = []
   const attach: typeof inner.attach = (host, options) => {
@@ -32,7 +32,7 @@ function hosted(inner = memory()): { readonly replica: Replica<MemoryCollection>
   return { replica: { ...inner, attach }, host: () => hosts.at(-1) as ReplicaHost }
 }
 
-/** Takes as long as this to store anything. */
+/** A replica that takes this long to store anything. */
 const slow = (time: SimulatedTime, delayMs: number): Replica<MemoryCollection> =>
   meddled(({ join }) => ({
     join: (entries, peer) =>

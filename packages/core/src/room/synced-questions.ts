@@ -4,9 +4,9 @@ import type { Outbox } from "../protocol/outbox.ts"
 
 /** What two sessions of one device ask each other: when what one of them holds is durable at other devices. */
 export interface SyncedQuestions {
-  /** Gives what takes the question back; null when too many are open: ask again when one of them is answered. */
+  /** Returns a function that takes the question back, or null when too many are open: ask again when one of them is answered. */
   ask(question: SyncedQuestion, answered: (outcome: SyncedOutcome) => void): (() => void) | null
-  /** Without an answer it is taken back. Throws `DecodeError` for more questions than an honest session leaves open. */
+  /** A null `answer` takes the question back. Throws `DecodeError` for more questions than an honest session leaves open. */
   asked(nonce: number, answer: ((signal: AbortSignal) => Promise<SyncedOutcome>) | null): void
   answered(nonce: number, outcome: SyncedOutcome): void
   close(): void
@@ -14,12 +14,12 @@ export interface SyncedQuestions {
 
 export type SyncedQuestion = Omit<SyncedWantFrame, "type" | "nonce">
 
-/** Open ones each way. */
+/** Open questions each way. */
 const MAX_QUESTIONS = 1_024
 
 export function createSyncedQuestions(outbox: Pick<Outbox, "control">, flush: () => void): SyncedQuestions {
   const answeredByNonce = new Map<number, (outcome: SyncedOutcome) => void>()
-  /** One each: platforms warn of a leak when one signal has more than ten listeners. */
+  /** One controller for each question: platforms warn of a leak when one signal has more than ten listeners. */
   const answering = new Map<number, AbortController>()
   let nonce = 0
   return {

@@ -19,16 +19,16 @@ export interface SyncedWait {
 }
 
 /**
- * Promises that resolve when what was written before the call is durable at other devices. Another session of this device,
- * such as the tab that has the connections, does not count: once it holds everything it is asked when others do.
+ * Promises that resolve when what was written before the call is durable on other devices. Another session of this device,
+ * such as the tab that has the connections, does not count: once it holds everything, it is asked when other devices do.
  */
 export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
-  /** Waits for another session of this device. Rejects when the room closes and with the signal's reason. */
+  /** Waits on behalf of another session of this device. Rejects when the room closes, and with the signal's reason. */
   answer(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
-  /** The replica has left the room: whoever waits for it, alone or with others, is told so. */
+  /** The replica has left the room: all waits that include it fail. */
   withdrawn(replica: RoomReplica): void
-  /** Something was confirmed, or a link came or went. Does nothing where more than `most` wait. */
+  /** Something was confirmed, or a link came or went. Does nothing while there are more than `most` waits. */
   check(most?: number): void
 }
 
@@ -37,10 +37,10 @@ export interface SyncedWaitsOptions {
   readonly sessions: () => Iterable<LinkSession>
   readonly replicas: () => Iterable<RoomReplica>
   readonly digests: KeyedDigest
-  /** This one, 64 hex digits. */
+  /** Public key of this device, 64 hex digits. */
   readonly device: string
   readonly closing: AbortSignal
-  /** Asks the peers that something is owed to how far they are. */
+  /** Asks those peers that something is owed to how far they are. */
   readonly probe: () => void
 }
 
@@ -49,23 +49,26 @@ interface OpenWait {
   readonly session: string | undefined
   readonly replicas: readonly RoomReplica[]
   readonly positions: ReadonlySet<string> | undefined
-  /** What a link must confirm: the changes there were when it was first seen to have compared everything else. */
+  /** The changes that a link must confirm: those up to when it was first seen to have compared everything else. */
   readonly changesByLink: WeakMap<LinkReplica, number>
-  /** What a session of this device says of a replica; it is asked once, and anew when it has the replica anew. */
+  /** What another session of this device says about a replica; it is asked once, and again when it announces the replica again. */
   readonly ask: (session: LinkSession, own: LinkReplica) => Holding
-  /** Such a session waits: none of them is asked, or they would ask each other for ever. */
+  /** Such a session waits: no other one is asked on its behalf, or they would ask each other for ever. */
   readonly onBehalf: boolean
   readonly conclude: (outcome: SyncedOutcome) => void
   readonly fail: (cause: unknown) => void
 }
 
-/** How a peer, or all that one knows, stands to the entries that are waited for; "no-peers" where it is not expected to take any. */
+/**
+ * How a peer stands to the entries waited for; for a session of this device, how its peers do. "no-peers": none is expected
+ * to take them.
+ */
 type Holding = SyncedOutcome | "pending"
 
 interface Standing {
-  /** How many other devices hold any of that; a device counts once, however many tabs of it are linked. */
+  /** How many other devices have one of these holdings; a device counts once, however many of its tabs are linked. */
   readonly devices: (...holdings: readonly Holding[]) => number
-  /** What other sessions of this device say of others. */
+  /** What other sessions of this device say about other devices. */
   readonly kin: readonly Holding[]
 }
 
@@ -77,7 +80,7 @@ interface Inquiry {
 /** Without a signal nobody waits longer than this for peers that do not come. */
 const NO_PEERS_LIMIT_MS = 30_000
 
-/** More take no room. */
+/** `peers` may be any number, even Infinity; a question names at most this many devices. */
 const MAX_DEVICES = 65_535
 
 const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
@@ -88,7 +91,7 @@ const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
   const waits = new Set<OpenWait>()
   const endingsBySignal = new Map<EventTarget | null, Set<() => void>>()
-  /** One listener for all: platforms warn of a leak when one signal has more than ten. */
+  /** One listener for each signal: platforms warn of a leak when one signal has more than ten. */
   const abortAll = ({ target }: Event): void => endingsBySignal.get(target)?.forEach((abort) => abort())
   const onAbort = (signal: AbortSignal, abort: () => void): (() => void) => {
     const endings = endingsBySignal.get(signal) ?? new Set()
@@ -184,7 +187,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       }
       const fail = (cause: unknown): void => end(() => reject(cause))
       const positions = behalf?.positions[0] ? behalf.positions : keys?.map(options.digests.position)
-      // More than a message takes are asked for with all others.
+      // If there are more than one message takes, the question is about all entries.
       const asked = positions && positions.length <= MAX_ITEMS / 2 ? positions : []
       const wait: OpenWait = {
         peers,
@@ -211,12 +214,12 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
             }
             inquiry.takeBack = questions.ask(question, (outcome) => {
               inquiry.holding = outcome
-              // It may come to know more of them while this one waits.
+              // That session may yet learn of more devices while this one waits.
               if (outcome === "no-peers") inquire(true)
             })
           }
           inquire(isPatient)
-          // Of too many, it is asked when one of the others is answered.
+          // If too many questions are open, it is asked again once one of them is answered.
           if (inquiry.takeBack !== null) inquiries.set(own, inquiry)
           return "pending"
         },
@@ -231,7 +234,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       }
       const start = (): void => {
         if (isOver) return
-        // It may have left while it was flushed.
+        // A replica may have left while it was flushed.
         const here = [...options.replicas()]
         const gone = wait.replicas.find((replica) => !here.includes(replica))
         if (gone !== undefined) return fail(goneError(gone))
@@ -240,7 +243,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         options.probe()
         checkOne(wait)
       }
-      // What another session waits for came from it, and was passed on when it was joined.
+      // What another session waits for came from that session, and was passed on when it was joined.
       if (wait.onBehalf) start()
       else Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(start, fail)
     })
@@ -265,7 +268,7 @@ function goneError({ shared }: RoomReplica): ReplicaError {
   return new ReplicaError("replica-closed", `The replica "${shared.replica.name}" was closed.`)
 }
 
-/** Nothing that was written here travels, to whomever: there is nothing to wait for. */
+/** Nothing written here travels to anyone, so there is nothing to wait for. */
 function sendsNothing({ shared }: RoomReplica): boolean {
   return shared.replica.direction === "receive-only"
 }

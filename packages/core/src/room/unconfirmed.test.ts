@@ -44,10 +44,10 @@ describe("what a peer is not known to hold", () => {
     expect(unconfirmed.confirmed("p", first, true)).toBe(false)
     expect(unconfirmed.confirmed("p", second, true)).toBe(false)
     expect(unconfirmed.confirmedUpTo(first)).toBe(false)
-    // As a whole it comes with what the changes were made upon.
+    // Sent as a whole, the entry includes what the changes were based on.
     expect(unconfirmed.confirmed("p", second)).toBe(true)
     expect(unconfirmed.confirmedUpTo(second)).toBe(true)
-    // Nothing contradicted what was sent since then.
+    // Nothing contradicts what was sent since then.
     expect(unconfirmed.confirmed("p", third, true)).toBe(true)
     expect(unconfirmed.size).toBe(0)
   })

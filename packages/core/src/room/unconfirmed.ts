@@ -12,8 +12,8 @@ export interface Unconfirmed {
   /** Notes a change; returns its count. */
   changed(position: string): number
   /**
-   * The peer took what the entry was at change `upTo`, or that change `alone`. False when it is not known to hold the entry by
-   * that, since it said that it holds something else.
+   * The peer took the entry as it was at change `upTo` or, with `alone`, only that change. False when this does not show
+   * that it holds the entry, because it said that it holds something else.
    */
   confirmed(position: string, upTo: number, alone?: boolean): boolean
   /** The peer holds something else, or did not take what was sent: changes that are under way are joined to that. */
@@ -28,18 +28,18 @@ export interface Unconfirmed {
   confirmedUpTo(count: number, only?: Iterable<string>): boolean
   /** Whether a change up to `count` was refused, and the entry was not taken since. */
   refusedUpTo(count: number, only?: Iterable<string>): boolean
-  /** Positions of so many entries that are not confirmed, the oldest first. */
+  /** Positions of at most so many unconfirmed entries, the oldest first. */
   oldest(count: number): readonly string[]
   /** The count of the newest change. */
   readonly changes: number
-  /** Counts up to here belong to what the link had under this name before. */
+  /** Counts up to here belong to an earlier announcement of this replica on the link. */
   readonly since: number
   readonly size: number
   /** Entries that were refused, and not taken since. */
   readonly refusedCount: number
 }
 
-/** `nextCount` counts the changes of a whole link, so that a replica announced anew never takes up old confirmations. */
+/** `nextCount` counts the changes of a whole link, so that a replica announced again never takes old confirmations for its own. */
 export function createUnconfirmed(nextCount: () => number): Unconfirmed {
   const entryByPosition = new Map<string, UnconfirmedEntry>()
   /** Counts of the oldest change of an entry that was refused. */

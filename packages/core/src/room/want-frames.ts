@@ -1,13 +1,13 @@
 import type { Frame, WantItem } from "../protocol/frame.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 
-/** Summaries in one WANT frame, which must fit a control message. One that is longer is left out. */
+/** Bytes of summaries in one WANT frame, which must fit a control message. A summary that is longer is left out. */
 const MAX_SUMMARIES_BYTES = 12_288
 const MAX_WANT_ITEMS = 512
 const ITEM_OVERHEAD_BYTES = 24
 const NO_SUMMARY = new Uint8Array(0)
 
-/** WANT frames for entries, with what is held of them; without a summary an entry is asked for as a whole. */
+/** WANT frames for entries, with summaries of what is held of them; without a summary the whole entry is asked for. */
 export async function wantFrames(
   shared: SharedReplica,
   positions: readonly Uint8Array[],

@@ -4,7 +4,7 @@ import type { ReadOutcome, Replica } from "../ports/replica.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 
-/** Holds what it cannot send under the key "unreadable". */
+/** A replica that cannot send what it holds under the key "unreadable". */
 function withholding(outcome: ReadOutcome): Replica<MemoryCollection> {
   return meddled(({ read }) => ({
     async read(requests, peer) {
@@ -71,7 +71,7 @@ test("of two that hold an entry the second is asked at once where the first does
 for (const initiator of ["a", "b"] as const) {
   test(`what is here of an entry reaches a peer that cannot send its own, and the link comes to rest (${initiator} begins)`, async () => {
     const time = createSimulatedTime()
-    // The lower session begins.
+    // The side with the lower session id begins.
     const [a, b] = [createNode(time, "a"), createNode(time, "b")].toSorted((one, two) =>
       one.session < two.session === (initiator === "a") ? -1 : 1,
     ) as [Node, Node]

@@ -1,7 +1,7 @@
 import type { Random } from "../ports/random.ts"
 
 export interface BackOff {
-  /** The next delay: doubles from the first to the longest, half of it by chance so that crowds spread out. */
+  /** The next delay: doubles from `firstMs` to `longestMs`, half of it random so that crowds spread out. */
   next(): number
   reset(): void
 }

@@ -1,7 +1,7 @@
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
 
-/** An ICE candidate as it travels: there is one media section, so that its id is all that is needed beside it. */
+/** An ICE candidate as it travels. There is one media section, so only its id is needed besides. */
 export interface Candidate {
   readonly candidate: string
   readonly mid: string
@@ -11,7 +11,7 @@ const MAX_CANDIDATES = 64
 const MAX_CANDIDATE_BYTES = 512
 const MAX_MID_BYTES = 16
 
-/** At most as many as fit one envelope; the caller sends the rest in a further batch. */
+/** Takes at most as many as fit one envelope; the caller sends the rest in a further batch. */
 export function encodeCandidates(candidates: readonly Candidate[]): Uint8Array {
   const write = new ByteWriter(512).varint(candidates.length)
   for (const { candidate, mid } of candidates) write.text(candidate).text(mid)

@@ -10,7 +10,7 @@ import {
 
 export interface DataPipeOptions {
   readonly channels: Readonly<Record<Lane, RTCDataChannel>>
-  /** What the channels brought before. */
+  /** What the channels received before. */
   readonly heard: readonly EarlyMessage[]
   readonly path: PathKind
   readonly role: "offerer" | "answerer"
@@ -29,7 +29,7 @@ export interface EarlyMessage {
 
 export interface DataPipe {
   readonly pipe: Pipe
-  /** The connection below is lost. */
+  /** The connection below it is lost. */
   fail(reason: PipeCloseReason): void
   setPath(path: PathKind): void
   /** Others say that the remote is gone. */
@@ -37,18 +37,18 @@ export interface DataPipe {
 }
 
 /**
- * What a channel may hold by itself. Chromium throws at 16 MiB and node-datachannel takes without any limit, so what
- * is over this waits here.
+ * Bytes that a channel may buffer itself. Chromium throws at 16 MiB and node-datachannel has no limit at all, so whatever
+ * is beyond this waits here.
  */
 const CHANNEL_HIGH_BYTES = 1024 * 1024
 const CHANNEL_LOW_BYTES = 256 * 1024
 /** A sender that does not look at `buffered` is wrong; the pipe ends before memory does. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
-/** `bufferedamountlow` never comes when the amount never rose above the threshold: look as well. */
+/** `bufferedamountlow` never fires if the amount never rose above the threshold, so the pipe also looks by itself. */
 const LOOK_AGAIN_MS = 50
-/** What may come before the room opens the pipe: no more than the first words of a handshake, by a stranger. */
+/** Bytes that may come before the room opens the pipe: no more than the first messages of a handshake, from a stranger. */
 const MAX_EARLY_BYTES = 64 * 1024
-/** What keeping a message costs beside its bytes: empty ones are not free. */
+/** What keeping a message costs besides its bytes: empty ones are not free. */
 const EARLY_MESSAGE_BYTES = 64
 
 export function createDataPipe(options: DataPipeOptions): DataPipe {
@@ -172,7 +172,7 @@ function createLane(channel: RTCDataChannel, clock: Clock, events: LaneEvents): 
     }
   }
 
-  /** False when the channel will not take it now; its own `close` tells when it never will. */
+  /** False when the channel will not take it now; its `close` event tells when it never will. */
   const trySend = (message: Uint8Array): boolean => {
     try {
       // A plain Uint8Array: of any other view node-datachannel sends the wrong bytes.
@@ -201,7 +201,7 @@ function createLane(channel: RTCDataChannel, clock: Clock, events: LaneEvents): 
         queuedBytes += message.length
         if (queuedBytes > MAX_QUEUED_BYTES) return events.closed("failed")
       }
-      // To ask again is a call out of the runtime, which a small message does not need.
+      // Asking for the amount again is a call out of the runtime, which a small message does not need.
       const isLow = queuedBytes + before + message.length <= CHANNEL_LOW_BYTES
       if (isAbove || isLow || buffered() <= CHANNEL_LOW_BYTES) return
       isAbove = true

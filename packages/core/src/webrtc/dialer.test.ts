@@ -21,7 +21,7 @@ interface Side {
   readonly connections: RTCPeerConnection[]
   doubts: number
   wantsLinks: boolean
-  /** What becomes of a signal to this side. */
+  /** What happens to a signal for this side. */
   take: (envelope: Envelope) => void
 }
 
@@ -98,7 +98,7 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   await expect.poll(condition, { timeout: 30_000, interval: 5, message: what }).toBe(true)
 }
 
-/** What browsers say five seconds after the last sign of life; libdatachannel does not. */
+/** Reports what browsers report five seconds after the last sign of life; libdatachannel does not. */
 function disconnect({ connections }: Side): void {
   const connection = connections.at(-1)
   if (connection === undefined) throw new Error("no connection")

@@ -27,26 +27,26 @@ export interface DialerOptions {
   send(message: Omit<Envelope, "from">): void
   /** A connection that was up was lost: the network may be gone, and with it the signaling socket. */
   pathLost(): void
-  /** This peer id says what we are not: a dialer under another one is wanted. */
+  /** Our peer id no longer says what we are: a dialer under another id is wanted. */
   misplaced(): void
 }
 
 /**
- * Keeps one connection to every peer of the topic, or in a large room to those that the mesh plan names. The smaller
- * peer id calls, the other answers and can ask to be called: with fixed roles nobody ever calls past each other.
+ * Keeps one connection to every peer of the topic, or in a large room to those that the mesh plan names. The smaller peer
+ * id calls, the other answers and can ask to be called: with fixed roles, two peers never call each other at the same time.
  */
 export interface Dialer {
-  /** Peers that are there now, all at once: in a large room not all of them are called. */
+  /** Peers that are there now, given all at once because not all of them are called in a large room. */
   present(peers: readonly Uint8Array[]): void
   absent(peer: Uint8Array): void
   /** A signal could not be passed on: the peer lost its server, or is gone. */
   away(peer: Uint8Array): void
   receive(envelope: Envelope): void
-  /** Forgets all back-off and calls, or asks to be called. */
+  /** Resets all back-off, and calls or asks to be called. */
   reconnect(): void
   /** New ICE servers or credentials. */
   reconfigure(): void
-  /** The page goes, perhaps to come back: closes every connection, at once. */
+  /** The page goes away, perhaps to come back: closes every connection at once. */
   suspend(): void
   /** Peers with an open connection. */
   openCount(): number
@@ -74,16 +74,16 @@ interface Call {
 }
 
 const RETRY = { firstMs: 300, longestMs: 120_000 }
-/** A connection that lived this long was worth it: the next one is tried at once again. */
+/** A connection that lived this long was worth it: back-off starts over after it. */
 const WORTHWHILE_MS = 10_000
 const FULL_RETRY_MS = 30_000
-/** Who is called gives the caller this long after a loss before asking for a call. */
+/** The called side gives the caller this long after a loss before it asks for a call. */
 const CALL_ME_AFTER_MS = 3_000
-/** An attempt that takes longer is given up when somebody asks for a reconnect. */
+/** An attempt that has taken longer is given up when somebody asks for a reconnect. */
 const STUCK_AFTER_MS = 2_000
 /** Candidates that overtook their offer. */
 const MAX_EARLY_BATCHES = 8
-/** Attempts at one time, over all peers; members alone can start any. */
+/** Attempts at a time, over all peers; only members can cause one. */
 const MAX_ATTEMPTS = 24
 const MAX_REMOTES = 512
 const CONNECTION_ID_BYTES = 8
@@ -189,7 +189,7 @@ export function createDialer(options: DialerOptions): Dialer {
       remote.call = call
       return call
     } catch (error) {
-      // Chromium makes 500 connections a page and gives closed ones back late.
+      // Chromium allows 500 connections per page and gives closed ones back late.
       const detail = errorText(error)
       host.report({ type: "warning", code: "no-more-connections", detail })
       remote.call = remote.former
@@ -216,10 +216,10 @@ export function createDialer(options: DialerOptions): Dialer {
     forgetIfIdle(remote)
   }
 
-  /** ICE waits half a minute for a path to heal, which is worth while only when there is somebody at its other end. */
+  /** ICE waits half a minute for a path to heal, which is worthwhile only if somebody is still at its other end. */
   function checkPresence(remote: Remote, call: Call): void {
     if (!remote.isPresent) return closeQuietly(remote, call)
-    // Of a connection that nobody knows, it means nothing to its receiver: only whether it gets there counts.
+    // A hang-up for an unknown connection means nothing to its receiver: all that counts is whether it gets there.
     post(remote, "hang-up", random.bytes(CONNECTION_ID_BYTES), encodeHangUp({ reason: "lost" }))
   }
 
@@ -296,11 +296,11 @@ export function createDialer(options: DialerOptions): Dialer {
     if (remote.call?.connection.isBroken()) closeQuietly(remote, remote.call)
     if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     remote.backOff.reset()
-    // Its list of peers may be another: what it plans for, an answerer takes as well.
+    // Its list of peers may differ from ours: we also answer for links that only its plan has.
     dial(remote, true)
   }
 
-  /** Closes without telling the remote, which knows. */
+  /** Closes without telling the remote, which knows already. */
   function closeQuietly(remote: Remote, call: Call): void {
     if (remote.call === call) {
       remote.call = remote.former
@@ -324,7 +324,7 @@ export function createDialer(options: DialerOptions): Dialer {
       if (arrived.some(({ wasPresent }) => !wasPresent)) mesh.changed()
       for (const { remote, wasPresent } of arrived) {
         if (remote.call !== null || (wasPresent && remote.cancelRetry !== null)) continue
-        // The newcomer of a pair is always told of the other, so that the caller hears of it too.
+        // The newcomer of a pair is always told of the other, and the other of it, so the caller hears of the pair too.
         if (!remote.isCaller) dial(remote)
         else if (remote.cancelRetry === null) retryLater(remote, CALL_ME_AFTER_MS)
       }
@@ -336,7 +336,7 @@ export function createDialer(options: DialerOptions): Dialer {
       mesh.changed()
       stopRetry(remote)
       for (const call of [remote.former, remote.call]) {
-        // Gone from the server: it is not worth waiting for ICE to notice. A connection can outlive its server, though.
+        // The peer is gone from the server, so ICE need not notice first. A connection can outlive its server, though.
         if (call?.connection.isOpen() && !call.connection.isBroken()) call.connection.doubt()
         else if (call != null) closeQuietly(remote, call)
       }

@@ -3,7 +3,7 @@ import { ByteWriter } from "../protocol/byte-writer.ts"
 
 /** Why a connection attempt is refused, or a connection is given up, as told to the other side. */
 export type HangUp =
-  | { readonly reason: "lost" } // the connection of that id is no more here
+  | { readonly reason: "lost" } // the connection of that id no longer exists here
   | { readonly reason: "full"; readonly count: number; readonly limit: number }
 
 const reasonNumbers = { lost: 0, full: 1 } as const

@@ -91,7 +91,7 @@ describe("mesh links", () => {
     mesh.changed()
     await time.runFor(30_000)
     expect(linked.has(again)).toBe(true)
-    // Nothing is remembered of one that left.
+    // Nothing is remembered of a peer that left.
     present.delete(again)
     mesh.changed()
     await time.runFor(1_000)

@@ -5,7 +5,7 @@ export interface MeshLinksOptions {
   /** Our peer id in hex. */
   readonly self: string
   readonly host: Pick<TransportHost, "clock" | "linkLimit" | "isReader">
-  /** Peers of the topic, ourselves not among them. */
+  /** Peers of the topic, without ourselves. */
   readonly present: () => readonly string[]
   /** Peers with an open connection. */
   readonly linked: () => readonly string[]
@@ -29,9 +29,9 @@ export interface MeshLinks {
 
 /** Presence comes in bursts, and both ends should plan with the same list. */
 const PLAN_DELAY_MS = 300
-/** Who comes as a reader looks like a relay until it is told: leaves that have a relay do not run there and back. */
+/** A new reader looks like a relay until it learns that it is one: leaves that have a relay do not run there and back meanwhile. */
 const LEAF_PLAN_DELAY_MS = 2_000
-/** A connection outside the plan may be in the other side's: its list is given time to become ours. */
+/** A connection outside our plan may be in the other side's: its list of peers is given time to become ours. */
 const TRIM_DELAY_MS = 5_000
 const TRIM_STEP_MS = 1_000
 
@@ -42,8 +42,8 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
   let cancelPlan: (() => void) | null = null
   let cancelTrim: (() => void) | null = null
   /**
-   * Whoever makes a link again that was given up plans with another list, such as one server's of several: it would be
-   * cut off at every change, and this may be its only link.
+   * Peers whose link was given up once. One that makes the link again plans with another list, such as that of one server
+   * of several: it would be cut off at every change, and this may be its only link.
    */
   const givenUp = new Set<string>()
   let closed = false
@@ -72,7 +72,7 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
     const linked = options.linked()
     const ringStands = [...plan.ring].every((id) => linked.includes(id))
     const present = options.present()
-    // Who is linked and not present lost its server, and nobody could call it again.
+    // A peer that is linked but not present has lost its server, and nobody could call it again.
     const surplus = linked.find((id) => !isPlanned(id) && !givenUp.has(id) && present.includes(id))
     if (surplus === undefined) return
     if (ringStands || linked.length >= maxLinks) {
@@ -84,7 +84,7 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
 
   const changed = (): void => {
     if (closed) return
-    // Who comes into a large room must not call everyone first.
+    // A peer that comes into a large room must not call everyone first.
     if (plan === null && options.present().length > maxLinks) {
       cancelPlan?.()
       replan()
@@ -99,7 +99,7 @@ export function createMeshLinks(options: MeshLinksOptions): MeshLinks {
     wants: isPlanned,
     makeRoom(id) {
       if (plan === null) return false
-      // Who has just come calls before we have planned for it.
+      // A newcomer may call before we have planned for it.
       if (cancelPlan !== null) plan = planMesh(self, options.present(), maxLinks)
       if (!isPlanned(id)) return false
       const surplus = options.linked().find((linked) => !isPlanned(linked))

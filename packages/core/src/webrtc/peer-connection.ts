@@ -13,7 +13,7 @@ export interface PeerConnectionOptions {
   readonly role: "offerer" | "answerer"
   readonly platform: RtcPlatform
   readonly configuration: RTCConfiguration
-  /** How long at most one side keeps its candidates back once it has the other's; see `webrtc({ holdMs })`. */
+  /** For how long, at most, one side holds back its candidates once it has the other's; see `webrtc({ holdMs })`. */
   readonly holdMs: number
   readonly clock: Clock
   readonly remote: string
@@ -25,7 +25,7 @@ export interface PeerConnectionEvents {
   described(sdp: string): void
   candidates(batch: readonly Candidate[]): void
   opened(pipe: Pipe): void
-  /** It was open and lost its path, which may heal. */
+  /** The connection was open and lost its path, which may heal. */
   broken(): void
   /** The last event. `failure` is null when it was closed on purpose or by the remote after it had opened. */
   closed(failure: ConnectionFailure | null): void
@@ -39,35 +39,35 @@ export interface ConnectionFailure {
 
 /** One RTCPeerConnection from its offer to its end. Roles are fixed: there is no glare to resolve. */
 export interface PeerConnection {
-  /** `opened` until the pipe closes. */
+  /** From `opened` until the pipe closes. */
   readonly isOpen: () => boolean
   readonly isBroken: () => boolean
   /** The remote's description: an answer at the offerer; at the answerer an offer, or one for an ICE restart. */
   describe(sdp: string): Promise<void>
   addCandidates(candidates: readonly Candidate[]): void
-  /** Others say that the remote is gone: the room asks it. */
+  /** Others say that the remote is gone: has the room ask it. */
   doubt(): void
   /** Credentials for the next ICE restart. */
   reconfigure(configuration: RTCConfiguration): void
   close(failure?: ConnectionFailure): void
 }
 
-/** A slow network needs seconds for DTLS; where ICE finds no path in its time, the next attempt may. */
+/** DTLS needs seconds on a slow network; if ICE finds no path in its time, the next attempt may. */
 const STAGE_TIMEOUTS_MS = { signaling: 7_000, ice: 8_000, dtls: 12_000 } as const
 /** Shorter cuts than this heal by themselves. */
 const RESTART_AFTER_MS = 8_000
-/** Then a connection that was up and is not is given up: both sides come here, and the offerer calls anew. */
+/** A connection that has been without a path for this long is given up: both sides come to that, and the offerer calls again. */
 const GIVE_UP_AFTER_MS = 40_000
-/** ICE may choose another pair while it still checks, and no event tells. */
+/** ICE may choose another pair while it still checks, and no event reports that. */
 const PATH_SETTLES_MS = 2_000
 const BATCH_AFTER_MS = 4
 const MAX_MESSAGE_BYTES = 262_144
 const MAX_REMOTE_CANDIDATES = 64
-/** Messages of one channel while the other opens: a handshake's first, and what an application may add to the contract's. */
+/** Messages kept from one channel while the other opens: more than a handshake sends, or an application adds to the contract suite. */
 const MAX_HEARD_EARLY = 64
 const LANES: readonly Lane[] = ["control", "bulk"]
 
-/** Throws what the platform throws when it can make no further connection. */
+/** Throws what the platform throws when it cannot make another connection. */
 export function createPeerConnection(options: PeerConnectionOptions): PeerConnection {
   const { clock, events, platform, role } = options
   const connection = platform.create(options.configuration)
@@ -79,11 +79,11 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   const path = createPathProbe()
   const isRelayOnly = options.configuration.iceTransportPolicy === "relay"
   /**
-   * The offerer's DTLS has to be up before the hello that the answerer sends once it is connected: so the offerer's checks
-   * have to get through first. On a direct path they do when the answerer does not know where to check yet. A relay lets
-   * nobody in before its owner has heard of him: there the offerer has to be the one who hears last. A hello that comes
-   * while DTLS starts on a relayed path is not only late: up to 0.24.5 libdatachannel stands still then for good, and
-   * with the next call Node as well (paullouisageneau/libdatachannel#1630).
+   * The offerer's DTLS has to be up before the answerer, once connected, sends its DTLS hello; so the offerer's checks have
+   * to get through first. On a direct path they do if the answerer does not know yet where to check. A relay admits nobody
+   * of whom its owner has not heard, so there the offerer has to be the one who hears last. On a relayed path a hello that
+   * arrives while DTLS starts is worse than late: up to 0.24.5 libdatachannel then hangs for good, and at the next call so
+   * does Node (paullouisageneau/libdatachannel#1630).
    */
   const holds = options.holdMs > 0 && role === (isRelayOnly ? "answerer" : "offerer")
   const outgoing = createCandidateQueue(clock, (batch) => events.candidates(batch))
@@ -91,7 +91,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   const heard: EarlyMessage[] = []
   let remoteCandidates = 0
   let cancelRepair: (() => void) | null = null
-  /** Only between two libdatachannel peers does an early hello get lost. */
+  /** An early hello gets lost only between two libdatachannel peers. */
   let isHolding = false
   let cancelHold = (): void => {}
   let cancelSecondLook = (): void => {}
@@ -114,7 +114,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     connection.close()
     for (const channel of Object.values(channels)) {
       channel.onopen = null
-      // node-datachannel never forgets a channel, nor its connection, that neither opened nor was closed.
+      // node-datachannel never forgets a channel that neither opened nor was closed, nor its connection.
       channel.close()
     }
     events.closed(failure)
@@ -134,7 +134,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   function adopt(lane: Lane, channel: RTCDataChannel): void {
     channels[lane] = channel
     channel.binaryType = "arraybuffer"
-    // On a path that reorders, one channel's first words can overtake the opening of the other.
+    // On a path that reorders, the first messages of one channel can overtake the opening of the other.
     channel.onmessage = (event: MessageEvent<unknown>) => hear(lane, event.data)
     if (channel.readyState === "open") openWhenComplete()
     else channel.onopen = openWhenComplete
@@ -171,7 +171,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   }
 
   async function findPath(): Promise<void> {
-    // Statistics can say otherwise: they count a relay's address as the peer's own when a check came from it first.
+    // The path is relayed. Statistics may say otherwise: they count a relay's address as the peer's own if a check came from it first.
     if (isRelayOnly) return
     const stats = await connection.getStats().catch(() => null)
     const isRelayed = stats === null ? null : path.isRelayed(stats.values())
@@ -179,7 +179,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   }
 
   async function offer(iceRestart: boolean): Promise<void> {
-    // An offer is out and not answered yet: a second one would make its answer fail.
+    // An earlier offer is not answered yet: a second one would make its answer fail.
     if (iceRestart && connection.signalingState !== "stable") return
     try {
       const description = await connection.createOffer(iceRestart ? { iceRestart } : {})
@@ -236,7 +236,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
         if (role === "offerer") void offer(true)
         return repair()
       case "closed":
-        // node-datachannel says this before its channels do: of a remote that hung up, and of a path that was lost.
+        // node-datachannel says this before its channels do, both when the remote hung up and when the path was lost.
         if (pipe !== null && cancelRepair === null) return pipe.fail("remote")
         return fail("closed by itself")
       default:
@@ -302,7 +302,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   function addCandidate({ candidate, mid }: Candidate): void {
     path.remote(candidate)
     if (pipe !== null) void findPath()
-    // One bad candidate must not end what the others may still bring about.
+    // One bad candidate must not end an attempt that the others may still bring to success.
     connection.addIceCandidate({ candidate, sdpMid: mid }).catch(() => {})
   }
 
@@ -341,7 +341,7 @@ const HANDLERS = [
 
 interface CandidateQueue {
   add(candidate: Candidate): void
-  /** What was held back goes out now, what follows in batches. */
+  /** Sends now what was held back, and in batches what follows. */
   release(): void
   stop(): void
 }

@@ -9,7 +9,7 @@ export interface WebRtcImplementation {
 /** What differs between implementations, in one place. */
 export interface RtcPlatform {
   create(configuration: RTCConfiguration): RTCPeerConnection
-  /** Makes the first connection quick: a browser starts its WebRTC with the first one of a page, which takes its time. */
+  /** Makes the first connection quick: a browser starts its WebRTC stack with the first one of a page, which takes its time. */
   warmUp(): void
   /** False where only a new connection mends a broken one. */
   readonly canRestartIce: boolean
@@ -36,7 +36,7 @@ export function findRtcPlatform(given: WebRtcImplementation | undefined): RtcPla
       try {
         new Connection({}).close()
       } catch {
-        // Whoever wants a connection hears of it.
+        // Whoever wants a connection will get the same error.
       }
     },
     canRestartIce: !isLibDataChannel,
@@ -44,7 +44,7 @@ export function findRtcPlatform(given: WebRtcImplementation | undefined): RtcPla
   }
 }
 
-/** Its URLs are put together as `turn:USER:PASS@host`, so that a colon in the name would cut it. */
+/** libdatachannel puts its URLs together as `turn:USER:PASS@host`, where a colon in the user name would end it. */
 function forLibDataChannel({ iceServers = [], ...rest }: RTCConfiguration): RTCConfiguration {
   return {
     ...rest,

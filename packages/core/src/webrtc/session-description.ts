@@ -1,5 +1,5 @@
 import { hexToBytes } from "../protocol/hex.ts"
-/** What the handshake binds and the answer needs, from SDP that a stranger may have written. */
+/** Why a description, which a stranger may have written, gives no fingerprint for the handshake to bind. */
 export type DescriptionDefect =
   | "too-long"
   | "not-one-media" // anything but a single m=application
@@ -25,7 +25,7 @@ export function readFingerprint(sdp: string): Uint8Array | DescriptionDefect {
   return digits === undefined ? "weak-fingerprint" : hexToBytes(digits.replaceAll(":", ""))
 }
 
-/** Leaves all candidates to trickling. */
+/** Removes the candidates, so that all of them trickle. */
 export function withoutCandidates(sdp: string): string {
   return sdp
     .split("\r\n")
@@ -33,7 +33,7 @@ export function withoutCandidates(sdp: string): string {
     .join("\r\n")
 }
 
-/** libdatachannel signs its descriptions so. */
+/** libdatachannel marks its descriptions in this way. */
 export function isFromLibDataChannel(sdp: string): boolean {
   return /^o=rtc /m.test(sdp)
 }

@@ -17,7 +17,7 @@ import type { WebSocketLike } from "./web-socket.ts"
 interface HostSocket extends WebSocketLike {
   readyState: number
   readonly heard: ClientMessage[]
-  /** With which code the client closed it. */
+  /** The code with which the client closed it. */
   closedWith: number | undefined
   open(): void
   say(message: HostMessage | Uint8Array): void
@@ -94,7 +94,7 @@ function createWorld({ token = async () => "" }: { readonly token?: () => Promis
     told,
     reports,
     newest,
-    /** As far as an answer to `join`. */
+    /** Goes as far as the answer to `join`. */
     async join(over: Partial<HostMessage & { type: "joined" }> = {}) {
       await time.runFor(0)
       newest().open()
@@ -135,7 +135,7 @@ describe("a client of a signaling server", () => {
     socket.say({ type: "presence", channel: 1, joined: [], left: [BOB] })
     expect(client.signal(BOB, new Uint8Array(3))).toBe(true)
     expect(socket.heard.at(-1)).toMatchObject({ type: "signal", to: BOB })
-    // The servers first, so that the calls to those who are there are made with them.
+    // The ICE servers first, so that calls to the peers that are there use them.
     expect(told).toEqual(["ice 0", "joined 9", "signal 9 5", "presence +0 -1"])
   })
 

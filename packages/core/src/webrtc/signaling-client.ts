@@ -28,7 +28,7 @@ export interface SignalingClientOptions {
 }
 
 export interface SignalingEvents {
-  /** In the topic: these are the others. Comes again after each reconnect. */
+  /** We are in the topic, and these are the others. Comes again after each reconnect. */
   joined(peers: readonly Uint8Array[]): void
   presence(joined: readonly Uint8Array[], left: readonly Uint8Array[]): void
   signal(from: Uint8Array, blob: Uint8Array): void
@@ -36,7 +36,7 @@ export interface SignalingEvents {
   gone(peer: Uint8Array): void
   /** A signal to this peer was not passed on: it lost its connection to the server, and may come back. */
   away(peer: Uint8Array): void
-  /** Another session has this peer id here: only a fresh one helps. */
+  /** Another session has this peer id here: only a fresh id helps. */
   taken(): void
   ice(configuration: IceConfiguration): void
   /** The socket is gone; nobody can be said to be present. */
@@ -44,14 +44,14 @@ export interface SignalingEvents {
   report(report: TransportReport): void
 }
 
-/** One server, kept connected until `close`, whatever happens to network and server. */
+/** A connection to one server, kept up until `close`, whatever happens to network and server. */
 export interface SignalingClient {
   /** False when it was not sent because there is no connection. */
   signal(to: Uint8Array, blob: Uint8Array): boolean
   requestIce(): void
-  /** Tries now when it waits; asks the server for a sign of life when it seems to be connected. */
+  /** Tries now if it is waiting; if it seems to be connected, asks the server for a sign of life. */
   reconnect(): void
-  /** Leaves at once, without a wait for anything, until `reconnect`. */
+  /** Leaves at once, waiting for nothing, and stays away until `reconnect`. */
   suspend(): void
   close(): Promise<void>
 }
@@ -65,7 +65,7 @@ const CLOSE_TIMEOUT_MS = 1_000
 const RETRY = { firstMs: 500, longestMs: 30_000 }
 /** A server that said no is asked again rarely: a token may have been renewed or a place become free. */
 const REFUSED_RETRY_MS = 30_000
-/** What a server says of time is believed up to an hour: a timer beyond 2^31 ms would fire at once. */
+/** Durations that a server gives are believed up to an hour: a timer beyond 2^31 ms would fire at once. */
 const LONGEST_WAIT_MS = 3_600_000
 const DEFAULT_HEARTBEAT_MS = 25_000
 /** The close code that ends the session with the socket. */
@@ -109,7 +109,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     try {
       open()
     } catch (error) {
-      // Such as a ws: server named on an https page: the browser throws, and may not tomorrow.
+      // For example a ws: server named on an https page: the browser throws, and may not tomorrow.
       retry(errorText(error), REFUSED_RETRY_MS, "refused")
     }
   }
@@ -172,7 +172,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
         socket.settled(message.limits.heartbeatMs)
         renewIn(socket, message.tokenExpiresInMs)
         events.report({ type: "signaling", server: url, state: "joined" })
-        // First the servers: whoever is there is called at once, and with them.
+        // The ICE servers first: peers that are there are called at once, and with them.
         events.ice(message.ice)
         return events.joined(message.peers)
       case "presence":
@@ -181,7 +181,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
         return events.signal(message.from, message.blob)
       case "unreachable":
         if (message.reason === "gone") events.gone(message.peer)
-        // An attempt to connect has its own deadline.
+        // "busy" needs no answer: an attempt to connect has its own deadline.
         else if (message.reason === "away") events.away(message.peer)
         return
       case "renewed":
@@ -273,11 +273,11 @@ interface Socket {
   send(message: ClientMessage): void
   /** Ends the socket unless something is heard soon: a dead one can look alive for minutes. */
   probe(): void
-  /** Joined: from here only silence ends it. */
+  /** The join succeeded: from here on only silence ends the socket. */
   settled(heartbeatMs: number): void
   /**
-   * Resolves when the socket is closed, or after `CLOSE_TIMEOUT_MS`. Without `LEFT` the session can be taken up again
-   * within its grace, and nobody hears of a leave.
+   * Resolves when the socket is closed, or after `CLOSE_TIMEOUT_MS`. Without `LEFT` the session can be resumed within its
+   * grace period, and nobody is told of a leave.
    */
   close(code?: typeof LEFT): Promise<void>
 }

@@ -27,7 +27,7 @@ export function findWebSocket(given: WebSocketConstructor | undefined): WebSocke
   try {
     // Not an import: bundlers for browsers would look for `ws`.
     const required: unknown = process?.getBuiltinModule("node:module").createRequire(import.meta.url)("ws")
-    // Some conditions resolve it to its ES module, whose namespace comes instead of the class.
+    // Under some export conditions this gives the namespace of its ES module instead of the class.
     const found = (required as { readonly WebSocket?: unknown } | undefined)?.WebSocket ?? required
     if (typeof found === "function") return found as WebSocketConstructor
   } catch (cause) {

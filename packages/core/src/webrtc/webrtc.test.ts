@@ -14,7 +14,7 @@ import type { WebSocketLike } from "./web-socket.ts"
 import { webrtc } from "./webrtc.ts"
 
 const ADA = new Uint8Array(16).fill(7)
-/** The larger id: Ada calls. */
+/** The larger id, so Ada calls. */
 const BOB = new Uint8Array(16).fill(9)
 
 /** Ada, two servers that the test speaks for, and a platform on which no call is ever answered. */
@@ -92,7 +92,7 @@ function createWorld() {
       socket.say({ ...JOINED, channel, peers })
       await time.runFor(0)
     },
-    /** How often Bob is called in the time to come. */
+    /** How often Bob is called within this time. */
     async callsWithin(durationMs: number): Promise<number> {
       const before = calls
       await time.runFor(durationMs)
@@ -122,7 +122,7 @@ test("a peer that only the dead server knew is called until the server is back a
   await join("wss://one", 1, [BOB])
   await join("wss://two", 1, [])
   socketOf("wss://one").die()
-  // Before the next attempt to join has given up on its socket.
+  // Before the next attempt to join gives up on its socket.
   await time.runFor(1_000)
   const again = socketOf("wss://one")
   expect(await callsWithin(8_000)).toBeGreaterThan(0)
@@ -150,7 +150,7 @@ test("a reader comes into a large room again under an id that says so, and leave
   await join("wss://one", 1, crowd)
   const second = joinedAs() as Uint8Array
   expect(second).toEqual(leafId(second, true))
-  // And stays.
+  // And the id stays.
   const now = socketOf("wss://one")
   await time.runFor(8_000)
   expect(socketOf("wss://one")).toBe(now)

@@ -27,20 +27,20 @@ export interface WebRtcOptions {
   readonly iceServers?: readonly RTCIceServer[] | undefined
   /** "relay" hides this device's addresses from peers: everything goes through TURN. */
   readonly privacy?: "relay" | undefined
-  /** What the server's authentication wants; a function is asked again before the token expires. */
+  /** Token for the signaling server's authentication; a function is called again before the token expires. */
   readonly token?: string | (() => string | Promise<string>) | undefined
   /**
-   * How long at most one side keeps its ICE candidates back, until the other's have led somewhere. Two node-datachannel
-   * peers sometimes need a second to connect without it, or stand still for good on a relay, and need 50 ms more with it.
+   * For how long, at most, one side holds back its ICE candidates until the other's have led somewhere. Without it, two
+   * node-datachannel peers sometimes need a second to connect, or hang for good on a relay; with it, they need 50 ms more.
    * Default: 300 with node-datachannel, else 0.
    */
   readonly holdMs?: number | undefined
 }
 
 const HOLD_MS = 300
-/** Somebody who takes every fresh peer id must not make this side spin. */
+/** Somebody who claims every fresh peer id must not make this side spin. */
 const RENAME = { firstMs: 500, longestMs: 60_000 }
-/** Signals waiting to be opened, from one server; a flood beyond is dropped before any cryptography. */
+/** Signals from one server that wait to be opened; a flood beyond that is dropped before any cryptography. */
 const MAX_WAITING_SIGNALS = 256
 
 /** Peers find each other through signaling servers and connect directly. Throws `TransportError`. */
@@ -79,7 +79,7 @@ interface RunOptions extends Omit<WebRtcOptions, "webSocket"> {
   readonly webSocket: WebSocketConstructor
 }
 
-/** Runs under the host's peer id, and under a fresh one whenever a server says that another session has it. */
+/** Runs under the host's peer id, and under a fresh one once a server says that it is taken, or it no longer says our role. */
 function run(host: TransportHost, options: RunOptions): RunningTransport {
   const { clock, random } = host
   const backOff = createBackOff(random, RENAME)
@@ -93,8 +93,8 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
     })
   const rename = (): void => {
     cancelRename = null
-    // Open connections stay: they are the room's, and the peers' table of links knows them by their session. Those of a
-    // reader go, for they are where a reader's should not be.
+    // Open connections stay: they belong to the room, and the peers' link tables know them by session. A reader's
+    // connections are closed, because they are where a reader's should not be.
     if (host.isReader.get()) current.suspend()
     stopping = Promise.all([stopping, current.stop()])
     current = start(random.bytes(host.peerId.length))
@@ -124,7 +124,7 @@ function runAs(
     self: host.peerId,
   }
   const opener = createEnvelopeOpener(context)
-  /** Who is where, as far as a server can be asked: a signal goes through one on which its receiver is. */
+  /** Which peers each server lists: a signal goes through a server where its receiver is present, if there is one. */
   const presence = new Map<SignalingClient, Set<string>>()
   const ice = new Map<string, { readonly configuration: IceConfiguration; readonly at: number }>()
   let sending: Promise<void> = Promise.resolve()
@@ -164,7 +164,7 @@ function runAs(
 
   function handedOut(): RTCIceServer[] {
     return [...ice.values()].flatMap(({ configuration: { servers, expiresInMs }, at }) => {
-      // A sleeping page can miss the renewal; the wall clock is not asked, it may be wrong.
+      // A sleeping page can miss the renewal. The wall clock is not asked, since it may be wrong.
       const isStale = expiresInMs > 0 && clock.monotonic() - at > expiresInMs
       if (isStale) for (const client of presence.keys()) client.requestIce()
       return servers.map(({ urls, username, credential }) =>
@@ -214,7 +214,7 @@ function runAs(
           const now = new Set(peers.map(bytesToHex))
           for (const id of [...here]) if (!now.has(id)) depart(hexToBytes(id))
           arrive(peers)
-          // Offers and candidates were lost meanwhile: what is broken or stuck is begun anew.
+          // Offers and candidates were lost meanwhile: connections that are broken or stuck start again.
           if (hasJoined) dialer.reconnect()
           hasJoined = true
         },
@@ -225,13 +225,13 @@ function runAs(
         signal(from, blob) {
           if (waiting >= MAX_WAITING_SIGNALS) return
           waiting += 1
-          // Views on the socket's buffer: what waits needs bytes of its own.
+          // These are views of the socket's buffer: what waits needs bytes of its own.
           opening = open(opening, from.slice(), blob.slice())
         },
         gone: depart,
         away(peer) {
           const id = bytesToHex(peer)
-          // Another server may still have it.
+          // Another server may still have the peer.
           if ([...presence.values()].every((others) => others === here || !others.has(id))) dialer.away(peer)
         },
         taken: rename,
@@ -239,7 +239,7 @@ function runAs(
           ice.set(url, { configuration: given, at: clock.monotonic() })
           if (options.iceServers === undefined) dialer.reconfigure()
         },
-        // Connections outlive the server. Who is still there is told after the next join; till then others tell who goes.
+        // Connections outlive the server. The next join tells who is still there; until then the other servers tell who leaves.
         lost() {
           presence.set(client, new Set())
         },
@@ -249,7 +249,7 @@ function runAs(
     presence.set(client, here)
   }
   for (const url of new Set(options.servers)) connectTo(url)
-  // While the servers answer there is nothing else to do.
+  // There is nothing else to do until the servers answer.
   clock.after(0, () => {
     if (!isStopped) options.platform.warmUp()
   })
@@ -258,7 +258,7 @@ function runAs(
     for (const client of presence.keys()) client.reconnect()
     dialer.reconnect()
   }
-  /** The others are to notice now, not when ICE does. */
+  /** Makes the others notice now, not only when ICE does. */
   function suspend(): void {
     for (const [client, here] of presence) {
       client.suspend()
@@ -270,7 +270,7 @@ function runAs(
     // Browsers say when the network is back: waiting for the back-off would look broken to people.
     listen("online", reconnect),
     listen("pagehide", suspend),
-    // From the cache of the browser, as it was left.
+    // The page is back from the browser's cache, as it was left.
     listen("pageshow", reconnect),
   ]
 
