@@ -12,14 +12,14 @@ import type { Faults } from "./fault-counts.ts"
 
 /** The attachments of one process, beside its documents on the same disk. */
 export interface Attachments extends BlobStore {
-  /** Makes the content of so many bytes durable; resolves with what a document says about it. */
+  /** Makes content of this size durable; resolves with what a document says about it. */
   put(sizeBytes: number): Promise<JsonObject>
 }
 
 export interface AttachmentsOptions {
   readonly store: Store
   readonly faults: Faults
-  /** Builds a bug in: what is missing instead of what is. */
+  /** Plants a bug: what to report as missing instead of what is. */
   readonly missing: ((missing: readonly number[], chunks: number) => readonly number[]) | undefined
 }
 
@@ -59,7 +59,7 @@ export async function openAttachments({ store, faults, missing }: AttachmentsOpt
     blob.verified =
       hashOf([...blob.chunks].toSorted(([a], [b]) => a - b).map(([, bytes]) => bytes)) === digest
     if (blob.verified) return []
-    // Complete and wrong: a piece was spoilt, and none can be told from the others.
+    // Complete but wrong: a chunk was spoilt, and nobody can tell which.
     faults.count("spoilt-attachment")
     await drop(digest)
     return all
@@ -71,7 +71,7 @@ export async function openAttachments({ store, faults, missing }: AttachmentsOpt
     bytes: Uint8Array,
   ): Promise<"stored" | "complete" | "corrupt"> => {
     const digest = Buffer.from(ref.digest).toString("hex")
-    // Two peers were asked, and the later answer may be spoilt: what documents show already is not touched.
+    // If two peers were asked, the later answer may be spoilt: what documents already show is not touched.
     if (held(digest).verified) return "complete"
     await store.write([{ key: keyOf(digest, index), value: bytes }])
     held(digest).chunks.set(index, bytes)
@@ -102,7 +102,7 @@ export async function openAttachments({ store, faults, missing }: AttachmentsOpt
       return heldByDigest.get(Buffer.from(digest).toString("hex"))?.chunks.get(index) ?? null
     },
     write(_key, ref, index, bytes) {
-      // One after the other: a spoilt chunk must not reach the disk while the last good one makes the blob whole.
+      // One after the other: a spoilt chunk must not reach the disk while the last good one completes the blob.
       const written = turn.then(() => writeChunk(ref, index, bytes.slice()))
       turn = written.catch(() => undefined)
       return written
@@ -111,7 +111,7 @@ export async function openAttachments({ store, faults, missing }: AttachmentsOpt
   return self
 }
 
-/** A replica whose documents may refer to attachments: none is joined before those that it names are here. */
+/** A replica whose documents may refer to attachments: no document is joined before those that it names are here. */
 export function withAttachments(
   replica: Replica<MemoryCollection>,
   attachments: Promise<Attachments>,
@@ -147,7 +147,7 @@ export function withAttachments(
   }
 }
 
-/** Whether a disk holds all of what a document says about its attachment, and nothing else. */
+/** Whether a disk holds exactly the attachment that a document describes. */
 export function isAttachmentWhole(image: DiskImage, about: JsonObject): boolean {
   const { digest, size } = about as { readonly digest: string; readonly size: number }
   const chunks = Array.from({ length: Math.ceil(size / CHUNK_BYTES) }, (_, at) =>

@@ -22,7 +22,7 @@ export interface MeetingPath {
 export interface BusyMeeting {
   /** Entries that still differ when the time is over. */
   readonly differing: number
-  /** How long each key press took to the other side, shortest first. */
+  /** How long each key press took to reach the other side, shortest first. */
   readonly pressesMs: readonly number[]
   /** The most requests for ranges that were under way at once. */
   readonly mostRequests: number
@@ -31,18 +31,18 @@ export interface BusyMeeting {
 }
 
 const ENTRIES = 30_000
-/** More than the table of what is wanted from one link holds. */
+/** More than the table of wanted entries holds for one link. */
 const CHANGED_BY_EACH = 9_000
 const PRESS_EVERY_MS = 20
 const LOOK_EVERY_MS = 4
-/** Between the comparisons of a link there are seconds. */
+/** Comparisons on one link are seconds apart. */
 const RANGES_APART_MS = 1_000
 
 interface Device extends PlainEngine {
   readonly collection: MemoryCollection
 }
 
-/** Two devices that hold the same but for thousands of changes on each meet again, and both type all the time, or for less. */
+/** Two devices that differ by thousands of changes made on each meet again; both type all the time, or for `typingMs`. */
 export async function runBusyMeeting(
   path: MeetingPath,
   forMs: number,

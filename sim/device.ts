@@ -29,7 +29,7 @@ export interface Process {
   collection: MemoryCollection | null
   readonly attachments: Promise<Attachments>
   readonly presence: PresenceSeen
-  /** What it says about who sits there. */
+  /** The presence that it shows to others; null for none. */
   said: string | null
   alive: boolean
 }
@@ -41,7 +41,7 @@ export interface Device {
   /** 64 hex digits. */
   readonly key: string
   readonly process: Process | null
-  /** A process that left still writes its last state: no other may open the disk. */
+  /** A process that left is still writing its last state: no other may open the disk. */
   readonly closing: boolean
   backup: DiskImage | null
   /** Left, and never comes back. */
@@ -271,7 +271,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
   return self
 }
 
-/** The scenario's handler, with a note of every write that it was shown. */
+/** The scenario's handler, which notes every write that it is shown. */
 function createHandler(
   world: World,
   index: number,
@@ -281,7 +281,7 @@ function createHandler(
   const { handler: name, twoVersions } = world.scenario
   const handler = HANDLERS[name]({ clock, random, version: twoVersions ? index % 2 : 0 })
   world.faults.count(`handler:${name}`)
-  // The replica knows this one by its identity.
+  // The replica recognises this function by its identity.
   if (name === "field-wise") return handler
   return (earlier, later) => {
     world.history.handled(earlier.payload)

@@ -16,7 +16,7 @@ export interface Edge {
   /** Connects now if both run and nothing forbids it. */
   dial(): void
   cut(noticeMs: readonly [number | null, number | null], backAfterMs: number): void
-  /** The process at this end is gone; the other end hears of it after `noticeMs`, or by the silence. */
+  /** The process at this end is gone; the other end hears of it after `noticeMs`, or only by silence. */
   lost(end: End, noticeMs: number | null): void
   setStalled(from: End | "both", stalled: boolean): void
   setBytesPerMs(from: End, bytesPerMs: number): void
@@ -24,7 +24,7 @@ export interface Edge {
   sendGarbage(from: End, kind: GarbageKind): void
   /** Whether garbage went over a link of this session. */
   isTainted(session: string): boolean
-  /** Ends what garbage has touched, so that honest links remain. */
+  /** Ends links that garbage has touched, so that honest ones remain. */
   cleanse(): void
   heal(): void
 }
@@ -79,7 +79,7 @@ export function createEdge(
   const attach = (end: End, process: Process, other: Process, over: SimulatedConnection): void => {
     const device = ends[end]
     const pipe = over.ends[end]
-    // A handshake over a connection that broke never ends, and who left during it is told nothing of the connection.
+    // A handshake over a broken connection never ends, and a process that left during it is told nothing of the connection.
     if (!over.isOpen || !process.alive || device.process !== process) {
       pipe.close()
       ended(over)
@@ -164,7 +164,7 @@ export function createEdge(
         opened.setStalled(from, stalled[from])
         opened.setBytesPerMs(from, bytesPerMs[from])
       }
-      // The two sides of a handshake end one after the other.
+      // The two sides finish the handshake one after the other.
       time.schedule(chance.between(5, 60), () => attach(0, first, second, opened))
       time.schedule(chance.between(5, 60), () => attach(1, second, first, opened))
     },
@@ -216,7 +216,7 @@ export function createEdge(
       blockedUntil = 0
       duplicationRate = 0
       const healed = random.fork(`healed/${time.now}`)
-      // Garbage that still waited for a message that lends itself is not sent any more.
+      // Garbage that still waits for a suitable message is not sent any more.
       for (const from of [0, 1] as const)
         connection?.setTap(from, (lane, message) => arriving(from, healed, lane, message))
       self.setStalled("both", false)
@@ -232,8 +232,8 @@ function isRepeatable(message: Uint8Array): boolean {
 }
 
 /**
- * What a broken or hostile peer might send instead; null when this message does not lend itself. Never a payload: a
- * member of the room may write whatever it likes, and a forged write is a write.
+ * What a broken or hostile peer might send instead; null if this message is not suitable. Never a payload: a member of
+ * the room may write whatever it likes, and a forged write is a write.
  */
 function garbageOf(kind: GarbageKind, message: Uint8Array, random: SeededRandom): Uint8Array | null {
   if (kind === "noise") return random.bytes(1 + random.below(300))
@@ -250,7 +250,7 @@ function garbageOf(kind: GarbageKind, message: Uint8Array, random: SeededRandom)
   }
 }
 
-/** One byte of a chunk is another; null when the message carries none. */
+/** The message with one byte of a chunk changed; null if it carries no chunk. */
 function withSpoiltChunk(message: Uint8Array): Uint8Array | null {
   const chunk = decodeMessage(message).find(
     ({ frame }) => frame.type === "chunk" && frame.bytes.length > 0,

@@ -1,6 +1,6 @@
 import type { LinkInput, SecureLink, SimulatedConnection, SyncEngine } from "@dunlin/core/testing"
 
-/** Gives an engine one end of a connection, as a link to a peer that has proved what it is. */
+/** Gives an engine one end of a connection, as a link to a peer that has proved its identity. */
 export function linkEngine(
   engine: SyncEngine,
   connection: SimulatedConnection,

@@ -9,12 +9,12 @@ export interface EventPlan {
   readonly edges: (readonly [number, number])[]
   readonly documents: number
   readonly faultsMs: number
-  /** Peers of the first plan, before leaves and copies. */
+  /** Number of peers in the first plan, before leaves and copies. */
   readonly core: number
   readonly topology: Topology
 }
 
-/** What happens in a world, in no order. */
+/** What happens in a world, in no particular order. */
 export function planEvents(plan: EventPlan): PlannedEvent[] {
   const { random, peers, edges, documents, faultsMs, core } = plan
   const events: PlannedEvent[] = []
@@ -127,7 +127,7 @@ function planCrash({ random, peers, documents, faultsMs }: EventPlan, add: Add):
   if (random.chance(0.2)) return
   const busyMs = 300 + random.below(1_500)
   add({ type: "disk-slow", peer: victim, syncMs: busyMs / 2, forMs: busyMs }, crashAt - busyMs)
-  // Of many documents, so that what comes while the disk is busy is then written in one go.
+  // Writes of many documents, so that those that come while the disk is busy are then written in one go.
   for (let count = 14 + random.below(16); count > 0; count--) {
     const author = random.below(peers.length)
     const document = random.below(documents + 8)

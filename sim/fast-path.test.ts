@@ -16,7 +16,7 @@ import { mutating } from "./seeds.ts"
 
 const SEEDS = 30
 
-/** What an engine that took the last common root for the truth would do. */
+/** What an engine that trusted the last common root would do. */
 const trustingTheLastCommonRoot: Mutation = {
   file: "room/link-replica.ts",
   find: 'if (!hasRun && phase !== "live") {',
@@ -57,7 +57,7 @@ test("a known pair with a few changes needs one round trip, and compares no rang
     return known.slice(1).filter(({ fault, differences }) => fault === "none" && differences > 0)
   })
   expect(usual.length).toBeGreaterThan(20)
-  // The announcement, the entries.
+  // One trip for the announcement, one for the entries.
   for (const { trips, reconciled } of usual)
     expect({ trips, reconciled }).toEqual({ trips: 2, reconciled: false })
 })
@@ -74,7 +74,7 @@ test.each([
   const { syncedTrips, ...reunion } = await runReunion({ ...parting, length: 100 })
   const sent = entries * (by === "one" ? 1 : 2)
   expect(reunion).toEqual({ trips: 2, reconciled: false, sent: { offer: 0, want: 0, entries: sent } })
-  // Acknowledged, and what both hold then compared.
+  // Entries are acknowledged first, then both sides compare what they hold.
   expect(syncedTrips).toBeGreaterThanOrEqual(3)
   expect(syncedTrips).toBeLessThanOrEqual(6)
 })
@@ -84,7 +84,7 @@ test("what is long or much is offered first", async () => {
   expect(long).toMatchObject({ trips: 4, reconciled: false, sent: { offer: 3, want: 3, entries: 3 } })
   const many = await runReunion({ entries: 300, by: "one", length: 10 })
   expect(many).toMatchObject({ trips: 4, reconciled: false, sent: { offer: 300, want: 300, entries: 300 } })
-  // One message full goes at once.
+  // As much as fits one message goes at once.
   const much = await runReunion({ entries: 100, by: "one", length: 1_000 })
   expect(much).toMatchObject({ trips: 4, reconciled: false, sent: { entries: 100 } })
   expect(much.sent.offer).toBeGreaterThan(30)

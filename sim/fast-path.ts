@@ -17,14 +17,14 @@ import {
 import { linkEngine } from "./engine-link.ts"
 import { strictEvents } from "./strict-events.ts"
 
-/** What happens to a device between two meetings with a peer that remembers a root it had in common with it. */
+/** What happens to a device between two meetings with a peer that remembers their last common root. */
 export type MeetingFault = "none" | "rolled-back" | "wiped" | "cloned"
 
 export interface Meeting {
   readonly fault: MeetingFault
-  /** The peer that stayed said which root it last had in common with this device. */
+  /** Whether the peer that stayed named the last root it had in common with this device. */
   readonly remembered: boolean
-  /** Ranges were compared. */
+  /** Whether ranges were compared. */
   readonly reconciled: boolean
   /** Entries that differed when they met. */
   readonly differences: number
@@ -42,7 +42,7 @@ export interface Parting {
   /** Entries that each side writes, or only the one that stays. */
   readonly entries: number
   readonly by: "one" | "both"
-  /** Characters of an entry. */
+  /** Characters in each entry. */
   readonly length: number
 }
 
@@ -85,9 +85,9 @@ interface Running {
 }
 
 /**
- * Two devices that meet, change and part again and again, so that the last common root is what they go by; one of them is
- * rolled back, wiped or cloned in between. A clone has the same device key: what the peer remembers of the one it
- * takes for true of the other.
+ * Two devices meet, change and part again and again, so that they go by the last common root; in between, one of them is
+ * rolled back, wiped or cloned. A clone has the same device key, so the peer believes of one what it remembers of the
+ * other.
  */
 export async function runFastPath(seed: number): Promise<FastPathResult> {
   const time = createSimulatedTime()
@@ -95,7 +95,7 @@ export async function runFastPath(seed: number): Promise<FastPathResult> {
   const steady = createProfile("steady", time, random)
   const original = createProfile("original", time, random)
   const clone = createProfile("clone", time, random, original.device)
-  /** Keys that were acknowledged, and whose every copy may not have gone with a disk. */
+  /** Keys that must not be lost: all that were written, except those whose every copy went with a disk. */
   const owed = new Set<string>()
   const meetings: Meeting[] = []
   let written = 0
@@ -276,7 +276,7 @@ interface Watched {
   /** Whether the first end named a common root. */
   remembered: boolean
   reconciled: boolean
-  /** By both ends. */
+  /** Sent by both ends. */
   readonly sent: { -readonly [Type in keyof FrameCounts]: FrameCounts[Type] }
 }
 
@@ -292,7 +292,7 @@ async function meet(
   const startedAt = time.now
   await time.runUntil(() => sameContent(steady, visitor), MEET_MS)
   const trips = Math.ceil((time.now - startedAt) / LATENCY_MS - 0.5)
-  // Roots are compared, and become what both remember.
+  // Now roots are compared, and both remember them.
   await time.runFor(MEET_MS)
   const { remembered, reconciled } = watched
   watched.connection.cut([0, 0])

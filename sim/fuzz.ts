@@ -1,5 +1,5 @@
-// `npm run fuzz`: mutated bytes for every decoder that reads what peers, servers and files say. Each must answer with a
-// value or a `DecodeError`, soon, and keep nothing.
+// `npm run fuzz`: mutated bytes for every decoder that reads what peers, servers and files say. Each must quickly give a
+// value or throw a `DecodeError`, and keep nothing.
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { inspect, parseArgs } from "node:util"
@@ -265,7 +265,7 @@ function collectTargets(): readonly Target[] {
     {
       name: "index blob, signed",
       samples: vectorBytes("index-blob"),
-      // Past the checksum, where the rest of the decoder is.
+      // Gets past the checksum to the rest of the decoder.
       decode: (input) => decodeIndexBlob(withChecksum(input)),
     },
     { name: "signaling client", samples: vectorBytes("signaling"), decode: decodeClientMessage },

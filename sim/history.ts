@@ -7,22 +7,22 @@ export interface GhostWrite {
   readonly device: number
   readonly document: string
   readonly dot: Dot
-  /** This write and all that its author had before their eyes, all the way back. */
+  /** This write, all that its author had seen, and so on all the way back. */
   readonly past: ReadonlySet<number>
   readonly deleted: boolean
   readonly forbidden: boolean
   acknowledged: boolean
   /** No disk that is still part of the world holds it. */
   gone: boolean
-  /** Once a disk was rolled back: whose disks held it right after that. Others may never hear of it. */
+  /** After a disk was rolled back: the devices whose disks held it then. Others may never hear of it. */
   heldBy: ReadonlySet<number> | null
   passedToHandler: boolean
 }
 
-/** What really happened, kept beside the system under test and by other means than its contexts. */
+/** What really happened, recorded beside the system under test and by other means than its contexts. */
 export interface History {
   readonly writes: readonly GhostWrite[]
-  /** Two writes that were given one name: never to happen. */
+  /** Dots that two writes got, which must never happen. */
   readonly reusedDots: readonly string[]
   minted(device: number, write: MintedWrite): void
   acknowledge(dot: Dot): void

@@ -156,7 +156,7 @@ function unhandledIn(state: RegisterState | null, history: History): GhostWrite 
   return null
 }
 
-/** Readers and one-way devices hang on one full device each. */
+/** Readers and one-way devices are linked to one full device each. */
 function leafDivergence(
   devices: readonly Device[],
   edges: readonly Edge[],
@@ -195,7 +195,7 @@ function towardsLeaf(
   return null
 }
 
-/** A leaf that is ahead of its host holds all that the host does, and no write that it could not have alone. */
+/** A leaf that is ahead of its host must hold all that the host does and, beyond that, only its own writes and lost ones. */
 function behindOf(host: Device, leaf: Device, document: string, history: History): string | null {
   const [theirs, own] = [host, leaf].map((device) => device.process?.collection?.state(document) ?? null)
   if (theirs == null) return null

@@ -132,7 +132,7 @@ function start(world: World, device: Device): void {
   void engine.replicate(replica).then((docs) => (running.docs = docs))
 }
 
-/** Writes take a while, and never arrive when the process ends before. */
+/** Writes take a while, and never arrive if the process ends first. */
 function slowDisk(
   world: World,
   disk: MemoryStore,
@@ -191,7 +191,7 @@ async function edit(world: World, device: Device): Promise<void> {
     world.acknowledged.set(id, saved.add(token))
     await handle.close()
   } catch (error) {
-    // Deleted by somebody, or the device went away: told, not lost.
+    // Somebody deleted the document, or the device went away: this is reported, so nothing is lost silently.
     expect(String((error as { code?: string }).code)).toMatch(/^(document-deleted|closed)$/)
   }
 }
@@ -280,7 +280,7 @@ function crash(world: World, device: Device): void {
   running.alive = false
   running.clock.stop()
   for (const link of running.links) link.cut([null, world.random.below(500)])
-  // The lease of the one that is gone goes with it.
+  // The lease of the crashed process goes with it.
   device.disk = device.disk.copy()
   device.running = null
 }

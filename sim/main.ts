@@ -9,9 +9,9 @@ import { createScenarioRunner, rareFaults, runSeeds, seedRange } from "./seeds.t
 import { shrink } from "./shrink.ts"
 import { runSimulation } from "./simulation.ts"
 
-/** A planted bug must be caught by one of so many seeds. */
+/** A planted bug must be caught by one of this many seeds. */
 const SEEDS_TO_CATCH = 300
-/** A long run says now and then how far it is. */
+/** A long run reports its progress after each of these many seeds. */
 const SEEDS_A_LINE = 500
 
 const USAGE = `npm run sim -- [options]

@@ -14,7 +14,7 @@ export interface MeasuredMesh extends MeshResult {
   readonly cpuSeconds: number
 }
 
-/** `npm run sim -- mesh`: what a room costs against its size. Throws when a room does not come to rest. */
+/** `npm run sim -- mesh`: what rooms of different sizes cost. Throws if a room does not come to rest. */
 export async function printMeshTable(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],

@@ -6,7 +6,7 @@ test("a room of 30 with 12 links at most: everyone has every write once, and chu
   expect(mesh.linksMax).toBeLessThanOrEqual(12)
   expect(mesh.linksMean).toBeGreaterThan(4)
   expect(mesh.receptions).toBeGreaterThanOrEqual(1)
-  // Without PRUNE it is 1.33; what a room may need at most is 1.3.
+  // Without PRUNE it is 1.33; a room may need at most 1.3.
   expect(mesh.receptions).toBeLessThanOrEqual(1.1)
   expect(mesh.hops.max).toBeLessThanOrEqual(12)
   expect(mesh.presenceMs).toBeGreaterThan(0)

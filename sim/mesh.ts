@@ -20,7 +20,7 @@ import { strictEvents } from "./strict-events.ts"
 export interface MeshOptions {
   readonly seed: number
   readonly peers: number
-  /** So many of the peers are readers to everybody; none unless set. */
+  /** How many of the peers are readers to everybody; default none. */
   readonly readers?: number
   readonly maxLinks: number
   readonly writes: number
@@ -35,7 +35,7 @@ export interface MeshResult {
   readonly linksMax: number
   /** Links between the author of a write and a peer that it reached. */
   readonly hops: { readonly mean: number; readonly max: number }
-  /** Payload frames that arrive, a peer and write, once the links have settled. */
+  /** Payload frames that arrive per peer and write, once the links have settled. */
   readonly receptions: number
   readonly bytesPerPeerAndWrite: number
   /** Virtual milliseconds from a write to the last peer that shows it: median and worst. */
@@ -47,9 +47,9 @@ export interface MeshResult {
 }
 
 interface Member {
-  /** The session, which the engine knows. */
+  /** The session id, which the engine knows. */
   readonly id: string
-  /** What the plan knows: another one once the member has heard that it is a reader. */
+  /** The id that the plan knows. It changes once the member has heard that it is a reader. */
   peerId: string
   readonly role: "writer" | "reader"
   readonly engine: SyncEngine
@@ -90,20 +90,20 @@ export async function runMesh(options: MeshOptions): Promise<MeshResult> {
     const present = living(members)
       .map(({ peerId }) => peerId)
       .join()
-    // Twice for each list: a link that is cut ends a moment later, and only then can be made again.
+    // Twice for each list: a link that is cut ends a moment later, and can be made again only then.
     if (plannedFor.length === 2 && plannedFor.every((list) => list === present)) return
     plannedFor = [...plannedFor, present].slice(-2)
     linkAsPlanned(members, options.maxLinks, { time, random, traffic })
   }
 
   for (let count = 0; count < options.peers; count++) await join(count < readers ? "reader" : "writer")
-  // Nobody knows the readers but those who are linked to them.
+  // Only peers that are linked to a reader know that it is one.
   for (let passed = 0; passed < SETTLE_MS; passed += PRESENCE_MS) {
     relink()
     await time.runFor(PRESENCE_MS)
   }
 
-  // The first writes find the tree: duplicates prune the links that only bring them.
+  // The first writes find the tree: links that only bring duplicates are pruned.
   await writeSome(members, random, time, 30, "warm")
   await time.runFor(SETTLE_MS)
 
@@ -194,7 +194,7 @@ async function createMember(
   }
 }
 
-/** Who relays what is what matters here; real signatures end on threads that virtual time does not wait for. */
+/** All that matters here is who relays what; real signatures are made on threads that virtual time does not wait for. */
 const simulatedSigner: NonNullable<Parameters<typeof createSyncEngine>[0]["signer"]> = {
   sign: () => Promise.resolve(new Uint8Array(64)),
   verify: () => Promise.resolve(true),
@@ -238,7 +238,7 @@ function linkAsPlanned(members: readonly Member[], maxLinks: number, world: Link
   }
 }
 
-/** Whoever is told that it is a reader comes back under an id that says so, without the links that it had. */
+/** A member that is told that it is a reader comes back under an id that says so, without the links that it had. */
 function moveIfReader(member: Member): void {
   if (isLeafId(member.peerId)) return
   if (![...member.engine.links.get().values()].some(({ refusesEntries }) => refusesEntries)) return

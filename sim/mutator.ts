@@ -3,7 +3,7 @@ import type { SeededRandom } from "@dunlin/core/testing"
 /** Bytes at the borders of what length and flag fields mean. */
 const TELLING_BYTES = [0, 1, 2, 0x0f, 0x10, 0x3f, 0x40, 0x7f, 0x80, 0x81, 0xf0, 0xfe, 0xff]
 
-/** Returns a function that makes another broken input of the samples with each call. */
+/** Returns a function that makes another broken input from the samples with each call. */
 export function createMutator(samples: readonly Uint8Array[], random: SeededRandom): () => Uint8Array {
   return () => {
     let input: Uint8Array = samples.length > 0 ? random.pick(samples).slice() : new Uint8Array(0)

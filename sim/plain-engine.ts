@@ -7,11 +7,11 @@ import {
 } from "@dunlin/core/testing"
 import { strictEvents } from "./strict-events.ts"
 
-/** An engine of production on a device of its own, without faults: for worlds that are about the path between two. */
+/** A production engine on a device of its own, without faults: for worlds that are about the path between two devices. */
 export interface PlainEngine {
   readonly engine: SyncEngine
   readonly clock: SimulatedClock
-  /** For what else the device has. */
+  /** Randomness for everything else on the device. */
   readonly chance: SeededRandom
   /** 32 hex digits. */
   readonly session: string

@@ -9,10 +9,10 @@ import type {
 /** A bug built into a world from outside, to see that the invariants notice it. */
 export interface PlantedBug {
   readonly name: string
-  /** What the replica is made with instead. */
+  /** Options that replace the usual ones of the replica. */
   replicaOptions?(at: PlantedAt): Partial<MemoryReplicaOptions>
   wrapReplica?(replica: Replica<MemoryCollection>): Replica<MemoryCollection>
-  /** What an attachment lacks, as its store says. */
+  /** Which chunks of an attachment its store says are missing. */
   missingChunks?(missing: readonly number[], chunks: number): readonly number[]
   /** Everyone takes everyone for a writer. */
   readonly ignoresRoles?: boolean
@@ -29,7 +29,7 @@ export interface PlantedAt {
 export interface Mutation {
   /** End of the path of a file. */
   readonly file: string
-  /** Must be there, once: a mutation that no longer applies proves nothing. */
+  /** Must be there exactly once: a mutation that no longer applies proves nothing. */
   readonly find: string
   readonly replace: string
 }

@@ -22,7 +22,7 @@ import {
 import type { MemoryCollection } from "@dunlin/core/testing"
 import type { PlantedBug } from "./planted-bug.ts"
 
-/** What is easily got wrong in a library like this one. Each must be caught within a few hundred seeds. */
+/** Mistakes that are easily made in a library like this one. Each must be caught within a few hundred seeds. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "skip-the-answer-to-data",
@@ -121,7 +121,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     mutation: { file: "room/link-replica.ts", find: "if (wasFruitless(item))", replace: "if (false)" },
   },
   {
-    // Honest pushes name only what changed. With all of the context, which is no less honest, the check is what saves
+    // Our pushes name only what changed. If one names the whole context, which is no less honest, only the check saves
     // the writes that the receiver lacks.
     name: "adopt-a-context-without-its-values",
     replicaOptions: () => ({
@@ -202,7 +202,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
 ]
 
-/** Throws a `RangeError` for a name that is none. */
+/** Throws a `RangeError` for an unknown name. */
 export function findPlantedBug(name: string): PlantedBug {
   const found = PLANTED_BUGS.find((bug) => bug.name === name)
   if (found === undefined) throw new RangeError(`no planted bug is called "${name}"`)
@@ -237,7 +237,7 @@ function afterJoin(change: (state: RegisterState) => RegisterState): typeof join
   }
 }
 
-/** The two newest entries, and those of siblings. */
+/** Keeps only the two newest entries, and those of siblings. */
 function pruned(state: RegisterState): RegisterState {
   const inUse = new Set(state.siblings.map(({ dot }) => dot.incarnation))
   const newest = [...state.context].toSorted((a, b) => b[1] - a[1])

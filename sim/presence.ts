@@ -3,7 +3,7 @@ import type { PresenceSigner } from "@dunlin/core/testing"
 import type { Device, Process } from "./device.ts"
 import type { Edge } from "./edge.ts"
 
-/** What one process was told of who sits at the others, by session. */
+/** The presence of others as one process was told it, by session. */
 export interface PresenceSeen {
   readonly textBySession: ReadonlyMap<string, string>
   receive(session: string, value: Uint8Array | null): void
@@ -20,7 +20,7 @@ export function createPresenceSeen(): PresenceSeen {
   }
 }
 
-/** Stands in for Ed25519, which gives no two runs the same timing: who knows a device's key knows its signature. */
+/** Replaces Ed25519, whose timing differs from run to run: anybody who knows a device's key can make its signature. */
 export function presenceSigner(device: string): PresenceSigner {
   return {
     sign: async (message) => signatureOf(Buffer.from(device, "hex"), message),
@@ -33,7 +33,7 @@ function signatureOf(device: Uint8Array, message: Uint8Array): Uint8Array {
   return createHash("sha512").update(device).update(message).digest()
 }
 
-/** Somebody who is shown and gone; null when there is nobody. */
+/** Names somebody who is shown but gone; null if there is nobody. */
 export function findGhost(devices: readonly Device[]): string | null {
   const sessions = new Set(devices.flatMap(({ process }) => (process === null ? [] : [process.session])))
   for (const { index, process } of devices) {
@@ -44,7 +44,7 @@ export function findGhost(devices: readonly Device[]): string | null {
   return null
 }
 
-/** Somebody who is there and not shown, or shown with what was true before; null when all are shown. */
+/** Names somebody who is there but not shown, or shown with outdated presence; null if all are shown. */
 export function findUnseen(devices: readonly Device[], edges: readonly Edge[]): string | null {
   for (const viewer of devices) {
     if (viewer.process === null) continue

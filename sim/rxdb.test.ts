@@ -96,7 +96,7 @@ test.each(seeds)("seed %i comes to rest, equal everywhere, with nothing lost", a
     const count = 3 + chance.below(MAX_PEERS - 2)
     for (let n = 0; n < count; n++) peers.push(await openPeer(`sim-${seed}-${n}`, handler, post(n)))
     for (let step = 0; step < 60; step++) {
-      // Two or three things at once: reads, joins and writes of one document get into each other's way.
+      // Up to three things at once: reads, joins and writes of one document get into each other's way.
       await Promise.all(Array.from({ length: 1 + chance.below(3) }, () => act()))
     }
     letters = []
@@ -135,7 +135,7 @@ test.each(seeds)("seed %i comes to rest, equal everywhere, with nothing lost", a
   }
 })
 
-/** Detaching and attaching again, as when an application starts anew: the index is read from the rows. */
+/** Detaches and attaches again, as when an application restarts: the index is read from the rows. */
 async function restart(peer: Peer): Promise<void> {
   const { attached } = peer
   await attached.detach()
@@ -209,7 +209,7 @@ async function pull(to: Peer, from: Peer, keys: readonly string[]): Promise<void
       ),
     )
   } catch {
-    // One of them is starting anew.
+    // One of them is restarting.
   }
 }
 
@@ -245,7 +245,7 @@ async function contents({ collection }: Peer): Promise<Readonly<Record<string, s
   return Object.fromEntries(documents.map((document) => [document.primary, document.tokens]))
 }
 
-/** Writes with names, and what each of them had before its eyes. */
+/** Makes writes with names, and notes what each of them had seen. */
 function createWriter() {
   const covered = new Set<string>()
   const made = new Map<string, string>()

@@ -3,7 +3,7 @@ import { planEvents, type EventPlan } from "./event-plan.ts"
 import { HANDLERS, type HandlerName } from "./handlers.ts"
 import { planSideEvents } from "./side-events.ts"
 
-/** Everything that will happen in one simulated world; data alone, so that it can be shrunk and kept. */
+/** Everything that will happen in one simulated world; plain data, so that it can be shrunk and kept. */
 export interface Scenario {
   readonly seed: string
   readonly topology: Topology
@@ -14,7 +14,7 @@ export interface Scenario {
   /** Peers of odd number run another version of the handler. */
   readonly twoVersions: boolean
   readonly documents: number
-  /** How many connections have a long way to go. */
+  /** The share of connections whose latency may be high. */
   readonly slowLinkRate: number
   readonly events: readonly PlannedEvent[]
   /** When faults end and every peer that is to come back does. */
@@ -34,7 +34,7 @@ export interface PeerPlan {
   readonly wallOffsetMs: number
   /** Documents written before the first link. */
   readonly preload: number
-  /** Whether it says who sits there as soon as it starts. */
+  /** Whether it shows presence as soon as it starts. */
   readonly present: boolean
 }
 
@@ -47,7 +47,7 @@ export type PlannedAction =
       readonly document: number
       readonly deletes: boolean
       readonly forbidden: boolean
-      /** Bytes of filling beside the content. */
+      /** Bytes of filling besides the content. */
       readonly padding: number
       /** Bytes of an attachment; 0 for none. Equal sizes have equal content. */
       readonly attachment: number
@@ -55,7 +55,7 @@ export type PlannedAction =
   | {
       readonly type: "cut"
       readonly edge: number
-      /** When each end hears of it; null: only by the silence. */
+      /** When each end hears of it; null: only by silence. */
       readonly noticeMs: readonly [number | null, number | null]
       readonly backAfterMs: number
     }
@@ -83,9 +83,9 @@ export type PlannedAction =
   | { readonly type: "disk-slow"; readonly peer: number; readonly syncMs: number; readonly forMs: number }
   | { readonly type: "disk-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
   | { readonly type: "reads-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
-  /** Says something else about who sits there, or takes it back. */
+  /** Changes its presence, or takes it back. */
   | { readonly type: "presence"; readonly peer: number; readonly present: boolean }
-  /** Asks for `synced()`, and looks into the disks when it resolves. */
+  /** Calls `synced()`, and inspects the disks when it resolves. */
   | { readonly type: "await-synced"; readonly peer: number }
 
 export type GarbageKind = "noise" | "mutated" | "truncated" | "spoilt-chunk"

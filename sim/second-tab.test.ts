@@ -20,7 +20,7 @@ interface Member {
 
 const LINK_MS: readonly [number, number] = [20, 25]
 const TAB_MS: readonly [number, number] = [1, 2]
-/** Two links one behind the other; what is only announced takes three times as long. */
+/** Enough for two links in a row; what is only announced takes three times as long. */
 const SOON_MS = 80
 
 function createWorld() {

@@ -85,7 +85,7 @@ export interface ScenarioRunner {
   close(): Promise<void>
 }
 
-/** With the name of a bug to plant, or null. */
+/** Takes the name of a bug to plant, or null. */
 export async function createScenarioRunner(bug: string | null): Promise<ScenarioRunner> {
   const { file, remove } = await bundleWorker(bug === null ? undefined : findPlantedBug(bug).mutation)
   const worker = new Worker(file, { execArgv: ["--enable-source-maps"] })
@@ -116,7 +116,7 @@ export function* seedRange(from: number, count: number): Generator<string> {
   for (let seed = from; seed < from + count; seed++) yield String(seed)
 }
 
-/** One file for the workers: they start in no time, and run without a loader in between. */
+/** Makes one file for the workers: they start at once, and run without a loader. */
 async function bundleWorker(
   mutation: Mutation | undefined,
 ): Promise<{ readonly file: string; readonly remove: () => Promise<void> }> {

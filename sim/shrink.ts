@@ -27,7 +27,7 @@ export async function shrink(
     return true
   }
 
-  /** One at a time: each is the smallest world with one thing less, and would bring back what another one left out. */
+  /** Accepts one at a time: each candidate is the smallest world with one thing less, so two would undo each other. */
   const acceptAny = async (candidates: Iterable<Scenario>): Promise<boolean> => {
     for (const candidate of candidates) if (await accept(candidate)) return true
     return false

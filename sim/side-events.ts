@@ -2,12 +2,12 @@ import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
 import type { EventPlan } from "./event-plan.ts"
 import type { PlannedEvent } from "./scenario.ts"
 
-/** At the borders of a chunk, and of what fits into one message. */
+/** Sizes at the borders of a chunk, and of what fits into one message. */
 const TELLING_SIZES = [1, 900, 12_000, 65_535, 65_536, 65_537, 131_072]
 
 /**
- * Attachments, failing reads, presence and `synced()`, in a part of the worlds. Their chance is of their own, so that a seed's links,
- * crashes and writes stay what they are.
+ * Attachments, failing reads, presence and `synced()`, in a part of the worlds. They have random sequences of their own, so
+ * that a seed's links, crashes and writes stay what they are.
  */
 export function planSideEvents(
   events: readonly PlannedEvent[],
@@ -23,7 +23,7 @@ export function planSideEvents(
   return [...disturbed, ...planWaits(plan, random)]
 }
 
-/** Most begin while peers find each other: what they lack is read then. */
+/** Most begin while peers find each other, since what they lack is read then. */
 function planFailingReads({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
   if (!random.chance(0.4)) return []
   return Array.from({ length: 1 + random.below(3) }, () => ({
@@ -51,7 +51,7 @@ function withAttachments(
   return [...changed, { type: "garbage", edge, from, kind: "spoilt-chunk", atMs: random.below(faultsMs) }]
 }
 
-/** Whoever sends an attachment of several chunks is slow, and loses a link before the last of them is through. */
+/** A peer that sends an attachment of several chunks is slow, and loses a link before the last chunk is through. */
 function withTornFetches(
   events: readonly PlannedEvent[],
   { edges }: EventPlan,

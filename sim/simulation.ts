@@ -34,7 +34,7 @@ export interface SimulationResult {
   /** What went wrong, or null. */
   readonly failure: string | null
   readonly faults: ReadonlyMap<string, number>
-  /** Over every message and every final state: equal for equal seeds and code. */
+  /** A hash over every message and every final state: equal for equal seeds and code. */
   readonly digest: number
   readonly messages: number
   readonly writes: number
@@ -52,12 +52,12 @@ const CRASH_POLL_MS = 4
 const CLOSING_POLL_MS = 50
 const POLL_MS = 500
 const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root", "presence-relay"])
-/** The presence of who left may have been under way, over links that stood still, while it aged. */
+/** Presence of a device that left may have been under way over links that stood still while it aged. */
 const GHOST_LIMIT_MS = 30_000
 /** A question and its answer over the slowest link. */
 const SYNCED_AT_REST_MS = 5_000
 
-/** Runs one world from its first start to rest. Rejects for nothing: what goes wrong is the result. */
+/** Runs one world from its first start to rest. Never rejects: what goes wrong is in the result. */
 export async function runSimulation(
   scenario: Scenario,
   options: SimulationOptions = {},
@@ -182,7 +182,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     }
   }
 
-  /** Acknowledged writes that no disk of the world can pass on any more were lost with a disk, not by the protocol. */
+  /** Marks acknowledged writes that no disk can pass on any more: they were lost with a disk, not by the protocol. */
   const writeOff = (): void => {
     const images = new Map(devices.filter(({ gone }) => !gone).map((one) => [one, one.disk.image()]))
     for (const write of history.writes) {
@@ -337,7 +337,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     await time.runUntil(() => failure !== null, durationMs)
   }
 
-  /** Who has somebody to share everything with must hear that it did. */
+  /** A device that has somebody to share everything with must hear that it has done so. */
   const syncedAtRest = async (): Promise<void> => {
     const sharesAll = ({ process, plan }: Device): boolean => process !== null && isFull(plan)
     const stillWaiting = claims.askAll(

@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 import { runSlowMeeting, type SlowPath } from "./slow-path.ts"
 
 const LIMIT_MS = 600_000
-/** 96 kbit/s both ways, if not said otherwise. */
+/** 96 kbit/s both ways unless said otherwise. */
 const path = (bytesPerMs: readonly [number, number] = [12, 12], more: Partial<SlowPath> = {}): SlowPath => ({
   latencyMs: 10,
   bytesPerMs,
@@ -55,7 +55,7 @@ test.each([
       LIMIT_MS,
     )
     expect(meeting).toMatchObject({ equal: true, runs: 1 })
-    // Who is newer shows only once the older state has come.
+    // Which state is newer shows only once the older one has arrived.
     expect(meeting.entries).toBeLessThanOrEqual(2 * (changed[0] + changed[1]))
   },
   60_000,

@@ -13,7 +13,7 @@ import {
 import { linkEngine } from "./engine-link.ts"
 import { createPlainEngine, type PlainEngine } from "./plain-engine.ts"
 
-/** A path between two ends, and what it carries of each of them. */
+/** A path between two ends, and how fast it carries what each of them sends. */
 export interface SlowPath {
   readonly latencyMs: number
   readonly bytesPerMs: readonly [number, number]
@@ -21,7 +21,7 @@ export interface SlowPath {
   readonly queueBytes?: number
 }
 
-/** What two devices differ by, in each of their replicas. */
+/** How two devices differ, in each of their replicas. */
 export interface Differences {
   readonly replicas: number
   /** Entries that both hold. */
@@ -33,7 +33,7 @@ export interface Differences {
 }
 
 export interface SlowMeeting {
-  /** Nothing differs, and the first link still stands. */
+  /** Whether nothing differs, and the first link is still open. */
   readonly equal: boolean
   readonly tookMs: number
   /** Comparisons that began. */
@@ -45,7 +45,7 @@ export interface SlowMeeting {
 
 const ENTRY_BYTES = 250
 const LOOK_EVERY_MS = 100
-/** Long enough for what would be sent again. */
+/** Long enough for anything that would be sent again. */
 const REST_MS = 30_000
 const FAST: SlowPath = { latencyMs: 1, bytesPerMs: [12_500, 12_500] }
 
@@ -55,7 +55,7 @@ interface Device extends PlainEngine {
 
 type Stores = readonly ReturnType<typeof createMemoryStore>[]
 
-/** Two devices meet; `slow` once the first has sent so many requests for ranges, and from the start unless that is given. */
+/** Two devices meet on a path that is `slow` from the start, or becomes so after `slowAfterRequests` requests for ranges. */
 export async function runSlowMeeting(
   { replicas, shared, apart, changed = [0, 0] }: Differences,
   slow: SlowPath,
@@ -66,7 +66,7 @@ export async function runSlowMeeting(
   const random = createSeededRandom("slow-path")
   const createStores = (): Stores => Array.from({ length: replicas }, () => createMemoryStore())
   const stores = [createStores(), createStores()] as const
-  // What they share they got from each other, and have forgotten so: no common root shortens the comparison.
+  // They got what they share from each other and then forgot it, so no common root shortens the comparison.
   const before = await startPair("before", stores, time, random)
   for (const collection of before[0].collections)
     for (let at = 0; at < shared; at++) void collection.set(`shared-${at}`, { text: textOf(random) })
@@ -171,7 +171,7 @@ function link(
   return connection
 }
 
-/** Random, so that whatever is sent tells. */
+/** Random, so that texts are equal only if they were sent. */
 function textOf(random: SeededRandom): string {
   return Buffer.from(random.bytes(ENTRY_BYTES / 2)).toString("hex")
 }

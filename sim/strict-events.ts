@@ -1,6 +1,6 @@
 import type { SyncEngineEvents } from "@dunlin/core/testing"
 
-/** For a world whose peers are all ours: one that breaks the protocol fails it, and nothing else is of interest. */
+/** For a world whose peers are all ours: a violation of the protocol fails the world, and nothing else is of interest. */
 export const strictEvents: SyncEngineEvents = {
   presence: () => undefined,
   replicaReport: () => undefined,

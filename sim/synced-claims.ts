@@ -7,7 +7,7 @@ export interface SyncedClaims {
   ask(device: Device): void
   /** A device is about to lose what it held since its backup. Its peers may not have noticed yet that it is gone. */
   rollingBack(device: Device, session: string): void
-  /** Asks all of these, at rest; the function that it returns tells who has had no answer by then. */
+  /** Asks all of these, at rest. The function that it returns names one that has had no answer by then. */
   askAll(askers: readonly Device[]): () => string | null
 }
 
@@ -18,7 +18,7 @@ interface Loss {
 
 type Known = readonly (readonly [document: string, dot: Dot])[]
 
-/** `isTainted`: garbage went over a link of this session. */
+/** `isTainted`: whether garbage went over a link of this session. */
 export function createSyncedClaims(
   world: World,
   devices: readonly Device[],
@@ -50,7 +50,7 @@ export function createSyncedClaims(
     world.faults.count("synced-resolved")
     const [closest] = lacks.toSorted((a, b) => a.lacking.length - b.lacking.length)
     if (closest !== undefined && closest.lacking.length === 0) return
-    // A refusal of another entry, and then an acknowledgement: whoever lies can say that it holds what it does not.
+    // Garbage may refuse another entry and then acknowledge: a liar can say that it holds what it does not.
     if (isTainted(process.session)) return world.trace(`${device.index} was told so by garbage`)
     const [document] = closest?.lacking[0] ?? []
     world.fail(
@@ -61,7 +61,7 @@ export function createSyncedClaims(
   return {
     ask(device) {
       const { process, plan } = device
-      // What a device writes that only receives goes nowhere, and nothing waits for it.
+      // What a receive-only device writes goes nowhere, and nothing waits for it.
       if (process?.collection == null || plan.direction === "receive-only") return
       const asked = known(device, process)
       world.trace(`${device.index} waits for synced() of ${asked.length} writes`)

@@ -55,7 +55,7 @@ test("frozen envelopes are sealed and opened as ever", async () => {
     const fixed: Random = { bytes: () => hexToBytes(vector.nonce), unit: () => 0 }
     expect(bytesToHex(await sealEnvelope(context, message, fixed))).toBe(vector.envelope)
 
-    // The same by other means, so that the vector is not its own witness.
+    // The same by other means, so that the vector does not merely confirm itself.
     const bytes = hexToBytes(vector.envelope)
     const decipher = createDecipheriv("aes-256-gcm", hexToBytes(vector.signalKey), bytes.subarray(38, 50))
     decipher.setAAD(Buffer.concat([bytes.subarray(0, 38), hexToBytes(vector.topic)]))

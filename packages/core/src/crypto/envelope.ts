@@ -7,7 +7,7 @@ import { sameBytes } from "../protocol/same-bytes.ts"
 import { seal, unseal } from "./primitives.ts"
 
 /**
- * All that a signaling server sees of what two members tell each other before they are connected:
+ * All that a signaling server sees of the messages between two members that are not connected yet:
  *
  *     0 version | 1 type | 2 epoch u32 | 6 from 16 | 22 to 16            header, 38 bytes
  *     38 nonce 12 | 50 AES-GCM(signalKey, body, AAD = header ‖ topic)
@@ -46,7 +46,7 @@ export interface EnvelopeContext {
 }
 
 export interface EnvelopeOpener {
-  /** `from` is who the server says has sent it. */
+  /** `from` is the sender according to the server. */
   open(bytes: Uint8Array, from: Uint8Array): Promise<Envelope | EnvelopeDefect>
 }
 
@@ -111,7 +111,7 @@ export function createEnvelopeOpener(context: EnvelopeContext): EnvelopeOpener {
       const sealed = bytes.subarray(HEADER_BYTES + NONCE_BYTES)
       const body = await unseal(context.signalKey, nonce, sealed, concatBytes(header, context.topic))
       if (body === null) return "forged"
-      // Only authentic nonces take a place, so that a flood of forgeries cannot push true ones out.
+      // Only authentic nonces are remembered, so that a flood of forgeries cannot push them out.
       if (seenNonces.has(nonceHex)) return "replayed"
       remember(seenNonces, nonceHex)
       return parseBody(body, header)

@@ -43,7 +43,7 @@ interface Outcome {
   readonly bob: HandshakeStep
 }
 
-/** Runs both sides; `onWire` may change what Bob gets. */
+/** Runs both sides; `onWire` may change each message on its way. */
 async function shake(
   adaOptions: HandshakeOptions,
   bobOptions: HandshakeOptions,
@@ -316,7 +316,7 @@ test("frozen handshakes say what they always said", async () => {
     const peer = proven(await offerer.receive(hexToBytes(vector.answerer.proof)))
     expect(bytesToHex(peer.transcript)).toBe(vector.transcript)
 
-    // The key schedule by other means, so that the vector is not its own witness.
+    // The key schedule by other means, so that the vector does not merely confirm itself.
     const zero = "00".repeat(32)
     const epoch = Buffer.alloc(4)
     epoch.writeUInt32BE(vector.epoch)

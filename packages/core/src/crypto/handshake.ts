@@ -24,7 +24,7 @@ import {
  *     1st, 84 B:   version 1 | suite 1 | flags 2 | session id 16 | nonce 32 | ephemeral X25519 32
  *     2nd, 112 B:  AES-GCM(role key, nonce 0, AAD = transcript, device key 32 ‖ Ed25519 signature 64)
  *
- * Somebody in the middle of the path has other certificates on each side, hence other transcripts, hence other keys.
+ * Somebody in the middle of the path has a different certificate on each side, hence different transcripts and keys.
  */
 export type HandshakeStep =
   | { readonly type: "reply"; readonly message: Uint8Array }
@@ -48,7 +48,7 @@ export interface ProvenPeer {
   readonly session: Uint8Array
   readonly device: Uint8Array
   readonly role: HandshakeRole
-  /** 32 bytes that both sides share and nobody else can bring about again. */
+  /** 32 bytes that both sides share and nobody else can reproduce. */
   readonly transcript: Uint8Array
   /** For the record layer, where the path below has no encryption of its own. */
   readonly recordKeys: { readonly send: CryptoKey; readonly receive: CryptoKey }
@@ -67,7 +67,7 @@ export interface HandshakeOptions {
   readonly session: Uint8Array
   readonly device: DeviceKey
   readonly random: Random
-  /** Fresh unless given; only frozen vectors give one. */
+  /** Fresh unless given; only the frozen vectors give one. */
   readonly ephemeral?: EphemeralKey
 }
 
@@ -145,7 +145,7 @@ function writeFirst({ session, random }: HandshakeOptions, ephemeral: EphemeralK
     .finish()
 }
 
-/** Both first messages are known: derives what follows from them, and our proof. */
+/** Derives the agreement and our proof, once both first messages are known. */
 async function agreeOn(
   remoteFirst: Uint8Array,
   first: Uint8Array,
@@ -188,7 +188,7 @@ async function agreeOn(
 
 const NO_SALT = new Uint8Array(0)
 
-/** The remote's device key once it has proved that it has the private half, else what is wrong. */
+/** The remote's device key if it has proved that it has the private half, otherwise what is wrong. */
 async function checkProof(
   message: Uint8Array,
   { role, transcript, remoteProofKey }: Agreement,

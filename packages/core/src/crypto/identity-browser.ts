@@ -7,8 +7,8 @@ const KEY = "device"
 const OPEN_TIMEOUT_MS = 10_000
 
 /**
- * A key of this browser profile and origin, not extractable: scripts can use it, nobody can copy it. All tabs share
- * it. `name` gives an application several devices, which is of use mostly in tests.
+ * A key of this browser profile and origin, not extractable: scripts can use it, but nobody can copy it. All tabs share
+ * it. `name` gives an application several devices, which is useful mostly in tests.
  */
 export function browserIdentity(name = "dunlin-identity"): Identity {
   return {
@@ -32,7 +32,7 @@ async function loadKey(name: string): Promise<DeviceKey> {
   try {
     const found: unknown = await settled(database.transaction(STORE).objectStore(STORE).get(KEY))
     if (found !== undefined) return await deviceKey(requireKeyPair(found))
-    // A key takes longer to make than a transaction lives, so that two tabs may each make one: `add` keeps the first.
+    // Making a key takes longer than a transaction lives, so two tabs may each make one: the first one stored is kept.
     const made = await generateSigningKey()
     const transaction = database.transaction(STORE, "readwrite", { durability: "strict" })
     const store = transaction.objectStore(STORE)

@@ -84,7 +84,7 @@ function createSeed(node: NodeModules, file: string): Uint8Array {
   const draft = `${file}.${process.pid}.${Math.trunc(performance.now() * 1000)}`
   fs.writeFileSync(draft, seed, { mode: 0o600, flag: "wx", flush: true })
   try {
-    // Unlike a rename, a link fails when another process was first: then its key counts.
+    // Unlike a rename, a link fails if another process was first: then the other's key counts.
     fs.linkSync(draft, file)
     return seed
   } catch (error) {

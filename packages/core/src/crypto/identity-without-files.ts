@@ -1,6 +1,6 @@
 import type { Identity } from "./identity.ts"
 
-/** Stands for the identity in a file where a bundle is made for pages, which have none. */
+/** Replaces the function of `identity-file.ts` in bundles for pages, which have no files. */
 export function identityOfFiles(): Identity | null {
   return null
 }

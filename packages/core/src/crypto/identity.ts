@@ -1,12 +1,12 @@
 import { exportRaw, generateSigningKey, sign } from "./primitives.ts"
 
-/** Where a device keeps the key that names it inside its rooms. Load it as often as you like: it is the same key. */
+/** Where a device keeps the key that names it inside its rooms. Every load gives the same key. */
 export interface Identity {
   /** Rejects with `IdentityError`. */
   load(): Promise<DeviceKey>
 }
 
-/** The key pair of a device, of which only the public half can be seen. */
+/** The key pair of a device; only its public half can be seen. */
 export interface DeviceKey {
   /** Ed25519 (RFC 8032), 32 bytes: in hex, `room.device`. */
   readonly publicKey: Uint8Array
@@ -18,7 +18,7 @@ export interface DeviceKey {
 export type IdentityErrorCode =
   | "no-storage" // `fileIdentity` outside of Node
   | "storage-failed" // IndexedDB or the file cannot be opened, read or written; `cause` says why
-  | "damaged-key" // what is stored is no key: delete it to be a new device
+  | "damaged-key" // what is stored is not a key: delete it to become a new device
   | "exposed-key" // others may read the key file
 
 /** Why a device has no key; `openRoom` rejects with `RoomError` "identity-unavailable", and has this as its cause. */
@@ -32,7 +32,7 @@ export class IdentityError extends Error {
   }
 }
 
-/** A device that is gone with the process: for tests and for short-lived jobs. */
+/** A device that exists only as long as the process: for tests and short-lived jobs. */
 export function memoryIdentity(): Identity {
   let key: Promise<DeviceKey> | null = null
   return {

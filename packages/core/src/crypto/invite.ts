@@ -39,8 +39,8 @@ export function generateInvite(random: Random, servers: readonly string[]): Invi
 }
 
 /**
- * The room of a plain topic string. Without `secret` the topic itself is the secret, so that a guessable topic makes
- * a guessable room.
+ * The room of a plain topic string. Without `secret` the topic itself is the secret, so a guessable topic makes a
+ * guessable room.
  */
 export function inviteOfTopic(
   topic: string,
@@ -79,7 +79,7 @@ export function encodeInvite(invite: Invite): string {
 
 /** Takes the bare text, a `#fragment`, or a whole URL that ends in one. */
 export function decodeInvite(text: string): Invite | InviteDefect {
-  // Programs without types pass what they do not have.
+  // Programs without type checks may pass an invite that they do not have.
   if (typeof text !== "string") return bad("none was given")
   if (text.length > MAX_INVITE_CHARS) return bad(`longer than ${MAX_INVITE_CHARS} characters`)
   const code = text.slice(text.lastIndexOf("#") + 1).trim()

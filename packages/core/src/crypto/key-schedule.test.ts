@@ -20,12 +20,12 @@ test("frozen rooms derive what they always derived", async () => {
       roomTag: bytesToHex(keys.roomTag),
     }).toEqual({ topic, psk, digestKey, roomTag })
     expect(keys.signalKey.extractable).toBe(false)
-    // Nobody can read it: what the frozen one seals is opened by it.
+    // The key cannot be read, so check that it opens what the frozen key seals.
     const [nonce, plain] = [new Uint8Array(12), Uint8Array.of(1, 2, 3)]
     const sealed = await seal(await importAesKey(hexToBytes(signalKey)), nonce, plain, plain)
     expect(await unseal(keys.signalKey, nonce, sealed, plain)).toEqual(plain)
 
-    // By other means, so that the vector is not its own witness.
+    // By other means, so that the vector does not merely confirm itself.
     const counter = Buffer.alloc(4)
     counter.writeUInt32BE(epoch)
     const info = Buffer.concat([Buffer.from("dunlin/1 topic"), counter])

@@ -7,7 +7,7 @@ import { concatBytes } from "@noble/hashes/utils.js"
 
 const encoder = new TextEncoder()
 
-/** Every label starts the same way, so that keys of another protocol or version can never coincide. */
+/** Every label begins with protocol and version, so that keys of others can never coincide with these. */
 export function label(name: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`dunlin/1 ${name}`)
 }

@@ -32,7 +32,7 @@ async function createEnds(): Promise<Ends> {
   return { ...ends, sender: layer(keys), receiver: layer({ send: keys.receive, receive: keys.send }) }
 }
 
-/** Until what is expected holds; the cryptography takes its time on a busy machine. */
+/** Waits until the expectation holds; cryptography takes its time on a busy machine. */
 const eventually = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 5 })
 
 /** Seals numbered messages on alternating lanes. */
@@ -48,7 +48,7 @@ async function sealSome(count: number): Promise<Ends> {
 test("keeps the order of each lane, however the cryptography is scheduled", async () => {
   const ends = await createEnds()
   for (let index = 0; index < 200; index++) {
-    // Large ones take longer to seal than the small ones behind them.
+    // Large messages take longer to seal than the small ones after them.
     const message = new Uint8Array(index % 3 === 0 ? 60_000 : 2)
     new DataView(message.buffer).setUint16(0, index)
     ends.sender.send("control", message)

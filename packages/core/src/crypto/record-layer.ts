@@ -2,13 +2,13 @@ import type { Lane } from "../ports/transport.ts"
 import { seal, unseal } from "./primitives.ts"
 
 /**
- * AES-GCM per message for paths that are not encrypted end to end by themselves. A key per direction, a counter per
- * lane: nonce = `lane u32 | counter u64`, never sent, so that a message lost, repeated or moved fails to open.
+ * AES-GCM per message for paths that are not encrypted end to end by themselves. Each direction has a key, each lane a
+ * counter. The nonce, `lane u32 | counter u64`, is never sent, so that lost, repeated or moved messages fail to open.
  */
 export interface RecordLayer {
-  /** Seals and then passes to `transmit`, in the order of the calls of each lane. */
+  /** Seals the message and passes it to `transmit`, in the order of the calls for each lane. */
   send(lane: Lane, message: Uint8Array): void
-  /** Opens and then passes to `deliver`, in the order of the calls of each lane. */
+  /** Opens the message and passes it to `deliver`, in the order of the calls for each lane. */
   receive(lane: Lane, sealed: Uint8Array): void
   /** Bytes given to `send` and not yet transmitted. */
   sealing(lane: Lane): number
@@ -29,7 +29,7 @@ export type RecordFailure =
 
 export const RECORD_OVERHEAD_BYTES = 16
 
-/** Bytes that may wait to be opened; a sender that honours flow control never gets near. */
+/** Bytes that may wait to be opened; a sender that honours flow control never comes near this. */
 const MAX_OPENING_BYTES = 16 * 1024 * 1024
 const NO_AAD = new Uint8Array(0)
 

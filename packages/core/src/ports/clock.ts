@@ -1,11 +1,11 @@
-/** Milliseconds. For `now` since the Unix epoch, but it may step: order events by `monotonic`. */
+/** Milliseconds. `now` counts them since the Unix epoch, but may jump: order events by `monotonic`. */
 export type Millis = number
 
 /** Time as an input, so that the simulator can run production code in virtual time. */
 export interface Clock {
   /** Wall clock; may jump in either direction. */
   now(): Millis
-  /** Never goes back; its zero means nothing. */
+  /** Never goes back; its zero is arbitrary. */
   monotonic(): Millis
   /** Calls `wake` once after at least `delayMs`. Returns the function that cancels it. */
   after(delayMs: Millis, wake: () => void): () => void

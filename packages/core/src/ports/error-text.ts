@@ -1,4 +1,4 @@
-/** What a caught value says of itself: platforms and applications throw other things than errors, too. */
+/** The message of a caught value: platforms and applications throw other values than errors, too. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

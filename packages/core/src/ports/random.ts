@@ -1,4 +1,4 @@
-/** Chance as an input. Production uses the cryptographic source, the simulator a seeded one. */
+/** Randomness as an input. Production uses the cryptographic source, the simulator a seeded one. */
 export interface Random {
   /** `length` fresh random bytes. */
   bytes(length: number): Uint8Array<ArrayBuffer>

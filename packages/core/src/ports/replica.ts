@@ -8,14 +8,14 @@ export type ReplicaKind = number
 
 /** JSON documents of `createMemoryReplica`, in the register of docs/protocol/register.md. */
 export const KIND_MEMORY: ReplicaKind = 0
-/** Documents of an RxDB collection, in the same register; two kinds never exchange anything. */
+/** Documents of an RxDB collection, in the same register. Replicas of different kinds never exchange anything. */
 export const KIND_RXDB: ReplicaKind = 1
 /** Loro documents: docs/protocol/loro.md. */
 export const KIND_LORO: ReplicaKind = 2
 
 /**
- * Something that can be synchronised: it owns durable truth about entries `key → state` whose states form
- * a join-semilattice. `join` must be commutative, associative and idempotent; `testing/replica-contract` checks it.
+ * Something that can be synchronised: it owns entries `key → state`, keeps them durably, and their states form a
+ * join-semilattice. `join` must be commutative, associative and idempotent; `testing/replica-contract` checks it.
  *
  * @typeParam Handle what `room.replicate()` gives to the application.
  */
@@ -23,7 +23,7 @@ export interface Replica<Handle = unknown> {
   /** Pairs replicas across peers. At most 128 UTF-8 bytes. */
   readonly name: string
   readonly kind: ReplicaKind
-  /** Replicas with unequal tags hold still towards each other ("incompatible"). At most 128 UTF-8 bytes. */
+  /** Replicas with different tags exchange nothing ("incompatible"). At most 128 UTF-8 bytes. */
   readonly schemaTag: string
   readonly direction: Direction
   /**
@@ -37,19 +37,20 @@ export interface Replica<Handle = unknown> {
 export interface AttachOptions<Handle = unknown> {
   readonly signal?: AbortSignal | undefined
   /**
-   * A replica that has to wait for its turn, such as for another tab, may say so once: the application gets the handle at once, and
-   * `attach` resolves with the same when its turn comes. Closed meanwhile, the replica calls `released` and rejects.
+   * A replica that has to wait for its turn, such as for another tab, may call this once: the application gets the handle at
+   * once, and `attach` resolves with the same handle when the turn comes. If the replica is closed meanwhile, it calls
+   * `released`, and `attach` rejects.
    */
   standBy?(standing: StandingReplica<Handle>): void
 }
 
-/** A replica that waits to be attached, while another process attends to what it stores. */
+/** A replica that waits to be attached while another process replicates what it stores. */
 export interface StandingReplica<Handle = unknown> {
   readonly handle: Handle
   /**
-   * What `room.synced()` asks until `attach` has resolved, and for good where it rejects: whether other devices hold what was stored
-   * here before the call. Same rules. A call that is still open when the replica's turn comes asks the host, which waits until it is
-   * attached.
+   * `room.synced()` calls this until `attach` has resolved, and for good if it rejects. Resolves when other devices hold what
+   * was stored here before the call, by the same rules. A call that is still open when the replica's turn comes asks the
+   * host, which waits until the replica is attached.
    */
   synced(options: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
 }
@@ -62,7 +63,7 @@ export interface ReplicaHost {
   readonly device: string
   /**
    * Reports that entries changed by anything but `join`: a local write, another tab, a catch-up. Call it once
-   * the change is durable here, in the order of the changes of each key. (Sooner only where a change that is lost in a crash
+   * the change is durable here, in the order of the changes of each key. (Call it earlier only if a change lost in a crash
    * cannot be mistaken for another: a Loro document takes a fresh peer id at every start.)
    */
   changed(changes: readonly EntryChange[]): void
@@ -72,8 +73,8 @@ export interface ReplicaHost {
   released(): void
   /**
    * Resolves when `peers` other devices (default 1) hold the present state of `keys` (default: all) durably.
-   * Same rules as `room.synced()`: it rejects when they refuse it. With `session`, a session id, only that peer counts, and one that takes nothing
-   * has nothing to wait for. Called while the replica attaches, it waits for that first.
+   * Same rules as `room.synced()`: it rejects when they refuse it. With `session`, a session id, only that peer counts; if it
+   * accepts no entries, there is nothing to wait for. Called while the replica attaches, it waits for that first.
    */
   synced(options?: {
     readonly keys?: readonly string[]
@@ -90,27 +91,27 @@ export type ReplicaLinkPhase =
   | "waiting" // the peer has not (yet) offered this replica
   | "incompatible" // other kind or schema tag
   | "reconciling" // the two sides find out what differs
-  | "live" // compared: what changes from now on is pushed
+  | "live" // compared: changes are pushed from now on
 
-/** The state of one replica on one link. Replaced whole at each change, never written to. */
+/** The state of one replica on one link. Replaced as a whole at each change, never modified. */
 export interface ReplicaLinkStatus {
   /** Session id, 32 hex digits. */
   readonly peer: string
   /** Device public key, 64 hex digits. */
   readonly device: string
   readonly phase: ReplicaLinkPhase
-  /** In words a person can read, when the phase is "incompatible". */
+  /** In words for people, if the phase is "incompatible". */
   readonly reason?: string
   /** Entries not yet known to be durable at the peer. */
   readonly pendingOut: number
   /** Entries asked for or received, not yet durable here. */
   readonly pendingIn: number
   /**
-   * Entries that stay on this device until they change: the peer does not take them, or they are too large to be sent. The
+   * Entries that stay on this device until they change: the peer does not accept them, or they are too large to be sent. The
    * diagnostics say why.
    */
   readonly refused: number
-  /** Wall-clock milliseconds of the last moment both sides were equal. */
+  /** When both sides were last equal, in wall-clock milliseconds. */
   readonly lastSyncedAt?: number
 }
 
@@ -121,13 +122,13 @@ export interface EntryChange {
   readonly stateHash: Uint8Array | null
   /** State hash before the change; null when there was no entry. */
   readonly before: Uint8Array | null
-  /** What a peer that holds `before` needs, not written to again. Left out, or over 12 KiB, the room reads it when it is wanted. */
+  /** What a peer that holds `before` needs; do not modify it later. If left out or over 12 KiB, the room reads it when wanted. */
   readonly delta?: Uint8Array
 }
 
-/** What a replica has to tell and goes on after; `reason` is in words, `cause` what was thrown. */
+/** What a replica reports before it goes on; `reason` is in words, `cause` what was thrown. */
 export type ReplicaReport =
-  /** This entry was not taken in, or cannot be read here. The others go on, and so does this one once a state comes that works. */
+  /** This entry was not taken in, or cannot be read here. Others go on, and so does this one once a usable state arrives. */
   | { readonly type: "quarantined"; readonly key: string; readonly reason: string; readonly cause?: unknown }
   /** The application's conflict handler threw, took too long or returned no document: the later write is shown instead. */
   | {
@@ -137,13 +138,13 @@ export type ReplicaReport =
       readonly cause?: unknown
     }
   | { readonly type: "warning"; readonly reason: string; readonly cause?: unknown }
-  /** Another tab attends to what is stored here; this one takes over when that goes. */
+  /** Another tab replicates what is stored here; this one takes over when that tab goes. */
   | { readonly type: "standing-by"; readonly reason: string; readonly cause?: unknown }
 
 /** Some of the entries of a replica, in any order; the replica chooses how many make a page. */
 export interface ScanPage {
   readonly entries: readonly { readonly key: string; readonly stateHash: Uint8Array | null }[]
-  /** Opaque position behind this page (≤ 64 KiB), stored with the index so that a restart replays only what is newer. */
+  /** Opaque position after this page (≤ 64 KiB), stored with the index so that a restart replays only what is newer. */
   readonly cursor: Uint8Array
 }
 
@@ -162,7 +163,7 @@ export interface ReadRequest {
   readonly summary: Uint8Array
 }
 
-/** What a reader needs of one entry. The room keeps a delta until it is sent: it must not be written to again. */
+/** What a reader needs of one entry. The room keeps a delta until it is sent: do not modify it later. */
 export type ReadOutcome =
   | { readonly type: "delta"; readonly stateHash: Uint8Array; readonly delta: Uint8Array }
   | { readonly type: "none" } // no such entry, or nothing that may be shared
@@ -203,14 +204,14 @@ export interface BlobRef {
 }
 
 /**
- * A replica that a room has: what the room calls. One that rejects fails the entries it was
- * about, which are tried again; only from `scan` does the room match a code, "stale-cursor".
+ * What a room calls on a replica that is attached to it. A call that rejects fails the entries it was about, which are
+ * tried again. The only error code that the room matches is "stale-cursor" from `scan`.
  */
 export interface AttachedReplica<Handle = unknown> {
   readonly handle: Handle
   /**
-   * Entries whose state changed after `since`, all of them for null. Pages may repeat entries; the last state
-   * wins. Throws `ReplicaError` "stale-cursor" when `since` is not from this store: the room then scans all.
+   * Entries whose state changed after `since`; all entries if it is null. Pages may repeat entries; the last state
+   * wins. Throws `ReplicaError` "stale-cursor" if `since` is not from this store: the room then scans all.
    */
   scan(
     since: Uint8Array | null,
@@ -219,16 +220,16 @@ export interface AttachedReplica<Handle = unknown> {
   /** The index blob stored last, or null. It is a cache: losing it costs only time. */
   loadIndex(): Promise<Uint8Array | null>
   saveIndex(blob: Uint8Array): Promise<void>
-  /** One summary a key, in order; empty for an unknown key. */
+  /** One summary per key, in order; empty for an unknown key. */
   summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
   /**
-   * One outcome a request, in order. May answer fewer (at least one) when all of them would take more than about
-   * 1 MiB; the room asks again for the rest. Where it rejects the room asks again after two seconds, for one entry at first:
-   * what is wrong with a single entry is an outcome.
+   * One outcome per request, in order. May answer fewer (at least one) if all of them would take more than about 1 MiB; the
+   * room asks again for the rest. If it rejects, the room asks again after two seconds, for one entry at first; what is
+   * wrong with a single entry should be an outcome.
    */
   read(requests: readonly ReadRequest[], peer: ReplicaPeer): Promise<readonly ReadOutcome[]>
   /**
-   * Joins a batch; one outcome an entry, in order. Resolves when every changed state is durable. Entries of one
+   * Joins a batch; one outcome per entry, in order. Resolves when every changed state is durable. Entries of one
    * batch may share a key and are then joined in order. Never reports these changes through `changed`.
    */
   join(entries: readonly Incoming[], peer: ReplicaPeer): Promise<readonly JoinOutcome[]>
@@ -251,8 +252,8 @@ export interface BlobStore {
   read(key: string, digest: Uint8Array, index: number): Promise<Uint8Array | null>
   /**
    * Resolves when durable. A completed blob with a wrong digest is dropped: resolves "corrupt". A chunk of a blob that is
-   * complete already changes nothing: two peers may have been asked for it. Calls for one blob may overlap; take them in turn, or
-   * a wrong chunk of one peer lands among the right ones of another that have just been verified.
+   * already complete changes nothing: two peers may have been asked for it. Calls for one blob may overlap; handle them in
+   * turn, or a wrong chunk from one peer lands among the right ones from another that have just been verified.
    */
   write(
     key: string,
@@ -267,9 +268,9 @@ export type ReplicaErrorCode =
   | "replica-in-use" // attached to another room
   | "replica-closed" // it was closed, with its collection or while it was being attached: make another
   | "duplicate-name" // a replica of that name is in this room
-  | "stale-cursor" // from `scan` to the room, which then scans all; an application never sees it
+  | "stale-cursor" // from `scan`, for the room, which then scans all; an application never sees it
   | "invalid-option" // a name, a schema tag or an option of the replica is out of its bounds
-  | "storage-failed" // what the replica keeps its data in refused to read or write; `cause` says why
+  | "storage-failed" // the storage of the replica failed to read or write; `cause` says why
 
 /** What `room.replicate()` and the handle it gives reject with. */
 export class ReplicaError extends Error {

@@ -1,7 +1,7 @@
 /** Readable state, shaped for `useSyncExternalStore`: `get` returns the same reference until it changes. */
 export interface State<T> {
   get(): T
-  /** Calls `listener` after each change, never at once. Returns the function that ends it. */
+  /** Calls `listener` after each change, but not on subscribing. Returns the function that ends the subscription. */
   subscribe(listener: (value: T) => void): () => void
 }
 
@@ -25,9 +25,9 @@ export function createState<T>(initial: T): MutableState<T> {
   }
 }
 
-/** Who is told of something, in the order in which they came. */
+/** A set of listeners, called in the order in which they were added. */
 export interface Listeners<T> {
-  /** Returns the function that ends it. */
+  /** Returns the function that removes the listener. */
   add(listener: (value: T) => void): () => void
   tell(value: T): void
 }

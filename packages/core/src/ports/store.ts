@@ -4,11 +4,11 @@ export interface Store {
   /** Every entry whose key begins with `prefix`, in the order of UTF-16 code units. */
   entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>
   /**
-   * Applies the changes in their order and resolves when all are durable. A crash may leave the first few of them,
-   * but no half of one, and nothing of a later call before all of an earlier one.
+   * Applies the changes in their order and resolves when all are durable. A crash may leave the first few of them, but
+   * never half of one, and nothing of a later call before all of an earlier one.
    */
   write(changes: readonly StoreChange[]): Promise<void>
-  /** Waits for what was written. Idempotent; every other call then rejects with `StoreError` "store-closed". */
+  /** Waits for pending writes. Idempotent; afterwards every other call rejects with `StoreError` "store-closed". */
   close(): Promise<void>
 }
 
@@ -22,7 +22,7 @@ export interface StoreChange {
 /** Match this, not the message. */
 export type StoreErrorCode =
   | "store-closed" // a call after `close`
-  | "write-failed" // nothing of this call is durable, or its first few changes are
+  | "write-failed" // nothing of this call is durable, or only its first few changes are
   | "read-failed"
 
 /** What a `Store` rejects with; `cause` is what its disk or database said. */

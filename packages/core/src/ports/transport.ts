@@ -5,7 +5,7 @@ import type { State } from "./state.ts"
 /** How bytes get to a peer, as shown to people. */
 export type PathKind = "tab" | "direct" | "relayed" | "memory" | "custom"
 
-/** Small, urgent frames travel on `control`, payload on `bulk`; each lane is ordered, the two are not. */
+/** Small, urgent frames travel on `control`, payload on `bulk`. Each lane is ordered; there is no order between the two. */
 export type Lane = "control" | "bulk"
 
 /**
@@ -42,9 +42,9 @@ export interface PipeReceiver {
   drained(lane: Lane): void
   /** The last call. */
   closed(reason: PipeCloseReason): void
-  /** The transport has reason to believe that the remote is gone: ask it. */
+  /** The transport has reason to believe that the remote is gone: check whether it answers. */
   doubted?(): void
-  /** The way there changed, such as from relayed to direct. */
+  /** The path changed, such as from relayed to direct. */
   pathChanged?(path: PathKind): void
 }
 
@@ -53,7 +53,7 @@ export type PipeCloseReason =
   | "local" // `close` was called here
   | "remote" // the other side closed it
   | "silent" // nothing was heard for too long
-  | "failed" // the connection broke, or more waited in it than it may hold
+  | "failed" // the connection broke, or more was queued in it than it may hold
 
 /** A way to reach the peers of a room: WebRTC, tabs, memory, or an application's own. */
 export interface Transport {
@@ -61,20 +61,20 @@ export interface Transport {
   readonly name: string
   /** Whether what `start` returns has an `election`; the room starts such a transport before the others. */
   readonly elects?: boolean
-  /** Begins to look for peers; resolves at once, and keeps trying until `stop`. */
+  /** Begins to look for peers; returns at once, and keeps trying until `stop`. */
   start(host: TransportHost): RunningTransport
 }
 
-/** Which of several sessions on one device reaches the outside for all of them. */
+/** Of several sessions on one device, the holder connects to the outside for all of them. */
 export type ElectionRole = "undecided" | "holder" | "follower"
 
 /** A transport at work in one room. */
 export interface RunningTransport {
   /** Drops back-off and tries again now. */
   reconnect(): void
-  /** Closes sockets and connections that were not handed over, and resolves when nothing of it is left. */
+  /** Closes sockets and connections that were not handed over, and resolves when nothing is left of them. */
   stop(): Promise<void>
-  /** Only as the holder does a room run its other transports; as a follower it does so while the holder lacks one of its replicas. */
+  /** A room runs its other transports if it is the holder, or while it is a follower and the holder lacks one of its replicas. */
   readonly election?: State<ElectionRole>
 }
 
@@ -84,18 +84,18 @@ export interface TransportHost {
   readonly random: Random
   /** 16 random bytes for this session of the room: the signaling peer id, fresh at each start. */
   readonly peerId: Uint8Array
-  /** What the room has for finding peers; its secret is not among it. */
+  /** What the transport needs to find peers; the room's secret is not part of it. */
   readonly credentials: TransportCredentials
-  /** Hands over a new pipe. The room owns it from here, whether or not it likes it. */
+  /** Hands over a new pipe. From then on the room owns it, even if it does not keep it. */
   connected(pipe: Pipe): void
   /** Whether the room wants a further connection: false at `maxLinks`. Asked before dialling or answering. */
   wantsLinks(): boolean
   /**
-   * True once a peer that may write here has said that this session may not write there. What a reader passes on helps
-   * nobody, so in a large room it hangs on others instead of carrying the mesh.
+   * True once a peer that may write here has said that this session may not write there. What a reader passes on is of no
+   * use to others, so in a large room it attaches to them instead of carrying the mesh.
    */
   readonly isReader: State<boolean>
-  /** How many links the room takes; for the polite refusal. */
+  /** How many links the room takes, for telling peers that it refuses. */
   readonly linkLimit: number
   report(report: TransportReport): void
 }
@@ -135,7 +135,7 @@ export type TransportReport =
       readonly elapsedMs: number
       readonly detail?: string
     }
-  /** A peer was reached and had `count` links of at most `limit` already. */
+  /** A peer was reached, but already had `count` links of at most `limit`. */
   | { readonly type: "room-full"; readonly count: number; readonly limit: number }
   | { readonly type: "warning"; readonly code: string; readonly detail: string }
 

@@ -1,6 +1,6 @@
 import { copyEntry, createEntryPack, ENTRY_WORDS, type EntryPack } from "./entry-words.ts"
 
-/** Rooms come in steps of this many slots, so that one that moved leaves a gap another bucket can use. */
+/** Rooms are multiples of this many slots, so that a bucket that moves leaves a gap that another can use. */
 const SLOT_STEP = 4
 
 /**
@@ -10,7 +10,7 @@ const SLOT_STEP = 4
 export class BucketSlab {
   /** Leading bits that name a bucket. */
   bits = 0
-  /** Entries a bucket. */
+  /** Entries in each bucket. */
   counts: Uint32Array = new Uint32Array(1)
   /** First slot of each bucket. */
   starts: Uint32Array = new Uint32Array(1)
@@ -19,12 +19,12 @@ export class BucketSlab {
   keys: string[] = []
   /** Slots of each bucket's room. */
   #rooms = new Uint32Array(1)
-  /** First slot behind the rooms handed out. */
+  /** First slot after the rooms handed out. */
   #tail = 0
   #gapsByRoom = new Map<number, number[]>()
 
   bucketOf(firstWord: number): number {
-    // A shift by 32 would be one by 0.
+    // JavaScript would shift by 0 instead of 32.
     return this.bits === 0 ? 0 : firstWord >>> (32 - this.bits)
   }
 
@@ -74,7 +74,7 @@ export class BucketSlab {
     this.#layOut(pack, this.bits + 1)
   }
 
-  /** Replaces everything. Of entries at one position the last stays. */
+  /** Replaces everything. If several entries have the same position, the last stays. */
   build(pack: EntryPack, bits: number): void {
     this.#layOut(pack, bits)
     for (let bucket = 0; bucket < this.starts.length; bucket++) this.#dropRepeated(bucket)

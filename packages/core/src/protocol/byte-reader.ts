@@ -73,18 +73,18 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length)
   }
 
-  /** The same as bytes of their own, without a view on the way. */
+  /** The same as a copy, made without an intermediate view. */
   copy(length: number = this.remaining): Uint8Array<ArrayBuffer> {
     const at = this.#advance(length)
     return this.#bytes.slice(at, at + length)
   }
 
-  /** Bytes behind a varint length of at most `max`. */
+  /** Bytes preceded by a varint length of at most `max`. */
   block(max: number): Uint8Array {
     return this.bytes(this.varint(max))
   }
 
-  /** UTF-8 behind a varint length of at most `maxBytes`; malformed text is refused. */
+  /** UTF-8 preceded by a varint length of at most `maxBytes`; malformed text is refused. */
   text(maxBytes: number): string {
     const bytes = this.block(maxBytes)
     try {

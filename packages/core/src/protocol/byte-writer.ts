@@ -4,7 +4,7 @@ import { encodeUtf8 } from "./utf8.ts"
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>
   #length = 0
-  /** On `#bytes` from its start. Given out again while it fits: what is hashed is mostly of one length. */
+  /** A view of the start of `#bytes`, reused while the length is the same: most inputs to a hash have one length. */
   #view: Uint8Array<ArrayBuffer>
 
   constructor(capacity = 256) {
@@ -34,7 +34,7 @@ export class ByteWriter {
   }
 
   u32(value: number): this {
-    // Shifts, not a DataView: a writer per frame is short-lived, and a view costs as much as what it writes.
+    // Shifts, not a DataView: a writer lives for one frame, and making a view costs as much as all its writes.
     const at = this.#reserve(4)
     this.#bytes[at] = value >>> 24
     this.#bytes[at + 1] = value >>> 16
@@ -64,17 +64,17 @@ export class ByteWriter {
     return this
   }
 
-  /** Bytes behind their length as a varint. */
+  /** Bytes preceded by their length as a varint. */
   block(bytes: Uint8Array): this {
     return this.varint(bytes.length).bytes(bytes)
   }
 
-  /** UTF-8 behind its length as a varint; halves of surrogate pairs become U+FFFD. */
+  /** UTF-8 preceded by its length as a varint; halves of surrogate pairs become U+FFFD. */
   text(value: string): this {
     return this.block(encodeUtf8(value))
   }
 
-  /** Empties the writer and keeps its buffer: what `view` gave out before is overwritten. */
+  /** Empties the writer but keeps its buffer: earlier results of `view` are overwritten. */
   reset(): this {
     this.#length = 0
     return this

@@ -1,13 +1,13 @@
 /** An entry of the fingerprint index takes eight 32-bit words: four of position, four of digest. */
 export const ENTRY_WORDS = 8
 
-/** Entries packed for bulk work: 32 bytes and a reference each, no objects. */
+/** Entries packed for bulk work: 32 bytes and a reference each, without objects. */
 export interface EntryPack {
   readonly count: number
-  /** `ENTRY_WORDS` an entry; what lies behind the last one means nothing. */
+  /** `ENTRY_WORDS` for each entry; anything after the last entry means nothing. */
   readonly words: Uint32Array
   readonly keys: readonly string[]
-  /** Both of 16 bytes. */
+  /** Position and digest have 16 bytes each. */
   add(position: Uint8Array, digest: Uint8Array, key: string): void
   addWords(words: Uint32Array, at: number, key: string): void
 }

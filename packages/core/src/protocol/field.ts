@@ -2,10 +2,10 @@ import type { ByteReader } from "./byte-reader.ts"
 import type { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
 
-/** How a value is spelled on the wire, both ways. Reading is total over hostile input: it gives a value or throws `DecodeError`. */
+/** How to write and read a value on the wire. Reading is total over hostile input: it returns a value or throws `DecodeError`. */
 export interface Field<Value> {
   write(to: ByteWriter, value: Value): void
-  /** What it gives shares no memory with the input. */
+  /** The result shares no memory with the input. */
   read(from: ByteReader): Value
 }
 
@@ -30,17 +30,17 @@ export const U8: Field<number> = { write: (to, value) => void to.u8(value), read
 export const U32: Field<number> = { write: (to, value) => void to.u32(value), read: (from) => from.u32() }
 export const FLAG: Field<boolean> = { write: (to, value) => void to.flag(value), read: (from) => from.flag() }
 
-/** Of a safe integer. */
+/** A safe integer. */
 export function varint(max?: number): Field<number> {
   return { write: (to, value) => void to.varint(value), read: (from) => from.varint(max) }
 }
 
-/** Bytes of a length that goes without saying. */
+/** Bytes of a fixed length, which is not written. */
 export function bytes(length: number): Field<Uint8Array> {
   return { write: (to, value) => void to.bytes(value), read: (from) => from.copy(length) }
 }
 
-/** Bytes behind their length. */
+/** Bytes preceded by their length. */
 export function block(max: number): Field<Uint8Array> {
   return { write: (to, value) => void to.block(value), read: (from) => from.block(max).slice() }
 }
@@ -60,12 +60,12 @@ export function rest(max: number, what: string): Field<Uint8Array> {
   }
 }
 
-/** The same, but that whoever encodes the frame writes it: see `splitFrame`. */
+/** The same, except that the encoder of the frame writes it: see `splitFrame`. */
 export function payload(max: number, what: string): Field<Uint8Array> {
   return { ...rest(max, what), write() {} }
 }
 
-/** Behind a flag. */
+/** A value or null, preceded by a flag. */
 export function optional<Value>(field: Field<Value>): Field<Value | null> {
   return {
     write(to, value) {
@@ -76,7 +76,7 @@ export function optional<Value>(field: Field<Value>): Field<Value | null> {
   }
 }
 
-/** Behind their count, which is refused when the rest of the frame cannot hold that many of `minBytes` each. */
+/** Items preceded by their count, which is refused if the rest of the frame cannot hold that many of `minBytes` each. */
 export function list<Item>(item: Field<Item>, max: number, minBytes: number): Field<readonly Item[]> {
   return {
     write(to, items) {
@@ -87,7 +87,7 @@ export function list<Item>(item: Field<Item>, max: number, minBytes: number): Fi
   }
 }
 
-/** By its place in the list. */
+/** A value, written as its index in `values`. */
 export function oneOf<Value>(values: readonly Value[], what: string): Field<Value> {
   return checked(
     { write: (to, value) => void to.u8(values.indexOf(value)), read: (from) => values[from.u8()] as Value },
@@ -96,7 +96,7 @@ export function oneOf<Value>(values: readonly Value[], what: string): Field<Valu
   )
 }
 
-/** Reads only what passes; all else is "bad-value". */
+/** Reads only values that pass; any other is a "bad-value". */
 export function checked<Value>(
   field: Field<Value>,
   passes: (value: Value) => boolean,

@@ -9,7 +9,7 @@ import {
 } from "./fingerprint-index.ts"
 import { bytesToHex } from "./hex.ts"
 
-/** The same index, obviously right: a map, and sums taken afresh for each question. */
+/** The same index, obviously right: a map, with sums computed afresh for each question. */
 function createModel() {
   const entries = new Map<string, IndexEntry>()
   const under = (depth: number, prefix: number): IndexEntry[] => {

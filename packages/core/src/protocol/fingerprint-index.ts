@@ -28,28 +28,28 @@ export interface Fingerprint {
 }
 
 /**
- * Called for each entry under a prefix. Both arrays are reused for the next entry: copy what is kept. The index
- * must not be changed from inside.
+ * Called for each entry under a prefix. Both arrays are reused for the next entry, so copy what you keep. The visitor
+ * must not change the index.
  */
 export type EntryVisitor = (position: Uint8Array, digest: Uint8Array, key: string) => void
 
 /**
- * `position → (digest, key)` with the fingerprint of every subtree of positions at hand.
+ * Maps `position → (digest, key)` and keeps the fingerprint of every subtree of positions.
  *
  * A node is named by `depth`, the number of leading nibbles (0–8), and `prefix`, these nibbles as an unsigned number;
- * depth 0 has prefix 0. Below depth 8 there are no nodes: whoever walks down lists the entries there.
+ * depth 0 has prefix 0. There are no nodes below depth 8: a caller that walks down lists the entries there.
  */
 export interface FingerprintIndex {
   readonly count: number
   /** The sum of all digests: 16 bytes, lanes big-endian. All zero for an empty index. */
   root(): Uint8Array<ArrayBuffer>
   get(position: Uint8Array): { readonly digest: Uint8Array<ArrayBuffer>; readonly key: string } | null
-  /** Whether exactly this digest is at the position; `get` without its copies. */
+  /** Whether the position holds exactly this digest. Like `get`, but without copies. */
   holds(position: Uint8Array, digest: Uint8Array): boolean
   /** Inserts, or replaces digest and key. */
   set(position: Uint8Array, digest: Uint8Array, key: string): void
   delete(position: Uint8Array): boolean
-  /** Replaces the whole content. Of entries at one position the last wins. */
+  /** Replaces the whole content. If several entries have the same position, the last wins. */
   build(entries: EntryPack | Iterable<IndexEntry>): void
   clear(): void
   /** Writes the fingerprint of a node into `into` and returns it. */
@@ -57,10 +57,10 @@ export interface FingerprintIndex {
   forEachIn(depth: number, prefix: number, visit: EntryVisitor): void
 }
 
-/** Deepest node: eight nibbles are one 32-bit word, many more nodes than any real replica has entries. */
+/** The deepest nodes: eight nibbles fill a 32-bit word and name many more nodes than any real replica has entries. */
 export const MAX_NODE_DEPTH = 8
 
-/** A build aims at 8–16 entries a bucket; past twice that the buckets are halved. */
+/** `build` aims at 8–16 entries per bucket; above an average of 32, every bucket is split in two. */
 const BUILT_BUCKET = 16
 const FULL_BUCKET = 32
 const MAX_BITS = 24
@@ -77,13 +77,13 @@ export function createFingerprint(): Fingerprint {
 }
 
 /**
- * Positions are keyed hashes and so spread evenly: a bucket per leading bits needs no balancing, and an insert
- * touches one bucket and the few aggregate nodes above it, one a nibble.
+ * Positions are keyed hashes and therefore spread evenly, so buckets chosen by leading bits need no balancing. An
+ * insert touches one bucket and the few aggregate nodes above it, one for each nibble.
  *
- * Fingerprints add digests in four 32-bit lanes, each mod 2^32. That is a group of 2^128 elements like integers mod
- * 2^128, costs no carries, and resists the same attacks: finding two sets of equal sum is a lattice problem in
- * either. XOR would not do: there linear algebra finds colliding sets in milliseconds. Digests are keyed by the room,
- * so only members could try.
+ * Fingerprints add digests in four 32-bit lanes, each mod 2^32. Like the integers mod 2^128 this is a group of 2^128
+ * elements, but it needs no carries, and it resists the same attacks: in both, finding two sets with equal sums is a
+ * lattice problem. XOR would not do, because linear algebra finds colliding sets in milliseconds. Digests are keyed by
+ * the room, so only members could try.
  */
 export function createFingerprintIndex(): FingerprintIndex {
   const slab = new BucketSlab()
@@ -99,7 +99,7 @@ export function createFingerprintIndex(): FingerprintIndex {
     return slab.locate(slab.bucketOf(p0), p0, wordAt(position, 4), wordAt(position, 8), wordAt(position, 12))
   }
 
-  /** Typed arrays wrap what is stored mod 2^32, so deltas may be negative. */
+  /** Typed arrays store values mod 2^32, so deltas may be negative. */
   const addToLevels = (p0: number, d0: number, d1: number, d2: number, d3: number, entries: number): void => {
     for (let index = 0; index < levels.length; index++) {
       const { bits, sums, counts } = levels[index] as Level

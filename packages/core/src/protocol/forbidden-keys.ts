@@ -1,2 +1,2 @@
-/** Keys of JSON objects that reach a prototype through careless code anywhere behind us. */
+/** Keys of JSON objects through which careless code downstream would reach a prototype. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"])

@@ -21,11 +21,11 @@ import {
 import type { AnnounceFrame, Frame, RootItem, SyncedOutcome } from "./frame.ts"
 import * as limits from "./limits.ts"
 
-/** A frame whose payload is still where it came from: a message is the one place that it is copied to. */
+/** An encoded frame whose payload is still in its own buffer, so that it is copied only once, into the message. */
 export interface SplitFrame {
   readonly head: Uint8Array
   readonly payload: Uint8Array
-  /** Of both. */
+  /** Of head and payload together. */
   readonly length: number
 }
 
@@ -39,14 +39,14 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
     .view()
 }
 
-/** The same bytes, for a payload that nobody changes until they have been sent. */
+/** The same bytes in two parts. Nobody may change the payload until it has been sent. */
 export function splitFrame(frame: PayloadFrame): SplitFrame {
   const last = payloadOf(frame)
   const head = writeHead(frame, HEAD_BYTES).view()
   return { head, payload: last, length: head.length + last.length }
 }
 
-/** Total over hostile input: returns a frame or throws `DecodeError`, nothing else. Views into `input` are copied. */
+/** Total over hostile input: returns a frame or throws `DecodeError`, nothing else. The frame shares no memory with `input`. */
 export function decodeFrame(input: Uint8Array): Frame {
   const read = new ByteReader(input)
   const tag = read.u8()
@@ -64,7 +64,7 @@ function writeHead(frame: Frame, capacity: number): ByteWriter {
   return write
 }
 
-/** What ends a frame that carries application data. */
+/** The application data at the end of a frame, if it carries any. */
 function payloadOf(frame: Frame): Uint8Array {
   if (frame.type === "data" || frame.type === "push") return frame.delta
   return frame.type === "chunk" || frame.type === "fragment" ? frame.bytes : NO_PAYLOAD
@@ -82,7 +82,7 @@ const VERSION: Field<number> = {
   write: U8.write,
   read(from) {
     const version = from.u8()
-    // Nothing behind an unknown version can be trusted to mean what it means here.
+    // Nothing after an unknown version can be trusted to mean what it means here.
     if (version !== limits.PROTOCOL_VERSION) throw new DecodeError("unknown-version", `${version}`)
     return version
   },
@@ -119,7 +119,7 @@ const ROOT: Field<RootItem> = {
   },
 }
 
-/** A tag on the wire is the place in this table, counted from one: new types go to the end. */
+/** A tag on the wire is a position in this table, counted from one, so new types go at the end. */
 const BODIES: Bodies = {
   hello: struct({
     version: VERSION,
@@ -236,11 +236,10 @@ const BODIES: Bodies = {
 
 const TYPES = Object.keys(BODIES) as readonly Frame["type"][]
 
-/** Of which one frame carries a bounded number. */
 function items<Item>(item: Field<Item>, minBytes: number): Field<readonly Item[]> {
   return list(item, limits.MAX_ITEMS, minBytes)
 }
 
-/** Holds the heads of most frames, and is what a runtime keeps inside its own heap: longer buffers cost an allocation outside it. */
+/** Holds the head of most frames. Runtimes keep buffers of this size in their own heap, and allocate longer ones outside it. */
 const HEAD_BYTES = 64
 const NO_PAYLOAD = new Uint8Array(0)

@@ -10,12 +10,12 @@ export type Frame =
   | RangeAckFrame
   | { readonly type: "offer"; readonly slot: number; readonly items: readonly OfferItem[] }
   | { readonly type: "want"; readonly slot: number; readonly items: readonly WantItem[] }
-  /** What was asked for and does not come from the sender: it is gone, cannot be sent, or was refused by the receiver. */
+  /** Entries that were asked for and that the sender will not send: gone, impossible to send, or refused by the receiver. */
   | { readonly type: "withheld"; readonly slot: number; readonly positions: readonly Uint8Array[] }
   | DataFrame
   | PushFrame
   | { readonly type: "have"; readonly slot: number; readonly items: readonly HaveItem[] }
-  /** The sender had the change already: further changes on this link are announced by HAVE, until one is wanted. */
+  /** The sender already had the change: announce further changes on this link by HAVE, until one is wanted. */
   | { readonly type: "prune"; readonly slot: number }
   /** Entries (DATA and PUSH) processed so far, per lane, in order: each is durable, refused or asked for again. */
   | { readonly type: "ack"; readonly control: number; readonly bulk: number }
@@ -38,16 +38,16 @@ export type Frame =
 
 export type SyncedOutcome = "synced" | "no-peers" | "refused"
 
-/** Between sessions of one device: asks when what the receiver holds now is durable at other devices. */
+/** Sent between sessions of one device: asks when what the receiver holds now is durable at other devices. */
 export interface SyncedWantFrame {
   readonly type: "synced-want"
   readonly nonce: number
-  /** How many of them; 0 takes back the question of that nonce. */
+  /** How many other devices; 0 takes back the question with this nonce. */
   readonly devices: number
   readonly slot: number
-  /** Too few other devices are no answer. */
+  /** Do not answer that there are too few other devices: go on waiting. */
   readonly patient: boolean
-  /** Only these entries; without any, all of the replica. */
+  /** Only these entries; if empty, all of the replica. */
   readonly positions: readonly Uint8Array[]
 }
 
@@ -62,7 +62,7 @@ export interface HelloFrame {
   readonly refusesEntries: boolean
 }
 
-/** A replica the sender shares. `slot` names it in all further frames of the sender. Repeated when it changes. */
+/** A replica the sender shares. `slot` names it in all further frames of the sender. Sent again when it changes. */
 export interface AnnounceFrame {
   readonly type: "announce"
   readonly slot: number
@@ -126,7 +126,7 @@ export interface NakItem {
   readonly digest: Uint8Array
   /**
    * True when the receiver could not take the entry now and still lacks it; its acknowledgement then confirms nothing.
-   * False when it never will, while the digest stands.
+   * False when it will not take the entry as long as the digest is the same.
    */
   readonly again: boolean
   readonly reason: string
@@ -168,7 +168,7 @@ export interface RootItem {
   readonly settled: boolean
   /** The sender wants the receiver's root in return. */
   readonly answer: boolean
-  /** The sender knows that nothing more can be exchanged, equal or not. */
+  /** The sender knows that nothing more can be exchanged, whether the roots are equal or not. */
   readonly agreed: boolean
 }
 
@@ -181,7 +181,7 @@ export interface PresenceRelayFrame {
   readonly device: Uint8Array
   /** Grows with every signature of the session. */
   readonly sequence: number
-  /** Milliseconds since it was signed, as far as the relays between counted. Not signed. */
+  /** Milliseconds since the signature, as counted by the relays on the way. Not itself signed. */
   readonly ageMs: number
   /** Ed25519, 64 bytes. */
   readonly signature: Uint8Array

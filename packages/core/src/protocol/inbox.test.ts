@@ -64,7 +64,7 @@ function createGate(): LargeEntryGate & { taken: number; free: boolean } {
   return gate
 }
 
-/** A sender that honours credit: hands over frames while it has some, and settles as told. */
+/** A sender that honours credit: hands over frames while it has some left. */
 function feed(
   inbox: Inbox,
   frames: readonly FragmentFrame[],
@@ -149,7 +149,7 @@ describe("credit", () => {
           }
           expect(acks.control).toBe(frames.filter(({ kind }) => kind === "push").length)
           expect(acks.bulk).toBe(frames.filter(({ kind }) => kind === "data").length)
-          // What is back in full can be sent in full once more.
+          // Once all credit has been returned, all of it can be used again.
           const step = CREDIT_WINDOW_BYTES / 2
           const rest = Math.max(0, CREDIT_WINDOW_BYTES - (sum % step))
           expect(() => inbox.receive("bulk", chunk, Math.min(rest, CREDIT_WINDOW_BYTES - step))).not.toThrow()

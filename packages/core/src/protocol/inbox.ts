@@ -32,11 +32,11 @@ export interface Inbox {
     frame: DataFrame | PushFrame | ChunkFrame | FragmentFrame,
     size: number,
   ): ReceivedPayload | null
-  /** The payload was dealt with, durably where it changed anything. Idempotent. */
+  /** The payload has been dealt with, durably if it changed anything. Idempotent. */
   settle(receipt: Receipt): void
-  /** Acknowledgement and credit that are due; empty when nothing changed enough. */
+  /** The acknowledgement and credit that are due; empty if too little has changed. */
   answers(): readonly Frame[]
-  /** "soon" for an acknowledgement alone, which may wait for company, "later" where entries came in bulk. */
+  /** An acknowledgement alone may wait for a frame to travel with: "soon", or "later" if entries came only on the bulk lane. */
   readonly answersDue: "no" | "later" | "soon" | "now"
   /** Asks again for the room's place for one large entry. */
   retryLarge(): void
@@ -53,12 +53,12 @@ export interface LargeEntryGate {
   release(): void
 }
 
-/** Credit is returned in steps, so that small entries do not each cost a frame: to send amid a flood is dear. */
+/** Credit is returned in steps, so that small entries do not each cost a frame: sending is expensive amid a flood. */
 const CREDIT_STEP_BYTES = CREDIT_WINDOW_BYTES / 2
-/** With the room's place for a large entry: one that is whole and waits for the disk, and the next one as it comes. */
+/** For the link with the room's place for a large entry: a complete one that waits for the disk, and the next one arriving. */
 const LARGE_REASSEMBLY_BYTES = MAX_ENTRY_BYTES + REASSEMBLY_BYTES
 
-/** The fragmented frame that is coming. A sender finishes one before it begins the next. */
+/** The fragmented frame that is arriving. A sender finishes one before it begins the next. */
 interface PartialFrame {
   readonly id: number
   readonly lane: Lane
@@ -78,7 +78,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   let ackDue: "no" | "later" | "soon" = "no"
   /** Bytes of fragments and of frames joined from them. */
   let held = 0
-  /** Credit of fragments that came while too much was held. */
+  /** Credit of fragments that arrived while too much was held. */
   let withheld = 0
   let large = false
   let entriesIn = 0
@@ -104,7 +104,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   const openReceipt = (lane: Lane, entry: boolean, heldBytes: number, credit: number): Receipt => {
     const receipt: Receipt = { lane, entry, held: heldBytes, credit, done: false }
     if (entry) {
-      // An honest sender waits long before: what it has read already still comes.
+      // An honest sender stops at MAX_UNACKNOWLEDGED; after that it sends only what it has already read.
       if (receipts[lane].push(receipt) > MAX_UNACKNOWLEDGED * 2)
         throw new DecodeError("protocol-violation", "too many entries")
       entriesIn++
@@ -112,7 +112,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     return receipt
   }
 
-  /** Counts what is dealt with, up to the first entry that is not. */
+  /** Counts the entries that have been dealt with, up to the first that has not. */
   const take = (lane: Lane): number => {
     const queue = receipts[lane]
     const open = queue.findIndex((receipt) => !receipt.done)
@@ -150,7 +150,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
         gate.release()
       }
       returnWithheld()
-      // Counted once an answer goes out: of ten thousand that wait, to take one off the front moves all the others.
+      // Entries are counted only when an answer goes out: taking one off the front of ten thousand moves all the others.
       if (receipts[receipt.lane][0]?.done !== true) return
       if (receipt.lane === "control") ackDue = "soon"
       else if (ackDue === "no") ackDue = "later"
@@ -186,7 +186,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   }
 }
 
-/** Pieces must come in order: a lane keeps it. */
+/** Pieces must come in order, since a lane is ordered. */
 function withPiece(partial: PartialFrame | null, lane: Lane, fragment: FragmentFrame): PartialFrame {
   const { id, index, total, size, bytes } = fragment
   const whole = partial ?? { id, lane, total, size, pieces: [], received: 0 }

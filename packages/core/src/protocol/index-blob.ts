@@ -29,11 +29,11 @@ const MAX_BLOB_ENTRIES = 8_388_608
 const MAX_KEYS_BYTES = 268_435_456
 
 /**
- * Version, room tag, cursor behind its length, count, root; then 32 bytes of position and digest for each entry; then the
- * length of each key in UTF-16 units, and all keys as one text; then a checksum, 16 bytes of SHA-256.
+ * Version, room tag, cursor preceded by its length, count, root; then 32 bytes of position and digest for each entry; then
+ * the length of each key in UTF-16 units, and all keys as one text; then a checksum, 16 bytes of SHA-256.
  *
- * The root alone would not notice a damaged position or key, and such an index would be wrong for good while
- * its root looks right: hence the checksum. Keys as one text decode ten times faster than one by one.
+ * The checksum is there because the root does not reveal a damaged position or key: such an index would stay wrong while
+ * its root looks right. Keys as one text decode ten times faster than one by one.
  */
 export function encodeIndexBlob({
   roomTag,

@@ -23,7 +23,7 @@ export interface KeyedDigest {
 const OUTPUT_BYTES = 16
 const HASH_BYTES = 32
 
-/** By the digest key of a room: 32 bytes. */
+/** Takes the digest key of a room: 32 bytes. */
 export function createKeyedDigest(digestKey: Uint8Array): KeyedDigest {
   const positions = absorbed(digestKey, "dunlin position")
   const digests = absorbed(digestKey, "dunlin digest")
@@ -48,7 +48,7 @@ function absorbed(digestKey: Uint8Array, label: string): (message: Uint8Array) =
       mapKeyBytes(native(write.reset().bytes(block).bytes(message).view()).slice(0, OUTPUT_BYTES))
   }
   const start = createSha256().update(block)
-  // One hasher serves every call, since none of them waits: a hasher each costs as much as what it hashes.
+  // One hasher serves every call, since calls are synchronous: making a hasher costs as much as hashing with it.
   const working = createSha256()
   return (message) => start._cloneInto(working).update(message).digest().slice(0, OUTPUT_BYTES)
 }

@@ -7,9 +7,9 @@ export const MAX_MESSAGE_BYTES = 262_144
 export const CONTROL_MESSAGE_BYTES = 16_384
 /** Messages on the bulk lane: long enough for throughput, see PROTOCOL.md. */
 export const BULK_MESSAGE_BYTES = 65_536
-/** Every frame of the control lane fits a control message, so whoever takes these takes all of them. */
+/** The least that HELLO may allow: every frame of the control lane fits into a message of this size. */
 export const MIN_MESSAGE_BYTES = 16_384
-/** Records of one RANGE frame: what a control message has room for beside the frame's header. */
+/** Records of one RANGE frame: what a control message has room for besides the frame's header. */
 export const MAX_RANGE_BYTES: number = CONTROL_MESSAGE_BYTES - 32
 
 export const SESSION_ID_BYTES = 16
@@ -35,20 +35,20 @@ export const MAX_REASON_BYTES = 256
 export const MAX_LINKS_ANNOUNCED = 256
 export const MAX_PRESENCE_BYTES = 2_048
 export const CHUNK_BYTES = 65_536
-/** 16 GiB: what a bitmap of one frame can ask for in pieces. */
+/** 16 GiB, which are 262,144 chunks. */
 export const MAX_BLOB_BYTES = 17_179_869_184
 
 /** Items of WANT, HAVE, OFFER and NAK in one frame. */
 export const MAX_ITEMS = 1_024
-/** A PUSH longer than this is announced by HAVE and sent as DATA when wanted. */
+/** A change with a longer delta is announced by HAVE instead of pushed, and sent as DATA when wanted. */
 export const MAX_PUSH_BYTES = 12_288
 /** Payload of one fragment: a bulk message carries one with its header. */
 export const FRAGMENT_BYTES = 61_440
-/** Every piece but the last has this much: a million tiny ones would take more memory than they carry. */
+/** The least in any fragment but a frame's last: a million tiny ones would take more memory than they carry. */
 export const MIN_FRAGMENT_BYTES = 512
-/** Entries of a lane that are sent and not acknowledged: credit returns out of order, and might let them grow without end. */
+/** Entries of one lane sent but not acknowledged. Credit does not bound them, because it returns out of order. */
 export const MAX_UNACKNOWLEDGED = 131_072
-/** Entry-bearing bytes that a peer may have under way to us before we return credit. */
+/** Bytes of payload frames that a peer may have under way to us before we return credit. */
 export const CREDIT_WINDOW_BYTES = 2_097_152
 /** Bytes of unfinished fragments held per link. One larger entry at a time is admitted per room. */
 export const REASSEMBLY_BYTES = 4_194_304

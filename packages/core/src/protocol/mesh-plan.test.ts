@@ -14,7 +14,7 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex")
 }
 
-/** Spread like random ones, and the same in every run. */
+/** Ids that spread like random ones and are the same in every run. */
 function idOf(seed: number, isLeaf = false): string {
   const words = [1, 2, 3, 4].map((n) => Math.imul(seed + 1, 0x9e37_79b1 * n) >>> 0)
   const bytes = Buffer.alloc(16)

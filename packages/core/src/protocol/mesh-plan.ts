@@ -1,28 +1,29 @@
-/** Whom a peer of a large room links to. Ids are signaling peer ids as hex: random, so they need no hashing to spread. */
+/** Whom a peer of a large room links to. Ids are signaling peer ids as hex: they are random, so they spread without hashing. */
 export interface MeshPlan {
-  /** What keeps the room in one piece and is never given up: neighbours on the ring of ids, and the relays of a leaf. */
+  /** Links that keep the room connected and are never given up: neighbours on the ring of ids, and the relays of a leaf. */
   readonly ring: ReadonlySet<string>
-  /** Chords across the ring, which keep the ways short, and the leaves of a relay. */
+  /** Chords across the ring, which keep paths short, and the leaves of a relay. */
   readonly chords: ReadonlySet<string>
 }
 
-/** Two successors and two predecessors: a ring that stands the loss of any single peer at once. */
+/** Two successors and two predecessors: the ring survives the sudden loss of any single peer. */
 const RING_REACH = 2
 /** A leaf that loses one relay has another. */
 const LEAF_LINKS = 2
 
 /**
- * Every peer computes the same links from the same list of who is present, so nobody has to ask or refuse: an edge is in
- * the plan of both its ends or of none. For more than `maxLinks` others, below which everyone is linked: a ring of the relays, and
- * chords that a hash of both ids ranks high on both sides; a leaf passes nothing on as far as we know, and is hung on
- * relays. Leaves have a ring of their own: two peers that take nothing from anybody make leaves of all others, who may
- * well take from each other. One who comes or goes changes only edges near it on the ring, and a few chords and places of leaves.
+ * Every peer computes the same links from the same list of present peers, so nobody has to ask or refuse: an edge is in
+ * the plans of both its ends or of neither. It is for more than `maxLinks` others; with fewer, everyone links to everyone.
+ * Relays form a ring, with chords that a hash of both ids ranks high on both sides. Leaves, which nobody relies on to pass
+ * anything on, are attached to relays. They also have a ring of their own: two peers that accept entries from nobody turn
+ * all others into leaves, who may well accept entries from each other. A peer that joins or leaves changes only edges near
+ * it on the ring, and a few chords and places of leaves.
  */
 export function planMesh(self: string, present: Iterable<string>, maxLinks: number): MeshPlan {
   const sorted = [...new Set(present).add(self)].toSorted()
   const leaves = sorted.filter(isLeafId)
   const relays = sorted.filter((id) => !isLeafId(id))
-  // One place for each leaf counts more than second neighbours on the ring, and those more than second places.
+  // A first place for each leaf matters more than second neighbours on the ring, and these more than second places.
   const isTight = leaves.length > relays.length * (maxLinks - 2 * RING_REACH)
   const reach = Math.min(isTight ? 1 : RING_REACH, maxLinks >> 1)
   const places = Math.min(Math.ceil((LEAF_LINKS * leaves.length) / (relays.length - 1)), maxLinks - 2 * reach)
@@ -48,8 +49,8 @@ export function isLeafId(id: string): boolean {
 }
 
 /**
- * Each leaf in turn takes the relay that it ranks highest among those with a place left; then each a second one. Returns
- * what `self` has in the end.
+ * Each leaf in turn takes the relay that it ranks highest among those with a place left; then each takes a second one.
+ * Returns the resulting links of `self`.
  */
 function hangLeaves(
   leaves: readonly string[],
@@ -72,14 +73,14 @@ function hangLeaves(
   return linksOf(self)
 }
 
-/** On both sides of `self`; may name one twice. */
+/** The neighbours on both sides of `self`; may name one twice. */
 function ringNeighbours(sorted: readonly string[], self: string, reach: number): readonly string[] {
   const at = sorted.indexOf(self)
   const others = [...sorted.slice(at + 1), ...sorted.slice(0, at)]
   return [...others.slice(0, reach), ...others.slice(others.length - reach)]
 }
 
-/** Others by the rank of their edge to `id`, the highest first. */
+/** The others, sorted by the rank of their edge to `id`, highest first. */
 function ranked(id: string, all: readonly string[]): readonly string[] {
   return all
     .filter((other) => other !== id)
@@ -89,8 +90,8 @@ function ranked(id: string, all: readonly string[]): readonly string[] {
 }
 
 /**
- * The same from both ends, and no secret: who picks a dozen ids can stand all around a peer. A member gains no data by that, and
- * could as well fill the room.
+ * The same from both ends, and no secret: somebody who picks a dozen ids can surround a peer. A member gains no data by
+ * that, and could just as well fill the room.
  */
 function edgeRank(a: string, b: string): number {
   const [low, high] = a < b ? [a, b] : [b, a]

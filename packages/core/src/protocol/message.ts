@@ -12,7 +12,7 @@ export function framedBytes(length: number): number {
   return length + (length < 0x80 ? 1 : length < 0x4000 ? 2 : length < 0x20_0000 ? 3 : 4)
 }
 
-/** A message is its frames one after another, each behind its length as a varint. */
+/** A message is its frames one after another, each preceded by its length as a varint. */
 export function encodeMessage(frames: readonly EncodedFrame[]): Uint8Array<ArrayBuffer> {
   const write = new ByteWriter(frames.reduce((sum, frame) => sum + framedBytes(frame.length), 0))
   for (const frame of frames) {
@@ -25,7 +25,7 @@ export function encodeMessage(frames: readonly EncodedFrame[]): Uint8Array<Array
 
 export interface SizedFrame {
   readonly frame: Frame
-  /** Encoded bytes, which is what credit counts. */
+  /** The encoded length in bytes, which is what credit counts. */
   readonly size: number
 }
 

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.resetModules()
 })
 
-/** The same modules where the platform has no hash that answers at once, or one of another kind. */
+/** The same modules on a platform without a synchronous hash, or with one of another kind. */
 async function without(hash: unknown) {
   vi.spyOn(process, "getBuiltinModule").mockReturnValue({ hash } as never)
   vi.resetModules()

@@ -1,6 +1,6 @@
 /**
- * SHA-256 by the platform: 32 characters, one a byte (`mapKeyBytes`), which costs it less than making an array. Null where
- * the platform answers only later, as browsers do.
+ * The platform's synchronous SHA-256. It returns 32 characters, one per byte (see `mapKeyBytes`), which is cheaper than
+ * an array. Null where the platform hashes only asynchronously, as browsers do.
  */
 export const nativeSha256: ((message: Uint8Array) => string) | null = findNative()
 
@@ -9,13 +9,13 @@ interface NodeCrypto {
 }
 
 function findNative(): ((message: Uint8Array) => string) | null {
-  // oxlint-disable-next-line no-restricted-globals -- looked at once, for the same function in a fifth of the time
+  // oxlint-disable-next-line no-restricted-globals -- read once, for the same hash in a fifth of the time
   const { process } = globalThis as {
     process?: { getBuiltinModule?(name: string): NodeCrypto | undefined }
   }
   const hash = process?.getBuiltinModule?.("node:crypto")?.hash
   if (hash === undefined) return null
   const native = (message: Uint8Array): string => hash("sha256", message, "binary") as string
-  // Other runtimes copy Node's modules, and not all of them to the letter.
+  // Other runtimes imitate Node's modules, and not all of them exactly.
   return native(new Uint8Array(0)).length === 32 ? native : null
 }

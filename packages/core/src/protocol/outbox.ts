@@ -17,9 +17,9 @@ export interface EntryReference {
   readonly position: Uint8Array
   /** 8 bytes. */
   readonly digest: Uint8Array
-  /** The link's count of changes when the entry was read: older changes of it are confirmed too. */
+  /** The link's count of changes when the entry was read. The acknowledgement also confirms older changes of the entry. */
   readonly changes: number
-  /** A change without what it was made upon, which the peer holds unless it said otherwise. */
+  /** Only the change was sent, without the state it was made from. The peer holds that state unless it said otherwise. */
   readonly alone?: true
 }
 
@@ -30,25 +30,25 @@ export interface OutboxPath {
 }
 
 /**
- * The sending side of a link: packs frames into messages, cuts what is too long, and holds back when the peer's
- * credit or the transport's buffer is used up.
+ * The sending side of a link: packs frames into messages, splits frames that are too long, and holds back when the
+ * peer's credit or the transport's buffer is used up.
  */
 export interface Outbox {
   /** Frames that need no credit. Sent at `flush`. */
   control(frame: Frame): void
-  /** False, and nothing queued, when the lane is congested, the credit is short, or the peer acknowledges nothing. */
+  /** Queues nothing and returns false if the frame is too long, the lane congested, credit short, or too much unacknowledged. */
   push(frame: PushFrame, reference: EntryReference): boolean
   /** Payload for the bulk lane; call while `wantsBulk`. */
   bulk(frame: DataFrame | ChunkFrame, reference: EntryReference | null): void
-  /** False too while much waits for the control lane, since what is looked for to be sent may end there. */
+  /** Also false while much waits for the control lane, since the search for something to send may add to it. */
   readonly wantsBulk: boolean
   /** The control lane takes further optional frames. */
   readonly wantsControl: boolean
   /** Something is about to leave on the control lane. */
   readonly hasControl: boolean
-  /** So much waits for the control lane that the peer cannot be reading: answers to a flood would grow for ever. */
+  /** So much waits for the control lane that the peer cannot be reading: answers to a flood would pile up for ever. */
   readonly overflowing: boolean
-  /** Hands to the transport what may go now. */
+  /** Hands the transport what may be sent now. */
   flush(): void
   /** The peer's HELLO named its longest message. */
   capMessages(bytes: number): void
@@ -57,7 +57,7 @@ export interface Outbox {
   acknowledged(control: number, bulk: number): readonly EntryReference[] | null
   /** Entries sent and not acknowledged, or queued. */
   readonly unacknowledged: number
-  /** Those of the bulk lane. */
+  /** The part of these on the bulk lane. */
   readonly unacknowledgedBulk: number
   readonly bytesOut: number
   readonly framesOut: number
@@ -66,7 +66,7 @@ export interface Outbox {
 
 /** More than this waiting in the transport's control lane means that the peer does not keep up. */
 const CONTROL_HIGH_BYTES = 262_144
-/** What an honest peer can ask for in one go (all ranges that may be out, a batch of refusals) is far less. */
+/** Far more than an honest peer can ask for in one go (all ranges that may be outstanding, a batch of refusals). */
 const CONTROL_OVERFLOW_BYTES = 4_194_304
 /** Enough to fill a long path; little enough that memory stays flat and control frames are not delayed. */
 const BULK_HIGH_BYTES = 1_048_576
@@ -155,7 +155,7 @@ export function createOutbox(path: OutboxPath): Outbox {
   }
 
   const flushBulk = (): void => {
-    // Asked last: the transport's answer is a call out of the runtime, and most flushes have nothing for this lane.
+    // Asks the transport last: that is a call out of the runtime, and most flushes have nothing for this lane.
     while (bulkHead < bulkQueue.length && path.buffered("bulk") < BULK_HIGH_BYTES) {
       const frames = nextBulkMessage(Math.min(cap, BULK_MESSAGE_BYTES))
       if (frames.length === 0) return

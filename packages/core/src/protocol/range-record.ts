@@ -4,7 +4,7 @@ import { DecodeError } from "./decode-error.ts"
 import { MAX_NODE_DEPTH } from "./fingerprint-index.ts"
 
 /**
- * What one side says about the entries under a prefix: `depth` leading nibbles of the position, `prefix` their value.
+ * What one side says about the entries under a prefix: `depth` is the number of leading nibbles, `prefix` their value.
  * A record begins with `mode << 4 | depth` and the prefix in ⌈depth / 2⌉ bytes, an odd last nibble in the high half.
  */
 export type RangeRecord =
@@ -42,11 +42,11 @@ export interface RangeItem {
   readonly digest: number
 }
 
-/** Entries listed in one record at most: a record always fits a RANGE frame. */
+/** The most entries that one record lists, so that it always fits a RANGE frame. */
 export const MAX_RECORD_ITEMS = 1_024
 const MODE = { split: 1, wideSplit: 2, items: 3, all: 4, need: 5 } as const
 
-/** Bytes 2 to 6: with the prefix of any node that is worth listing this names an entry, up to chance. */
+/** Bytes 2 to 6. With the prefix of any node worth listing they identify an entry, except for chance collisions. */
 export function suffixOf(position: Uint8Array): number {
   return uintAt(position, 2, 5)
 }

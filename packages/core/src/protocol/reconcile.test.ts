@@ -164,7 +164,7 @@ describe("a mixed fingerprint", () => {
   })
 
   test("hides a difference under one salt only", () => {
-    // Two fingerprints that collide under one salt, found by search over the lowest lane.
+    // Two fingerprints that collide under one salt, found by search.
     const seen = new Map<number, number>()
     let pair: readonly [number, number] | null = null
     for (let lane = 0; pair === null && lane < 400_000; lane++) {

@@ -16,7 +16,7 @@ import {
   suffixOf,
 } from "./range-record.ts"
 
-/** What a comparison finds out, told while it goes through the records. */
+/** Callbacks for what a comparison finds, called while it goes through the records. */
 export interface RangeFindings {
   /** Encoded record for the other side. */
   reply(record: Uint8Array): void
@@ -34,7 +34,7 @@ const LISTED_ENTRIES = 10
 const COMPARED_ENTRIES = 64
 /** Above this the opening record names 256 children at once and saves a round trip. */
 const WIDE_OPENING_ENTRIES = 2_000
-/** Bytes of reply that one record can cause, at most: a place for each child, listed or split; 1,024 suffixes for a list. */
+/** The most bytes of reply that a record can cause: for a split, a list or a split of each child; for a list, 1,024 suffixes. */
 export function replyBound(record: RangeRecord): number {
   return record.type === "split" && record.levels === 2 ? 29_696 : 5_632
 }
@@ -45,8 +45,8 @@ export function openingRecord(index: FingerprintIndex, salt: number): Uint8Array
 }
 
 /**
- * Compares one record from the other side with the index as it is now. Needs no state between records: a change in
- * between costs one more mismatch.
+ * Compares one record from the other side with the index as it is now. Needs no state between records: a change made
+ * between two of them costs one more mismatch.
  */
 export function compareRecord(
   index: FingerprintIndex,
@@ -78,8 +78,8 @@ export function compareRecord(
 }
 
 /**
- * The other side lists few entries, or asks for a few, where many are held: what it has nothing of is found by splitting
- * the node, as whole subtrees and without going through them.
+ * Splits the node if many entries are held where the other side lists a few, or asks for a few. Splitting finds what it
+ * has nothing of as whole subtrees, without going through their entries.
  */
 function splitLarge(
   index: FingerprintIndex,
@@ -181,7 +181,7 @@ function describe(
   if (count > LISTED_ENTRIES && depth < MAX_NODE_DEPTH) return splitOf(index, salt, depth, prefix, 1)
   const items: RangeItem[] = []
   index.forEachIn(depth, prefix, (position, digest) => {
-    // More entries than that share 32 bits only by malice; what is left out shows in the roots.
+    // More entries than this share 32 bits only by malice; what is left out shows in the roots.
     if (items.length < MAX_RECORD_ITEMS) {
       items.push({ suffix: suffixOf(position), digest: itemDigestOf(digest) })
     }

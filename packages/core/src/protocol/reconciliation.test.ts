@@ -73,7 +73,7 @@ function createWorld(
   }
 }
 
-/** How long the first answer of a turn takes, how much longer each further one, and whether the way out is free. */
+/** How long the first answer of a turn takes, how much longer each further one, and whether the control lane is free. */
 interface Path {
   readonly tookMs: number
   readonly eachMs: number
@@ -82,7 +82,7 @@ interface Path {
 
 const FREE: Path = { tookMs: 5, eachMs: 0, roomy: true }
 
-/** Runs both sides to the end; how many requests were out in each of the turns in which frames went each way. */
+/** Runs both sides to the end. Returns how many requests were outstanding in each turn (frames both ways). */
 function run(
   reconciliation: Reconciliation,
   answer: (request: RangeFrame) => ReturnType<typeof answerRange>,
@@ -347,7 +347,7 @@ describe("a run", () => {
 
   test("holds a bounded list of what is still to ask, whatever a hostile responder replies", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
-    // Each of these two bytes is answered by 71: "I list nothing of your five hundred entries".
+    // Each of these records of two bytes says "I list none of your five hundred entries" and is answered by 71 bytes.
     const empty = encodeRangeRecord({ type: "items", depth: 0, prefix: 0, items: [] })
     const records = new Uint8Array(4_000).map((_, at) => empty[at % empty.length] as number)
     let asked = 0

@@ -11,23 +11,23 @@ import {
   replyBound,
 } from "./reconcile.ts"
 
-/** Findings beside the replies, which the protocol itself sends. */
+/** All findings except replies, which the protocol sends itself. */
 export type EntryFindings = Omit<RangeFindings, "reply">
 
 /** The initiator's side of one reconciliation. The responder's side is `answerRange`. */
 export interface Reconciliation {
   readonly salt: number
-  /** Requests that may be sent now. `roomy`: the way out is free, so that more than a few may be out at a time. */
+  /** Requests that may be sent now. `roomy`: the control lane is free, so that more than a few may be outstanding. */
   requests(now: number, roomy: boolean): readonly RangeFrame[]
-  /** A reply frame; false for one of an earlier run, which is passed over. Throws `DecodeError` on bad records. */
+  /** Takes a reply frame; false for one of an earlier run, which is ignored. Throws `DecodeError` on bad records. */
   replied(frame: RangeFrame): boolean
-  /** The same for the end of a reply. Throws `DecodeError` when it answers nothing, which would go on for ever. */
+  /** The same for the end of a reply. Throws `DecodeError` if it answers nothing, since asking again would never end. */
   acknowledged(frame: RangeAckFrame, now: number): boolean
-  /** Nothing is out and nothing is left to ask. */
+  /** Nothing is outstanding and nothing is left to ask. */
   readonly done: boolean
   /** The responder asked to be left alone for now. */
   readonly postponed: boolean
-  /** The responder asks another peer for something that it found: what differs afterwards may still be had here. */
+  /** The responder asks another peer first for something this run found: what differs afterwards may still be exchanged. */
   readonly deferred: boolean
   /** Answered requests so far. */
   readonly rounds: number
@@ -40,19 +40,19 @@ export interface RangeAnswer {
   readonly ack: RangeAckFrame
 }
 
-/** Requests out at a time on a link of which nothing is known, or on which answers come late. */
+/** Requests outstanding at a time on a link of which nothing is known yet, or on which answers come late. */
 const NARROW_REQUESTS = 4
-/** Where the first answer comes at once. For 100,000 entries that is all, and the comparison takes as few trips as its tree is deep. */
+/** The same after a first answer in time. Enough for 100,000 entries to take only as many round trips as their tree is deep. */
 const FIRST_WIDE_REQUESTS = 16
-/** Where answers go on to come in time: it fills a long path, and what they grant keeps memory bounded. */
+/** The most, if further answers come in time: enough to fill a long path, and the grants keep memory bounded. */
 const WIDE_REQUESTS = 32
-/** An answer that takes so much longer than the fastest one stood in a queue, where key presses would stand behind it. */
+/** An answer that takes this much longer than the fastest one waited in a queue, in which keystrokes would wait as well. */
 const LATE_MS = 25
 /** What a request grants for its reply. */
 const REPLY_GRANT_BYTES = 65_536
-/** A reply over four grants is malice: an honest one ends within its grant, or with the record that overruns it. */
+/** A reply longer than four grants is malice: an honest one ends within its grant, or with the record that exceeds it. */
 const MAX_REPLY_BYTES = 4 * REPLY_GRANT_BYTES
-/** Records still to ask for, at most. What is left out shows in the roots and is asked for by the next run. */
+/** Limit of records still to be asked about. What is left out shows in the roots, and the next run asks about it. */
 const MAX_OPEN_BYTES = 4_194_304
 
 export function createReconciliation(
@@ -120,7 +120,7 @@ export function createReconciliation(
       }
       outBySequence.delete(frame.sequence)
       const tookMs = now - out.sentAt
-      // The first answer is long, and one more for each that comes in time doubles them with each round trip.
+      // The first answer is long. After it, one more request per answer in time doubles their number every round trip.
       if (tookMs > (fastestMs ?? 0) + LATE_MS) width = NARROW_REQUESTS
       else width = fastestMs === null ? FIRST_WIDE_REQUESTS : Math.min(width + 1, WIDE_REQUESTS)
       fastestMs = Math.min(fastestMs ?? tookMs, tookMs)
@@ -154,8 +154,8 @@ export function createReconciliation(
 
 /**
  * The responder's side: a function of the request and the index as it is now. Throws `DecodeError` on bad records.
- * At least one record is answered whatever the grant, so a request always makes progress. Not `roomy`, where much waits to go out
- * already, it answers less: however many ask at once, an honest peer is not let go for what it is answered.
+ * At least one record is answered whatever the grant, so a request always makes progress. Less is answered if not `roomy`,
+ * when much already waits to be sent, so that the answers to many requests never make an honest peer lose its link.
  */
 export function answerRange(
   index: FingerprintIndex,
@@ -199,7 +199,7 @@ export function answerRange(
   return { replies: frames, ack }
 }
 
-/** Takes records from the end of `open` up to what fits one frame; at least one. */
+/** Takes records from the end of `open`: as many as fit one frame, at least one. */
 function takeRecords(open: Uint8Array[]): readonly Uint8Array[] {
   const records: Uint8Array[] = []
   let size = 0
@@ -214,7 +214,7 @@ function takeRecords(open: Uint8Array[]): readonly Uint8Array[] {
   return records
 }
 
-/** A reply grants nothing. */
+/** A frame with a grant of 0 is a reply. */
 function rangeFrame(
   slot: number,
   salt: number,

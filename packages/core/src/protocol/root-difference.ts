@@ -1,9 +1,9 @@
 import type { FingerprintIndex } from "./fingerprint-index.ts"
 
 /**
- * How far the peer's root is from ours: by lanes, mod 2^32, and in entries. Entries that may not travel (refused, or kept
- * back) make a difference that stays the same while both sides apply the same changes, so it can be told from news
- * without remembering the entries.
+ * How the peer's root differs from ours: lane by lane, mod 2^32, and in the number of entries. Entries that may not travel
+ * (refused, or kept back) cause a difference that stays the same while both sides apply the same changes, so it can be
+ * told from a new one without remembering the entries.
  */
 export interface RootDifference {
   readonly lanes: readonly [number, number, number, number]

@@ -1,9 +1,9 @@
 import { _SHA256 } from "@noble/hashes/sha2.js"
 
-/** SHA-256 in steps. */
+/** Incremental SHA-256. */
 export type Sha256 = _SHA256
 
-/** By the class behind the library's `sha256`: the function around it comes with as much code again, which pages would load. */
+/** Uses the class behind the library's `sha256`: with the function around it, pages would load twice as much code for it. */
 export function createSha256(): Sha256 {
   return new _SHA256()
 }

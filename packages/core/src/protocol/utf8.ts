@@ -29,6 +29,6 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
 export function decodeUtf8(bytes: Uint8Array): string {
   if (bytes.length > SHORT_TEXT) return decoder.decode(bytes)
   for (let at = 0; at < bytes.length; at++) if ((bytes[at] as number) > 0x7f) return decoder.decode(bytes)
-  // In one go: a text that is put together letter by letter is a chain, which every use of it must walk.
+  // In one call: a string concatenated letter by letter is a chain, which every use of it must walk.
   return String.fromCharCode.apply(null, bytes as unknown as number[])
 }

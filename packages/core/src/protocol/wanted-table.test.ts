@@ -53,7 +53,7 @@ describe("a wanted entry", () => {
     table.add("p", "a", 0)
     let asked = 0
     for (let now = 0; now < 200_000; now += 1_000) {
-      // A message in ten seconds.
+      // One message every ten seconds.
       asked += table.due(now, () => Math.min(100_000, now - (now % 10_000))).length
       expect(table.size).toBe(now < 116_000 ? 1 : 0)
     }
@@ -129,7 +129,7 @@ describe("a wanted entry", () => {
     expect(table.pending("a")).toBe(1)
     table.came("p", "a", other)
     expect([table.size, table.pending("a")]).toEqual([0, 0])
-    // Others hold it, too, and the first of them answers with something else.
+    // Another link holds it, too, and answers with something else.
     table.add("q", "a", 500)
     table.add("q", "b", 500, known)
     table.due(500)
@@ -155,7 +155,7 @@ describe("a wanted entry", () => {
     expect(table.pending("a")).toBe(1)
     table.came("p", "a", here, false)
     expect([table.size, table.pending("a")]).toEqual([0, 0])
-    // That of a comparison comes first.
+    // What a comparison found comes first.
     table.add("q", "b", 500, newer)
     table.add("q", "a", 500)
     table.came("q", "b", here, false)
@@ -200,7 +200,7 @@ describe("the table", () => {
     expect(table.add("one more", "a", 0)).toBe(false)
     expect(table.add("p1", "a", 0)).toBe(true)
     expect(table.size).toBe(8_192)
-    // However much one link makes up, others are heard, up to a bound for all.
+    // However much one link makes up, others are still heard, up to a limit for all of them.
     expect(table.add("one more", "b", 0)).toBe(true)
     for (const link of ["b", "c", "d", "e"]) for (let n = 0; n < 8_192; n++) table.add(`${link}${n}`, link, 0)
     expect(table.size).toBe(32_768)

@@ -1,14 +1,14 @@
 import { sameBytes, startsWithBytes } from "./same-bytes.ts"
 
-/** An entry that some peer is known to hold and that is not here in that state. */
+/** An entry that some peer is known to hold in a state that is not here. */
 interface Wanted {
-  /** Links that hold it, the next to ask first. */
+  /** Links that hold it, the next one to ask first. */
   sources: string[]
-  /** The digest (8 bytes) that all of them hold, as far as they said; null when they differ. */
+  /** The digest (8 bytes) that all of them announced; null if they differ, or if one announced none. */
   digest: Uint8Array | null
-  /** The link that was asked, or will be first. */
+  /** The link that was asked, or will be asked first. */
   from: string
-  /** The link whose comparison found the entry, and which counts on being asked. */
+  /** The link whose comparison found the entry, and which relies on being asked. */
   found: string | null
   asked: boolean
   /** When to ask, or to ask the next one. */
@@ -24,52 +24,53 @@ export interface WantedRequest {
 }
 
 /**
- * One table per replica for the whole room, so that of many peers that offer the same entry one is asked, and the
- * next only when it does not answer. Positions and links are Map keys; times are monotonic milliseconds.
+ * One table per replica for the whole room, so that if many peers offer the same entry only one of them is asked, and
+ * the next only if that one does not answer. Positions and links are Map keys; times are monotonic milliseconds.
  */
 export interface WantedTable {
   /**
-   * `link` holds the entry, with this digest; null when a comparison found it. False when another link is, or will first be, asked
-   * for it, and when the table is full: reconciliation will find the entry again.
+   * `link` holds the entry with this digest, which is null if a comparison found the entry. False if another link was asked
+   * for it, or will be asked first, or if the table is full; then reconciliation will find the entry again.
    */
   add(position: string, link: string, at: number, digest?: Uint8Array | null): boolean
   /**
-   * Requests that are due; each counts as asked from now on. `heardAt` tells when a link last brought an entry, or a piece of
-   * one: what is on its way over a slow link is not asked for again.
+   * Requests that are due; each counts as asked from now on. `heardAt` tells when a link last brought an entry or a piece of
+   * one, so that what is on its way over a slow link is not asked for again.
    */
   due(now: number, heardAt?: (link: string) => number): readonly WantedRequest[]
   /** The entry is no longer wanted. */
   resolve(position: string): void
   /**
-   * `link` brought this digest: it is wanted no more, unless a comparison found something else at another link. Not `brought`, it
-   * only holds what is here as well: what another link announced may be newer.
+   * `link` brought the entry with this digest. It is no longer wanted, unless a comparison found something else at another
+   * link. If not `brought`, `link` only announced what is here already; what another link announced may be newer and stays
+   * wanted.
    */
   came(position: string, link: string, digest: Uint8Array, brought?: boolean): void
-  /** The entry is here with this digest: one that was wanted while it was being joined need not come again. */
+  /** The entry is now here with this digest. If it became wanted while it was being joined, it need not come again. */
   holds(position: string, digest: Uint8Array): void
-  /** The link is gone, or does not bring these: what was asked of it is asked of the next at once. */
+  /** The link is gone, or will not bring these positions: what was asked of it is asked of the next link at once. */
   dropLink(link: string, now: number, positions?: Iterable<string>): void
-  /** Entries that were, or will first be, asked of the link. */
+  /** Number of entries that the link was asked for, or will be asked for first. */
   pending(link: string): number
   readonly size: number
 }
 
 const MAX_WANTED = 32_768
-/** A peer that tells of entries which nobody has leaves room for what others tell of. */
+/** A peer that announces entries which nobody has leaves room for what others announce. */
 const MAX_WANTED_OF_LINK = 8_192
 const MAX_SOURCES = 4
 const MAX_ATTEMPTS = 4
 const ANSWER_TIMEOUT_MS = 4_000
-/** The only link that has it is not asked again, which would bring it twice: one message may take seconds on a slow path. */
+/** For the only link that has an entry. Asked twice, it would bring it twice: one message may take seconds on a slow path. */
 const ONLY_ANSWER_TIMEOUT_MS = 16_000
-/** A link that brings everything else is not waited for any longer than this. */
+/** The longest wait for a link that brings everything else. */
 const LONGEST_WAIT_MS = 60_000
-/** A peer that answers nothing for it may bring everything else, and until that is given up nothing of the replica is agreed on. */
+/** The same for the only link that has the entry. Until the entry is given up, the two sides cannot agree on the replica. */
 const ONLY_LONGEST_WAIT_MS = 1_800_000
 
 /**
- * `unanswered` hears of each entry that a comparison found at a link and that does not come from there: what is held of it here the
- * link gets by answering a delta, and so not at all.
+ * `unanswered` is called for each entry that a comparison found at a link and that does not come from there. The link would
+ * get what is held here as the answer to its delta, and without a delta it would not get it at all.
  */
 export function createWantedTable(
   unanswered: (position: string, link: string) => void = () => {},
@@ -96,7 +97,7 @@ export function createWantedTable(
           wanted.digest = null
         if (digest === null && wanted.from === link) wanted.found = link
         if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) {
-          // Before the one that was asked, which is the last.
+          // Before the link that was asked, which is the last.
           if (wanted.asked) wanted.sources.unshift(link)
           else wanted.sources.push(link)
         }

@@ -14,7 +14,7 @@ const tags = { join: 0x01, leave: 0x02, signal: 0x03, renew: 0x04, "ice-request"
 
 /**
  * Total over hostile input: returns a message or throws `DecodeError`, nothing else. Byte fields are views on
- * `input`: copy what is kept.
+ * `input`: copy what you keep.
  */
 export function decodeClientMessage(input: Uint8Array): ClientMessage {
   if (input.length > MAX_FRAME_BYTES) throw new DecodeError("frame-too-large")
@@ -101,7 +101,7 @@ function nonEmpty(blob: Uint8Array): Uint8Array {
 }
 
 function boundedToken(token: string): string {
-  // Tokens are base64url in practice, so that characters are bytes; the host counts bytes again.
+  // Tokens are base64url in practice, so characters are bytes; the host counts bytes again.
   if (token.length > MAX_TOKEN_BYTES) {
     throw new RangeError(`token is ${token.length} characters, a host takes ${MAX_TOKEN_BYTES}`)
   }

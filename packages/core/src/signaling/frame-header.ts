@@ -21,13 +21,13 @@ export function writeHeader(tag: number, channel: number, bodyBytes: number): By
   return new ByteWriter(HEADER_BYTES + bodyBytes).u8(SIGNALING_VERSION).u8(tag).u16(channel)
 }
 
-/** A membership's channel. */
+/** For messages about a membership. */
 export function requireChannel(channel: number): number {
   if (channel === 0) throw new DecodeError("bad-value", "channel must not be 0")
   return channel
 }
 
-/** The connection as a whole. */
+/** For messages about the connection as a whole. */
 export function requireConnection(channel: number): void {
   if (channel !== 0) throw new DecodeError("bad-value", "channel must be 0")
 }

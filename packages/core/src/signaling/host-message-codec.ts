@@ -22,7 +22,7 @@ import {
   unreachableReasons,
 } from "./signaling-message.ts"
 
-/** A tag on the wire is `FIRST_TAG` and the place in this list: new types go to the end. */
+/** A tag on the wire is `FIRST_TAG` plus the position in this list, so new types go at the end. */
 const TYPES = [
   "joined",
   "left",
@@ -37,7 +37,7 @@ const TYPES = [
 ] as const satisfies readonly HostMessage["type"][]
 const FIRST_TAG = 0x81
 
-/** A host may send more than it takes: a whole room and the ICE servers. */
+/** A host may send longer frames than it takes: a whole room and the ICE servers. */
 const MAX_HOST_FRAME_BYTES = 64 * 1024
 const MAX_ICE_SERVERS = 16
 const MAX_ICE_URLS = 8
@@ -46,7 +46,7 @@ const MAX_DETAIL_BYTES = 256
 
 /**
  * Total over hostile input: returns a message or throws `DecodeError`, nothing else. Byte fields are views on
- * `input`: copy what is kept.
+ * `input`: copy what you keep.
  */
 export function decodeHostMessage(input: Uint8Array): HostMessage {
   if (input.length > MAX_HOST_FRAME_BYTES) throw new DecodeError("frame-too-large")
@@ -116,8 +116,8 @@ export function encodeHostMessage(message: HostMessage): Uint8Array<ArrayBuffer>
 export const SIGNAL_HEAD_BYTES: number = HEADER_BYTES + PEER_ID_BYTES
 
 /**
- * Writes all of a signal but its blob. A host forwards little else, so that it may use memory of its own instead of
- * an `encodeHostMessage` for each.
+ * Writes all of a signal except its blob. A host forwards little else, so it can use memory of its own instead of
+ * calling `encodeHostMessage` for each.
  */
 export function writeSignalHead(frame: Uint8Array, channel: number, from: Uint8Array): void {
   frame[0] = SIGNALING_VERSION

@@ -1,5 +1,5 @@
 /**
- * The messages that a signaling host and its clients exchange, for hosts of another making.
+ * The messages that a signaling host and its clients exchange, for those who write another host.
  *
  * @module @dunlin/core/signaling
  */

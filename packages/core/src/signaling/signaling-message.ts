@@ -2,20 +2,20 @@
  * What a client and a signaling host say to each other. Byte layouts: docs/protocol/signaling.md.
  *
  * One socket carries up to `maxTopics` topics. The client names each of its memberships by a `channel` (1..65535) of
- * its own choice when it joins, and takes a fresh one for every join on a socket, so that nothing late is mistaken.
- * Channel 0 is the connection as a whole.
+ * its own choice when it joins, and takes a fresh one for every join on a socket, so that late messages are not
+ * mistaken. Channel 0 is the connection as a whole.
  */
 export type ClientMessage =
   | {
       readonly type: "join"
       readonly channel: number
-      /** 32 bytes, the bearer that lets one in. */
+      /** 32 bytes; whoever presents it may join. */
       readonly topic: Uint8Array
-      /** 16 random bytes that stand for this session. */
+      /** 16 random bytes that name this session. */
       readonly peer: Uint8Array
       /** The `resume` of an earlier `joined` for the same topic and peer, or null. */
       readonly resume: Uint8Array | null
-      /** What the host's authentication wants, such as a JWT; empty when it wants nothing. */
+      /** What the host's authentication requires, such as a JWT; empty if it requires nothing. */
       readonly token: string
     }
   | { readonly type: "leave"; readonly channel: number }
@@ -28,19 +28,19 @@ export type ClientMessage =
     }
   /** A fresh token for a membership whose token is about to expire; answered by `renewed`. */
   | { readonly type: "renew"; readonly channel: number; readonly token: string }
-  /** Asks for a present `ice`, such as after a sleep. Needs a membership. */
+  /** Asks for an up-to-date `ice`, such as after a sleep. Needs a membership. */
   | { readonly type: "ice-request" }
   /** Browsers cannot send WebSocket pings. Answered by `pong` with the same nonce. */
   | { readonly type: "ping"; readonly nonce: number }
 
-/** What a host says. A client ends the connection at bytes that are none of these. */
+/** What a host says. A client that receives anything else ends the connection. */
 export type HostMessage =
   | {
       readonly type: "joined"
       readonly channel: number
-      /** True when the session was taken up again within its grace: the others have noticed nothing. */
+      /** True if the session was resumed within its grace period: the others have noticed nothing. */
       readonly resumed: boolean
-      /** 16 secret bytes that take this session up again on another socket within `graceMs`. */
+      /** 16 secret bytes that resume this session on another socket within `graceMs`. */
       readonly resume: Uint8Array
       readonly graceMs: number
       /** Milliseconds until the token must be renewed; 0 for never. */
@@ -77,19 +77,19 @@ export type HostMessage =
   | { readonly type: "ice"; readonly ice: IceConfiguration }
   | {
       readonly type: "error"
-      /** 0: the connection, which closes after it. Else a join that was refused, or the channel the code is about. */
+      /** 0: the connection, which then closes. Otherwise the channel of a refused join, or the one that the code is about. */
       readonly channel: number
       readonly code: SignalingErrorCode
-      /** Do not try again before; 0 when the code says nothing about time. */
+      /** Do not try again sooner; 0 if the code says nothing about time. */
       readonly retryMs: number
       /** A sentence for people. */
       readonly detail: string
     }
-  /** The host is about to go. Data channels live on; join elsewhere, or here after `retryMs`. */
+  /** The host is about to shut down. Data channels stay open; join elsewhere, or here after `retryMs`. */
   | { readonly type: "bye"; readonly retryMs: number }
   | { readonly type: "pong"; readonly nonce: number }
 
-/** What a host takes from one socket before it drops messages and then the socket; a client keeps below on its own. */
+/** What a host takes from one socket before it drops messages, and then the socket. Clients keep to these limits. */
 export interface SignalingLimits {
   readonly maxFrameBytes: number
   readonly messagesPerSecond: number
@@ -110,7 +110,7 @@ export interface IceConfiguration {
   readonly expiresInMs: number
 }
 
-/** As `RTCIceServer` of WebRTC has it, with text that may be empty in place of members that may be missing. */
+/** WebRTC's `RTCIceServer`, with text that may be empty in place of members that may be missing. */
 export interface IceServer {
   readonly urls: readonly string[]
   /** Empty, like `credential`, for STUN. */
@@ -118,7 +118,7 @@ export interface IceServer {
   readonly credential: string
 }
 
-/** The number of a code on the wire is its place, counted from one: new codes go to the end. */
+/** The number of a code on the wire is its position, counted from one, so new codes go at the end. */
 export const signalingErrorCodes = [
   "malformed",
   "unsupported-version",
@@ -133,10 +133,10 @@ export const signalingErrorCodes = [
   "forbidden", // the host's own rule refused the join, or ended the membership
   "rate-limited", // one message was dropped; on channel 0 the flood went on and the socket closes
   "overloaded", // the process is at its limits: try another host, or later
-  "draining", // it is about to end, and takes no joins
+  "draining", // the host is about to shut down, and takes no joins
   "join-timeout", // a socket joined nothing in time
   "idle", // a socket was without a membership for too long
-  "replaced", // this session was taken up on another socket
+  "replaced", // this session was resumed on another socket
   "slow-consumer", // the socket does not read what it is sent
   "blocked", // too many failed joins from this address
   "internal", // a fault in the host, or in its own rule
@@ -151,17 +151,17 @@ export const passingErrors: ReadonlySet<SignalingErrorCode> = new Set<SignalingE
   "unauthorized", // of a `renew`: the old token still counts until it expires
 ])
 
-/** Why a signal was not passed on; the number on the wire is the place, counted from one. */
+/** Why a signal was not passed on; the number on the wire is the position, counted from one. */
 export const unreachableReasons = [
   "gone", // no such peer in the topic
   "away", // its socket broke; it may come back within its grace
   "busy", // it does not read what it is sent
 ] as const
 
-/** Only after "gone" is there no use in trying again: presence tells when the peer is back. */
+/** Trying again is useless only after "gone": presence tells when the peer is back. */
 export type UnreachableReason = (typeof unreachableReasons)[number]
 
-/** WebSocket close codes of a host beside the standard 1001 (going away), 1009 (too big), 1011 and 1013 (slow). */
+/** WebSocket close codes of a host besides the standard 1001 (going away), 1009 (too big), 1011 and 1013 (slow). */
 export const signalingCloseCodes = {
   malformed: 4400,
   unauthorized: 4401, // nothing joined in time
@@ -173,15 +173,15 @@ export const signalingCloseCodes = {
 export const SIGNALING_SUBPROTOCOL = "dunlin.signal.1"
 /** The first byte of every frame. */
 export const SIGNALING_VERSION = 1
-/** Of a topic, which whoever can present it may join. */
+/** Length of a topic. Whoever can present a topic may join it. */
 export const TOPIC_BYTES = 32
-/** Of a session's name among the members of a topic. */
+/** Length of a session's name among the members of a topic. */
 export const PEER_ID_BYTES = 16
-/** Of the secret that takes a session up again. */
+/** Length of the secret that resumes a session. */
 export const RESUME_BYTES = 16
-/** Frames from a client, whole. */
+/** The longest frame from a client. */
 export const MAX_FRAME_BYTES = 32_768
-/** Frames from a client without any membership. */
+/** The longest frame from a client without any membership. */
 export const MAX_JOIN_FRAME_BYTES = 1024
 /** As UTF-8; a join without any membership has to fit `MAX_JOIN_FRAME_BYTES`. */
 export const MAX_TOKEN_BYTES = 900

@@ -56,7 +56,7 @@ describe("frozen signaling frames", () => {
   })
 })
 
-/** Whether a frame with this tag is refused for something else, if at all. */
+/** Whether a frame with this tag is accepted, or refused for something other than its tag. */
 function isKnown(decode: (bytes: Uint8Array) => unknown, tag: number): boolean {
   try {
     decode(Uint8Array.of(1, tag, 0, 1))

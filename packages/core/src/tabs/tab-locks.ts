@@ -1,15 +1,15 @@
 /** Web Locks of one room in one browser profile. They end with their tab, even when it crashes: that is the point. */
 export interface TabLocks {
-  /** Resolves once held: as long as this tab lives, `watch` of its name waits. */
+  /** Resolves once the lock is held. As long as this tab lives, a `watch` of the name waits. */
   hold(name: string): Promise<void>
   /** Calls `free` when nobody holds the name any more. Returns the function that ends the watch. */
   watch(name: string, free: () => void): () => void
   /**
-   * Runs for a lock that one tab has at a time. `decided` comes at once with whether it is this tab, and again when it
-   * becomes this tab.
+   * Competes for a lock that one tab has at a time. Calls `decided` at once with whether it is this tab, and again when
+   * it becomes this tab.
    */
   contend(name: string, decided: (isHolder: boolean) => void): Promise<void>
-  /** Lets everything go. */
+  /** Releases all locks and ends all watches. */
   release(): void
 }
 
@@ -32,7 +32,7 @@ export function createTabLocks(locks: LockManager): TabLocks {
     watch(name, free) {
       const watching = new AbortController()
       const signal = AbortSignal.any([watching.signal, ended.signal])
-      // Rejects when it is aborted: then there is nothing to tell.
+      // Rejects when aborted: then there is nothing to tell.
       locks.request(name, { signal }, free).catch(() => {})
       return () => watching.abort()
     },

@@ -27,17 +27,17 @@ export interface TabPipe {
 }
 
 const MAX_MESSAGE_BYTES = 262_144
-/** BroadcastChannel takes any amount at once: the receiver's word is all that holds a sender back. */
+/** BroadcastChannel takes any amount at once, so only the receiver's "taken" messages hold a sender back. */
 const WINDOW_BYTES = 1024 * 1024
 const LOW_BYTES = 256 * 1024
 const TELL_BYTES = 128 * 1024
 const TELL_AFTER_MS = 10
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
-/** What may come before the room opens the pipe. */
+/** What may arrive before the room opens the pipe. */
 const MAX_EARLY_BYTES = 64 * 1024
 const LANES: readonly Lane[] = ["control", "bulk"]
 
-/** A pipe over a channel that only two tabs know. */
+/** A pipe over a channel that only two tabs use. */
 export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions): TabPipe {
   let receiver: PipeReceiver | null = null
   let closedBy: PipeCloseReason | null = null
@@ -52,7 +52,7 @@ export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions
     closedBy = reason
     cancelTelling?.()
     early = []
-    // Also where it failed here: the other end would be kept, and this tab not be linked anew, until it misses a sign of life.
+    // Even if the pipe failed here: otherwise the other tab keeps its end, and no new link, until it misses a sign of life.
     if (reason !== "remote") channel.postMessage({ type: "bye" } satisfies TabMessage)
     channel.close()
     closed()

@@ -4,7 +4,7 @@ import { bytesToHex } from "../protocol/hex.ts"
 import { createTabLocks } from "./tab-locks.ts"
 import { createTabPipe } from "./tab-pipe.ts"
 
-/** What tabs of one room say where all of them hear it. */
+/** What the tabs of one room say to all of them. */
 type TabCall =
   | { readonly type: "holder"; readonly from: string }
   | { readonly type: "seek"; readonly from: string }
@@ -14,8 +14,8 @@ type TabCall =
 const SEEK_EVERY_MS = 1_000
 
 /**
- * Tabs of one browser profile share a room: one of them, the holder of a Web Lock, has its connections, the others
- * reach the room through it. When the holder closes or crashes the browser passes the lock on.
+ * Tabs of one browser profile share a room: one of them, the holder of a Web Lock, has the connections, and the others
+ * reach the room through it. When the holder closes or crashes, the browser passes the lock on.
  */
 export function tabs(): Transport {
   return {
@@ -49,7 +49,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
   const locks = createTabLocks(manager)
   const square = new BroadcastChannel(base)
   const election = createState<ElectionRole>("undecided")
-  /** Ends a channel to another tab, by its id. */
+  /** Functions that end the channel to another tab, by tab id. */
   const endsByTab = new Map<string, () => void>()
   let cancelSeeking = (): void => {}
   let isStopped = false
@@ -71,7 +71,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
     if (!isStopped) cancelSeeking = clock.after(SEEK_EVERY_MS, seek)
   }
 
-  /** The holder opens the channel first, then says so; the follower's first word shows that both are there. */
+  /** The holder opens the channel first, then says so; the follower's first message shows that both are there. */
   function link(holder: string, follower: string): void {
     const other = self === holder ? follower : holder
     if (endsByTab.has(other)) return
@@ -124,7 +124,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
 
   async function elect(): Promise<void> {
     try {
-      // Others learn of our end by this lock, so that it comes before they can learn of us.
+      // By this lock others learn when we end, so we must hold it before they can learn of us.
       await locks.hold(lifeOf(self))
       await locks.contend(`${base}/holder`, (isHolder) => {
         election.set(isHolder ? "holder" : "follower")

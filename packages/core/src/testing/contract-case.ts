@@ -13,7 +13,7 @@ export function demand(holds: boolean, breach: string): asserts holds {
   if (!holds) throw new ContractBreach(breach)
 }
 
-/** Waits for what may take its time, for ten seconds at most. */
+/** Waits until `holds` is true, for ten seconds at most. */
 export async function eventually(holds: () => boolean, breach: string): Promise<void> {
   const end = performance.now() + 10_000
   while (!holds()) {

@@ -2,7 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import { type Random, systemRandom } from "../ports/random.ts"
 import type { Lane, Pipe, PipeReceiver, Transport } from "../ports/transport.ts"
 
-/** What is wrong with a network. Left out: nothing. */
+/** What is wrong with a network. Everything left out is fine. */
 export interface FaultConditions {
   /** Nothing comes in or goes out any more, and connections end after a while as if the network were gone. */
   readonly offline?: boolean
@@ -13,14 +13,14 @@ export interface FaultConditions {
 }
 
 export interface FaultyTransport extends Transport {
-  /** Changes conditions, of all peers or of those whose pipe is called `remote`. Left out, they stay as they are. */
+  /** Changes the conditions of all peers, or of those whose pipe is called `remote`. Conditions left out stay as they are. */
   set(conditions: FaultConditions, remote?: string): void
   /** The names of the pipes that are open, for `set`. */
   remotes(): readonly string[]
 }
 
 const RESEND_MS = 200
-/** What is offline longer than this is noticed by silence, as ICE does. */
+/** Being offline for longer is noticed by silence, as by ICE. */
 const SILENCE_MS = 15_000
 
 /** Puts faults between a room and any transport: for all peers, or for single ones to make partitions. */
@@ -58,7 +58,7 @@ export function faulty(
 
 interface FaultyPipe {
   readonly pipe: Pipe
-  /** Conditions are others now. */
+  /** The conditions have changed. */
   changed(): void
   whenClosed(listener: () => void): void
 }
@@ -148,7 +148,7 @@ function createFaultyPipe(
 
 interface DelayLine {
   pass(bytes: Uint8Array): void
-  /** Goes on after an offline time. */
+  /** Goes on after a time offline. */
   flush(): void
   bytes(): number
   stop(): void

@@ -29,12 +29,12 @@ import { stateHash } from "../protocol/register/state-hash.ts"
 import { type HashedValue, hashValue, type RegisterValue } from "../protocol/register/value.ts"
 import { foldView, laterWins, type MergeHandler } from "../protocol/register/view.ts"
 
-/** A write at the moment it is made, before it is durable: what a simulator notes. */
+/** A write at the moment it is made, before it is durable, for a simulator to note. */
 export interface MintedWrite {
   readonly key: string
   readonly dot: Dot
   readonly value: RegisterValue
-  /** The writes that its author had before their eyes. */
+  /** The writes that its author saw. */
   readonly seen: readonly Dot[]
 }
 
@@ -50,7 +50,7 @@ export interface RegisterSteps {
   readonly restore: (stored: RegisterState) => RegisterState
 }
 
-/** What documents in memory are made of. The clock and the chance are those of one process. */
+/** What documents in memory are made of. Clock and randomness belong to one process. */
 export interface MemoryDocumentsOptions {
   readonly store: Store
   readonly clock: Clock
@@ -61,11 +61,11 @@ export interface MemoryDocumentsOptions {
   readonly handlerTimeoutMs?: Millis
   /** Why a value cannot be held here, or null. */
   readonly validate?: (key: string, value: RegisterValue) => string | null
-  /** How long what was joined takes until it is shown; asked for each change. Default: no time. */
+  /** How long it takes until a joined change is shown; called for each change. Default: no time. */
   readonly materialiseLagMs?: () => Millis
-  /** Hears of each local write before it is durable. */
+  /** Called for each local write before it is durable. */
   readonly onMinted?: (write: MintedWrite) => void
-  /** Default: those of the product. */
+  /** Default: the real ones. */
   readonly steps?: Partial<RegisterSteps>
   readonly report: (report: ReplicaReport) => void
 }
@@ -78,13 +78,13 @@ export interface DocumentChange {
   readonly delta: Uint8Array
 }
 
-/** Documents in the register of PROTOCOL.md, kept whole in memory and durable in a store. */
+/** Documents in the register of docs/protocol/register.md, kept whole in memory and durable in a store. */
 export interface MemoryDocuments {
   readonly newest: number
   write(key: string, next: { readonly deleted: boolean; readonly payload: JsonObject }): Promise<Dot>
   join(key: readonly { readonly key: string; readonly delta: Uint8Array }[]): Promise<readonly JoinOutcome[]>
   summary(key: string): Uint8Array
-  /** Throws `DecodeError` for a summary that is none. */
+  /** Throws `DecodeError` if the summary is invalid. */
   read(
     key: string,
     summary: Uint8Array,
@@ -104,7 +104,7 @@ export interface MemoryDocuments {
   onShown(listener: (key: string) => void): () => void
 }
 
-/** A state with its hash, which is made once. */
+/** A state with its hash, which is computed once. */
 interface Hashed {
   readonly state: RegisterState
   readonly hash: Uint8Array
@@ -139,7 +139,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
   const steps: RegisterSteps = { ...DEFAULT_STEPS, ...options.steps }
   const entryByKey = new Map<string, Entry>()
   const rowByKey = new Map<string, Row>()
-  /** Writes that were asked for and are not durable: the next one of the same key has seen them. */
+  /** Writes that are requested but not durable yet: the next one of the same key has seen them. */
   const underWayByKey = new Map<string, { waiting: number; last: Row | null }>()
   const shownListeners = new Set<(key: string) => void>()
   let localListener: (changes: readonly DocumentChange[]) => void = () => undefined
@@ -151,7 +151,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     freshIncarnation: () => incarnationFromBytes(random.bytes(8)),
   })
 
-  /** One change at a time: each is made upon what the one before left durable. */
+  /** Runs one change at a time: each builds on what the previous one made durable. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = queue.then(work)
     queue = result.catch(() => undefined)
@@ -194,7 +194,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
 
   const hashed = (state: RegisterState): Hashed => ({ state, hash: steps.stateHash(state) })
 
-  /** Makes states durable, then makes them what is held. */
+  /** Makes states durable, and then current. */
   const commit = async (states: ReadonlyMap<string, Hashed>): Promise<void> => {
     const entries: [string, Entry][] = []
     for (const [key, { state, hash }] of states) {
@@ -304,7 +304,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     join: (incoming) =>
       inTurn(async () => {
         const staged = new Map<string, Hashed>()
-        // A slow handler is waited for once a batch: entries of one document join in turn, those of others meanwhile.
+        // Entries of one document join in turn, those of others meanwhile, so that a slow handler delays a batch only once.
         const lastByKey = new Map<string, Promise<JoinOutcome>>()
         const outcomes = await Promise.all(
           incoming.map(({ key, delta }) => {
@@ -363,7 +363,7 @@ function sideOf(row: Row | undefined): Parameters<typeof advanceFields>[0] {
   return { ...row.value, hlc: row.dots.reduce((latest, { hlc }) => Math.max(latest, hlc), 0) }
 }
 
-/** A stored state is a delta to one who holds nothing: the codec has no second format to go wrong. */
+/** A stored state is a delta for a reader that holds nothing, so there is no second format to go wrong. */
 function encodeEntry({ state, at }: Entry): Uint8Array {
   const delta = encodeDelta(wholeDelta(state))
   return new ByteWriter(8 + delta.length).u53(at).bytes(delta).view()

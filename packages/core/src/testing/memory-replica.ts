@@ -20,10 +20,10 @@ import type { RegisterState } from "../protocol/register/register.ts"
 import { type MemoryDocuments, type MemoryDocumentsOptions, openMemoryDocuments } from "./memory-documents.ts"
 import { createMemoryStore } from "./memory-store.ts"
 
-/** The name, and what differs from documents that live as long as the process: a store, a conflict handler, a clock. */
+/** The name, and what differs from plain documents that live as long as the process: a store, a conflict handler, a clock. */
 export interface MemoryReplicaOptions extends Partial<Omit<MemoryDocumentsOptions, "report">> {
   readonly name: string
-  /** Default "1". Replicas with another tag are not synchronised with. */
+  /** Default "1". Replicas with different tags are not synchronised. */
   readonly schemaTag?: string
   /** Default "both". */
   readonly direction?: Direction
@@ -33,12 +33,12 @@ export interface MemoryReplicaOptions extends Partial<Omit<MemoryDocumentsOption
 export interface MemoryCollection {
   /** What is shown; null when there is no such document. */
   get(key: string): JsonObject | null
-  /** Of the documents that are shown; deleted ones are not. */
+  /** Keys of the documents that are shown; deleted ones are not. */
   readonly keys: readonly string[]
-  /** Resolves with the name of the write when it is durable. */
+  /** Resolves with the dot that names the write once it is durable. */
   set(key: string, payload: JsonObject): Promise<Dot>
   delete(key: string): Promise<Dot>
-  /** All that is held of a document, for a test to look into. */
+  /** All that is held of a document, for tests to inspect. */
   state(key: string): RegisterState | null
   /** Calls `listener` with the key of each document that changed. */
   subscribe(listener: (key: string) => void): () => void
@@ -52,8 +52,8 @@ const MAX_KEY_BYTES = 4_096
 const READ_BYTES = 1_048_576
 
 /**
- * JSON documents with an application's conflict handler, in memory or in a `Store`: the document register behind the
- * replica port and nothing else. The simulator runs it, and it suits tests and small Node programs.
+ * JSON documents with the application's conflict handler, in memory or in a `Store`: just the document register behind
+ * the replica port. The simulator runs it, and it suits tests and small Node programs.
  */
 export function createMemoryReplica(options: MemoryReplicaOptions): Replica<MemoryCollection> {
   const { name, schemaTag = "1", direction = "both" } = options

@@ -11,7 +11,7 @@ import {
 } from "../ports/transport.ts"
 import { bytesToHex } from "../protocol/hex.ts"
 
-/** A network inside one process: rooms of the same topic that use its transport meet, as by WebRTC. */
+/** A network inside one process: rooms of the same topic that use its transport meet, as they would by WebRTC. */
 export interface MemoryNetwork {
   transport(options?: MemoryTransportOptions): Transport
   /** Ends every connection there is, as if a cable was cut for a moment. */
@@ -22,9 +22,9 @@ export interface MemoryNetwork {
 export interface MemoryTransportOptions {
   /** Default "memory". */
   readonly path?: PathKind
-  /** With certificates, as on a path that is encrypted end to end; without, on either side, the record layer is used. Default true. */
+  /** With certificates, as if encrypted end to end. If either side has none, the record layer is used. Default true. */
   readonly bound?: boolean
-  /** Until a message arrives. Default 0: in a later task all the same. */
+  /** Until a message arrives. Default 0, which still means a later task. */
   readonly latencyMs?: number
   /** Default 262,144. */
   readonly maxMessageBytes?: number
@@ -39,7 +39,7 @@ interface Member {
 
 const LOW_BYTES = 256 * 1024
 
-/** An empty network, apart from every other. Its connections take the time of the rooms' clocks. */
+/** An empty network, separate from every other. Its connections use the clocks of the rooms. */
 export function createMemoryNetwork(): MemoryNetwork {
   const membersByTopic = new Map<string, Map<string, Member>>()
 

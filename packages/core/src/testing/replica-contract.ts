@@ -14,22 +14,22 @@ import { sameBytes } from "../protocol/same-bytes.ts"
 import { type ContractCase, demand, eventually } from "./contract-case.ts"
 import { createSeededRandom } from "./seeded-random.ts"
 
-/** How the contract gets at a replica of yours. */
+/** How the contract uses your replica. */
 export interface ReplicaSubject<Handle> {
-  /** A replica with storage of its own that holds nothing; each time the same name, kind and tag. */
+  /** An empty replica with storage of its own; always with the same name, kind and tag. */
   create(): Replica<Handle> | Promise<Replica<Handle>>
-  /** Changes the entry `key` as an application does. Concurrent calls on several replicas are the point. */
+  /** Changes the entry `key` as an application does. The contract makes concurrent changes on several replicas. */
   write(handle: Handle, key: string, value: number): void | Promise<void>
-  /** Ends what `create` made, behind `detach`. */
+  /** Ends what `create` made, after `detach`. */
   end?(): Promise<void>
 }
 
-/** A replica under test, attached to no room but to a host that writes down what it is told. */
+/** A replica under test, attached not to a room but to a host that records what it is told. */
 interface Bench<Handle> {
   readonly replica: Replica<Handle>
   readonly attached: AttachedReplica<Handle>
   readonly changes: readonly EntryChange[]
-  /** What it gave while it stood by, if it did. */
+  /** What it passed to `standBy`, if it stood by. */
   readonly standing: readonly StandingReplica<Handle>[]
   /** Makes a local change and waits until it is reported. */
   write(key: string, value: number): Promise<EntryChange>

@@ -1,6 +1,6 @@
 import type { Random } from "../ports/random.ts"
 
-/** Chance that a seed repeats. */
+/** Randomness that a seed reproduces. */
 export interface SeededRandom extends Random {
   /** Uniform integer in [0, bound). */
   below(bound: number): number
@@ -11,11 +11,11 @@ export interface SeededRandom extends Random {
   /** Throws a `RangeError` for an empty list. */
   pick<T>(items: readonly T[]): T
   shuffled<T>(items: readonly T[]): T[]
-  /** Another sequence, named so that drawing from one never shifts the other. */
+  /** Another sequence, derived by name, so that drawing from one never shifts the other. */
   fork(name: string): SeededRandom
 }
 
-/** The generator of David Blackman and Sebastiano Vigna's xoshiro128**, seeded by text through an FNV-1a hash. */
+/** David Blackman and Sebastiano Vigna's generator xoshiro128**, seeded by text through an FNV-1a hash. */
 export function createSeededRandom(seed: number | string): SeededRandom {
   const state = seedState(String(seed))
 

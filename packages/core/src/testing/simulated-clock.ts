@@ -1,6 +1,6 @@
 import type { Clock, Millis } from "../ports/clock.ts"
 
-/** One virtual time for a whole simulated world. Nothing in it ever waits for the real one. */
+/** One virtual time for a whole simulated world. Nothing in it ever waits for real time. */
 export interface SimulatedTime {
   /** Virtual milliseconds since the start. */
   readonly now: Millis

@@ -5,20 +5,20 @@ import type { SimulatedTime } from "./simulated-clock.ts"
 /** What a disk holds at one moment. */
 export type DiskImage = ReadonlyMap<string, Uint8Array>
 
-/** The disk of one simulated device: it outlives processes, and what it has not synced it loses. */
+/** The disk of one simulated device: it outlives processes, but a crash loses what was not synced. */
 export interface SimulatedDisk {
   /** Opens it for a new process. */
   open(): Store
   /**
-   * The process or the machine dies: promises under way never settle, and of what was not synced only the first few
-   * changes are kept, by chance.
+   * The process or the machine dies: pending promises never settle, and of what was not synced only the first few
+   * changes are kept, at random.
    */
   crash(): CrashLosses
-  /** The most changes that one call of `write` has under way: with several, a crash now can tear it. */
+  /** The most changes that one pending call of `write` has. If there are several, a crash now can tear that call. */
   readonly widestPending: number
   /** What is durable now. */
   image(): DiskImage
-  /** Puts a backup back, or another device's profile. Only between `crash` and `open`. */
+  /** Restores a backup, or another device's profile. Only between `crash` and `open`. */
   restore(image: DiskImage): void
   /** From now on each write takes this long to become durable. */
   setSyncMs(from: number, to: number): void
@@ -30,11 +30,11 @@ export interface SimulatedDisk {
 export interface CrashLosses {
   /** Changes that had not become durable. */
   readonly unsynced: number
-  /** Calls of `write` of which a part was kept. */
+  /** Calls of `write` of which only a part was kept, and values that were cut short. */
   readonly torn: number
 }
 
-/** The world that the disk is in. */
+/** The world of the disk. */
 export interface SimulatedDiskOptions {
   readonly time: SimulatedTime
   readonly random: SeededRandom
@@ -168,7 +168,7 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
   }
 }
 
-/** How many of so many changes a crash keeps: some and not all if it can be, which is what is hard to survive. */
+/** How many changes a crash keeps: some but not all if possible, since that is hardest to survive. */
 function cutPoint(changes: number, random: SeededRandom): number {
   return changes > 1 ? 1 + random.below(changes - 1) : random.below(changes + 1)
 }

@@ -12,17 +12,17 @@ import type { SimulatedTime } from "./simulated-clock.ts"
 /** The first or the second end of a connection. */
 export type End = 0 | 1
 
-/** The world that the connection is in, and how good it is at first. */
+/** The world of the connection, and how good the connection is at first. */
 export interface SimulatedConnectionOptions {
   readonly time: SimulatedTime
   readonly random: SeededRandom
   /** How the ends call each other. */
   readonly names: readonly [string, string]
-  /** Drawn for each message; it stays in order. Default 5 to 40. */
+  /** Drawn for each message; messages stay in order. Default 5 to 40. */
   readonly latencyMs?: readonly [from: Millis, to: Millis]
   /** How fast messages leave; without it they leave at once. */
   readonly bytesPerMs?: number
-  /** So many bytes of a lane wait in the network, where `buffered` does not see them. Default none. */
+  /** This many bytes of a lane wait in the network, where `buffered` does not see them. Default none. */
   readonly queueBytes?: number
   /** Default 65,536. */
   readonly maxMessageBytes?: number
@@ -34,12 +34,12 @@ export interface SimulatedConnectionOptions {
 export interface SimulatedConnection {
   readonly ends: readonly [Pipe, Pipe]
   readonly isOpen: boolean
-  /** Both ends hear of it, each after its own delay; null never. What is under way is lost. */
+  /** Each end hears of it after its own delay, or never if that is null. What is under way is lost. */
   cut(noticeMs: readonly [Millis | null, Millis | null]): void
-  /** While stalled nothing of this end arrives. Nothing is lost: these are reliable pipes. */
+  /** While stalled, nothing that this end sent arrives. Nothing is lost: these are reliable pipes. */
   setStalled(from: End, stalled: boolean): void
   setBytesPerMs(from: End, bytesPerMs: number): void
-  /** What arrives instead of each message of this end: nothing, other bytes, several. */
+  /** `tap` returns what arrives instead of each message of this end: nothing, other bytes, several messages. */
   setTap(from: End, tap: ((lane: Lane, message: Uint8Array) => readonly Uint8Array[]) | null): void
   /** Bytes that this end has sent so far. */
   sentBytes(from: End): number
@@ -167,7 +167,7 @@ interface Wire {
 interface LaneState {
   waiting: Message[]
   buffered: number
-  /** The first of those waiting is on its way out. */
+  /** The first of those waiting is being sent. */
   leaving: { readonly since: Millis; readonly bytes: number; readonly cancel: () => void } | null
   lastArrival: Millis
 }
@@ -254,7 +254,7 @@ function createWire({
     setBytesPerMs(next) {
       const before = bytesPerMs
       bytesPerMs = next
-      // What is half out goes on at the new pace: a large message must not stay slow after the network is quick again.
+      // A half-sent message goes on at the new speed: a large one must not stay slow once the network is fast again.
       for (const lane of lanes.values()) {
         const [first] = lane.waiting
         if (lane.leaving === null || first === undefined) continue

@@ -2,10 +2,10 @@ import type { Store } from "../ports/store.ts"
 import { sameBytes } from "../protocol/same-bytes.ts"
 import { type ContractCase, demand } from "./contract-case.ts"
 
-/** What `Store` promises. `open` gives an empty store each time; `reopen` another one over what the last one held. */
+/** What `Store` promises. `open` gives an empty store each time; `reopen` opens another over what the closed one held. */
 export function storeContract(adapter: {
   readonly open: () => Promise<Store>
-  /** Left out where nothing outlives the store. */
+  /** Left out if nothing outlives the store. */
   readonly reopen?: (closed: Store) => Promise<Store>
 }): readonly ContractCase[] {
   const { open, reopen } = adapter

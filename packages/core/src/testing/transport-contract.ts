@@ -15,11 +15,11 @@ import { bytesToHex } from "../protocol/hex.ts"
 import { sameBytes } from "../protocol/same-bytes.ts"
 import { type ContractCase, demand, eventually } from "./contract-case.ts"
 
-/** How the contract gets at a transport of yours. */
+/** How the contract uses your transport. */
 export interface TransportSubject {
   /** Two transports that reach each other, and nobody else. */
   createPair(): Promise<readonly [Transport, Transport]> | readonly [Transport, Transport]
-  /** Ends what `createPair` made, behind `stop`. */
+  /** Ends what `createPair` made, after `stop`. */
   end?(): Promise<void>
 }
 

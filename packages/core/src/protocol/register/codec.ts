@@ -34,7 +34,7 @@ const FLAG_FINGERPRINT = 0x20
 const FLAG_VIEW = 0x40
 const MIN_ENTRY_BYTES = 9
 const MAX_U56_HIGH = 0x1f_ffff
-/** Up to here a search is quicker than a table. */
+/** Up to this many entries a search is quicker than a table. */
 const FEW = 8
 
 /** Empty for a reader that holds nothing. */
@@ -112,7 +112,7 @@ export function decodeDelta(input: Uint8Array): RegisterDelta {
   return { complete: (head & FLAG_COMPLETE) !== 0, context, dots, siblings, view, fingerprint }
 }
 
-/** Clocks count down from the highest, which most entries of a living document are near. */
+/** Clocks are distances from the highest, since most entries of a document in use are near it. */
 function writeContext(write: ByteWriter, entries: readonly (readonly [string, number])[]): void {
   write.varint(entries.length)
   if (entries.length === 0) return
@@ -140,7 +140,7 @@ function readContext(read: ByteReader): readonly (readonly [string, number])[] {
   return entries
 }
 
-/** A dot is mostly its incarnation's entry in the context; a changed-entries-only context may not list it. */
+/** Most dots equal their incarnation's entry in the context; a context of changed entries alone may not list it. */
 function writeDot(write: ByteWriter, dot: Dot, context: Context, index: number): void {
   const seen = context.get(dot.incarnation)
   if (index >= 0 && seen !== undefined && seen >= dot.hlc) write.varint(index + 1).varint(seen - dot.hlc)
@@ -195,7 +195,7 @@ function append<T>(list: T[], item: T): T[] {
   return list
 }
 
-/** Place of an incarnation among the entries, -1 for none: linear for the few of most documents. */
+/** Index of an incarnation among the entries, or -1. Searches linearly the few entries that most documents have. */
 function incarnationFinder(entries: readonly (readonly [string, number])[]): (incarnation: string) => number {
   if (entries.length <= FEW) return (incarnation) => entries.findIndex((entry) => entry[0] === incarnation)
   const indices = new Map(entries.map(([incarnation], index) => [incarnation, index]))
@@ -204,5 +204,5 @@ function incarnationFinder(entries: readonly (readonly [string, number])[]): (in
 
 const SCRATCH_BYTES = 4096
 const MAX_SCRATCH_BYTES = 65_536
-/** Used and left within one call; let go when something long made it large. */
+/** Used only within one call; replaced when a long delta has made it large. */
 let scratch = new ByteWriter(SCRATCH_BYTES)

@@ -2,16 +2,16 @@ import { createSha256 } from "../sha256.ts"
 import { mapKeyBytes } from "../map-key.ts"
 import { nativeSha256 } from "../native-sha256.ts"
 
-// One hasher serves every call, since none of them waits: making hashers was most of the garbage of a first sync.
+// One hasher serves every call, since calls are synchronous: making hashers was most of the garbage of a first sync.
 const pristine = createSha256()
 const working = createSha256()
 
 const HASH_BYTES = 32
-/** Two parts up to this are put together in one place for the platform's hash, which takes one. */
+/** Two parts of at most this many bytes together are copied into a shared buffer: the platform's hash takes only one. */
 const JOINED_BYTES = 65_536
 const joined = new Uint8Array(JOINED_BYTES)
 
-/** The first bytes of the SHA-256 of a message, all 32 of them by default; with `rest` of the two one after the other. */
+/** The first `length` bytes of the SHA-256 of `message`, or of `message` followed by `rest`. */
 export function contentHash(
   message: Uint8Array,
   rest?: Uint8Array,
@@ -24,7 +24,7 @@ export function contentHash(
   return length === HASH_BYTES ? digest : digest.slice(0, length)
 }
 
-/** Good until the next call. */
+/** The result is valid until the next call. */
 function inOne(message: Uint8Array, rest: Uint8Array): Uint8Array {
   const size = message.length + rest.length
   const whole = size <= JOINED_BYTES ? joined : new Uint8Array(size)

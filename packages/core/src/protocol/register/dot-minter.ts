@@ -5,13 +5,13 @@ import { clockLimit, hlcFromMillis, latest, MAX_HLC } from "./hlc.ts"
 export interface DotMinter {
   /** A dot above everything in `context`, the writes its author has seen. */
   mint(context: Context): Dot
-  /** Takes note of a context from elsewhere: follows its clock, and leaves an incarnation that others use too. */
+  /** Takes note of a context from elsewhere: follows its clocks, and abandons an incarnation that others use, too. */
   observe(context: Context): void
   /** Whether this minter made the dot. */
   minted(dot: Dot): boolean
 }
 
-/** Time and chance for a minter. */
+/** Time and randomness for a minter. */
 export interface DotMinterOptions {
   /** Wall clock in milliseconds; may jump. */
   readonly now: () => number
@@ -19,10 +19,10 @@ export interface DotMinterOptions {
   readonly freshIncarnation: () => Incarnation
 }
 
-/** An incarnation in use. Its clocks rise strictly over all documents, so that no lost context can reuse one. */
+/** An incarnation in use. Its clocks rise strictly across all documents, so that none is reused even if a context is lost. */
 interface Lane {
   readonly incarnation: Incarnation
-  /** The first clock of this lane, 0 before. */
+  /** The first clock of this lane; 0 before there is one. */
   first: number
   last: number
 }
@@ -34,8 +34,8 @@ interface Lane {
 export function createDotMinter({ now, freshIncarnation }: DotMinterOptions): DotMinter {
   let followed = 0
   let lane: Lane | null = null
-  // Documents with clocks far in the future get dots of an incarnation of their own: one device with a wrong
-  // clock must not drag the clock of everyone, on every document, after it.
+  // Documents with clocks far in the future get dots of a separate incarnation: one device with a wrong clock must
+  // not move everyone's clock for every document.
   let aheadLane: Lane | null = null
 
   const open = (): Lane => ({ incarnation: freshIncarnation(), first: 0, last: 0 })
@@ -58,7 +58,7 @@ export function createDotMinter({ now, freshIncarnation }: DotMinterOptions): Do
     aheadLane ??= open()
     const hlc = Math.max(floor, aheadLane.last) + 1
     if (hlc <= MAX_HLC) return take(aheadLane, hlc)
-    // The clock of this document is used up. Causality alone still orders a write of a fresh incarnation.
+    // This document has used up the clock. Causality alone still orders a write under a fresh incarnation.
     aheadLane = null
     return take(open(), Math.max(wall, 1))
   }

@@ -14,7 +14,7 @@ export interface Dot {
   readonly hlc: number
 }
 
-/** The writes an author had seen: of each incarnation all up to this clock. At most 16,384 incarnations. */
+/** The writes an author had seen: for each incarnation, all up to this clock. At most 16,384 incarnations. */
 export type Context = ReadonlyMap<Incarnation, number>
 
 export const MAX_CONTEXT_ENTRIES = 16_384
@@ -47,7 +47,7 @@ export function sameContext(a: Context, b: Context): boolean {
   return a.size === b.size && includesContext(a, b) && includesContext(b, a)
 }
 
-/** The pointwise maximum; gives `a` itself when `b` adds nothing. */
+/** The pointwise maximum; returns `a` itself if `b` adds nothing. */
 export function joinContexts(a: Context, b: Context): Context {
   if (includesContext(a, b)) return a
   const joined = new Map(a)
@@ -59,12 +59,12 @@ export function joinContexts(a: Context, b: Context): Context {
 /** Entries by incarnation: the one order in which contexts are hashed and encoded. */
 export function sortedEntries(context: Context): readonly (readonly [Incarnation, number])[] {
   const [first] = context
-  // Most contexts have one entry, and are asked for several times a document.
+  // Most contexts have one entry, and are needed in this order several times per document.
   if (first !== undefined && context.size === 1) return [first]
   return [...context].sort((a, b) => (a[0] < b[0] ? -1 : 1))
 }
 
-/** From 8 bytes; throws `DecodeError` "bad-value" for any other number. */
+/** Takes 8 bytes; throws `DecodeError` "bad-value" for any other number. */
 export function incarnationFromBytes(bytes: Uint8Array): Incarnation {
   if (bytes.length !== INCARNATION_BYTES) throw new DecodeError("bad-value", "an incarnation has 8 bytes")
   for (let index = 0; index < INCARNATION_BYTES; index++) {
@@ -72,11 +72,11 @@ export function incarnationFromBytes(bytes: Uint8Array): Incarnation {
     codes[index * 2] = HEX.charCodeAt(byte >>> 4)
     codes[index * 2 + 1] = HEX.charCodeAt(byte & 15)
   }
-  // In one go: a text that is put together letter by letter is a chain, which every use of it must walk.
+  // In one call: a string concatenated letter by letter is a chain, which every use of it must walk.
   return String.fromCharCode.apply(null, codes)
 }
 
-/** Used and left within one call. */
+/** Scratch space, used only within one call. */
 const codes: number[] = Array.from({ length: 2 * INCARNATION_BYTES }, () => 0)
 
 export function writeIncarnation(write: ByteWriter, incarnation: Incarnation): ByteWriter {

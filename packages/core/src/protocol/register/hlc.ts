@@ -11,17 +11,17 @@ export const BIRTH_HLC = 1
 /** How far ahead of its own wall clock a device follows the clocks of others. */
 export const MAX_CLOCK_LEAD_MS: number = 5 * 60 * 1000
 
-/** The first clock of this millisecond since 1970; of times out of range the nearest that there is. */
+/** The first clock of this millisecond since 1970; for times out of range, the nearest possible clock. */
 export function hlcFromMillis(millis: number): number {
   return Math.min(MAX_HLC, Math.max(0, Math.floor(millis)) * HLC_TICKS_PER_MS)
 }
 
-/** Milliseconds since 1970, as the writer's clock had them, or a clock that it followed. */
+/** Milliseconds since 1970 by the writer's clock, or by a clock that it followed. */
 export function millisFromHlc(hlc: number): number {
   return Math.floor(hlc / HLC_TICKS_PER_MS)
 }
 
-/** The highest clock that a device at wall-clock time `nowMs` takes over from others. */
+/** The highest clock that a device at wall-clock time `nowMs` adopts from others. */
 export function clockLimit(nowMs: number): number {
   return hlcFromMillis(nowMs + MAX_CLOCK_LEAD_MS)
 }

@@ -66,12 +66,12 @@ function write(value: unknown, depth: number): string {
   }
 }
 
-/** What `JSON.stringify` gives, which is several times slower over a long text without anything to escape. */
+/** The same as `JSON.stringify`, which is several times slower for a long text that needs no escapes. */
 function writeString(text: string): string {
   return MAY_NEED_ESCAPES.test(text) ? JSON.stringify(text) : `"${text}"`
 }
 
-/** Control characters, quotes, backslashes, and halves of surrogate pairs, which are escaped where they stand alone. */
+/** Control characters, quotes, backslashes, and halves of surrogate pairs, which are escaped if they stand alone. */
 const MAY_NEED_ESCAPES = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
 
 function writeArray(items: readonly unknown[], depth: number): string {
@@ -115,12 +115,12 @@ function copy(value: unknown, depth: number): unknown {
 }
 
 /**
- * Where `text`, which parsed as JSON, goes on behind `value` if that is spelled there canonically, else NaN. Nothing is
- * written for it: the platform's writer takes five times as long as its parser over a long text.
+ * The index after `value` in `text` if `text`, which parsed as JSON, has its canonical spelling at `at`; otherwise NaN.
+ * Compares without writing JSON, which takes the platform five times as long as parsing a long text.
  */
 function pastValue(value: unknown, text: string, at: number, depth: number): number {
   if (typeof value === "string") {
-    // A literal that equals what it means has no escapes, and what needs one does not parse without.
+    // A literal that equals its value has no escapes, and one that needed an escape would not have parsed.
     const end = at + value.length + 1
     return text[end] === '"' && text.slice(at + 1, end) === value
       ? end + 1
@@ -143,13 +143,13 @@ function pastValue(value: unknown, text: string, at: number, depth: number): num
   return past(next === at ? "{}" : "}", text, next)
 }
 
-/** Where `text` goes on behind `part`, which it has at `at`, else NaN. */
+/** The index after `part` if `text` has it at `at`; otherwise NaN. */
 function past(part: string, text: string, at: number): number {
   const end = at + part.length
   return text.slice(at, end) === part ? end : Number.NaN
 }
 
-/** In the order of their UTF-16 code units, in which most objects are written. */
+/** Sorted by UTF-16 code units, an order in which most objects are already written. */
 function sortedKeys(members: object): readonly string[] {
   const keys = Object.keys(members)
   for (let at = 1; at < keys.length; at++)

@@ -3,7 +3,7 @@ import type { MergeHandler, MergeSide } from "./view.ts"
 import { DELETED_FIELD, type FieldClocks, type RegisterValue } from "./value.ts"
 
 /**
- * Merges field by field: the later write of each top-level field stands, so that concurrent edits of different
+ * Merges field by field: the later write of each top-level field wins, so that concurrent edits of different
  * fields both survive. Commutative, associative and idempotent.
  */
 export const mergeFieldValues: MergeHandler = (earlier, later): RegisterValue => {
@@ -35,7 +35,7 @@ export function advanceFields(previous: MergeSide | null, next: RegisterValue, h
   return fields
 }
 
-/** A value without clocks of its own was written in one go. */
+/** A value without field clocks was written as a whole. */
 function clocksOf({ deleted, payload, fields, hlc }: MergeSide): FieldClocks {
   if (fields !== undefined) return fields
   if (deleted) return { [DELETED_FIELD]: hlc }

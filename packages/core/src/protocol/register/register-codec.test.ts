@@ -124,7 +124,7 @@ describe("register codec", () => {
   })
 })
 
-/** Of the whole of it in hex. */
+/** The state that a complete delta, given in hex, leads to. */
 function stateOf(delta: string): RegisterState {
   const joined = joinRegister(EMPTY_REGISTER, decodeDelta(fromHex(delta)))
   if (joined.type !== "joined") throw new Error(joined.type)

@@ -21,7 +21,7 @@ import { foldView, laterWins } from "./view.ts"
 
 type Joined = Extract<RegisterJoin, { type: "joined" }>
 
-/** Three authors write, and show each other's states, in any order: the reachable states of one document. */
+/** Three authors write, and receive each other's states, in any order: the reachable states of one document. */
 interface Step {
   readonly author: number
   readonly from: number | null
@@ -112,7 +112,7 @@ describe("register", () => {
           const result = joinRegister(other, push)
           if (result.type !== "joined") continue
           const partly = await folded(result.state)
-          // Joining less than everything first must not change where everything leads.
+          // Joining only a part first must not change the result of joining everything.
           expect(stateHash(await merge(partly, after))).toEqual(stateHash(await merge(other, after)))
         }
       }),

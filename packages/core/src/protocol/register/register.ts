@@ -14,7 +14,7 @@ import {
 import { stateFingerprint } from "./state-hash.ts"
 import { type HashedValue, withoutDot } from "./value.ts"
 
-/** A write that no other write here has overwritten. More than one: a conflict, shown as the view. */
+/** A write that no other write here has overwritten. Several siblings are a conflict, which is shown as the view. */
 export interface Sibling extends HashedValue {
   readonly dot: Dot
 }
@@ -24,7 +24,7 @@ export interface RegisterState {
   readonly context: Context
   /** In the order of `compareDots`. */
   readonly siblings: readonly Sibling[]
-  /** What several siblings merge to; null with fewer, and until `foldView` has filled it in. */
+  /** What several siblings merge to; null if there are fewer than two, and until `foldView` has filled it in. */
   readonly view: HashedValue | null
 }
 
@@ -37,26 +37,26 @@ export interface RegisterSummary {
 
 /** An element of the same semilattice, without the values that the reader is known to hold. */
 export interface RegisterDelta {
-  /** Whether `context` is all of the sender's; else only what changed. */
+  /** Whether `context` is all of the sender's; otherwise it has only the entries that changed. */
   readonly complete: boolean
   readonly context: Context
   /** Every sibling of the sender, in the order of `compareDots`. */
   readonly dots: readonly Dot[]
-  /** The values among them that travel. */
+  /** Those of them whose values travel. */
   readonly siblings: readonly Sibling[]
   readonly view: DeltaView | null
-  /** The first bytes of the sender's state hash, where the delta alone does not tell it. */
+  /** The first bytes of the sender's state hash; null if the delta alone determines it. */
   readonly fingerprint: Uint8Array | null
 }
 
-/** The view that a delta brings: in full, or by the name of a sibling that it equals. */
+/** The view that a delta brings: in full, or as the dot of a sibling that it equals. */
 export type DeltaView =
   | { readonly type: "inline"; readonly value: HashedValue }
   | { readonly type: "sibling"; readonly dot: Dot }
 
 /** What came of joining a delta. */
 export type RegisterJoin =
-  /** The delta lists a write whose value is neither in it nor here: nothing changed, ask with our summary. */
+  /** The delta lists a write whose value is neither in it nor here. Nothing changed; ask with our summary. */
   | { readonly type: "incomplete" }
   /** More writers than a context may list: nothing changed. */
   | { readonly type: "context-full" }
@@ -65,20 +65,20 @@ export type RegisterJoin =
       /** Its view is null when several siblings must still be folded. */
       readonly state: RegisterState
       readonly changed: boolean
-      /** Siblings of before that a joined write overwrites. */
+      /** Previous siblings that a joined write overwrites. */
       readonly overwritten: readonly Sibling[]
       /** The sender's summary when it is known to lack something held here. */
       readonly senderLacks: RegisterSummary | null
     }
 
-/** A document that nobody has written: the least element, joined with which everything stays as it is. */
+/** A document that nobody has written: the least element, which changes nothing when it is joined. */
 export const EMPTY_REGISTER: RegisterState = { context: new Map(), siblings: [], view: null }
-/** The summary of who holds nothing. */
+/** The summary of a reader that holds nothing. */
 export const EMPTY_SUMMARY: RegisterSummary = { context: new Map(), fingerprint: null }
 
 /**
- * The register of one write alone, to be joined with what is held: its author saw the view over `seen` and
- * nothing else. Throws `RegisterError` "context-full".
+ * The register of a single write, to be joined with what is held. Its author saw the writes in `seen` and nothing else.
+ * Throws `RegisterError` "context-full".
  */
 export function writeRegister(seen: Context, dot: Dot, value: HashedValue): RegisterState {
   if (seen.size >= MAX_CONTEXT_ENTRIES && !seen.has(dot.incarnation))
@@ -100,7 +100,7 @@ export function needsFold(state: RegisterState): boolean {
   return state.siblings.length > 1 && state.view === null
 }
 
-/** All there is to know, with every value. */
+/** The whole state, with every value. */
 export function wholeDelta(state: RegisterState): RegisterDelta {
   return deltaFor(state, EMPTY_SUMMARY)
 }
@@ -116,7 +116,7 @@ export function summarizeRegister(state: RegisterState): RegisterSummary {
 export function deltaFor(state: RegisterState, summary: RegisterSummary): RegisterDelta {
   if (summary.context.size === 0)
     return assembleDelta(state, { complete: true, context: state.context, siblings: state.siblings })
-  // With equal contexts only values or views can differ: a dot used twice, or a handler of another mind.
+  // With equal contexts only values or views can differ: a dot was used twice, or conflict handlers disagree.
   const valuesDiffer =
     summary.fingerprint !== null &&
     sameContext(state.context, summary.context) &&
@@ -132,7 +132,7 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
   const context = new Map<string, number>()
   for (const [incarnation, hlc] of after.context)
     if (before.context.get(incarnation) !== hlc) context.set(incarnation, hlc)
-  // A context that does not list what was overwritten would leave it standing at the receiver.
+  // What was overwritten would stay in place at the receiver if the context did not list it.
   for (const { dot } of before.siblings)
     if (!after.siblings.some((kept) => sameDot(kept.dot, dot)))
       context.set(dot.incarnation, after.context.get(dot.incarnation) ?? dot.hlc)
@@ -146,8 +146,8 @@ export function pushDelta(before: RegisterState, after: RegisterState): Register
 }
 
 /**
- * The least state above both: commutative, associative and idempotent, whatever order deltas come in and however often.
- * Pure; `local` stays as it was, and parts of both live on in the result.
+ * The least state above both: commutative, associative and idempotent, in whatever order and however often deltas come.
+ * Pure: `local` stays as it was, and the result shares parts with both.
  */
 export function joinRegister(local: RegisterState, delta: RegisterDelta): RegisterJoin {
   if (local.context.size === 0 && isWholeWrite(delta)) {
@@ -157,8 +157,8 @@ export function joinRegister(local: RegisterState, delta: RegisterDelta): Regist
   }
   const merged = mergeSiblings(local, delta)
   if (merged === null) return { type: "incomplete" }
-  // No honest pair of states joins to nothing: the newest write of either is covered by neither. A context alone would erase
-  // the document, with no tombstone to show for it.
+  // No honest pair of states joins to nothing, since nothing overwrites the newest write of the two. A context alone would
+  // erase the document and leave no tombstone.
   if (merged.siblings.length === 0 && local.context.size + delta.context.size > 0)
     return { type: "incomplete" }
   const context = joinContexts(local.context, delta.context)
@@ -176,7 +176,7 @@ export function joinRegister(local: RegisterState, delta: RegisterDelta): Regist
   }
 }
 
-/** One write with its value, of which nothing is left out. */
+/** Whether the delta is a complete state of a single write, with its value. */
 function isWholeWrite({ complete, context, dots, siblings, fingerprint }: RegisterDelta): boolean {
   return complete && fingerprint === null && dots.length === 1 && siblings.length === 1 && context.size > 0
 }
@@ -221,7 +221,7 @@ function mergeSiblings(local: RegisterState, delta: RegisterDelta): MergedSiblin
     const mine = held(dot)
     const theirs = received(dot)
     if (mine !== undefined) {
-      // Two values under one dot come from a copied or rolled-back device: the greater hash, on every peer.
+      // Two values under one dot come from a copied or rolled-back device: the greater hash wins on every peer.
       const wins = theirs !== undefined && compareBytes(theirs.hash, mine.hash) > 0
       if (wins) changed = true
       siblings.push(wins ? theirs : mine)
@@ -241,7 +241,7 @@ function mergeSiblings(local: RegisterState, delta: RegisterDelta): MergedSiblin
   return { siblings: siblings.sort((a, b) => compareDots(a.dot, b.dot)), overwritten, changed }
 }
 
-/** Both views of one state stand for it; the greater hash wins everywhere, so views settle under any handler. */
+/** Either view may stand for the state; the greater hash wins on every peer, so views converge under any handler. */
 function chooseView(
   state: RegisterState,
   mine: HashedValue | null,
@@ -253,7 +253,7 @@ function chooseView(
   return compareBytes(theirs.hash, mine.hash) > 0 ? theirs : mine
 }
 
-/** The sender's view, if it is one of exactly this state. */
+/** The sender's view, if it belongs to exactly this state. */
 function viewOfDelta(state: RegisterState, { view, fingerprint }: RegisterDelta): HashedValue | null {
   if (view === null || fingerprint === null) return null
   const value = view.type === "inline" ? view.value : siblingFinder(state.siblings)(view.dot)
@@ -266,12 +266,12 @@ function missingAtSender(state: RegisterState, delta: RegisterDelta): RegisterSu
   const theirs: RegisterState = { context: delta.context, siblings: delta.siblings, view: null }
   const fingerprint = delta.fingerprint ?? stateFingerprint(theirs)
   // The sender's state is below ours after the join, so another hash can only mean that it lacks something. A
-  // state still to be folded is never the sender's: its view would have come along.
+  // state still to be folded is never the sender's: the delta would have brought its view.
   if (!needsFold(state) && sameBytes(stateFingerprint(state), fingerprint)) return null
   return { context: delta.context, fingerprint }
 }
 
-/** The common case of a delta with every value, without hashing: it is the whole state. */
+/** Whether the delta is the whole state. Decides the common case, a delta with every value, without hashing. */
 function saysAll({ context, siblings }: RegisterDelta, state: RegisterState): boolean {
   return (
     state.siblings.length === siblings.length &&

@@ -6,7 +6,7 @@ import type { HashedValue } from "./value.ts"
 /** How much of a state hash travels in summaries and deltas: enough to tell states of one document apart. */
 export const FINGERPRINT_BYTES = 8
 
-/** What the hash is made of; structural, so that this file and the register do not import each other. */
+/** What the hash covers; a structural type, so that this file and the register do not import each other. */
 interface Hashable {
   readonly context: Context
   readonly siblings: readonly {
@@ -26,7 +26,7 @@ export function stateHash({ context, siblings, view }: Hashable): Uint8Array<Arr
   return contentHash(write.view())
 }
 
-/** Used and left within one call. */
+/** Scratch space, used only within one call. */
 const scratch = new ByteWriter(256)
 
 export function stateFingerprint(state: Hashable): Uint8Array<ArrayBuffer> {

@@ -10,7 +10,7 @@ import { type FieldClocks, hashValue, hashValueText, type HashedValue, VALUE_HAS
 const PRESENT = 0x01
 const DELETED = 0x02
 const FIELDS = 0x04
-/** The hash is not that of the content: the payload went through a schema migration since it was written. */
+/** The hash is not that of the content, because a schema migration has changed the payload since it was written. */
 const CLAIMED_HASH = 0x08
 const MAX_FIELDS = 4096
 const MAX_FIELD_NAME_BYTES = 1024
@@ -70,7 +70,7 @@ function withFields<T extends object>(value: T, fields: FieldClocks | null): T &
   return fields === null ? value : { ...value, fields }
 }
 
-/** Few distinct clocks and many fields: a table of clocks, then names with their place in it. */
+/** Many fields share few distinct clocks: writes a table of clocks, then each name with an index into it. */
 function writeFields(write: ByteWriter, fields: FieldClocks): void {
   const names = Object.keys(fields).toSorted()
   const clocks = [...new Set(Object.values(fields))].sort((a, b) => b - a)

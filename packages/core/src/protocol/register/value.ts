@@ -15,17 +15,17 @@ export interface RegisterValue {
 }
 
 /**
- * A value with the 16-byte hash it was written under. After a schema migration the payload has moved on and the
- * hash has not, so that peers which migrate on their own stay equal.
+ * A value with the 16-byte hash under which it was written. A schema migration changes the payload but not the hash, so
+ * that peers that migrate independently stay equal.
  */
 export interface HashedValue extends RegisterValue {
   readonly hash: Uint8Array
-  /** The payload's canonical text, where it is at hand and is what was hashed. */
+  /** The payload's canonical text, if it is at hand and is what was hashed. */
   readonly text?: string
 }
 
 export const VALUE_HASH_BYTES = 16
-/** The field that stands for a document's existence: deleting and bringing back are writes like any other. */
+/** The field that stands for a document's existence: deleting and restoring it are writes like any other. */
 export const DELETED_FIELD = "_deleted"
 
 const NO_TEXT = new Uint8Array(0)
@@ -37,7 +37,7 @@ export function hashValue(value: RegisterValue): HashedValue {
   return deleted ? tombstone(fields) : hashValueText(payload, fields, canonicalJson(payload))
 }
 
-/** The same for a value that is not deleted, when the payload's canonical text is at hand, and maybe its UTF-8. */
+/** The same for a value that is not deleted, from the payload's canonical text and, if at hand, its UTF-8. */
 export function hashValueText(
   payload: JsonObject,
   fields: FieldClocks | undefined,
@@ -69,8 +69,8 @@ export function withoutDot({ deleted, payload, hash, fields, text }: HashedValue
 }
 
 /**
- * The incarnation of a document that is older than Dunlin, from its content: peers that imported the same data
- * on their own hold equal states, and nothing travels.
+ * Derives the incarnation of a document that is older than Dunlin from its content: peers that imported the same data
+ * independently hold equal states, and nothing travels.
  */
 export function birthIncarnation(key: string, hash: Uint8Array): Incarnation {
   const name = encodeUtf8(key)

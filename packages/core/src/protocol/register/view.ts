@@ -5,14 +5,14 @@ import { type HashedValue, hashValue, type RegisterValue, withoutDot } from "./v
 
 /** One side of a merge; a clone that the handler may keep or change. `millisFromHlc` turns its clock into a time. */
 export interface MergeSide extends RegisterValue {
-  /** Clock of the write, of the latest one for a fold so far. */
+  /** Clock of the write; for a result of the fold so far, clock of the latest write in it. */
   readonly hlc: number
 }
 
 /** The application's conflict handler. Deterministic if it can be; anything at all if it cannot. */
 export type MergeHandler = (earlier: MergeSide, later: MergeSide) => RegisterValue | Promise<RegisterValue>
 
-/** How siblings are merged, and by what bounds. */
+/** How siblings are merged, and within which limits. */
 export interface FoldOptions {
   readonly handler: MergeHandler
   /** Why the value cannot be shown here, such as a schema that refuses it; null when it can. */
@@ -23,9 +23,9 @@ export interface FoldOptions {
 
 /** What several siblings merged to. */
 export interface FoldedView {
-  /** The payload is a copy. It is deleted when that is what the merge came to. */
+  /** The payload is a copy. A view is deleted if that is the result of the merge. */
   readonly view: HashedValue
-  /** Times that the handler failed and the later sibling took its place. */
+  /** Each call in which the handler failed and the later sibling was taken instead. */
   readonly failures: readonly FoldFailure[]
 }
 
@@ -38,12 +38,12 @@ export interface FoldFailure {
 /** RxDB's default handler would keep the earliest write; this is what people expect instead. */
 export const laterWins: MergeHandler = (_earlier, later) => later
 
-/** Folds siblings, given in the order of `compareDots`, to what is shown. Always yields a view. */
+/** Folds siblings, given in the order of `compareDots`, into what is shown. Always yields a view. */
 export async function foldView(siblings: readonly Sibling[], options: FoldOptions): Promise<FoldedView> {
   const [first, ...rest] = siblings
   if (first === undefined) throw new RangeError("nothing to fold")
   const failures: FoldFailure[] = []
-  // What the handler returned goes on into the next call; only the end of the fold loses a deleted payload.
+  // What the handler returned goes into its next call unchanged; a deleted payload is dropped only at the end.
   let folded: MergeSide = side(first, first.dot.hlc)
   let view = withoutDot(first)
   for (const sibling of rest) {
@@ -89,8 +89,8 @@ function side({ deleted, payload, fields }: RegisterValue, hlc: number): MergeSi
 }
 
 /**
- * A copy with its fields in the order in which they travel: its author's program may have them in another one, and a handler that
- * compares texts would come to another result there than everywhere else.
+ * A copy with its fields in the order in which they travel. The author's program may have them in another order, and a
+ * handler that compares texts would get a different result there than everywhere else.
  */
 function inOrder(value: MergeSide): MergeSide {
   return clone(value, JSON.parse(canonicalJson(value.payload)) as JsonObject)
