@@ -284,7 +284,7 @@ describe("a description is refused", () => {
     await until(() => end.descriptions.length > 0, "the answer")
     await stranger.setRemoteDescription({ type: "answer", sdp: end.descriptions[0] ?? "" })
     await until(() => end.failure !== undefined, "the end")
-    expect(end.failure).toMatchObject({ detail: "an unknown channel" })
+    expect(end.failure).toMatchObject({ detail: "the remote opened an unknown channel" })
   })
 })
 

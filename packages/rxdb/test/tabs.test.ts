@@ -327,7 +327,7 @@ describe("the tabs of one database", () => {
     await holder.close()
     const told = () =>
       room.diagnostics.recent().flatMap((one) => (one.type === "replica" ? [one.report.reason] : []))
-    await until(() => told().includes("it could not take over"), "the second tab to fail")
+    await until(() => told().includes("this tab could not take over"), "the second tab to fail")
     await until(() => room.peers.get().length > 0, "another device")
     await tabs[1].insert({ id: "x", text: "1" })
     for (const { synced } of [heir, room])

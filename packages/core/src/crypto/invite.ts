@@ -85,11 +85,11 @@ export function decodeInvite(text: string): Invite | InviteDefect {
   const code = text.slice(text.lastIndexOf("#") + 1).trim()
   if (code === "") return bad("it is empty")
   const bytes = fromBase64Url(code)
-  if (bytes === null) return bad("it holds characters that no invite has, or was cut")
+  if (bytes === null) return bad("it has characters that no invite has, or was cut off")
   try {
     return readInvite(new ByteReader(bytes))
   } catch (error) {
-    if (error instanceof DecodeError) return bad("it was cut or changed on its way")
+    if (error instanceof DecodeError) return bad("it was cut off or changed")
     throw error
   }
 }

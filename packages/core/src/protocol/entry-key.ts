@@ -7,10 +7,10 @@ import { encodeUtf8 } from "./utf8.ts"
  */
 export function problemOfKey(key: string): string | null {
   if (key.length * 3 > MAX_KEY_BYTES && encodeUtf8(key).length > MAX_KEY_BYTES) {
-    return `the key takes more than ${MAX_KEY_BYTES} bytes, so the entry stays on this device. Give it a shorter one.`
+    return `the key takes more than ${MAX_KEY_BYTES} bytes, so the entry stays on this device. Use a shorter key.`
   }
   if (/\p{Surrogate}/u.test(key)) {
-    return "the key is no well-formed text (half a surrogate pair), so the entry stays on this device. Give it another one."
+    return "the key is not well-formed text (half a surrogate pair), so the entry stays on this device. Use another key."
   }
   return null
 }

@@ -111,7 +111,7 @@ describe("credit", () => {
     const inbox = createInbox(createGate())
     inbox.receive("bulk", data(1), CREDIT_WINDOW_BYTES - 1)
     inbox.receive("control", push, 1)
-    expect(() => inbox.receive("control", push, 1)).toThrow("more than the credit")
+    expect(() => inbox.receive("control", push, 1)).toThrow("more bytes than the credit")
   })
 
   test("is returned exactly once for each frame, in whatever order they are settled, and however often", () => {
@@ -180,7 +180,7 @@ describe("an acknowledgement", () => {
         inbox.answers()
       }
     }
-    expect(flood).toThrow("too many entries")
+    expect(flood).toThrow("too many unacknowledged entries")
   })
 })
 

@@ -86,7 +86,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
 
   const account = (size: number): void => {
     received += size
-    if (received > announced) throw new DecodeError("protocol-violation", "more than the credit")
+    if (received > announced) throw new DecodeError("protocol-violation", "more bytes than the credit")
   }
 
   const mayHold = (): boolean => {
@@ -106,7 +106,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     if (entry) {
       // An honest sender stops at MAX_UNACKNOWLEDGED; after that it sends only what it has already read.
       if (receipts[lane].push(receipt) > MAX_UNACKNOWLEDGED * 2)
-        throw new DecodeError("protocol-violation", "too many entries")
+        throw new DecodeError("protocol-violation", "too many unacknowledged entries")
       entriesIn++
     }
     return receipt

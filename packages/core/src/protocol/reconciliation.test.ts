@@ -258,7 +258,7 @@ describe("a grant", () => {
     const reply: RangeFrame = { ...(request as RangeFrame), reply: true, records }
     expect(() => {
       for (let n = 0; n < 20; n++) reconciliation.replied(reply)
-    }).toThrow("reply over its grant")
+    }).toThrow("reply exceeds its grant")
   })
 })
 

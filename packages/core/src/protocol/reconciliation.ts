@@ -106,7 +106,7 @@ export function createReconciliation(
       bytes += frame.records.length
       out.replyBytes += frame.records.length
       if (out.replyBytes > MAX_REPLY_BYTES)
-        throw new DecodeError("protocol-violation", "reply over its grant")
+        throw new DecodeError("protocol-violation", "reply exceeds its grant")
       for (const record of decodeRangeRecords(frame.records)) {
         compareRecord(index, salt, record, sink, mayReceive)
       }

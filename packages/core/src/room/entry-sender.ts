@@ -99,7 +99,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       const requests = entries.map(({ held, summary }) => ({ key: held.key, summary }))
       const outcomes = await own.shared.attached.read(requests, peer)
       if (closed || own.closed) return
-      if (outcomes.length === 0) throw new Error("the replica answered no read")
+      if (outcomes.length === 0) throw new Error("the replica answered none of the reads")
       const answered = entries.slice(0, outcomes.length)
       withhold(
         own,

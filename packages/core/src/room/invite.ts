@@ -54,7 +54,7 @@ export function readInvite(text: string): Invite {
     invite.code === "invite-too-new"
       ? "Update this app, or ask for an invite from an older one."
       : "Ask for the link again and copy all of it."
-  throw new RoomError(invite.code, `This is no invite that works here: ${invite.reason}. ${advice}`)
+  throw new RoomError(invite.code, `This invite cannot be used here: ${invite.reason}. ${advice}`)
 }
 
 function encode(invite: Invite): string {

@@ -311,7 +311,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     closeAllOf(via) {
       for (const [session, link] of [...linksBySession]) {
         if (link.via !== via) continue
-        remove(session, link, "another tab has the connections now")
+        remove(session, link, "another tab now has the connections")
       }
     },
     wantsLinks: () => !isClosed && linksBySession.size < options.maxLinks,
@@ -320,7 +320,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       const link = linksBySession.get(session)
       if (link === undefined) return
       bar(session)
-      remove(session, link, `a violation of the protocol: ${code}`)
+      remove(session, link, `protocol violation: ${code}`)
     },
     close() {
       isClosed = true
@@ -334,15 +334,15 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
 function explain(reason: SecureCloseReason, cause: unknown): string {
   switch (reason) {
     case "handshake-wrong-key":
-      return "the other side is not a member of this room, or somebody sits between"
+      return "the other side is not a member of this room, or somebody intercepts the connection"
     case "handshake-bad-signature":
-      return "the other side shows a device key that is not its own"
+      return "the other side presents a device key that is not its own"
     case "handshake-timeout":
       return "no answer to the handshake within 10 s"
     case "handshake-own-session":
       return "the other side is this session itself, or a copy of it"
     case "handshake-own-key":
-      return `the key of this device did not sign: ${String(cause)}`
+      return `this device's key failed to sign: ${String(cause)}`
     default:
       return reason
   }

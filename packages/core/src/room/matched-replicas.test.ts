@@ -96,7 +96,7 @@ describe("replicas of both sides", () => {
     const room = roomReplica("a")
     const { log, matched } = create(room)
     matched.announced(announcement(0, "a", { schemaTag: "v2" }))
-    expect(matched.mismatch(room.shared)).toBe("incompatible: they have v2, this app has v1")
+    expect(matched.mismatch(room.shared)).toBe("incompatible: the peer has schema v2, this app has v1")
     expect(matched.at(0)).toBeNull()
     matched.announced(announcement(0, "a"))
     expect(matched.mismatch(room.shared)).toBeNull()

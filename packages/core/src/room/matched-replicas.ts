@@ -111,7 +111,7 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
 function mismatchOf({ replica }: SharedReplica, theirs: AnnounceFrame): string | null {
   if (theirs.kind !== replica.kind) return "incompatible: the peer keeps another kind of data under this name"
   if (theirs.schemaTag === replica.schemaTag) return null
-  return `incompatible: they have ${theirs.schemaTag}, this app has ${replica.schemaTag}`
+  return `incompatible: the peer has schema ${theirs.schemaTag}, this app has ${replica.schemaTag}`
 }
 
 /** The frame that announces a replica to a peer, with the root at which its device was when both last agreed. */

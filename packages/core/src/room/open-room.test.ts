@@ -359,7 +359,7 @@ test("a device whose key stops to sign hears so at once, and throws at nobody", 
     const unsigned = (): boolean =>
       ada.diagnostics
         .recent()
-        .some((one) => one.type === "stage" && one.detail?.includes("the key of this device did not sign"))
+        .some((one) => one.type === "stage" && one.detail?.includes("key failed to sign"))
     await until(unsigned, "the failed handshake in words")
     expect(bob.peers.get()).toEqual([])
     await Promise.all([ada.close(), bob.close()])

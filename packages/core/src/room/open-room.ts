@@ -70,12 +70,12 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   loading.catch(() => {})
   const missing = await findMissingCrypto()
   if (missing === "insecure-context") {
-    throw new RoomError(missing, "No WebCrypto here: serve the page by https, or from localhost.")
+    throw new RoomError(missing, "WebCrypto is not available: serve the page over https, or from localhost.")
   }
   if (missing === "missing-crypto") {
     throw new RoomError(
       missing,
-      "This platform lacks Ed25519 or X25519: a current browser or Node 20 has them.",
+      "This platform lacks Ed25519 or X25519: use a current browser, or Node 20.19 or newer.",
     )
   }
   const [device, keys] = await unlessAborted(loading, signal)

@@ -57,13 +57,13 @@ export function createOpeningReplicas({
   const assertUsable = ({ name, schemaTag }: Replica): void => {
     closing.throwIfAborted()
     if (replicasByName.has(name) || openings.has(name)) {
-      const message = `This room has a replica named "${name}" already. Give it another name.`
+      const message = `This room already has a replica named "${name}". Give this one another name.`
       throw new ReplicaError("duplicate-name", message)
     }
     if (name === "" || [name, schemaTag].some(isTooLong)) {
       throw new ReplicaError(
         "invalid-option",
-        `A replica's name and schema tag take 1 to ${MAX_NAME_BYTES} bytes.`,
+        `A replica's name has 1 to ${MAX_NAME_BYTES} bytes, its schema tag at most as many.`,
       )
     }
     const isFull = replicasByName.size + openings.size >= MAX_REPLICAS
@@ -103,7 +103,7 @@ export function createOpeningReplicas({
         opening.done = attach().finally(() => openings.delete(name))
         opening.done.catch((cause: unknown) => {
           if (standingByName.has(name))
-            events.replicaReport(name, { type: "warning", reason: "it could not take over", cause })
+            events.replicaReport(name, { type: "warning", reason: "this tab could not take over", cause })
           reject(cause)
         })
       })

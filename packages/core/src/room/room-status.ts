@@ -21,7 +21,7 @@ export interface RoomStatusKeeper {
 
 /** That nobody else is here is reported only once others have had time to answer. */
 const LONELY_AFTER_MS = 3_000
-const REFUSED_BY_PEER = "a peer ended its link at once: it does not let this device in, or has no place"
+const REFUSED_BY_PEER = "a peer closed the link at once: it does not let this device in, or has no free link"
 
 /** Keeps the room's status, and says in one line what stands in the way, if anything does. */
 export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): RoomStatusKeeper {
@@ -77,7 +77,7 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
     transportReported(report) {
       if (report.type === "signaling") servers.set(report.server, report)
       if (report.type === "room-full") {
-        const message = `the room is full: ${report.count} peers of ${report.limit} are linked`
+        const message = `the room is full: ${report.count} of ${report.limit} links are in use`
         trouble = { code: "room-full", message }
       }
       if (report.type === "stage" && report.outcome === "failed") {
@@ -89,7 +89,7 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
     refused(reason) {
       trouble =
         reason === "room-full"
-          ? { code: "room-full", message: "this device has as many links as it takes" }
+          ? { code: "room-full", message: "this device has no free link (maxLinks)" }
           : {
               code: "refused",
               // "remote" if the peer closed the link before it had proved who it is.

@@ -84,8 +84,8 @@ const NO_PEERS_LIMIT_MS = 30_000
 const MAX_DEVICES = 65_535
 
 const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
-  "no-peers": "Too few other devices with this data for 30 s. Changes wait for them.",
-  refused: 'Other devices refused entries, which stay on this one. "refused" in the diagnostics says why.',
+  "no-peers": "For 30 s too few other devices with this data were connected. Changes are kept for them.",
+  refused: 'Other devices refused some entries, which stay on this one. The diagnostics "refused" say why.',
 }
 
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {

@@ -22,7 +22,7 @@ export interface TabPipeOptions {
 
 export interface TabPipe {
   readonly pipe: Pipe
-  /** The other tab is gone. */
+  /** This pipe is closed. */
   lost(): void
 }
 
@@ -112,7 +112,7 @@ export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions
         for (const { lane, bytes } of early.splice(0)) given.message(lane, bytes)
       },
       send(lane, message) {
-        if (closedBy !== null) throw new TransportError("pipe-closed", "The other tab is gone.")
+        if (closedBy !== null) throw new TransportError("pipe-closed", "This pipe is closed.")
         if (message.length > MAX_MESSAGE_BYTES) {
           throw new TransportError(
             "message-too-large",

@@ -103,7 +103,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
       if (message.length > options.maxMessageBytes) {
         throw new TransportError(
           "message-too-large",
-          `${message.length} bytes, ${options.maxMessageBytes} at most.`,
+          `The message has ${message.length} bytes, and ${options.maxMessageBytes} is the most.`,
         )
       }
       lanes[lane].send(message)

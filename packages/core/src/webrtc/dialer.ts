@@ -345,7 +345,7 @@ export function createDialer(options: DialerOptions): Dialer {
     away(peer) {
       const call = remotesById.get(bytesToHex(peer))?.call
       if (call?.connection.isBroken()) {
-        call.connection.close({ stage: "live", detail: "it has left" })
+        call.connection.close({ stage: "live", detail: "the peer has left" })
       }
     },
     receive(envelope) {

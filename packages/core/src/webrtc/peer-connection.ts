@@ -142,7 +142,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
 
   function hear(lane: Lane, data: unknown): void {
     if (!(data instanceof ArrayBuffer) || heard.length >= MAX_HEARD_EARLY)
-      return fail("it speaks before it opens")
+      return fail("the remote sent too much before both channels were open")
     heard.push({ lane, bytes: new Uint8Array(data) })
   }
 
@@ -150,7 +150,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     const { control, bulk } = channels
     if (isOver || pipe !== null || control?.readyState !== "open" || bulk?.readyState !== "open") return
     const local = readFingerprint(connection.localDescription?.sdp ?? "")
-    if (typeof local === "string" || remotePrint === null) return fail("no fingerprint of its own")
+    if (typeof local === "string" || remotePrint === null) return fail("a description has no fingerprint")
     enter("dtls")
     cancelDeadline()
     events.stage("dtls", "passed")
@@ -238,14 +238,14 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
       case "closed":
         // node-datachannel says this before its channels do, both when the remote hung up and when the path was lost.
         if (pipe !== null && cancelRepair === null) return pipe.fail("remote")
-        return fail("closed by itself")
+        return fail("the connection closed unexpectedly")
       default:
     }
   }
   connection.ondatachannel = ({ channel }) => {
     const lane = LANES.find((name) => name === channel.label)
     if (role !== "answerer" || lane === undefined || channels[lane] !== undefined) {
-      return fail("an unknown channel")
+      return fail("the remote opened an unknown channel")
     }
     adopt(lane, channel)
   }

@@ -344,7 +344,7 @@ function openSocket(
       events.message(decodeHostMessage(new Uint8Array(data)))
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      end(`it does not speak Dunlin's signaling protocol (${error.message})`)
+      end(`the server does not speak Dunlin's signaling protocol (${error.message})`)
     }
   }
   socket.onclose = ({ code }: { readonly code: number }) => {

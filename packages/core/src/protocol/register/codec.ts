@@ -108,7 +108,7 @@ export function decodeDelta(input: Uint8Array): RegisterDelta {
   const view = (head & FLAG_VIEW) === 0 ? null : readView(read, dots)
   read.end()
   if (view !== null && (fingerprint === null || dots.length < 2))
-    throw new DecodeError("bad-value", "a view of no conflict")
+    throw new DecodeError("bad-value", "a view without a conflict")
   return { complete: (head & FLAG_COMPLETE) !== 0, context, dots, siblings, view, fingerprint }
 }
 

@@ -48,7 +48,7 @@ export function readValue(read: ByteReader): HashedValue | null {
   const fields = (flags & FIELDS) === 0 ? null : readFields(read)
   const value = (flags & DELETED) === 0 ? readLive(read, fields) : readTombstone(fields)
   if (claimed === null) return value
-  if (sameBytes(claimed, value.hash)) throw new DecodeError("bad-value", "a hash that goes without saying")
+  if (sameBytes(claimed, value.hash)) throw new DecodeError("bad-value", "a redundant hash")
   const { deleted, payload } = value
   return withFields({ deleted, payload, hash: claimed }, value.fields ?? null)
 }
