@@ -3,12 +3,12 @@ import type { LoroDoc } from "loro-crdt"
 import { useEffect, useReducer, useState } from "react"
 import { useStateValue } from "../use-state-value.ts"
 
-/** What there is of a document: it may take a moment, be deleted by somebody, or fail to open. */
+/** The state of a document: it may take a moment, be deleted by somebody, or fail to open. */
 export type LoroDocState =
   | { readonly status: "loading" }
   | {
       readonly status: "open"
-      /** Another object after a fault inside Loro: use it as a dependency of effects. */
+      /** Another object after a fault inside Loro, so list it among the dependencies of effects. */
       readonly doc: LoroDoc
       readonly document: LoroDocument
     }
@@ -42,7 +42,7 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
 
   const current = opened?.documents === documents && opened?.id === id ? opened : null
   const document = current !== null && "document" in current ? current.document : null
-  // Read for its changes: `document.doc` is another object after each.
+  // Read for its changes, since `document.doc` may be another object after each.
   const { phase } = useStateValue(document?.status ?? null, CLOSED)
   if (current === null) return { status: "loading" }
   if ("error" in current) return { status: "failed", error: current.error, retry }
