@@ -123,8 +123,7 @@ export class Connection implements Outlet {
     const { bytes, payloadBytes } = signalFrame(channel, from, blob)
     this.#counters.messagesOut += 1
     this.#counters.bytesOut += payloadBytes
-    // All signals that one read brings for this socket leave in one write: forwarding costs little besides system
-    // calls.
+    // What one read brings for this socket leaves it in one write: forwarding costs little besides system calls.
     if (this.#gathered.push(bytes) === 1) process.nextTick(() => this.#flush())
     return true
   }

@@ -1,6 +1,4 @@
-/**
- * Every setting of a host; `dunlin-host --help` lists the same names in kebab case. `startHost` takes each as optional.
- */
+/** Every setting of a host; `dunlin-host --help` lists them in kebab case. `startHost` takes each as optional. */
 export interface HostSettings {
   /** Port for WebSockets; 0 takes a free one. Default 8787. */
   readonly port: number

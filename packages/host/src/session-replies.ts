@@ -86,8 +86,7 @@ export function createSessionReplies(deps: {
       if (!connection.alive) return
       const channel = ((frame[2] ?? 0) << 8) | (frame[3] ?? 0)
       const isMember = connection.memberships.has(channel)
-      // An error on channel 0 would mean that the socket closes. A join always gets an answer, or its client would wait
-      // in vain.
+      // Channel 0 would say that the socket closes. A join always gets an answer, or its client would wait in vain.
       if (channel === 0 || (isMember && now - connection.complainedAt < COMPLAINT_INTERVAL_MS)) return
       connection.complainedAt = now
       const retryMs = Math.max(

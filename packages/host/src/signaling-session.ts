@@ -153,8 +153,7 @@ export function createSignalingSessions(deps: {
       replies.countFailure(connection)
     },
     closed(connection, closeCode) {
-      // A close that this host began is answered with the host's own code, so it does not mean that the client has
-      // left.
+      // A close that this host began is answered with the host's own code, so that code does not mean a leave.
       const left = connection.alive && (closeCode === 1000 || closeCode === 1001)
       connection.alive = false
       for (const aborter of connection.pendingJoins.values()) aborter.abort()

@@ -124,7 +124,7 @@ export const BIRTH_BYTES = 12
 const MAX_GENERATION = 0xffff_ffff
 
 /**
- * Changes are told at once, but at most this often per topic: a thousand joiners must not cost a thousand frames each.
+ * Changes are told at once, but at most this often per topic: a thousand joiners must not mean a thousand frames each.
  */
 const PRESENCE_INTERVAL_MS = 50
 
@@ -316,8 +316,7 @@ export function createTopicDirectory(
     remoteJoined(topic, remote) {
       const present = topic.members.get(remote.peer)
       if (present === undefined) {
-        // Hosts that fill a room at the same time may overfill it a little: a member that the other host admitted
-        // stays.
+        // Hosts that fill a room at once may overfill it a little: a member that another host admitted stays.
         if (topic.members.size >= MAX_ROOM_PEERS) return null
         const { node, ...facts } = remote
         const place: Place = { type: "remote", node }

@@ -16,9 +16,7 @@ import {
 export interface HostCluster {
   /** Passes a signal to the host that has the member. False when that is not possible now. */
   forward(target: Member, from: string, blob: Uint8Array): boolean
-  /**
-   * Asks the other hosts for a session that this one does not know. Resolves to null when none answers in `FIND_MS`.
-   */
+  /** Asks the other hosts for a session that this one does not know. Resolves to null when none answers in time. */
   find(topicKey: string, peer: string): Promise<SessionElsewhere | null>
   /** Hosts heard from lately, without this one. */
   readonly nodeCount: number

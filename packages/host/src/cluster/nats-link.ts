@@ -61,8 +61,7 @@ export function createNatsLink(options: {
         }),
       )
     } catch {
-      // The client has just closed, and its status has not been read yet: the next connection takes up the
-      // subscription.
+      // The client closed before its status was read: the next connection takes up what is wanted.
     }
   }
 
@@ -113,8 +112,7 @@ export function createNatsLink(options: {
         options.report("connected", status.server)
       }
     }
-    // The client gives up only on errors it holds to be final, such as refused credentials. The server may still fix
-    // those.
+    // The client gives up only on what it holds to be final, such as refused credentials; the server may still mend it.
     if (closed) return
     setState(() => (connected = false))
     connection = null
@@ -122,9 +120,7 @@ export function createNatsLink(options: {
     cancelRetry = clock.after(RETRY_MS, () => void open())
   }
 
-  /**
-   * The client buffers without bound. A flush that goes unanswered shows that the server is not taking what is sent.
-   */
+  /** The client buffers without bound. A flush without an answer shows that the server does not take what is sent. */
   const check = (): void => {
     const checked = connection
     if (checked === null || closed) return

@@ -18,7 +18,7 @@ export interface TextHandle {
 }
 
 /**
- * Follows a text of a document, found by name or by a function of stable identity. Options are read when the element
+ * Follows a text of a document, given by name or by a function of stable identity. Options are read when the element
  * appears.
  */
 export function useText(
