@@ -31,7 +31,7 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
   }
 }
 
-/** An export is what one makes when the storage is full: whether the text is stored, as closing it asks, must not matter. */
+/** People export when storage is full, so it must not matter that closing the document fails for want of storage. */
 async function readNote<T>(notes: LoroDocuments, id: string, read: (doc: LoroDoc) => T): Promise<T> {
   const document = await notes.open(id)
   try {
