@@ -38,7 +38,7 @@ export interface HostOptions extends Partial<HostSettings> {
 export interface Host extends AsyncDisposable {
   /** The URL that clients connect to, as seen from this machine. */
   readonly url: string
-  /** The port that was chosen, when the setting `port` was 0. */
+  /** The port it listens on, also when the setting `port` was 0. */
   readonly port: number
   /** Where /healthz, /readyz and /metrics are, or null. */
   readonly operationsUrl: string | null

@@ -38,7 +38,7 @@ async function openDocuments(): Promise<LoroDocuments> {
   }
   await writing.detach()
   const raw = await store.open()
-  await raw.commit({ snapshots: [{ id: "b", bytes: Uint8Array.of(1, 2, 3) }] })
+  await raw.commit({ logs: [{ id: "b", sequence: 0, bytes: Uint8Array.of(1, 2, 3) }] })
   await raw.close()
   const reading = await loroReplica({ name: "notes", store }).attach(noRoom())
   opened.push({ close: () => reading.detach() })

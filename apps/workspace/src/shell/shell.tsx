@@ -1,5 +1,5 @@
 import { useStateValue } from "@dunlin/react"
-import { lazy, Suspense, useEffect } from "react"
+import { lazy, type ReactNode, Suspense, useEffect } from "react"
 import { Redirect, Route, Switch, useLocation } from "wouter"
 import { DocumentsScreen } from "../documents/documents-screen.tsx"
 import { useShowOwnPresence } from "../people/own-presence.ts"
@@ -32,6 +32,9 @@ const TITLES: Readonly<Record<string, string>> = {
   settings: "Settings",
 }
 
+const screenFailed = (reason: string): ReactNode => <ScreenFailed reason={reason} />
+const overlayFailed = (): ReactNode => <OverlayFailed />
+
 export function Shell() {
   const [location] = useLocation()
   const section = location.split("/")[1] ?? ""
@@ -53,7 +56,7 @@ export function Shell() {
       <TopBar />
       <main id="main" tabIndex={-1}>
         <Troubles />
-        <ScreenBoundary shown={location} failed={(reason) => <ScreenFailed reason={reason} />}>
+        <ScreenBoundary shown={location} failed={screenFailed}>
           <Suspense fallback={<LoadingScreen />}>
             <Switch>
               <Route path="/documents/:id?">
@@ -87,7 +90,7 @@ export function Shell() {
 function Overlays() {
   const shown = useStateValue(overlay, null)
   return (
-    <ScreenBoundary shown={shown ?? ""} failed={() => <OverlayFailed />}>
+    <ScreenBoundary shown={shown ?? ""} failed={overlayFailed}>
       <Suspense>
         <ShownOverlay shown={shown} />
       </Suspense>
