@@ -96,7 +96,7 @@ describe("tabs of one browser", () => {
       await tab.call("insert", "x", 0, "late ")
       await expect(tab.call("saved", "x")).rejects.toThrow("could not be stored")
     }
-    // What it wrote is in the log, as only the holder of the lease does.
+    // What it wrote is in the log, to which only the holder of the lease writes.
     await next.page.close()
     const last = await start()
     expect(await last.call("read", "x")).toBe("after ")

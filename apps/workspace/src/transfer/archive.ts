@@ -54,7 +54,7 @@ export function packArchive(
     return { ...entry, description, language, file }
   })
   if (quickNote !== "") files[NOTE] = strToU8(quickNote)
-  // Not in the index: an import would make empty documents of them.
+  // They are left out of the index, or an import would make empty documents of them.
   if (missing.length > 0) {
     files[MISSING] = strToU8(missing.map(({ id, title, reason }) => `${title} (${id}): ${reason}\n`).join(""))
   }

@@ -11,7 +11,7 @@ export interface Exported {
   readonly blob: Blob
   readonly documents: number
   readonly tasks: number
-  /** What cannot be read here is in the zip by its name alone. */
+  /** Texts that cannot be read here: the zip contains only their names. */
   readonly missing: readonly MissingText[]
 }
 
@@ -23,7 +23,7 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
   ])
   const portable: PortableDocument[] = []
   const missing: MissingText[] = []
-  /** One text that cannot be read must not keep all the others here. */
+  /** One text that cannot be read must not prevent the export of all the others. */
   const read = async <T>(id: string, title: string, take: (doc: LoroDoc) => T): Promise<T | null> => {
     try {
       return await readNote(notes, id, take)
@@ -53,7 +53,7 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
 
 const MAX_NAMED = 3
 
-/** The outcome for the person who asked for it. */
+/** The outcome of an export in words, for the person who asked for it. */
 export function describeExport({ documents, tasks, missing }: Exported): string {
   const done = `Exported ${documents} documents and ${tasks} tasks.`
   if (missing.length === 0) return done

@@ -49,7 +49,7 @@ export async function addPortable(
   await workspace.documents.createMany(added.map(({ entry }) => entry))
   const newTasks = await tasksNotHere(workspace, tasks)
   await workspace.tasks.createMany(newTasks)
-  // Last: where that text cannot be opened, everything else is there.
+  // Comes last: if that text cannot be opened, everything else has been imported.
   await addToQuickNote(notes, quickNote)
   const skipped = documents.length - added.length + tasks.length - newTasks.length
   return { documents: added.length, tasks: newTasks.length, skipped }

@@ -13,7 +13,7 @@ export type LoroDocState =
       readonly document: LoroDocument
     }
   | { readonly status: "deleted"; readonly retry: () => void }
-  /** Tried again by itself when the document changes, as when another device sends what could not be read here. */
+  /** Retries by itself when the document changes, such as when another device sends what could not be read here. */
   | { readonly status: "failed"; readonly error: unknown; readonly retry: () => void }
 
 type Opened =
@@ -32,7 +32,7 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
     const again = (): void => {
       if (!controller.signal.aborted) retry()
     }
-    // What cannot be read may come from another device or tab, also while it is being tried.
+    // What cannot be read may arrive from another device or tab, even while it is being opened.
     let hasFailed = false
     let hasChanged = false
     const stopHearing = documents.subscribe((event) => {
@@ -45,7 +45,7 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
       (document) => {
         if (controller.signal.aborted) return
         setOpened({ documents, id, document })
-        // Closed under us: opened again, it is there or says why not.
+        // The document was closed under us. Opening it again brings it back or says why not.
         document.status.subscribe(({ phase }) => phase === "closed" && again())
         if (document.status.get().phase === "closed") again()
       },
