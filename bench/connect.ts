@@ -1,5 +1,5 @@
-// `npm run bench -- connect`: how soon peers are connected and how well the connection is used, beside y-webrtc and the
-// bare data channel. Browsers and peers are processes of their own, everything on loopback.
+// `npm run bench -- connect`: how soon peers are connected and how well the connection is used, compared with y-webrtc
+// and the bare data channel. Browsers and peers run in processes of their own, all on loopback.
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
@@ -13,9 +13,9 @@ import { median, quantile } from "./quantile.ts"
 type Page = typeof import("./connect/dunlin-page.ts")
 type Peer = typeof import("./connect/peer-child.ts")
 
-/** Round trips before the first that counts: code that has not been compiled yet is not what people wait for. */
+/** Round trips before the first that counts: people do not wait for code that is not compiled yet. */
 const WARM_UP = 300
-/** A runtime goes on compiling for some thousand of them. */
+/** The runtime keeps compiling for a few thousand round trips. */
 const WARM_LATER = 4_000
 const OUT = fileURLToPath(new URL("out/connect.jsonl", import.meta.url))
 const peerModule = new URL("./connect/peer-child.ts", import.meta.url)
@@ -33,7 +33,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
   console.log("JSON lines: bench/out/connect.jsonl")
 }
 
-/** A page starts in a profile of its own and waits for an entry that another profile holds. */
+/** A page starts in a fresh profile and waits for an entry that another profile holds. */
 async function comparePages(harness: Harness, rounds: number): Promise<void> {
   const theirServer = await spawnChild("server-child.ts", ["y-webrtc", "{}"])
   try {
@@ -53,7 +53,7 @@ async function comparePages(harness: Harness, rounds: number): Promise<void> {
       const ms = await tab.call("waitForSync")
       if (process.env["BENCH_TIMELINE"] !== undefined) console.log((await tab.call("timeline")).join("\n"))
       await tab.close()
-      // The one who stays notices before the next comes.
+      // Gives the page that stays time to notice before the next one arrives.
       await new Promise((resolve) => setTimeout(resolve, 300))
       return ms
     }
@@ -64,7 +64,7 @@ async function comparePages(harness: Harness, rounds: number): Promise<void> {
         await visit(ourSite, `#${invite}|${ourUrl}|`),
         await visit(theirSite, `#room|${theirUrl}|`),
       ] as const
-      // The first round warms up caches of code and of the browser on both sides.
+      // The first round warms the caches of code and browser for both candidates.
       if (round === 0) continue
       ours.push(pair[0])
       theirs.push(pair[1])
@@ -83,7 +83,7 @@ async function withPeers<T>(
   harness: Harness,
   work: (one: ChildPeer<Peer>, two: ChildPeer<Peer>, url: string) => Promise<T>,
 ): Promise<T> {
-  // Everything comes from one address here, far more often than a host takes from one.
+  // Everything here comes from one address, far more often than a host accepts from one.
   const args = ["--address-connections-per-second", "1000", "--address-connection-burst", "1000"]
   const url = (await harness.host({ args })).url
   const [one, two] = [
@@ -118,7 +118,7 @@ async function connectRaw(one: ChildPeer<Peer>, two: ChildPeer<Peer>): Promise<v
   await one.call("rawConnect", answer)
 }
 
-/** Bare messages, numbers and documents in turn, soon after the start and once the runtime has compiled all that a change takes. */
+/** Bare messages, numbers and documents in turn: soon after the start, and again once the runtime has compiled all. */
 async function compareRoundTrips(harness: Harness, count: number): Promise<void> {
   await withPeers(harness, async (one, two, url) => {
     await connectRaw(one, two)
@@ -145,7 +145,7 @@ async function measureRoundTrips(
   count: number,
 ): Promise<void> {
   const [one] = peers
-  // In slices and in turn, so that what else the machine does falls on all.
+  // In slices and in turn, so that other load on the machine affects all of them alike.
   const raw: Costly<readonly number[]>[] = []
   const numbers: Costly<readonly number[]>[] = []
   const documents: Costly<readonly number[]>[] = []
@@ -171,7 +171,7 @@ interface Costly<T> {
   readonly cpuMs: number
 }
 
-/** With the CPU time that the peers used meanwhile. */
+/** Also measures the CPU time that the peers use meanwhile. */
 async function costing<T>(peers: readonly ChildPeer<Peer>[], work: () => Promise<T>): Promise<Costly<T>> {
   const used = async (): Promise<number> => {
     const each = await Promise.all(peers.map((peer) => peer.call("cpuMs")))

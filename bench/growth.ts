@@ -23,10 +23,10 @@ type Row = Readonly<Record<string, number>>
 
 interface Part {
   readonly title: string
-  /** The field that grows, and how the chart calls it. */
+  /** The field that grows, and its name in the chart. */
   readonly size: string
   readonly sizes: string
-  /** Fields that are drawn, and their names there. */
+  /** The fields that are drawn, and their names in the chart. */
   readonly lines: Readonly<Record<string, string>>
   measure(quick: boolean): AsyncGenerator<Row>
 }
@@ -113,7 +113,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
   console.log("JSON lines: bench/out/growth.jsonl, charts: docs/images/growth-*.svg")
 }
 
-/** Parts that do not run keep the figures they have. */
+/** Parts that do not run keep their former figures. */
 function readRows(): Map<string, readonly Row[]> {
   const lines = existsSync(OUT) ? readFileSync(OUT, "utf8").split("\n") : []
   const rowsByPart = new Map<string, Row[]>()
@@ -139,12 +139,12 @@ function chartOf({ title, size, sizes, lines }: Part, rows: readonly Row[]): str
 
 function pointOf(row: Row, size: string, field: string): readonly (readonly [number, number])[] {
   const [x, y] = [row[size], row[field]]
-  // What is too small to measure is no point of a logarithmic chart.
+  // A value too small to measure cannot be drawn on a logarithmic chart.
   return x === undefined || y === undefined || y <= 0 ? [] : [[x, y]]
 }
 
 async function* measureEntries(quick: boolean): AsyncGenerator<Row> {
-  // The first index of a process is built at a fraction of the speed.
+  // A process builds its first index at a fraction of the later speed.
   for (let round = 0; round < 5; round++) createFingerprintIndex().build(createEntries(20_000))
   for (const entries of quick ? [1_000, 10_000, 100_000] : [1_000, 10_000, 100_000, 1_000_000]) {
     const pack = createEntries(entries)
@@ -216,7 +216,7 @@ async function* measureRealRooms(quick: boolean): AsyncGenerator<Row> {
   }
 }
 
-/** Of several rounds: what the machine does when it does nothing else. */
+/** The least of several rounds, which is what the machine needs when it does nothing else. */
 function leastCpuMs(rounds: number, work: () => void): number {
   let least = Number.POSITIVE_INFINITY
   for (let round = 0; round < rounds; round++) {

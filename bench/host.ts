@@ -17,7 +17,7 @@ import type { ServerUsage } from "./host/server-child.ts"
 const OUT = fileURLToPath(new URL("out/host.jsonl", import.meta.url))
 const kinds: readonly ServerKind[] = ["dunlin", "bare", "y-webrtc", "rxdb"]
 
-/** Limits per address and socket off: one driver stands for thousands of clients. */
+/** Limits per address and socket are off: one driver stands for thousands of clients. */
 const unlimited = {
   addressConnectionsPerSecond: 1_000_000,
   addressConnectionBurst: 1_000_000,
@@ -45,7 +45,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
     idle: () => compareIdle(quick ? 1000 : 10_000),
     cluster: () => compareCluster(quick ? 1 : 10),
     deadly: compareDeadlyFrames,
-    // Alone, all two million: three minutes. About half are read, because a malformed one ends its connection.
+    // Run alone, all two million: three minutes. About half are read, because a malformed frame ends its connection.
     storm: () => storm(quick ? 20_000 : only === "storm" ? 2_000_000 : 500_000),
     containment: () => containment(quick ? 2 : 10),
   }
@@ -86,7 +86,7 @@ async function settledUsage(server: BenchChild): Promise<ServerUsage> {
 
 type Figures = Readonly<Record<string, number>>
 
-/** Runs the kinds in turn, so that what else the machine does falls on all of them. One row of medians a kind. */
+/** Runs the kinds in turn, so that other load on the machine affects all alike. One row of medians per kind. */
 async function inTurn<Name extends string>(
   rounds: number,
   measure: (stage: Stage) => Promise<Readonly<Record<Name, Figures>>>,
@@ -148,7 +148,7 @@ const OFFERED_PER_SECOND = 15_000
 
 async function compareLoad(rounds: number, joins: number, seconds: number): Promise<void> {
   const rows = await inTurn(rounds, async ({ kind, server, driver, url }) => {
-    // A process runs its first thousands of joins at half its speed.
+    // A process runs its first thousands of joins at half speed.
     await driver.call("joins", { kind, url, count: joins })
     const beforeJoins = await usage(server)
     const { joinsPerSecond } = await driver.call<JoinFigures>("joins", { kind, url, count: joins })
@@ -199,7 +199,7 @@ async function compareIdle(count: number): Promise<void> {
   table(`${count} idle sockets`, rows.idle, { kibPerSocket: 1, heapKibPerSocket: 1 })
 }
 
-/** One host, and two with NATS between them: what a forward costs each process. */
+/** One host, compared with two connected by NATS: what a forward costs each process. */
 async function compareCluster(seconds: number): Promise<void> {
   const problem = natsServerProblem()
   if (problem !== null) {
@@ -207,7 +207,7 @@ async function compareCluster(seconds: number): Promise<void> {
     return
   }
   const nats = await startNatsServer(await freeTcpPort())
-  // A suite that fails half way ends its process: the server must not outlive it.
+  // A suite that fails half way ends its process, and the NATS server must not outlive it.
   const end = (): void => void process.kill(nats.pid)
   process.once("exit", end)
   const options = JSON.stringify({ ...unlimited, cluster: [nats.url] })
@@ -251,7 +251,7 @@ async function compareCluster(seconds: number): Promise<void> {
   }
 }
 
-/** What a process that is not ours has used, in milliseconds; Linux counts in hundredths of a second. */
+/** Processor milliseconds of a process that is not ours; Linux counts in hundredths of a second. */
 function processorMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
   return (Number(fields[11]) + Number(fields[12])) * 10

@@ -1,5 +1,5 @@
-// `npm run bench -- loro`: documents beside the floor below them (a bare data channel, Loro alone) and beside Yjs.
-// Browsers and peers are processes of their own, everything on loopback.
+// `npm run bench -- loro`: documents compared with the floor below them (a bare data channel, Loro alone) and with Yjs.
+// Browsers and peers run in processes of their own, all on loopback.
 import { measureEditingHour, measureStore } from "./loro/document-store.ts"
 import { measureKeyPress } from "./loro/key-press.ts"
 import { measureManyDocuments } from "./loro/many-documents.ts"
@@ -8,7 +8,7 @@ import { measureTrace } from "./loro/trace.ts"
 
 export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
   beginReport()
-  // Timers of idle rooms hold no process; engines that are linked within one have nothing else.
+  // The timers of idle rooms do not keep a process alive, and engines linked within one process have nothing else.
   setInterval(() => undefined, 1_000)
   const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice(7)
   const parts: Record<string, () => Promise<void>> = {

@@ -29,7 +29,7 @@ import { answerRange, createReconciliation } from "../packages/core/src/protocol
 
 const OUT = fileURLToPath(new URL("out/reconcile.jsonl", import.meta.url))
 
-/** Both ways, in bytes and one-way trips, as a sketch of the protocol reached them; the level to stay at or below. */
+/** Bytes and one-way trips, both directions together, that a sketch of the protocol reached; not to be exceeded. */
 const LEVELS: Readonly<Record<string, { readonly bytes: number; readonly trips: number }>> = {
   "100000/0": { bytes: 20, trips: 1 },
   "100000/1": { bytes: 1_294, trips: 6 },
@@ -43,7 +43,7 @@ const LEVELS: Readonly<Record<string, { readonly bytes: number; readonly trips: 
   "1000000/10%": { bytes: 5_295_755, trips: 7 },
 }
 
-/** Microseconds an operation and milliseconds a build of the sketch's index, on two shared cores. */
+/** Microseconds per operation and milliseconds per build of the sketch's index, on two shared cores. */
 const INDEX_LEVELS: Readonly<
   Record<number, { readonly buildMs: number; readonly insertUs: number; readonly updateUs: number }>
 > = {
@@ -94,7 +94,7 @@ function cpuMs(): number {
   return process.cpuUsage().user / 1_000
 }
 
-/** Least of several rounds: what the machine does when it does nothing else. */
+/** The least of several rounds, which is what the machine needs when it does nothing else. */
 function best(rounds: number, work: () => number): number {
   let least = Number.POSITIVE_INFINITY
   for (let round = 0; round < rounds; round++) least = Math.min(least, work())
@@ -129,14 +129,14 @@ function measureIndex(entries: number, pack: EntryPack, rounds: number): void {
   )
 }
 
-/** Microseconds an item. */
+/** Microseconds per item. */
 function time<T>(items: readonly T[], work: (item: T, at: number) => void): number {
   const startedAt = cpuMs()
   for (let at = 0; at < items.length; at++) work(items[at] as T, at)
   return ((cpuMs() - startedAt) * 1_000) / items.length
 }
 
-/** Half of the differences are updates, a quarter is missing on either side. */
+/** Half of the differences are updates; a quarter is missing on each side. */
 function measureDifference(entries: number, label: string, differences: number, pack: EntryPack): void {
   const random = createSeededRandom(`differences/${entries}/${label}`)
   const [one, other] = [createFingerprintIndex(), createFingerprintIndex()]
@@ -174,20 +174,20 @@ function measureDifference(entries: number, label: string, differences: number, 
 }
 
 export interface Cost {
-  /** Roots and ranges; the level counts the same. */
+  /** Roots and ranges, as in the level. */
   readonly bytes: number
   readonly acknowledgements: number
-  /** WANT frames, without the summaries that belong to the payload. */
+  /** WANT frames, without the summaries, which belong to the payload. */
   readonly wants: number
-  /** One way, with the roots; the level counts the same. */
+  /** One-way trips, including the roots, as in the level. */
   readonly trips: number
-  /** Further ones, on which WANTs go alone. Most go with the next ranges. */
+  /** Further trips that carry only WANTs. Most WANTs go with the next ranges. */
   readonly wantTrips: number
   /** Entries that one side learned to send or to ask for. */
   readonly found: number
 }
 
-/** A whole reconciliation in both roles, with every frame encoded as it would travel. */
+/** A whole reconciliation in both roles, with every frame encoded as on the wire. */
 export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random: SeededRandom): Cost {
   if (one.count === other.count && one.root().every((byte, at) => byte === other.root()[at])) {
     return { bytes: 20, trips: 1, wantTrips: 0, found: 0, acknowledgements: 0, wants: 0 }
@@ -228,7 +228,7 @@ export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random
       run.acknowledged(ack, 0)
     }
     if (answers > 0) trips++
-    // Wants of the responder travel with its replies, those of the initiator with its next requests, if there are any.
+    // The responder's WANTs travel with its replies, the initiator's with its next requests if there are any.
     const isAlone = { other: answers === 0, one: run.done }
     for (const side of ["one", "other"] as const)
       if (isAlone[side] && wanted[side].length > before[side]) wantTrips++
@@ -243,7 +243,7 @@ export function reconcile(one: FingerprintIndex, other: FingerprintIndex, random
   return { bytes, trips, wantTrips, found: found.size, acknowledgements, wants }
 }
 
-/** A document that was written in many sessions lists each of them: what does one more write send and store? */
+/** A document written in many sessions lists each of them: how much does one more write send and store? */
 function measureContexts(sessions: readonly number[]): void {
   const random = createSeededRandom("contexts")
   const value = hashValue({ deleted: false, payload: { title: "a document", n: 1 } })

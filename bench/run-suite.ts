@@ -1,4 +1,4 @@
-// Runs in the child of `main.ts`: one suite, then the end of the process whatever is still open.
+// Runs in the child of `main.ts`: one suite, after which the process ends whatever is still open.
 import { pathToFileURL } from "node:url"
 
 export interface SuiteOptions {

@@ -28,7 +28,7 @@ async function runSuite(
   const started = performance.now()
   const runner = fileURLToPath(new URL("run-suite.ts", import.meta.url))
   const code = await new Promise<number | null>((resolve) => {
-    // Own process: heap, warm code and open handles of one suite must not weigh on the next.
+    // In a process of its own: one suite's heap, warm code and open handles must not affect the next.
     const child = spawn(
       process.execPath,
       ["--conditions=@dunlin/source", "--import", "tsx", "--expose-gc", runner, file, ...flags],

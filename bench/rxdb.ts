@@ -21,7 +21,7 @@ import { channelFloor } from "./rxdb/channel-floor.ts"
 interface Task {
   readonly name: string
   readonly rounds: number
-  /** Left out of a quick run, which has to end within two minutes and shows the telling one of each kind. */
+  /** Omitted from a quick run, which must end within two minutes and shows the most telling case of each kind. */
   readonly thoroughOnly?: boolean
   readonly dunlin: (flock: Flock) => Promise<Measured>
   readonly rxdb: ((flock: Flock) => Promise<Measured>) | null
@@ -111,7 +111,7 @@ function tasks(quick: boolean): readonly Task[] {
     ...([3, 5] as const).flatMap((size) =>
       (["default", "nonCommutative"] as const).map((handler) => ({
         name: `${size} peers edit the same 50 documents at once, ${handler} handler`,
-        // Its masters are chosen by chance: among three peers every fourth group is a cycle.
+        // RxDB's plugin chooses masters by chance: among three peers, every fourth group is a cycle.
         rounds: quick ? 1 : 4,
         thoroughOnly: size === 5 || handler !== "default",
         dunlin: (flock: Flock) => settling(flock, { ...settle, size, handler }),
@@ -145,7 +145,7 @@ async function runTask({ name, rounds, dunlin, rxdb }: Task, ours: Flock, theirs
   printDirections(measured)
 }
 
-/** Its rounds with either side as its master, whose times have little in common. */
+/** The plugin's rounds, separately for each side as its master: their times have little in common. */
 function printDirections({ dunlin, rxdb }: Record<"dunlin" | "rxdb", readonly Measured[]>): void {
   const directions = new Set(rxdb.map((row) => row["direction"] ?? null))
   directions.delete(null)

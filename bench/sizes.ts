@@ -1,4 +1,4 @@
-// `npm run bench -- sizes`: what a page loads, minified and gzipped, without what the application brings itself.
+// `npm run bench -- sizes`: what a page loads, minified and gzipped, without what the application itself brings.
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
@@ -14,7 +14,7 @@ const ROOM = `
 const RXDB = `export { createRxDatabase } from "rxdb/plugins/core"`
 const RXDB_WEBRTC = `export { getConnectionHandlerSimplePeer, replicateWebRTC } from "rxdb/plugins/replication-webrtc"`
 
-/** By what it is called in the table. */
+/** By the name that the table shows. */
 const PAGES = {
   "rooms, WebRTC and tabs": ROOM,
   RxDB: RXDB,
@@ -46,7 +46,7 @@ async function gzippedBytes(source: string): Promise<number> {
     platform: "browser",
     conditions: ["@dunlin/source"],
     external: ["node:*", "ws"],
-    // Of simple-peer, which others bundle.
+    // Needed by simple-peer, which the other packages bundle.
     define: { global: "globalThis" },
     logLevel: "error",
   })

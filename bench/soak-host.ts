@@ -1,4 +1,4 @@
-// `npm run soak -- host`: ten minutes of coming, going, talking and misbehaving, and whether the heap stays flat.
+// `npm run soak -- host`: ten minutes of coming, going, talking and misbehaving. Does the heap stay flat?
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
@@ -10,7 +10,7 @@ import type { StormFigures } from "./host/malformed-storm.ts"
 const OUT = fileURLToPath(new URL("out/soak-host.jsonl", import.meta.url))
 const MAX_SLOPE_MIB_PER_MINUTE = 1
 
-/** The driver is one address with many clients; everything else is as it comes, or shorter so that it happens often. */
+/** The driver is one address with many clients; other settings are defaults, or shorter so that things happen often. */
 const options = {
   addressConnectionsPerSecond: 1_000_000,
   addressConnectionBurst: 1_000_000,
@@ -89,7 +89,7 @@ async function watch(server: BenchChild, minutes: number): Promise<readonly Samp
   return samples
 }
 
-/** Hostile frames belong to an ordinary day. */
+/** Hostile frames are part of an ordinary day. */
 function stormNowAndThen(driver: BenchChild, port: number): { stop(): void } {
   let stopped = false
   void (async () => {
@@ -101,7 +101,7 @@ function stormNowAndThen(driver: BenchChild, port: number): { stop(): void } {
   return { stop: () => void (stopped = true) }
 }
 
-/** Least squares: units of y for each of x. */
+/** Least squares: units of y per unit of x. */
 function slope(points: readonly (readonly [number, number])[]): number {
   const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length
   const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length

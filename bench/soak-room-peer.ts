@@ -30,7 +30,7 @@ export function peers(): number {
   return room?.peers.get().length ?? 0
 }
 
-/** After a collection, so that what is left is held by something. */
+/** Memory after a garbage collection, so that whatever is left is still referenced. */
 export function memory(): { readonly heapBytes: number; readonly rssBytes: number } {
   globalThis.gc?.()
   const { heapUsed, external, rss } = process.memoryUsage()

@@ -17,11 +17,11 @@ const KEYS = 200
 const WRITES_PER_SECOND = 20
 const CHURN_EVERY_MS = 4_000
 const SAMPLE_EVERY_MS = 10_000
-/** What runs for ten minutes must not grow by more than this a minute. */
+/** In a run of ten minutes, memory must not grow by more than this per minute. */
 const SLOPE_LIMIT_BYTES = 1_048_576
 const SETTLE_LIMIT_MS = 60_000
 
-/** Eight peers write to one room while five of them leave, crash and come back; three stay and are weighed. */
+/** Eight peers write to one room while five of them leave, crash and come back; three stay and are measured. */
 export async function run({ quick }: SuiteOptions): Promise<void> {
   const minutes = quick ? 1.5 : 10
   const warmUpMs = quick ? 30_000 : 120_000
@@ -91,7 +91,7 @@ export async function run({ quick }: SuiteOptions): Promise<void> {
   }
 }
 
-/** Waits until all peers hold the same; resolves with how long that took. */
+/** Waits until all peers hold the same; resolves to how long that took. */
 async function settle(peers: readonly Peer[]): Promise<number> {
   const started = performance.now()
   for (;;) {
@@ -103,7 +103,7 @@ async function settle(peers: readonly Peer[]): Promise<number> {
   }
 }
 
-/** Least squares through the samples. */
+/** Slope of the least-squares line through the samples. */
 function slopePerMinute(samples: readonly Sample[], field: "heapBytes" | "rssBytes"): number {
   const times = samples.map(({ atMs }) => atMs / 60_000)
   const values = samples.map((sample) => sample[field])

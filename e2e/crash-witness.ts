@@ -1,13 +1,13 @@
-/** A write that was acknowledged before this was noted: the n-th of a round. */
+/** A write that was acknowledged before it was noted here: the n-th of its round. */
 export interface WitnessedWrite {
   readonly round: number
   readonly n: number
 }
 
 /**
- * A database of the browser's own, with nothing of ours in it. Each note is committed after what it speaks of,
- * so a note that is gone was lost by the browser: killed between the two halves of a record, Chromium goes on writing
- * behind the first half, and finds its log corrupt, and throws all databases of the origin away, one start later.
+ * A plain database of the browser, with none of our code in it. Each note is committed after the write that it records,
+ * so if a note is gone, the browser lost it. Chromium killed between the two halves of a record writes on after the
+ * first half when it starts again; one start later it finds its log corrupt, and deletes all databases of the origin.
  */
 export interface Witness {
   testify(write: WitnessedWrite): Promise<void>
@@ -33,7 +33,7 @@ export async function openWitness(): Promise<Witness> {
   }
 }
 
-/** Whether the browser has forgotten what it once told of. */
+/** Whether the browser has forgotten a write that it once reported. */
 export function isEarlier(remembered: WitnessedWrite | null, told: WitnessedWrite): boolean {
   if (remembered === null) return true
   return remembered.round === told.round ? remembered.n < told.n : remembered.round < told.round

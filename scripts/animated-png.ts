@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib"
 export interface AnimationFrame {
   /** A PNG; all frames of one animation have the same colour type. */
   readonly png: Uint8Array
-  /** Where it lies on the first frame, which must cover everything. */
+  /** Position on the first frame, which must cover the whole image. */
   readonly x: number
   readonly y: number
   readonly delayMs: number
@@ -16,7 +16,7 @@ interface Chunk {
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
 
-/** Joins PNGs to an animated one that repeats for ever. The pixels are not touched, only their chunks are renamed. */
+/** Joins PNGs into an animated one that repeats for ever. The pixels stay untouched; only the chunks are renamed. */
 export function joinPngs(frames: readonly AnimationFrame[]): Buffer {
   const [first] = frames
   if (first === undefined) throw new RangeError("An animation has at least one frame")
@@ -29,7 +29,7 @@ export function joinPngs(frames: readonly AnimationFrame[]): Buffer {
     const size = chunks.find(({ type }) => type === "IHDR")?.data.subarray(0, 8) ?? new Uint8Array(8)
     output.push(encode("fcTL", control(sequence++, size, frame)))
     for (const { data } of chunks.filter(({ type }) => type === "IDAT")) {
-      // The first frame is also what programs without animation show.
+      // Programs without support for animation show the first frame.
       output.push(index === 0 ? encode("IDAT", data) : encode("fdAT", join(words(sequence++), data)))
     }
   }
@@ -42,7 +42,7 @@ function control(sequence: number, size: Uint8Array, { x, y, delayMs }: Animatio
   const view = new DataView(delay.buffer)
   view.setUint16(0, delayMs)
   view.setUint16(2, 1_000)
-  // Leave what is there, and replace by this frame: dispose 0, blend 0.
+  // Keep what is there, and replace by this frame: dispose 0, blend 0.
   return join(words(sequence), size, words(x, y), delay)
 }
 

@@ -2,8 +2,8 @@ import { findProgram } from "../e2e/browser/harness/find-browser.ts"
 import { runProgram } from "./run-step.ts"
 
 /**
- * Makes sure that a program is installed: looks for it, and installs the Debian package where that is possible
- * without asking anybody. Resolves with null, or with a sentence that says what to do.
+ * Makes sure that a program is installed: looks for it, and installs the Debian package if it can do so without asking
+ * anybody. Resolves with null, or with a sentence that says what to do.
  */
 export async function bringProgram({
   find,

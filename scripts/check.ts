@@ -62,7 +62,7 @@ async function checkExports(): Promise<StepResult> {
   return together("exports", parts)
 }
 
-/** What a browser loads: the packages by themselves, and the workspace as it is built. */
+/** What a browser loads: each package by itself, and the workspace as built. */
 async function checkSizes(): Promise<StepResult> {
   const packed = await runStep("sizes", tool("size-limit/bin.js"))
   const build = tool("vite/bin/vite.js", "build", "apps/workspace", "--logLevel", "error")

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** The servers that the pages name: whoever runs the programs puts a real one in their place. */
+/** The servers that the pages name. To run the programs, a real server is put in their place. */
 export const NAMED_SERVERS: RegExp = /wss:\/\/signal\.example\.org|ws:\/\/localhost:8787(?=")/g
 
 /**
@@ -19,7 +19,7 @@ export interface DocsProgram {
   readonly page: string
   /** Line of its first fence. */
   readonly line: number
-  /** `getting-started-1`: unique over all pages. */
+  /** For instance `getting-started-1`; unique over all pages. */
   readonly name: string
   readonly kind: "compiles" | "runs" | "page"
   readonly language: "ts" | "tsx"

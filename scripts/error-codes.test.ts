@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { expect, test } from "vitest"
 import { ROOT } from "./run-step.ts"
 
-/** A link ends with it, and no application meets it but one that writes a replica. */
+/** It ends a link, and only an application that implements a replica meets it. */
 const INTERNAL = "DecodeError"
 const TABLE_ROW = /^\| `(\w+Error)`[^|]*\| (.+) \|$/gm
 const CODE_UNION = /export type (\w+Error)Code =\n((?: +[|/].*\n)+)/g

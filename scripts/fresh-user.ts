@@ -120,7 +120,7 @@ async function installedVersions(): Promise<ReadonlyMap<string, string>> {
   return versions
 }
 
-/** Checks the types of every program, declarations of the packages included, and emits what runs. */
+/** Type-checks every program, including the packages' declarations, and emits what is run. */
 async function compile(programs: readonly DocsProgram[]): Promise<void> {
   await mkdir(join(folder, "src"), { recursive: true })
   for (const { name, language, code } of programs)
@@ -145,7 +145,7 @@ async function compile(programs: readonly DocsProgram[]): Promise<void> {
     () => "",
     (error: unknown) => (error as { stdout?: string }).stdout ?? describe(error),
   )
-  // Declarations of other packages may be wrong by themselves; those of Dunlin and the programs may not.
+  // Declarations of other packages may have faults of their own; those of Dunlin and the programs may not.
   const faults = said.split("\n").filter((line) => line.includes("error TS"))
   const ours = faults.filter(
     (line) => !line.startsWith("node_modules/") || line.startsWith("node_modules/@dunlin/"),
@@ -159,7 +159,7 @@ async function runCompiled(node: string, name: string): Promise<void> {
   console.log(stdout.trimEnd())
 }
 
-/** Builds a program with Vite and its defaults, opens it in Chromium, and wants no complaint. */
+/** Builds a program with Vite's defaults, opens it in Chromium, and fails on any complaint. */
 async function openPage({ name, language, code }: DocsProgram): Promise<void> {
   const page = join(folder, "pages", name)
   await mkdir(page, { recursive: true })
@@ -167,7 +167,7 @@ async function openPage({ name, language, code }: DocsProgram): Promise<void> {
     join(page, "index.html"),
     `<!doctype html><title>${name}</title><link rel="icon" href="data:,"><script type="module" src="./main.ts"></script>`,
   )
-  // Reaching the last line is what shows that every wait before it ended.
+  // The last line is only reached if every wait before it has ended.
   await writeFile(
     join(page, "main.ts"),
     `import "../../src/${name}.${language}"\ndocument.title = "reached the end"\n`,
@@ -193,7 +193,7 @@ async function openPage({ name, language, code }: DocsProgram): Promise<void> {
   try {
     const first = await open("")
     if (/location\.(hash =|href\}#)/.test(code)) {
-      // The program shows a link that invites, or makes its address one: a second device follows it.
+      // The program shows an invite link, or puts it into its address: a second device follows it.
       const invite = await first.waitForFunction(
         "(location.hash || document.body.innerText).match(/#\\S{20,}/)?.[0]",
         undefined,
@@ -213,7 +213,7 @@ async function openPage({ name, language, code }: DocsProgram): Promise<void> {
   if (complaints.length > 0) throw new Error(complaints.join("\n"))
 }
 
-/** npm's own package of Node brings any version, for this platform. */
+/** The npm package `node` brings any version of Node for this platform. */
 async function bringNode(version: string): Promise<string> {
   const place = await mkdtemp(join(folder, "node-"))
   await execute("npm", ["install", "--no-audit", "--no-fund", "--prefix", place, `node@${version}`])

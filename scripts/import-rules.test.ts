@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url))
 
-/** File to the line that breaks a rule there. Each must be reported, and by the rule named. */
+/** Maps files to lines that break a rule there. Each must be reported, and by the rule named. */
 const VIOLATIONS: readonly (readonly [file: string, line: string, rule: string])[] = [
   ["core/src/protocol/a.ts", `import "../ports/clock.ts"`, "no-restricted-imports"],
   ["core/src/protocol/register/a.ts", `import "../../room/room.ts"`, "no-restricted-imports"],
@@ -47,7 +47,7 @@ const VIOLATIONS: readonly (readonly [file: string, line: string, rule: string])
   ["core/src/room/h.ts", `import "./i.ts"; export const h = 1`, "no-cycle"],
 ]
 
-/** What must stay possible. */
+/** What must remain allowed. */
 const ALLOWED: readonly (readonly [file: string, line: string])[] = [
   ["core/src/protocol/ok.ts", `import "@noble/hashes/sha2.js"`],
   ["core/src/protocol/register/ok.ts", `import "../byte-reader.ts"`],
@@ -89,20 +89,20 @@ async function plant(file: string, line: string): Promise<void> {
 
 const BIN = join(ROOT, "node_modules/.bin")
 
-/** Rule codes by file, the file relative to `packages`. */
+/** Rule codes by file, with the path relative to `packages`. */
 async function lint(): Promise<ReadonlyMap<string, readonly string[]>> {
   const oxlint = join(ROOT, "node_modules/oxlint/bin/oxlint")
   const report = await new Promise<string>((resolve, reject) => {
     execFile(
       process.execPath,
       [oxlint, "--format", "json", "packages"],
-      // It looks for its type-aware part beside the files, and in PATH.
+      // oxlint looks for its type-aware part next to the files, and in PATH.
       {
         cwd: folder,
         maxBuffer: 1 << 26,
         env: { ...process.env, PATH: `${BIN}${delimiter}${process.env["PATH"]}` },
       },
-      // Finding something ends with a code that is not zero, which is what is wanted here.
+      // Findings end oxlint with a non-zero code, which is what this test wants.
       (error, stdout) =>
         stdout === "" ? reject(error ?? new Error("oxlint said nothing.")) : resolve(stdout),
     )

@@ -2,7 +2,7 @@ import type { Page } from "playwright-core"
 import { type AnimationFrame, joinPngs } from "./animated-png.ts"
 
 export interface PageRecorder {
-  /** Takes the page as it is now, to be shown for `delayMs`. */
+  /** Captures the page as it is now, to be shown for `delayMs`. */
   readonly frame: (delayMs: number) => Promise<void>
   finish(): Promise<Buffer>
 }
@@ -15,7 +15,7 @@ interface Cut {
 
 /** Records a page as an animated PNG. Each frame holds only the rectangle that changed: typing costs a few kilobytes. */
 export async function recordAnimation(page: Page): Promise<PageRecorder> {
-  // A page of its own cuts the pictures: a browser has a PNG codec, Node has none.
+  // A separate page crops the pictures, because a browser has a PNG codec and Node has none.
   const bench = await page.context().newPage()
   const frames: AnimationFrame[] = []
   let previous: string | null = null
@@ -37,7 +37,7 @@ export async function recordAnimation(page: Page): Promise<PageRecorder> {
   }
 }
 
-/** Runs in the page, so it may name no function of its own: the loader would wrap it. Null when nothing changed. */
+/** Runs in the page, so it may contain no named functions: the loader would wrap them. Null when nothing changed. */
 async function cutToChange({ before, after }: { before: string | null; after: string }): Promise<Cut | null> {
   const [now, old] = await Promise.all(
     [after, before ?? after].map(async (png) => {

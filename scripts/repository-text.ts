@@ -10,7 +10,7 @@ export interface ForeignText {
   readonly reason: string
 }
 
-/** What belongs to one machine and not to a repository. */
+/** Text that belongs to one machine and not to a repository. */
 const FOREIGN: readonly { readonly pattern: RegExp; readonly reason: string }[] = [
   { pattern: /(?<![\w.])\/(home|Users|root|work)\/[\w.-]+/, reason: "path of one machine" },
   { pattern: /\b[A-Z]:\\(Users|Program)/i, reason: "path of one machine" },
@@ -19,16 +19,16 @@ const FOREIGN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
   { pattern: /^ *registry *=/m, reason: "registry setting" },
 ]
 
-/** Binary files, and the two that must name what they look for. */
+/** Binary files, and the two files that must name what they look for. */
 const SPARED = /\.(png|ico|woff2?|gz|bin|wasm|jpg|webp)$|^scripts\/repository-text(\.test)?\.ts$/
 
-/** Looks through every file git knows. */
+/** Searches every file that git knows. */
 export async function findForeignText(root: string): Promise<readonly ForeignText[]> {
   const { stdout } = await promisify(execFile)("git", ["ls-files", "-z"], { cwd: root, maxBuffer: 1 << 26 })
   const found: ForeignText[] = []
   for (const file of stdout.split("\0")) {
     if (file === "" || SPARED.test(file)) continue
-    // A file can be gone from the folder and still be known to git.
+    // A file that git knows may be gone from the folder.
     const content = await readFile(join(root, file), "utf8").catch(() => "")
     found.push(...foreignLines(file, content))
   }

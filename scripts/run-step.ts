@@ -7,11 +7,11 @@ export interface StepResult {
   readonly name: string
   readonly passed: boolean
   readonly seconds: number
-  /** Why it did not run, when it did not. */
+  /** Why the step did not run, if it did not. */
   readonly skipped?: string
 }
 
-/** Runs a program of this repository's toolchain and shows what it says. */
+/** Runs a program of this repository's toolchain and shows its output. */
 export async function runStep(
   name: string,
   command: readonly string[],
@@ -25,11 +25,11 @@ export async function runStep(
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** After this long the program is killed, and has failed. */
+  /** After this time the program is killed, and counts as failed. */
   readonly limitMs?: number
 }
 
-/** Resolves with the exit code; 127 when the program could not be started, 128 after a signal. */
+/** Resolves with the exit code: 127 if the program could not be started, 128 after a signal. */
 export function runProgram(
   [program = "", ...args]: readonly string[],
   { env = {}, limitMs }: RunOptions = {},
@@ -54,12 +54,12 @@ export function runProgram(
   })
 }
 
-/** Runs a tool from node_modules by its package's bin file, without a shell or npx between. */
+/** Runs a tool from node_modules by its package's bin file, without a shell or npx in between. */
 export function tool(bin: string, ...args: readonly string[]): readonly string[] {
   return [process.execPath, `node_modules/${bin}`, ...args]
 }
 
-/** Prints what each step took and sets the exit code. */
+/** Prints how long each step took, and sets the exit code. */
 export function concludeSteps(title: string, results: readonly StepResult[]): void {
   console.log(`\n${title}`)
   for (const { name, passed, seconds, skipped } of results) {

@@ -6,7 +6,7 @@ import { setup } from "../e2e/workspace/workspace-build.ts"
 import { startWorkspaceServer } from "../e2e/workspace/workspace-server.ts"
 import { recordAnimation } from "./page-recorder.ts"
 
-/** Makes the pictures of the README from the running workspace, so that they show what it is. */
+/** Takes the pictures of the README from the running workspace, so that they show it as it is. */
 const folder = fileURLToPath(new URL("../docs/images/", import.meta.url))
 await mkdir(folder, { recursive: true })
 const installed = findChromium()
@@ -53,7 +53,7 @@ async function takeStills(one: Browser, other: Browser): Promise<void> {
   await ben.locator(".cm-line", { hasText: "The big flock" }).click()
   await ben.keyboard.press("Control+End")
   await ben.keyboard.type("It settled at 08:14.")
-  // Names fade; where the pointer is they stay.
+  // Names fade, except under the pointer.
   const caret = await ada.locator(".dunlin-caret").boundingBox()
   if (caret === null) throw new Error("Ben's caret is not in sight.")
   await ada.mouse.move(caret.x + 2, caret.y + caret.height / 2)
@@ -116,7 +116,7 @@ async function type(
   frame: (delayMs: number) => Promise<void>,
 ): Promise<void> {
   await device.locator(".cm-line", { hasText: line }).click()
-  // The paragraph is wrapped: Home and End alone would stay in its visual line.
+  // The paragraph is wrapped, and Home and End alone would stay in its visual line.
   await page.keyboard.press(edge === "Start" ? "Alt+ArrowLeft" : "Alt+ArrowRight")
   for (const part of text.match(/.{1,3}/g) ?? []) {
     await page.keyboard.type(part)

@@ -1,4 +1,4 @@
-// `npm run test:infra`: tests against servers that are no part of npm: coturn, NATS.
+// `npm run test:infra`: tests against servers that npm does not provide: coturn, NATS.
 import { findProgram } from "../e2e/browser/harness/find-browser.ts"
 import { bringProgram } from "./bring-program.ts"
 import { concludeSteps } from "./run-step.ts"

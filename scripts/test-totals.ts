@@ -1,4 +1,4 @@
-// Prints the close of `.ci/run`: what failed and why, and the counts of every vitest project that ran.
+// Prints the end of `.ci/run`: what failed and why, and the counts of every vitest project that ran.
 import { readdirSync, readFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { ROOT } from "./run-step.ts"
@@ -37,7 +37,7 @@ for (const report of readdirSync(folder)) {
       if (test.status === "failed")
         tell(`${nameOf(file)} > ${test.fullName}`, test.failureMessages.join("\n"))
     }
-    // A file that did not load has no tests to count, and must not vanish from the sum.
+    // A file that did not load has no tests to count, but must not vanish from the sum.
     if (file.status === "failed" && file.assertionResults.length === 0) {
       failed += 1
       tell(nameOf(file), file.message)
@@ -50,7 +50,7 @@ function nameOf(file: FileResults): string {
   return relative(ROOT, file.name)
 }
 
-/** The first lines say what was expected; the rest of a stack stands in the report of its project. */
+/** The first lines say what was expected; the rest of a stack is in the project's report. */
 function tell(test: string, message: string): void {
   console.log(`FAILED ${test}\n  ${message.split("\n").slice(0, 6).join("\n  ")}`)
 }

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 
-/** What Vite says of one built module. */
+/** What Vite's manifest says about one built module. */
 interface BuiltModule {
   readonly file: string
   readonly css?: readonly string[]
@@ -13,7 +13,7 @@ interface BuiltModule {
 interface Budget {
   readonly name: string
   readonly entries: readonly string[]
-  /** Loaded before, so not counted again. */
+  /** Already loaded by then, so not counted again. */
   readonly after: readonly string[]
   readonly limitBytes: number
 }
@@ -48,7 +48,7 @@ for (const { name, entries, after, limitBytes } of BUDGETS) {
   if (bytes > limitBytes) process.exitCode = 1
 }
 
-/** The entries with all that they import statically: what the browser has to load before they run. */
+/** The entries and everything that they import statically: what the browser must load before they run. */
 function filesOf(entries: readonly string[]): ReadonlySet<string> {
   const files = new Set<string>()
   const seen = new Set<string>()

@@ -14,7 +14,7 @@ if (!skipBuild) {
   say("Building the workspace…")
   await build({ root: here, configFile: join(here, "vite.config.ts"), logLevel: "error" })
 }
-// Serves this machine only: it must not turn its own page away while the machine is busy.
+// Serves only this machine, and must not turn its own page away while the machine is busy.
 const host = await startHost({ port: 0, logLevel: "silent", operationsPort: "off", maxLoopLagMs: 10_000 })
 const server = await serveWorkspace({ root, signaling: host.url, port: Number(process.env["PORT"] ?? 0) })
 

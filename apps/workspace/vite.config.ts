@@ -6,12 +6,12 @@ export default defineConfig({
   plugins: [
     react(),
     VitePWA({
-      // The page registers the worker itself, under its Trusted Types policy.
+      // The page itself registers the worker, under its Trusted Types policy.
       injectRegister: false,
       registerType: "prompt",
       workbox: {
         globPatterns: ["**/*.{js,css,html,svg,png,woff2,wasm,webmanifest}"],
-        // Loro's WASM is 3.6 MB; left out of the cache, the offline app could not open a document.
+        // Loro's WASM is 3.6 MB; unless it is cached, the offline app could not open a document.
         maximumFileSizeToCacheInBytes: 6_000_000,
         navigateFallback: "/index.html",
         navigateFallbackDenylist: [/^\/signal/],
@@ -39,7 +39,7 @@ export default defineConfig({
   resolve: {
     conditions: ["@dunlin/source", "module", "browser", "development|production"],
     alias: [
-      // Every package must meet the same Loro; this entry compiles its WASM without blocking the page.
+      // Every package must use the same Loro; this entry compiles its WASM without blocking the page.
       { find: /^loro-crdt$/, replacement: "loro-crdt/web" },
     ],
   },
@@ -49,7 +49,7 @@ export default defineConfig({
     sourcemap: false,
     reportCompressedSize: false,
     chunkSizeWarningLimit: 700,
-    // `check-size.ts` reads from it what each route loads.
+    // `check-size.ts` reads from the manifest what each route loads.
     manifest: true,
   },
 })

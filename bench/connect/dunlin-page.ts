@@ -11,7 +11,7 @@ const ranAt = performance.now()
 const room = await openRoom({
   invite,
   transports: [webrtc({ signaling })],
-  // A profile's key in IndexedDB is measured by its own row.
+  // A profile's key in IndexedDB is measured in a row of its own.
   ...(write === "memory" && { identity: memoryIdentity() }),
   onDiagnostic: (diagnostic) => stages.push(`${Math.round(performance.now())} ${JSON.stringify(diagnostic)}`),
 })

@@ -1,9 +1,9 @@
-// The least that a room can replicate: numbers by key, the larger wins. What a change costs here is the room, not the data.
+// The least that a room can replicate: numbers by key, the larger wins. Here a change costs what the room costs.
 import type { AttachedReplica, Replica, ReplicaHost } from "@dunlin/core"
 
 export interface Numbers {
   put(key: string, value: number): void
-  /** Calls `listener` with what a peer brought. One at a time. */
+  /** Calls `listener` with each entry that a peer sent, one at a time. */
   listen(listener: (key: string, value: number) => void): void
 }
 
@@ -52,7 +52,7 @@ export function createNumberReplica(name: string): Replica<Numbers> {
         const changed = theirs > mine
         if (changed) {
           valueByKey.set(key, theirs)
-          // After the room has counted the entry as joined, as an application would hear of it.
+          // After the room has counted the entry as joined, which is when an application would hear of it.
           queueMicrotask(() => listener(key, theirs))
         }
         const senderLacks = theirs < mine ? delta : null
@@ -79,7 +79,7 @@ function decode(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0)
 }
 
-/** A number is shorter than a hash of it. */
+/** A number is shorter than its hash would be. */
 function hash(bytes: Uint8Array): Uint8Array {
   const whole = new Uint8Array(32)
   whole.set(bytes)

@@ -5,7 +5,7 @@ import { webrtc } from "@dunlin/core/webrtc"
 import * as wrtc from "node-datachannel/polyfill"
 import { createNumberReplica, type Numbers } from "./number-replica.ts"
 
-/** Between round trips: longer than an acknowledgement waits for company, so that none goes out amid the next one. */
+/** Between round trips: longer than an acknowledgement waits to be batched, so that none disturbs the next. */
 const PAUSE_MS = 8
 
 let room: Room | null = null
@@ -17,7 +17,7 @@ const opened = (): MemoryCollection => {
   return entries
 }
 
-/** Milliseconds from the call to a link that is live. */
+/** Milliseconds from the call until a link is live. */
 export async function join(invite: string, signaling: string): Promise<number> {
   const start = performance.now()
   room = await openRoom({ invite, identity, transports: [webrtc({ wrtc, signaling })] })
@@ -36,7 +36,7 @@ export async function open(invite: string, signaling: string): Promise<void> {
   entries = await room.replicate(createMemoryReplica({ name: "entries" }))
 }
 
-/** Milliseconds of CPU that this process has used: of more use than the clock on a machine that others use too. */
+/** CPU milliseconds used by this process: more meaningful than the clock on a machine that others use too. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e3
@@ -62,7 +62,7 @@ export async function fill(count: number, bytes: number): Promise<void> {
 /** Milliseconds from the first of `count` entries to the last. */
 export async function receive(count: number): Promise<number> {
   const collection = opened()
-  // Counted here: to ask the collection for its keys with every entry costs more than to receive one.
+  // Counted here, because asking the collection for its keys on each entry costs more than receiving one.
   const here = new Set(collection.keys)
   let first: number | null = null
   return new Promise((resolve, reject) => {
@@ -122,7 +122,7 @@ export async function openNumbers(): Promise<void> {
   numbers = (await room?.replicate(createNumberReplica("numbers"))) ?? null
 }
 
-/** Answers each number put at `ping` with the same at `pong`. */
+/** Answers each number put at `ping` by putting the same number at `pong`. */
 export function echoNumbers(): void {
   const own = openedNumbers()
   own.listen((key, value) => {
@@ -186,7 +186,7 @@ export async function rawAnswer(sdp: string): Promise<string> {
   return gathered()
 }
 
-/** Candidates in the answer itself sometimes make libdatachannel throw: they follow it. */
+/** Candidates within the answer sometimes make libdatachannel throw, so they are added after it. */
 export async function rawConnect(sdp: string): Promise<void> {
   const { rest, candidates } = split(sdp)
   await connection?.setRemoteDescription({ type: "answer", sdp: rest })

@@ -9,7 +9,7 @@ const doc = new Y.Doc()
 const entries = doc.getMap("entries")
 entries.observe(() => (syncedAt ??= performance.now()))
 if (write === "write") entries.set("first", { here: true })
-// A password seals its signaling as Dunlin's always is; without one it would be in clear.
+// A password encrypts its signaling, as Dunlin's always is; without one it would be in the clear.
 const provider = new WebrtcProvider(name, doc, {
   signaling: [signaling],
   password: "the room's secret",

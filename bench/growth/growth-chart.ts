@@ -20,8 +20,8 @@ const BOTTOM = 44
 const COLOURS: readonly string[] = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed"]
 
 /**
- * An SVG in which every series starts at 1 and both axes are logarithmic: a line that rises as steeply as the dashed one
- * grows with the size, one that stays flat does not care.
+ * An SVG in which every series starts at 1 and both axes are logarithmic: a line as steep as the dashed one grows with
+ * the size, a flat one does not depend on it.
  */
 export function growthChart({ title, sizes, series }: GrowthChart): string {
   const relative = series.map(({ name, points }) => {

@@ -14,13 +14,13 @@ import { strictEvents } from "../../sim/strict-events.ts"
 
 export interface ReplicaGrowth {
   readonly replicas: number
-  /** Both ways, when two that hold the same meet. */
+  /** Bytes in both directions when two peers that hold the same meet. */
   readonly equalBytes: number
-  /** The same with one entry more in each replica. */
+  /** The same when each replica has one more entry. */
   readonly changedBytes: number
-  /** One-way trips until all of those have arrived. */
+  /** One-way trips until all of those entries have arrived. */
   readonly changedTrips: number
-  /** Processor time of both sides for the two meetings. */
+  /** Processor time of both peers for the two meetings. */
   readonly cpuMs: number
 }
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { inspect } from "node:util"
 
-/** A process that answers calls; servers and drivers are never in the process that compares them. */
+/** A process that answers calls; servers and drivers never run in the process that compares them. */
 export interface BenchChild {
   call<T>(method: string, params?: unknown): Promise<T>
   /** False once it has died. */
@@ -64,7 +64,7 @@ export async function spawnChild(file: string, args: readonly string[] = []): Pr
   return bench
 }
 
-/** The other side: call it once in the child. */
+/** The child's side: call it once there. */
 export function serveCalls(methods: Readonly<Record<string, (params: never) => unknown>>): void {
   process.on("message", (message) => {
     const { id, method, params } = message as { id: number; method: string; params: never }

@@ -7,7 +7,7 @@ export interface ChurnFigures {
   readonly joins: number
   readonly resumed: number
   readonly delivered: number
-  /** Envelopes that did not arrive though both ends were there all the time. */
+  /** Envelopes that did not arrive although both ends were connected throughout. */
   readonly lost: number
 }
 
@@ -22,7 +22,7 @@ let figures = { joins: 0, resumed: 0, delivered: 0, lost: 0 }
 let running = false
 let workers: Promise<void>[] = []
 
-/** Clients that join, talk, break, come back, leave and rush, each as chance has it, until `stopChurn`. */
+/** Clients that join, talk, break, return, leave and rush at random, until `stopChurn`. */
 export function startChurn({ url, clients }: { url: string; clients: number }): void {
   figures = { joins: 0, resumed: 0, delivered: 0, lost: 0 }
   running = true
@@ -54,7 +54,7 @@ async function live(url: string, topic: Uint8Array): Promise<void> {
   }
 }
 
-/** One of the ways in which clients go; what is returned is what they come back with. */
+/** One of the ways in which clients go; returns what the client comes back with. */
 async function part({ socket, peer, resume }: Client): Promise<Pick<Client, "peer" | "resume"> | null> {
   const way = Math.random()
   if (way < 0.4) {
@@ -93,7 +93,7 @@ async function part({ socket, peer, resume }: Client): Promise<Pick<Client, "pee
   return null
 }
 
-/** The measure of health: two who stay, on a topic of their own. */
+/** Measures health: two clients that stay, on a topic of their own. */
 async function talkAllTheTime(url: string): Promise<void> {
   const topic = randomBytes(32)
   const [from, to] = [await join(url, topic, null), await join(url, topic, null)]

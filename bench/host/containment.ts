@@ -7,13 +7,13 @@ import { dialects, type Member } from "./dialects.ts"
 export type Attack = "nothing" | "slow-consumer" | "flooding-socket" | "flooding-address" | "crowd"
 
 export interface AttackFigures {
-  /** What came of it, in words. */
+  /** The outcome in words. */
   readonly outcome: string
 }
 
 const join = dialects.dunlin.join
 
-/** Misbehaves against a host with default limits for some seconds. */
+/** Misbehaves towards a host with default limits for some seconds. */
 export async function contain({
   url,
   attack,
@@ -38,7 +38,7 @@ export async function contain({
   }
 }
 
-/** Forty members send all they may to one that does not read. */
+/** Forty members send as much as they may to one that does not read. */
 async function slowConsumer(url: string, seconds: number): Promise<AttackFigures> {
   const room = randomBytes(32)
   const slow = await join(url, room, { localAddress: "127.0.0.2" })
@@ -62,7 +62,7 @@ async function slowConsumer(url: string, seconds: number): Promise<AttackFigures
   return { outcome: closed ? "closed" : "still open: the kernel's buffers held everything" }
 }
 
-/** A paused socket does not tell that it was closed; the bytes that can still be written do. */
+/** A paused socket does not report that it was closed, but its ready state does. */
 function isCutOff(socket: WebSocket): boolean {
   return socket.readyState !== socket.OPEN
 }
@@ -95,7 +95,7 @@ async function floodingSocket(url: string, seconds: number): Promise<AttackFigur
   return { outcome: `${sent} frames sent, cut off ${cuts} times, refused ${refusals} times` }
 }
 
-/** One address that opens connections as fast as it can and sends rubbish. */
+/** One address that opens connections as fast as it can and sends garbage. */
 async function floodingAddress(url: string, seconds: number): Promise<AttackFigures> {
   const { port } = new URL(url)
   const end = performance.now() + seconds * 1000

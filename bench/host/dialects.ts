@@ -4,18 +4,18 @@ import { type ClientOptions, WebSocket } from "ws"
 
 export type ServerKind = "dunlin" | "bare" | "y-webrtc" | "rxdb"
 
-/** Someone in a room, whatever the server calls it. */
+/** Someone in a room, whatever the server's term for it. */
 export interface Member {
   readonly socket: WebSocket
-  /** What others call it; a place of 16 bytes or a text. */
+  /** What others address it by: 16 bytes or a text. */
   readonly name: Uint8Array | string
 }
 
-/** How one server is spoken to. */
+/** How to talk to one kind of server. */
 export interface Dialect {
-  /** Connects and joins; resolves when the server has shown that it knows. */
+  /** Connects and joins; resolves once the server has shown that it knows the member. */
   join(url: string, room: Uint8Array, options?: ClientOptions): Promise<Member>
-  /** A frame that carries an envelope of so many bytes to the other one. */
+  /** A frame that carries an envelope of `bytes` bytes to the other member. */
   envelope(from: Member, to: Member, room: Uint8Array, bytes: number): Uint8Array | string
 }
 
@@ -60,7 +60,7 @@ export const dialects: Readonly<Record<ServerKind, Dialect>> = {
   },
   "y-webrtc": {
     async join(url, room, options) {
-      // Subscribing is not answered; what is sent behind it is.
+      // The server does not answer a subscription, but it does answer what is sent after it.
       const subscribe = JSON.stringify({ type: "subscribe", topics: [text(room)] })
       const socket = await open(
         url,

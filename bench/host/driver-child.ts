@@ -1,4 +1,4 @@
-// What puts load on a server, in a process of its own.
+// Puts load on a server, from a process of its own.
 import { serveCalls } from "./child-calls.ts"
 import { startChurn, stopChurn } from "./churn.ts"
 import { contain } from "./containment.ts"

@@ -21,7 +21,7 @@ interface Talk {
 
 let talk: Talk | null = null
 
-/** Two members of a room who pass an envelope ten times a second, while something else goes on. */
+/** Two members of a room who exchange an envelope ten times a second while something else goes on. */
 export async function startTalk({ url }: { url: string }): Promise<void> {
   const room = randomBytes(32)
   const from = await dialects.dunlin.join(url, room)

@@ -13,7 +13,7 @@ export interface JoinFigures {
   readonly joinsPerSecond: number
 }
 
-/** Connects and joins as fast as it goes, two in a room; every join counts from the first byte of its connection. */
+/** Connects and joins as fast as possible, two to a room; each join is timed from the start of its connection. */
 export async function measureJoins({ kind, url, count }: Target & { count: number }): Promise<JoinFigures> {
   const members: Member[] = []
   const started = performance.now()
@@ -33,7 +33,7 @@ export async function measureJoins({ kind, url, count }: Target & { count: numbe
 
 const idle: Member[] = []
 
-/** Opens sockets that stay and say nothing; `releaseIdle` lets them go. */
+/** Opens sockets that stay open and say nothing, until `releaseIdle`. */
 export async function openIdle({ kind, url, count }: Target & { count: number }): Promise<void> {
   let next = 0
   let room = randomBytes(32)
@@ -52,7 +52,7 @@ export async function releaseIdle(): Promise<void> {
 
 export interface ForwardFigures {
   readonly forwardsPerSecond: number
-  /** Everything that came through, the warm-up included: what the server's processor time was spent on. */
+  /** Everything that came through, including the warm-up: what the server spent its processor time on. */
   readonly allForwards: number
   readonly p50Ms: number | null
   readonly p99Ms: number | null
@@ -62,13 +62,13 @@ export interface ForwardFigures {
 interface Lane {
   readonly from: WebSocket
   readonly frame: Uint8Array | string
-  /** When each frame that is on its way was sent; a lane keeps its order. */
+  /** When each frame still in flight was sent; a lane keeps its order. */
   readonly sentAt: number[]
 }
 
 /**
- * Pairs that pass envelopes: with `perSecond` at that rate, whatever comes back; without, each pair keeps a window
- * of frames on their way, which shows the most that goes through.
+ * Pairs that exchange envelopes. With `perSecond`, they send at that rate whatever comes back. Without it, each pair
+ * keeps a window of frames in flight, which shows the maximum throughput.
  */
 export async function measureForwards({
   kind,
@@ -78,7 +78,7 @@ export async function measureForwards({
   seconds,
   perSecond = null,
 }: Target & {
-  /** Where the receivers connect, when that is another host of a cluster. */
+  /** Where the receivers connect, if that is another host of the cluster. */
   receiverUrl?: string
   pairs: number
   seconds: number
@@ -116,7 +116,7 @@ export async function measureForwards({
       if (perSecond === null) send(lane)
     })
   }
-  // Hosts of a cluster tell each other who is where; until then a signal would find nobody.
+  // The hosts of a cluster have to tell each other who is where; until then a signal would find nobody.
   if (receiverUrl !== url) await pause(1000)
   if (perSecond === null) for (const lane of lanes) for (let index = 0; index < 16; index++) send(lane)
   const pacing = perSecond === null ? null : startPacing(lanes, perSecond, send)
@@ -138,7 +138,7 @@ export async function measureForwards({
   }
 }
 
-/** Open loop: a slow server does not slow its clients down, as it would not in life. */
+/** Open loop: as in real life, a slow server does not slow its clients down. */
 function startPacing(lanes: readonly Lane[], perSecond: number, send: (lane: Lane) => void): () => void {
   const started = performance.now()
   let sent = 0
@@ -146,7 +146,7 @@ function startPacing(lanes: readonly Lane[], perSecond: number, send: (lane: Lan
   const turn = (): void => {
     if (stopped) return
     const due = ((performance.now() - started) / 1000) * perSecond
-    // What a stall has made late is sent, but never as one burst that no client would send.
+    // What a stall has delayed is still sent, but never as one burst that no client would send.
     const burst = Math.min(due - sent, 200)
     for (let index = 0; index < burst; index++) {
       const lane = lanes[sent % lanes.length]

@@ -21,8 +21,8 @@ export interface StormFigures {
 }
 
 /**
- * Frames of one connection. Those that are only out of order come first: what is malformed ends it, and the rest meets
- * a socket that is closing.
+ * Frames per connection. Those that are only out of order come first, because a malformed frame ends the connection and
+ * the rest would reach a socket that is closing.
  */
 const FRAMES_PER_CONNECTION = 20
 const PARALLEL = 48
@@ -41,7 +41,7 @@ const valid = {
     encodeClientMessage({ type: "signal", channel, to: randomBytes(16), blob: randomBytes(64) }),
 }
 
-/** Malformed, oversized, truncated, fragmented and out-of-order frames, as fast as the connections go. */
+/** Malformed, oversized, truncated, fragmented and out-of-order frames, as fast as the connections take them. */
 export async function malformedStorm({ port, frames, seed }: StormOptions): Promise<StormFigures> {
   const started = performance.now()
   let sent = 0
@@ -66,7 +66,7 @@ export async function malformedStorm({ port, frames, seed }: StormOptions): Prom
   return { frames: sent, connections, bytes, seconds: (performance.now() - started) / 1000 }
 }
 
-/** Sends one frame the polite way, and waits a moment for what it does. */
+/** Sends one frame through an ordinary WebSocket client, and waits a moment for its effect. */
 export async function killWith({
   url,
   kind,
@@ -92,7 +92,7 @@ function deliver(port: number, payload: Buffer, localAddress: string): Promise<v
       tcp.destroy()
       resolve()
     }
-    // Some of it is only wrong in its order, and ends nothing.
+    // Some of these are only out of order, and end nothing.
     const timer = setTimeout(done, 300)
     tcp.on("error", done)
     tcp.on("close", done)
@@ -131,14 +131,14 @@ function malformedFrame(random: SeededRandom): Buffer {
   return Buffer.from(random.bytes(below(100)))
 }
 
-/** The header of the protocol, and anything behind it. */
+/** The protocol's header, followed by random bytes. */
 function structured(random: SeededRandom): Uint8Array {
   const body = random.bytes(Math.floor(random.unit() * 120))
   const type = [1, 2, 3, 4, 5, 6, 7, 0x81, 0xff][Math.floor(random.unit() * 9)] ?? 0
   return Buffer.concat([Buffer.from([1, type, 0, Math.floor(random.unit() * 4)]), body])
 }
 
-/** Well formed, at the wrong moment. */
+/** A well-formed frame at the wrong moment. */
 function outOfOrder(kind: number): Uint8Array {
   switch (kind) {
     case 0:

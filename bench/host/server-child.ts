@@ -67,7 +67,7 @@ async function start(): Promise<{ readonly url: string; readonly operationsUrl: 
   }
 }
 
-/** The floor: the same library, a room named by the first frame, every further frame to the others as it is. */
+/** The floor: the same library; the first frame names a room, and each further frame goes to the others as it is. */
 async function startBareRelay(): Promise<number> {
   const rooms = new Map<string, Set<WebSocket>>()
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false })

@@ -11,7 +11,7 @@ import { report } from "./report.ts"
 type Peer = typeof import("./store-peer.ts")
 type Page = typeof import("./store-page.ts")
 
-/** A store of many documents: how soon a replica is ready, and what it takes of memory. */
+/** A store of many documents: how soon a replica is ready, and how much memory it takes. */
 export async function measureStore(count: number): Promise<void> {
   const path = await mkdtemp(join(tmpdir(), "dunlin-bench-"))
   try {
@@ -53,7 +53,7 @@ export async function measureStore(count: number): Promise<void> {
   }
 }
 
-/** An hour of typing, five keys a second, on a clock that runs as fast as the work does. */
+/** An hour of typing at five keys a second, on a clock that runs as fast as the work allows. */
 export async function measureEditingHour(keys: number): Promise<void> {
   const path = await mkdtemp(join(tmpdir(), "dunlin-bench-"))
   try {
@@ -108,7 +108,7 @@ export async function measureEditingHour(keys: number): Promise<void> {
 }
 
 interface FastClock extends Clock {
-  /** Lets so much time pass, and what was to happen in it. */
+  /** Lets `ms` pass, and runs the timers that are due in that time. */
   advance(ms: number): void
 }
 

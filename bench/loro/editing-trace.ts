@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { gunzipSync } from "node:zlib"
 
-/** One edit: delete so many characters at the position, then insert. */
+/** One edit: at the position, delete this many characters, then insert the text. */
 export type Patch = readonly [position: number, deleted: number, inserted: string]
 
 export interface EditingTrace {
@@ -10,7 +10,7 @@ export interface EditingTrace {
   readonly endContent: string
 }
 
-/** A real paper, written key by key; see bench/data. */
+/** A real paper, as it was written key by key; see bench/data. */
 export function readEditingTrace(part = 1): EditingTrace {
   const file = fileURLToPath(new URL("../data/automerge-paper.json.gz", import.meta.url))
   const { txns, endContent } = JSON.parse(gunzipSync(readFileSync(file)).toString()) as {

@@ -46,7 +46,7 @@ export async function start(invite: string, signaling: string): Promise<void> {
   watch(view.contentDOM)
 }
 
-/** When the page hears from a channel of the room's: what lies between two pages is the browsers'. */
+/** Marks when the page hears from a channel of the room: what lies between two pages is up to the browsers. */
 function watchChannels(): void {
   const { prototype } = RTCDataChannel
   const property = Object.getOwnPropertyDescriptor(prototype, "onmessage")
@@ -62,7 +62,7 @@ function watchChannels(): void {
   })
 }
 
-/** The editor's content changes for whatever reason; a key goes down. */
+/** Marks when the editor's content changes for any reason, and when a key goes down. */
 function watch(content: HTMLElement): void {
   new MutationObserver(() => mark("dom")).observe(content, {
     childList: true,
@@ -115,7 +115,7 @@ export async function rawOpen(): Promise<void> {
   rawChannel = await raw.channel()
   rawChannel.onmessage = () => mark("rawHeard")
 }
-/** A bare message with every edit: it travels while the browser draws, as the edit does. */
+/** Sends a bare message with every edit: like the edit, it travels while the browser draws. */
 export function accompany(on: boolean): void {
   accompanied = on
 }

@@ -8,11 +8,11 @@ type Ours = typeof import("./editor-page.ts")
 type Theirs = typeof import("./y-editor-page.ts")
 type Marks = Record<string, readonly number[]>
 
-/** Somebody types fast: eight keys a second, not quite evenly. */
+/** Somebody typing fast: eight keys a second, not quite evenly. */
 const HUMAN_PACE_MS = 120
 const CHARACTERS = 20_000
 
-/** Two Chromium profiles with a real editor each: a key in the one, the letter in the other. */
+/** Two Chromium profiles, each with a real editor: from a key in one to the letter in the other. */
 export async function measureKeyPress(keys: number): Promise<void> {
   await using harness = createHarness()
   const theirServer = await spawnChild("server-child.ts", ["y-webrtc", "{}"])
@@ -154,7 +154,7 @@ interface Typist {
   }
 }
 
-/** Browsers hold back pages that nobody sees: each profile shows the pair's page. */
+/** Browsers throttle pages that nobody sees, so each profile shows the pair's page. */
 async function focus(pair: readonly Typist[]): Promise<void> {
   for (const tab of pair) await tab.page.bringToFront()
 }
@@ -171,7 +171,7 @@ function pickHeard(marks: Marks): Marks {
   return Object.fromEntries(names.map((name) => [name, marks[name] ?? []]))
 }
 
-/** From each beginning to the first end behind it, if that comes before the next beginning. */
+/** From each start to the first end after it, if that comes before the next start. */
 function intervals(from: readonly number[] = [], to: readonly number[] = []): readonly number[] {
   return from.flatMap((start, index) => {
     const end = to.find((at) => at >= start - 0.2)

@@ -7,7 +7,7 @@ interface Side {
   readonly handle: LoroDocuments
 }
 
-/** Two devices that hold the same documents meet again. Bytes are exact and all there are: hello, roots, data, acknowledgements. */
+/** Two devices that hold the same documents meet again. All bytes count: hello, roots, data, acknowledgements. */
 export async function measureManyDocuments(count: number): Promise<void> {
   const stores = [memoryStore("left"), memoryStore("right")] as const
   const opened: string[] = []
@@ -67,7 +67,7 @@ async function write(docs: LoroDocuments, id: string, text: string): Promise<voi
   await document.close()
 }
 
-/** Links the two anew, waits until both are live and quiet, and cuts. */
+/** Links the two again, waits until both are live and quiet, and cuts the link. */
 async function reconnect([left, right]: readonly [Side, Side]): Promise<{
   readonly bytes: number
   readonly helloBytes: number

@@ -25,13 +25,13 @@ export interface RawPeer {
   offer(): Promise<string>
   answer(offer: string): Promise<string>
   accept(answer: string): Promise<void>
-  /** Once both sides have the other's description. Resolves when the channel is open. */
+  /** Call it once both sides have the other's description. Resolves when the channel is open. */
   channel(): Promise<RawChannel>
 }
 
 const OPENING_MS = 20_000
 
-/** One end of a bare data channel: the floor of whatever goes over one. The test carries the descriptions. */
+/** One end of a bare data channel, the floor for everything that uses one. The test carries the descriptions. */
 export function createRawPeer(connect: () => unknown): RawPeer {
   const connection = connect() as RawConnection
   let resolveChannel: (channel: RawChannel) => void = () => undefined
@@ -52,8 +52,8 @@ export function createRawPeer(connect: () => unknown): RawPeer {
   }
 
   /**
-   * Candidates wait until both descriptions stand at both sides: a side that is checked before it has the other's
-   * description may give the connection up, and then throws at the first candidate.
+   * Candidates wait until both sides have both descriptions. A side that is checked before it has the other's
+   * description may give up the connection, and then throws at the first candidate.
    */
   let candidates: readonly string[] = []
   const apply = async (description: string): Promise<void> => {
@@ -91,7 +91,7 @@ async function overdue(): Promise<never> {
   throw new Error(`the bare channel did not open in ${OPENING_MS / 1_000} s`)
 }
 
-/** Wall-clock milliseconds with fractions, comparable between the processes of one machine. */
+/** Fractional wall-clock milliseconds, comparable between the processes of one machine. */
 export function wallMs(): number {
   return performance.timeOrigin + performance.now()
 }

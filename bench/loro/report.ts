@@ -6,7 +6,7 @@ const OUT = fileURLToPath(new URL("../out/loro.jsonl", import.meta.url))
 
 export interface Row {
   readonly work: string
-  /** What was measured, in the order to be shown; numbers with their unit in the name. */
+  /** What was measured, in display order; numbers have their unit in the name. */
   readonly values: Readonly<Record<string, number | string>>
   /** The target in words, and whether it was met in this run. */
   readonly target?: string

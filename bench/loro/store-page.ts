@@ -1,7 +1,7 @@
 import { createInvite, memoryIdentity, openRoom } from "@dunlin/core"
 import { indexedDbStore, type LoroDocuments, loroReplica } from "@dunlin/loro"
 
-/** The same room at every visit, so that the index it left behind is of use. */
+/** The same room on every visit, so that the index it left behind is used. */
 function invite(): string {
   const known = localStorage.getItem("invite") ?? createInvite()
   localStorage.setItem("invite", known)

@@ -2,7 +2,7 @@ import { loroReplica } from "@dunlin/loro"
 import { lmdbStore } from "@dunlin/loro/lmdb"
 import { createEngineNode } from "../../packages/loro/test/engine-network.ts"
 
-/** Writes so many small documents, and the index that a room leaves behind. */
+/** Writes `count` small documents, and the index that a room leaves behind. */
 export async function fill(path: string, count: number): Promise<void> {
   const { engine } = createEngineNode()
   const docs = await engine.replicate(

@@ -7,7 +7,7 @@ import * as Y from "yjs"
 import { type EditingTrace, type Patch, readEditingTrace } from "./editing-trace.ts"
 import { createRawPeer, type RawChannel, wallMs } from "./raw-channel.ts"
 
-/** Edits reach the other side at least this often, as in the replica. */
+/** Edits reach the other side at least this often, as they do in the replica. */
 const FLUSH_MS = 16
 const SLICE_MS = 8
 const MESSAGE_BYTES = 65_536
@@ -53,7 +53,7 @@ export function bytes(): number {
   return sum
 }
 
-/** Types the whole trace as fast as it goes; resolves to when it began. */
+/** Types the whole trace as fast as possible; resolves to when it began. */
 export async function replay(): Promise<number> {
   if (document_ === null) throw new Error("no document is open")
   const { doc } = document_
@@ -67,7 +67,7 @@ export async function replay(): Promise<number> {
   return begun
 }
 
-/** Resolves to when this side showed the end of the trace, and whether it is the right one. */
+/** Resolves to when this side showed the end of the trace, and whether the text is right. */
 export async function follow(): Promise<{
   readonly at: number
   readonly equal: boolean
@@ -83,7 +83,7 @@ export async function follow(): Promise<{
   return { at: wallMs(), equal: text.toString() === trace.endContent, cpuMs: cpuMsSince(cpu) }
 }
 
-/** The floor: two documents in one process, updates handed over every 16 ms, nothing stored or sent. */
+/** The floor: two documents in one process that exchange updates every 16 ms, with nothing stored or sent. */
 export async function loroAlone(): Promise<{ readonly ms: number; readonly bytes: number }> {
   const [left, right] = [new LoroDoc(), new LoroDoc()]
   let bytesMoved = 0
@@ -145,7 +145,7 @@ export async function yFollow(): Promise<{ readonly at: number; readonly equal: 
   return { at: wallMs(), equal: true }
 }
 
-/** The snapshot of the open document over the bare channel; resolves to when the first byte left. */
+/** Sends the open document's snapshot over the bare channel; resolves to when the first byte left. */
 export async function rawSnapshot(): Promise<number> {
   const snapshot = document_?.doc.export({ mode: "snapshot" }) ?? new Uint8Array(0)
   const begun = wallMs()
@@ -156,7 +156,7 @@ export async function rawSnapshot(): Promise<number> {
   return begun
 }
 
-/** Resolves to when the snapshot that came was imported, and what that took of this process. */
+/** Resolves to when the received snapshot was imported, and how much CPU time this process used for it. */
 export async function rawImport(): Promise<{ readonly at: number; readonly cpuMs: number }> {
   const cpu = process.cpuUsage()
   return new Promise((resolve) => {
@@ -181,7 +181,7 @@ export async function rawImport(): Promise<{ readonly at: number; readonly cpuMs
   })
 }
 
-/** A newcomer's wait: from the first sight of the peer to the document being there. */
+/** How long a newcomer waits: from when it first sees the peer until the document is there. */
 export async function waitForDocument(
   id: string,
 ): Promise<{ readonly ms: number; readonly cpuMs: number; readonly length: number }> {
@@ -229,7 +229,7 @@ export async function rawOpen(): Promise<void> {
   channel = await raw.channel()
 }
 
-/** Does it all, and lets messages and timers in between. */
+/** Applies all patches, pausing for messages and timers. */
 async function pour(patches: readonly Patch[], apply: (patch: Patch) => void): Promise<void> {
   let sliceAt = performance.now()
   for (const patch of patches) {

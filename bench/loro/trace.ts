@@ -52,9 +52,9 @@ export async function measureTrace({
     ours.push(at - started)
     ourBytes = (await left.call("bytes")) - before
 
-    // One peer that holds the document, as below the floor: a second link would be made while the document comes.
+    // Only one peer holds the document, as for the floor; otherwise a second link would be made during the transfer.
     await right.call("leave")
-    // A floor and a newcomer in turn, each in a process of its own that has done nothing before.
+    // A floor and a newcomer in turn, each in a fresh process.
     for (let turn = 0; turn < 3; turn++) {
       const bare = await harness.peer<Peer>(MODULE, BUILT)
       await left.call("rawRenew")

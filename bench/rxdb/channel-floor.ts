@@ -1,6 +1,6 @@
 import { type DataChannel, PeerConnection } from "node-datachannel"
 
-/** What a data channel between two peers of this machine carries when nothing else is done. */
+/** What a data channel between two peers on this machine carries when nothing else is done. */
 export async function channelFloor(megabytes: number): Promise<{ readonly mbPerSecond: number }> {
   const offerer = new PeerConnection("offerer", { iceServers: [] })
   const answerer = new PeerConnection("answerer", { iceServers: [] })
@@ -10,7 +10,7 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
   const bytes = Buffer.alloc(16 * 1024)
   const total = megabytes * 1_000_000
   const channel = offerer.createDataChannel("floor")
-  // Held: the library closes a channel that nobody refers to any more.
+  // Kept in a variable, because the library closes a channel that is no longer referenced.
   let far: DataChannel | null = null
   const elapsedMs = await new Promise<number>((resolve) => {
     let started = 0
@@ -42,7 +42,7 @@ export async function channelFloor(megabytes: number): Promise<{ readonly mbPerS
   return { mbPerSecond: total / 1e6 / (elapsedMs / 1000) }
 }
 
-/** Passes on what one side says. A candidate may come before its description, and the other side would refuse it then. */
+/** Passes on what one side signals. A candidate that comes before its description would be refused. */
 function introduce(from: PeerConnection, to: PeerConnection): void {
   let isDescribed = false
   const early: (readonly [candidate: string, mid: string])[] = []

@@ -1,4 +1,4 @@
-/** What went over the data channels of this process, after the handshake of each connection. */
+/** What went over this process's data channels after the handshake of each connection. */
 export const wire = createWire()
 
 type ChannelLike = {
@@ -6,7 +6,7 @@ type ChannelLike = {
   addEventListener(type: string, listener: (event: { readonly data: unknown }) => void): void
 }
 
-/** Both greetings and both proofs of one side of Dunlin's handshake: 84 + 112 bytes. */
+/** Both greetings and both proofs, as one side of Dunlin's handshake sees them: 84 + 112 bytes. */
 const HANDSHAKE_BYTES = 196
 
 /** A peer connection whose data channels are counted. */

@@ -3,7 +3,7 @@ import type { RxStorage } from "rxdb/plugins/core"
 /** Storage rows written and read by this process. */
 export const writes = createCounter()
 
-/** The same storage, counting. RxDB's own internal store is left out. */
+/** The same storage with counters. RxDB's own internal store is not counted. */
 export function countedStorage<Internals, Options>(
   storage: RxStorage<Internals, Options>,
 ): RxStorage<Internals, Options> {

@@ -4,19 +4,19 @@ import { startSignalingServerSimplePeer as startDunlinServer } from "@dunlin/hos
 import { startSignalingServerSimplePeer as startRxdbServer } from "rxdb/plugins/replication-webrtc"
 import type { Engine, PeerCommands, PeerTotals } from "./peer.ts"
 
-/** A peer process, asked like a local object. */
+/** A peer process, called like a local object. */
 export type RemotePeer = PeerCommands & { readonly stop: () => void }
 
 export interface Flock {
   readonly engine: Engine
   readonly server: string
   spawn(count: number): Promise<readonly RemotePeer[]>
-  /** A topic nobody used before. */
+  /** A topic that nobody has used before. */
   topic(): string
   close(): Promise<void>
 }
 
-/** Peers of one engine in processes of their own, and its signaling server in this one. */
+/** Peers of one engine, each in its own process, and that engine's signaling server in this one. */
 export async function openFlock(engine: Engine): Promise<Flock> {
   const peers = new Set<RemotePeer>()
   const server = engine === "dunlin" ? await startDunlin() : await startRxdb()
@@ -97,21 +97,21 @@ function remote(
   ask: (command: string, options: unknown) => Promise<unknown>,
 ): RemotePeer {
   const stop = (): void => {
-    // A profile is written by a process that ends by itself.
+    // Only a process that ends by itself writes a profile.
     if (process.env["BENCH_PROFILE_DIR"] === undefined) child.kill("SIGKILL")
     else if (child.connected) child.disconnect()
   }
   return new Proxy({} as RemotePeer, {
     get: (_, command: string) => {
       if (command === "stop") return stop
-      // A promise resolving with this object must not take it for a promise.
+      // A promise that resolves with this object must not take it for a thenable.
       if (command === "then") return undefined
       return (options: unknown) => ask(command, options ?? {})
     },
   })
 }
 
-/** Totals of several peers together. */
+/** Totals of several peers taken together. */
 export async function sumTotals(peers: readonly RemotePeer[]): Promise<PeerTotals> {
   const all = await Promise.all(peers.map((peer) => peer.totals()))
   const sum = (field: Exclude<keyof PeerTotals, "openedAt">): number =>

@@ -1,4 +1,4 @@
-// One peer of the RxDB benchmarks, in a process of its own; driven by messages of its parent.
+// One peer of the RxDB benchmarks, in a process of its own, driven by messages from its parent.
 import { inspect } from "node:util"
 import { memoryIdentity } from "@dunlin/core"
 import * as dunlin from "@dunlin/rxdb"
@@ -17,7 +17,7 @@ import { handlers, makeDocuments, readCities, schemas } from "./documents.ts"
 
 export type Engine = "dunlin" | "rxdb"
 
-/** What a peer can be asked for. */
+/** What a peer can be asked to do. */
 export interface PeerCommands {
   open(options: {
     readonly collections: readonly string[]
@@ -39,7 +39,7 @@ export interface PeerCommands {
   }): Promise<void>
   firstPeer(options: { readonly count: number }): Promise<void>
   leave(): Promise<void>
-  /** Monotonic time, the same in all processes, at which the collection held this many documents. */
+  /** When the collection held this many documents, in monotonic time, which all processes share. */
   reached(options: {
     readonly count: number
     readonly timeoutMs: number
@@ -185,7 +185,7 @@ const commands: PeerCommands = {
   async reached({ count, timeoutMs }) {
     const end = nowMs() + timeoutMs
     while (nowMs() < end) {
-      // Counting by the storage would cost the peer that is measured; the writes are counted anyway.
+      // Counting in the storage would slow the peer that is measured; its writes are counted anyway.
       const at = writes.reachedAt(count)
       if (at !== null) return { at }
       await wait(10)
@@ -238,6 +238,6 @@ process.on("message", (message: { id: number; command: keyof PeerCommands; optio
   )
 })
 process.on("disconnect", () => process.exit(0))
-// RxDB's plugin rejects promises that nobody holds when a peer goes.
+// RxDB's plugin rejects promises that nobody handles when a peer leaves.
 process.on("unhandledRejection", () => {})
 process.send?.({ ready: true })

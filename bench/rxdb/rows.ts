@@ -26,7 +26,7 @@ function stopAll(peers: readonly RemotePeer[]): void {
   for (const peer of peers) peer.stop()
 }
 
-/** Waits until nothing has been sent for a while: what is in flight belongs to the measurement. */
+/** Waits until nothing has been sent for a while: what is in flight is part of the measurement. */
 async function settle(peers: readonly RemotePeer[], quietMs = 400, timeoutMs = 20_000): Promise<boolean> {
   const end = Date.now() + timeoutMs
   let last = -1
@@ -45,7 +45,7 @@ export interface InitialSyncOptions {
   readonly batchSize?: number
 }
 
-/** One full peer, one empty one. Time from the open data channel to the last document written. */
+/** One full peer and one empty one: the time from the open data channel to the last document written. */
 export async function initialSync(flock: Flock, { count, batchSize }: InitialSyncOptions): Promise<Measured> {
   const peers = await opened(flock, 2)
   const [full, empty] = peers as [RemotePeer, RemotePeer]
@@ -73,12 +73,12 @@ export async function initialSync(flock: Flock, { count, batchSize }: InitialSyn
   }
 }
 
-/** A hash makes one side its master. A fork sends each document with what it assumes of the master's: three times the bytes. */
+/** A hash picks the master. A fork sends each document with the master state it assumes: three times the bytes. */
 function directionOf(bytesPerContent: number): string {
   return bytesPerContent > 2 ? "to its master" : "from its master"
 }
 
-/** Both sides imported the same on their own, but for `different` of them. */
+/** Both sides have imported the same by themselves, except for `different` documents. */
 export async function neverMet(flock: Flock, count: number, different: number): Promise<Measured> {
   const peers = await opened(flock, 2)
   for (const [at, peer] of peers.entries()) {
@@ -104,7 +104,7 @@ export async function neverMet(flock: Flock, count: number, different: number): 
   }
 }
 
-/** An empty peer joins two that hold the same. */
+/** An empty peer joins two that hold the same documents. */
 export async function thirdPeer(flock: Flock, count: number): Promise<Measured> {
   const peers = await opened(flock, 3)
   const [a, b, c] = peers as [RemotePeer, RemotePeer, RemotePeer]
@@ -129,7 +129,7 @@ export async function thirdPeer(flock: Flock, count: number): Promise<Measured> 
   }
 }
 
-/** Five peers in a full mesh; one of them inserts a document. */
+/** Five peers in a full mesh, of which one inserts a document. */
 export async function oneInsert(flock: Flock, size: number): Promise<Measured> {
   const peers = await opened(flock, size)
   const topic = flock.topic()
@@ -161,10 +161,10 @@ async function idleBytes(peers: readonly RemotePeer[], ms: number): Promise<numb
   return (await sumTotals(peers)).bytesOut
 }
 
-/** Until then one write of twenty waits for milliseconds while the runtime compiles another function of its way (`--trace-opt`). */
+/** Until then, one write in twenty waits milliseconds for the runtime to compile some function (`--trace-opt`). */
 const WRITES_TO_WARM_UP = 4_000
 
-/** Insert at one side, event at the other; one at a time: while the code is young, and once the runtime has compiled it. */
+/** From an insert on one side to its event on the other, one at a time: with young code, and once it is compiled. */
 export async function writeLatency(flock: Flock, count: number): Promise<Measured> {
   const peers = await opened(flock, 2)
   const [writer, reader] = peers as [RemotePeer, RemotePeer]
@@ -222,7 +222,7 @@ export interface SettlingOptions {
   readonly timeoutMs: number
 }
 
-/** Everyone writes the same documents at once, differently. Equal everywhere, and when? */
+/** Everyone writes the same documents at once, differently. Do they become equal everywhere, and when? */
 export async function settling(
   flock: Flock,
   { size, handler, documents, timeoutMs }: SettlingOptions,
@@ -261,7 +261,7 @@ export async function settling(
   }
 }
 
-/** Real records, and what they cost where nothing is replicated. */
+/** Real records, and what they cost without replication. */
 export async function cities(flock: Flock, count: number): Promise<Measured> {
   const peers = await flock.spawn(2)
   const [full, empty] = peers as [RemotePeer, RemotePeer]
@@ -287,7 +287,7 @@ export async function cities(flock: Flock, count: number): Promise<Measured> {
     cpuMs: totals.cpuMs,
   }
   if (flock.engine === "dunlin") {
-    // By then the index is stored.
+    // By then the index has been stored.
     await wait(14_000)
     await empty.leave()
     await empty.reset({})

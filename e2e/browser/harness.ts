@@ -29,21 +29,21 @@ export interface Harness extends AsyncDisposable {
   site(entry: URL): Promise<TestSite>
   /** A Chromium with a profile of its own. */
   chromium(options?: ChromiumOptions): Promise<ChromiumProfile>
-  /** Ask `findFirefox()` first; without one this rejects. */
+  /** Call `findFirefox()` first; without a Firefox this rejects. */
   firefox(): Promise<FirefoxProfile>
   /** `packages/host` in a process of its own. */
   host(options?: HostOptions): Promise<HostProcess>
   /** A module in a Node process of its own. */
   peer<Exports>(module: URL, options?: ChildOptions): Promise<ChildPeer<Exports>>
-  /** Hosts in network namespaces. Ask `networkProblem()` first; where there is one this rejects. */
+  /** Hosts in network namespaces. Call `networkProblem()` first; if there is a problem, this rejects. */
   network(hosts: Readonly<Record<string, NatKind>>): Promise<Network>
-  /** Ask `turnServerProblem()` first; where there is one this rejects. */
+  /** Call `turnServerProblem()` first; if there is a problem, this rejects. */
   turnServer(options?: TurnServerOptions): Promise<TurnServer>
   /** Idempotent. */
   close(): Promise<void>
 }
 
-/** `limits` are for children that compute longer than those of tests may. */
+/** `limits` is for children whose calls take longer than those of tests may. */
 export function createHarness(limits?: PeerLimits): Harness {
   const owned: { close(): Promise<void> }[] = []
   let closing: Promise<void> | null = null

@@ -128,7 +128,7 @@ describe("a bound CodeMirror, with real keys", () => {
     await bob.page.keyboard.press("Control+End")
     await bob.page.keyboard.type(" Bob")
     await ada.call("waitForText", "editor", "Hello, flock! Bob", 10_000)
-    // Typing that takes long, as on a busy machine, is undone in several steps; undo never reaches what Ada wrote.
+    // Slow typing, as on a busy machine, is undone in several steps; undo never reaches what Ada wrote.
     await expect
       .poll(
         async () => {
@@ -139,7 +139,7 @@ describe("a bound CodeMirror, with real keys", () => {
       )
       .toBe("Hello, flock!")
     expect(new Set(await ada.call("deviceAuthors", "editor")).size).toBe(2)
-    // The cursor goes with the peer, also when its page is closed without a word of farewell.
+    // The cursor goes with the peer, even if its page closes without saying goodbye.
     await ada.page.close()
     await bob.page.waitForFunction("document.querySelector('.dunlin-caret') === null", undefined, {
       timeout: 20_000,

@@ -34,7 +34,7 @@ describe("tabs of one browser", () => {
     const tabs = [await start("a"), await start("b"), await start("c")]
     for (let round = 0; round < 4; round++) {
       await pause(300 + round * 60)
-      // The oldest holds the lease; whoever is next takes over while all go on typing.
+      // The oldest tab holds the lease; the next one takes over while all go on typing.
       const oldest = tabs.shift()
       for (const word of (await oldest?.call("typed")) ?? []) words.add(word)
       await oldest?.page.close({ runBeforeUnload: false })
@@ -50,7 +50,7 @@ describe("tabs of one browser", () => {
       .toEqual([])
     expect(words.size).toBeGreaterThan(100)
     for (const tab of tabs) await tab.page.close()
-    // And all of it is on the disk: a new tab alone finds it.
+    // All of it is on disk, too: a new tab finds it by itself.
     await reader.page.close()
     const alone = await profile.open<Page>(site)
     await alone.call("start", { store: "tabs" })
@@ -96,7 +96,7 @@ describe("tabs of one browser", () => {
       await tab.call("insert", "x", 0, "late ")
       await expect(tab.call("saved", "x")).rejects.toThrow("could not be stored")
     }
-    // What it wrote is in the log, as only the holder of the lease does.
+    // What it wrote is in the log, to which only the holder of the lease writes.
     await next.page.close()
     const last = await start()
     expect(await last.call("read", "x")).toBe("after ")
@@ -113,7 +113,7 @@ describe("tabs of one browser", () => {
       return tab
     }
     const [holder, dying] = [await start(), await start()]
-    // It stores its edit and dies before its message about it.
+    // This tab stores its edit and dies before it can tell the others.
     await dying.page.evaluate(() => {
       BroadcastChannel.prototype.postMessage = () => undefined
     })
@@ -147,7 +147,7 @@ describe("tabs of one browser", () => {
     }
     const session = await profile.context.newCDPSession(first.page)
     const crashed = first.page.waitForEvent("crash")
-    // A page that is gone answers nothing.
+    // A page that has crashed answers nothing.
     void session.send("Page.crash").catch(() => undefined)
     await crashed
     const next = await open()

@@ -6,7 +6,7 @@ import { build, createServer, preview, type InlineConfig } from "vite"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { findChromium } from "./harness/find-browser.ts"
 
-// An application as the guide has it: Loro loaded when it is needed, one setting for the bundler.
+// An application as in the guide: it loads Loro on demand, and the bundler needs one setting.
 const MAIN = `
 document.title = "before Loro"
 const { loroReplica, indexedDbStore } = await import("@dunlin/loro")
@@ -25,7 +25,7 @@ document.body.textContent = text.toString() + (note.doc instanceof LoroDoc ? " o
 let folder: string
 let browser: Browser
 beforeAll(async () => {
-  // Inside the repository, so that packages are found as an application finds them.
+  // Inside the repository, so that packages resolve as they do for an application.
   const parent = fileURLToPath(new URL("../../.e2e", import.meta.url))
   await mkdir(parent, { recursive: true })
   folder = await mkdtemp(join(parent, "loro-vite-"))
@@ -54,7 +54,7 @@ function settings(): InlineConfig {
     server: { port: 0, fs: { allow: [fileURLToPath(new URL("../..", import.meta.url))] } },
     preview: { port: 0 },
     build: { target: "es2023", outDir: join(folder, "dist") },
-    // The one setting.
+    // The one setting that the guide names.
     optimizeDeps: { exclude: ["loro-crdt"] },
   }
 }

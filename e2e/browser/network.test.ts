@@ -48,7 +48,7 @@ describe.skipIf(problem !== null)("a network of namespaces", () => {
     const { address, tookMs } = await peer("symmetric").call("askTcp", network.address("one"))
     await network.set({ delayMs: 0 })
     expect(address).toContain(network.address("symmetric"))
-    // Handshake and answer: two round trips of 200 ms.
+    // Handshake, then request and answer: two round trips of 200 ms.
     expect(tookMs).toBeGreaterThan(390)
   })
 

@@ -22,7 +22,7 @@ afterAll(() => {
   console.log("milliseconds until the others noticed:", noticed)
 })
 
-/** A page that is about to go, and the two who are to notice: a page of another browser, and a Node process. */
+/** A page that will go, and two that must notice: a page in another browser, and a Node process. */
 async function meet() {
   const site = await harness.site(pageEntry)
   const host = await harness.host()
@@ -64,5 +64,5 @@ test("a page that is closed is gone for the others, too", () =>
   go("page closed", { page: 8_000, node: 8_000 }, ({ close }) => close()))
 
 test("a browser that dies is missed soon", () =>
-  // Node's WebRTC says nothing before its connection is given up.
+  // Node's WebRTC reports nothing until it gives its connection up.
   go("browser killed", { page: 20_000, node: 25_000 }, ({ profile }) => profile.kill()))

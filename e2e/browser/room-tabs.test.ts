@@ -38,7 +38,7 @@ test("tabs of one profile share the connections of one of them, and another take
   await third.call("waitFor", "things", "from-other", 20_000)
   expect((await other.call("facts")).peers).toHaveLength(1)
 
-  // Written while the holder goes: nobody else may have it yet.
+  // Written while the holder closes, so possibly nobody else has it yet.
   await Promise.all([second.call("set", "things", "last-words", "1"), first.page.close()])
   await other.call("waitFor", "things", "last-words", 20_000)
   await other.call("set", "things", "afterwards", "1")
@@ -70,7 +70,7 @@ test("when the holder's page crashes another tab takes over", async () => {
   const site = await harness.site(pageEntry)
   const host = await harness.host()
   const options = { invite: createInvite(), webrtc: { signaling: host.url }, tabs: true }
-  // One renderer for two pages of a site would crash both.
+  // A single renderer for two pages of a site would crash both.
   const ada = await harness.chromium({
     args: ["--process-per-tab", "--disable-features=WebRtcHideLocalIpsWithMdns"],
   })
@@ -82,7 +82,7 @@ test("when the holder's page crashes another tab takes over", async () => {
   await second.call("join", options)
   await second.call("waitForPeers", 1, 20_000)
   const session = await ada.context.newCDPSession(first.page)
-  // The page dies while it answers.
+  // The page dies while answering.
   void session.send("Page.crash").catch(() => undefined)
   await second.call("set", "things", "after-crash", "1")
   await other.call("waitFor", "things", "after-crash", 30_000)

@@ -10,7 +10,7 @@ beforeAll(() => {
 })
 afterAll(() => harness.close())
 
-/** A page to open in several tabs of several profiles, which all come into one room. */
+/** Opens a page in several tabs of several profiles, all in one room. */
 async function createRoom(storage: "dexie" | "memory" = "dexie") {
   const site = await harness.site(new URL("../rxdb/tabs-page.ts", import.meta.url))
   const host = await harness.host()
@@ -29,11 +29,11 @@ type Tab = Awaited<ReturnType<Awaited<ReturnType<typeof createRoom>>["ada"]>>
 const eventually = <Value>(read: () => Promise<Value>) =>
   expect.poll(read, { timeout: 60_000, interval: 200 })
 
-/** Of the tab alone, as when it runs out of memory. */
+/** Crashes only this tab, as when it runs out of memory. */
 async function crash({ page }: Tab): Promise<void> {
   const crashed = page.waitForEvent("crash")
   const session = await page.context().newCDPSession(page)
-  // The renderer dies while it answers.
+  // The renderer dies while answering.
   void session.send("Page.crash").catch(() => undefined)
   await crashed
 }
@@ -64,7 +64,7 @@ test("a second tab is open at once, stands by, and takes over with the same hand
   expect(await second.call("replicaReports")).toContain("standing-by")
   expect(await holder.call("replicaReports")).not.toContain("standing-by")
 
-  // Nobody else has it: neither may resolve, nor does the other tab of the same device count.
+  // Nobody else has it, so neither may resolve; the other tab of the same device does not count.
   await second.call("insert", "of the second")
   await second.call("beginSynced")
   await crash(holder)
@@ -97,7 +97,7 @@ test("whatever closes in a tab that stands by, nothing stays open, and it can be
   const third = await ada()
   await second.call("beginSynced")
   await second.call("closeHandle")
-  // The room goes on and has nothing left to wait for that is here.
+  // The room stays open, but no longer has anything on this device to wait for.
   await eventually(() => second.call("outcomesOfSynced")).toEqual([
     "handle: replica-closed",
     "room: replica-closed",
@@ -128,7 +128,7 @@ test("tabs that keep the same collection in memory stand by for nobody, and each
   await first.call("insert", "of the first")
   await second.call("insert", "of the second")
   await second.call("beginSynced")
-  // The other tab is of the same device.
+  // The other tab belongs to the same device, so it does not count.
   await eventually(() => first.call("ids")).toEqual(["of the first", "of the second"])
   expect(await second.call("outcomesOfSynced")).toEqual([])
   const far = await bob()

@@ -9,7 +9,7 @@ let ada: Person
 const SCREENS = ["/documents", "/board", "/note", "/people", "/settings"] as const
 const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
-/** What moves has come to rest. */
+/** Waits until everything that moves has come to rest. */
 async function rest(): Promise<void> {
   await ada.page.evaluate(async () => {
     await document.fonts.ready
@@ -28,7 +28,7 @@ test("no barrier on any screen, light or dark", async () => {
   let scheme: "light" | "dark" = "light"
   const check = async (what: string): Promise<void> => {
     await rest()
-    // A theme changes colours, and nothing else that a rule asks about.
+    // A theme changes only colours, so only the rules about colour are asked again.
     const asked = new AxeBuilder({ page: ada.page })
     const rules =
       scheme === "light" ? asked.withTags(WCAG) : asked.withRules(["color-contrast", "link-in-text-block"])
@@ -160,7 +160,7 @@ test("a long title or tag gives way to what is beside it", async () => {
     await ada.page.keyboard.press("Enter")
     await ada.page.getByRole("button", { name: `Remove tag ${tag}` }).waitFor()
   }
-  // It can be hit: nothing covers it, and it is not cut off.
+  // The click succeeds only if nothing covers the button and it is not cut off.
   await ada.page.getByRole("button", { name: /Remove tag Ober/ }).click({ timeout: 5000 })
   await ada.goto("/documents")
   const row = ada.page.locator(".row").first()
@@ -192,7 +192,7 @@ test("the focus can be seen wherever Tab goes, and always comes on", async () =>
       const { name, isVisible } = await ada.page.evaluate(() => {
         const element = document.activeElement ?? document.body
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element)
-        // Text fields without a frame show their focus by the caret, others by what is around them.
+        // Text fields without a frame show their focus by the caret, others by their surroundings.
         const writes = element.matches("input:not([type=radio]), textarea, [contenteditable]")
         const around = element.parentElement === null ? null : getComputedStyle(element.parentElement)
         const hasRing = outlineStyle !== "none" && parseFloat(outlineWidth) >= 1
@@ -278,7 +278,7 @@ test("no script but the application's own runs, and no foreign address is reache
     const blocked: string[] = []
     addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective))
     const script = document.createElement("script")
-    // A string that becomes script is refused before it is one.
+    // A string is refused before it can become a script.
     const refused: string[] = []
     try {
       script.textContent = "globalThis.owned = true"

@@ -6,13 +6,13 @@ const { person } = testWorkspace({ browsers: 2 })
 
 const WORD = "incomprehensibilities"
 
-/** Where each character of the text is drawn: left, top and right, line by line of the document. */
+/** Where each character of the text is drawn: left, top and right, in document order. */
 const layout = ({ editor }: Person): Promise<readonly string[]> =>
   editor().evaluate((content) => {
     const places: string[] = []
     const texts = document.createTreeWalker(content, NodeFilter.SHOW_TEXT)
     for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
-      // What a caret itself says is no text of the document.
+      // A caret's own label is not part of the document.
       if (node.parentElement?.closest(".dunlin-caret")) continue
       for (let at = 0; at < (node.textContent ?? "").length; at++) {
         const range = new Range()
@@ -91,7 +91,7 @@ test("the name at a caret stays within the page, and comes back under the pointe
     .locator(".cm-scroller")
     .evaluate((element) => element.scrollWidth - element.clientWidth)
   expect(sideways).toBeLessThanOrEqual(0)
-  // On the first line there is no room above.
+  // On the first line there is no room above the text.
   const [box, scroller] = [await name.boundingBox(), await page.locator(".cm-scroller").boundingBox()]
   if (box === null || scroller === null) throw new Error("not on the screen")
   expect(box.y).toBeGreaterThanOrEqual(scroller.y)

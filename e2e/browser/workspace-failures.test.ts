@@ -150,7 +150,7 @@ test("storage that never answers: says what may hold it", async () => {
     Object.defineProperty(IDBFactory.prototype, "open", {
       value(this: IDBFactory, name: string, version?: number) {
         const isHeld = name.includes("rxdb") && sessionStorage.getItem("held") !== "no"
-        // A request that nobody answers, as while another tab holds an older version.
+        // A request without an answer, as while another tab holds an older version.
         return isHeld ? new EventTarget() : open.call(this, name, version)
       },
     })
@@ -185,7 +185,7 @@ test("Loro does not load: list and board work, the text is shown, and a retry he
   await ada.addTask("Works")
   await ada.goto("/documents")
   await ada.page.locator(".row", { hasText: "Readable" }).click()
-  // The page tries by itself as well: only a failure leaves the button there.
+  // The page also tries by itself: the button stays only if that fails.
   await ada.page.getByText("The text cannot be edited right now.").waitFor()
   await ada.page.evaluate(() => sessionStorage.setItem("blocked", "no"))
   await ada.page.getByRole("button", { name: "Try again" }).click()
@@ -201,7 +201,7 @@ test("a peer with another version of the app: both are told, and nothing is mixe
     context.route("**/assets/*.js", async (route) => {
       const response = await route.fetch()
       const body = await response.text()
-      // The next version of the application has another schema of tasks.
+      // The next version of the application has a different schema for tasks.
       await route.fulfill({
         response,
         body: body.replace(
@@ -220,7 +220,7 @@ test("a peer with another version of the app: both are told, and nothing is mixe
   await ben.goto("/board")
   await ben.addTask("Only in the next version")
   expect(await ben.card("Only in this version").count()).toBe(0)
-  // What both versions know alike goes on.
+  // Collections on which both versions agree are still shared.
   await ada.goto("/documents")
   await ada.newDocument("For both")
   await ben.goto("/documents")
@@ -241,7 +241,7 @@ test("a clock that is a day off: syncs, merges by what was seen, and is named", 
   await ben.card("Written on time").locator(".card-face").click()
   await ben.page.getByRole("dialog").getByRole("textbox", { name: "Title" }).fill("Corrected a day earlier")
   await ben.page.getByRole("button", { name: "Done" }).click()
-  // By the clock this change is older than what it replaces.
+  // By its clock, this change is older than what it replaces.
   await ada.card("Corrected a day earlier").waitFor()
   await ada.goto("/people")
   await ada.page.getByText(/clock is 24 hours behind of yours|clock is 1 days behind/).waitFor()

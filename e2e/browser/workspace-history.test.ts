@@ -63,7 +63,7 @@ test("what somebody wrote in one go is one step, and a longer pause begins the n
   const [newest, oldest] = await rows(ada).allInnerTexts()
   expect(newest).toMatch(/You[\s\S]*Now[\s\S]*after lunch[\s\S]*\+12/)
   expect(oldest).toMatch(/You[\s\S]*\d\d:\d\d–\d\d:\d\d[\s\S]*first words of many[\s\S]*\+57/)
-  // What the step did is marked; what was there before is not.
+  // The step's changes are marked; the earlier text is not.
   await expect.poll(() => version(ada).locator("ins").allInnerTexts()).toEqual(["\nafter lunch"])
   await rows(ada).nth(1).click()
   await expect
@@ -107,7 +107,7 @@ test("a former version comes back as a new step, and taking that back leaves wha
   })
   await openHistory(ada)
   await expect.poll(() => page.getByText("Brought back an earlier version").count()).toBe(2)
-  // Nothing of the history went.
+  // The history has lost nothing.
   await rows(ada).last().click()
   await expect.poll(() => version(ada).innerText()).toBe("the first version")
 })
@@ -135,7 +135,7 @@ test("somebody else's edit begins a step, and those who type at once share one",
     }
   await openHistory(ada)
   await expect.poll(() => writers(ada)).toEqual(["You and Ben", "You", "Ben", "You"])
-  // Names stay when their owners have gone.
+  // Names remain after their owners have left.
   await ben.page.close()
   await ada.page.reload()
   await ada.editor().waitFor()
@@ -193,7 +193,7 @@ test("a history of ten thousand changes opens, and shows more when asked", async
   await expect.poll(() => rows(ada).count()).toBe(40)
   await page.getByRole("button", { name: "Show older" }).click()
   await expect.poll(() => rows(ada).count()).toBe(80)
-  // Reading goes on at the first of what came.
+  // The focus is on the first of the added steps.
   await expect
     .poll(() =>
       rows(ada)
@@ -239,7 +239,7 @@ test("what is written while the history is open is told of, and shown when asked
   await expect.poll(() => ada.page.getByRole("button", { name: "Show newer changes" }).count()).toBe(0)
 })
 
-/** Ada, and Ben at another browser, with one document open at both. */
+/** Ada, and Ben in another browser, with the same document open. */
 async function pair(): Promise<readonly [Person, Person]> {
   const ada = await person()
   await nameIs(ada, "Ada")

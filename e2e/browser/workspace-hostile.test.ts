@@ -45,7 +45,7 @@ test("a stranger's rows, presence and texts of any kind do no harm", async () =>
   first.doc.getText("body").insert(0, `[x](javascript:globalThis.owned=true) ${MARKUP}`)
   first.doc.getMap("meta").set("description", { deep: [MARKUP] })
   first.doc.getMap("meta").set("language", `"><script>`)
-  // Seconds since 1970, says the author: no date can show them.
+  // The author claims this many seconds since 1970, which no date can show.
   first.doc.commit({ timestamp: 2 ** 52 })
   for (const [field, value] of Object.entries({
     name: `${MARKUP}\u202E${"x".repeat(500)}`,
@@ -71,7 +71,7 @@ test("a stranger's rows, presence and texts of any kind do no harm", async () =>
   await ada.goto("/board")
   for (const column of ["todo", "doing", "done"])
     await ada.page.locator(`[data-column="${column}"] .card`).first().waitFor()
-  // They are cards like others: to be moved, opened and deleted.
+  // They are ordinary cards that can be moved, opened and deleted.
   for (const card of await ada.page.locator(".card-face").all()) {
     await card.press("Space")
     await card.press("ArrowDown")
@@ -95,7 +95,7 @@ test("a stranger's rows, presence and texts of any kind do no harm", async () =>
   expect(
     await ada.page.evaluate(() => document.documentElement.scrollWidth - innerWidth),
   ).toBeLessThanOrEqual(0)
-  // All of it leaves by the export, and what is Ada's is as it was.
+  // The export contains all of it, and Ada's own data is unchanged.
   await ada.goto("/settings")
   await ada.page.getByRole("button", { name: "Export everything" }).click()
   await ada.page.getByText(/^Exported 6 documents/).waitFor()

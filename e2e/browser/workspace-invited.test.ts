@@ -5,7 +5,7 @@ import { testWorkspace } from "../workspace/test-workspace.ts"
 const workspace = testWorkspace({ browsers: 2 })
 const { person } = workspace
 
-/** Notes whether the page ever shows a text, however short. */
+/** Records whether the page ever shows a text, however briefly. */
 const watchFor = (text: string) => (context: BrowserContext) =>
   context.addInitScript((wanted) => {
     const look = (): void => {
@@ -24,7 +24,7 @@ test("whoever is invited waits for the others’ documents, and is offered no sa
 
   await ada.page.goto("about:blank")
   const cleo = await person(link, watchFor("Start from a sample"))
-  // Ben has the documents too.
+  // Ben has the documents as well.
   await cleo.page.locator(".row", { hasText: "Tide table" }).waitFor()
   expect(await cleo.page.evaluate(() => "wasShown" in globalThis)).toBe(false)
   for (const one of [ben, cleo]) await one.page.goto("about:blank")
@@ -36,7 +36,7 @@ test("whoever is invited waits for the others’ documents, and is offered no sa
   await dora.page.reload()
   await dora.page.getByRole("heading", { name: "Waiting for the others’ documents" }).waitFor()
   expect(await dora.page.evaluate(() => "wasShown" in globalThis)).toBe(false)
-  // They come by themselves, and what was begun meanwhile stays.
+  // They arrive by themselves, and what was begun meanwhile stays.
   await dora.newDocument("Begun alone")
   await ben.page.goto(workspace.server.url)
   await dora.page.locator(".row", { hasText: "Tide table" }).waitFor()

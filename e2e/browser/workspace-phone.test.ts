@@ -36,7 +36,7 @@ test("a document on a phone has one menu, and it opens where the thumb is", asyn
     .or(ada.page.getByText("No documents yet."))
     .first()
     .waitFor()
-  // Elsewhere the menu has what is there.
+  // On other screens the menu has the items that apply there.
   await ada.page.getByRole("button", { name: "More" }).click()
   await expect.poll(() => items(ada).allInnerTexts()).toEqual(["Share…", "Settings"])
 })

@@ -46,7 +46,7 @@ test("two thousand cities of the world on the board, at two devices", async () =
   const [here, there] = [await exported(ada), await exported(ben)]
   expect(here.tasks).toHaveLength(count)
   expect(there.tasks).toEqual(here.tasks)
-  // Names in other scripts are cards like all others, down to the last.
+  // Names in other scripts are ordinary cards, down to the last one.
   await ben.goto("/board")
   const last = here.tasks.filter(({ column }) => column === "done").at(-1)
   await ben.page
@@ -76,7 +76,7 @@ test("the writing of a paper, edit by edit, read at another device as it grows",
       `typing: ${words(await longAtAda())}; reading: ${words(await longAtBen())}`,
   )
   expect(await wholeText(ada)).toBe(text)
-  // And with keys, where the paper ends.
+  // Typing with keys also works, at the end of the paper.
   await ada.editor().press("Control+End")
   await ada.page.keyboard.type(" And so they turned.", { delay: 15 })
   say(`twenty keys: ${words(await longAtAda())}`)

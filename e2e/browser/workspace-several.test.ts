@@ -56,7 +56,7 @@ test("links that come faster than workspaces open end with the last one open, an
   }, invites)
   await ada.page.locator(".row", { hasText: "Of person 2" }).waitFor()
   await timeUntil("the last one is open", async () => (await ada.invite()).endsWith(invites[2] ?? "?"))
-  // Each was opened and closed: nobody else still counts Ada among those who are here.
+  // Each was opened and closed: nobody in the others still counts Ada as present.
   expect(await ada.page.locator(".row").count()).toBe(1)
   expect(await ada.page.evaluate(() => location.hash)).toBe("#/documents")
   expect(ada.errors).toEqual([])
@@ -78,7 +78,7 @@ test("a workspace can be removed where Loro never loaded, and other tabs let go 
     expect(await one.invite()).not.toBe(invite)
   }
   await tab.page.getByText("This workspace was removed in another tab.").waitFor()
-  // Both are in the same new one.
+  // Both tabs are in the same new workspace.
   expect(await tab.invite()).toBe(await ada.invite())
   await ada.goto("/board")
   await ada.addTask("A beginning")

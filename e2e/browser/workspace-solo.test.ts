@@ -37,7 +37,7 @@ test("search finds bodies and task titles among a thousand documents", async () 
     await ada.page.keyboard.press("Control+k")
     const field = ada.page.getByRole("combobox")
     await field.fill("")
-    // From the last key to the frame that shows the hit, measured in the page.
+    // Time from the last key to the frame that shows the hit, measured in the page.
     const ms = await field.evaluate(
       async (input, wanted) => {
         const before = performance.now()
@@ -71,7 +71,7 @@ test("the palette has what one searches for before its commands, and Enter does 
   const recent = ada.page.getByRole("group", { name: "Recent documents" })
   await recent.getByRole("option").first().waitFor()
   expect(await options.first().innerText()).toBe(await recent.getByRole("option").first().innerText())
-  // The one that is open is no place to go to.
+  // The open document is not offered as a place to go to.
   expect(await recent.getByRole("option", { name: /Tide table/ }).count()).toBe(0)
   await ada.page.keyboard.press("ArrowUp")
   expect(await options.last().getAttribute("aria-selected")).toBe("true")
@@ -87,7 +87,7 @@ test("the palette has what one searches for before its commands, and Enter does 
   await ada.page.keyboard.press("Enter")
   await ada.page.getByRole("dialog", { name: "Task" }).waitFor()
   await ada.page.keyboard.press("Escape")
-  // The second time nothing has to be fetched: the dialog is there while the key still goes down.
+  // The second time nothing has to be fetched: the dialog opens while the key is still down.
   for (let time = 0; time < 2; time++) {
     await openPalette("keyboard")
     await ada.page.keyboard.press("Enter")
@@ -194,7 +194,7 @@ test("the board by keyboard alone", async () => {
   await ada.page.keyboard.press("m")
   await ada.page.getByRole("menuitem", { name: "Move to Done" }).press("Enter")
   await timeUntil("by the menu", async () => (await order("done")).join() === "One")
-  // Also within a column, for those who cannot drag.
+  // Moving within a column works too, for those who cannot drag.
   await ada.page.getByRole("button", { name: "Move “Three” to…" }).click()
   await ada.page.getByRole("menuitem", { name: "Move up" }).click()
   await timeUntil("up by the menu", async () => (await order("todo")).join() === "Three,Two")
@@ -210,7 +210,7 @@ test("the board by keyboard alone", async () => {
   await ada.page.keyboard.press("Escape")
   await timeUntil("put back", async () => (await order("todo")).join() === "Two,Three")
   await focused("Two")
-  // Keys that come faster than the moves reach the screen count one by one.
+  // Keys that outrun the screen still count one by one.
   await ada.page.evaluate(async () => {
     for (const key of [" ", "ArrowDown", "ArrowRight", "ArrowRight", " "]) {
       document.activeElement?.dispatchEvent(
@@ -265,7 +265,7 @@ test("the board by touch: a held finger drags, a quick one scrolls, a tap opens"
   }
   const [x, y] = await middle("card")
 
-  // A finger that moves at once scrolls: nothing is lifted.
+  // A finger that moves at once scrolls, and lifts nothing.
   await touch("touchStart", x, y)
   for (let step = 1; step <= 6; step++) await touch("touchMove", x, y - step * 8)
   await ada.page.waitForTimeout(400)
@@ -273,7 +273,7 @@ test("the board by touch: a held finger drags, a quick one scrolls, a tap opens"
   await touch("touchEnd")
   expect(await titles("todo")).toEqual(["One", "Two", "Three"])
 
-  // A held finger lifts the card and carries it.
+  // A finger that is held lifts the card and carries it.
   await touch("touchStart", x, y)
   await ada.page.locator(".ghost").waitFor()
   const [toX, toY] = await middle("column")
@@ -286,7 +286,7 @@ test("the board by touch: a held finger drags, a quick one scrolls, a tap opens"
   expect(await ada.page.locator(".ghost").count()).toBe(0)
   expect(await ada.page.getByRole("dialog").count()).toBe(0)
 
-  // Held and let go where it was: it stays, and does not open.
+  // A card held and released in place stays there, and does not open.
   const [restX, restY] = await middle("card")
   await touch("touchStart", restX, restY)
   await ada.page.locator(".ghost").waitFor()

@@ -13,7 +13,7 @@ test("a dialog that closes gives the focus back, and the caret its place", async
   const { page } = ada
   const caretIsBack = async (): Promise<void> => {
     await timeUntil("the editor", () => holdsFocus(ada, ".cm-content"))
-    // The editor puts the caret into its place a moment after it got the focus: no person types as soon.
+    // The editor restores the caret a moment after it gets the focus; no person types that soon.
     await page.waitForTimeout(50)
   }
   await ada.newDocument("Field notes")
@@ -28,7 +28,7 @@ test("a dialog that closes gives the focus back, and the caret its place", async
   await page.keyboard.type("!")
   expect(await ada.text()).toBe("one! two")
 
-  // By a command of the palette, whose code has to be fetched: the focus goes back past both.
+  // After a palette command whose code has to be fetched, the focus returns past both.
   await page.keyboard.press("Control+k")
   await page.getByRole("combobox").fill("invite link")
   await page.keyboard.press("Enter")
@@ -94,7 +94,7 @@ test("whoever looks for something is told how often it is there", async () => {
   await page.getByRole("textbox", { name: "Find" }).press("Control+a")
   await page.keyboard.type("curlew")
   await says("Not found")
-  // A panel that is opened again says it too, of what is chosen in the text.
+  // A panel that is reopened shows the count too, for the text that is selected.
   await page.keyboard.press("Escape")
   await count.waitFor({ state: "detached" })
   await page.keyboard.press("Control+f")
@@ -143,7 +143,7 @@ test("fingers find targets of their size, and fields that no phone zooms to", as
           const { width, height } = element.getBoundingClientRect()
           const isField = element instanceof HTMLInputElement
           const letters = Number.parseFloat(getComputedStyle(element).fontSize)
-          // Phones zoom to a field with letters under 16 px; all else needs the size of a fingertip.
+          // Phones zoom in on a field with letters under 16 px; everything else must be the size of a fingertip.
           return isField ? letters < 16 : Math.round(Math.min(width, height)) < 44
         })
         .map((element) => `${element.className} ${element.ariaLabel ?? element.textContent}`),

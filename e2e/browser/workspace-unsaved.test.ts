@@ -9,7 +9,7 @@ function keptDrafts({ page }: Pick<Person, "page">): Promise<readonly string[]> 
   return page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes("draft")))
 }
 
-/** Two people at the board, with a task that both see. */
+/** Two people at the board, with a task that both can see. */
 async function twoAtTheBoard(): Promise<readonly [ada: Person, ben: Person]> {
   const ada = await person()
   await ada.goto("/board")
@@ -59,7 +59,7 @@ test("what is typed in the very moment of a reload is there afterwards", async (
   await ada.page.keyboard.type("With the tide")
   await ada.page.reload()
   await timeUntil("the note is there", async () => (await note.inputValue()) === "With the tide")
-  // It is stored now, and not typed again at the next visit.
+  // It is stored now, and must not be typed again on the next visit.
   await ada.card("Count birds").getByText("With the tide").waitFor()
   expect(await keptDrafts(ada)).toEqual([])
 })
@@ -80,7 +80,7 @@ test("what is typed in the very moment in which the tab is closed is there when 
 
 test("what somebody else wrote while this was typed is kept beside it, and can be brought back", async () => {
   const [ada, ben] = await twoAtTheBoard()
-  // Cut off, so that Ben's note arrives in the middle of Ada's typing at once.
+  // Ben is cut off, so that his note arrives all at once while Ada is typing.
   const note = await openNote(ada, "Count birds")
   const bens = await openNote(ben, "Count birds")
   await ben.pause()
@@ -94,7 +94,7 @@ test("what somebody else wrote while this was typed is kept beside it, and can b
   await ben.goto("/board")
   await ada.page.keyboard.press("Escape")
   await ben.page.keyboard.press("Escape")
-  // Whichever stays, the other is on one of the two devices, to be restored.
+  // Whichever note is kept, one of the two devices has the other, ready to be restored.
   const shown = async ({ page }: Person): Promise<string> => page.locator(".card-meta").first().innerText()
   await timeUntil("one note at both", async () => (await shown(ada)) === (await shown(ben)))
   const lost = (await shown(ada)).includes("north") ? "Two at the point." : "The north bank first"
@@ -111,7 +111,7 @@ test("what somebody else wrote while this was typed is kept beside it, and can b
 test("a field keeps every word while the list behind it is still to show what was stored", async () => {
   const ada = await person(workspace.server.url, (context) =>
     context.addInitScript(() => {
-      // Lists settle for a tenth of a second after each change; on a slow device that is long.
+      // Lists settle for a tenth of a second after each change; this makes it as long as on a slow device.
       const { setTimeout } = globalThis
       const slow = (run: () => void, ms?: number): unknown => setTimeout(run, ms === 100 ? 700 : ms)
       Object.assign(globalThis, { setTimeout: slow })
@@ -123,7 +123,7 @@ test("a field keeps every word while the list behind it is still to show what wa
   const words = "one word after another with a pause now and then".split(" ")
   for (const [index, word] of words.entries()) {
     await ada.page.keyboard.type(index === 0 ? word : ` ${word}`)
-    // Longer than a draft waits to be stored.
+    // Longer than a draft waits before it is stored.
     await ada.page.waitForTimeout(500)
   }
   expect(await note.inputValue()).toBe(words.join(" "))

@@ -7,7 +7,7 @@ import { openTab, type Person, timeUntil, WAIT_MS } from "../workspace/workspace
 const workspace = testWorkspace({ browsers: 2 })
 const { person, lastingPerson } = workspace
 
-/** Ada with a document, and Ben who opened her link and that document. */
+/** Ada with a document, and Ben, who has opened her link and that document. */
 async function pair(title = "Shared notes"): Promise<readonly [Person, Person]> {
   const ada = await person()
   await ada.newDocument(title)
@@ -118,13 +118,13 @@ describe("with two devices", () => {
     reportTime("task equal too", performance.now() - started, 5_000)
     const kept = await titleOf(ada)
     const lost = kept === "Count gulls" ? "Count waders" : "Count gulls"
-    // The value that gave way is told with its author, to both: to whoever lost it above all.
+    // Both are shown the lost value and its author, above all the one who lost it.
     for (const one of [ada, ben]) {
       await one.page.getByRole("button", { name: /Merged changes/ }).click()
       await one.page.locator(".merges .lost", { hasText: lost }).waitFor()
       await one.page.keyboard.press("Escape")
     }
-    // It can be brought back.
+    // The lost value can be brought back.
     await ben.page.getByRole("button", { name: /Merged changes/ }).click()
     await ben.page.getByRole("button", { name: /^Restore/ }).click()
     for (const one of [ada, ben]) await one.card(lost).waitFor()
@@ -149,7 +149,7 @@ describe("with two devices", () => {
       await one.page.locator(".merges .lost", { hasText: "Notes of Ada" }).waitFor()
       await one.page.keyboard.press("Escape")
     }
-    // It is nothing to somebody who comes later.
+    // Somebody who joins later is not told of it.
     const cleo = await person(await ada.invite())
     await cleo.page.locator(".row", { hasText: "Notes of Ben" }).waitFor()
     await timeUntil("synced", async () => (await cleo.sync()).startsWith("Synced with 2"))
@@ -179,7 +179,7 @@ describe("with two devices", () => {
     expect(Math.max(...pending.map(Number))).toBeGreaterThan(10)
     await ada.page.locator(".facts").getByText("nothing", { exact: true }).waitFor()
 
-    // A third device has everything to fetch: meanwhile Ada is in sync with one of two.
+    // A third device has to fetch everything; meanwhile Ada is in sync with one of two.
     await person(await ada.invite())
     await timeUntil("synced with both", async () => (await ada.sync()) === "Synced with 2 devices")
     expect(await said()).toContainEqual(expect.stringContaining("Synced with 1 of 2 devices"))
@@ -222,7 +222,7 @@ describe("with two devices", () => {
     await ada.page.keyboard.type("and kept")
     await workspace.server.startSignaling()
     const again = await person(await ada.invite())
-    // Who was refused again and again asks at longer intervals, up to half a minute.
+    // A client that was refused again and again asks at longer intervals, up to half a minute.
     await again.page.locator(".row", { hasText: "Written alone" }).waitFor({ timeout: 75_000 })
     await again.openDocument("Written alone")
     await timeUntil("text", async () => (await again.text()).includes("and kept"))
@@ -241,7 +241,7 @@ describe("with one device", () => {
         return keys.flat().some(({ url }) => url.includes(".wasm"))
       }),
     )
-    // What browsers ask of an application before they offer to install it.
+    // What browsers require of an application before they offer to install it.
     const manifest = await ada.page.evaluate(async () => {
       const { href } = document.querySelector<HTMLLinkElement>("link[rel=manifest]") ?? { href: "" }
       const { name, display, start_url, icons } = (await (await fetch(href)).json()) as {
@@ -258,7 +258,7 @@ describe("with one device", () => {
       found: ["192x192", "512x512", "any"],
     })
     await ada.context.setOffline(true)
-    // Chromium 150 tells pages that are loaded after this that they are online, which no device without a network says.
+    // Chromium 150 tells pages loaded from here on that they are online, which a device without a network never does.
     await ada.context.addInitScript(() =>
       Object.defineProperty(Navigator.prototype, "onLine", { get: () => false }),
     )
@@ -313,7 +313,7 @@ describe("with one device", () => {
     const ben = await person(await ada.invite())
     await timeUntil("Ben is connected", async () => (await here(ben)) === 2)
     await ben.goto("/people")
-    // One connection serves both tabs: each side sees one other person, whichever tab is asked.
+    // One connection serves both tabs: each side sees one other person, in either tab.
     await timeUntil("one connection", async () => (await ben.page.locator(".facts").count()) === 1)
     expect(await ben.page.locator(".facts").innerText()).toContain("direct")
     await timeUntil("two people in both tabs", async () => (await here(ada)) === 2 && (await here(tab)) === 2)
@@ -331,7 +331,7 @@ describe("with one device", () => {
   })
 })
 
-/** Every text that the head of the screen of people shows from now on. */
+/** Every text that the heading of the people screen shows from now on. */
 async function recordWords({ page }: Person): Promise<() => Promise<readonly string[]>> {
   await page.locator(".people-sync").evaluate((head) => {
     const texts: string[] = []

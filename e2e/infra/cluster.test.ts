@@ -22,7 +22,7 @@ import {
 const problem = natsServerProblem()
 if (problem !== null) console.log(`skipped: ${problem}`)
 
-/** All clients of a test are one address, and its machine may be busy with other things. */
+/** All clients of a test share one address, and its machine may be busy with other things. */
 const roomy = [
   ["--address-connection-burst", "10000"],
   ["--address-max-connections", "10000"],
@@ -76,7 +76,7 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
       ),
     )
     for (const room of rooms) await allKnow(room)
-    // One in each room that has nowhere else to go.
+    // One member per room that has no other host to go to.
     const doomed = await Promise.all(topics.map((topic) => enter(topic, 1)))
     for (const [index, room] of rooms.entries()) await allKnow([...room, ...doomed.slice(index, index + 1)])
     const killedAt = performance.now()
@@ -111,7 +111,7 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
     const topic = someTopic()
     const a = await enter(topic, 0)
     const balancer = await openBalancer([hosts[1]?.port ?? 0, hosts[2]?.port ?? 0])
-    // Some come back sooner than a host is missed, some later.
+    // Some come back before the host is missed, some after.
     const going = Array.from({ length: 8 }, () => openRealClient(`ws://127.0.0.1:${balancer.port}`, topic))
     try {
       await untilTrue(() => a.knows() === going.length, "all are there")
@@ -119,7 +119,7 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
       await hosts[1]?.close()
       console.log(`a host drained in ${seconds(performance.now() - startedAt)}`)
       await untilTrue(() => going.every(({ joins }) => joins() === 2), "all came to another host")
-      // As long as it takes to miss a host.
+      // As long as it takes until a host is missed.
       await pause(9000)
       expect(a.departures).toEqual([])
     } finally {
@@ -196,7 +196,7 @@ describe.skipIf(problem !== null)("three hosts and a real NATS server", () => {
   })
 })
 
-/** The real client, which listens to nobody. */
+/** The real client, with nothing listening to its events. */
 function openRealClient(
   url: string,
   topic: Uint8Array,
@@ -225,7 +225,7 @@ function openRealClient(
   return { client, joins: () => joins }
 }
 
-/** One address for several hosts: the first that takes a connection gets it. */
+/** One address for several hosts: a connection goes to the first that accepts it. */
 async function openBalancer(
   ports: readonly number[],
 ): Promise<{ readonly port: number; readonly close: () => void }> {
@@ -255,13 +255,13 @@ async function openBalancer(
   return { port, close: () => void server.close() }
 }
 
-/** A member that stays: it follows presence, and comes back by itself on one of its hosts. */
+/** A member that stays: it follows presence, and reconnects by itself to one of its hosts. */
 interface Roommate {
   readonly peer: string
-  /** How many others it knows. */
+  /** How many other members it knows. */
   knows(): number
   knowsAll(peers: readonly string[]): boolean
-  /** Peers it was told have left. */
+  /** Peers that it was told have left. */
   readonly departures: string[]
   readonly resumes: number
   open(): boolean
@@ -309,7 +309,7 @@ async function createRoommate(topic: Uint8Array, urls: readonly string[]): Promi
     }
   }
   const comeBack = async (): Promise<void> => {
-    // Full jitter, as the real client has.
+    // Full jitter, as in the real client.
     await pause(Math.random() * Math.min(10_000, 500 * 2 ** attempt))
     attempt += 1
     if (stopped) return
@@ -364,7 +364,7 @@ async function connectPeers(a: Roommate, b: Roommate): Promise<string> {
     connection.onLocalCandidate((candidate, mid) =>
       member.send(other.peer, JSON.stringify({ candidate, mid })),
     )
-    // libdatachannel may tell a candidate before its description, and throws at one that comes first.
+    // libdatachannel may report a candidate before its description, and throws if one is added first.
     let early: (() => void)[] | null = []
     member.onSignal((_from, text) => {
       const message = JSON.parse(text) as { sdp?: string; type?: string; candidate?: string; mid?: string }
@@ -391,7 +391,7 @@ async function connectPeers(a: Roommate, b: Roommate): Promise<string> {
       channel?.onOpen(() => channel.sendMessage("across two hosts"))
     })
   } finally {
-    // Candidates still come, and a connection that is closed throws at them.
+    // Candidates still arrive, and adding one to a closed connection throws.
     for (const member of [a, b]) member.onSignal(() => {})
     for (const connection of ends) connection.close()
   }

@@ -13,14 +13,14 @@ export interface JoinRequest {
 
 /** One member of the room under test, in a Node process or in a page. */
 export interface FlockMember {
-  /** Leaves the room it is in, if any, and joins another with nothing in hand. */
+  /** Leaves its present room, if any, and joins another without data. */
   join(request: JoinRequest): Promise<void>
   write(keys: readonly string[]): Promise<void>
   /** Every key with its author, sorted: equal text means equal data. */
   contents(): string
   /** Paths of the peers it is linked to. */
   paths(): readonly string[]
-  /** The last things its diagnostics said, for a failure. */
+  /** Its latest diagnostics, to explain a failure. */
   story(): readonly string[]
   leave(): Promise<void>
 }

@@ -9,11 +9,11 @@ export interface NatsServer {
   stop(): Promise<void>
 }
 
-/** Debian installs servers where an ordinary user's path does not look. */
+/** Debian installs servers outside an ordinary user's PATH. */
 const PLACES = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"]
 const START_LIMIT_MS = 20_000
 
-/** Why no NATS server can be started here, or null. */
+/** Why no NATS server can be started here, or null if one can. */
 export function natsServerProblem(): string | null {
   return findNatsServer() === null ? "nats-server is not installed (apt install nats-server)" : null
 }
@@ -38,7 +38,7 @@ export async function startNatsServer(port: number): Promise<NatsServer> {
   }
 }
 
-/** A way to a server that can be cut and mended, for one client of it alone. */
+/** A route to a server that can be cut and restored, for one client only. */
 export interface CuttableWay {
   readonly port: number
   cut(): void

@@ -57,14 +57,14 @@ describe.skipIf(problem !== null)("three Node peers and a Chromium, on networks 
   const each = <Result>(act: (member: Member, name: string) => Promise<Result>): Promise<Result[]> =>
     Promise.all([...members].map(([name, member]) => act(member, name)))
 
-  /** A fresh room, on a network without faults, in which everybody holds what everybody wrote. */
+  /** A fresh room, on a network without faults, in which everybody holds what each has written. */
   const gather = async (iceServers = request.iceServers): Promise<void> => {
     const invite = await newInvite()
     await each((member) => member.call("join", { ...request, invite, iceServers }))
     await write(5)
     await settle("gathering")
   }
-  /** New keys at every member. */
+  /** Writes new keys at every member. */
   const write = async (count: number): Promise<void> => {
     const round = ++written
     await each((member, name) =>
@@ -74,7 +74,7 @@ describe.skipIf(problem !== null)("three Node peers and a Chromium, on networks 
       ),
     )
   }
-  /** Waits until all hold the same, and prints how long that took. */
+  /** Waits until all hold the same, and prints how long it took. */
   const settle = async (what: string): Promise<void> => {
     const started = performance.now()
     for (;;) {
@@ -127,7 +127,7 @@ describe.skipIf(problem !== null)("three Node peers and a Chromium, on networks 
       ["two", "three"],
       ["two", "web"],
     ]
-    // The relay would be a way round, so it goes as well.
+    // The relay would be a way round the partition, so it is cut off as well.
     for (const name of MEMBERS) await network.cut(name, "server")
     for (const pair of across) await network.cut(...pair)
     await write(10)
@@ -152,7 +152,7 @@ describe.skipIf(problem !== null)("three Node peers and a Chromium, on networks 
       for (const other of MEMBERS.slice(index + 1)) await network.set({ blockUdp: true }, [one, other])
     }
     await gather()
-    // Which pair ICE chose is read from its statistics once it has chosen.
+    // The path is read from ICE's statistics once ICE has chosen a pair.
     await expect
       .poll(async () => new Set((await each((member) => member.call("paths"))).flat()), { timeout: 20_000 })
       .toEqual(new Set(["relayed"]))

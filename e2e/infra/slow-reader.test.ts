@@ -17,7 +17,7 @@ beforeAll(() => {
 afterAll(() => harness.close())
 
 interface Trio {
-  /** Of the sender, before the slow peer came. */
+  /** The sender's memory before the slow peer came. */
   readonly before: { readonly rss: number; readonly live: number }
   readonly sender: ChildPeer<Peer>
   readonly slow: ChildPeer<Peer>
@@ -42,14 +42,14 @@ async function gather(): Promise<Trio> {
 }
 
 interface Cost {
-  /** What is still referenced at the end. */
+  /** Memory still referenced at the end. */
   readonly liveMiB: number
-  /** The most the process had from the system at any time, garbage included. */
+  /** The most memory that the process ever held from the system, including garbage. */
   readonly rssMiB: number
   readonly p95: number
 }
 
-/** Ticks small changes to the third peer and watches the sender meanwhile. */
+/** Sends ticks of small changes to the third peer, and watches the sender meanwhile. */
 async function observe({ before, sender, third }: Trio): Promise<Cost> {
   await third.call("watchTicks", "small")
   let { rss } = await sender.call("memory", "now")
@@ -74,9 +74,9 @@ function expectLittle(name: string, { liveMiB, rssMiB, p95 }: Cost): void {
     `${name}: live +${liveMiB.toFixed(1)} MiB, RSS at most +${rssMiB.toFixed(1)} MiB, p95 ${p95} ms`,
   )
   expect(liveMiB).toBeLessThan(32)
-  // With the garbage of 200 writes and of the system's own caches.
+  // Includes the garbage of 200 writes and of the system's own caches.
   expect(rssMiB).toBeLessThan(96)
-  // A few milliseconds, up to 100 where the machine is shared; the bound is for one that is overloaded.
+  // Normally a few milliseconds, up to 100 on a shared machine; the limit allows for an overloaded one.
   expect(p95).toBeLessThanOrEqual(400)
 }
 

@@ -10,12 +10,12 @@ type Member = RemoteModule<typeof import("../rooms/room-page.ts")>
 const problem = turnServerProblem() ?? (findChromium() === null ? "no Chromium" : null)
 if (problem !== null) console.log(`skipped: ${problem}`)
 
-/** Credentials end long before the connection does, and an allocation that nobody renews after that ends it. */
+/** Credentials expire long before the connection ends; an allocation that nobody then renews ends the connection. */
 const CREDENTIALS_S = 10
 const ALLOCATION_S = 15
 const STAY_MS = 45_000
 
-// Both do nothing but wait, and can do it at the same time.
+// Both tests only wait, and can do so at the same time.
 describe
   .skipIf(problem !== null)
   .concurrent("connections through a relay outlive the credentials they began with", () => {
@@ -41,7 +41,7 @@ describe
       const joining = options()
       for (const member of members) await member.call("join", joining)
       for (const member of members) await member.call("waitForPeers", 1, 40_000)
-      // What was heard so far is of no interest.
+      // Diagnostics so far are of no interest.
       for (const member of members) await member.call("diagnostics")
       await new Promise((resolve) => setTimeout(resolve, STAY_MS))
       for (const [index, member] of members.entries()) {
@@ -62,8 +62,8 @@ describe
       expect(heard.filter((line) => line.includes("link-closed"))).toEqual([])
     })
 
-    // Its ICE renews allocations as short as these in time or just too late, and no test can tell which. Too late ends the
-    // link after 40 s of silence, and the next one begins with fresh credentials.
+    // Node's ICE renews such short allocations either in time or just too late, and no test can tell which. Too late
+    // ends the link after 40 s of silence, and the next one begins with fresh credentials.
     test("Node peers exchange writes over a relay after the credentials have expired, by the old link or a new one", async () => {
       const peerModule = new URL("../rooms/room-peer.ts", import.meta.url)
       await meet([await harness.peer(peerModule), await harness.peer(peerModule)])

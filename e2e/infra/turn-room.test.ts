@@ -8,7 +8,7 @@ import {
   type Surroundings,
 } from "../rooms/pair-scenarios.ts"
 
-/** A coturn whose credentials the host hands out, and members who use nothing but relays. */
+/** A coturn whose credentials the host issues, and members who use only relays. */
 async function relayOnly(harness: Harness): Promise<Surroundings> {
   const turn = await harness.turnServer()
   return {

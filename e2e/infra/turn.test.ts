@@ -56,7 +56,7 @@ describe.skipIf(problem !== null)("TURN credentials", () => {
     const client = await connectClient(host.url)
     const { ice } = await client.joined()
     expect(ice.expiresInMs).toBe(10_000)
-    // A quarter of their life before the end.
+    // When a quarter of their lifetime is left.
     await expect.poll(() => client.unread.some(({ type }) => type === "ice"), { timeout: 60_000 }).toBe(true)
     const fresh = await client.next("ice")
     expect(fresh.ice.servers[0]?.username).not.toBe(ice.servers[0]?.username)
@@ -86,7 +86,7 @@ async function credentialsFrom(host: Host): Promise<TurnCredentials> {
   return server
 }
 
-/** Connects two peers that may use nothing but the relay, and sends a message across. */
+/** Connects two peers that may use only the relay, and sends a message across. */
 async function relay(
   turn: TurnServer,
   credentials: readonly [TurnCredentials, TurnCredentials],

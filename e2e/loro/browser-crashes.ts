@@ -10,9 +10,9 @@ type Page = typeof import("./loro-page.ts")
 export interface CrashReport {
   /** Words whose `saved()` had resolved. */
   readonly acknowledged: number
-  /** Of them, those that were not there when the browser was started again, and what the replica complained about. */
+  /** Acknowledged words that were missing after the browser's restart, and what the replica complained about. */
   readonly lost: readonly string[]
-  /** Kills after which the browser had lost what it had committed itself, and with it everything. */
+  /** Kills after which the browser had lost what it had itself committed, and with that everything. */
   readonly forgotten: readonly string[]
 }
 
@@ -21,7 +21,7 @@ export interface CrashOptions {
   readonly progress?: (kills: number) => void
 }
 
-/** Kills a browser whose page writes to an IndexedDB store in the middle of writes and compactions, again and again. */
+/** Repeatedly kills a browser while its page writes to an IndexedDB store and compacts it. */
 export async function crashBrowsers(
   harness: Harness,
   site: TestSite,

@@ -26,7 +26,7 @@ import { openWitness, type Witness, type WitnessedWrite } from "../crash-witness
 export interface StartOptions {
   readonly store: string
   readonly encrypted?: "profile-key" | "other-key"
-  /** Left out: attached to no room, as tabs of one profile without a network. */
+  /** Default: attached to no room, like tabs of one profile without a network. */
   readonly room?: {
     readonly invite: string
     readonly signaling: string
@@ -110,13 +110,13 @@ export function deviceAuthors(id: string): readonly (string | null)[] {
     .map((entry) => entry.device)
 }
 
-/** Has the browser itself take note of what `typeForEver` types. Resolves with the last of it that it still knows of. */
+/** Makes the browser itself record what `typeForEver` types. Resolves to the last write that it still knows of. */
 export async function remember(): Promise<WitnessedWrite | null> {
   witness = await openWitness()
   return witness.last()
 }
 
-/** Appends words until the page goes; `typed` tells which of them are durable. */
+/** Appends words until the page is gone; `typed` tells which of them are durable. */
 export function typeForEver(id: string, prefix: string, everyMs: number, round = 0): void {
   const document = opened(id)
   let count = 0
@@ -167,7 +167,7 @@ export async function waitForText(id: string, part: string, timeoutMs: number): 
   }
 }
 
-/** A textarea bound to the text, which the test types into as a person does. */
+/** A textarea bound to the text, into which the test types as a person does. */
 export function bindArea(id: string): void {
   const area = document.createElement("textarea")
   area.rows = 5

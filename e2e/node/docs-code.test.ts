@@ -44,7 +44,7 @@ test("every program in README.md, the guides and the pages of packages compiles"
 const running = programs.filter(({ kind }) => kind === "runs")
 test.skipIf(running.length === 0).each(running)("$page:$line runs to its end", async ({ name }) => {
   const child = spawnSource(join(FOLDER, `${name}.ts`), [])
-  // A guide's example that does not end is a defect of the example or of what it shows.
+  // If a guide's example does not end, the example or what it shows is defective.
   const limit = setTimeout(() => void child.kill(), 90_000)
   const code = await child.exited
   clearTimeout(limit)

@@ -12,7 +12,7 @@ test("20 Node processes and a page in one room: few links each, every write once
   console.log(JSON.stringify(room))
   expect(room.linksMax).toBeLessThanOrEqual(12)
   expect(room.linksMean).toBeGreaterThanOrEqual(4)
-  // On a machine that is late with a push, peers ask for it elsewhere as well: `npm run sim -- mesh` has the figure.
+  // On a machine that is late with a push, peers also ask elsewhere: `npm run sim -- mesh` has the exact figure.
   if (room.receptions !== null) expect(room.receptions).toBeLessThanOrEqual(2)
   expect(room.convergedAfterMs).not.toBeNull()
 }, 300_000)

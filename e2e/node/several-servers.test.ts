@@ -26,12 +26,12 @@ test("peers meet over whichever server they have in common, once, and one server
     await peer.call("join", { invite, webrtc: { signaling } })
     return peer
   }
-  // Each two of these have one server in common, and no server has all of them.
+  // Each two of these peers have one server in common, and no server has all of them.
   const a = await join(first, second)
   const b = await join(second, third)
   const c = await join(third, first)
   for (const peer of [a, b, c]) await peer.call("waitForPeers", 2, LIMIT_MS)
-  // This one has two in common with the last, and is still one peer to it.
+  // This peer has two servers in common with the last, and still counts as one peer to it.
   const d = await join(third, first)
   for (const peer of [a, b, c, d]) await peer.call("waitForPeers", 3, LIMIT_MS)
   const links = (await Promise.all([a, b, c, d].map((peer) => peer.call("facts")))).map(
@@ -48,14 +48,14 @@ test("peers meet over whichever server they have in common, once, and one server
   await hosts[1].kill()
   await a.call("set", "things", "after the death of a server", "seen")
   await b.call("waitFor", "things", "after the death of a server", LIMIT_MS)
-  // Longer than the grace, after which a living server would have said that they are gone.
+  // Longer than the grace time, after which a living server would have announced that they are gone.
   await new Promise((resolve) => setTimeout(resolve, 3 * GRACE_MS))
   for (const peer of [a, b]) {
     const closed = (await peer.call("diagnostics")).filter((line) => line.includes('"link-closed"'))
     expect(closed).toEqual([])
   }
 
-  // A newcomer that lists the dead server first meets those whom it can reach, and has what the others have.
+  // A newcomer that lists the dead server first still meets those it can reach, and gets what the others have.
   const e = await join(second, first)
   await e.call("waitFor", "things", "after the death of a server", LIMIT_MS)
   await e.call("waitForPeers", 3, LIMIT_MS)

@@ -2,17 +2,17 @@ import { memoryIdentity, openRoom, type Room } from "@dunlin/core"
 import { createMemoryReplica, type MemoryCollection } from "@dunlin/core/testing"
 import { webrtc, type WebRtcOptions } from "@dunlin/core/webrtc"
 
-/** One of many in a room, in a Node process or in a page; arguments and results are JSON. */
+/** One of many members of a room, in a Node process or in a page; arguments and results are JSON. */
 export interface LargeRoomMember {
   join(invite: string, signaling: string, hello: string): Promise<void>
   write(key: string): Promise<void>
   keyCount(): number
-  /** Every key with its value, as a hash: equal text means equal data. */
+  /** A hash of every key with its value: equal hashes mean equal data. */
   contentHash(): Promise<string>
-  /** When each key was first seen, in milliseconds of this machine's clock. */
+  /** When each key was first seen, in milliseconds by this machine's clock. */
   arrivals(keys: readonly string[]): readonly (number | null)[]
   linkCount(): number
-  /** Payloads that came in, and bytes both ways, over the links that are open. */
+  /** Payloads received, and bytes in both directions, over the links that are open. */
   traffic(): { readonly entriesIn: number; readonly bytes: number; readonly sessions: readonly string[] }
   story(): readonly string[]
   leave(): Promise<void>
@@ -43,7 +43,7 @@ export function createLargeRoomMember(wrtc?: NonNullable<WebRtcOptions["wrtc"]>)
     keyCount: () => things?.keys.length ?? 0,
     async contentHash() {
       const held = collection()
-      // An author's own objects keep the order of fields in which they were made.
+      // The author's own objects keep the field order in which they were created.
       const lines = [...held.keys]
         .toSorted()
         .map((key) => `${key}=${JSON.stringify(Object.entries(held.get(key) ?? {}).toSorted())}`)

@@ -11,24 +11,24 @@ export interface LargeRoomPlan {
   readonly nodePeers: number
   /** Pages, each in a Chromium of its own. */
   readonly pages: number
-  /** Writes that are measured once the links have settled. */
+  /** Writes measured once the links have settled. */
   readonly writes: number
-  /** Node peers that are killed, and as many that leave; each is replaced while the others write. */
+  /** Node peers that are killed, and as many that leave; each is replaced while others write. */
   readonly churn: number
 }
 
 export interface LargeRoomFigures {
   readonly peers: number
-  /** From the first join to the moment in which everyone holds everyone's first entry. */
+  /** From the first join until everyone holds everyone's first entry. */
   readonly togetherMs: number
   readonly linksMean: number
   readonly linksMax: number
-  /** Payloads a peer and write; null when links changed meanwhile, each time it was tried. */
+  /** Payloads per peer and write; null if links changed during every attempt. */
   readonly receptions: number | null
-  /** Both ways over all links, a peer and write; heartbeats included. */
+  /** In both directions over all links, per peer and write; heartbeats included. */
   readonly bytesPerPeerAndWrite: number | null
   readonly reachMs: { readonly p50: number; readonly max: number }
-  /** After the churn everyone holds the same within this time. */
+  /** Time after the churn until everyone holds the same. */
   readonly convergedAfterMs: number | null
 }
 
@@ -36,12 +36,12 @@ const STARTED_AT_ONCE = 3
 const TOGETHER_LIMIT_MS = 120_000
 const CONVERGE_LIMIT_MS = 120_000
 const SETTLE_LIMIT_MS = 60_000
-/** Surplus links are given up one a second, beginning 5 s after the last change. */
+/** Surplus links are given up at one per second, starting 5 s after the last change. */
 const UNCHANGED_MS = 6_000
 const WARM_WRITES = 30
 const MEASURE_ATTEMPTS = 3
 
-/** A room of real peers beyond what each links to, measured; everything on this machine. */
+/** Measures a room with more real peers than each one links to; all on this machine. */
 export async function measureLargeRoom(harness: Harness, plan: LargeRoomPlan): Promise<LargeRoomFigures> {
   const host = await harness.host({
     args: ["--address-connection-burst", "1000", "--address-max-connections", "1000"],
@@ -61,7 +61,7 @@ export async function measureLargeRoom(harness: Harness, plan: LargeRoomPlan): P
   const togetherMs = performance.now() - startedAt
 
   const linkCounts = await settledLinks(members)
-  // The first writes find the tree: duplicates prune the links that only bring them.
+  // The first writes form the tree: duplicates prune the links that bring nothing else.
   for (let write = 0; write < WARM_WRITES; write++) {
     await memberAt(members, write).call("write", `warm-${write}`)
     await pause(30)
@@ -99,7 +99,7 @@ async function openPages(harness: Harness, count: number): Promise<Member[]> {
   return await startedInTurn(count, async () => (await harness.chromium()).open<Peer>(site))
 }
 
-/** Asks until no link has come or gone for a while. */
+/** Polls until no link has come or gone for a while. */
 async function settledLinks(members: readonly Member[]): Promise<readonly number[]> {
   const deadline = performance.now() + SETTLE_LIMIT_MS
   let unchangedSince = performance.now()
@@ -118,7 +118,7 @@ async function linksOf(members: readonly Member[]): Promise<string> {
   return traffic.map(({ sessions }) => sessions.join()).join(" ")
 }
 
-/** Counts are those of open links: where a link came or went between them it is measured again. */
+/** Only open links are counted, so a measurement during which a link comes or goes is repeated. */
 async function measureWrites(
   members: readonly Member[],
   writes: number,

@@ -5,27 +5,27 @@ import { type Network, networkProblem } from "../browser/harness/network.ts"
 import type { RemoteModule } from "../browser/harness/remote-module.ts"
 import type { JoinOptions, RoomDriver } from "./room-driver.ts"
 
-/** One device in a scenario: a page or a process that can be started again. */
+/** One device in a scenario: a page or a process that can be restarted. */
 export interface Actor extends RemoteModule<RoomDriver> {
-  /** A reload of the page, or a crash and a new process. Whatever it held in memory is gone. */
+  /** Reloads the page, or crashes the process and starts a new one. Whatever it held in memory is gone. */
   restart(): Promise<void>
 }
 
 export interface PairScenario {
   readonly name: string
-  /** Gives the two devices of the pair, in turn. */
+  /** Starts the two devices of the pair, in this order. */
   readonly actors: readonly [ActorStarter, ActorStarter]
-  /** A reason not to run, printed. */
+  /** A reason not to run, which is printed. */
   readonly skip?: string | null
-  /** What stands beside the host, such as a TURN server. */
+  /** What runs beside the host, such as a TURN server. */
   readonly surroundings?: (harness: Harness) => Promise<Surroundings>
 }
 
 export interface Surroundings {
-  /** Settings of the host. */
+  /** Settings of the host, as environment variables. */
   readonly hostEnv: Readonly<Record<string, string>>
   readonly webrtc: Omit<JoinOptions["webrtc"], "signaling">
-  /** The path that peers must come by. */
+  /** The path by which the peers must be connected. */
   readonly path: string
 }
 
@@ -35,7 +35,7 @@ export type ActorStarter = (harness: Harness, options: { readonly namespace?: st
 
 const CONNECT_MS = 20_000
 
-/** What any two devices must come through. */
+/** What any two devices must withstand. */
 export function describePair({ name, actors, skip = null, surroundings }: PairScenario): void {
   if (skip !== null) console.log(`skipped: ${name}: ${skip}`)
   describe.skipIf(skip !== null)(name, () => {
@@ -107,10 +107,10 @@ export function describePair({ name, actors, skip = null, surroundings }: PairSc
   })
 }
 
-/** What any two devices must come through when the network between them breaks; the host stays in reach. */
+/** What any two devices must withstand when the network between them breaks while the host stays reachable. */
 export function describeCuts({ name, actors, skip = networkProblem() }: PairScenario): void {
   if (skip !== null) console.log(`skipped: ${name}, cuts: ${skip}`)
-  // They mostly wait, so the pairs go side by side; the cuts of one pair follow each other.
+  // They mostly wait, so the pairs run concurrently; the cuts of one pair run one after another.
   describe.skipIf(skip !== null)(`${name}, cut off`, { concurrent: true }, () => {
     let harness: Harness
     let network: Network
@@ -160,7 +160,7 @@ export function describeCuts({ name, actors, skip = networkProblem() }: PairScen
 const peerModule = new URL("./room-peer.ts", import.meta.url)
 const pageModule = new URL("./room-page.ts", import.meta.url)
 
-/** A Node process. */
+/** Starts a Node process. */
 export const startNode: ActorStarter = async (harness, options) => {
   let peer = await harness.peer<RoomDriver>(peerModule, options)
   return {
@@ -174,16 +174,16 @@ export const startNode: ActorStarter = async (harness, options) => {
   }
 }
 
-/** A page in a Chromium profile of its own. */
+/** Starts a page in a Chromium profile of its own. */
 export const startChromium: ActorStarter = async (harness, options) => {
-  // Pages fed by interception count as public, and those may not speak to a host on a local network.
+  // Pages served by interception count as public, and public pages may not connect to a host on a local network.
   const args = ["--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks"]
   const browser = await harness.chromium({ ...options, args })
   const tab = await browser.open<RoomDriver>(await harness.site(pageModule))
   return { ...tab, restart: () => tab.reload() }
 }
 
-/** A page in Firefox; it runs in no namespace. */
+/** Starts a page in Firefox, which cannot run in a namespace. */
 export const startFirefox: ActorStarter = async (harness) => {
   const tab = await (await harness.firefox()).open<RoomDriver>(await harness.site(pageModule))
   return { ...tab, restart: () => tab.reload() }

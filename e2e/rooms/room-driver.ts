@@ -6,9 +6,9 @@ export interface JoinOptions {
   readonly invite: string
   readonly webrtc: Pick<WebRtcOptions, "signaling" | "privacy" | "iceServers" | "holdMs" | "token">
   readonly replicas?: readonly string[]
-  /** In pages: share one set of connections with the other tabs. */
+  /** In pages: shares one set of connections with the other tabs. */
   readonly tabs?: boolean
-  /** The device's own key, as an application has it. Default: a key of its own for each member. */
+  /** Uses the device's own key, as an application does. Default: a separate key for each member. */
   readonly deviceKey?: boolean
 }
 
@@ -20,7 +20,7 @@ export interface RoomDriver {
   fill(replica: string, prefix: string, count: number, bytes: number): Promise<void>
   get(replica: string, key: string): string | null
   size(replica: string): number
-  /** Resolves with the milliseconds that passed; rejects after `timeoutMs`. */
+  /** Resolves to the milliseconds that passed; rejects after `timeoutMs`. */
   waitFor(replica: string, key: string, timeoutMs: number): Promise<number>
   waitForPeers(count: number, timeoutMs: number): Promise<number>
   waitForTab(role: string, timeoutMs: number): Promise<number>
@@ -28,10 +28,10 @@ export interface RoomDriver {
   facts(): RoomFacts
   /** Writes the time of day under `tick-<n>` every `everyMs`, `count` times. */
   tick(replica: string, count: number, everyMs: number): Promise<void>
-  /** Milliseconds that each tick of another took to get here, from now on. */
+  /** From now on, records how many milliseconds each tick of another peer took to arrive. */
   watchTicks(replica: string): void
   ticks(): readonly number[]
-  /** What went by since the last call, for a test that failed. */
+  /** What happened since the last call, to explain a failure. */
   diagnostics(): readonly string[]
   setPresence(value: Record<string, unknown> | null): void
   others(): readonly unknown[]

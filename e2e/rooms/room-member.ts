@@ -3,7 +3,7 @@ import { createRoomDriver, type JoinOptions } from "./room-driver.ts"
 
 let transports: (options: JoinOptions) => readonly Transport[] = () => []
 
-/** Says how the member of this page or process reaches others, before it joins. */
+/** Sets how the member of this page or process reaches others; call it before joining. */
 export function reachBy(reach: (options: JoinOptions) => readonly Transport[]): void {
   transports = reach
 }

@@ -10,17 +10,17 @@ reachBy((options) => [hardOfHearing(webrtc({ wrtc, ...options.webrtc }))])
 
 let isDeaf = false
 
-/** From here on nothing that arrives is looked at, and nothing is answered. */
+/** From here on, everything that arrives is ignored, and nothing is answered. */
 export function goDeaf(): void {
   isDeaf = true
 }
 
-/** "live" collects garbage first, which takes its time; "now" leaves everything as it is. */
+/** "live" collects garbage first, which takes time; "now" leaves everything as it is. */
 export async function memory(kind: "live" | "now"): Promise<{ readonly rss: number; readonly live: number }> {
   const { gc } = globalThis as { gc?: () => void }
   for (let round = 0; kind === "live" && round < 3; round++) {
     gc?.()
-    // Buffers outside the heap go a moment after their objects.
+    // Buffers outside the heap are freed a moment after their objects.
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   const { rss, heapUsed, external } = process.memoryUsage()

@@ -17,15 +17,15 @@ type Page = typeof import("./crash-page.ts")
 export interface CrashReport {
   readonly cycles: number
   readonly acknowledged: number
-  /** What was acknowledged and was not there when somebody looked: which, where, and what was there instead. */
+  /** Acknowledged writes that were missing when somebody looked: which, where, and what was there instead. */
   readonly lost: readonly string[]
-  /** Kills after which the browser had lost what it had committed itself: then only what the peer holds can be asked for. */
+  /** Kills after which the browser had lost its own commits; then only what the peer holds can be expected. */
   readonly forgotten: readonly string[]
-  /** Whether browser and Node peer show the same at the end. */
+  /** Whether the browser and the Node peer show the same at the end. */
   readonly equal: boolean
-  /** What each shows of the documents that differ at the end. */
+  /** What each shows for the documents that differ at the end. */
   readonly different: readonly string[]
-  /** The peers that browser and Node peer count at the end. */
+  /** How many peers the browser and the Node peer count at the end. */
   readonly peers: readonly [browser: number, node: number]
 }
 
@@ -36,7 +36,7 @@ export interface CrashOptions {
   readonly killed?: (kills: number, profile: string) => Promise<void>
 }
 
-/** Kills a browser in the middle of writes, again and again, while a peer in this process edits the same documents. */
+/** Repeatedly kills a browser during writes, while a peer in this process edits the same documents. */
 export async function runCrashCycles(
   harness: Harness,
   site: TestSite,
@@ -59,7 +59,7 @@ export async function runCrashCycles(
       if (found < count) lost.push(`${id} ${where}: ${found} of ${count}`)
     }
   }
-  /** What the browser lost by itself is not held against the collection, unless the peer has it. */
+  /** What the browser itself lost does not count against the collection, unless the peer has it. */
   const compareMemory = async (remembered: WitnessedWrite | null, kills: number): Promise<void> => {
     if (witnessed === null || !isEarlier(remembered, witnessed)) return
     forgotten.push(`${JSON.stringify(remembered)} of ${JSON.stringify(witnessed)} after ${kills} kills`)
@@ -74,7 +74,7 @@ export async function runCrashCycles(
       const profile = await harness.chromium({ profile: folder })
       const tab = await profile.open<Page>(site)
       await compareMemory(await tab.call("start", { server: server.localUrl, topic }), cycle)
-      // An empty browser gets back what the peer holds in its own time: the end shows whether it did.
+      // An empty browser gets back what the peer holds in its own time; the check at the end shows whether it did.
       if (forgotten.length === 0) check(`in the page after ${cycle} kills`, await tab.call("contents"))
       await tab.call("writeForEver", cycle)
       const edits = editForAWhile(peer.collection, cycle)

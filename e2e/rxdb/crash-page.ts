@@ -1,4 +1,4 @@
-// A page with a Dexie collection in a room, for tests that kill its browser in the middle of writes.
+// A page with a Dexie collection in a room, for tests that kill its browser during writes.
 import { memoryIdentity } from "@dunlin/core"
 import {
   getConnectionHandlerSimplePeer,
@@ -19,7 +19,7 @@ const inserted: string[] = []
 let counted = 0
 let witnessed: WitnessedWrite | null = null
 
-/** Resolves with the last write that the browser itself still knows of. */
+/** Resolves to the last write that the browser itself still knows of. */
 export async function start(options: {
   readonly server: string
   readonly topic: string
@@ -46,7 +46,7 @@ export async function start(options: {
   return remembered
 }
 
-/** Inserts, counts and edits what others edit too, until the browser dies. */
+/** Inserts, counts and edits documents that others edit too, until the browser dies. */
 export function writeForEver(round: number): void {
   void (async () => {
     for (let n = 0; ; n++) {
@@ -61,7 +61,7 @@ export function writeForEver(round: number): void {
   })()
 }
 
-/** What was acknowledged to the application so far. */
+/** The writes acknowledged to the application so far. */
 export function acknowledged(): {
   readonly inserted: readonly string[]
   readonly counted: number

@@ -1,4 +1,4 @@
-// A tab with a collection, in a room that one tab of its profile holds. They share it where it is Dexie's.
+// A tab with a collection, in a room that one tab of its profile holds. With Dexie, the tabs share the collection.
 import { openRoom, type Room } from "@dunlin/core"
 import { tabs } from "@dunlin/core/tabs"
 import { webrtc } from "@dunlin/core/webrtc"
@@ -32,7 +32,7 @@ export async function start({ invite, signaling, ...options }: StartOptions): Pr
   await replicate()
 }
 
-/** Opens the database and shares its collection in the room that is open. */
+/** Opens the database and shares its collection in the open room. */
 export async function replicate(): Promise<void> {
   const database = await createRxDatabase({
     name: "shared",
@@ -58,14 +58,14 @@ export function standsBy(): boolean {
   return opened(handle).standingBy.get()
 }
 
-/** What the room's diagnostics say of replicas. */
+/** What the room's diagnostics report about replicas. */
 export function replicaReports(): readonly string[] {
   return opened(room)
     .diagnostics.recent()
     .flatMap((one) => (one.type === "replica" ? [one.report.type] : []))
 }
 
-/** Waits as long as it takes, of the handle and of the room; `outcomesOfSynced` has what became of both. */
+/** Starts to wait for `synced()` of handle and room without a limit; `outcomesOfSynced` has the results. */
 export function beginSynced(): void {
   const { signal } = new AbortController()
   for (const [name, owner] of Object.entries({ handle: opened(handle), room: opened(room) }))
@@ -91,12 +91,12 @@ export async function closeRoom(): Promise<void> {
   await opened(room).close()
 }
 
-/** From now on nobody hears of what this tab writes: as when its process ends between the write and the word of it. */
+/** From now on nobody hears of this tab's writes, as if its process ended after each write, before announcing it. */
 export function fallSilent(): void {
   BroadcastChannel.prototype.postMessage = () => {}
 }
 
-/** The same, but the tab that replicates is still asked and answers. */
+/** The same, except that the tab that replicates is still asked and answers. */
 export function fallSilentToRxdb(): void {
   const { postMessage } = BroadcastChannel.prototype
   BroadcastChannel.prototype.postMessage = function post(this: BroadcastChannel, message: unknown): void {

@@ -4,7 +4,7 @@ import { join } from "node:path"
 const BLOCK_BYTES = 32_768
 const HEADER_BYTES = 7
 
-/** Leaves in the log of a dead Chromium what a kill between the two halves of a record leaves: a header alone. */
+/** Adds to a dead Chromium's log what a kill between the two halves of a record leaves: only a header. */
 export async function tearLog(profile: string): Promise<void> {
   const databases = join(profile, "Default", "IndexedDB")
   for (const origin of await readdir(databases)) {
@@ -14,7 +14,7 @@ export async function tearLog(profile: string): Promise<void> {
     if (newest === undefined) continue
     const log = join(databases, origin, newest)
     const left = BLOCK_BYTES - ((await stat(log)).size % BLOCK_BYTES)
-    // What is left of a block that is too short for a record is filled with zeros.
+    // The end of a block that is too short for a record is filled with zeros.
     const padding = left > HEADER_BYTES + 1 ? 0 : left
     const header = Buffer.alloc(padding + HEADER_BYTES)
     header.writeUInt32LE(0x12345678, padding)

@@ -6,7 +6,7 @@ import { openPerson, type Person, timeUntil } from "./workspace-page.ts"
 import { setup } from "./workspace-build.ts"
 import { startWorkspaceServer } from "./workspace-server.ts"
 
-/** Prints how the workspace feels with 1,000 documents and 5,000 tasks: `node … e2e/workspace/load.ts`. */
+/** Prints how the workspace performs with 1,000 documents and 5,000 tasks: `node … e2e/workspace/load.ts`. */
 const SIZE = { documents: 1_000, tasks: 5_000 }
 const ARRIVING = 500
 const MINUTES_MS = 300_000
@@ -86,8 +86,8 @@ async function importArchive(person: Person, size: typeof SIZE, what: string, pr
 }
 
 /**
- * Tasks of the page longer than 50 ms since the last report: by the clock, as a person feels them, and by what they
- * computed, as no other program of the machine can change it.
+ * Reports the page's tasks longer than 50 ms since the last report: by the clock, as a person feels them, and by their
+ * own computing time, which other programs on the machine cannot change.
  */
 async function report(what: string): Promise<void> {
   await ada.page.waitForTimeout(500)

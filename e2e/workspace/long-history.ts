@@ -11,7 +11,7 @@ const EVERY_MS = 20_000
 const PAUSE_MS = 15 * 60_000
 const PAUSE_AFTER = 20
 
-/** Two authors who take turns on one text, each seeing what the other wrote, with a pause now and then. */
+/** Two authors who take turns on one text, each seeing what the other wrote, with occasional pauses. */
 export function longHistory(changes: number): LongHistory {
   const docs = [new LoroDoc(), new LoroDoc()] as const
   let at = Date.UTC(2026, 0, 1)

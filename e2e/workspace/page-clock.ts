@@ -2,7 +2,7 @@ import type { Person } from "./workspace-page.ts"
 
 const MINUTE_MS = 60_000
 
-/** Lets time pass at somebody's device: for its clock, not for what waits there. */
+/** Moves somebody's clock forward, without firing the timers that wait on their device. */
 export async function letMinutesPass({ page }: Pick<Person, "page">, minutes: number): Promise<void> {
   await page.evaluate((ms) => {
     const passed = Date.now

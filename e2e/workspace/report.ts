@@ -1,12 +1,12 @@
 /**
- * Says how long something took, also where the test passes, and beside how long it may. What a person waits for is no
- * assertion: on a busy machine it would fail for no fault of ours.
+ * Prints how long something took beside how long it may take, even if the test passes. A person's waiting time is not
+ * asserted, because on a busy machine the test would fail through no fault of ours.
  */
 export function reportTime(what: string, ms: number, wantedMs: number): void {
   say(`${what}: ${Math.round(ms)} ms (wanted within ${wantedMs} ms)`)
 }
 
-/** Past the test runner, which shows the console of failed tests only. */
+/** Writes past the test runner, which shows the console only for tests that fail. */
 export function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }

@@ -8,7 +8,7 @@ const SPECIES = ["Dunlin", "Knot", "Sanderling", "Curlew", "Oystercatcher", "Tur
 const COLUMNS = ["todo", "doing", "done"] as const
 const START = Date.UTC(2026, 0, 1)
 
-/** A workspace of any size, the same each time. Document 777 alone has the word "phalarope" in its body. */
+/** A workspace of any size, the same each time. Only document 777 has the word "phalarope" in its body. */
 export function sampleArchive(
   size: { readonly documents: number; readonly tasks: number },
   prefix = "",

@@ -7,12 +7,12 @@ import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { documentSchema, taskSchema } from "../../apps/workspace/src/data/schemas.ts"
 
-/** Somebody with the invite and a program of their own: nothing that they send was ever checked. */
+/** Somebody with the invite and their own program: nothing that they send has been checked. */
 export interface Stranger {
   readonly room: Room
   readonly documents: RxCollection
   readonly tasks: RxCollection
-  /** Brings an update of Loro into one document, once, and waits until somebody else has it. */
+  /** Adds a Loro update to one document, once, and waits until somebody else has it. */
   writeText(id: string, update: Uint8Array): Promise<void>
   close(): Promise<void>
 }

@@ -1,15 +1,15 @@
 import type { CDPSession } from "playwright-core"
 import type { Person } from "./workspace-page.ts"
 
-/** One task of a page's main thread: how long it kept the page busy, and how much of that it computed itself. */
+/** One task of a page's main thread: how long it kept the page busy, and how much of that was its own computing. */
 export interface TracedTask {
   readonly wallMs: number
-  /** On a busy machine a task also waits for its turn, for which it cannot do anything. */
+  /** Less than `wallMs` on a busy machine, where a task also waits for its turn on the processor. */
   readonly cpuMs: number
 }
 
 export interface TaskTrace {
-  /** Ends the trace and gives the tasks that took at least `fromMs` by the clock. */
+  /** Ends the trace and returns the tasks that took at least `fromMs` by the clock. */
   stop(fromMs: number): Promise<readonly TracedTask[]>
 }
 
@@ -18,13 +18,13 @@ interface TraceEvent {
   readonly ph: string
   readonly pid: number
   readonly tid: number
-  /** Microseconds, the second by the thread's own clock. */
+  /** Both in microseconds; `tdur` is by the thread's own clock. */
   readonly dur?: number
   readonly tdur?: number
   readonly args?: { readonly name?: string }
 }
 
-/** Has the browser note every task of the page from now on. */
+/** Makes the browser trace every task of the page from now on. */
 export async function traceTasks({ page, context }: Person): Promise<TaskTrace> {
   const session = await context.newCDPSession(page)
   const events: TraceEvent[] = []

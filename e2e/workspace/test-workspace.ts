@@ -4,17 +4,17 @@ import { launchSharedChromium } from "../browser/harness/chromium.ts"
 import { openPerson, type Person } from "./workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "./workspace-server.ts"
 
-/** What the tests of one file work with. It starts before the first, ends with the last, and is tidied between. */
+/** What the tests of one file share. It starts before the first test, ends with the last, and is tidied in between. */
 export interface TestWorkspace {
-  /** To be read in a test: before the first there is none. */
+  /** Read it within a test: before the first one there is no server. */
   readonly server: WorkspaceServer
-  /** Somebody at a profile of their own, in memory; they leave when the test ends. */
+  /** Somebody with a profile of their own, kept in memory; they leave when the test ends. */
   person(address?: string, prepare?: (context: BrowserContext) => Promise<unknown>): Promise<Person>
   /** Somebody whose profile is on disk. */
   lastingPerson(): Promise<Person>
 }
 
-/** With several browsers people take turns at them, so that no two devices share a process. */
+/** With several browsers, people are assigned to them in turn, so that no two devices share a process. */
 export function testWorkspace({ browsers: count = 1 } = {}): TestWorkspace {
   let server: WorkspaceServer | null = null
   let browsers: readonly Browser[] = []

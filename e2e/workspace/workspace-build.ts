@@ -7,10 +7,10 @@ import { promisify } from "node:util"
 
 const app = fileURLToPath(new URL("../../apps/workspace/", import.meta.url))
 const dist = join(app, "dist")
-/** What tests serve: `npm start`, which is tested beside them, builds anew. */
+/** What tests serve. It is a copy, because `npm start`, which is tested alongside, builds again. */
 export const builtWorkspace: string = fileURLToPath(new URL("../../.cache/workspace/", import.meta.url))
 
-/** Before any test file, by itself: two builds at once leave half of each. */
+/** Runs once before all test files: two simultaneous builds would leave half of each. */
 export async function setup(): Promise<void> {
   await buildIfStale()
   await rm(builtWorkspace, { recursive: true, force: true })
@@ -26,7 +26,7 @@ async function buildIfStale(): Promise<void> {
   ]
   const changed = await Promise.all(sources.map(newestIn))
   if (Math.max(...changed) < builtAt) return
-  // In a process of its own: the test runner's environment would make it a development build.
+  // In a separate process: the test runner's environment would make it a development build.
   const vite = join(app, "../../node_modules/vite/bin/vite.js")
   const env = { ...process.env, NODE_ENV: "production" }
   await promisify(execFile)(process.execPath, [vite, "build", "--logLevel", "error"], { cwd: app, env })

@@ -1,24 +1,24 @@
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core"
 import { launchChromium } from "../browser/harness/chromium.ts"
 
-/** One person at one browser profile, with what they do said in their words. */
+/** One person with one browser profile, whose actions have everyday names. */
 export interface Person {
   readonly page: Page
   readonly context: BrowserContext
-  /** Every request URL of the profile, for what must not be in one. */
+  /** Every request URL of the profile, to check what must not appear in one. */
   readonly requests: readonly string[]
   /** Console errors and uncaught exceptions. */
   readonly errors: string[]
   goto(route: string): Promise<void>
   invite(): Promise<string>
-  /** By the button, through the clipboard. */
+  /** Copies the invite with the button, through the clipboard. */
   copyInvite(): Promise<string>
   newDocument(title: string): Promise<void>
   openDocument(title: string): Promise<void>
   editor(): Locator
   text(): Promise<string>
   addTask(title: string, column?: string): Promise<void>
-  /** The card with this very title: names of people are on cards too, and may hold any word. */
+  /** The card with exactly this title: cards also show people's names, which may contain any word. */
   card(title: string, column?: string): Locator
   sync(): Promise<string>
   pause(): Promise<void>
@@ -29,7 +29,7 @@ export interface Person {
 export const WAIT_MS = 30_000
 
 export interface PersonOptions {
-  /** Where their profile lives. Left out: in a browser of its own, with a disk of its own. */
+  /** The browser of their profile. Default: a separate browser with its own profile on disk. */
   readonly browser?: Browser
   readonly prepare?: (context: BrowserContext) => Promise<unknown>
 }
@@ -51,7 +51,7 @@ async function profileIn(
   return {
     context,
     async close() {
-      // A service worker may be fetching through a route while the page goes.
+      // A service worker may still be fetching through a route while the page closes.
       await context.unrouteAll({ behavior: "ignoreErrors" })
       await context.close()
     },
@@ -89,7 +89,7 @@ async function personAt(
     errors,
     async goto(route) {
       await page.evaluate((hash) => (location.hash = hash), `#${route}`)
-      // Right after a reload there is nothing yet that takes keys.
+      // Right after a reload nothing accepts keys yet.
       await page.locator("#main").waitFor()
     },
     async invite() {
@@ -101,7 +101,7 @@ async function personAt(
     async copyInvite() {
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"])
       await page.getByRole("button", { name: "Share", exact: true }).first().click()
-      // The page is served by this computer: a phone could do nothing with a code.
+      // The page is served by this computer alone, so a code would be useless to a phone.
       await page.getByText("works on this computer alone").waitFor()
       await page.getByRole("button", { name: "Copy" }).click()
       await page.getByRole("button", { name: "Copied" }).waitFor()
@@ -112,7 +112,7 @@ async function personAt(
     async newDocument(title) {
       const before = await page.evaluate(() => location.hash)
       await page.getByRole("button", { name: "New", exact: true }).click()
-      // Until the new one is there, the title on the page is that of the document before it.
+      // Until the new document is shown, the title on the page belongs to the previous one.
       await page.waitForFunction(
         (hash) =>
           location.hash !== hash && document.querySelector<HTMLInputElement>(".title-input")?.value === "",
@@ -126,7 +126,7 @@ async function personAt(
       await editor().waitFor()
     },
     editor,
-    // The placeholder is in the editor, but not in the text.
+    // The placeholder is in the editor but not in the text.
     text: () =>
       editor().evaluate((content) => {
         const copy = content.cloneNode(true) as HTMLElement
@@ -153,7 +153,7 @@ async function switchSync(page: Page, press: string, then: string): Promise<void
   await page.evaluate((hash) => (location.hash = hash), back)
 }
 
-/** Waits until `condition` holds and returns the milliseconds it took. */
+/** Waits until `condition` holds, and returns how many milliseconds that took. */
 export async function timeUntil(
   what: string,
   condition: () => Promise<boolean>,

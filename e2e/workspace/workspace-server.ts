@@ -5,7 +5,7 @@ import { type Host, startHost } from "@dunlin/host"
 import { serveWorkspace, type StaticServer } from "../../apps/workspace/server/static-server.ts"
 import { builtWorkspace } from "./workspace-build.ts"
 
-/** The workspace as `npm start` serves it, with a host that a test can take away. It has been built before. */
+/** The workspace as `npm start` serves it, with a host that a test can stop. It has been built before. */
 export interface WorkspaceServer {
   readonly url: string
   /** Kills the signaling host; the page stays served. */
@@ -22,7 +22,7 @@ export async function startWorkspaceServer(): Promise<WorkspaceServer> {
     maxLoopLagMs: 60_000,
   })
   const port = host.port
-  // A copy: another run of the tests must not take a page's files away from under it.
+  // A copy, so that another test run cannot remove a page's files while it uses them.
   const root = await mkdtemp(join(tmpdir(), "dunlin-workspace-"))
   await cp(builtWorkspace, root, { recursive: true })
   const server: StaticServer = await serveWorkspace({ root, signaling: host.url, port: 0 })

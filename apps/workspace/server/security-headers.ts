@@ -1,6 +1,6 @@
 const POLICY = [
   "default-src 'none'",
-  // No inline script anywhere; Loro is compiled from a file of this origin.
+  // No inline scripts at all; Loro's WebAssembly comes from a file of this origin.
   "script-src 'self' 'wasm-unsafe-eval'",
   // The editor writes its own rules into a style element. Without any way to inject markup, load a foreign image or
   // reach a foreign address, such rules can do nothing but style.
@@ -10,7 +10,7 @@ const POLICY = [
   "img-src 'self' data: blob:",
   "manifest-src 'self'",
   "worker-src 'self'",
-  // Some browsers do not count the page's own WebSocket address as 'self'.
+  // Some browsers do not treat the page's own WebSocket address as 'self'.
   "connect-src 'self' ws: wss:",
   // The split-screen demo shows this application twice.
   "frame-src 'self'",
@@ -18,7 +18,7 @@ const POLICY = [
   "base-uri 'none'",
   "form-action 'none'",
   "object-src 'none'",
-  // Text never becomes markup: every way from a string to HTML or script is closed.
+  // Text never becomes markup: every path from a string to HTML or script is closed.
   "require-trusted-types-for 'script'",
   "trusted-types dunlin",
 ].join("; ")

@@ -13,9 +13,9 @@ import { securityHeaders } from "./security-headers.ts"
 export interface StaticServerOptions {
   /** The built application. */
   readonly root: string
-  /** `/signal` is passed on to this host, so that the page needs to know one address only. Null: not served. */
+  /** `/signal` is forwarded to this host, so that the page needs only one address. Null: not served. */
   readonly signaling: string | null
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   readonly port: number
   readonly address?: string
 }
@@ -65,7 +65,7 @@ async function answer(root: string, request: IncomingMessage, response: ServerRe
   const file = path === "/" ? "index.html" : fileIn(root, path)
   const found = file === null ? null : await readIfFile(join(root, file))
   if (file === null || found === null) return void response.writeHead(404, securityHeaders()).end()
-  // Hashed names never change; everything else is asked for anew, or an update would not be seen.
+  // Files with hashed names never change; all others are revalidated, or an update would go unnoticed.
   const isHashed = file.startsWith(`assets${sep}`) || file.startsWith("assets/")
   response.writeHead(200, {
     ...securityHeaders(),
@@ -99,7 +99,7 @@ async function readIfFile(path: string): Promise<Buffer | null> {
   }
 }
 
-/** Joins a WebSocket handshake to the host behind, byte for byte. */
+/** Forwards a WebSocket handshake to the host behind, byte for byte. */
 function tunnel(
   target: string,
   request: IncomingMessage,

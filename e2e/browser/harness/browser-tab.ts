@@ -1,13 +1,13 @@
 import { nameCall, RemoteError, within } from "./remote-module.ts"
 import type { RemoteModule } from "./remote-module.ts"
 
-/** A page whose module was loaded. */
+/** A page whose module has been loaded. */
 export interface BrowserTab<Exports> extends RemoteModule<Exports> {
-  /** Loads the page anew, as a user's reload does. */
+  /** Reloads the page, as a user does. */
   reload(): Promise<void>
 }
 
-/** A browser with a profile of its own: nothing is shared with other profiles but the network. */
+/** A browser with a profile of its own, which shares nothing with other profiles but the network. */
 export interface BrowserProfile {
   open<Exports>(site: { readonly url: string }, hash?: string): Promise<BrowserTab<Exports>>
   close(): Promise<void>
@@ -54,7 +54,7 @@ export async function attachTab<Exports>(
   return {
     output: () => output,
     async call(name, ...args) {
-      // A string, since functions that tsx compiled refer to helpers that no page has.
+      // Passed as a string, because functions compiled by tsx refer to helpers that no page has.
       const result = await evaluate(
         `testPage[${JSON.stringify(name)}](...${JSON.stringify(args)})`,
         nameCall(name, args),

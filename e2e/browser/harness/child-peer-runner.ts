@@ -1,11 +1,11 @@
-// Runs in the child: loads the module named on the command line and answers calls of its exports.
+// Runs in the child: loads the module named on the command line and answers calls to its exports.
 import { inspect } from "node:util"
 import type { PeerAnswer, PeerRequest } from "./child-peer.ts"
 
 const exports: Record<string, unknown> = await import(process.argv[2] ?? "")
 
 process.on("message", (request: PeerRequest) => void answer(request))
-// The test is gone, so nobody will close this process.
+// The test is gone, so nobody else will end this process.
 process.on("disconnect", () => process.exit(0))
 process.on("SIGTERM", () => process.exit(0))
 reply({ type: "ready" })
@@ -31,7 +31,7 @@ async function answerCall({ id, name, args }: Extract<PeerRequest, { type: "call
   }
 }
 
-/** What the module says of itself, where it exports `facts` and `diagnostics`, as a room's does. */
+/** What the module reports about itself, if it exports `facts` and `diagnostics` as a room's module does. */
 function describe(): string {
   const lines: string[] = []
   for (const name of ["facts", "diagnostics"]) {

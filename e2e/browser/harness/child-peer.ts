@@ -5,10 +5,10 @@ import { describeThreads } from "./child-state.ts"
 import { nameCall, RemoteError, within } from "./remote-module.ts"
 import type { RemoteModule } from "./remote-module.ts"
 
-/** A module running in a Node process of its own. */
+/** A module that runs in a Node process of its own. */
 export interface ChildPeer<Exports> extends RemoteModule<Exports> {
   readonly pid: number
-  /** SIGKILL: nothing is flushed, as in a crash. */
+  /** Sends SIGKILL: as in a crash, nothing is flushed. */
   kill(): Promise<void>
 }
 
@@ -31,12 +31,12 @@ export type PeerAnswer =
 export interface PeerLimits {
   /** How long a call may take. Default 100 s. */
   readonly callMs?: number
-  /** How many seconds a child that owes an answer may leave every ping unanswered. Default 30. */
+  /** For how many seconds a child that owes an answer may leave every ping unanswered. Default 30. */
   readonly silentPings?: number
 }
 
 const RUNNER = fileURLToPath(new URL("./child-peer-runner.ts", import.meta.url))
-/** Less than a test may take: what hangs is told by the call, not by the test's time limit. */
+/** Less than a test may take, so that the call reports what hangs before the test's time limit does. */
 const CALL_LIMIT_MS = 100_000
 const START_LIMIT_MS = 60_000
 const PING_EVERY_MS = 1_000
@@ -59,13 +59,13 @@ export async function spawnPeer<Exports>(
   let unanswered = 0
   let hearState: (state: string) => void = () => {}
 
-  // A child that has ended is noticed by its exit.
+  // If the child has ended, its exit event tells.
   const send = (request: PeerRequest): void => void child.process.send(request, () => {})
   const settleAll = (error: (what: string) => Error): void => {
     for (const call of waiting.values()) call.reject(error(call.what))
     waiting.clear()
   }
-  // A process whose event loop stands still, as in a deadlock of native code, tells nothing by itself.
+  // A process whose event loop is blocked, as by a deadlock in native code, reports nothing by itself.
   const pinging = setInterval(() => {
     if (waiting.size === 0) return void (unanswered = 0)
     if (++unanswered <= silentPings) return send({ type: "ping" })

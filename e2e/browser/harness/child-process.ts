@@ -7,7 +7,7 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Flags for Node itself, such as `--expose-gc`. */
   readonly nodeArgs?: readonly string[]
-  /** Takes the packages as `npm run build` made them, and as users get them, instead of their source. Default false. */
+  /** Runs the packages as `npm run build` made them and users get them, not their source. Default false. */
   readonly built?: boolean
 }
 
@@ -17,7 +17,7 @@ export interface SourceChild {
   readonly output: readonly string[]
   /** Resolves with the exit code, null after a signal. */
   readonly exited: Promise<number | null>
-  /** Asks by SIGTERM, and insists after 10 s. */
+  /** Sends SIGTERM, and SIGKILL after 10 s. */
   stop(): Promise<void>
   kill(): Promise<void>
 }
@@ -41,7 +41,7 @@ export function spawnSource(file: string, args: readonly string[], options: Chil
   const child = spawn(command, rest, {
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    // Lets bytes and errors cross as they are.
+    // Passes bytes and errors without converting them.
     serialization: "advanced",
   })
   const output = collectLines(child)

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 
 /**
- * What the kernel says of a process: each thread, whether it runs, and where it waits. Threads that all wait for a futex
- * (a lock) beside a main one that does too are a deadlock in native code. Empty where there is no `/proc`.
+ * What the kernel knows about a process: each thread, whether it runs, and where it waits. If the main thread and all
+ * others wait for a futex (a lock), native code is deadlocked. Empty without `/proc`.
  */
 export function describeThreads(pid: number): string {
   const folder = `/proc/${pid}/task`
@@ -16,7 +16,7 @@ export function describeThreads(pid: number): string {
       threads.set(line, (threads.get(line) ?? 0) + 1)
     }
   } catch {
-    // It ended meanwhile, or this is no Linux.
+    // The process has ended meanwhile, or this is not Linux.
   }
   return [...threads].map(([line, count]) => (count > 1 ? `${line} (${count} of them)` : line)).join("\n")
 }

@@ -9,7 +9,7 @@ import { findChromium } from "./find-browser.ts"
 import type { TestSite } from "./test-site.ts"
 
 export interface ChromiumOptions {
-  /** Folder of the profile, kept at close. Left out: a fresh one that goes with the browser. */
+  /** Folder of the profile, kept at close. Default: a fresh one that is deleted with the browser. */
   readonly profile?: string
   /** Hide local addresses behind `.local` names, as Chromium does for users. Default false. */
   readonly mdns?: boolean
@@ -20,9 +20,9 @@ export interface ChromiumOptions {
 }
 
 export interface ChromiumProfile extends BrowserProfile {
-  /** For what the harness does not wrap. */
+  /** Gives access to what the harness does not wrap. */
   readonly context: BrowserContext
-  /** Ends the browser without asking it, as a crash does. */
+  /** Kills the browser without warning, as a crash does. */
   kill(): Promise<void>
   open<Exports>(site: TestSite, hash?: string): Promise<BrowserTab<Exports> & { readonly page: Page }>
 }
@@ -38,7 +38,7 @@ const ARGS = [
   "--no-first-run",
 ]
 
-/** A Chromium for tests that need no disk: its contexts share nothing but the process, and start at once. */
+/** A Chromium for tests that need no disk: its contexts start at once, and share only the process. */
 export function launchSharedChromium(): Promise<Browser> {
   const args = [...ARGS, ...disabledFeatures({})]
   return chromium.launch({ executablePath: installedChromium(), headless: true, args })
@@ -70,7 +70,7 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Chr
     async kill() {
       const session = await context.newCDPSession(context.pages()[0] ?? (await context.newPage()))
       const closed = new Promise<void>((resolve) => context.once("close", () => resolve()))
-      // The browser dies while it answers, so the call may reject.
+      // The browser dies while answering, so the call may reject.
       await session.send("Browser.crash" as never).catch(() => undefined)
       await closed
       await removeOwn()
@@ -93,13 +93,13 @@ function disabledFeatures({ mdns, namespace }: ChromiumOptions): readonly string
   const features = [
     // Test peers in Node do not resolve `.local` names.
     ...(mdns === true ? [] : ["WebRtcHideLocalIpsWithMdns"]),
-    // An intercepted page has no address, so Chromium takes it for a public one and asks before it goes to 10.x.
+    // An intercepted page has no address, so Chromium treats it as public and asks before it connects to 10.x.
     ...(namespace === undefined ? [] : ["LocalNetworkAccessChecks", "LocalNetworkAccessChecksWebSockets"]),
   ]
   return features.length === 0 ? [] : [`--disable-features=${features.join(",")}`]
 }
 
-/** A namespace has no way to the test server, so every file of the site comes by interception. */
+/** A namespace cannot reach the test server, so every file of the site is served by interception. */
 async function feed(page: Page, site: TestSite): Promise<void> {
   await page.route(`${site.url}**`, (route) => {
     const file = site.files.get(new URL(route.request().url()).pathname)

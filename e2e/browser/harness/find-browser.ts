@@ -29,12 +29,12 @@ const FIREFOX_PLACES: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   win32: windowsPlaces(["Mozilla Firefox\\firefox.exe"]),
 }
 
-/** Path of an installed Chromium, Chrome or Edge; `CHROMIUM_PATH` names another one. */
+/** Path of an installed Chromium, Chrome or Edge; `CHROMIUM_PATH` overrides it. */
 export function findChromium(): string | null {
   return process.env["CHROMIUM_PATH"] ?? firstInstalled(CHROMIUM_PLACES)
 }
 
-/** Path of an installed Firefox; `FIREFOX_PATH` names another one. */
+/** Path of an installed Firefox; `FIREFOX_PATH` overrides it. */
 export function findFirefox(): string | null {
   return process.env["FIREFOX_PATH"] ?? firstInstalled(FIREFOX_PLACES)
 }

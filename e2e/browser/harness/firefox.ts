@@ -6,7 +6,7 @@ import type { BrowserProfile } from "./browser-tab.ts"
 import { findFirefox } from "./find-browser.ts"
 
 export interface FirefoxProfile extends BrowserProfile {
-  /** For what the harness does not wrap. */
+  /** Gives access to what the harness does not wrap. */
   readonly browser: Browser
 }
 
@@ -21,7 +21,7 @@ const PREFERENCES = {
   "datareporting.policy.dataSubmissionEnabled": false,
 }
 
-/** Firefox through WebDriver BiDi, which needs no driver program beside the browser. */
+/** Firefox through WebDriver BiDi, which needs no driver program. */
 export async function launchFirefox(): Promise<FirefoxProfile> {
   const executablePath = findFirefox()
   if (executablePath === null) throw new Error("No Firefox found. Install one, or name it in FIREFOX_PATH.")
@@ -29,7 +29,7 @@ export async function launchFirefox(): Promise<FirefoxProfile> {
     browser: "firefox",
     executablePath,
     headless: true,
-    // By the window: to set the viewport Puppeteer sends commands that the Firefox of a stable system does not know.
+    // Set by the window: to set a viewport, Puppeteer sends commands that the Firefox of a stable distribution lacks.
     defaultViewport: null,
     args: ["--width=1280", "--height=800"],
     extraPrefsFirefox: PREFERENCES,

@@ -9,7 +9,7 @@ export interface HostProcess {
   readonly port: number
   readonly pid: number
   output(): readonly string[]
-  /** SIGTERM: the host drains and ends. */
+  /** Sends SIGTERM: the host drains and ends. */
   close(): Promise<void>
   kill(): Promise<void>
 }
@@ -28,7 +28,7 @@ const START_LIMIT_MS = 60_000
 export async function startHostProcess(options: HostOptions = {}): Promise<HostProcess> {
   const { port = 0, address = "127.0.0.1", args = [] } = options
   const operations = args.includes("--operations-port") ? [] : ["--operations-port", "off"]
-  // Tests share the machine with browsers: a host that refuses while it is busy would fail them for nothing.
+  // Tests share the machine with browsers, and a host that refuses sockets under load would fail them for no reason.
   const patience = args.includes("--max-loop-lag-ms") ? [] : ["--max-loop-lag-ms", "60000"]
   const flags = ["--port", String(port), "--host", address, ...operations, ...patience, ...args]
   const child = spawnSource(BIN, flags, options)

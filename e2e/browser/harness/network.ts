@@ -6,26 +6,26 @@ import { fileURLToPath } from "node:url"
 import { findProgram } from "./find-browser.ts"
 
 export interface LinkConditions {
-  /** One way, so a round trip takes twice as long. */
+  /** In one direction; a round trip takes twice as long. */
   readonly delayMs?: number
   readonly jitterMs?: number
   readonly lossPercent?: number
-  /** 0: without limit. */
+  /** 0 means no limit. */
   readonly rateMbit?: number
   readonly cut?: boolean
   readonly blockUdp?: boolean
 }
 
-/** "cone" can be passed with STUN; "symmetric" needs TURN unless the other side is open. */
+/** A "cone" NAT can be traversed with STUN; a "symmetric" one needs TURN unless the other side is open. */
 export type NatKind = "none" | "cone" | "symmetric"
 
-/** Hosts in Linux network namespaces of their own, and what lies between them. */
+/** Hosts in Linux network namespaces of their own, and the links between them. */
 export interface Network {
   /** The namespace of a host, for `harness.chromium`, `harness.peer` and `harness.host`. */
   namespace(host: string): string
-  /** Where the others reach a host. */
+  /** The address at which the others reach a host. */
   address(host: string): string
-  /** Changes every link, or one of them, both ways. */
+  /** Changes every link, or only one, in both directions. */
   set(conditions: LinkConditions, between?: readonly [string, string]): Promise<void>
   setOneWay(
     conditions: LinkConditions,
@@ -33,14 +33,14 @@ export interface Network {
   ): Promise<void>
   cut(one: string, other: string): Promise<void>
   heal(one: string, other: string): Promise<void>
-  /** Every link as it was at the start. */
+  /** Restores every link to its initial state. */
   reset(): Promise<void>
   close(): Promise<void>
 }
 
 const NETSIM = fileURLToPath(new URL("./netsim.py", import.meta.url))
 
-/** Why this machine cannot make networks, or null when it can. */
+/** Why this machine cannot create networks, or null if it can. */
 export function networkProblem(): string | null {
   if (process.platform !== "linux") return "network namespaces need Linux"
   if (process.getuid?.() !== 0) return "network namespaces need root"
@@ -55,7 +55,7 @@ export function networkProblem(): string | null {
   return null
 }
 
-/** Makes a network of named hosts, each with the kind of NAT it sits behind. */
+/** Creates a network of named hosts, each behind the given kind of NAT. */
 export async function createNetwork(hosts: Readonly<Record<string, NatKind>>): Promise<Network> {
   const prefix = `dunlin-${randomBytes(3).toString("hex")}`
   const specs = Object.entries(hosts).map(([name, nat], index) => {

@@ -1,4 +1,4 @@
-// What the harness's own tests run in a page and in a child.
+// What the harness's own tests run in a page.
 
 export function add(left: number, right: number): number {
   return left + right
@@ -13,14 +13,14 @@ export function facts(): { readonly secure: boolean; readonly origin: string } {
   return { secure: globalThis.isSecureContext, origin: globalThis.location.origin }
 }
 
-/** One profile must not see what another stored. */
+/** Shows that one profile does not see what another stored. */
 export function remember(value: string): string | null {
   const before = localStorage.getItem("probe")
   localStorage.setItem("probe", value)
   return before
 }
 
-/** Two connections within this page, so that it shows WebRTC works here at all. */
+/** Connects two peers within this page, to show that WebRTC works here at all. */
 export async function loopback(): Promise<string> {
   const offerer = new RTCPeerConnection()
   const answerer = new RTCPeerConnection()

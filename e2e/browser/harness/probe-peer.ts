@@ -13,7 +13,7 @@ export function never(): Promise<never> {
   return new Promise(() => undefined)
 }
 
-/** Nothing is answered after this, as when native code waits for a lock for ever. */
+/** Blocks for ever and answers nothing, as native code does in a deadlock. */
 export function standStill(): void {
   for (;;);
 }

@@ -17,7 +17,7 @@ export async function serveTcp(): Promise<void> {
   await new Promise<void>((resolve) => server.listen(PORT, resolve))
 }
 
-/** Our address as each of `servers` sees it, from one socket; null where nothing came back. */
+/** Our address as each of `servers` sees it, from one socket; null where no answer came. */
 export async function askUdp(
   servers: readonly string[],
   waitMs: number,

@@ -17,15 +17,15 @@ export type RemoteResult<Exports, Name extends keyof Exports> = Exports[Name] ex
   : never
 
 /**
- * A module that runs somewhere else, in a page or another process; its exported functions are called by name.
- * Between pages arguments and results travel as JSON, between processes also as bytes.
+ * A module that runs elsewhere, in a page or another process; its exported functions are called by name. Arguments and
+ * results travel as JSON to and from pages, and to and from processes also as bytes.
  */
 export interface RemoteModule<Exports> {
   call<Name extends FunctionName<Exports>>(
     name: Name,
     ...args: RemoteArguments<Exports, Name>
   ): Promise<RemoteResult<Exports, Name>>
-  /** What it printed so far, errors included, one line each. */
+  /** What it has printed so far, including errors, one entry per line. */
   output(): readonly string[]
   close(): Promise<void>
 }
@@ -34,7 +34,7 @@ export class RemoteError extends Error {
   override readonly name = "RemoteError"
 }
 
-/** Rejects with what `late` says when `promise` has not settled by then. */
+/** Rejects with the error that `late` returns if `promise` has not settled in time. */
 export async function within<Value>(
   promise: Promise<Value>,
   limitMs: number,
@@ -53,7 +53,7 @@ export async function within<Value>(
   }
 }
 
-/** For messages: `waitForPeers(1, 40000)`, long arguments shortened. */
+/** For messages: `waitForPeers(1, 40000)`, with long arguments shortened. */
 export function nameCall(name: string, args: readonly unknown[]): string {
   const shown = args.map((arg) => {
     if (ArrayBuffer.isView(arg)) return `${arg.byteLength} bytes`

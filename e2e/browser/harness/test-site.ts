@@ -9,7 +9,7 @@ import type { Plugin } from "vite"
 /** A page made of one TypeScript module, whose exports become `globalThis.testPage`. */
 export interface TestSite {
   readonly url: string
-  /** Path to content, for browsers that cannot reach this server: they are fed by interception. */
+  /** Content by path, for browsers that cannot reach this server and are served by interception. */
   readonly files: ReadonlyMap<string, SiteFile>
   close(): Promise<void>
 }
@@ -33,7 +33,7 @@ export async function serveTestSite({ entry }: { readonly entry: URL }): Promise
   return serveFiles(await bundle(fileURLToPath(entry)))
 }
 
-/** Serves a folder that was built before, on loopback. */
+/** Serves a folder that has been built before, on loopback. */
 export async function serveFolder(folder: string): Promise<TestSite> {
   const files = new Map<string, SiteFile>()
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { findProgram } from "./find-browser.ts"
 
-/** A coturn that knows one secret and hands out nothing by itself. */
+/** A coturn that knows one secret and issues no credentials itself. */
 export interface TurnServer {
-  /** For the host's `turnSecret`. */
+  /** The value for the host's `turnSecret`. */
   readonly secret: string
   readonly stunUrl: string
   readonly turnUrl: string
@@ -23,13 +23,13 @@ export interface TurnServerOptions {
   /** Address to listen and relay on. Default 127.0.0.1. */
   readonly address?: string
   readonly namespace?: string
-  /** Further arguments of coturn. */
+  /** Further arguments for coturn. */
   readonly args?: readonly string[]
 }
 
 const START_LIMIT_MS = 20_000
 
-/** Why no TURN server can be started here, or null. */
+/** Why no TURN server can be started here, or null if one can. */
 export function turnServerProblem(): string | null {
   return findProgram("turnserver") === null ? "coturn is not installed" : null
 }
@@ -53,7 +53,7 @@ export async function startTurnServer(options: TurnServerOptions = {}): Promise<
     "--no-tls",
     "--no-dtls",
     "--no-cli",
-    // Without it coturn refuses peers on 127.0.0.0/8, which is where tests are.
+    // Without this, coturn refuses peers in 127.0.0.0/8, where the tests run.
     "--allow-loopback-peers",
     "--log-file=stdout",
     "--simple-log",
@@ -77,7 +77,7 @@ export async function startTurnServer(options: TurnServerOptions = {}): Promise<
     await rm(folder, { recursive: true, force: true })
   }
 
-  // Its sockets are open by the time it opens its database.
+  // Its sockets are open by the time it reports its database.
   const deadline = Date.now() + START_LIMIT_MS
   while (!output.some((line) => /SQLite DB connection success/.test(line))) {
     if (ended || Date.now() > deadline) {

@@ -1,14 +1,14 @@
-// The part of your application that lets its users join: it knows who asks, and signs for ten minutes at most.
+// This part of your application lets its users join: it knows who is asking, and signs for ten minutes at most.
 //   node token-issuer.ts     prints a public key for --jwt-key-file, and serves tokens on port 3000 (or PORT)
 import { createServer } from "node:http"
 import { exportSPKI, generateKeyPair, SignJWT } from "jose"
 
-/** Keep the private key where your other secrets are; a fresh one at each start is for trying it out. */
+/** Keep the private key with your other secrets; a fresh one at each start is only for trying this out. */
 const { publicKey, privateKey } = await generateKeyPair("EdDSA")
 process.stdout.write(await exportSPKI(publicKey))
 
 export async function issueToken(user: string, topic?: string): Promise<string> {
-  // With `topic` (32 bytes as base64url) the token opens that room only; clients know theirs, your server need not.
+  // With `topic` (32 bytes as base64url) the token opens only that room; clients know it, your server need not.
   return await new SignJWT(topic === undefined ? {} : { topic })
     .setProtectedHeader({ alg: "EdDSA" })
     .setSubject(user)
@@ -27,7 +27,7 @@ createServer((request, response) => {
   void issueToken(user).then((token) => response.end(token))
 }).listen(Number(process.env["PORT"] ?? 3000))
 
-/** Whatever your application does to know its users. */
+/** Replace this with the way your application recognises its users. */
 function signedInUser(cookie: string | undefined): string | null {
   return /(?:^|; )user=(\w+)/.exec(cookie ?? "")?.[1] ?? null
 }

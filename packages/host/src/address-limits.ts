@@ -5,14 +5,14 @@ export type Admission = "admitted" | "too-fast" | "too-many" | "blocked"
 
 /** What one address, or one IPv6 network, may do. */
 export interface AddressLimits {
-  /** Every "admitted" is followed by one `closed`. */
+  /** Every "admitted" must be followed by one call of `closed`. */
   open(group: string, now: Millis): Admission
   closed(group: string, now: Millis): void
-  /** Counts a join that failed, or bytes that no honest client sends. True when this has blocked the address. */
+  /** Counts a failed join, or bytes that no honest client sends. True when this has blocked the address. */
   failed(group: string, now: Millis): boolean
   /** Milliseconds for which the address is still blocked, or 0. */
   blockedFor(group: string, now: Millis): Millis
-  /** Forgets addresses that are as good as new. Call it every few seconds. */
+  /** Forgets addresses that no longer differ from new ones. Call it every few seconds. */
   sweep(now: Millis): void
   /** Addresses held in memory. */
   readonly size: number
@@ -25,7 +25,7 @@ interface AddressEntry {
   blockedUntil: Millis
 }
 
-/** Addresses without a connection that are remembered, for their rate or their block; the oldest goes first. */
+/** How many addresses without a connection are remembered, for their rate or their block; the oldest goes first. */
 const MAX_IDLE_ADDRESSES = 50_000
 
 export function createAddressLimits(limits: {
@@ -43,7 +43,7 @@ export function createAddressLimits(limits: {
     perSecond: limits.addressFailedJoinsPerMinute / 60,
     burst: limits.addressFailedJoinsPerMinute,
   }
-  // Those with a connection are bounded by the number of sockets, the others by MAX_IDLE_ADDRESSES.
+  // The sockets' limit bounds the addresses that have a connection; MAX_IDLE_ADDRESSES bounds the others.
   const busy = new Map<string, AddressEntry>()
   const idle = new Map<string, AddressEntry>()
 

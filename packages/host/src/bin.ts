@@ -32,7 +32,7 @@ function endWithSignals(host: Host): void {
   if (host.operationsUrl !== null) console.error(`Health and metrics: ${host.operationsUrl}/metrics`)
   let asked = false
   const end = (): void => {
-    // Whoever asks twice means now.
+    // A second signal means: close now.
     void (asked ? host.close() : host.drain())
     asked = true
   }

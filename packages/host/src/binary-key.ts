@@ -1,4 +1,4 @@
-/** Bytes as a string of one character each: the cheapest key of a Map. Not for people or logs. */
+/** Bytes as a string with one character per byte, the cheapest key for a Map. Not for people or logs. */
 export function keyOfBytes(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
 }

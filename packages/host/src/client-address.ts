@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http"
 import { BlockList, isIP, isIPv4, isIPv6 } from "node:net"
 
-/** What of a request says where it comes from. */
+/** The parts of a request that tell where it comes from. */
 export interface RequestSource {
   readonly socket: { readonly remoteAddress?: string | undefined }
   readonly headers: IncomingHttpHeaders
 }
 
 export interface AddressReader {
-  /** Whether the address is a proxy whose header is believed. */
+  /** Whether the address belongs to a proxy whose header is trusted. */
   isProxy(address: string): boolean
   /** The client behind a request: the last hop that is not a trusted proxy. */
   clientOf(request: RequestSource): string
@@ -32,7 +32,7 @@ export function createAddressReader(options: {
       if (!isProxy(direct)) return direct
       const header = request.headers[options.proxyHeader]
       const hops = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",")
-      // From the right: what stands left of the first untrusted hop was written by the client itself.
+      // Read from the right: everything left of the first untrusted hop was written by the client itself.
       for (const hop of hops.reverse()) {
         const address = addressOfHop(hop.trim())
         if (isIP(address) === 0) return direct
@@ -43,19 +43,19 @@ export function createAddressReader(options: {
   }
 }
 
-/** Some proxies write the client's port behind its address. */
+/** Some proxies append the client's port to its address. */
 function addressOfHop(hop: string): string {
   const [, bracketed, bare] = /^(?:\[([^\]]*)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?$/.exec(hop) ?? []
   return plainAddress(bracketed ?? bare ?? hop)
 }
 
-/** IPv4 also where it is mapped into IPv6, so that one client has one spelling; no zone. */
+/** One spelling for each client: IPv4-mapped IPv6 becomes plain IPv4, and a zone is dropped. */
 export function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   return mapped?.[1] ?? address.replace(/%.*$/, "")
 }
 
-/** What limits count as one client: an IPv4 address, or an IPv6 network of 64 bits. */
+/** The unit that limits count as one client: an IPv4 address, or a 64-bit IPv6 network. */
 export function addressGroup(address: string): string {
   if (!isIPv6(address)) return address
   const [head = "", tail] = address.toLowerCase().split("::")
@@ -69,7 +69,7 @@ export function addressGroup(address: string): string {
     .join(":")}::/64`
 }
 
-/** Whether an address is of this machine or of a network of one's own, as proxies are. */
+/** Whether an address belongs to this machine or to a private network, as a proxy's does. */
 export function isPrivateAddress(address: string): boolean {
   return isIP(address) !== 0 && privateRanges.check(address, isIPv6(address) ? "ipv6" : "ipv4")
 }

@@ -15,16 +15,16 @@ export interface WatchOptions {
   readonly desk: JoinDesk
   readonly iceDesk: IceDesk
   readonly clock: Clock
-  /** A fault of ours with one socket must not end the watch of all. */
+  /** A fault of ours with one socket must not stop the watch over all. */
   readonly faulted: (connection: Connection, error: unknown) => void
   /** Called each round, after the sockets. */
   readonly round: (now: Millis) => void
 }
 
-/** Looks after every socket once a second: one timer for all costs less than several for each. */
+/** Checks every socket once a second: one timer for all costs less than several for each. */
 export function watchConnections(options: WatchOptions): { readonly close: () => void } {
   const { connections, settings, clock } = options
-  // Short limits, as in tests, are kept as exactly as long ones.
+  // Short limits, as tests use them, are kept as precisely as long ones.
   const shortest = Math.min(
     settings.joinDeadlineMs,
     settings.idleMs,
@@ -89,7 +89,7 @@ function watchHeartbeat(connection: Connection, now: Millis, settings: HostSetti
     return true
   }
   if (now - connection.pingedAt < settings.heartbeatGraceMs) return true
-  // Nobody is there to answer a close frame. The session may come back on another socket.
+  // Nobody is left to answer a close frame. The session may come back on another socket.
   connection.alive = false
   connection.socket.terminate()
   return false
@@ -109,7 +109,7 @@ function watchReading(connection: Connection, now: Millis, settings: HostSetting
   return false
 }
 
-/** Each socket may be within its own limit and all together still be too much. */
+/** Each socket may be within its own limit while all together exceed theirs. */
 function endWorstReaders(connections: ReadonlySet<Connection>, excess: number): void {
   const worst = [...connections].sort((a, b) => b.bufferedBytes - a.bufferedBytes)
   let left = excess

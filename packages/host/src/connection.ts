@@ -14,17 +14,17 @@ import { signalFrame } from "./signal-frame.ts"
 import type { TokenBucket } from "./token-bucket.ts"
 import type { Member, Outlet } from "./topic-directory.ts"
 
-/** What a channel of a socket stands for. */
+/** What a channel of a socket is bound to. */
 export interface Membership {
   readonly channel: number
   readonly member: Member
-  /** When the token that let it in runs out, on the monotonic clock; null for never. */
+  /** When the token that admitted it expires, on the monotonic clock; null for never. */
   tokenExpiresAt: Millis | null
-  /** Presence that waits until the socket has read what it was sent. */
+  /** Presence held back until the socket has read what was sent to it. */
   held: PresenceChanges | null
 }
 
-/** More than this many changes held back: the socket will not catch up. */
+/** With more changes than this held back, the socket will not catch up. */
 const MAX_HELD_CHANGES = 1024
 
 /** One socket: what it has joined, what it may send, and what it has not read yet. */
@@ -32,36 +32,36 @@ export class Connection implements Outlet {
   readonly socket: WebSocket
   /** The client's address. Never logged. */
   readonly address: string
-  /** What limits per address count as one. */
+  /** The unit that limits per address count as one client. */
   readonly addressGroup: string
   readonly origin: string
   readonly memberships: Map<number, Membership> = new Map()
-  /** Joins that wait for their authorization, by channel. */
+  /** Joins that await their authorization, by channel. */
   readonly pendingJoins: Map<number, AbortController> = new Map()
-  /** Decisions on joins that are under way, those included for which nobody waits any more. */
+  /** Decisions on joins that are under way, including those that nobody awaits any more. */
   deciding = 0
   readonly messages: TokenBucket
   readonly bytes: TokenBucket
   readonly openedAt: Millis
   heardAt: Millis
-  /** When the last ping was sent that has not been answered. */
+  /** When the latest unanswered ping was sent. */
   pingedAt: Millis | null = null
-  /** Since when there has been no membership. */
+  /** Since when the socket has had no membership. */
   idleSince: Millis
-  /** Since when more is buffered than a reading client would leave. */
+  /** Since when more than `slowBytes` has been buffered. */
   slowSince: Millis | null = null
-  /** Errors are answered, but not more often than this lets them. */
+  /** When the last error was answered: errors get an answer only so often. */
   complainedAt: Millis = Number.NEGATIVE_INFINITY
   everJoined = false
-  /** The credentials it has, when they are such that expire. */
+  /** The ICE servers last given, if their credentials expire. */
   ice: { readonly configuration: IceConfiguration; readonly expiresAt: Millis } | null = null
   iceRequests: TokenBucket | null = null
-  /** False from the moment in which it was decided to end the socket: nothing it sends counts any more. */
+  /** False once it is decided to end the socket: nothing it sends counts any more. */
   alive = true
-  /** Whether its memberships end with it, without a grace. */
+  /** Whether its memberships end with it at once, without the grace time. */
   expelled = false
   readonly #stream: Duplex
-  /** Signals of this moment, which leave together. */
+  /** Signals of this turn of the event loop, to be sent together. */
   #gathered: Buffer[] = []
   readonly #counters: HostCounters
   readonly #slowBytes: number
@@ -69,7 +69,7 @@ export class Connection implements Outlet {
 
   constructor(
     socket: WebSocket,
-    /** What the socket speaks through. */
+    /** The stream under the WebSocket, to which signals are written directly. */
     stream: Duplex,
     client: {
       readonly address: string
@@ -123,7 +123,7 @@ export class Connection implements Outlet {
     const { bytes, payloadBytes } = signalFrame(channel, from, blob)
     this.#counters.messagesOut += 1
     this.#counters.bytesOut += payloadBytes
-    // What one read brings for this socket leaves it in one write: a forward costs little else than system calls.
+    // What one read brings for this socket leaves it in one write: forwarding costs little besides system calls.
     if (this.#gathered.push(bytes) === 1) process.nextTick(() => this.#flush())
     return true
   }
@@ -178,8 +178,8 @@ export class Connection implements Outlet {
   }
 
   /**
-   * Begins the end of the socket. Who is thrown out for its behaviour leaves its topics at once: its grace would be
-   * the others' burden. Anyone else may come back within the grace.
+   * Starts to close the socket. A client expelled for its behaviour leaves its topics at once, since others would bear
+   * its grace time. Any other may come back within the grace time.
    */
   end(closeCode: number, reason: string, fate: "expelled" | "may-return"): void {
     if (!this.alive) return
@@ -192,7 +192,7 @@ export class Connection implements Outlet {
   endSlow(): void {
     if (!this.alive) return
     this.#counters.slowClosed += 1
-    // It may read again in the time it has for closing, and should know what it did.
+    // It may read again before it is closed, and should learn why.
     this.tell({
       type: "error",
       channel: 0,

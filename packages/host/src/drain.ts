@@ -1,14 +1,14 @@
 import type { Clock, Millis, Random } from "@dunlin/core"
 import type { Connection } from "./connection.ts"
 
-/** Clients come back within this time after a goodbye, each at a moment of its own. */
+/** After a goodbye, clients come back within this time, each at a random moment. */
 const RETURN_SPREAD_MS = 10_000
 /** A socket that does not answer the close frame by then is cut. */
 const CLOSE_TIMEOUT_MS = 1000
-/** How often to look whether sessions are still to be handed over. */
+/** How often to check whether sessions are still to be handed over. */
 const HANDOVER_LOOK_MS = 100
 
-/** Says goodbye to all sockets and closes them, spread over `drainMs` so that no other host is run over. */
+/** Says goodbye to all sockets and closes them, spread over `drainMs` so that no other host is overrun. */
 export function drainConnections(
   connections: ReadonlySet<Connection>,
   drainMs: Millis,
@@ -17,7 +17,7 @@ export function drainConnections(
 ): {
   /** Resolves when no socket is left. */
   readonly done: Promise<void>
-  /** Closes at once what is still waiting for its turn. */
+  /** Closes at once the sockets that still wait for their turn. */
   readonly hurry: () => void
 } {
   const waiting = new Map<Connection, () => void>()
@@ -67,8 +67,8 @@ export function drainConnections(
 }
 
 /**
- * Waits until no session is left of those whose sockets have gone: other hosts of the cluster have taken them up, or
- * their grace is over. A host that went before would be missed, and everyone it had with it.
+ * Waits until no session whose socket has closed is left: other hosts of the cluster have taken them up, or their grace
+ * time is over. If a host went earlier, those it held would be missing from their rooms.
  */
 export async function awaitHandover(
   sessionCount: () => number,

@@ -19,7 +19,7 @@ const catalog = Object.entries(settingCatalog) as [keyof HostSettings, Setting<u
 const VARIABLE_PREFIX = "DUNLIN_"
 const CONFIG_VARIABLE = `${VARIABLE_PREFIX}CONFIG`
 
-/** Collects settings from a file, the environment and the command line; what comes later in this list wins. */
+/** Collects settings from a file, the environment and the command line, each overriding those before it. */
 export function gatherSettings(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -91,7 +91,7 @@ function readConfigFile(path: string): Record<string, unknown> {
   throw new HostError("invalid-setting", `--config: ${path} must hold one object of settings`)
 }
 
-/** A misspelt variable would be a limit that silently is not there. */
+/** With a misspelt variable, a limit would silently be missing. */
 function refuseUnknownVariables(env: Readonly<Record<string, string | undefined>>): void {
   const known = new Set([CONFIG_VARIABLE, ...catalog.map(([key]) => variableOf(key))])
   for (const name of Object.keys(env)) {

@@ -1,8 +1,8 @@
 import type { SignalingErrorCode } from "@dunlin/core/signaling"
 
 /**
- * What the host counts, as plain numbers: a labelled counter of a metrics library costs more than forwarding a
- * message does. No key of any of these maps comes from a client.
+ * What the host counts, as plain numbers: a metrics library's labelled counter costs more than forwarding a message. No
+ * key of these maps comes from a client.
  */
 export interface HostCounters {
   joins: Map<"joined" | "resumed" | SignalingErrorCode, number>

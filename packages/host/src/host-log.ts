@@ -5,7 +5,7 @@ import type { LogLevel } from "./host-settings.ts"
 
 export interface HostLog {
   readonly logger: Logger
-  /** 8 hex digits that stand for an address in one run of the host, and in no other. */
+  /** 8 hex digits that stand for an address during one run of the host only. */
   alias(value: string): string
 }
 
@@ -17,7 +17,7 @@ export function createHostLog(level: LogLevel, random: Random): HostLog {
   }
 }
 
-/** What kind of error and where, without its message: that may repeat what a client has sent. */
+/** The kind of error and where it arose, without its message: that might repeat what a client has sent. */
 export function placeOfFault(error: unknown): string {
   if (!(error instanceof Error)) return typeof error
   const lines = error.stack?.split("\n") ?? []

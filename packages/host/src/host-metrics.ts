@@ -9,13 +9,13 @@ export interface MetricsSource {
   readonly topics: () => number
   readonly members: () => number
   readonly bufferedBytes: () => number
-  /** 1 or 0, or null without a cluster. */
+  /** 1 or 0; null without a cluster. */
   readonly clusterUp: () => number | null
 }
 
 /**
- * A registry of the host's own; counts are read when they are asked for. No label holds a topic, a peer or an
- * address: they would name people, and grow without bound.
+ * A registry of this host alone, which reads the counts when scraped. No label holds a topic, a peer or an address:
+ * they would identify people, and grow without bound.
  */
 export function createHostMetrics(source: MetricsSource): Registry {
   const registry = new Registry()

@@ -1,4 +1,4 @@
-/** Every setting of a host, by the name that `dunlin-host --help` has in kebab case. All are optional where a host is started. */
+/** Every setting of a host; `dunlin-host --help` lists them in kebab case. `startHost` takes each as optional. */
 export interface HostSettings {
   /** Port for WebSockets; 0 takes a free one. Default 8787. */
   readonly port: number
@@ -118,5 +118,5 @@ export interface HostSettings {
   readonly drainMs: number
 }
 
-/** From nothing to everything. Addresses appear as aliases that change with each start, topics and tokens not at all. */
+/** From nothing to everything. Addresses are logged as aliases that change with each start, topics and tokens never. */
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug"

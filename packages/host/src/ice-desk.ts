@@ -8,11 +8,11 @@ import { createBucket, draw } from "./token-bucket.ts"
 
 /** Gives sockets their ICE servers, and new credentials before the old ones expire. */
 export interface IceDesk {
-  /** For a join. One set of credentials serves all topics of a socket, or joining would be a way around the limit. */
+  /** For a join. All topics of a socket share one set of credentials, or joining would be a way around the limit. */
   give(connection: Connection, now: Millis): IceConfiguration
-  /** A socket asks for new ones. */
+  /** A socket asks for new credentials. */
   request(connection: Connection, now: Millis): void
-  /** Sends new ones to a socket whose own are about to expire. */
+  /** Sends new credentials to a socket whose own are about to expire. */
   refreshWhenDue(connection: Connection, now: Millis): void
 }
 

@@ -3,13 +3,13 @@ import type { Clock, Millis, Random } from "@dunlin/core"
 import type { IceConfiguration, IceServer } from "@dunlin/core/signaling"
 
 export interface IceIssuer {
-  /** The servers to use, with TURN credentials of their own for each call. */
+  /** The servers to use, with fresh TURN credentials for each call. */
   issue(): IceConfiguration
-  /** How long credentials are valid; null when there are none to refresh. */
+  /** How long credentials are valid; null when there are none. */
   readonly ttlMs: Millis | null
 }
 
-/** Credentials as coturn's `use-auth-secret` checks them: they need no database and end by themselves. */
+/** Credentials as coturn's `use-auth-secret` checks them: they need no database and expire by themselves. */
 export function createIceIssuer(options: {
   readonly stunUrls: readonly string[]
   readonly turnUrls: readonly string[]

@@ -2,17 +2,17 @@ import type { Clock, Millis } from "@dunlin/core"
 import type { SignalingErrorCode } from "@dunlin/core/signaling"
 import type { TokenVerifier } from "./token-verifier.ts"
 
-/** What a host's own rule decides upon. Nothing of it may be logged. */
+/** What a host's own rule bases its decision on. None of it may be logged. */
 export interface JoinRequest {
   /** 32 bytes: the bearer that names the room. */
   readonly topic: Uint8Array
-  /** 16 bytes that stand for the session. */
+  /** 16 bytes that identify the session. */
   readonly peer: Uint8Array
-  /** The client's, as `trustedProxies` tell it. */
+  /** The client's address, determined with `trustedProxies`. */
   readonly address: string
   /** The page's origin as the browser reports it; empty outside of browsers. */
   readonly origin: string
-  /** As sent by the client; verified already when `jwtAlgorithm` is set. */
+  /** As the client sent it; already verified when `jwtAlgorithm` is set. */
   readonly token: string
   /** The claims of a verified JWT, or null when the host verifies none. */
   readonly claims: Readonly<Record<string, unknown>> | null
@@ -20,12 +20,12 @@ export interface JoinRequest {
   readonly signal: AbortSignal
 }
 
-/** True or false, or for how long the answer holds: the client must renew before. */
+/** True or false, or how long the answer holds: the client must renew before that. */
 export type JoinVerdict = boolean | { readonly allow: true; readonly expiresInMs: number }
 
 /**
- * An application's own rule. Anything but a plain yes is a no: the client hears "forbidden", or "internal" when the rule throws or
- * takes longer than `authorizeTimeoutMs`, after which `signal` is aborted.
+ * An application's own rule. Anything but a plain yes is a no: the client hears "forbidden", or "internal" when the
+ * rule throws or takes longer than `authorizeTimeoutMs`, after which `signal` is aborted.
  */
 export type AuthorizeJoin = (request: JoinRequest) => JoinVerdict | Promise<JoinVerdict>
 
@@ -35,7 +35,7 @@ export type Authorization =
   | { readonly type: "denied"; readonly code: SignalingErrorCode; readonly detail: string }
 
 export interface JoinAuthority {
-  /** Whether whoever knows a topic may join it: nothing is asked then. */
+  /** Whether anyone who knows a topic may join it, so that there is nothing to decide. */
   readonly isOpen: boolean
   /** Never rejects. */
   authorize(request: Omit<JoinRequest, "claims">): Promise<Authorization>
@@ -96,8 +96,8 @@ export function createJoinAuthority(options: {
 }
 
 /**
- * Milliseconds for which the join is allowed, or null when it is not. Rules are written in JavaScript as well:
- * whatever is not plainly a yes is a no.
+ * Milliseconds for which the join is allowed, or null when it is not. Rules may be plain JavaScript, so anything that
+ * is not plainly a yes is a no.
  */
 function allowedFor(verdict: unknown): Millis | null {
   if (verdict === true) return Number.POSITIVE_INFINITY

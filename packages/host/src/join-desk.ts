@@ -29,11 +29,11 @@ export interface JoinDesk {
   expel(connection: Connection, membership: Membership, code: SignalingErrorCode, detail: string): void
 }
 
-/** When a refused join may be tried again, where nothing else says so. */
+/** When a join that was refused for lack of room may be tried again. */
 const CROWDED_RETRY_MS = 30_000
 const DRAIN_SPREAD_MS = 10_000
 
-/** Failures that only a wrong or hostile client has. */
+/** Failures that only a broken or hostile client causes. */
 const suspiciousCodes: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
   "unauthorized",
   "token-expired",
@@ -54,7 +54,7 @@ export function createJoinDesk(deps: {
   readonly isDraining: () => boolean
   /** Asks the other hosts of a cluster for a session; null where there is no cluster. */
   readonly findElsewhere: (topic: string, peer: string) => null | Promise<SessionElsewhere | null>
-  /** A fault of ours while deciding. */
+  /** A fault of ours during a decision. */
   readonly faulted: (connection: Connection, error: unknown) => void
 }): JoinDesk {
   const { settings, clock, random, directory, addresses, counters, replies } = deps
@@ -136,7 +136,7 @@ export function createJoinDesk(deps: {
     })
   }
 
-  /** Never calls back when the channel was left or the socket closed in the meantime. */
+  /** Does not call back if the channel was left or the socket closed in the meantime. */
   const settle = <T>(
     connection: Connection,
     channel: number,
@@ -173,7 +173,7 @@ export function createJoinDesk(deps: {
     settle(connection, channel, ask, decided)
   }
 
-  /** A session that wants to be taken up again and is not known here may be known to another host. */
+  /** A session to be resumed that is not known here may be known to another host. */
   const search = (
     connection: Connection,
     join: JoinMessage,
@@ -213,7 +213,7 @@ export function createJoinDesk(deps: {
         return
       }
       if (isTaken(connection, message)) {
-        // An error on this channel would end a membership that is well.
+        // An error on this channel alone would end a membership that is in order.
         replies.endMalformed(
           connection,
           "channel-in-use",
@@ -270,7 +270,7 @@ export function createJoinDesk(deps: {
       connection.pendingJoins.delete(channel)
       const membership = connection.memberships.get(channel)
       if (membership !== undefined) forget(connection, membership)
-      // Also where nothing was left to leave: a membership may have ended while this was on its way.
+      // Answered even when there was nothing to leave: a membership may have ended while this message was on its way.
       connection.tell({ type: "left", channel })
     },
   }
@@ -299,12 +299,12 @@ function announcedLimits(settings: HostSettings): SignalingLimits {
   }
 }
 
-/** The secret itself is not kept, and the hosts of a cluster tell each other only this. */
+/** The secret itself is not kept; this hash is all that the hosts of a cluster tell each other. */
 function claimOf(resume: Uint8Array): string {
   return keyOfBytes(createHash("sha256").update(resume).digest().subarray(0, 16))
 }
 
-/** As a client is told it: 0 is for ever, and the field ends at seven weeks. */
+/** As told to a client: 0 means for ever, and the field holds at most seven weeks. */
 function remaining(expiresAt: Millis | null, now: Millis): Millis {
   return expiresAt === null ? 0 : Math.min(0xffff_ffff, Math.max(1, Math.ceil(expiresAt - now)))
 }

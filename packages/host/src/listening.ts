@@ -6,7 +6,7 @@ import { HostError } from "./host-error.ts"
 export interface ListenAddress {
   readonly port: number
   readonly portSetting: string
-  /** Empty is every address. */
+  /** Empty means every address. */
   readonly host: string
   readonly hostSetting: string
 }
@@ -17,7 +17,7 @@ export function listen(server: Server, address: ListenAddress): Promise<AddressI
   return new Promise((resolve, reject) => {
     let listening = false
     server.on("error", (cause: NodeJS.ErrnoException) => {
-      // Later it is a connection that could not be taken for want of memory: its client has lost, and nobody else.
+      // A later error is a connection that could not be accepted for lack of memory: only its client is affected.
       if (!listening) reject(refusal(address, cause))
     })
     server.listen({ port, backlog: 4096, ...(host === "" ? {} : { host }) }, () => {

@@ -1,13 +1,13 @@
 import { createServer, type Server, type ServerResponse } from "node:http"
 
-/** What the operations port answers from. */
+/** Where the operations port gets its answers. */
 export interface OperationsSource {
-  /** Null while the host takes sockets, else why it does not. */
+  /** Null while the host accepts sockets, otherwise the reason why it does not. */
   unready(): string | null
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>
 }
 
-/** /healthz: the process answers. /readyz: it takes sockets. /metrics: Prometheus text. */
+/** /healthz: the process answers. /readyz: it accepts sockets. /metrics: Prometheus text. */
 export function createOperationsServer(source: OperationsSource): Server {
   const server = createServer(
     {
@@ -21,7 +21,7 @@ export function createOperationsServer(source: OperationsSource): Server {
         answer(response, 405, "only GET is answered here")
         return
       }
-      // Load balancers put their own marks behind the path.
+      // Load balancers append marks of their own to the path.
       switch (request.url?.split("?")[0]) {
         case "/healthz":
           answer(response, 200, "ok")

@@ -8,8 +8,8 @@ import { type Setting, settingCatalog } from "./setting-catalog.ts"
 export type SettingSource = (key: keyof HostSettings) => string
 
 /**
- * Fills in defaults and checks everything, also what only holds between settings. Throws `HostError`
- * "invalid-setting" or "unknown-setting" with a message that names the setting and says what it takes.
+ * Fills in defaults and checks everything, including rules between settings. Throws `HostError` "invalid-setting" or
+ * "unknown-setting" with a message that names the setting and says what it accepts.
  */
 export function parseSettings(
   raw: Readonly<Record<string, unknown>>,
@@ -56,7 +56,7 @@ function checkTogether(settings: HostSettings, source: SettingSource): void {
   const hasKey = settings.jwtKey !== "" || settings.jwtKeyFile !== ""
   if (settings.jwtAlgorithm !== "" && !hasKey)
     refuse("jwtKey", `${settings.jwtAlgorithm} needs a key: give jwtKey or jwtKeyFile`)
-  // Without this a forgotten algorithm would leave open a host that was meant to be closed.
+  // Without this, forgetting the algorithm would leave open a host that was meant to be closed.
   if (settings.jwtAlgorithm === "" && hasKey) refuse("jwtAlgorithm", "there is a key: say EdDSA or HS256")
   if (settings.turnUrls.length > 0 && settings.turnSecret === "" && settings.turnSecretFile === "") {
     refuse("turnSecret", "TURN urls need the secret that the TURN server has")

@@ -2,8 +2,8 @@ import { encodeHostMessage, MAX_ROOM_PEERS } from "@dunlin/core/signaling"
 import { bytesOfKey } from "./binary-key.ts"
 
 /**
- * Who came and who went since the last time the members of a topic were told. A peer that came and went counts as
- * gone, not as nothing: someone may have it in the list that came with `joined`.
+ * Who came and went since the members of a topic were last told. A peer that came and went is listed as gone, not left
+ * out: someone may have it in the list that came with `joined`.
  */
 export type PresenceChanges = Map<string, "joined" | "left">
 
@@ -11,7 +11,7 @@ export function mergeChanges(into: PresenceChanges, changes: PresenceChanges): v
   for (const [peerKey, change] of changes) into.set(peerKey, change)
 }
 
-/** As few frames as hold the changes, without those about `self`. */
+/** The changes in as few frames as possible, without those about `self`. */
 export function presenceFrames(changes: PresenceChanges, channel: number, self: string | null): Uint8Array[] {
   const joined: Uint8Array[] = []
   const left: Uint8Array[] = []

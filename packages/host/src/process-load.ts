@@ -6,7 +6,7 @@ export interface ProcessLoad {
   /** Event loop lag, 99th percentile of the last window, in milliseconds. */
   lagMs(): number
   heapPercent(): number
-  /** Why no further sockets should be taken, or null. */
+  /** Why the host should accept no more sockets, or null. */
   overload(): "lag" | "heap" | null
   close(): void
 }

@@ -14,16 +14,16 @@ type Reply = (
   retryMs?: Millis,
 ) => void
 
-/** How a socket is told that something was wrong, and what that costs it and its address. */
+/** Tells a socket what went wrong, and charges it and its address for that. */
 export interface SessionReplies {
   readonly fail: Reply
-  /** `fail`, but not more often than a few times a second, so that no flood is answered with a flood. */
+  /** `fail`, but at most a few times a second, so that a flood is not answered with a flood. */
   readonly complain: Reply
-  /** Something that only a wrong or hostile client does: counts against the address. */
+  /** Counts something that only a broken or hostile client does against its address. */
   countFailure(connection: Connection): void
-  /** Ends a socket whose bytes no client of this protocol sends. */
+  /** Ends a socket that sent bytes no client of this protocol sends. */
   endMalformed(connection: Connection, code: SignalingErrorCode, detail: string): void
-  /** Charges a message to the socket. False when it is not to be looked at. */
+  /** Charges a message to the socket. False when the message must be ignored. */
   allow(connection: Connection, byteCount: number, now: Millis): boolean
   /** Answers a frame that `allow` has refused. */
   refuseFrame(connection: Connection, frame: Uint8Array, now: Millis): void
@@ -86,7 +86,7 @@ export function createSessionReplies(deps: {
       if (!connection.alive) return
       const channel = ((frame[2] ?? 0) << 8) | (frame[3] ?? 0)
       const isMember = connection.memberships.has(channel)
-      // Channel 0 would say that the socket closes. A join is always answered, or its client would wait for nothing.
+      // Channel 0 would say that the socket closes. A join always gets an answer, or its client would wait in vain.
       if (channel === 0 || (isMember && now - connection.complainedAt < COMPLAINT_INTERVAL_MS)) return
       connection.complainedAt = now
       const retryMs = Math.max(

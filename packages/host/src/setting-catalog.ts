@@ -7,9 +7,9 @@ export interface Setting<T> {
   readonly help: string
   readonly fallback: T
   readonly schema: v.GenericSchema<unknown, T>
-  /** Turns the text of a flag or of the environment into what the schema takes. */
+  /** Turns the text of a flag or of an environment variable into what the schema takes. */
   readonly fromText: (text: string) => unknown
-  /** True for what must not be in the list of processes: use its file or the environment. */
+  /** True for a value that must not show in the list of processes: it comes from a file or the environment. */
   readonly secret?: boolean
 }
 
@@ -26,10 +26,10 @@ export type SettingSection =
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** What the protocol has room for. */
+/** As many as the protocol has room for. */
 const MAX_ICE_URLS = 8
 
-/** All settings: the schema, the defaults and the help are this table. */
+/** All settings: this table is the schema, the defaults and the help. */
 export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostSettings[K]> } = {
   port: whole("Network", 8787, 0, 65_535, "port for WebSockets; 0 takes a free one"),
   host: text("Network", "", "address to listen on; empty for all"),
@@ -297,7 +297,7 @@ function list(
   }
 }
 
-/** Text that is no number stays text, and the schema says what was wanted. */
+/** Text that is not a number stays text, and the schema says what was expected. */
 function toNumber(value: string): unknown {
   return /^\d+$/.test(value.trim()) ? Number(value) : value
 }

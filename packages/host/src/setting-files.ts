@@ -29,7 +29,7 @@ export function readTlsFiles(settings: Pick<HostSettings, "tlsCertFile" | "tlsKe
   return files
 }
 
-/** A secret that is given as it is or by a file; not both. */
+/** A secret given either directly or in a file, not both. */
 export function readSecret(setting: string, value: string, file: string): string {
   if (file === "") return value
   if (value !== "") {

@@ -1,15 +1,15 @@
 import { SIGNAL_HEAD_BYTES, writeSignalHead } from "@dunlin/core/signaling"
 import { bytesOfKey } from "./binary-key.ts"
 
-/** A binary frame, whole and unmasked as servers send them. */
+/** A binary frame, unfragmented and unmasked, as servers send them. */
 const BINARY_FRAME = 0x82
 const LENGTH_IN_TWO_BYTES = 126
 const MAX_SHORT_LENGTH = 125
 const MAX_LENGTH = 0xffff
 
 /**
- * A signal as a WebSocket frame in one piece of memory. `ws` would write its head on its own; a host forwards little
- * else than this.
+ * A signal as a WebSocket frame in a single buffer. `ws` would write the frame's header separately, and a host does
+ * little else than forward signals.
  */
 export function signalFrame(
   channel: number,

@@ -17,21 +17,21 @@ import type { Member, TopicDirectory } from "./topic-directory.ts"
 type JoinMessage = Extract<ClientMessage, { type: "join" }>
 type SignalMessage = Extract<ClientMessage, { type: "signal" }>
 
-/** Passes a signal to a member on another host of the cluster. False when it cannot at present. */
+/** Passes a signal to a member on another host of the cluster. False when that is not possible now. */
 export type RemoteForward = (target: Member, from: string, blob: Uint8Array) => boolean
 
-/** What happens with the frames of sockets. */
+/** Handles what sockets send, and their end. */
 export interface SignalingSessions {
   frame(connection: Connection, bytes: Uint8Array, isBinary: boolean): void
-  /** A WebSocket ping: it costs what a message costs. */
+  /** A WebSocket ping, charged like a message. */
   ping(connection: Connection, payload: Uint8Array): void
-  /** The answer to a ping of ours, or one that nobody asked for. */
+  /** The answer to a ping of ours, or an unsolicited pong. */
   pong(connection: Connection, payload: Uint8Array): void
   /** The socket broke the WebSocket protocol. */
   violated(connection: Connection): void
   /** The socket is gone. */
   closed(connection: Connection, closeCode: number): void
-  /** A socket that has not joined in time. */
+  /** The socket has not joined in time. */
   missedJoin(connection: Connection): void
 }
 
@@ -99,7 +99,7 @@ export function createSignalingSessions(deps: {
     }
   }
 
-  /** The message, or null when the socket was ended for what it sent. */
+  /** The message, or null when the socket was ended because of what it sent. */
   const decode = (connection: Connection, bytes: Uint8Array, isBinary: boolean): ClientMessage | null => {
     const maxBytes = connection.memberships.size > 0 ? settings.maxFrameBytes : settings.maxJoinFrameBytes
     if (bytes.length > maxBytes) {
@@ -153,7 +153,7 @@ export function createSignalingSessions(deps: {
       replies.countFailure(connection)
     },
     closed(connection, closeCode) {
-      // A close that this host began is answered with its own code: nobody has left by that.
+      // A close that this host began is answered with the host's own code, so that code does not mean a leave.
       const left = connection.alive && (closeCode === 1000 || closeCode === 1001)
       connection.alive = false
       for (const aborter of connection.pendingJoins.values()) aborter.abort()
@@ -173,7 +173,7 @@ export function createSignalingSessions(deps: {
   }
 }
 
-/** The fields of a frame are views on memory that belongs to the socket; what is kept is copied. */
+/** The fields of a frame are views of memory that belongs to the socket, so what is kept is copied. */
 function ownBytes(message: JoinMessage): JoinMessage {
   return {
     ...message,

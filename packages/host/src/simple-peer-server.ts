@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type HostOptions, startHost } from "./start-host.ts"
 
-/** What a signaling server started in RxDB's way hands back, and a way to end it. */
+/** What RxDB's function for starting a signaling server returns, and a way to stop the server. */
 export interface SimplePeerSignalingServer extends AsyncDisposable {
   readonly port: number
   readonly localUrl: string

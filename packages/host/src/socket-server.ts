@@ -17,21 +17,21 @@ import { refuseUpgrade, type UpgradeGate, type UpgradeVerdict } from "./upgrade-
 
 export interface SocketServer {
   readonly server: Server
-  /** New connections are refused; open ones go on. */
+  /** Refuses new connections; open ones continue. */
   stopAccepting(): void
   replaceTls(files: TlsFiles): void
   close(): Promise<void>
 }
 
-/** A peer that has said it closes gets this long to do it. */
+/** How long a peer may take to close after it has said that it will. */
 const CLOSE_TIMEOUT_MS = 2000
-/** Frames of the protocol fit into one piece; more than this many is someone playing. */
+/** Frames of the protocol fit into one fragment; a sender of more than this many is up to no good. */
 const MAX_FRAGMENTS = 64
 const MAX_BUFFERED_CHUNKS = 1024
-/** TCP connections beyond `maxSockets` that may be on their way through HTTP, or being refused. */
+/** TCP connections beyond `maxSockets` that may still be in HTTP, or are being refused. */
 const SPARE_CONNECTIONS = 1000
 
-/** HTTP in front, WebSockets behind it: everything below the protocol's frames. */
+/** HTTP and, behind it, WebSockets: everything below the protocol's frames. */
 export function createSocketServer(deps: {
   readonly settings: HostSettings
   readonly tls: TlsFiles | null
@@ -42,7 +42,7 @@ export function createSocketServer(deps: {
   readonly sessions: SignalingSessions
   readonly connections: Set<Connection>
   readonly counters: HostCounters
-  /** A fault of ours must not end the process, nor leave a socket half way. */
+  /** A fault of ours must neither end the process nor leave a socket half set up. */
   readonly faulted: (connection: Connection, error: unknown) => void
 }): SocketServer {
   const { settings, clock, sessions, connections } = deps
@@ -72,13 +72,13 @@ export function createSocketServer(deps: {
     maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
     closeTimeout: CLOSE_TIMEOUT_MS,
-    // Pings are answered by hand, so that they count.
+    // Pings are answered by hand, so that they are charged.
     autoPong: false,
     handleProtocols: () => SIGNALING_SUBPROTOCOL,
   }
   const webSockets = new WebSocketServer(options)
 
-  /** Before TLS and HTTP: Node knows no way to end a handshake that is under way. */
+  /** Sockets from before TLS and HTTP, because Node cannot end a handshake that is under way. */
   const open = new Set<Socket>()
   server.on("connection", (socket: Socket) => {
     open.add(socket)
@@ -86,7 +86,7 @@ export function createSocketServer(deps: {
     admitTcp(socket, deps.tcp)
   })
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    // A reset during the handshake is no event worth knowing; without a listener it would end the process.
+    // A reset during the handshake needs no attention, but without a listener it would end the process.
     const ignore = (): void => {}
     socket.on("error", ignore)
     const verdict = deps.gate.judge(request, clock.monotonic())
@@ -95,7 +95,7 @@ export function createSocketServer(deps: {
       return
     }
     let upgraded = false
-    // `ws` refuses malformed handshakes without calling back: the socket's end tells.
+    // `ws` refuses malformed handshakes without calling back, so the socket's close has to tell.
     socket.once("close", () => {
       if (!upgraded) deps.addresses.closed(verdict.addressGroup, clock.monotonic())
     })
@@ -109,7 +109,7 @@ export function createSocketServer(deps: {
     if (socket.writable) refuseUpgrade(socket, 400, "the request is not HTTP as this host takes it")
     else socket.destroy()
   })
-  // An answer waits for a handshake that has failed, and would keep the connection open for ever.
+  // An answer would wait for the handshake that has just failed, and keep the connection open for ever.
   tlsServer?.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy())
 
   const accept = (

@@ -28,29 +28,29 @@ import { createTokenVerifier } from "./token-verifier.ts"
 import { createTopicDirectory } from "./topic-directory.ts"
 import { createUpgradeGate } from "./upgrade-gate.ts"
 
-/** Settings as `dunlin-host --help` lists them, all optional, and the host's own rule. */
+/** Settings as `dunlin-host --help` lists them, all optional, and the host's own rule for joins. */
 export interface HostOptions extends Partial<HostSettings> {
-  /** Decides on each join, after the token; asked again when its answer or the token expires. */
+  /** Decides on each join once the token is verified, and on each renewal before its answer or the token expires. */
   readonly authorizeJoin?: AuthorizeJoin
 }
 
-/** A host that takes sockets. It holds the process open until it is closed. */
+/** A host that accepts sockets. It keeps the process alive until it is closed. */
 export interface Host extends AsyncDisposable {
-  /** What clients connect to, as seen from this machine. */
+  /** The URL that clients connect to, as seen from this machine. */
   readonly url: string
-  /** The one that was taken, when `port` was 0. */
+  /** The port it listens on, also when the setting `port` was 0. */
   readonly port: number
   /** Where /healthz, /readyz and /metrics are, or null. */
   readonly operationsUrl: string | null
-  /** What it holds at this moment; /metrics says more. */
+  /** What the host holds at this moment; /metrics says more. */
   stats(): HostStats
-  /** Says goodbye to everyone, spreads the closing over `drainMs`, then closes. Idempotent. */
+  /** Says goodbye to everyone, closes the sockets one by one over `drainMs`, then closes the host. Idempotent. */
   drain(): Promise<void>
   /** Says goodbye and closes at once. Idempotent. */
   close(): Promise<void>
   /**
-   * Reads certificate and key again, without touching open sockets. Throws `HostError` and keeps the old; without TLS it
-   * does nothing.
+   * Reads the certificate and key again without touching open sockets. Throws `HostError` and keeps the old ones when
+   * that fails; does nothing without TLS.
    */
   reloadTls(): void
 }
@@ -58,15 +58,15 @@ export interface Host extends AsyncDisposable {
 /** Counts of one host; in a cluster every host has its own. */
 export interface HostStats {
   readonly sockets: number
-  /** Rooms of which a member is on this host. */
+  /** Rooms with a member on this host. */
   readonly topics: number
-  /** Sessions in them: a socket may be in several rooms, and one that broke counts for `graceMs` more. */
+  /** Sessions in those rooms: a socket may be in several, and a broken one counts for `graceMs` more. */
   readonly members: number
-  /** Written to sockets and not yet taken by the network. */
+  /** Bytes written to sockets and not yet taken by the network. */
   readonly bufferedBytes: number
 }
 
-/** Starts a signaling host. Throws `HostError` when a setting is wrong or a port cannot be had. */
+/** Starts a signaling host. Throws `HostError` when a setting is wrong or a port is not available. */
 export async function startHost(options: HostOptions = {}): Promise<Host> {
   const { authorizeJoin = null, ...raw } = options
   const settings = parseSettings(raw)
@@ -95,7 +95,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     clock,
     random,
   })
-  // Fresh at each start, whatever the name: what a host said before it died is not what it says now.
+  // Fresh at each start even if the name is set: what a host said before it died no longer holds.
   const node = `${settings.clusterNode || "host"}-${Buffer.from(random.bytes(8)).toString("hex")}`
   const addresses = createAddressLimits(settings)
   const isDraining = (): boolean => phase !== "open"
@@ -132,7 +132,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   const iceDesk = createIceDesk({ settings, ice, counters })
   const shared = { settings, clock, random, directory, iceDesk, counters, replies }
   const cluster = settings.cluster.length === 0 ? null : joinCluster()
-  // From here on nothing throws before there is a `release`: a host that did not start leaves no timers behind.
+  // From here until `release` exists nothing throws, so that a host which did not start leaves no timers behind.
   const load = createProcessLoad(settings, clock)
   const desk = createJoinDesk({
     ...shared,
@@ -299,7 +299,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   }
 }
 
-/** Whoever finds a way to cause faults must not fill a disk with them. */
+/** Someone who finds a way to cause faults must not be able to fill the disk with them. */
 const FAULT_LOG_INTERVAL_MS = 60_000
 const PROXY_IGNORED =
   "a proxy names its clients, and is not believed: all of them count as one address. Say whose header counts with trustedProxies"

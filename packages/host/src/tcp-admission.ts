@@ -2,13 +2,13 @@ import type { Socket } from "node:net"
 import { addressGroup, type AddressReader, plainAddress } from "./client-address.ts"
 import { count, type HostCounters } from "./host-counters.ts"
 
-/** Counts TCP connections by address, from before the first byte: HTTP that never ends is a way to fill a host. */
+/** Counts TCP connections per address before their first byte: requests that never end could fill a host. */
 export interface TcpAdmission {
-  /** Returns what to call when the connection is closed, or null when it is one too many. */
+  /** Returns a function to call when the connection closes, or null when there are too many. */
   open(remoteAddress: string): (() => void) | null
 }
 
-/** Connections on their way in or out of a socket, beside those that the limit is about. */
+/** Connections on their way in or out, on top of those that the limit counts. */
 const SPARE_PER_ADDRESS = 50
 
 export function createTcpAdmission(options: {
@@ -22,7 +22,7 @@ export function createTcpAdmission(options: {
   return {
     open(remoteAddress) {
       const address = plainAddress(remoteAddress)
-      // A proxy stands for many; its clients are counted when their requests name them.
+      // A proxy stands for many clients, who are counted when their requests name them.
       if (options.reader.isProxy(address)) return () => {}
       const group = addressGroup(address)
       const open = openByGroup.get(group) ?? 0

@@ -11,8 +11,7 @@ export interface BucketRate {
 }
 
 /**
- * "refused" is a message to drop; "flooded" is a sender who went on after a whole burst was refused, and is to be
- * cut off.
+ * "refused": drop the message. "flooded": the sender went on after a whole burst was refused; cut it off.
  */
 export type Draw = "granted" | "refused" | "flooded"
 
@@ -21,8 +20,8 @@ export function createBucket(rate: BucketRate, now: Millis): TokenBucket {
 }
 
 /**
- * Draws tokens from a bucket that may fall into debt: what is refused is charged as well, so that a sender who stays
- * above its rate ends up flooded, and one who pauses is forgiven.
+ * Draws tokens from a bucket that may go into debt. What is refused is charged as well: a sender who stays above its
+ * rate ends up flooded, one who pauses is forgiven.
  */
 export function drawWithDebt(bucket: TokenBucket, rate: BucketRate, amount: number, now: Millis): Draw {
   fill(bucket, rate, now)
@@ -31,7 +30,7 @@ export function drawWithDebt(bucket: TokenBucket, rate: BucketRate, amount: numb
   return bucket.level > -rate.burst ? "refused" : "flooded"
 }
 
-/** Draws tokens when there are enough, else leaves the bucket as it is. */
+/** Draws tokens if there are enough; otherwise leaves the bucket as it is. */
 export function draw(bucket: TokenBucket, rate: BucketRate, amount: number, now: Millis): boolean {
   fill(bucket, rate, now)
   if (bucket.level < amount) return false

@@ -102,11 +102,11 @@ describe("tokens", () => {
       "EdDSA",
       generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }),
     ],
-    // It would work, and a secret that signs would lie about on a host that only checks.
+    // A private key would work, but a secret that signs would then lie on a host that only verifies.
     ["EdDSA", privateKey.export({ type: "pkcs8", format: "pem" })],
     ["EdDSA", JSON.stringify(privateKey.export({ format: "jwk" }))],
     ["HS256", Buffer.from("short").toString("base64url")],
-    // Read as base64url it would lose characters, and be another secret than the issuer's.
+    // Read as base64url it would lose characters, and differ from the issuer's secret.
     ["HS256", "correct horse battery staple, and then some more of it!"],
   ] as const)("%s does not start with a wrong key", (algorithm, key) => {
     const options = { audience: "dunlin", issuer: null, maxLifetimeSeconds: 600, now: () => now }

@@ -11,17 +11,17 @@ export type TokenVerdict =
   | { readonly type: "invalid"; readonly expired: boolean; readonly detail: string }
 
 export interface TokenVerifier {
-  /** `topic` is what the client wants to join: a token with a `topic` claim fits that one only. */
+  /** `topic` is the one that the client wants to join: a token with a `topic` claim fits only that topic. */
   verify(token: string, topic: Uint8Array): Promise<TokenVerdict>
 }
 
 export type JwtAlgorithm = "EdDSA" | "HS256"
 
-/** Clocks of the issuer and of this host may differ by this. */
+/** The clocks of the issuer and of this host may differ by this much. */
 const CLOCK_TOLERANCE_S = 30
 const MIN_SECRET_BYTES = 32
 
-/** Verifies JSON Web Tokens of the one algorithm that was configured, whatever the token's header says. */
+/** Verifies JSON Web Tokens by the configured algorithm only, whatever the token's header says. */
 export function createTokenVerifier(options: {
   readonly algorithm: JwtAlgorithm
   /** EdDSA: a public key as PEM (SPKI) or JWK. HS256: the secret, base64url. */
@@ -57,7 +57,7 @@ export function createTokenVerifier(options: {
         return {
           type: "valid",
           claims: payload,
-          // Within the tolerance a token counts a little beyond its `exp`.
+          // The tolerance keeps a token valid a little beyond its `exp`.
           expiresInMs: lifetimeMs + CLOCK_TOLERANCE_S * 1000,
         }
       } catch (error) {
@@ -76,7 +76,7 @@ function invalid(detail: string): TokenVerdict {
   return { type: "invalid", expired: false, detail }
 }
 
-/** Names of claims are ours to tell, their values are not. */
+/** The host may reveal the names of claims, but not their values. */
 function claimDetail(error: errors.JWTClaimValidationFailed): string {
   return `the token's claim "${error.claim}" is not what this host wants`
 }

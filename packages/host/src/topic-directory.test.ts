@@ -20,7 +20,7 @@ const limits = {
 }
 
 interface Seat extends Outlet {
-  /** "+x" and "-x", in the order in which they were told. */
+  /** "+x" and "-x", in the order in which the directory reported them. */
   readonly told: string[]
   dispossessions: number
 }
@@ -342,7 +342,7 @@ describe("members on other hosts", () => {
     expect(seat.dispossessions).toBe(0)
     directory.remoteJoined(b.topic, remote("b", { birth: younger, took: "claim of b" }))
     expect(seat.dispossessions).toBe(1)
-    // What its old host still says of it does not turn that back.
+    // What its old host still says about it does not undo that.
     directory.remoteJoined(b.topic, remote("b", { claim: "claim of b", birth: "\0", node: "node-old" }))
     expect(b.place).toEqual({ type: "remote", node: "node-z" })
   })

@@ -3,10 +3,10 @@ import { MAX_ROOM_PEERS, type UnreachableReason } from "@dunlin/core/signaling"
 import { type BucketRate, createBucket, draw, type TokenBucket } from "./token-bucket.ts"
 import type { PresenceChanges } from "./presence-changes.ts"
 
-/** Where a member is reached. */
+/** Where a member can be reached. */
 export type Place =
   | { readonly type: "here"; readonly outlet: Outlet; readonly channel: number }
-  /** Its socket broke; the others still count on it until `until`. */
+  /** Its socket broke; the others count on its return until `until`. */
   | { readonly type: "away"; readonly since: number; readonly until: Millis }
   /** On another host of the cluster. */
   | { readonly type: "remote"; readonly node: string }
@@ -16,9 +16,9 @@ export interface Outlet {
   signal(channel: number, from: string, blob: Uint8Array): boolean
   /** Tells the sender of a signal, later, that it did not arrive. */
   unreachable(channel: number, peer: string, reason: UnreachableReason): void
-  /** Tells the socket who came and went, now or once it has read what it was sent before. */
+  /** Tells the socket who came and went, now or once it has read what was sent before. */
   presence(member: Member, changes: PresenceChanges): void
-  /** The session was taken up elsewhere, or purged; the socket has lost this membership. */
+  /** The session was resumed elsewhere; the socket has lost this membership. */
   dispossessed(member: Member, channel: number): void
 }
 
@@ -26,19 +26,19 @@ export interface Member {
   readonly topic: Topic
   /** 16 bytes as a key. */
   readonly peer: string
-  /** Hash of the secret that takes this session up again, as a key. */
+  /** Hash of the secret that resumes this session, as a key. */
   claim: string
-  /** Hash of the secret that its client presented when it came here, whether anyone knew it or not; null for none. */
+  /** Hash of the secret that its client presented on joining, whether or not it matched; null if there was none. */
   took: string | null
   /**
-   * When and by whom the session was begun, 12 bytes as a key that sorts by age. It stays when the session is taken up
-   * again, and clients have no say in it.
+   * When the session was begun and by whom: 12 bytes as a key that sorts by age. It stays the same when the session is
+   * resumed, and clients cannot influence it.
    */
   birth: string
-  /** Grows each time the session is taken up again, so that hosts agree on who has it. */
+  /** Grows each time the session is resumed, so that hosts agree on who has it. */
   generation: number
   place: Place
-  /** Position in the topic's history from which this member has been told every change. */
+  /** Position in the topic's history from which on this member has been told of every change. */
   toldSince: number
 }
 
@@ -64,14 +64,14 @@ export type JoinResult =
 
 export type SessionElsewhere = Readonly<Pick<Member, "claim" | "birth" | "generation">>
 
-/** What hosts tell each other of a member. */
+/** What hosts tell each other about a member. */
 export type MemberFacts = SessionElsewhere & Readonly<Pick<Member, "peer" | "took">>
 
 export interface RemoteMember extends MemberFacts {
   readonly node: string
 }
 
-/** Told of what happens to members of this host, at once. */
+/** Is told at once what happens to members of this host. */
 export interface DirectoryObserver {
   topicOpened(topic: Topic): void
   topicClosed(topic: Topic): void
@@ -79,7 +79,7 @@ export interface DirectoryObserver {
   left(member: Member): void
 }
 
-/** Topics and their members: presence, grace and caps. Knows no sockets and no bytes of the protocol. */
+/** Topics and their members: presence, grace time and caps. Knows nothing of sockets or of the protocol's bytes. */
 export interface TopicDirectory {
   join(request: {
     readonly topic: string
@@ -87,7 +87,7 @@ export interface TopicDirectory {
     /** Hash of the secret that the client presented. */
     readonly presentedClaim: string | null
     readonly claim: string
-    /** The session as another host of the cluster has it, where this one does not know the topic. */
+    /** The session as another host of the cluster has it, when this host does not know it. */
     readonly elsewhere: SessionElsewhere | null
     readonly outlet: Outlet
     readonly channel: number
@@ -99,15 +99,15 @@ export interface TopicDirectory {
   find(topic: string): Topic | undefined
   /** Draws from the allowance of the whole room. */
   drawMessage(topic: Topic, now: Millis): boolean
-  /** Ends the grace of those whose time is over. */
+  /** Removes the members whose grace time is over. */
   sweep(now: Millis): void
   /**
-   * A member that another host of the cluster has announced. Returns the member of this host whose session that is,
-   * when the other host is to be told so.
+   * Another host of the cluster has announced this member. Returns the member of this host that owns the session, if
+   * the other host has to be told so.
    */
   remoteJoined(topic: Topic, remote: RemoteMember): Member | null
   remoteLeft(topic: Topic, peer: string, node: string): void
-  /** Everyone whom that host has in the topic: who is not among them has left without our hearing of it. */
+  /** `peers` is everyone the host has in the topic: whoever is missing has left without our hearing of it. */
   retainRemote(topic: Topic, node: string, peers: ReadonlySet<string>): void
   /** A host of the cluster is gone, and all its members with it. */
   forgetNode(node: string): void
@@ -120,10 +120,12 @@ export interface TopicDirectory {
 
 const BIRTH_TIME_BYTES = 8
 export const BIRTH_BYTES = 12
-/** As hosts tell it each other, in 32 bits. */
+/** Hosts exchange it in 32 bits. */
 const MAX_GENERATION = 0xffff_ffff
 
-/** Changes are told at once, but at most this often for a topic: a thousand joiners cost no thousand frames each. */
+/**
+ * Changes are told at once, but at most this often per topic: a thousand joiners must not mean a thousand frames each.
+ */
 const PRESENCE_INTERVAL_MS = 50
 
 export function createTopicDirectory(
@@ -136,11 +138,11 @@ export function createTopicDirectory(
   },
   clock: Clock,
   localNode: string,
-  /** An observer or an outlet has thrown. What it was told of has happened all the same. */
+  /** An observer or an outlet threw. What it was told about has happened all the same. */
   faulted: (error: unknown) => void,
 ): TopicDirectory {
   const topics = new Map<string, Topic>()
-  // In the order in which they expire, since the grace is the same for all.
+  // In the order of expiry, since the grace time is the same for all.
   const away = new Set<Member>()
   const observers: DirectoryObserver[] = []
   const roomRate: BucketRate = { perSecond: limits.roomMessagesPerSecond, burst: limits.roomMessageBurst }
@@ -182,7 +184,7 @@ export function createTopicDirectory(
 
   const flush = (topic: Topic): void => {
     topic.flushTimer = null
-    // Whoever is alone has been told nothing, and the second to come is not to wait for that.
+    // A member that is alone has been told nothing, so the second to come must not wait for the interval.
     if (topic.members.size > 1) topic.flushedAt = clock.monotonic()
     const changes = topic.pending
     topic.pending = new Map()
@@ -214,7 +216,7 @@ export function createTopicDirectory(
     closeTopicWhenEmpty(topic)
   }
 
-  /** Makes room at the cost of a member that nobody can reach at present. */
+  /** Makes room by removing a member that nobody can reach at present. */
   const evictAway = (topic: Topic): boolean => {
     for (const member of topic.members.values()) {
       if (member.place.type === "away") {
@@ -225,7 +227,7 @@ export function createTopicDirectory(
     return false
   }
 
-  /** A session that is taken up again: those who joined in the meantime have not heard of it yet. */
+  /** Announces a resumed session to those who joined in the meantime and have not heard of it. */
   const announceReturn = (member: Member, since: number): void => {
     const changes: PresenceChanges = new Map([[member.peer, "joined"]])
     for (const other of member.topic.members.values()) {
@@ -299,7 +301,7 @@ export function createTopicDirectory(
         return
       }
       member.place = { type: "away", since: member.topic.history, until: now + limits.graceMs }
-      // Whoever joins from here on is not told of this member, and is owed its return.
+      // Those who join from here on are not told of this member, and must be told when it returns.
       member.topic.history += 1
       away.add(member)
     },
@@ -314,7 +316,7 @@ export function createTopicDirectory(
     remoteJoined(topic, remote) {
       const present = topic.members.get(remote.peer)
       if (present === undefined) {
-        // Hosts that fill a room at once may overfill it a little: what the other one has let in is in.
+        // Hosts that fill a room at once may overfill it a little: a member that another host admitted stays.
         if (topic.members.size >= MAX_ROOM_PEERS) return null
         const { node, ...facts } = remote
         const place: Place = { type: "remote", node }
@@ -372,7 +374,7 @@ export function createTopicDirectory(
   }
 }
 
-/** Everyone that a joiner is told of: those who are away are announced when they return. */
+/** The peers a joiner is told of. Those who are away are announced when they return. */
 export function reachablePeers(topic: Topic, self: Member): string[] {
   const peers: string[] = []
   for (const member of topic.members.values()) {
@@ -382,9 +384,9 @@ export function reachablePeers(topic: Topic, self: Member): string[] {
 }
 
 /**
- * Whose the session is, when two hosts have it; the same on every host. A host may have let someone in under a peer id
- * because it had not heard of the owner: that makes a session of another birth, which yields to the older one unless
- * its client has shown the secret of the other.
+ * Who owns a session that two hosts claim; every host decides alike. A host may have admitted someone under a peer id
+ * because it had not heard of the owner. That session has another birth, and yields to the older one unless its client
+ * has shown the other's secret.
  */
 function prevails(remote: RemoteMember, present: Member, owner: string): boolean {
   const isSame = remote.birth === present.birth
@@ -394,12 +396,12 @@ function prevails(remote: RemoteMember, present: Member, owner: string): boolean
   return isSame ? remote.node >= owner : remote.birth < present.birth
 }
 
-/** Where a host that is broken or hostile has counted to the end, claims alone say who has taken up from whom. */
+/** When a broken or hostile host has counted to the maximum, only the claims tell who resumed from whom. */
 function nextGeneration(generation: number): number {
   return Math.min(generation + 1, MAX_GENERATION)
 }
 
-/** Hosts are taken to agree on the time; what they do not agree on, a thief has as head start. */
+/** Hosts are assumed to agree on the time; any difference between their clocks is a head start for a thief. */
 function birthOf(now: Millis, claim: string): string {
   const time = Buffer.alloc(BIRTH_TIME_BYTES)
   time.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(now))))

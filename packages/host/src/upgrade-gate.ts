@@ -18,7 +18,7 @@ export type UpgradeVerdict =
   | { readonly type: "refused"; readonly status: number; readonly reason: string }
 
 export interface UpgradeGate {
-  /** "accepted" has counted the connection for its address. */
+  /** "accepted" means that the connection has been counted for its address. */
   judge(request: IncomingMessage, now: Millis): UpgradeVerdict
 }
 
@@ -30,7 +30,7 @@ export function createUpgradeGate(deps: {
   readonly load: ProcessLoad
   readonly isDraining: () => boolean
   readonly socketCount: () => number
-  /** There seems to be a proxy that the settings do not know. Called once. */
+  /** There seems to be a proxy that the settings do not name. Called once. */
   readonly proxyIgnored: () => void
 }): UpgradeGate {
   const { settings, addresses, counters } = deps
@@ -70,7 +70,7 @@ export function createUpgradeGate(deps: {
   }
 }
 
-/** Answers an upgrade that is refused, and ends the connection. */
+/** Answers a refused upgrade, and ends the connection. */
 export function refuseUpgrade(socket: Duplex, status: number, reason: string): void {
   const body = `${reason}\n`
   socket.end(

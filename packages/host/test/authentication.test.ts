@@ -63,7 +63,7 @@ describe("with JWT", () => {
     const host = await start({ jwtAlgorithm: "EdDSA", jwtKey })
     const topic = someTopic()
     const [lapsing, renewing] = [await connect(host), await connect(host)]
-    // Tolerance for clocks keeps a token alive for 30 s beyond its time.
+    // The clock tolerance keeps a token valid for 30 s beyond its `exp`.
     await lapsing.joined({ topic, token: await token(-27) })
     await renewing.joined({ topic, token: await token(-27) })
     renewing.send({ type: "renew", channel: 1, token: "nonsense" })
@@ -137,7 +137,7 @@ describe("with a rule of one's own", () => {
     expect(client.socket.readyState).toBe(client.socket.OPEN)
   })
 
-  // What a rule in plain JavaScript may answer, and what must not be taken for a yes.
+  // Answers that a rule in plain JavaScript may give, and that must not be taken for a yes.
   test.each<[string, unknown]>([
     ["{ allow: false }", { allow: false }],
     ["{ allow: false } for a while", { allow: false, expiresInMs: 60_000 }],

@@ -98,7 +98,7 @@ describe("the systemd unit", () => {
       const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", unit], {
         encoding: "utf8",
       })
-      // What it says of the machine's own units is not about ours.
+      // Its remarks on the machine's own units do not concern ours.
       return `${stdout}${stderr}`.split("\n").filter((line) => line.includes("dunlin-host"))
     }
     // The host is not installed where tests run.

@@ -3,7 +3,7 @@ import { type Host, type HostOptions, startHost } from "@dunlin/host"
 import { connectClient, type SignalingClient } from "./signaling-client.ts"
 
 export interface HostFixture {
-  /** A host on a free port that ends with the test. */
+  /** Starts a host on a free port that is closed after the test. */
   start(options?: HostOptions): Promise<Host>
   connect(host: Host, options?: Parameters<typeof connectClient>[1]): Promise<SignalingClient>
 }
@@ -18,7 +18,7 @@ export function useHosts(): HostFixture {
   })
   return {
     async start(options = {}) {
-      // A test machine may be busy with other things; refusing sockets for that has a test of its own.
+      // A test machine may be busy with other things; the refusal of sockets under load has a test of its own.
       const host = await startHost({ port: 0, host: "127.0.0.1", maxLoopLagMs: 60_000, ...options })
       hosts.push(host)
       return host

@@ -60,7 +60,7 @@ describe("a room", () => {
     const [a, b] = [await connect(host), await connect(host)]
     await a.joined({ topic })
     await b.joined({ topic })
-    // A WebSocket frame's head changes at 126 bytes, of which 20 are the signal's own.
+    // A WebSocket header changes at 126 bytes of payload, of which the signal itself takes 20.
     for (const size of [1, 104, 105, 106, 107, 700, 32_768 - 20]) {
       const blob = randomBytes(size)
       a.send({ type: "signal", channel: 1, to: b.peer, blob })

@@ -66,7 +66,7 @@ describe("a socket", () => {
     expect(signals).toBeGreaterThanOrEqual(99)
     expect(signals).toBeLessThan(140)
     expect(await metric(host, 'dunlin_rate_limited_total{scope="socket"}')).toBeGreaterThan(20)
-    // A flooder leaves at once: its grace would be the others' burden.
+    // A flooder leaves at once, since others would bear its grace time.
     await until(() => host.stats().members === 1, "the flooder has left")
   })
 
@@ -282,7 +282,7 @@ describe("HTTP", () => {
     const socket = connectTcp(host.port, "127.0.0.1")
     socket.write("GET / HTTP/1.1\r\nHost: x\r\n")
     const drip = setInterval(() => socket.write("X-A: b\r\n"), 50)
-    // Node ends it by itself, after a minute.
+    // Without a limit, Node would end the request only after a minute.
     const ended = new Promise<string>((resolve) =>
       socket.on("close", () => resolve("ended")).on("error", () => {}),
     )
@@ -351,7 +351,7 @@ test("a thousand joiners on one topic: the room takes its members, refuses the r
   )
   a.send({ type: "signal", channel: 1, to: b.peer, blob })
   await b.next("signal")
-  // Everyone inside ends up knowing everyone inside, from snapshots and changes together.
+  // From snapshots and changes together, all members end up knowing each other.
   const everyone = new Set(inside.map(({ client }) => Buffer.from(client.peer).toString("hex")))
   await until(() => {
     return inside.every(({ client, answer }) => {
@@ -367,7 +367,7 @@ test("a thousand joiners on one topic: the room takes its members, refuses the r
     })
   }, "all know each other")
   const frames = inside.reduce((sum, { client }) => sum + client.unread.length, 0)
-  // Each of the 64 is told at most every 50 ms, however slow the machine. Told one by one it would be 64 × 63 / 2 frames.
+  // Each of the 64 is told at most every 50 ms, on any machine. One frame for each join would make 64 × 63 / 2.
   expect(frames).toBeLessThan(64 * ((performance.now() - started) / 50 + 2))
   expect(frames).toBeLessThan((64 * 63) / 2)
 })

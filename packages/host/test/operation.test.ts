@@ -40,7 +40,7 @@ describe("health and metrics", () => {
     }
     expect(text).not.toContain(Buffer.from(topic).toString("hex"))
     expect(text).not.toContain("127.0.0.1")
-    // Counts are read, not added up at each scrape.
+    // A scrape reads the counts and does not add them up again.
     expect(await (await fetch(`${host.operationsUrl}/metrics`)).text()).toContain('{result="joined"} 1')
   })
 
@@ -109,7 +109,7 @@ describe("starting and ending", () => {
     expect(new Set(retries).size).toBeGreaterThan(10)
     await expect(connectClient(host.url)).rejects.toThrow()
     expect((await fetch(`${host.operationsUrl}/readyz`)).status).toBe(503)
-    // Half-made connections between peers are made to the end.
+    // Some sockets are still open, so that peers can finish connections that are half made.
     const open = clients.filter(({ socket }) => socket.readyState === socket.OPEN)
     expect(open.length).toBeGreaterThan(0)
     await drained
@@ -160,7 +160,7 @@ describe("TLS", () => {
     const request = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     execFileSync("openssl", [...request, "-keyout", tlsKeyFile, "-out", tlsCertFile], { stdio: "ignore" })
   }
-  /** A connection that never says what a handshake begins with. */
+  /** A TCP connection that never starts a TLS handshake. */
   const openSilent = async (host: Host): Promise<{ readonly closed: Promise<unknown> }> => {
     const socket = connectTcp(host.port, "127.0.0.1").on("error", () => {})
     const closed = new Promise((resolve) => socket.once("close", resolve))
@@ -189,14 +189,14 @@ describe("TLS", () => {
     await expect(start({ tlsCertFile, tlsKeyFile })).rejects.toThrow(/tlsCertFile/)
     await expect(start({ tlsCertFile: "/none.pem", tlsKeyFile })).rejects.toThrow(/none\.pem.*no such file/)
     await expect(start({ tlsCertFile: directory, tlsKeyFile })).rejects.toThrow(/tlsCertFile.*a directory/)
-    // A renewal that went wrong half way: what is open and what comes is served as before.
+    // A renewal that went wrong half way: open and new sockets are served as before.
     expect(() => host.reloadTls()).toThrow(/tlsCertFile/)
     await (await connect(host, { rejectUnauthorized: false })).joined()
   })
 
   test("a handshake that does not begin is cut in time, and its place is free again", async () => {
     const host = await start({ tlsCertFile, tlsKeyFile, httpTimeoutMs: 200, addressMaxConnections: 1 })
-    // As many as the address may have, with those that are spare.
+    // As many as one address may have, including the spare ones.
     const silent = await Promise.all(Array.from({ length: 51 }, () => openSilent(host)))
     await Promise.all(silent.map(({ closed }) => closed))
     await (await connect(host, { rejectUnauthorized: false })).joined()
@@ -232,7 +232,7 @@ describe("the command", () => {
       expect(await exited).toBe(0)
       for (const line of log.trim().split("\n")) JSON.parse(line)
       expect(log).toContain("draining")
-      // A proxy that nobody has told of makes all its clients one.
+      // A proxy that the settings do not name makes all its clients look like one.
       expect(log).toContain("trustedProxies")
       for (const leak of [
         "a secret token",

@@ -26,7 +26,7 @@ export function openRawSocket(port: number): Promise<RawSocket> {
   })
 }
 
-/** What opens a WebSocket to a host. */
+/** The request that opens a WebSocket to a host. */
 export function upgradeRequest(): string {
   return (
     `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
@@ -40,7 +40,7 @@ export interface RawFrame {
   readonly head: number
   readonly payload: Uint8Array
   readonly masked?: boolean
-  /** A length to claim other than the payload's. */
+  /** A length to claim instead of the payload's. */
   readonly claimedLength?: bigint
 }
 
@@ -56,6 +56,6 @@ export function rawFrame({ head, payload, masked = true, claimedLength }: RawFra
     prefix = Buffer.from([head, maskBit | 127, 0, 0, 0, 0, 0, 0, 0, 0])
     prefix.writeBigUInt64BE(length, 2)
   }
-  // A mask of zeros is a mask.
+  // A mask of zeros is valid, and changes nothing.
   return Buffer.concat([prefix, masked ? Buffer.alloc(4) : Buffer.alloc(0), payload])
 }

@@ -18,7 +18,7 @@ export interface JoinOptions {
   readonly token?: string
 }
 
-/** A client that says exactly what a test wants to be said. */
+/** A client that sends exactly what a test tells it to. */
 export interface SignalingClient {
   readonly socket: WebSocket
   readonly peer: Uint8Array
@@ -30,7 +30,7 @@ export interface SignalingClient {
   next<T extends HostMessage["type"]>(type: T): Promise<MessageOf<T>>
   /** Sends a join and takes its answer. */
   join(options?: JoinOptions): Promise<MessageOf<"joined"> | MessageOf<"error">>
-  /** The same where anything but `joined` is a failure of the test. */
+  /** Like `join`, but any answer other than `joined` fails the test. */
   joined(options?: JoinOptions): Promise<MessageOf<"joined">>
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>
 }
@@ -134,7 +134,7 @@ export function refusedUpgrade(
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Waits for something that must become true; generous, since machines are slow at times. */
+/** Waits until something becomes true. The limit is generous, since machines are slow at times. */
 export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   while (!(await isTrue())) {

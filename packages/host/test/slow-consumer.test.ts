@@ -28,7 +28,7 @@ describe("a socket that does not read", () => {
     await slow.joined({ topic })
     await b.joined({ topic })
     slow.socket.pause()
-    // More than the kernel's buffers take: these must not be what ends the test early.
+    // More than the kernel's buffers hold, so that those do not decide when the test ends.
     for (let round = 0; round < 40 && host.stats().sockets === 3; round++) {
       flood(a, slow, 20)
       await pause(20)
@@ -108,7 +108,7 @@ describe("a socket that does not read", () => {
       }
       return known.has(Buffer.from(stays.peer).toString("hex"))
     }, "the one who stayed is known")
-    // It may be told again of someone who was in its list already.
+    // It may be told again of someone who was already in its list.
     known.delete(Buffer.from(a.peer).toString("hex"))
     expect(known).toEqual(new Set([Buffer.from(stays.peer).toString("hex")]))
   })

@@ -329,7 +329,7 @@ describe("RoomProvider that opens the room", () => {
         await room.close()
         const result = {}
         results.push(new WeakRef(result))
-        // Promised to be nothing; the provider holds it no longer than that.
+        // Typed as undefined; the provider must hold it no longer than that.
         return result as unknown as undefined
       }
       return { ...room, close }

@@ -1,9 +1,9 @@
 /** What went wrong, for programs. */
 export type RoomProviderErrorCode =
-  /** What an unmounted provider opened, or tried to, is not closed in time. */
+  /** What an unmounted provider opened, or tried to open, was not closed in time. */
   "former-room-open"
 
-/** What `RoomProvider` throws to the nearest error boundary beside the failures of `open` itself. */
+/** `RoomProvider` throws this to the nearest error boundary, besides the failures of `open` itself. */
 export class RoomProviderError extends Error {
   override readonly name = "RoomProviderError"
   readonly code: RoomProviderErrorCode

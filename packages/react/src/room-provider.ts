@@ -3,7 +3,7 @@ import { createElement, useEffect, useRef, useState, type ReactNode } from "reac
 import { RoomContext } from "./room-context.ts"
 import { RoomProviderError } from "./room-provider-error.ts"
 
-/** Either a room that is open already, or a way to open one. */
+/** Either a room that is already open, or a function that opens one. */
 export type RoomProviderProps = { readonly children?: ReactNode } & (
   | {
       /** A room that the application opened and closes itself; null while there is none. */
@@ -11,9 +11,10 @@ export type RoomProviderProps = { readonly children?: ReactNode } & (
     }
   | {
       /**
-       * Opens the room on mount; the provider closes it on unmount. Give it a stable identity (module scope or
-       * `useCallback`): another function means another room. A failure is thrown to the nearest error boundary. It must
-       * settle soon after its signal aborts: the next provider waits 30 seconds for that, then throws a `RoomProviderError`.
+       * Opens the room on mount; the provider closes it on unmount. Give the function a stable identity (module scope
+       * or `useCallback`): another function means another room. A failure is thrown to the nearest error boundary. The
+       * function must settle soon after its signal aborts: the next provider waits 30 seconds for that, then throws a
+       * `RoomProviderError`.
        */
       readonly open: OpenRoom
     }
@@ -21,16 +22,16 @@ export type RoomProviderProps = { readonly children?: ReactNode } & (
 
 type OpenRoom = (signal: AbortSignal) => Promise<Room>
 
-/** Makes a room known to the hooks below it. They work without one: empty lists, no peers. */
+/** Makes a room known to the hooks below it. Without a room they return empty lists and no peers. */
 export function RoomProvider(props: RoomProviderProps): ReactNode {
   const opened = useOpenedRoom("open" in props ? props.open : null)
   return createElement(RoomContext.Provider, { value: "open" in props ? opened : props.room }, props.children)
 }
 
-/** When what unmounted providers opened by a function is closed: the next one may be in another place of the tree. */
+/** When the rooms of unmounted providers are closed, by `open`: the next provider may be elsewhere in the tree. */
 const closedByOpen = new WeakMap<OpenRoom, Promise<unknown>>()
 
-/** Rooms close within seconds: what is still there then is a function that does not heed its signal. */
+/** Rooms close within seconds. One still open after this comes from a function that ignores its signal. */
 const FORMER_LIMIT_MS = 30_000
 
 type Opening = { readonly room: Room | null } | { readonly error: unknown }
@@ -41,7 +42,7 @@ function useOpenedRoom(open: OpenRoom | null): Room | null {
   useEffect(() => {
     if (open === null) return
     const controller = new AbortController()
-    // StrictMode mounts twice. The second room waits until the first is closed, or a replica would be in two.
+    // StrictMode mounts twice. The second room waits until the first is closed, or a replica would be in two rooms.
     const former = Promise.allSettled([previous.current, closedByOpen.get(open)])
     const room = endOf(former, controller.signal).then(() =>
       controller.signal.aborted ? null : open(controller.signal),
@@ -53,9 +54,9 @@ function useOpenedRoom(open: OpenRoom | null): Room | null {
     return () => {
       controller.abort(new DOMException("The RoomProvider was unmounted", "AbortError"))
       setOpening({ room: null })
-      // What failed to open, or cannot be closed, must not keep the next one from opening: hence settled.
+      // Settled, because a room that failed to open or cannot be closed must not keep the next one from opening.
       const closed = room.then((value) => value?.close())
-      // Without the results, each of which would hold the one before.
+      // The results are dropped, because each of them would hold the one before.
       previous.current = Promise.allSettled([former, closed, closedByOpen.get(open)]).then(() => undefined)
       closedByOpen.set(open, previous.current)
     }
@@ -64,7 +65,7 @@ function useOpenedRoom(open: OpenRoom | null): Room | null {
   return opening.room
 }
 
-/** Waits no longer than the provider is mounted. */
+/** Waits for `former`, but no longer than the provider is mounted. */
 function endOf(former: Promise<unknown>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

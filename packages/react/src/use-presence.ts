@@ -5,7 +5,7 @@ import { useStateValue } from "./use-state-value.ts"
 
 /** What `usePresence` gives. */
 export interface PresenceHandle {
-  /** By session id. Every field comes from a stranger: check it before use. */
+  /** By session id. Every field comes from a stranger: validate before use. */
   readonly others: ReadonlyMap<string, PresenceEntry>
   /** Replaces this session's value; null takes it back. Does nothing before the room is open. */
   readonly set: (value: PresenceValue | null) => void
@@ -14,7 +14,7 @@ export interface PresenceHandle {
 
 const NOBODY: ReadonlyMap<string, PresenceEntry> = new Map()
 
-/** What the others show of themselves, and the way to show something. The setters keep their identity. */
+/** What the other sessions show of themselves, and setters for one's own. The setters keep their identity. */
 export function usePresence(): PresenceHandle {
   const room = useRoom()
   const others = useStateValue(room?.presence.others ?? null, NOBODY)

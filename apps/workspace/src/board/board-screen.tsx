@@ -76,7 +76,7 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
   )
 }
 
-/** The open task, also when it has just been deleted elsewhere: someone may be writing on it. */
+/** The open task, even when it has just been deleted elsewhere: someone may be writing on it. */
 function useLastSeen(present: Task | undefined, id: string | null): Task | null {
   const [seen, setSeen] = useState<Task | null>(null)
   if (present !== undefined && present !== seen) setSeen(present)

@@ -52,7 +52,7 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
             run: () => moveTo(column, moves.byColumn.get(column.id)?.length ?? 0),
           })),
           "line",
-          // Whoever cannot drag moves a card within its column by these.
+          // For those who cannot drag: these move a card within its column.
           ...own.flatMap((column) => [
             { label: "Move up", disabled: index === 0, run: () => moveTo(column, index - 1) },
             { label: "Move down", disabled: isLast, run: () => moveTo(column, index + 1) },

@@ -2,7 +2,7 @@ import type { Column } from "../data/entries.ts"
 
 export interface DropTarget {
   readonly column: Column
-  /** Among the tasks of the column without the dragged one. */
+  /** Position among the column's tasks, without the dragged one. */
   readonly index: number
 }
 
@@ -10,12 +10,12 @@ export interface ColumnBox {
   readonly column: Column
   readonly left: number
   readonly right: number
-  /** Top of the first row, scrolled or not, in window coordinates. */
+  /** Top of the first row in window coordinates, even when it is scrolled out of view. */
   readonly rowsTop: number
   readonly count: number
 }
 
-/** Where a card held at (x, y) would go. Rows are equally high, so the place follows from the arithmetic. */
+/** Where a card held at (x, y) would go. All rows are equally high, so arithmetic gives the place. */
 export function dropTarget(
   boxes: readonly ColumnBox[],
   x: number,

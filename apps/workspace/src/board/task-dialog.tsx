@@ -11,9 +11,9 @@ import { useIsShown } from "../ui/use-is-shown.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
 export interface TaskDialogProps {
-  /** As it is, or as it was when it was last seen. */
+  /** The task as it is, or as it was when last seen. */
   readonly task: Task
-  /** It was deleted elsewhere; what is being written on it must not go with it. */
+  /** The task was deleted elsewhere; what is being written on it must not vanish with it. */
   readonly isGone: boolean
   readonly onClose: () => void
 }

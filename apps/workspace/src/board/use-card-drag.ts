@@ -14,10 +14,10 @@ export interface CardDrag {
 }
 
 const MOUSE_SLACK = 5
-/** A finger that moves sooner scrolls. */
+/** A finger that moves before this time scrolls instead. */
 const HOLD_MS = 220
 const HOLD_SLACK = 10
-/** The click of a drop comes when the page has drawn the drop; a new press takes the time back. */
+/** The click after a drop arrives once the page has drawn the drop; a new press ends this time early. */
 const CLICK_WITHIN_MS = 400
 const EDGE = 56
 const SCROLL_STEP = 14
@@ -101,7 +101,7 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
     ghost.classList.add("ghost")
     ghost.inert = true
     ghost.style.cssText = `left:${box.left}px;top:${box.top}px;width:${box.width}px;height:${box.height}px`
-    // Kept inside the element that captured the touch's origin: removing that one would cancel the touch.
+    // The clone moves within the surface while the touched card stays: removing that card would cancel the touch.
     surface.current?.append(ghost)
     grip.ghost = ghost
     setDragged(grip.task)

@@ -5,7 +5,7 @@ import type { BoardMoves } from "./board-screen.tsx"
 export interface CardKeys {
   /** Id of the card that is lifted. */
   readonly lifted: string | null
-  /** Id of the card that the keys were used on: it stays mounted wherever it goes, so that it keeps the focus. */
+  /** Id of the card that the keys were used on. It stays mounted wherever it goes, so that it keeps the focus. */
   readonly kept: string | null
   pressed(event: KeyboardEvent, task: Task): void
   left(task: Task): void
@@ -22,22 +22,22 @@ interface Lift {
   readonly isHeld: boolean
 }
 
-/** A move that is stored, but not on the screen yet. */
+/** A move that is stored but not yet on the screen. */
 interface Arrival extends Place {
   readonly id: string
   readonly until: number
 }
 
-/** How long a card counts as being where it was sent, should somebody else move it meanwhile. */
+/** How long a card counts as being where it was sent, even if somebody else moves it meanwhile. */
 const ARRIVAL_MS = 1_500
 
-/** The board by keyboard: space lifts and drops, arrows move, Escape puts back. Every step is a real move. */
+/** The board by keyboard: space lifts and drops, arrows move, Escape puts back. Every step is stored as a move. */
 export function useCardKeys(surface: RefObject<HTMLElement | null>, moves: BoardMoves): CardKeys {
   const [lift, setLift] = useState<Lift | null>(null)
-  // Keys come faster than moves reach the screen: the next step starts where the last one leads.
+  // Key presses outrun the screen: the next step starts from where the last one leads.
   const arriving = useRef<Arrival | null>(null)
 
-  // A card that changes its column is mounted anew there. It has the focus again before another key can be pressed.
+  // A card that changes its column is mounted anew there, and gets the focus back before another key can be pressed.
   useLayoutEffect(() => {
     const goal = arriving.current
     if (goal === null) return

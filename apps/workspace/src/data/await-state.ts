@@ -1,6 +1,6 @@
 import type { State } from "@dunlin/core"
 
-/** Resolves with the first value that is accepted: the present one, or one of those that follow. */
+/** Resolves with the first accepted value: the present one or a later one. */
 export function awaitState<T, Accepted extends T>(
   state: State<T>,
   accepts: (value: T) => value is Accepted,

@@ -5,16 +5,16 @@ import type { WorkspaceDatabase } from "./database.ts"
 /** Texts of documents as last seen on this device. Local: rebuilt from the Loro documents, never replicated. */
 export interface BodyCache {
   readonly texts: State<ReadonlyMap<string, string>>
-  /** Reads what is stored; later calls return the same promise. */
+  /** Reads what is stored. Further calls return the same promise. */
   load(): Promise<void>
-  /** A text is about to be put: a page that ends before it is stored leaves a mark for the next one. */
+  /** Announces a `put`: if the page ends before the text is stored, it leaves a mark for the next one. */
   expect(id: string): void
   put(id: string, text: string): void
-  /** The text cannot be read now: it is not about to be put any more. */
+  /** The text cannot be read now, so no `put` is to be expected. */
   giveUp(id: string): void
-  /** Also what was put a moment ago and is not in `texts` yet. */
+  /** Includes what has just been put and is not in `texts` yet. */
   text(id: string): string | undefined
-  /** What changed since then may be stored as it was before: the last page ended too soon. Null: nothing. */
+  /** Texts changed after this time may be out of date here, because the last page ended too soon. Null: none. */
   readonly staleSince: number | null
   close(): void
 }
@@ -22,7 +22,7 @@ export interface BodyCache {
 const MAX_TEXT = 400_000
 const SHOW_AFTER_MS = 100
 const WRITE_AFTER_MS = 1_500
-/** Between the change of a document and the news of it here. */
+/** Longest time from a document's change until this cache hears of it. */
 const MARK_SLACK_MS = 1_000
 
 export function createBodyCache(database: WorkspaceDatabase, name: string): BodyCache {
@@ -53,12 +53,12 @@ export function createBodyCache(database: WorkspaceDatabase, name: string): Body
 
   async function readAll(): Promise<void> {
     const rows = await database.bodies.find().exec()
-    // What was put while reading is newer than what was read.
+    // What was put during the read is newer than what was read.
     for (const { id, text } of rows) if (!known.has(id)) known.set(id, text)
     texts.set(new Map(known))
   }
 
-  /** Texts that come by the hundred are shown together: each change of the state draws the list anew. */
+  /** Texts that arrive by the hundred are shown together, since each change of the state redraws the list. */
   function show(): void {
     shown ??= setTimeout(() => {
       shown = null
@@ -70,7 +70,7 @@ export function createBodyCache(database: WorkspaceDatabase, name: string): Body
     timer = null
     const rows = [...unsaved].map(([id, text]) => ({ id, text }))
     unsaved.clear()
-    // A cache: if storage is full, the document itself says so.
+    // This is only a cache: if storage is full, the document itself reports it.
     await database.bodies.bulkUpsert(rows).then(unmark, () => undefined)
   }
 

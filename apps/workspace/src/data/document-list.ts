@@ -13,14 +13,14 @@ export interface DocumentList {
   readonly entries: LiveList<DocumentEntry>
   create(fields?: Partial<Omit<DocumentFields, "id">>): Promise<string>
   createMany(rows: readonly DocumentFields[]): Promise<void>
-  /** `seen`: the title as it was when its author began to write. */
+  /** `seen` is the title as it was when its author began to write. */
   rename(id: string, title: string, seen?: string): Promise<void>
   setTags(id: string, tags: readonly string[]): Promise<void>
-  /** Upon what is stored: tags come faster than lists show them. */
+  /** Builds on what is stored, because tags are added faster than lists show them. */
   addTag(id: string, tag: string): Promise<void>
   removeTag(id: string, tag: string): Promise<void>
   setArchived(id: string, archived: boolean): Promise<void>
-  /** Notes that the text changed; written at most every half minute, so typing does not flood the list. */
+  /** Notes that the text changed. Written at most every half minute, so that typing does not flood the list. */
   touch(id: string): void
 }
 

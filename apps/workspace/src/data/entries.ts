@@ -1,6 +1,6 @@
 import { cleanName } from "../device/profile.ts"
 
-/** What the list knows of a document; its text lives in a Loro document of the same id. */
+/** What the list knows about a document. The text lives in a Loro document with the same id. */
 export interface DocumentEntry {
   readonly id: string
   readonly title: string
@@ -8,7 +8,7 @@ export interface DocumentEntry {
   readonly created: number
   readonly updated: number
   readonly archived: boolean
-  /** Name of who changed it last: a label. */
+  /** Name of the person who changed it last, only to show. */
   readonly editor: string
 }
 
@@ -32,22 +32,22 @@ export const COLUMNS: readonly { readonly id: Column; readonly name: string }[] 
   { id: "done", name: "Done" },
 ]
 
-/** The name of a column; what is no column's id is shown as it is. */
+/** The name of a column. An id that belongs to no column is shown as it is. */
 export function columnName(id: string): string {
   return COLUMNS.find((column) => column.id === id)?.name ?? id
 }
 
-/** The text that every workspace has; its id is the same on every device. */
+/** The text that every workspace has, under the same id on every device. */
 export const QUICK_NOTE = "quick-note"
 
 export const MAX_TITLE = 200
 export const MAX_NOTE = 4_000
 export const MAX_TAGS = 12
 export const MAX_TAG = 40
-/** ECMA-262: no date is further from 1970, in milliseconds, and formatting what claims to be one throws. */
+/** ECMA-262: no date is further from 1970 than this, in milliseconds, and formatting one that is would throw. */
 const MAX_TIME = 8_640_000_000_000_000
 
-/** Entries come from peers: every field is made into what the screens expect, whatever it was. */
+/** Entries come from peers, so every field is turned into what the screens expect, whatever it was. */
 export function readDocument(raw: Readonly<Record<string, unknown>>): DocumentEntry {
   return {
     id: text(raw["id"], 64),
@@ -87,7 +87,7 @@ function text(value: unknown, max: number): string {
   return typeof value === "string" ? value.slice(0, max) : ""
 }
 
-/** What is no time that a date can show counts as not known, which is 0. */
+/** A time that no date can show counts as unknown, which is 0. */
 export function time(value: unknown): number {
   return typeof value === "number" && Math.abs(value) <= MAX_TIME ? value : 0
 }

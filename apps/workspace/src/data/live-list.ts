@@ -14,7 +14,7 @@ export interface LiveListOptions<T> {
   readonly compare: (a: T, b: T) => number
 }
 
-/** Between two updates of the screen. A burst of 500 remote changes then costs a few renders, not 500. */
+/** Pause between two updates of the screen. A burst of 500 remote changes then costs a few renders, not 500. */
 const SETTLE_MS = 100
 
 export function createLiveList<Row, T extends { readonly id: string }>(
@@ -22,15 +22,15 @@ export function createLiveList<Row, T extends { readonly id: string }>(
   { read, compare }: LiveListOptions<T>,
 ): LiveList<T> {
   const state = createState<readonly T[] | null>(null)
-  /** Null for what was deleted. */
+  /** Null for deleted entries. */
   const changed = new Map<string, T | null>()
   let timer: ReturnType<typeof setTimeout> | null = null
   const heights = new Map<string, number>()
   let isClosed = false
 
   /**
-   * Takes note of a revision. False for an old one: another tab's event may come after ours, although ours was made
-   * upon it.
+   * Records a revision. False for an old one: another tab's event may arrive after ours, although ours was made on top
+   * of it.
    */
   function noteRevision(id: string, revision: string): boolean {
     const [height, known] = [getHeightOfRevision(revision), heights.get(id) ?? 0]
@@ -38,7 +38,7 @@ export function createLiveList<Row, T extends { readonly id: string }>(
     return height >= known
   }
 
-  // A query of RxDB would map and sort all entries again for each change.
+  // An RxDB query would map and sort all entries again on each change.
   const subscription = collection.eventBulks$.subscribe(({ events, isLocal }) => {
     if (isLocal) return
     for (const { documentId, operation, documentData } of events) {
@@ -52,7 +52,7 @@ export function createLiveList<Row, T extends { readonly id: string }>(
     .exec()
     .then(
       (documents) => {
-        // What changed meanwhile is in `changed`, and newer.
+        // What changed during the read is in `changed`, and newer.
         for (const { primary, revision } of documents) noteRevision(primary, revision)
         state.set(
           documents
@@ -85,7 +85,7 @@ export function createLiveList<Row, T extends { readonly id: string }>(
   }
 }
 
-/** Entries in order, with some of them changed: only those are sorted. */
+/** Entries in order, with some of them changed; only those are sorted. */
 function withChanges<T extends { readonly id: string }>(
   entries: readonly T[],
   changed: ReadonlyMap<string, T | null>,

@@ -81,7 +81,7 @@ describe("field-wise merge", () => {
     ])
     expect(overwritten({ title: "Count gulls" })).toEqual([])
     expect(overwritten({})).toEqual([])
-    // What one wrote oneself, in another tab, is no loss.
+    // What the same person wrote, in another tab, is no loss.
     const own = write(base, { title: "Count gulls" }, "title", ada, 200)
     const again = write(own, { title: "Count waders" }, "title", ada, 300)
     expect(findOverwritten(own, again, { title: "Count birds" }, GROUPS)).toEqual([])

@@ -1,10 +1,10 @@
-/** Who last wrote a group of fields, when, and which write of somebody else they had seen. */
+/** Who last wrote a group of fields, when, and which write of another author they had seen. */
 export interface FieldEdit {
   /** Later than the edit it replaced, whatever the clock says: a device that is a day behind still counts. */
   readonly at: number
   /** Random id of the author's browser; breaks ties and tells authors apart. */
   readonly by: string
-  /** The author's name, to show. */
+  /** The author's name, only to show. */
   readonly who: string
   /** `at` of the last edit by another author that this author's edits build on. */
   readonly saw: number
@@ -60,8 +60,8 @@ export function recordEdits(
 }
 
 /**
- * Group by group, the later edit stands: commutative, associative and idempotent, so every device gets the same.
- * A change wins over a deletion, because a deleted task can be deleted again and a lost sentence stays lost.
+ * Group by group, the later edit wins. This is commutative, associative and idempotent, so every device gets the same.
+ * A change wins over a deletion, because a deleted task can be deleted again, but a lost sentence stays lost.
  */
 export function mergeRows<Row extends MergeableRow>(a: Row, b: Row, groups: FieldGroups): Row {
   if (a._deleted) return b
@@ -77,7 +77,7 @@ export function mergeRows<Row extends MergeableRow>(a: Row, b: Row, groups: Fiel
   return { ...merged, edits } as unknown as Row
 }
 
-/** What a merge decided against somebody: nothing when one side had seen the other's value. */
+/** What a merge decided against somebody. Empty when one side had seen the other's value. */
 export function findClashes<Row extends MergeableRow>(a: Row, b: Row, groups: FieldGroups): readonly FieldClash[] {
   if (a._deleted || b._deleted) return []
   return Object.entries(groups).flatMap(([group, fields]) => {
@@ -93,8 +93,8 @@ export function findClashes<Row extends MergeableRow>(a: Row, b: Row, groups: Fi
 } // prettier-ignore
 
 /**
- * What a write of `next` over `row` takes from others without their knowing: its author wrote upon `seen`, and somebody
- * else has changed that since. For both devices the write comes after, so nothing else would notice.
+ * What a write of `next` over `row` takes from other authors without their knowledge: its author saw `seen`, and
+ * somebody else has changed that since. Every device takes this write for the later one, so nothing else would notice.
  */
 export function findOverwritten<Row extends MergeableRow>(
   row: Row,

@@ -26,7 +26,7 @@ async function openLog() {
   return log
 }
 
-/** A title that each of these wrote without knowing of the others. */
+/** Each of these authors wrote a title without knowing of the others. */
 function conflict(...authors: readonly (readonly [by: string, title: string])[]): ResolvedConflict {
   const writes = authors.map(([by, title], index) => {
     const edit = { at: 10 + index, by, who: `name of ${by}`, saw: 0 }

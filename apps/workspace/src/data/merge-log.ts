@@ -13,17 +13,19 @@ import {
 } from "./merge-fields.ts"
 import { DOCUMENT_GROUPS, TASK_GROUPS, type MergeRow } from "./schemas.ts"
 
-/** What was merged for this device: per field the value that stayed and the one that gave way, and whose they were. */
+/**
+ * Merges that concern this device: for each field the value that was kept, the one that was lost, and whose they were.
+ */
 export interface MergeLog {
   readonly handlers: ConflictHandlers
   /** Newest first. */
   readonly merges: State<readonly Merge[]>
   /**
-   * Tells of concurrent writes, wherever they were merged: the handler runs at the device that meets both first. Noted
-   * only if this device wrote one of the versions.
+   * Reports concurrent writes, wherever they were merged: the handler runs on the device where the two first meet.
+   * Recorded only if this device wrote one of the versions.
    */
   resolved(kind: MergeKind, conflict: ResolvedConflict<object>): void
-  /** Tells of a write that replaced what somebody else had written meanwhile. */
+  /** Reports a write that replaced what somebody else had written meanwhile. */
   overwritten(kind: MergeKind, clash: FieldClash): void
   attach(database: WorkspaceDatabase): void
   markSeen(): Promise<void>
@@ -49,7 +51,7 @@ export function createMergeLog(): MergeLog {
 
   async function flush(): Promise<void> {
     if (database === null) return
-    // The same versions may meet again, also at another tab: the id makes it the same row.
+    // The same versions may meet again, even in another tab: their id makes them the same row.
     const rows = [...new Map(waiting.splice(0).map((row) => [row.id, row])).values()]
     await database.merges.bulkInsert(rows).catch(() => undefined)
   }
@@ -59,7 +61,7 @@ export function createMergeLog(): MergeLog {
     merges,
     resolved(kind, { writes }) {
       const rows = writes.map(({ document }) => document as unknown as MergeableRow)
-      // Or an invitation would come with the conflicts of all who were here before.
+      // Otherwise someone just invited would get the conflicts of everyone who was here before.
       if (!rows.some((row) => wroteOn(row))) return
       for (const clash of clashesAmong(rows, GROUPS[kind])) record(kind, clash)
     },
@@ -86,12 +88,12 @@ export function createMergeLog(): MergeLog {
   }
 }
 
-/** Deletions have no edits, and what a peer wrote may have anything. */
+/** Deletions have no edits, and a peer may have written anything. */
 function wroteOn({ edits }: Partial<MergeableRow>): boolean {
   return Object.values(edits ?? {}).some((edit: Partial<FieldEdit> | null) => edit?.by === authorId)
 }
 
-/** One by one, as the handler merges them. */
+/** Merges the rows one by one, as the handler does. */
 function clashesAmong([first, ...rows]: readonly MergeableRow[], groups: FieldGroups): readonly FieldClash[] {
   const clashes: FieldClash[] = []
   let merged = first
@@ -117,7 +119,7 @@ function rowOf(kind: MergeKind, clash: FieldClash): MergeRow {
   return { id, kind, target, title, field, kept, keptBy, lost, lostBy, at: Date.now(), seen: false }
 }
 
-/** FNV-1a: names a pair of values, guards nothing. */
+/** FNV-1a: names a pair of values, and protects nothing. */
 function hash(text: string): string {
   let value = 0x811c9dc5
   for (let index = 0; index < text.length; index++) {

@@ -4,10 +4,10 @@ import { signature } from "./signature.ts"
 
 export interface RowPatch<Row> {
   readonly fields: Partial<Row> | ((row: Row) => Partial<Row>)
-  /** What the author had before their eyes when they began; left out where a write takes a moment only. */
+  /** What the author saw when they began; left out for writes that take only a moment. */
   readonly seen?: Partial<Row> | undefined
   readonly groups: FieldGroups
-  /** What somebody else wrote meanwhile, and this write replaces. */
+  /** What somebody else wrote meanwhile and this write replaces. */
   readonly overwritten: (clash: FieldClash) => void
 }
 

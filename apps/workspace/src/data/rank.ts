@@ -31,7 +31,7 @@ export function ranksAfter(last: string | null, count: number): readonly string[
   return ranks
 }
 
-/** The rank that puts `moved` at `index` among `column`, which is in order and may contain it. */
+/** The rank that puts `moved` at `index` in `column`, which is in order and may already contain it. */
 export function rankAt(column: readonly Ranked[], moved: string, index: number): string {
   const others = column.filter((entry) => entry.id !== moved)
   return rankBetween(others[index - 1]?.rank ?? null, others[index]?.rank ?? null)
@@ -41,7 +41,7 @@ function keyBetween(before: string | null, after: string | null): string {
   try {
     return generateKeyBetween(before, after)
   } catch {
-    // A neighbour's rank came from a stranger and is no valid key. Order by a plain suffix instead.
+    // A neighbour's rank came from a stranger and is not a valid key. Order by a plain suffix instead.
     return `${before ?? "a0"}V`
   }
 }

@@ -24,7 +24,7 @@ export interface TaskRow {
   edits: FieldEdits
 }
 
-/** The text of a document as last seen here: for search, excerpts, and reading when Loro cannot load. */
+/** The text of a document as last seen on this device: for search, excerpts, and reading when Loro cannot load. */
 export interface BodyRow {
   id: string
   text: string
@@ -51,7 +51,7 @@ const number = { type: "number" } as const
 const object = { type: "object" } as const
 const boolean = { type: "boolean" } as const
 
-/** Fields that are merged as one; the first names the group in "Merged changes". */
+/** Groups of fields that are merged as one; the first field names the group in "Merged changes". */
 export const DOCUMENT_GROUPS = {
   title: ["title"],
   tags: ["tags"],
@@ -64,8 +64,8 @@ export const TASK_GROUPS = {
 } as const satisfies FieldGroups
 
 /**
- * Devices exchange entries only where name, version and hash of a schema agree. Raise the version with each change
- * of a schema that peers share; a device with another version says so instead of mixing.
+ * Devices exchange entries only if name, version and hash of a schema agree. Raise the version with each change to a
+ * schema that peers share: a device with another version then says so instead of mixing data.
  */
 export const documentSchema: RxJsonSchema<DocumentRow> = {
   title: "documents",

@@ -21,8 +21,8 @@ const MAX_HITS = 30
 const MAX_QUERY = 200
 
 /**
- * Every word must occur, in any order and anywhere. A plain scan: at 1,000 documents it takes milliseconds, is never
- * out of date, finds parts of words, and knows no language.
+ * Every word must occur, in any order and anywhere. This is a plain scan: it takes milliseconds for 1,000 documents, is
+ * never out of date, finds parts of words, and depends on no language.
  */
 export function searchWorkspace({ documents, tasks, bodies }: SearchSource, query: string): readonly SearchHit[] {
   const words = wordsOf(query)
@@ -68,7 +68,7 @@ function excerptOf(text: string, words: readonly string[]): Excerpt | null {
   const [word, at] = words
     .map((candidate) => [candidate, folded.indexOf(candidate)] as const)
     .find(([, index]) => index >= 0) ?? ["", -1] // prettier-ignore
-  // Folding may change the length of exotic text; then no piece of it can be pointed at.
+  // Folding may change the length of exotic text; then the match cannot be located in the original.
   if (at < 0 || folded.length !== text.length) return null
   return {
     before: leadOf(text.slice(Math.max(0, at - 2 * MAX_LEAD), at)),
@@ -77,7 +77,7 @@ function excerptOf(text: string, words: readonly string[]): Excerpt | null {
   }
 }
 
-/** So much before a match that a phone still shows the match, and never a part of a word. */
+/** At most this much before a match, so that a phone still shows the match; words are not cut. */
 const MAX_LEAD = 24
 
 function leadOf(text: string): string {
@@ -87,7 +87,7 @@ function leadOf(text: string): string {
   return `…${cut.slice(cut.indexOf(" ") + 1)}`
 }
 
-/** Around a match, without the marks of Markdown. */
+/** The surroundings of a match, without Markdown's marks. */
 function oneLine(text: string): string {
   const plain = text
     .replaceAll(/^\s*(?:#{1,6}|>|[-*+]) /gm, " ")

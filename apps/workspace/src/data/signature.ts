@@ -7,7 +7,7 @@ export interface Signature {
   readonly edits: FieldEdits
 }
 
-/** What a local write adds to the fields it changes: when, who, and which groups of fields. */
+/** What a local write adds for the fields it changes: when, who, and which groups of fields. */
 export function signature(groups: FieldGroups, fields: object, edits: FieldEdits): Signature {
   const now = Date.now()
   const touched = Object.keys(groups).filter((group) => groups[group]?.some((field) => field in fields))

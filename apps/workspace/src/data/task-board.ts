@@ -11,13 +11,13 @@ import { signature } from "./signature.ts"
 export type TaskFields = Partial<Pick<Task, "title" | "note" | "column">>
 
 export interface TaskBoard {
-  /** By rank over all columns. */
+  /** All tasks in order of rank, across the columns. */
   readonly entries: LiveList<Task>
-  /** At the end of the column. */
+  /** Adds the task at the end of the column. */
   create(title: string, column: Column): Promise<string>
   createMany(tasks: readonly Omit<Task, "id" | "editor">[]): Promise<void>
   move(id: string, column: Column, index: number): Promise<void>
-  /** `seen`: the fields as they were when the author began to write. */
+  /** `seen` holds the fields as they were when the author began to write. */
   edit(id: string, fields: TaskFields, seen?: TaskFields): Promise<void>
   remove(id: string): Promise<void>
   /** Brings a removed task back as it was. */
@@ -30,7 +30,7 @@ export function createTaskBoard(
 ): TaskBoard {
   const entries = createLiveList(database.tasks, { read: readTask, compare: byRank })
 
-  /** A task that was added a moment ago is not listed yet, and the next one goes below it all the same. */
+  /** A task just added is not listed yet, but the next one must still go below it. */
   const lastRankByColumn = new Map<Column, string>()
 
   async function rankAtEnd(column: Column): Promise<string> {

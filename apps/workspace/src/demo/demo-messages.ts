@@ -6,7 +6,7 @@ import type { Workspace } from "../workspace/workspace.ts"
 export interface DemoMessage {
   readonly dunlinDemo: "ready"
   readonly invite: string
-  /** What both show. */
+  /** The document that both devices show. */
   readonly document: string
 }
 
@@ -26,7 +26,7 @@ function isDemoCommand(data: unknown): data is DemoCommand {
   return dunlinDemo === "cable" && typeof cut === "boolean"
 }
 
-/** Inside the split screen a workspace says what it shows to the page around it, and obeys its cable. */
+/** Inside the split screen, a workspace tells the page around it which document it shows, and obeys its cable. */
 export async function followDemo(workspace: Workspace): Promise<void> {
   if (window.parent === window) return
   addEventListener("message", ({ origin, source, data }) => {

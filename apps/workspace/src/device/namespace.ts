@@ -1,5 +1,5 @@
 /**
- * Storage names of this "device". Two frames of the split-screen demo share an origin but play two devices:
+ * Storage names of this "device". Two frames of the split-screen demo share an origin but act as two devices:
  * `?device=b` keeps everything they store apart.
  */
 export const deviceName: string = readDeviceName(globalThis.location?.search ?? "")

@@ -22,7 +22,7 @@ export async function keepAppOffline(): Promise<void> {
       })
     })
   } catch {
-    // Private windows refuse workers. The app works, it only needs the network to open.
+    // Private windows refuse service workers. The app works, but needs the network to open.
   }
 }
 
@@ -31,7 +31,7 @@ function takeOver(fresh: ServiceWorker): void {
   fresh.postMessage({ type: "SKIP_WAITING" })
 }
 
-/** The one string that may become a script address: a constant. */
+/** The only string that may become a script address, and it is a constant. */
 function workerUrl(): string {
   const { trustedTypes } = globalThis as unknown as { readonly trustedTypes?: TrustedTypes }
   if (trustedTypes === undefined) return WORKER

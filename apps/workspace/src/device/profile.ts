@@ -11,7 +11,7 @@ export interface Profile {
 }
 
 export const HUES = 8
-/** The colour of each hue as peers get it: readable on light paper and on dark. */
+/** The colour of each hue as sent to peers, readable on both light and dark paper. */
 export const HUE_COLORS: readonly string[] = [
   "#b05f34", "#287c85", "#7563c0", "#377d44", "#b8487d", "#3f77bb", "#946f12", "#75726a",
 ] // prettier-ignore
@@ -31,7 +31,7 @@ const state = createState<Profile>(loadProfile())
 
 export const profile: State<Profile> = state
 
-/** This browser among the authors of edits: random, kept, and no secret. */
+/** Identifies this browser among the authors of edits: random, kept, and not secret. */
 export const authorId: string = loadAuthorId()
 
 export function saveProfile(next: Profile): void {
@@ -40,7 +40,7 @@ export function saveProfile(next: Profile): void {
   state.set(clean)
 }
 
-/** Names arrive from strangers: bounded, one line, without characters that reorder or hide text. */
+/** Names come from strangers: they are kept short, in one line, without characters that reorder or hide text. */
 export function cleanName(value: unknown): string {
   if (typeof value !== "string") return ""
   return value

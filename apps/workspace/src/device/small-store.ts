@@ -1,14 +1,14 @@
 import { storageName } from "./namespace.ts"
 
-/** Small settings. Where the browser refuses storage they last as long as the page. */
+/** Small settings. If the browser refuses storage, they last as long as the page. */
 export interface SmallStore {
   read(key: string): string | null
   write(key: string, value: string): void
-  /** Told when another tab wrote. Returns the function that ends it. */
+  /** Calls `changed` when another tab has written. Returns a function that stops this. */
   watch(key: string, changed: () => void): () => void
 }
 
-/** What could not be stored: newer than what is. */
+/** Values that could not be stored, and are newer than the stored ones. */
 const memory = new Map<string, string>()
 
 export const smallStore: SmallStore = {
@@ -24,7 +24,7 @@ export const smallStore: SmallStore = {
       localStorage.setItem(storageName(key), value)
       memory.delete(key)
     } catch {
-      // Private windows and full disks refuse; the copy in memory serves this page.
+      // Private windows and full disks refuse; this page uses the copy in memory.
       memory.set(key, value)
     }
   },

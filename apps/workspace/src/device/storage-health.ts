@@ -7,7 +7,7 @@ export interface StorageHealth {
   readonly persistence: Persistence
   readonly usedBytes: number | null
   readonly quotaBytes: number | null
-  /** What went wrong with storing, until it works again. */
+  /** What is wrong with storing, until it works again. */
   readonly trouble: null | "refused" | "full"
 }
 
@@ -24,12 +24,12 @@ export function reportStorageTrouble(trouble: "refused" | "full"): void {
   if (state.get().trouble !== trouble) state.set({ ...state.get(), trouble })
 }
 
-/** There is room again. Storage that was refused stays refused: what is written then goes to memory. */
+/** There is room again. Storage that was refused stays refused: writes then go to memory. */
 export function reportStored(): void {
   if (state.get().trouble === "full") state.set({ ...state.get(), trouble: null })
 }
 
-/** Asks to keep the data for good. Browsers answer by their own rules; the answer is shown, not assumed. */
+/** Asks the browser to keep the data for good. Browsers decide by their own rules; the answer is shown, not assumed. */
 export async function askPersistence(): Promise<void> {
   const persistence = await persist()
   state.set({ ...state.get(), persistence })

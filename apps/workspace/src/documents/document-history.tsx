@@ -56,7 +56,7 @@ export function DocumentHistory({ doc, note, onClose }: DocumentHistoryProps) {
   }, [doc, note, reading])
   const isListed = listed !== null
   useEffect(() => {
-    // Whoever opens the history goes through it with the arrow keys at once.
+    // Lets the arrow keys move through the history as soon as it opens.
     if (!isListed) return
     const [row, close] = ["[aria-current]", ".history-close"].map((part) =>
       page.current?.querySelector<HTMLElement>(part),
@@ -77,7 +77,7 @@ export function DocumentHistory({ doc, note, onClose }: DocumentHistoryProps) {
   const isNow =
     opened === null || (opened.step.index === newest?.index && opened.moment === opened.step.moments)
   return (
-    // Escape, wherever the focus is in here, is a shortcut beside the close button.
+    // Escape works wherever the focus is in here, as a shortcut for the close button.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <section ref={page} className="history measure" aria-labelledby="history-title" onKeyDown={(event) => event.key === "Escape" && onClose()}>
       <header className="history-head">
@@ -121,7 +121,7 @@ function devicesOf(note: LoroDocument): ReadonlyMap<string, string> {
   return new Map(note.history.list().flatMap(({ peer, device }) => (device === null ? [] : [[peer, device]])))
 }
 
-/** Going far back in a long history takes a moment: what is chosen shows first, and what was passed over is left out. */
+/** Going far back in a long history takes a moment: the choice shows first, and versions passed over are skipped. */
 function useVersion(versions: Versions | null, opened: Opened | null): ReadVersion {
   const [read, setRead] = useState<{ readonly of: Opened; readonly version: Version } | null>(null)
   useEffect(() => {
@@ -129,7 +129,7 @@ function useVersion(versions: Versions | null, opened: Opened | null): ReadVersi
     const timer = setTimeout(() => setRead({ of: opened, version: versions.at(opened.step, opened.moment) }))
     return () => clearTimeout(timer)
   }, [versions, opened])
-  // The text before it stays in view until then, but must not be restored by mistake.
+  // The former text stays in view until then, but must not be restored by mistake.
   return { shown: read?.version ?? null, isRead: read !== null && read.of === opened }
 }
 

@@ -111,8 +111,8 @@ const Rows = memo(function Rows({ entries, openId, texts }: RowsProps) {
 const NOBODY: readonly Person[] = []
 
 /**
- * Who has which document open. A document's readers keep their identity while they stay the same: people's carets
- * and counters move many times a second, and no row need be drawn anew for that.
+ * Who has which document open. A document's array of readers keeps its identity while they stay the same: carets and
+ * counters change many times a second, and must not redraw a row.
  */
 function useReaders(): ReadonlyMap<string, readonly Person[]> {
   const people = usePeople()
@@ -148,7 +148,7 @@ interface RowProps {
 }
 
 const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
-  // What has not been read may be long: only what was read can be empty.
+  // A text that has not been read yet may be long; only one that has been read is known to be empty.
   const excerpt = text === undefined ? "\u00a0" : excerptOf(text, entry.title) || "No text yet"
   return (
     <Link href={documentPath(entry.id)} className="row" aria-current={open ? "true" : undefined}>

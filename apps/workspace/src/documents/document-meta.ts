@@ -20,7 +20,7 @@ export interface DocumentMeta {
   readonly language: string
 }
 
-/** Peers write here: only what makes sense is read. */
+/** Peers write here, so only values that make sense are read. */
 export function readMeta(doc: LoroDoc): DocumentMeta {
   const map = doc.getMap("meta")
   const [description, language] = [map.get("description"), map.get("language")]

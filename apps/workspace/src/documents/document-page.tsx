@@ -88,7 +88,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   ) // prettier-ignore
 }
 
-/** A narrow window has the history in the one menu of its top bar. */
+/** In a narrow window, the history is opened from the menu of the top bar. */
 function returnFocus(tools: HTMLElement | null): void {
   const buttons = [
     tools?.querySelector<HTMLElement>("[aria-pressed]"),
@@ -107,7 +107,7 @@ interface OpenTextProps {
 
 function OpenText({ id, doc, note, history, closeHistory }: OpenTextProps) {
   const meta = useMeta(doc)
-  // Unset it is unknown, not the language of the application: then the browser checks as it is set up.
+  // Unset means unknown, not the application's language, so the browser checks spelling as it is set up.
   const language = meta.language === "" ? undefined : meta.language
   return (
     <>
@@ -132,7 +132,7 @@ function useMeta(doc: LoroDoc): DocumentMeta {
   return meta
 }
 
-/** Presence changes with every caret: what it draws is small. */
+/** Presence changes with every caret, so what it redraws is kept small. */
 function Readers({ id }: { readonly id: string }) {
   const readers = [...usePeople().values()].filter((person) => person.document === id)
   if (readers.length === 0) return <span className="avatars" />
@@ -149,7 +149,7 @@ function Readers({ id }: { readonly id: string }) {
   )
 }
 
-/** The text as last seen, so that reading starts before the editor does. */
+/** The text as last seen, so that one can read before the editor has started. */
 function Waiting({ id }: { readonly id: string }) {
   return (
     <div className="prose measure waiting" aria-busy="true">

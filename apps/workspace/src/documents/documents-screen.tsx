@@ -5,7 +5,7 @@ import { NothingOpen } from "./nothing-open.tsx"
 
 const DocumentPage = lazy(async () => ({ default: (await import("./document-page.tsx")).DocumentPage }))
 
-/** List and page side by side where there is room, one after the other where there is not. */
+/** List and page side by side where there is room, otherwise one at a time. */
 export function DocumentsScreen({ id }: { readonly id: string | null }) {
   return (
     <div className="documents" data-open={id === null ? undefined : ""}>

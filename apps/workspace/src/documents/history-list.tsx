@@ -13,7 +13,7 @@ export interface HistoryListProps {
   readonly showMore: () => void
 }
 
-/** Who wrote when, newest first. Arrow keys go through it and open what they come to. */
+/** Who wrote when, newest first. The arrow keys move through the list and open each step they reach. */
 export function HistoryList({ steps, openIndex, writerOf, hasMore, open, showMore }: HistoryListProps) {
   const list = useRef<HTMLDivElement>(null)
   const wantsFocus = useRef<number | null>(null)
@@ -35,7 +35,7 @@ export function HistoryList({ steps, openIndex, writerOf, hasMore, open, showMor
   }
 
   return (
-    // Its buttons take the keys.
+    // The keys are handled for the buttons inside.
     // oxlint-disable-next-line jsx-a11y/no-static-element-interactions
     <div ref={list} className="history-steps" onKeyDown={move}>
       {daysOf(steps).map(({ day, steps: ofDay }) => (
@@ -55,7 +55,7 @@ export function HistoryList({ steps, openIndex, writerOf, hasMore, open, showMor
           type="button"
           className="button history-more"
           onClick={() => {
-            // The button moves on or goes: whoever pressed it reads on where it was.
+            // The button moves down or disappears: the focus goes to the first step that is added in its place.
             wantsFocus.current = steps.length
             showMore()
           }}
@@ -112,8 +112,8 @@ interface Day {
 }
 
 /**
- * A clock that was wrong may make a day come twice. Its heading is shown once, where it comes first: the steps keep their
- * order, so a later one of that day stands under the heading before it.
+ * A wrong clock may make a day come up twice. Its heading is shown once, where it comes first. The steps keep their
+ * order, so a later step of that day stands under the heading before it.
  */
 function daysOf(steps: readonly ListedStep[]): readonly Day[] {
   const days: { day: string; steps: ListedStep[] }[] = []

@@ -7,7 +7,7 @@ import { readStretches } from "./versions.ts"
 
 const MINUTE = 60_000
 
-/** A stretch of `author`, who has seen the last one of each of `seen`. */
+/** Adds a stretch by `author`, who has seen the last one of each author in `seen`. */
 function createScript() {
   const stretches: Stretch[] = []
   const ends = new Map<string, { counter: number; lamport: number }>()
@@ -20,7 +20,7 @@ function createScript() {
         return end === undefined ? [] : [{ peer, counter: end.counter - 1, lamport: end.lamport }]
       })
       const lamport = Math.max(0, ...before.map((dep) => dep.lamport))
-      // As Loro tells them: the author's own last edit is left out where there is another one.
+      // As Loro reports them: the author's own last edit is left out if there is another dependency.
       const deps = before.filter(({ peer }) => seen.length === 0 || peer !== author)
       stretches.push({ peer: author, author, counter: own.counter, length: 5, lamport, at, deps, kind })
       ends.set(author, { counter: own.counter + 5, lamport: lamport + 5 })
@@ -160,7 +160,7 @@ test("whoever edits and whenever they meet, each beginning of the steps is a ver
           expect(counter).toBe(vector.get(peer as PeerID) ?? 0)
           vector.set(peer as PeerID, counter + length)
         }
-        // A version that lacked what it builds on would come back with it, and so be another one.
+        // A version that lacked what it builds on would come back with it, and so be a different version.
         const frontiers = whole.vvToFrontiers(new VersionVector(vector))
         expect(new Map(whole.frontiersToVV(frontiers).toJSON())).toEqual(vector)
       }

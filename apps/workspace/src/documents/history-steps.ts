@@ -1,41 +1,41 @@
-/** Edits of one author in one go, as the document's graph of changes holds them. */
+/** Uninterrupted edits by one author, as the document's graph of changes holds them. */
 export interface Stretch {
-  /** Loro peer id: one per device and start of the application. */
+  /** Loro peer id: a new one for each device and each start of the application. */
   readonly peer: string
-  /** Device of the author, as far as the document says. */
+  /** The author's device, as far as the document tells. */
   readonly author: string
   readonly counter: number
   readonly length: number
   readonly lamport: number
-  /** Wall clock of the author at its beginning, in milliseconds; 0 if it was not recorded. */
+  /** The author's wall clock when the stretch began, in milliseconds; 0 if it was not recorded. */
   readonly at: number
   readonly deps: readonly { readonly peer: string; readonly counter: number }[]
-  /** A note is the application's own, and nothing that a person did. */
+  /** A note comes from the application itself, not from anything that a person did. */
   readonly kind: "edit" | "restore" | "note"
 }
 
-/** What a person takes for one change: all that somebody wrote until they paused, or somebody else wrote on it. */
+/** What a person sees as one change: all that somebody wrote until they paused, or until somebody else edited it. */
 export interface HistoryStep {
-  /** More than one where people wrote at the very same time. */
+  /** Several if people wrote at the same time. */
   readonly authors: readonly string[]
   readonly from: number
   readonly to: number
-  /** It brought back a former version. */
+  /** The step brought back a former version. */
   readonly isRestore: boolean
-  /** In an order in which none comes before what it builds on. */
+  /** In an order in which no stretch comes before one that it builds on. */
   readonly stretches: readonly Stretch[]
 }
 
-/** Whoever pauses longer begins a new step. */
+/** A longer pause begins a new step. */
 export const PAUSE_MS = 5 * 60_000
 /**
- * Whoever goes on this soon after somebody else came in between writes together with them. Two people who type at once
- * build on each other's letters, and each such step would be a letter long.
+ * An author who goes on this soon after somebody else came in counts as writing together with them. Two people who type
+ * at the same time build on each other's letters, and every letter would otherwise be a step.
  */
 export const TOGETHER_MS = 10_000
 
 interface Draft {
-  /** What this step became part of. */
+  /** The step into which this one was merged. */
   into: Draft | null
   index: number
   readonly lastByAuthor: Map<string, number>
@@ -46,8 +46,8 @@ interface Draft {
 }
 
 /**
- * Groups changes into steps, oldest first. A change never comes before one that it builds on, so each beginning of the
- * list is a version of the document that could have been.
+ * Groups changes into steps, oldest first. A change never comes before one that it builds on, so every prefix of the
+ * list is a version that the document could have had.
  */
 export function groupIntoSteps(stretches: readonly Stretch[]): readonly HistoryStep[] {
   const steps: Draft[] = []
@@ -94,7 +94,7 @@ export function groupIntoSteps(stretches: readonly Stretch[]): readonly HistoryS
     return begun
   }
 
-  /** Goes with what it was noted after, and ends nothing. */
+  /** A note belongs to the step after which it was written, and ends none. */
   function addNote(stretch: Stretch, lastSeen: number): Draft {
     const step = steps[lastSeen]
     step?.stretches.push(stretch)
@@ -132,14 +132,14 @@ function indexOf(stepOf: ReadonlyMap<Stretch, Draft>, stretch: Stretch | null): 
   return (stretch === null ? null : resolve(stepOf.get(stretch)))?.index ?? -1
 }
 
-/** What a stretch builds on. Loro leaves its author's own last operation out of `deps` where there is another. */
+/** What a stretch builds on. Loro leaves its author's own last operation out of `deps` if there is another one. */
 function dependenciesOf({ deps, peer, counter }: Stretch): Stretch["deps"] {
   return [...deps, { peer, counter: counter - 1 }]
 }
 
 type Lookup = (peer: string, counter: number) => Stretch | null
 
-/** Finds the stretch with an operation. */
+/** Finds the stretch that contains an operation. */
 function createLookup(stretches: readonly Stretch[]): Lookup {
   const byPeer = new Map<string, Stretch[]>()
   for (const stretch of stretches) {
@@ -162,8 +162,8 @@ function createLookup(stretches: readonly Stretch[]): Lookup {
 }
 
 /**
- * By the clock, as people remember it, except that nothing comes before what it builds on: clocks of several devices
- * differ, and Lamport numbers alone would shuffle what was written apart from each other.
+ * Orders by the clock, as people remember it, but never puts a stretch before one that it builds on. The clocks of
+ * several devices differ, and Lamport numbers alone would shuffle what was written independently.
  */
 function inOrder(stretches: readonly Stretch[], find: Lookup): readonly Stretch[] {
   const momentOf = new Map<Stretch, number>()

@@ -11,7 +11,7 @@ import { useEffect, useRef, useState } from "react"
 import { markdown } from "./markdown-language.ts"
 import { searchCount } from "./search-count.ts"
 
-/** The body of a document: Markdown as it is written, with the carets of the others. */
+/** The body of a document: its Markdown source, with the carets of the others. */
 export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
   const host = useRef<HTMLDivElement>(null)
   const room = useRoom()
@@ -63,7 +63,7 @@ const SEARCH_WORDS = {
   close: "Close",
 }
 
-/** Whoever types a title while the text is loading must not find the rest of it in the text. */
+/** Someone who types a title while the text is loading must not end up typing into the text. */
 function isTyping(): boolean {
   const { activeElement } = document
   return activeElement instanceof HTMLInputElement || activeElement instanceof HTMLTextAreaElement
@@ -75,7 +75,7 @@ function countWords(text: string): number {
   return text.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0
 }
 
-/** Tab indents, so there must be another way out for the keyboard. */
+/** Tab indents, so the keyboard needs another way out. */
 const leaveByEscape = [
   {
     key: "Escape",
@@ -96,7 +96,7 @@ function WordCount({ note }: { readonly note: LoroDocument }) {
       timer = null
       setWords(countWords(text.text().toString()))
     }
-    // A long text takes milliseconds to count, which no key press should wait for.
+    // Counting a long text takes milliseconds, which no key press should wait for.
     const later = (): void => void (timer ??= setTimeout(count, COUNT_AFTER_MS))
     count()
     const end = text.subscribe(later)

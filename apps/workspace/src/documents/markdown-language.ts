@@ -11,12 +11,12 @@ import { GFM, parser } from "@lezer/markdown"
 
 const facet = defineLanguageFacet({ commentTokens: { block: { open: "<!--", close: "-->" } } })
 
-/** Columns of a table stand below each other only where all letters are equally wide. */
+/** The columns of a table line up only in a fixed-width font. */
 const table = Tag.define()
-/** The marks around code, and the name of its language, stand in its own letters. */
+/** The marks around code, and its language's name, are set in the same font as the code. */
 const fence = Tag.define()
 
-/** Markdown alone: the ready package brings parsers for HTML, CSS and JavaScript, four times its size. */
+/** Markdown only: the ready-made package brings parsers for HTML, CSS and JavaScript, four times its size. */
 const language = new Language(
   facet,
   parser.configure([

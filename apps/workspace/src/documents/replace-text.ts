@@ -1,10 +1,10 @@
 import { insertText } from "@dunlin/loro"
 import type { LoroDoc } from "loro-crdt"
 
-/** Kept with the change that brings a former version back, for the history. */
+/** Stored with the change that brings a former version back, so that the history can tell. */
 export const RESTORE_MESSAGE = "restored"
 
-/** Brings the body back to what it was, by new edits. Returns what takes that back, and leaves what came after. */
+/** Brings the body back to a former text by new edits. The returned function undoes that, and keeps what came after. */
 export function restoreText(doc: LoroDoc, former: string): () => void {
   doc.commit()
   const replaced = doc.getText("body").toString()
@@ -12,7 +12,7 @@ export function restoreText(doc: LoroDoc, former: string): () => void {
   const restored = doc.frontiers()
   return () => {
     doc.commit()
-    // A copy that takes it back at once, and then hears what has been written since.
+    // The copy undoes it at once, and only then receives what has been written since.
     const copy = doc.forkAt(restored)
     replaceText(copy, replaced)
     copy.import(doc.export({ mode: "update", from: copy.version() }))
@@ -22,11 +22,11 @@ export function restoreText(doc: LoroDoc, former: string): () => void {
   }
 }
 
-/** Brings the body to `next` by its smallest change, so that what others write meanwhile stays. */
+/** Brings the body to `next` by the smallest change, so that what others write meanwhile stays. */
 function replaceText(doc: LoroDoc, next: string, message?: string): void {
   const text = doc.getText("body")
   try {
-    // Loro's own comparison knows no limit unless it is given one.
+    // Loro's own comparison has no time limit unless it is given one.
     text.update(next, { timeoutMs: 50 })
   } catch {
     const now = text.toString()
@@ -37,7 +37,7 @@ function replaceText(doc: LoroDoc, next: string, message?: string): void {
   doc.commit(message === undefined ? undefined : { message })
 }
 
-/** The part of `next` that stands where `now` was another. */
+/** The part of `next` that differs from `now`. */
 export function changedPart(now: string, next: string): { readonly start: number; readonly end: number } {
   const start = commonStart(now, next)
   return { start, end: next.length - commonEnd(now.slice(start), next.slice(start)) }
@@ -46,7 +46,7 @@ export function changedPart(now: string, next: string): { readonly start: number
 function commonStart(a: string, b: string): number {
   let length = 0
   while (length < a.length && length < b.length && a[length] === b[length]) length++
-  // Never inside a surrogate pair: Loro refuses such positions.
+  // Never inside a surrogate pair, because Loro refuses such positions.
   return isHighSurrogate(a, length - 1) ? length - 1 : length
 }
 

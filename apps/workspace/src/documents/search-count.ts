@@ -2,16 +2,16 @@ import { getSearchQuery, type SearchQuery, searchPanelOpen } from "@codemirror/s
 import type { EditorState, Extension } from "@codemirror/state"
 import { type EditorView, ViewPlugin, type ViewUpdate } from "@codemirror/view"
 
-/** Nobody goes through more, and a letter may be in a long text a hundred thousand times. */
+/** Nobody steps through more matches, and a letter may occur a hundred thousand times in a long text. */
 const MAX_COUNTED = 999
 
-/** Says in the search panel how often the text has what is looked for. */
+/** Shows in the search panel how often the text contains the search term. */
 export function searchCount(): Extension {
   return ViewPlugin.define((view) => {
     const status = document.createElement("span")
     status.className = "search-count soft numbers"
     status.role = "status"
-    // Behind the update: the panel may come with it.
+    // After the update, because the same update may add the panel.
     const showSoon = (): void =>
       view.requestMeasure({ key: status, read: () => null, write: () => showIn(view, status) })
     showSoon()
@@ -28,7 +28,7 @@ export function searchCount(): Extension {
 }
 
 function showIn({ dom, state }: EditorView, status: HTMLElement): void {
-  // The panel is made anew each time it opens, and by others: its place is found, not given.
+  // CodeMirror creates the panel anew each time it opens, so it has to be looked up.
   const panel = dom.querySelector(".cm-search")
   if (panel === null) return
   if (status.parentElement !== panel) panel.append(status)

@@ -1,17 +1,17 @@
 import type { JsonChange, JsonOp } from "loro-crdt"
 
-/** What a step did, as far as its operations tell without going back to the text as it was. */
+/** What a step did, as far as its operations tell without going back to the text as it was then. */
 export interface StepChange {
   /** Characters. */
   readonly added: number
   readonly removed: number
-  /** The longest piece that it wrote, in one line. */
+  /** The longest piece that the step wrote, in one line. */
   readonly excerpt: string
-  /** Something was changed that a person can see: the text, or what is said about it. */
+  /** Whether a person can see the change: it is in the text, or in what is said about it. */
   readonly isVisible: boolean
 }
 
-/** Text that was written in one place, as long as its author stays there. */
+/** Text written in one place for as long as its author stays there. */
 interface Run {
   start: number
   readonly letters: string[]
@@ -21,7 +21,7 @@ const BODY = "cid:root-body:Text"
 const META = "cid:root-meta:Map"
 const MAX_EXCERPT = 100
 
-/** What was written and taken back at once, such as a slip of the finger, is neither added nor removed. */
+/** What was written and taken back at once, such as a typing slip, counts as neither added nor removed. */
 export function readStepChange(changes: Iterable<JsonChange>): StepChange {
   let run: Run = { start: 0, letters: [] }
   let longest: readonly string[] = []
@@ -40,7 +40,7 @@ export function readStepChange(changes: Iterable<JsonChange>): StepChange {
       run = { start: at, letters }
       return
     }
-    // Letters typed one after the other must not copy all that is before them, nor be spread over arguments.
+    // Typing must not copy all the letters before it, nor may letters be spread over the arguments of a call.
     const after = run.letters.splice(at - run.start)
     for (const letter of letters) run.letters.push(letter)
     for (const letter of after) run.letters.push(letter)
@@ -76,7 +76,7 @@ function textEditOf({ container, content }: JsonOp): TextEdit | null {
   if (content.type === "insert" && "text" in content)
     return { type: "insert", at: content.pos, text: content.text }
   if (content.type !== "delete" || !("len" in content)) return null
-  // Loro notes a row of backspaces as a negative length from its last character.
+  // Loro records a run of backspaces as a negative length from its last character.
   const { pos, len } = content
   return { type: "delete", at: len < 0 ? pos + len + 1 : pos, count: Math.abs(len) }
 }

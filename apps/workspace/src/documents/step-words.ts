@@ -27,7 +27,7 @@ export function writerWords(writers: readonly Writer[]): string {
   return shown.join(" and ")
 }
 
-/** In a few words, what a step did. */
+/** What a step did, in a few words. */
 export function changeWords({ change, isRestore }: Pick<ListedStep, "change" | "isRestore">): string {
   if (isRestore) return "Brought back an earlier version"
   if (change.excerpt !== "") return change.excerpt
@@ -35,7 +35,7 @@ export function changeWords({ change, isRestore }: Pick<ListedStep, "change" | "
   return change.removed > 0 ? "Took text out" : "Description or language"
 }
 
-/** For those who hear it: what "+120 −34" says. */
+/** Puts "+120 −34" into words for screen readers. */
 export function countWords({ added, removed }: ListedStep["change"]): string {
   const parts = [added > 0 && `${count(added)} added`, removed > 0 && `${count(removed)} removed`]
   return parts.filter((part) => part !== false).join(", ")

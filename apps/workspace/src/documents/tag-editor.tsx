@@ -13,7 +13,7 @@ export function TagEditor({ tags, add, remove }: TagEditorProps) {
 
   async function enter(): Promise<void> {
     const tag = draft.trim().replace(/^#/, "")
-    // At once: whoever types on while it is saved types the next one.
+    // Cleared at once: someone who types on during the save is typing the next tag.
     setDraft("")
     if (tag === "" || tags.includes(tag) || (await add(tag))) return
     setDraft((typed) => typed || tag)

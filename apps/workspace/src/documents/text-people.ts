@@ -2,25 +2,25 @@ import { DUNLIN_ORIGIN } from "@dunlin/loro"
 import type { LoroDoc } from "loro-crdt"
 import { cleanHue, cleanName, type Profile } from "../device/profile.ts"
 
-/** Map of a document that says who sits at which device, so that its history can name those who are not here. */
+/** Map in a document that records who uses which device, so that its history can name people who are not here. */
 const PEOPLE = "people"
-/** Kept with such a note: it ends no step of the history. */
+/** Message of such a change, so that it does not end a step of the history. */
 export const NOTE_MESSAGE = "note"
-/** Nobody's device: it is in no room. */
+/** The device id outside of any room, which identifies nobody. */
 const NO_DEVICE = /^0*$/
 
-/** Notes in a document that this person edits who they are, unless it says so already. */
+/** Records in a document who is editing on this device, unless it is recorded already. */
 export function signText(doc: LoroDoc, device: string, { name, hue }: Profile): void {
   if (NO_DEVICE.test(device)) return
   const known = parsePerson(doc.getMap(PEOPLE).get(device))
   if (known?.name === name && known.hue === hue) return
   doc.commit()
   doc.getMap(PEOPLE).set(device, { name, hue })
-  // Nothing that a person undoes.
+  // Not something that a person could undo.
   doc.commit({ origin: `${DUNLIN_ORIGIN}-people`, message: NOTE_MESSAGE })
 }
 
-/** Who wrote in the document, by device. Claims of peers: bounded and clean, but not proven. */
+/** Who wrote in the document, by device. Peers claim this: it is bounded and clean, but not proven. */
 export function readTextPeople(doc: LoroDoc): ReadonlyMap<string, Profile> {
   const people = new Map<string, Profile>()
   for (const [device, value] of doc.getMap(PEOPLE).entries()) {

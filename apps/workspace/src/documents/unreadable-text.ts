@@ -1,8 +1,8 @@
 import { errorMessage } from "../ui/error-message.ts"
 
 /**
- * Why a text did not open, to be shown as a part of a sentence. By its code, and not by the class of `@dunlin/loro`: that would
- * load Loro with the page.
+ * Why a text did not open, to be shown as part of a sentence. It is told by its code and not by the class in
+ * `@dunlin/loro`, which would load Loro with the page.
  */
 export function whyUnreadable(error: unknown): string {
   switch (codeOf(error)) {

@@ -4,10 +4,10 @@ import { useOthers } from "../people/use-everyone.ts"
 import { noteArrival, registry } from "../workspace/registry.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
-/** Lists show what came a moment later; and one collection may be compared before the other is there. */
+/** Lists show what arrived a moment later, and one collection may be compared before the other has arrived. */
 const SETTLED_AFTER_MS = 1_500
 
-/** Whether this workspace was begun by others, and nothing of theirs has come to this device yet. */
+/** Whether others began this workspace and none of their data has reached this device yet. */
 export function useIsAwaited(): boolean {
   const { id } = useWorkspace()
   const { workspaces } = useStateValue(registry, registry.get())

@@ -16,7 +16,7 @@ export function useNote(id: string): OpenNote {
   const { session } = useWorkspace()
   const phase = useStateValue(session.notes, { type: "loading" })
   useEffect(() => {
-    // After a failure a person decides when to try again; the notice must not flicker.
+    // After a failure, a person decides when to try again; the notice must not flicker.
     if (session.notes.get().type !== "failed") session.loadNotes()
   }, [session])
   const opened = useLoroDoc(phase.type === "ready" ? phase.notes : null, id)

@@ -9,7 +9,7 @@ export interface Writer extends Profile {
   readonly self: boolean
 }
 
-/** Gives who an author of the history is: oneself, somebody who is here, or somebody the document knows. */
+/** Tells who an author in the history is: oneself, somebody who is here, or somebody the document knows. */
 export function useWriters(doc: LoroDoc): (author: string) => Writer {
   const room = useRoom()
   const own = useStateValue(profile, profile.get())
@@ -18,7 +18,7 @@ export function useWriters(doc: LoroDoc): (author: string) => Writer {
     const people = new Map(readTextPeople(doc))
     for (const entry of others.values())
       if (entry.device !== null) people.set(entry.device, readPerson(entry, 0))
-    // Where no room can be, whatever is here was written here.
+    // If there can be no room, everything was written on this device.
     if (room !== null) people.set(room.device, own)
     return (author) => ({
       ...(people.get(author) ?? (room === null ? own : { name: "Someone", hue: 7 })),

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef } from "react"
 import type { TextPart } from "./versions.ts"
 
-/** A text with what a step did to it marked, and the first of it in sight. */
+/** A text in which the changes of a step are marked, scrolled to the first of them. */
 export function VersionText({ parts }: { readonly parts: readonly TextPart[] }) {
   const first = useRef<HTMLModElement>(null)
   useLayoutEffect(() => {

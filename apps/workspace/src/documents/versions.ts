@@ -5,17 +5,17 @@ import { RESTORE_MESSAGE } from "./replace-text.ts"
 import { readStepChange, type StepChange } from "./step-change.ts"
 import { NOTE_MESSAGE } from "./text-people.ts"
 
-/** A copy of a document that can be set to any of its moments without disturbing the one being edited. */
+/** A copy of a document that can be set to any point in its history without disturbing the one being edited. */
 export interface Versions {
-  /** Steps that a person can see, newest first, and at most `limit`. Reading more of them goes on where it stopped. */
+  /** The newest steps that a person can see, at most `limit`. A further call goes on where the last one stopped. */
   list(limit: number): { readonly steps: readonly ListedStep[]; readonly hasMore: boolean }
-  /** The text after a part of the step, from nothing of it (0) to all (`step.moments`). */
+  /** The text after a part of the step, from none of it (0) to all of it (`step.moments`). */
   at(step: ListedStep, moment: number): Version
   free(): void
 }
 
 export interface ListedStep extends HistoryStep {
-  /** Place among all steps, from the oldest. */
+  /** Position among all steps, counted from the oldest. */
   readonly index: number
   readonly change: StepChange
   readonly moments: number
@@ -23,7 +23,7 @@ export interface ListedStep extends HistoryStep {
 
 export interface Version {
   readonly text: string
-  /** The text with what the step did to it. */
+  /** The text with the step's changes marked. */
   readonly parts: readonly TextPart[]
 }
 
@@ -32,7 +32,7 @@ export interface TextPart {
   readonly text: string
 }
 
-/** More would be too fine for a slider. */
+/** More would be too fine for a slider to choose. */
 const MAX_MOMENTS = 200
 
 export function openVersions(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, string>): Versions {
@@ -51,7 +51,7 @@ export function openVersions(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, str
 
   return {
     list(limit) {
-      // One more than is shown, so that "more" is never a promise of nothing.
+      // One more than is shown, so that "more" never leads to nothing.
       while (listed.length <= limit && unread > 0) {
         const step = steps[--unread]
         if (step === undefined) break
@@ -68,7 +68,7 @@ export function openVersions(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, str
       const before = copy.getText("body").toString()
       const operations = Math.round((operationsOf(step) * moment) / Math.max(step.moments, 1))
       take(vector, step.stretches, operations)
-      // What Loro tells of the way from one to the other is what was done, and needs no comparison of texts.
+      // Loro's event for the way between the two versions is what was done; no texts need be compared.
       let told: LoroEventBatch | null = null
       const end = copy.subscribe((batch) => {
         told = batch
@@ -81,7 +81,7 @@ export function openVersions(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, str
   }
 }
 
-/** The changes of a document with their authors, in no order. */
+/** The changes of a document with their authors, in no particular order. */
 export function readStretches(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, string>): readonly Stretch[] {
   return [...doc.getAllChanges().values()].flat().map((change) => ({
     peer: change.peer,

@@ -1,7 +1,7 @@
 import type { LoroDocument } from "@dunlin/loro"
 import { useText } from "@dunlin/react/loro"
 
-/** A plain textarea on a Loro text: small changes go out, and the caret stays while others type. */
+/** A plain textarea bound to a Loro text: only small changes go out, and the caret stays in place while others type. */
 export function NoteArea({ note }: { readonly note: LoroDocument }) {
   const { ref } = useText(note, "body")
   return (

@@ -3,10 +3,10 @@ export interface PaletteGroup<Entry> {
   readonly entries: readonly Entry[]
 }
 
-/** So many stand before the commands. Further ones would push a command that matches out of sight. */
+/** How many found entries come before the commands. More would push a matching command out of sight. */
 const FOUND_FIRST = 6
 
-/** What people search for comes first, and the commands that match are near. */
+/** Puts what people search for first, and keeps the matching commands near. */
 export function groupFound<Entry>(
   found: readonly Entry[],
   commands: readonly Entry[],
@@ -19,7 +19,7 @@ export function groupFound<Entry>(
   ])
 }
 
-/** Before anything is searched for: where one was lately, then what one can do. */
+/** Before there is a query: first where one was lately, then what one can do. */
 export function groupUnasked<Entry>(
   recent: readonly Entry[],
   commands: readonly Entry[],

@@ -12,7 +12,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   const [chosen, setChosen] = useState<string | null>(null)
   const groups = usePaletteGroups(query)
   const entries = groups.flatMap((group) => group.entries)
-  // Texts and other people's changes come while one chooses: what is chosen stays so, wherever it moves.
+  // Texts and other people's changes may arrive while one chooses: the chosen entry stays chosen, wherever it moves.
   const active = entries.find(({ key }) => key === chosen) ?? entries[0]
   const idOf = (entry: PaletteEntry): string => `${list}-${entries.indexOf(entry)}`
 
@@ -23,7 +23,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   }
 
   function pressed(event: KeyboardEvent): void {
-    // Keys that put a word together, as in Japanese, are not meant for the list.
+    // Keys that compose a word, as in Japanese, are not meant for the list.
     if (event.nativeEvent.isComposing || active === undefined) return
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step !== undefined) {
@@ -31,7 +31,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
       setChosen(entries.at((entries.indexOf(active) + step) % entries.length)?.key ?? null)
     }
     if (event.key === "Enter") {
-      // Or the key would press whatever has the focus in a dialog that opens now.
+      // Otherwise the key would press whatever has the focus in a dialog that opens now.
       event.preventDefault()
       run(active)
     }

@@ -7,7 +7,7 @@ import type { IconName } from "../ui/icon.tsx"
 
 export interface Command {
   readonly name: string
-  /** Further words people may look for it by. */
+  /** Further words by which people may look for the command. */
   readonly also?: string
   readonly icon: IconName
   readonly run: () => void

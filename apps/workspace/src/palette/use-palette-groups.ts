@@ -35,7 +35,7 @@ export function usePaletteGroups(query: string): readonly PaletteGroup<PaletteEn
   return useMemo(() => {
     const actions = commands.filter((command) => isCommandFor(command, query)).map(entryOfCommand)
     if (query.trim() === "") {
-      // Nobody goes where they are: with it left out, Enter goes back to the document before.
+      // Nobody goes where they already are. Without the open document, Enter returns to the one before it.
       const others = (documents ?? []).filter(({ id, archived }) => !archived && id !== documentAt(location))
       return groupUnasked(
         others.slice(0, RECENT).map((document) => entryOfRecent(document, navigate)),

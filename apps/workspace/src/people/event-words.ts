@@ -1,7 +1,7 @@
 import type { ConnectionStage, Diagnostic, TransportReport } from "@dunlin/core"
 import { cleanName } from "../device/profile.ts"
 
-/** Who is at a session, as far as that is known. */
+/** The name of the person behind a session, if known. */
 type NameOf = (session: string) => string | undefined
 
 const STAGES = {
@@ -29,7 +29,7 @@ const SERVER = {
   draining: "is about to stop",
 } as const
 
-/** What the room noticed. Reasons and codes stay as they are: whoever helps asks for them. */
+/** What the room noticed. Reasons and codes stay as they are, because those who help will ask for them. */
 export function eventWords(event: Diagnostic, nameOf: NameOf): string {
   switch (event.type) {
     case "transport":
@@ -66,7 +66,7 @@ function transportWords(transport: string, report: TransportReport, nameOf: Name
   }
 }
 
-/** The start of an id where there is no name, so that lines about one device can be told from those about another. */
+/** Without a name, the start of the id, so that lines about different devices can be told apart. */
 function who(session: string, nameOf: NameOf): string {
   return nameOf(session) ?? `Device ${cleanName(session).slice(0, 6)}`
 }

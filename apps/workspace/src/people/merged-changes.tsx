@@ -10,7 +10,7 @@ import { relativeTime } from "../ui/relative-time.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 
-/** Says that people changed the same thing while apart, and offers what gave way. */
+/** Says that people changed the same thing while apart, and offers the values that were not kept. */
 export function MergedChanges({ kind }: { readonly kind: "task" | "all" }) {
   const { merges } = useWorkspace()
   const [open, setOpen] = useState(false)

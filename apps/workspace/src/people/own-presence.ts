@@ -5,7 +5,7 @@ import { HUE_COLORS, profile } from "../device/profile.ts"
 
 const CLOCK_EVERY_MS = 20_000
 
-/** Tells the others who is here and which document is open. The editor adds the caret by itself. */
+/** Tells the others who is here and which document is open. The editor adds the caret itself. */
 export function useShowOwnPresence(location: string): void {
   const room = useRoom()
   const { name, hue } = useStateValue(profile, profile.get())
@@ -19,7 +19,7 @@ export function useShowOwnPresence(location: string): void {
   }, [room, name, hue, document])
   useEffect(() => {
     if (room === null) return
-    // Lets others say that a clock is off; nothing depends on it.
+    // Lets others notice a clock that is off; nothing depends on it.
     const tell = (): void => room.presence.setField("clock", Date.now())
     tell()
     const timer = setInterval(tell, CLOCK_EVERY_MS)

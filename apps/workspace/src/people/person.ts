@@ -1,23 +1,23 @@
 import type { Peer, PresenceEntry } from "@dunlin/core"
 import { cleanHue, cleanName } from "../device/profile.ts"
 
-/** Somebody in the room, as far as what they show of themselves can be used. */
+/** Somebody in the room: the usable part of their presence. */
 export interface Person {
   readonly session: string
   readonly name: string
   readonly hue: number
-  /** The document they look at, if any. */
+  /** The document they are looking at, if any. */
   readonly document: string | null
-  /** Their clock minus ours when their presence came, in milliseconds; null if they do not tell. */
+  /** Their clock minus ours when their presence arrived, in milliseconds; null if they do not send it. */
   readonly clockAheadMs: number | null
 }
 
-/** How this device is connected with somebody. */
+/** How this device is connected to somebody. */
 export interface PeerFacts {
   readonly path: Peer["path"]
   readonly rttMs: number | null
   readonly pending: number
-  /** Changes that cannot be brought to them. */
+  /** Changes that cannot be delivered to them. */
   readonly refused: number
   readonly isSynced: boolean
   readonly lastSyncedAt: number | null
@@ -29,7 +29,7 @@ export interface ConnectedPerson extends Person {
   readonly facts: PeerFacts
 }
 
-/** Everybody at another browser who is connected. The further tabs of this browser are no other people. */
+/** Everybody connected from another browser. Further tabs of this browser do not count as people. */
 export function connectedPeople(
   peers: readonly Peer[],
   people: ReadonlyMap<string, Person>,
@@ -58,7 +58,7 @@ function factsOf(peer: Peer): PeerFacts {
 
 const CLOCK_TOLERANCE_MS = 5 * 60_000
 
-/** Presence is hostile input: each field is checked, and everything else in it is left alone. */
+/** Presence is hostile input: the fields used here are checked, and all others are ignored. */
 export function readPerson(entry: PresenceEntry, receivedAt: number): Person {
   const { name, hue, document, clock } = entry.value
   return {

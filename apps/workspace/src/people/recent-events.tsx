@@ -12,7 +12,7 @@ const TIME = new Intl.DateTimeFormat("en", {
   hourCycle: "h23",
 })
 
-/** "Why is it not syncing?": what the room noticed lately, for who has to find out. */
+/** "Why is it not syncing?": what the room noticed lately, for whoever has to find out. */
 export function RecentEvents() {
   const [open, setOpen] = useState(false)
   return (

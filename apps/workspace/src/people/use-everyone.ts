@@ -27,7 +27,7 @@ export function useEveryone(): readonly PersonHere[] {
   }, [room, own, others])
 }
 
-/** Who is connected with this browser: by this tab, or by the tab that holds the connections. */
+/** Who is connected to this browser, through this tab or through the tab that holds the connections. */
 export function useOthers(): readonly ConnectedPerson[] {
   const { session } = useWorkspace()
   const isFollower = useSyncStatus()?.tab === "follower"
@@ -44,7 +44,7 @@ export function usePeople(): ReadonlyMap<string, Person> {
   return useMemo(() => new Map(others.map((person) => [person.session, person])), [others])
 }
 
-/** Kept by reference, so that a clock is compared when a presence comes, not later. */
+/** Cached by reference, so that a clock is compared when its presence arrives, not later. */
 function usePresentPeople(): ReadonlyMap<string, Person> {
   const { others } = usePresence()
   const read = useRef(new WeakMap<object, Person>())

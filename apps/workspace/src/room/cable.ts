@@ -8,7 +8,7 @@ import {
 } from "@dunlin/core"
 import { smallStore } from "../device/small-store.ts"
 
-/** A switch in the line to other devices: cut it, and everything goes on alone until it is mended. */
+/** A switch in the line to other devices. While it is cut, everything goes on without them. */
 export interface Cable {
   readonly cut: State<boolean>
   setCut(cut: boolean): void
@@ -17,7 +17,7 @@ export interface Cable {
   close(): void
 }
 
-/** All tabs of a browser share one line, so they share its switch; it stays as it is over a reload. */
+/** All tabs of a browser share one line, and so its switch, which keeps its position over a reload. */
 export function createCable(name: string): Cable {
   const cut = createState(smallStore.read(name) === "cut")
   const endWatch = smallStore.watch(name, () => cut.set(smallStore.read(name) === "cut"))
@@ -62,7 +62,7 @@ function startThrough(transport: Transport, host: TransportHost, cut: State<bool
 
   const end = cut.subscribe((isCut) => {
     if (isCut) return stop()
-    // The old sockets are gone before new ones open, or this device would meet itself.
+    // The old sockets must be gone before new ones open, or this device would meet itself.
     void stopping.then(start)
   })
   start()

@@ -29,7 +29,7 @@ export function reasonForNoRoom(error: unknown): string {
   return `Sync did not start: ${errorMessage(error)}`
 } // prettier-ignore
 
-/** Tabs of one browser share storage and one set of connections. The demo's two devices are no tabs of each other. */
+/** Tabs of one browser share storage and one set of connections. The demo's two devices do not count as such tabs. */
 function transportsThrough(cable: Cable): readonly Transport[] {
   const network = cable.through(webrtc({ signaling: signalingUrl() }))
   return deviceName === "" ? [tabs(), network] : [network]

@@ -28,7 +28,7 @@ async function openBodies(name: string, stored: BodyRow[] = []) {
   return bodies
 }
 
-/** Three documents, the second of which cannot be read. */
+/** Opens three documents, of which the second cannot be read. */
 async function openDocuments(): Promise<LoroDocuments> {
   const store = memoryStore()
   const writing = await loroReplica({ name: "notes", store }).attach(noRoom())

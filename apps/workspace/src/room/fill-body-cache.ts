@@ -8,7 +8,7 @@ export interface FillOptions {
   readonly isClosed: () => boolean
 }
 
-/** Reads texts that were never seen open, or changed while the last page was closing. Never rejects. */
+/** Reads texts that were never opened here, or that changed while the last page was closing. Never rejects. */
 export async function fillBodyCache({ documents, readBody, bodies, isClosed }: FillOptions): Promise<void> {
   try {
     await bodies.load()
@@ -16,7 +16,7 @@ export async function fillBodyCache({ documents, readBody, bodies, isClosed }: F
     const stale = (await documents.list()).filter(
       ({ id, changedAt }) => bodies.text(id) === undefined || changedAt >= staleSince,
     )
-    // All before the first is read: a page that ends in between leaves the rest to the next one.
+    // All are announced before the first is read: a page that ends in between leaves the rest to the next one.
     for (const { id } of stale) bodies.expect(id)
     for (const { id } of stale) {
       const text = await readBody(id).catch(() => null)
@@ -25,6 +25,6 @@ export async function fillBodyCache({ documents, readBody, bodies, isClosed }: F
       else bodies.put(id, text)
     }
   } catch {
-    // The workspace was closed meanwhile, or cannot be read, which is said where it is opened.
+    // The workspace was closed meanwhile, or cannot be read, which is reported where it is opened.
   }
 }

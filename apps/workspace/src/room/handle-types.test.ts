@@ -5,7 +5,7 @@ import { expectTypeOf, test } from "vitest"
 import type { WorkspaceDatabase } from "../data/database.ts"
 import type { TaskRow } from "../data/schemas.ts"
 
-// Only compiled: the hooks of a component that was given the database.
+// Only compiled, never run: the hooks of a component that was given the database.
 function useTaskLinks(database: WorkspaceDatabase, handle: RxdbHandle<TaskRow> | null): void {
   const room = useRoom()
   expectTypeOf(room).toEqualTypeOf<Room | null>()

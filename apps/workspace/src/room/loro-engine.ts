@@ -22,14 +22,14 @@ export interface OpenNotesOptions {
   readonly durable: boolean
 }
 
-/** The entry's default export, which its typings leave out. */
+/** The module's default export, which its type declarations omit. */
 const { default: startWasm } = loro as unknown as {
   readonly default: (from: { readonly module_or_path: string }) => Promise<unknown>
 }
 
 let started: Promise<unknown> | null = null
 
-/** Compiles Loro's WASM; a failure can be tried again. */
+/** Compiles Loro's WASM. After a failure it can be called again. */
 export async function startLoro(): Promise<void> {
   started ??= startWasm({ module_or_path: wasmUrl })
   try {
@@ -49,7 +49,7 @@ export async function openNotes({ room, storeName, durable }: OpenNotesOptions):
   }
   if (room.type === "open") {
     const documents = await room.room.replicate(replica)
-    // The room closes what it replicates.
+    // The room closes the documents that it replicates.
     return { documents, readBody: (id) => readBody(documents, id), close: async () => undefined }
   }
   const attached = await replica.attach(noRoom())

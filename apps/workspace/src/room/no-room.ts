@@ -1,6 +1,6 @@
 import { createState, type ReplicaHost } from "@dunlin/core"
 
-/** Where no room can be, documents are edited and kept all the same, and shared with nobody. */
+/** Without a room, documents are still edited and kept, but not shared. */
 export function noRoom(): ReplicaHost {
   return {
     roomTag: new Uint8Array(32),

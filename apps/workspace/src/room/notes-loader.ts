@@ -25,7 +25,7 @@ export interface NotesLoaderOptions extends Pick<SessionOptions, "database" | "b
 type Engine = Awaited<ReturnType<typeof loadEngine>>
 type Opened = Awaited<ReturnType<Engine["openNotes"]>>
 
-/** Brings Loro in after the first screen: its WASM is larger than all the rest together. */
+/** Loads Loro after the first screen, because its WASM is larger than everything else together. */
 export function createNotesLoader({
   room,
   storeName,
@@ -58,7 +58,7 @@ export function createNotesLoader({
   const load = (): void => {
     if (!isClosed) loading ??= start()
   }
-  // Documents that others change must arrive even if nobody opens one here.
+  // Documents that others change must arrive even if nobody opens one on this device.
   const idle = whenIdle(load)
 
   return {
@@ -71,7 +71,7 @@ export function createNotesLoader({
       await opened?.close()
     },
     async prepareRemoval() {
-      // Deleting needs no WASM, which may be what is missing.
+      // Deletion needs no WASM, which may be the very thing that is missing.
       const { removeNotes } = await import("./loro-engine.ts")
       return () => removeNotes(storeName)
     },

@@ -1,9 +1,9 @@
 import { createState, type Room, type State } from "@dunlin/core"
 import { connectedPeople, readPerson, type ConnectedPerson } from "../people/person.ts"
 
-/** One tab of a browser holds the connections; it tells the other tabs who is there. */
+/** One tab of a browser holds the connections, and tells the other tabs who is there. */
 export interface OtherTabs {
-  /** As the holder sees them; of use in a follower only. */
+  /** As seen by the tab that holds the connections; only useful in a follower. */
   readonly people: State<readonly ConnectedPerson[]>
   follow(room: Room): void
   close(): void

@@ -13,16 +13,16 @@ export type RoomPhase =
   | { readonly type: "open"; readonly room: Room }
   | { readonly type: "unavailable"; readonly reason: string }
 
-/** What a workspace shares with other devices, and how. Everything works while there is no room. */
+/** What a workspace shares with other devices, and how. Everything works without a room as well. */
 export interface Session {
   readonly room: State<RoomPhase>
   readonly notes: State<NotesPhase>
   readonly cable: Cable
   readonly otherTabs: OtherTabs
-  /** Loads Loro if it is not loaded, or failed to. */
+  /** Loads Loro if it is not loaded, or if loading failed. */
   loadNotes(): void
   close(): Promise<void>
-  /** Gives what deletes the Loro documents of the workspace; call that when the session is closed. */
+  /** Returns a function that deletes the workspace's Loro documents; call that once the session is closed. */
   prepareRemoval(): Promise<() => Promise<void>>
 }
 
@@ -32,7 +32,7 @@ export interface SessionOptions {
   readonly database: WorkspaceDatabase
   readonly bodies: BodyCache
   readonly merges: Pick<MergeLog, "resolved">
-  /** A text changed here or elsewhere. */
+  /** A text has changed, here or elsewhere. */
   readonly textChanged: (id: string, origin: "local" | "remote" | "tab") => void
 }
 
@@ -41,20 +41,20 @@ export function openSession(options: SessionOptions): Session {
   const room = createState<RoomPhase>({ type: "opening" })
   const cable = createCable(`cable-${id.slice(0, 16)}`)
   const otherTabs = createOtherTabs(storageName(`people-${id.slice(0, 16)}`))
-  // Made before anything is written: from here on each write is stamped, with or without a room.
+  // Created before anything is written: from here on each write is stamped, with or without a room.
   const replicas = { document: rxdbReplica(database.documents), task: rxdbReplica(database.tasks) }
   const notes = createNotesLoader({ ...options, room, storeName: storageName(`notes-${id.slice(0, 16)}`) })
 
   const opening = open()
   async function open(): Promise<Room | null> {
     try {
-      // Not part of the first screen: lists and board show before the network code has arrived.
+      // Kept out of the first screen: lists and the board show before the network code has arrived.
       const { connect, reasonForNoRoom } = await import("./connect.ts")
       try {
         const opened = await connect({ invite, cable, durable: database.durable })
         otherTabs.follow(opened)
         room.set({ type: "open", room: opened })
-        // A collection that cannot be shared says so in the room's events; the others are shared.
+        // A collection that cannot be shared reports that in the room's events; the others are still shared.
         await Promise.allSettled([
           opened.replicate(replicas.document).then((handle) => followConflicts("document", handle)),
           opened.replicate(replicas.task).then((handle) => followConflicts("task", handle)),
@@ -74,14 +74,14 @@ export function openSession(options: SessionOptions): Session {
     { conflicts$, recentConflicts }: RxdbHandle<Row>,
   ): void {
     conflicts$.subscribe((conflict) => merges.resolved(kind, conflict))
-    // Peers may have been met before the handle was here.
+    // Conflicts with peers that were met before the handle was available.
     for (const conflict of recentConflicts()) merges.resolved(kind, conflict)
   }
 
   const ending = new AbortController()
-  // The others see at once that a closed page is gone, rather than when its silence has become long.
+  // The others see at once that a closed page is gone, instead of waiting out its silence.
   addEventListener("pagehide", () => void leave(room.get()), { signal: ending.signal })
-  // A page that the browser kept and brings back has left its room.
+  // A page restored from the back/forward cache has left its room.
   addEventListener("pageshow", ({ persisted }) => persisted && location.reload(), { signal: ending.signal })
 
   return {

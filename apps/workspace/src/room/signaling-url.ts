@@ -1,4 +1,4 @@
-/** The server named in the page by whoever serves it, else the one at this address. */
+/** The server that the page names, as set by whoever serves it; otherwise the one at this address. */
 export function signalingUrl(): string {
   const named = document.querySelector<HTMLMetaElement>('meta[name="dunlin-signaling"]')?.content ?? ""
   const url = new URL(named === "" ? "/signal" : named, location.href)

@@ -4,7 +4,7 @@ export interface SyncFacts {
   readonly room:
     | { readonly type: "opening" | "open" }
     | { readonly type: "unavailable"; readonly reason: string }
-  /** One for each connected device. */
+  /** One entry per connected device. */
   readonly others: readonly { readonly pending: number; readonly isSynced: boolean }[]
   readonly problem: RoomProblem | null
   readonly online: boolean
@@ -21,7 +21,7 @@ export interface SyncWords {
   readonly long: string
 }
 
-/** What the state of sync means to a person. Trouble with others is calm: the data is safe on this device. */
+/** What the state of sync means to a person. Trouble with others is told calmly: the data is safe on this device. */
 export function describeSync({ room, others, problem, online, paused, durable, isStorageFull }: SyncFacts): SyncWords {
   if (!durable) {
     return say("bad", "Not saved", "This browser refuses to store data. Everything works until this tab closes; export what you want to keep.")
@@ -39,7 +39,7 @@ export function describeSync({ room, others, problem, online, paused, durable, i
   return say("calm", "Saved on this device", PROBLEMS[problem?.code ?? "no-peers"])
 } // prettier-ignore
 
-/** The message of a problem names servers and protocols; on the screen it is said what that means. */
+/** A problem's own message names servers and protocols; the screen says what the problem means. */
 const PROBLEMS = {
   "no-signaling": "The server that lets devices find each other does not answer; it is asked again by itself.",
   "no-peers": "No other device is connected. Open the invite link on another one to sync with it.",

@@ -8,8 +8,8 @@ import { attempt } from "../ui/attempt.ts"
 import type { Session } from "./session.ts"
 
 /**
- * Follows the texts of all documents, open or not, so that lists and search show them as they are; and says so when
- * one cannot be stored.
+ * Follows the texts of all documents, open or not, so that lists and search show them as they are, and reports when one
+ * cannot be stored.
  */
 export interface TextWatch {
   changed(id: string, origin: "local" | "remote" | "tab"): void
@@ -18,7 +18,7 @@ export interface TextWatch {
 }
 
 const READ_AFTER_MS = 400
-/** The store tries again by itself every few seconds. */
+/** The store itself tries again every few seconds. */
 const ASK_AGAIN_AFTER_MS = 2_000
 
 export function createTextWatch({
@@ -29,12 +29,12 @@ export function createTextWatch({
   readonly bodies: BodyCache
 }): TextWatch {
   const waiting = new Set<string>()
-  /** Edited here: their history names who did it. */
+  /** Documents edited here whose history does not name the author yet. */
   const unsigned = new Set<string>()
   let session: Session | null = null
   let timer: ReturnType<typeof setTimeout> | null = null
 
-  /** Resolves to whether the document is durable on this device. */
+  /** Resolves to whether the document is stored durably on this device. */
   async function read(notes: LoroDocuments, id: string): Promise<boolean> {
     const document = await notes.open(id)
     const room = session?.room.get()
@@ -51,7 +51,7 @@ export function createTextWatch({
       waiting.clear()
       for (const id of ids) {
         const stored = await read(phase.notes, id).catch(() => {
-          // It cannot be opened now, and is read when it changes again; or by the next page, after this one was closed.
+          // It cannot be opened now. It is read when it changes again, or by the next page if this one has been closed.
           if (session !== null) bodies.giveUp(id)
           return true
         })

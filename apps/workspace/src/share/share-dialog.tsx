@@ -17,7 +17,7 @@ export function ShareDialog({ onClose }: { readonly onClose: () => void }) {
       await navigator.clipboard.writeText(link)
       setCopied(true)
     } catch {
-      // No permission: the selected field is ready for Ctrl+C.
+      // Without permission to copy, the field is selected for Ctrl+C.
       field.current?.focus()
       field.current?.select()
     }
@@ -54,7 +54,7 @@ export function ShareDialog({ onClose }: { readonly onClose: () => void }) {
   ) // prettier-ignore
 }
 
-/** One path, so that nothing is parsed as markup; always dark on light, which every camera reads. */
+/** A single path, so that nothing is parsed as markup; always dark on light, which every camera reads. */
 function QrCode({ text }: { readonly text: string }) {
   const { size, path } = useMemo(() => {
     const rows = encodeQR(text, "raw", { ecc: "low", border: 3 })

@@ -51,7 +51,7 @@ export function FirstRun() {
   )
 }
 
-/** Somebody invited this device. A sample would go among their documents, which are only still to come. */
+/** Somebody invited this device. A sample would end up among their documents, which are still to arrive. */
 export function AwaitedRun() {
   return (
     <div className="first-run late">

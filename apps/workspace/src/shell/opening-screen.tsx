@@ -1,10 +1,10 @@
 import { type ReactNode, useEffect, useState } from "react"
 import { Mark } from "../ui/icon.tsx"
 
-/** Databases open in a blink, or wait for another tab that holds them: for how long, no browser says. */
+/** Databases open at once, or wait for another tab that holds them; no browser says for how long. */
 const SLOW_MS = 8_000
 
-/** While the database opens. */
+/** Shown while the database opens. */
 export function OpeningScreen() {
   return (
     <main className="centre late" aria-busy="true">
@@ -17,7 +17,7 @@ export function OpeningScreen() {
   )
 }
 
-/** While a part of the application is fetched. */
+/** Shown while a part of the application is fetched. */
 export function LoadingScreen() {
   return (
     <div className="centre late" aria-busy="true">
@@ -29,7 +29,7 @@ export function LoadingScreen() {
   )
 }
 
-/** What is being done, and after a while what to do. The style of `late` shows it only when that takes longer than a blink. */
+/** What is being done, and later what to do. The style of `late` shows it only if it takes longer than a blink. */
 function Patience({ what, whenSlow }: { readonly what: ReactNode; readonly whenSlow: ReactNode }) {
   const [isSlow, setSlow] = useState(false)
   useEffect(() => {

@@ -2,7 +2,7 @@ import { Component, type ReactNode } from "react"
 import { errorMessage } from "../ui/error-message.ts"
 
 interface ScreenBoundaryProps {
-  /** What is shown: something else is tried anew. */
+  /** What is shown; when it changes, the boundary tries again. */
   readonly shown: string
   readonly failed: (reason: string) => ReactNode
   readonly children: ReactNode
@@ -14,8 +14,8 @@ interface ScreenBoundaryState {
 }
 
 /**
- * A screen that throws, or whose code cannot be fetched, as after an update of the application on its server, leaves the others and
- * the way to them.
+ * A screen that throws, or whose code cannot be fetched (for instance after the server's copy of the application was
+ * updated), leaves the other screens and the navigation usable.
  */
 export class ScreenBoundary extends Component<ScreenBoundaryProps, ScreenBoundaryState> {
   override state: ScreenBoundaryState = { shown: this.props.shown, reason: null }

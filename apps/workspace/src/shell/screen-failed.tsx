@@ -5,7 +5,7 @@ import { showOverlay } from "./overlay.ts"
 
 const reload = (): void => location.reload()
 
-/** In place of a screen that threw. */
+/** Shown in place of a screen that threw. */
 export function ScreenFailed({ reason }: { readonly reason: string }) {
   return (
     <div className="screen">
@@ -27,7 +27,7 @@ export function ScreenFailed({ reason }: { readonly reason: string }) {
   )
 }
 
-/** In place of a dialog that threw: there is nothing to lie over the screen. */
+/** Takes the place of a dialog that threw: nothing is left to lie over the screen. */
 export function OverlayFailed() {
   useEffect(() => {
     toast("That could not be shown. Reload the page to try again.", { label: "Reload", run: reload })

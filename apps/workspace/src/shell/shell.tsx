@@ -106,7 +106,7 @@ function ShownOverlay({ shown }: { readonly shown: Overlay }) {
   return null
 }
 
-/** A fragment of its own would be taken for a route. */
+/** The fragment of a skip link would be taken for a route. */
 function focusMain(event: React.MouseEvent): void {
   event.preventDefault()
   document.querySelector<HTMLElement>("#main")?.focus()

@@ -18,7 +18,7 @@ export const SHORTCUTS: readonly { readonly keys: string; readonly does: string 
   { keys: "Ctrl Z", does: "Undo what you wrote; never what others wrote" },
 ]
 
-/** Keys as this keyboard names them. */
+/** Keys by the names they have on this keyboard. */
 export function shownKeys(keys: string): string {
   return /Mac|iPhone|iPad/.test(navigator.platform) ? keys.replace("Ctrl ", "⌘ ") : keys
 }
@@ -26,7 +26,7 @@ export function shownKeys(keys: string): string {
 const KEY = "single-keys"
 const state = createState(smallStore.read(KEY) !== "off")
 
-/** Speech input and unsteady hands press single keys unmeant: who is troubled by that turns them off. */
+/** Speech input and unsteady hands press single keys by accident; those affected can turn them off. */
 export const singleKeys: State<boolean> = state
 
 export function saveSingleKeys(on: boolean): void {
@@ -43,7 +43,7 @@ const PLACES: Readonly<Record<string, string>> = {
 const SEQUENCE_MS = 1_200
 
 export function useShortcuts(): void {
-  // Before the first paint: whoever sees the shell can use its keys.
+  // Before the first paint, so that the keys work as soon as the shell is seen.
   useLayoutEffect(() => {
     let wentAt = 0
     const pressed = (event: KeyboardEvent): void => {

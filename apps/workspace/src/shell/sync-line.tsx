@@ -1,7 +1,7 @@
 import { useSync } from "../room/use-sync.ts"
 import { Link } from "wouter"
 
-/** The one line that says whether the data is safe and where. */
+/** The one line that says whether the data is safe, and where. */
 export function SyncLine({ compact = false }: { readonly compact?: boolean }) {
   const words = useSync()
   return (

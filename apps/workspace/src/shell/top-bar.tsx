@@ -7,7 +7,7 @@ import { screenMenu } from "./screen-menu.ts"
 import { SyncLine } from "./sync-line.tsx"
 import { WorkspaceMenu } from "./workspace-menu.tsx"
 
-/** Narrow screens only: which workspace, how sync is, search, and one menu with what the screen offers and the rest. */
+/** Narrow screens only: the workspace, the state of sync, search, and one menu with the screen's items and the rest. */
 export function TopBar() {
   const [location, navigate] = useLocation()
   const items = useStateValue(screenMenu, [])

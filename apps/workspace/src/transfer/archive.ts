@@ -1,7 +1,7 @@
 import { strFromU8, strToU8, unzipSync, zipSync, type Zippable } from "fflate"
 import { readDocument, readTask, type DocumentEntry, type Task } from "../data/entries.ts"
 
-/** A document with its text, as it leaves and enters the application. */
+/** A document with its text, as exported and imported. */
 export interface PortableDocument {
   readonly entry: DocumentEntry
   readonly body: string
@@ -54,7 +54,7 @@ export function packArchive(
     return { ...entry, description, language, file }
   })
   if (quickNote !== "") files[NOTE] = strToU8(quickNote)
-  // Not in the index: an import would make empty documents of them.
+  // They are left out of the index, or an import would make empty documents of them.
   if (missing.length > 0) {
     files[MISSING] = strToU8(missing.map(({ id, title, reason }) => `${title} (${id}): ${reason}\n`).join(""))
   }
@@ -67,7 +67,7 @@ export function unpackArchive(bytes: Uint8Array): Portable {
   const files = unzipBounded(bytes)
   const index = readIndex(files[INDEX])
   const listed = list(index["documents"])
-  // What is bounded so far are the files, and an index may name one of them again and again.
+  // So far only the files are bounded, and an index may name one of them again and again.
   const textBytes = listed.reduce((sum, raw) => sum + bytesIn(files, String(raw["file"])).length, 0)
   if (textBytes > MAX_TOTAL_BYTES) throw tooLarge()
   const documents = listed.map((raw): PortableDocument => {
@@ -81,7 +81,7 @@ export function unpackArchive(bytes: Uint8Array): Portable {
   return { documents, tasks: list(index["tasks"]).map(readTask), quickNote: textIn(files, NOTE) }
 }
 
-/** Names in a zip are anything, such as `__proto__`. */
+/** A zip may contain any name, such as `__proto__`. */
 function bytesIn(files: Readonly<Record<string, Uint8Array>>, name: string): Uint8Array {
   return (Object.hasOwn(files, name) ? files[name] : undefined) ?? new Uint8Array(0)
 }
@@ -119,7 +119,7 @@ function readIndex(file: Uint8Array | undefined): Readonly<Record<string, unknow
     const index: unknown = file === undefined ? null : JSON.parse(strFromU8(file))
     if (typeof index === "object" && index !== null) return index as Readonly<Record<string, unknown>>
   } catch {
-    // Told below, like a missing one.
+    // Reported below, like a missing index.
   }
   throw new ArchiveError("no-index", `The zip has no readable ${INDEX}: it does not come from this app`)
 }

@@ -11,7 +11,7 @@ export interface Exported {
   readonly blob: Blob
   readonly documents: number
   readonly tasks: number
-  /** What cannot be read here is in the zip by its name alone. */
+  /** Texts that cannot be read here: the zip contains only their names. */
   readonly missing: readonly MissingText[]
 }
 
@@ -23,7 +23,7 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
   ])
   const portable: PortableDocument[] = []
   const missing: MissingText[] = []
-  /** One text that cannot be read must not keep all the others here. */
+  /** One text that cannot be read must not prevent the export of all the others. */
   const read = async <T>(id: string, title: string, take: (doc: LoroDoc) => T): Promise<T | null> => {
     try {
       return await readNote(notes, id, take)
@@ -53,7 +53,7 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
 
 const MAX_NAMED = 3
 
-/** The outcome for the person who asked for it. */
+/** The outcome of an export in words, for the person who asked for it. */
 export function describeExport({ documents, tasks, missing }: Exported): string {
   const done = `Exported ${documents} documents and ${tasks} tasks.`
   if (missing.length === 0) return done
@@ -62,7 +62,7 @@ export function describeExport({ documents, tasks, missing }: Exported): string 
   return `${done} Not in it: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}. The zip lists them in missing.txt.`
 }
 
-/** An export is what one makes when the storage is full: whether the text is stored, as closing it asks, must not matter. */
+/** People export when storage is full, so it must not matter that closing the document fails for want of storage. */
 async function readNote<T>(notes: LoroDocuments, id: string, read: (doc: LoroDoc) => T): Promise<T> {
   const document = await notes.open(id)
   try {

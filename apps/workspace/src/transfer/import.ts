@@ -9,7 +9,7 @@ import { loadedNotes } from "./loaded-notes.ts"
 export interface Imported {
   readonly documents: number
   readonly tasks: number
-  /** Already here with the same title and text. */
+  /** Documents and tasks that are already here with the same title and text. */
   readonly skipped: number
 }
 
@@ -26,8 +26,8 @@ export async function importFiles(workspace: Workspace, files: readonly File[]):
 }
 
 /**
- * Adds documents under fresh ids. The old id would join the imported text to the history that some other device
- * still holds under it, and everything would be there twice.
+ * Adds documents under fresh ids. An old id would join the imported text to the history that another device still holds
+ * under it, and everything would be there twice.
  */
 export async function addPortable(
   workspace: Workspace,
@@ -49,7 +49,7 @@ export async function addPortable(
   await workspace.documents.createMany(added.map(({ entry }) => entry))
   const newTasks = await tasksNotHere(workspace, tasks)
   await workspace.tasks.createMany(newTasks)
-  // Last: where that text cannot be opened, everything else is there.
+  // Comes last: if that text cannot be opened, everything else has been imported.
   await addToQuickNote(notes, quickNote)
   const skipped = documents.length - added.length + tasks.length - newTasks.length
   return { documents: added.length, tasks: newTasks.length, skipped }
@@ -64,7 +64,7 @@ async function readFile(file: File): Promise<Portable> {
   return { documents: [document], tasks: [], quickNote: "" }
 }
 
-/** Below what stands there, unless it does already. */
+/** Adds the text below what is there, unless it is there already. */
 async function addToQuickNote(notes: LoroDocuments, text: string): Promise<void> {
   if (text === "") return
   await using document = await notes.open(QUICK_NOTE)
@@ -87,7 +87,7 @@ async function tasksNotHere({ tasks }: Workspace, candidates: readonly Task[]): 
     (task) => !known.has(fingerprint(task.title, `${task.column}\n${task.note}`)),
   )
   if (here.length === 0) return fresh
-  // Behind what is on the board, in their own order.
+  // After what is on the board, in their own order.
   const last = here.reduce((greatest, { rank }) => (rank > greatest ? rank : greatest), "")
   const ranks = ranksAfter(last, fresh.length)
   return fresh.map((task, index) => ({ ...task, rank: ranks[index] ?? task.rank }))

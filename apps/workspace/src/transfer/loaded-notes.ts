@@ -2,7 +2,7 @@ import type { LoroDocuments } from "@dunlin/loro"
 import { awaitState } from "../data/await-state.ts"
 import type { Session } from "../room/session.ts"
 
-/** The documents once Loro is loaded; rejects with the reason when it cannot be. */
+/** The documents once Loro is loaded; rejects with the reason if loading fails. */
 export async function loadedNotes(session: Session): Promise<LoroDocuments> {
   session.loadNotes()
   const phase = await awaitState(session.notes, (notes) => notes.type !== "loading")

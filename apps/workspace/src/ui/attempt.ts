@@ -2,8 +2,8 @@ import { isStorageFull, reportStored, reportStorageTrouble } from "../device/sto
 import { toast } from "./toasts.tsx"
 
 /**
- * Runs a write; says so when it fails, in passing unless there is a better place. Resolves to whether it worked, so
- * that a draft can be kept.
+ * Runs a write and reports a failure, as a toast unless there is a better place. Resolves to whether it worked, so that
+ * a draft can be kept.
  */
 export async function attempt(
   write: Promise<unknown>,

@@ -12,7 +12,7 @@ function initials(name: string): string {
   return letters.map((word) => firstCharacter(word ?? "?")).join("").toUpperCase() // prettier-ignore
 }
 
-/** As people see it: a letter with its accents, or a whole emoji. */
+/** The first character as people see it: a letter with its accents, or a whole emoji. */
 function firstCharacter(word: string): string {
   for (const { segment } of new Intl.Segmenter().segment(word)) return segment
   return "?"

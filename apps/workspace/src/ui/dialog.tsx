@@ -14,8 +14,8 @@ export function Dialog({ title, onClose, children, className = "" }: DialogProps
   const dialog = useModal()
   const titleId = useId()
   return (
-    // Browsers close a dialog without asking where Escape is pressed twice. The click outside is a shortcut beside Escape
-    // and the close button.
+    // Browsers close a dialog without asking when Escape is pressed twice. A click outside is a shortcut for Escape and
+    // the close button.
     <dialog ref={dialog} className={`dialog ${className}`} aria-labelledby={titleId} onCancel={(event) => { event.preventDefault(); onClose() }} onClose={() => dialog.current?.open === false && onClose()} onPointerDown={(event) => event.target === event.currentTarget && isOutside(event) && onClose()}>
       <header>
         <h2 id={titleId}>{title}</h2>

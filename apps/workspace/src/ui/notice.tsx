@@ -7,7 +7,7 @@ export interface NoticeProps {
   readonly children?: ReactNode
 }
 
-/** What happened and what to do, in place; never in the way. */
+/** What happened and what to do, shown in place and never in the way. */
 export function Notice({ tone = "calm", title, children }: NoticeProps) {
   return (
     <div className={`notice ${tone}`} role={tone === "bad" ? "alert" : "status"}>

@@ -1,5 +1,5 @@
 const DAY = 86_400_000
-// Making one takes about a millisecond, which a list of dates would pay for every row.
+// Creating one takes about a millisecond, which a list of dates would pay for every row.
 const DAY_AND_MONTH = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" })
 const WHOLE_DATE = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric" })
 

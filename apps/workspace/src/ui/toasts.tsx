@@ -12,7 +12,7 @@ const SHOWN_MS = 6_000
 const toasts = createState<readonly Toast[]>([])
 let lastId = 0
 
-/** Says in passing what happened, with at most one way to take it back. */
+/** Says in passing what happened, with at most one action to take it back. */
 export function toast(text: string, action?: Toast["action"]): void {
   const entry: Toast = action ? { id: ++lastId, text, action } : { id: ++lastId, text }
   toasts.set([...toasts.get().slice(-2), entry])
@@ -29,7 +29,7 @@ export function Toasts() {
   )
 }
 
-/** Goes by itself, but not from under a pointer or with the focus. */
+/** Disappears by itself, but not while it is under a pointer or has the focus. */
 function ToastLine({ entry: { id, text, action } }: { readonly entry: Toast }) {
   const [hovered, setHovered] = useState(false)
   const [focused, setFocused] = useState(false)

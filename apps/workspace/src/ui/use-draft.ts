@@ -5,11 +5,11 @@ import { keepDraft, keptDraft } from "./kept-draft.ts"
 export interface DraftOptions {
   readonly value: string
   /**
-   * `seen` is the value as it was when somebody began to type. Resolves to false when it could not be saved: the draft
-   * then stays.
+   * `seen` is the value as it was when somebody began to type. Resolves to false if the text could not be saved: the
+   * draft then stays.
    */
   readonly save: (text: string, seen: string) => Promise<boolean>
-  /** Names the field for good, so that what is typed in the very moment of a reload is there afterwards. */
+  /** A permanent name for the field, so that text typed in the very moment of a reload is still there afterwards. */
   readonly keepAs?: string | undefined
 }
 
@@ -22,16 +22,16 @@ export interface Draft {
 interface Typed {
   readonly text: string
   readonly seen: string
-  /** What the field was given when the text was stored: the draft goes when that changes. */
+  /** The value shown when the text was stored: the draft ends once that value changes. */
   readonly storedOver?: string
 }
 
 const SAVE_AFTER_MS = 400
 const TRY_AGAIN_AFTER_MS = 2_000
-/** A value that was stored as another one, such as an empty name, never comes back as it was typed. */
+/** A value that is stored as a different one, such as an empty name, never comes back as it was typed. */
 const SHOWN_WITHIN_MS = 1_000
 
-/** Text that follows the stored value until someone types, and is saved while they do. */
+/** Text that follows the stored value until someone types, and that is saved while they type. */
 export function useDraft({ value, save, keepAs }: DraftOptions): Draft {
   const [draft, setDraft] = useState<Typed | null>(() => keptDraft(keepAs))
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null)
@@ -56,9 +56,9 @@ export function useDraft({ value, save, keepAs }: DraftOptions): Draft {
       return
     }
     const now = latest.current.draft
-    // Typed on while it was saved: then the draft is newer, and builds on what was stored.
+    // Someone typed on during the save, so the draft is newer and builds on what was stored.
     if (now !== saving) return change(now && { ...now, seen: saving.text })
-    // Lists show what is stored a moment later. Without the draft the field would fall back to the old text until then.
+    // Lists show stored text a moment later. Without the draft, the field would fall back to the old text until then.
     const done = { ...saving, storedOver: latest.current.value }
     change(done.text === done.storedOver ? null : done)
     setTimeout(() => latest.current.draft === done && change(null), SHOWN_WITHIN_MS)
@@ -70,12 +70,12 @@ export function useDraft({ value, save, keepAs }: DraftOptions): Draft {
   }, [isShown])
 
   useEffect(() => {
-    // Nothing asynchronous ends once the page goes: only this storage takes a text at once.
+    // Nothing asynchronous finishes once the page goes: only this storage takes a text at once.
     const keep = (): void => {
       const { draft: typed } = latest.current
       if (typed !== null && typed.storedOver === undefined) keepDraft(keepAs, typed)
     }
-    // Phones end pages that are out of sight without another word.
+    // Phones end pages that are out of sight without further notice.
     const hide = (): void => void (document.visibilityState === "hidden" && flush())
     addEventListener("pagehide", keep)
     document.addEventListener("visibilitychange", hide)

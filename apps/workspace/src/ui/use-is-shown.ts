@@ -1,9 +1,9 @@
 import { useLayoutEffect, useRef } from "react"
 
-/** Whether the component is still on the page: somebody who went elsewhere while it waited is not to be taken back. */
+/** Whether the component is still shown: somebody who left while it waited must not be taken back. */
 export function useIsShown(): () => boolean {
   const shown = useRef(false)
-  // A layout effect ends when the component is hidden: it stays, out of sight, while the code of the next screen loads.
+  // A layout effect also ends when the component is only hidden, while the code of the next screen loads.
   useLayoutEffect(() => {
     shown.current = true
     return () => {

@@ -7,11 +7,11 @@ export interface VirtualRowsProps<T> {
   readonly render: (item: T, index: number) => ReactNode
   readonly className?: string
   readonly label?: string
-  /** Rows that stay mounted wherever they are, such as the one that holds the focus. */
+  /** A row that stays mounted wherever it is, such as the one that has the focus. */
   readonly keep?: string | null
-  /** A row that stays mounted but takes no place: the finger that drags it must not lose its element. */
+  /** A row that stays mounted but takes up no space: the finger that drags it must not lose its element. */
   readonly parked?: string | null
-  /** Empty rows at the end, such as the place for what is dragged here. */
+  /** Empty rows at the end, such as a place for a card that is dragged here. */
   readonly spare?: number
   readonly scroller?: RefObject<HTMLDivElement | null>
 }

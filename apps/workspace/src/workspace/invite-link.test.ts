@@ -3,7 +3,7 @@ import { inviteInHash, readInvite } from "./invite-link.ts"
 
 const bytes = (version: number, suite: number, length = 55): string => {
   const numbers = Array.from({ length: length - 2 }, (_, index) => index)
-  // The last byte counts the servers that follow.
+  // The last byte is the number of servers that follow.
   return Buffer.from([version, suite, ...numbers.slice(0, -1), 0]).toString("base64url")
 }
 

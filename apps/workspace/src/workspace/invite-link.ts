@@ -1,12 +1,12 @@
 import { parseInvite, RoomError } from "@dunlin/core"
 
-/** Routes live in the fragment as `#/…`; anything else there is taken for an invite. */
+/** Routes live in the fragment as `#/…`; anything else there is treated as an invite. */
 export function inviteInHash(hash: string): string | null {
   const text = hash.replace(/^#/, "")
   return text === "" || text.startsWith("/") ? null : text
 }
 
-/** Takes the invite out of the address at once, before anything can log, share or bookmark it. */
+/** Removes the invite from the address at once, before anything can log, share or bookmark it. */
 export function takeInvite(): string | null {
   const invite = inviteInHash(location.hash)
   if (invite !== null) history.replaceState(null, "", `${location.pathname}${location.search}#/documents`)
@@ -22,7 +22,7 @@ export type InviteReading =
   | { readonly type: "damaged" }
   | { readonly type: "too-new" }
 
-/** Names the workspace of an invite, so that its data opens even where no room can. */
+/** Identifies the workspace of an invite, so that its data opens even without a room. */
 export function readInvite(text: string): InviteReading {
   try {
     const { roomId } = parseInvite(text)
@@ -32,7 +32,7 @@ export function readInvite(text: string): InviteReading {
   }
 }
 
-/** Whether the page's address means the same on another device. One of this computer's own does not. */
+/** Whether the page's address works on another device. An address of this computer alone does not. */
 export function reachesOtherDevices(): boolean {
   return !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)
 }

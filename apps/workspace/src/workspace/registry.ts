@@ -3,12 +3,12 @@ import { cleanName } from "../device/profile.ts"
 import { smallStore } from "../device/small-store.ts"
 import { readInvite } from "./invite-link.ts"
 
-/** A workspace this device belongs to. The invite is its key: it stays in this browser. */
+/** A workspace that this device belongs to. The invite is its key, and stays in this browser. */
 export interface KnownWorkspace {
   readonly id: string
   readonly name: string
   readonly invite: string
-  /** It was begun elsewhere, and nobody else's data has come yet. */
+  /** The workspace was begun elsewhere, and nobody else's data has arrived yet. */
   readonly isAwaited?: boolean
 }
 
@@ -27,7 +27,7 @@ export function followRegistry(): () => void {
   return smallStore.watch(KEY, () => state.set(stored()))
 }
 
-/** Adds the workspace of an invite, or finds it, and makes it the one that opens next. */
+/** Adds the workspace of an invite, or finds it, and makes it the one to open next. */
 export function enterWorkspace(workspace: KnownWorkspace): KnownWorkspace {
   const { workspaces } = stored()
   const known = workspaces.find(({ id }) => id === workspace.id)
@@ -41,7 +41,7 @@ export function renameWorkspace(id: string, name: string): void {
   if (clean !== "") change(id, (entry) => ({ ...entry, name: clean }))
 }
 
-/** The data of others has come: what is not there now is nowhere. */
+/** The data of others has arrived: what is not here now is nowhere. */
 export function noteArrival(id: string): void {
   change(id, (entry) => ({ ...entry, isAwaited: false }))
 }
@@ -61,7 +61,7 @@ function change(id: string, to: (entry: KnownWorkspace) => KnownWorkspace): void
   save({ ...present, workspaces: present.workspaces.map((entry) => (entry.id === id ? to(entry) : entry)) })
 }
 
-/** "Shared workspace", then "Shared workspace 2": a menu of equal names would be a guess. */
+/** "Shared workspace", then "Shared workspace 2": in a menu, equal names could not be told apart. */
 function freeName(name: string, workspaces: readonly KnownWorkspace[]): string {
   const isTaken = (candidate: string): boolean => workspaces.some((entry) => entry.name === candidate)
   let free = name
@@ -69,7 +69,7 @@ function freeName(name: string, workspaces: readonly KnownWorkspace[]): string {
   return free
 }
 
-/** Read anew for each change: another tab may have added a workspace, and its invite is nowhere else. */
+/** Read again for each change: another tab may have added a workspace, and its invite is stored nowhere else. */
 function stored(): Registry {
   return parseRegistry(smallStore.read(KEY))
 }

@@ -27,14 +27,14 @@ const phase = createState<AppPhase>({ type: "opening" })
 const inviteTrouble = createState<InviteTrouble | null>(null)
 
 export const appPhase: State<AppPhase> = phase
-/** An invite that could not be used; what was open stays open. */
+/** Why an invite could not be used. The workspace that was open stays open. */
 export const refusedInvite: State<InviteTrouble | null> = inviteTrouble
 
 export function dismissInviteTrouble(): void {
   inviteTrouble.set(null)
 }
 
-/** Opens the workspace of an invite, else the one used last, else a new one. */
+/** Opens the workspace of an invite, otherwise the one used last, otherwise a new one. */
 export async function startWorkspace(invite: string | null): Promise<void> {
   // A link pasted into a page that is already open arrives as a change of the fragment.
   addEventListener("hashchange", () => {
@@ -75,7 +75,7 @@ export function leaveWorkspace(): Promise<void> {
       const remove = await present.workspace.prepareRemoval()
       phase.set({ type: "opening" })
       navigate("/documents")
-      // Other tabs let go of it before its data goes.
+      // Other tabs must close the workspace before its data is deleted.
       forgetWorkspace(present.workspace.id)
       await remove()
     } catch (error) {
@@ -88,7 +88,7 @@ export function leaveWorkspace(): Promise<void> {
 
 let turn: Promise<unknown> = Promise.resolve()
 
-/** One at a time: a workspace that opens while another still closes would never be closed itself. */
+/** Runs one at a time: a workspace opened while another is still closing would never be closed itself. */
 function inTurn(work: () => Promise<void>): Promise<void> {
   const done = turn.then(work)
   turn = done.catch(() => undefined)
@@ -111,7 +111,7 @@ async function openInstead(entry: KnownWorkspace): Promise<void> {
   const present = phase.get()
   phase.set({ type: "opening" })
   navigate("/documents")
-  // What cannot be closed, such as storage that another tab deleted, must not keep the next one from opening.
+  // A workspace that cannot be closed, such as after another tab deleted its storage, must not block the next one.
   if (present.type === "open") await present.workspace.close().catch(() => undefined)
   await open(entry)
 }

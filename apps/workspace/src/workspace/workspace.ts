@@ -9,7 +9,7 @@ import { openSession, type Session } from "../room/session.ts"
 import { createTextWatch } from "../room/text-watch.ts"
 import type { KnownWorkspace } from "./registry.ts"
 
-/** Everything of one workspace on this device: its data, and the room it shares the data with. */
+/** Everything about one workspace on this device: its data, and the room in which it is shared. */
 export interface Workspace {
   readonly id: string
   readonly invite: string
@@ -21,11 +21,11 @@ export interface Workspace {
   /** False when the browser refuses storage. */
   readonly durable: boolean
   close(): Promise<void>
-  /** Gives what closes it and deletes its data from this device. Rejects while all is still as it was. */
+  /** Returns a function that closes it and deletes its data from this device. Rejects while nothing has changed yet. */
   prepareRemoval(): Promise<() => Promise<void>>
 }
 
-/** Opens the data first, then the room: the screens never wait for a network. */
+/** Opens the data before the room, so that the screens never wait for a network. */
 export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Workspace> {
   const mergeLog = createMergeLog()
   const database = await openDatabase(storageName(id.slice(0, 16)), mergeLog.handlers)

@@ -1,8 +1,8 @@
 /** Publish and subscribe between the hosts of a cluster: at most once, in order from one host to another. */
 export interface ClusterLink {
-  /** False when it cannot be sent now; nothing is kept for later. */
+  /** False when the message cannot be sent now; it is not kept for later. */
   publish(subject: string, bytes: Uint8Array): boolean
-  /** Returns what ends the subscription. */
+  /** Returns a function that ends the subscription. */
   subscribe(subject: string, receive: (bytes: Uint8Array) => void): () => void
   readonly up: boolean
   /** Called after each change of `up`. */

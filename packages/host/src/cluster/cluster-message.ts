@@ -9,7 +9,7 @@ import {
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
 import { BIRTH_BYTES, type MemberFacts, type SessionElsewhere } from "../topic-directory.ts"
 
-/** A topic as hosts call it among each other: a hash, since the topic itself lets one in. 16 bytes as a key. */
+/** A topic as hosts name it to each other: 16 bytes as a key. It is a hash, because the topic itself grants entry. */
 export type TopicHash = string
 
 export type ClusterMessage =
@@ -17,7 +17,7 @@ export type ClusterMessage =
   | { readonly type: "heartbeat"; readonly node: string; readonly uptimeMs: number }
   /** A host has its first member in a topic, and asks who is there. */
   | { readonly type: "ask"; readonly node: string; readonly topic: TopicHash }
-  /** Members of one host in a topic: all of them, or what has changed. */
+  /** A host's members in a topic: all of them, or what has changed. */
   | {
       readonly type: "announce"
       readonly node: string
@@ -26,9 +26,9 @@ export type ClusterMessage =
       readonly joined: readonly MemberFacts[]
       readonly left: readonly string[]
     }
-  /** Someone wants to take up a session that the asking host does not know. */
+  /** A client wants to resume a session that the asking host does not know. */
   | { readonly type: "find"; readonly node: string; readonly topic: TopicHash; readonly peer: string }
-  /** What a host knows of it; who knows nothing says nothing. */
+  /** What a host knows of that session. A host that does not know it stays silent. */
   | ({
       readonly type: "found"
       readonly topic: TopicHash
@@ -43,7 +43,7 @@ export type ClusterMessage =
       readonly from: string
       readonly blob: Uint8Array
     }
-  /** Back to the host of the sender. */
+  /** Back to the sender's host. */
   | {
       readonly type: "unreachable"
       readonly topic: TopicHash
@@ -57,7 +57,7 @@ const CLAIM_BYTES = 16
 const NO_CLAIM = "\0".repeat(CLAIM_BYTES)
 const MEMBER_BYTES = PEER_ID_BYTES + 2 * CLAIM_BYTES + BIRTH_BYTES + 4
 const MAX_NODE_BYTES = 64
-/** Replies go to a subject made of the name: a space or a wildcard in it would be a command to NATS. */
+/** Replies go to a subject made from the name, and NATS would read a space or a wildcard in it as a command. */
 const NODE_NAME = /^[A-Za-z0-9_-]+$/
 const VERSION = 1
 const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5, find: 6, found: 7 } as const
@@ -121,7 +121,7 @@ export function encodeClusterMessage(message: ClusterMessage): Uint8Array {
   }
 }
 
-/** Throws `DecodeError` on anything else: whatever else talks on the same NATS must not disturb a host. */
+/** Throws `DecodeError` on anything else: other users of the same NATS must not disturb a host. */
 export function decodeClusterMessage(bytes: Uint8Array): ClusterMessage {
   const read = new ByteReader(bytes)
   if (read.u8() !== VERSION) throw new DecodeError("unknown-version")
@@ -192,7 +192,7 @@ function readNode(read: ByteReader): string {
   return name
 }
 
-/** A host takes no longer ones from its own clients, and clients take none from a host. */
+/** Hosts take no longer blobs from their own clients, and clients take none from a host. */
 function readBlob(read: ByteReader): Uint8Array {
   if (read.remaining > MAX_FRAME_BYTES) throw new DecodeError("frame-too-large")
   return read.rest()
@@ -205,7 +205,7 @@ function readMany<T>(read: ByteReader, itemBytes: number, readOne: () => T): T[]
   return Array.from({ length: count }, readOne)
 }
 
-/** Members come and go between two announcements; more than this goes into several. */
+/** Members come and go between two announcements; more changes than this are split over several. */
 export const MAX_CHANGES: number = MAX_ROOM_PEERS * 4
 
 function readTook(claim: string): string | null {

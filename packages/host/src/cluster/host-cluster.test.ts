@@ -29,7 +29,7 @@ interface Bus {
   link(): ClusterLink & { setUp(up: boolean): void; lossy: boolean }
 }
 
-/** What NATS does: at most once, in order, to those who are subscribed and reachable. */
+/** Behaves as NATS does: delivers at most once, in order, to those who are subscribed and reachable. */
 function createBus(time: SimulatedTime): Bus {
   const links: { subscriptions: Map<object, readonly [string, (bytes: Uint8Array) => void]>; up: boolean }[] =
     []
@@ -75,7 +75,7 @@ function createBus(time: SimulatedTime): Bus {
 
 interface Node {
   readonly counters: HostCounters
-  /** Of the node's own, as it told them. */
+  /** Faults of the node itself, as it reported them. */
   readonly faults: unknown[]
   readonly directory: TopicDirectory
   readonly cluster: HostCluster
@@ -289,7 +289,7 @@ describe("a cluster of hosts", () => {
 
   test("a member of the room cannot take another's session through a host that has never heard of it", async () => {
     const { time, start } = createWorld()
-    // The thief's host has the greater name, and the thief a session that it took up again many times.
+    // Two advantages for the thief: its host has the greater name, and it has resumed its session many times.
     const [a, b, z] = [start("a"), start("b"), start("z")]
     const ada = createSeat()
     const bob = createSeat()
@@ -322,7 +322,7 @@ describe("a cluster of hosts", () => {
     join(a, "bob", { seat: bob })
     join(z, "zoe")
     await time.runFor(200)
-    // The host of the thief is in the room and lost the one announcement that would have told it of bob.
+    // The thief's host is in the room but has lost the one announcement that would have told it of bob.
     const known = z.directory.find(topicKey)
     if (known === undefined) throw new Error("the topic is not known")
     z.directory.remoteLeft(known, peerKey("bob"), "a")
@@ -436,7 +436,7 @@ describe("a cluster of hosts", () => {
     }
     await time.runFor(500)
     expect(a.known()).toEqual(["ada", "bob"])
-    // Not a fault of this host's.
+    // Other people's bytes are not a fault of this host.
     expect(a.faults).toEqual([])
     expect(a.counters.drops.get("cluster")).toBe(10)
   })
@@ -479,7 +479,7 @@ describe("a cluster of hosts", () => {
 
   test("a session that was counted to the end can still be taken up, here and by all who hear of it", async () => {
     const { time, start } = createWorld()
-    // Of equal counts the greater name would win: the session moves from the greater to the smaller.
+    // With equal generations the greater name would win, so the session moves from the greater to the smaller.
     const [a, b, z] = [start("a"), start("b"), start("z")]
     join(a, "ada")
     join(b, "bea")
@@ -533,7 +533,7 @@ describe("a cluster of hosts", () => {
     expect(a.counters.drops.get("cluster")).toBe(102)
     await time.runFor(8000)
     expect(a.known()).toEqual(["ada"])
-    // Whose place is free again.
+    // That place is free again.
     announce(1050)
     await time.runFor(100)
     expect(a.known()).toEqual(["ada", "p1050"])

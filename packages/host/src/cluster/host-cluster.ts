@@ -12,13 +12,13 @@ import {
   type TopicHash,
 } from "./cluster-message.ts"
 
-/** Makes several hosts one: rooms span them, and who is where is soft state that heals by being said again. */
+/** Makes several hosts one: rooms span them. Who is where is soft state; repeating it corrects what was lost. */
 export interface HostCluster {
-  /** Passes a signal to the host that has the member. False when it cannot at present. */
+  /** Passes a signal to the host that has the member. False when that is not possible now. */
   forward(target: Member, from: string, blob: Uint8Array): boolean
-  /** Asks the other hosts for a session that this one does not know. Answers null after a moment without news. */
+  /** Asks the other hosts for a session that this one does not know. Resolves to null when none answers in time. */
   find(topicKey: string, peer: string): Promise<SessionElsewhere | null>
-  /** Hosts heard of lately, this one not counted. */
+  /** Hosts heard from lately, without this one. */
   readonly nodeCount: number
   readonly up: boolean
   close(): Promise<void>
@@ -27,22 +27,22 @@ export interface HostCluster {
 const HEARTBEAT_MS = 2000
 /** Three heartbeats missed. */
 const NODE_LIFE_MS = 3 * HEARTBEAT_MS + 500
-/** Every topic is announced whole within this time, in slices of a second. */
+/** Every topic is announced in full within this time, one slice per second. */
 const ANNOUNCE_ROUND_S = 30
-/** How often to look whether a host has fallen silent. */
+/** How often to check whether a host has fallen silent. */
 const TICK_MS = 500
-/** A tick later than this means that it was this host that did not run. */
+/** A tick that is later than this means that this host itself was stalled. */
 const STALL_MS = 1000
-/** After a gap this many topics are said again in a row, then others get their turn. */
+/** After a gap, this many topics are announced again in one turn; then other work gets its turn. */
 const CATCH_UP_SLICE = 500
 const CATCH_UP_PAUSE_MS = 20
-/** Changes of a moment travel together. */
+/** Changes within this time travel together. */
 const GATHER_MS = 5
-/** Interest in a new topic takes a moment to reach every NATS server: what was missed is asked for again. */
+/** Interest in a new topic takes a moment to reach every NATS server, so the host asks again for what it missed. */
 const ASK_AGAIN_MS = 150
 const FIND_MS = 150
 const MAX_SEARCHES = 10_000
-/** Members of a host that is not kept count of would never be forgotten, so that nothing is taken from any more. */
+/** Beyond this many hosts, messages are dropped: the members of a host that is not tracked would never be forgotten. */
 const MAX_NODES = 1000
 
 const subjects = {
@@ -55,7 +55,7 @@ interface SharedTopic {
   readonly topic: Topic
   readonly hash: TopicHash
   readonly unsubscribe: () => void
-  /** Local changes that the other hosts have not been told of. */
+  /** Local changes that the other hosts have not been told of yet. */
   readonly changes: Map<string, "joined" | "left">
 }
 
@@ -65,7 +65,7 @@ export function createHostCluster(deps: {
   readonly node: string
   readonly clock: Clock
   readonly counters: HostCounters
-  /** A message or a timer met a fault of this host's own. */
+  /** A message or a timer ran into a fault of this host itself. */
   readonly faulted: (error: unknown) => void
 }): HostCluster {
   const { link, directory, node, clock, counters } = deps
@@ -83,7 +83,7 @@ export function createHostCluster(deps: {
   let cancelCatchUp: (() => void) | null = null
   let slice = 0
 
-  /** Runs what nobody above could catch a fault of. */
+  /** Runs work whose faults no caller could catch. */
   const contain = (work: () => void): void => {
     try {
       work()
@@ -148,7 +148,7 @@ export function createHostCluster(deps: {
   const ask = (shared: SharedTopic): void =>
     void publish(subjects.topic(shared.hash), { type: "ask", node, topic: shared.hash })
 
-  /** After a gap nobody knows what was missed: everything is said and asked again, in slices. */
+  /** After a gap no host knows what it missed: everything is announced and asked for again, in slices. */
   const catchUp = (): void => {
     if (cancelCatchUp !== null) return
     const left = [...sharedByTopic.values()]
@@ -194,7 +194,7 @@ export function createHostCluster(deps: {
     left: (member) => gather(member, "left"),
   })
 
-  /** False where there is no place for another host. */
+  /** False when there is no place for another host. */
   const hear = (from: string): boolean => {
     if (!heardAt.has(from) && heardAt.size >= MAX_NODES) {
       count(counters.drops, "cluster")
@@ -205,7 +205,7 @@ export function createHostCluster(deps: {
   }
 
   const takeHeartbeat = (from: string, uptimeMs: Millis): void => {
-    // One that has just started asks by itself; an old one that is new to us was cut off, and was forgotten.
+    // A host that has just started asks by itself. An older one that is new to us was cut off and forgotten.
     const isNew = !heardAt.has(from)
     if (hear(from) && isNew && uptimeMs > NODE_LIFE_MS) catchUp()
   }
@@ -216,7 +216,7 @@ export function createHostCluster(deps: {
     const { topic } = shared
     for (const joined of message.joined) {
       const owned = directory.remoteJoined(topic, { ...joined, node: message.node })
-      // The other host has let someone in because it did not hear of our member.
+      // The other host admitted someone because it had not heard of our member.
       if (owned !== null) gather(owned, "joined")
     }
     for (const peer of message.left) directory.remoteLeft(topic, peer, message.node)
@@ -290,7 +290,7 @@ export function createHostCluster(deps: {
     try {
       take(decodeClusterMessage(bytes))
     } catch (error) {
-      // NATS may be shared with others; a fault in handling must not end the subscription either.
+      // Others may use the same NATS; and a fault while handling a message must not end the subscription.
       if (error instanceof DecodeError) count(counters.drops, "cluster")
       else deps.faulted(error)
     }
@@ -298,7 +298,7 @@ export function createHostCluster(deps: {
 
   const forgetSilentNodes = (now: Millis, stalledMs: Millis): void => {
     for (const [other, at] of heardAt) {
-      // What was said while this host did not run is still waiting to be read.
+      // What other hosts sent while this one was stalled is still waiting to be read.
       if (stalledMs > 0) heardAt.set(other, at + stalledMs)
       else if (now - at >= NODE_LIFE_MS) {
         directory.forgetNode(other)
@@ -310,7 +310,7 @@ export function createHostCluster(deps: {
   const beat = (now: Millis): void => {
     beatAt = now
     publish(subjects.heartbeat, { type: "heartbeat", node, uptimeMs: Math.round(now - startedAt) })
-    // A slice of all topics: a lost message is made good within a round.
+    // One slice of all topics, so that a lost message is made good within a round.
     for (let seconds = 0; seconds < HEARTBEAT_MS / 1000; seconds++) {
       slice = (slice + 1) % ANNOUNCE_ROUND_S
       for (const shared of sharedByHash.values()) {

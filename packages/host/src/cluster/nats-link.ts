@@ -2,16 +2,16 @@ import { connect, credsAuthenticator, type NatsConnection, type Subscription } f
 import type { Clock, Millis } from "@dunlin/core"
 import type { ClusterLink } from "./cluster-link.ts"
 
-/** Between two attempts to reach any NATS server. */
+/** Pause between two attempts to reach any NATS server. */
 const RETRY_MS = 1000
-/** NATS answers a flush within this time, or it is taken to be stuck: what is sent meanwhile would only pile up. */
+/** If NATS does not answer a flush within this time it counts as stuck: anything sent to it would only pile up. */
 const STUCK_MS = 2000
 const CHECK_MS = 500
 const CLOSE_LIMIT_MS = 2000
 
 /**
- * Core NATS by its own client. Keeps trying for ever, and carries nothing while it is away: who is where is said
- * again when it comes back, and a signal that is late is worth nothing.
+ * Core NATS through its own client. Retries for ever, and drops what is sent while NATS is away: who is where is
+ * announced again once it is back, and a late signal is worthless.
  */
 export function createNatsLink(options: {
   /** URLs, validated. */
@@ -20,7 +20,7 @@ export function createNatsLink(options: {
   readonly credentials: string
   readonly name: string
   readonly clock: Clock
-  /** For the log; says nothing secret. */
+  /** For the log; contains no secrets. */
   readonly report: (event: "connected" | "lost" | "unreachable", detail: string) => void
 }): ClusterLink {
   const { clock } = options
@@ -61,7 +61,7 @@ export function createNatsLink(options: {
         }),
       )
     } catch {
-      // The client closed a moment ago, and nobody has heard of it yet: what is wanted goes to the next connection.
+      // The client closed before its status was read: the next connection takes up what is wanted.
     }
   }
 
@@ -112,7 +112,7 @@ export function createNatsLink(options: {
         options.report("connected", status.server)
       }
     }
-    // It gives up only on what it takes for final, such as refused credentials; those may be mended on the server.
+    // The client gives up only on what it holds to be final, such as refused credentials; the server may still mend it.
     if (closed) return
     setState(() => (connected = false))
     connection = null
@@ -120,7 +120,7 @@ export function createNatsLink(options: {
     cancelRetry = clock.after(RETRY_MS, () => void open())
   }
 
-  /** The client buffers without bound; a server that does not take what is sent shows by not answering. */
+  /** The client buffers without bound. A flush without an answer shows that the server does not take what is sent. */
   const check = (): void => {
     const checked = connection
     if (checked === null || closed) return

@@ -140,7 +140,7 @@ describe("a document that cannot be read from its store", () => {
     await document.saved()
     const whole = await documents.export("a")
     await damage(store)
-    // As after a fault inside Loro: what it throws then makes the replica read the document again.
+    // As after a fault inside Loro: an error thrown here makes the replica read the document again.
     const doc = document.doc
     vi.spyOn(doc, "getPendingTxnLength").mockImplementation(() => {
       throw new WebAssembly.RuntimeError("unreachable")

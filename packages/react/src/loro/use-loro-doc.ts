@@ -3,17 +3,17 @@ import type { LoroDoc } from "loro-crdt"
 import { useEffect, useReducer, useState } from "react"
 import { useStateValue } from "../use-state-value.ts"
 
-/** What there is of a document: it may take a moment, be deleted by somebody, or fail to open. */
+/** The state of a document: it may take a moment, be deleted by somebody, or fail to open. */
 export type LoroDocState =
   | { readonly status: "loading" }
   | {
       readonly status: "open"
-      /** Another object after a fault inside Loro: use it as a dependency of effects. */
+      /** Another object after a fault inside Loro, so list it among the dependencies of effects. */
       readonly doc: LoroDoc
       readonly document: LoroDocument
     }
   | { readonly status: "deleted"; readonly retry: () => void }
-  /** Tried again by itself when the document changes, as when another device sends what could not be read here. */
+  /** Retries by itself when the document changes, such as when another device sends what could not be read here. */
   | { readonly status: "failed"; readonly error: unknown; readonly retry: () => void }
 
 type Opened =
@@ -32,7 +32,7 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
     const again = (): void => {
       if (!controller.signal.aborted) retry()
     }
-    // What cannot be read may come from another device or tab, also while it is being tried.
+    // What cannot be read may arrive from another device or tab, even while it is being opened.
     let hasFailed = false
     let hasChanged = false
     const stopHearing = documents.subscribe((event) => {
@@ -45,7 +45,7 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
       (document) => {
         if (controller.signal.aborted) return
         setOpened({ documents, id, document })
-        // Closed under us: opened again, it is there or says why not.
+        // The document was closed under us. Opening it again brings it back or says why not.
         document.status.subscribe(({ phase }) => phase === "closed" && again())
         if (document.status.get().phase === "closed") again()
       },
@@ -66,7 +66,7 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
 
   const current = opened?.documents === documents && opened?.id === id ? opened : null
   const document = current !== null && "document" in current ? current.document : null
-  // Read for its changes: `document.doc` is another object after each.
+  // Read for its changes, since `document.doc` may be another object after each.
   const { phase } = useStateValue(document?.status ?? null, CLOSED)
   if (current === null) return { status: "loading" }
   if ("error" in current) return { status: "failed", error: current.error, retry }

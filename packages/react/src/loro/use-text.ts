@@ -13,12 +13,13 @@ import { type RefCallback, useCallback, useEffect, useMemo, useRef, useSyncExter
 export interface TextHandle {
   /** The text as it is now, following every edit. */
   readonly value: string
-  /** For a `<textarea>` or `<input type="text">`: keeps it equal to the text. Give it no `value` of its own. */
+  /** For a `<textarea>` or `<input type="text">`: keeps it equal to the text. Do not give the element a `value`. */
   readonly ref: RefCallback<TextField>
 }
 
 /**
- * A text of a document, named, or found by a function of stable identity. Options count when the element appears.
+ * Follows a text of a document, given by name or by a function of stable identity. Options are read when the element
+ * appears.
  */
 export function useText(
   document: LoroDocument | LoroDoc,
@@ -28,7 +29,7 @@ export function useText(
   const source = useMemo(() => textOf(document, where), [document, where])
   const { subscribe, read } = useMemo(() => followText(source), [source])
   const value = useSyncExternalStore(subscribe, read, read)
-  // Read when the element appears: a new object at each render must not bind anew.
+  // Options are read when the element appears: a new object on each render must not bind it again.
   const latestOptions = useRef(options)
   useEffect(() => {
     latestOptions.current = options
@@ -49,7 +50,7 @@ interface FollowedText {
   read(): string
 }
 
-/** React reads several times for each change, and a long text takes long to become a string: once is enough. */
+/** React reads several times for each change, and converting a long text to a string is slow, so the value is kept. */
 function followText(source: TextSource): FollowedText {
   let followers = 0
   let value: string | null = null
@@ -76,7 +77,7 @@ function followText(source: TextSource): FollowedText {
     },
     read() {
       const now = value ?? source.text().toString()
-      // While nobody follows, nobody would notice that it is out of date.
+      // Without followers, nothing would tell that a kept value is out of date.
       if (followers > 0) value = now
       return now
     },
