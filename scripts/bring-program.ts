@@ -24,5 +24,5 @@ export async function bringProgram({
     await runProgram(["apt-get", "update", "-qq"], options)
     await runProgram(install, options)
   }
-  return find() === null ? `${advice} (apt-get install ${aptPackage} did not bring it.)` : null
+  return find() === null ? `${advice} (apt-get install ${aptPackage} did not install it.)` : null
 }

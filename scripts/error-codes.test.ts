@@ -7,7 +7,7 @@ import { ROOT } from "./run-step.ts"
 /** It ends a link, and only an application that implements a replica meets it. */
 const INTERNAL = "DecodeError"
 const TABLE_ROW = /^\| `(\w+Error)`[^|]*\| (.+) \|$/gm
-const CODE_UNION = /export type (\w+Error)Code =\n((?: +[|/].*\n)+)/g
+const CODE_UNION = /export type (\w+Error)Code =\n((?: +[|/"].*\n)+)/g
 
 test("the guide lists every error class once, with every code and no other", () => {
   const guide = readFileSync(join(ROOT, "docs/guides/troubleshooting.md"), "utf8")
@@ -31,7 +31,7 @@ function codesInPackages(): ReadonlyMap<string, readonly string[]> {
     for (const [, name = "", members = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(CODE_UNION))
       codes.set(
         name,
-        [...members.matchAll(/^ +\| "([a-z-]+)"/gm)].map(([, code = ""]) => code),
+        [...members.matchAll(/^ +(?:\| )?"([a-z-]+)"/gm)].map(([, code = ""]) => code),
       )
   }
   return codes

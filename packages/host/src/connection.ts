@@ -173,7 +173,7 @@ export class Connection implements Outlet {
       channel,
       code: "replaced",
       retryMs: 0,
-      detail: "this session was taken up again on another socket",
+      detail: "this session was resumed on another socket",
     })
   }
 
@@ -198,7 +198,7 @@ export class Connection implements Outlet {
       channel: 0,
       code: "slow-consumer",
       retryMs: 0,
-      detail: "what was sent to this socket was not read",
+      detail: "the client does not read what it is sent",
     })
     this.end(1013, "slow consumer", "may-return")
   }

@@ -17,7 +17,7 @@ export function helpText(defaults: Readonly<Record<string, unknown>>): string {
     "  npx @dunlin/host --port 9000 --origins https://app.example.org",
     "",
     wrap(
-      "Every setting can be a flag (--max-sockets 500), a variable of the environment (DUNLIN_MAX_SOCKETS=500) " +
+      "Every setting can be a flag (--max-sockets 500), an environment variable (DUNLIN_MAX_SOCKETS=500) " +
         'or a line of a JSON file ({ "maxSockets": 500 }) named by --config or DUNLIN_CONFIG. ' +
         "Flags win over variables, variables over the file.",
       "",

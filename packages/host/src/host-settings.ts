@@ -4,7 +4,7 @@ export interface HostSettings {
   readonly port: number
   /** Address to listen on; empty for all. Default "". */
   readonly host: string
-  /** The one path on which sockets are taken. Default "/". */
+  /** The only path on which WebSockets are accepted. Default "/". */
   readonly path: string
   /** Pages that may connect, by origin; empty for all. Clients outside of browsers send none and are let in. Default []. */
   readonly origins: readonly string[]
@@ -48,7 +48,7 @@ export interface HostSettings {
   readonly turnTtlSeconds: number
   /** Credentials a socket may ask for in a minute. Default 5. */
   readonly turnRequestsPerMinute: number
-  /** NATS servers that join several hosts into one. Default []. */
+  /** NATS servers that connect several hosts into one. Default []. */
   readonly cluster: readonly string[]
   /** A NATS credentials file, for servers that want one. Default "". */
   readonly clusterCredentialsFile: string

@@ -80,7 +80,7 @@ export function createJoinDesk(deps: {
       connection,
       channel,
       "draining",
-      "this host is about to go",
+      "this host is shutting down",
       Math.ceil(random.unit() * DRAIN_SPREAD_MS),
     )
 
@@ -114,7 +114,13 @@ export function createJoinDesk(deps: {
         return
       case "too-many-topics":
         count(counters.rateLimited, "process")
-        refuse(connection, channel, "overloaded", "the host has all the topics it takes", CROWDED_RETRY_MS)
+        refuse(
+          connection,
+          channel,
+          "overloaded",
+          "the host has reached its limit of topics",
+          CROWDED_RETRY_MS,
+        )
         return
       case "joined":
         break

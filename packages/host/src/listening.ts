@@ -45,7 +45,7 @@ function refusal(
     return new HostError("address-in-use", message, { cause })
   }
   const message = addressErrors.has(cause.code)
-    ? `${hostSetting}: ${host} is no address of this machine; name one that it has`
+    ? `${hostSetting}: ${host} is not an address of this machine; name one that it has`
     : `${portSetting}: cannot listen on port ${port}: ${cause.message}`
   return new HostError("cannot-listen", message, { cause })
 }

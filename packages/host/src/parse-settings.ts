@@ -57,7 +57,8 @@ function checkTogether(settings: HostSettings, source: SettingSource): void {
   if (settings.jwtAlgorithm !== "" && !hasKey)
     refuse("jwtKey", `${settings.jwtAlgorithm} needs a key: give jwtKey or jwtKeyFile`)
   // Without this, forgetting the algorithm would leave open a host that was meant to be closed.
-  if (settings.jwtAlgorithm === "" && hasKey) refuse("jwtAlgorithm", "there is a key: say EdDSA or HS256")
+  if (settings.jwtAlgorithm === "" && hasKey)
+    refuse("jwtAlgorithm", "a key is set; set EdDSA or HS256 as well")
   if (settings.turnUrls.length > 0 && settings.turnSecret === "" && settings.turnSecretFile === "") {
     refuse("turnSecret", "TURN urls need the secret that the TURN server has")
   }
@@ -72,7 +73,7 @@ function checkTogether(settings: HostSettings, source: SettingSource): void {
   }
   for (const range of settings.trustedProxies) {
     if (!isAddressRange(range))
-      refuse("trustedProxies", `${JSON.stringify(range)} is no address and no CIDR range`)
+      refuse("trustedProxies", `${JSON.stringify(range)} is neither an address nor a CIDR range`)
   }
 }
 

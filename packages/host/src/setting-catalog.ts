@@ -34,7 +34,7 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
   port: whole("Network", 8787, 0, 65_535, "port for WebSockets; 0 takes a free one"),
   host: text("Network", "", "address to listen on; empty for all"),
   path: {
-    ...text("Network", "/", "the one path on which sockets are taken"),
+    ...text("Network", "/", "the only path on which WebSockets are accepted"),
     schema: v.pipe(v.string(), v.regex(/^\/[\w\-./~]*$/, "must be a path that begins with /")),
   },
   origins: list(
@@ -128,7 +128,7 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
   cluster: list(
     "Cluster",
     v.pipe(v.string(), v.check(isNatsUrl, "must look like nats://nats.example.org:4222")),
-    "NATS servers that join several hosts into one",
+    "NATS servers that connect several hosts into one",
   ),
   clusterCredentialsFile: text("Cluster", "", "a NATS credentials file, for servers that want one"),
   clusterNode: {

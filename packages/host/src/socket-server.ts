@@ -106,7 +106,7 @@ export function createSocketServer(deps: {
     })
   })
   server.on("clientError", (_error: Error, socket: Socket) => {
-    if (socket.writable) refuseUpgrade(socket, 400, "the request is not HTTP as this host takes it")
+    if (socket.writable) refuseUpgrade(socket, 400, "this host cannot parse the HTTP request")
     else socket.destroy()
   })
   // An answer would wait for the handshake that has just failed, and keep the connection open for ever.

@@ -302,7 +302,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
 /** Someone who finds a way to cause faults must not be able to fill the disk with them. */
 const FAULT_LOG_INTERVAL_MS = 60_000
 const PROXY_IGNORED =
-  "a proxy names its clients, and is not believed: all of them count as one address. Say whose header counts with trustedProxies"
+  "a proxy sends the addresses of its clients but is not trusted, so all of them count as one address. Name the proxy in trustedProxies"
 
 /** The name under which this machine reaches what listens on `address`. */
 function urlHost(address: string): string {

@@ -41,8 +41,8 @@ export function createUpgradeGate(deps: {
 
   return {
     judge(request, now) {
-      if (deps.isDraining()) return refuse(503, "this host is about to go")
-      if (pathOf(request) !== settings.path) return refuse(404, `sockets are taken on ${settings.path}`)
+      if (deps.isDraining()) return refuse(503, "this host is shutting down")
+      if (pathOf(request) !== settings.path) return refuse(404, `WebSockets are accepted on ${settings.path}`)
       const origin = request.headers.origin ?? ""
       if (origins.size > 0 && origin !== "" && !origins.has(origin)) {
         return refuse(403, "this origin is not allowed here")

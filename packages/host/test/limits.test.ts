@@ -265,7 +265,7 @@ describe("the process", () => {
 })
 
 describe("HTTP", () => {
-  test("sockets are taken on one path, with the subprotocol, from allowed origins", async () => {
+  test("WebSockets are accepted on one path, with the subprotocol, from allowed origins", async () => {
     const host = await start({ path: "/signal", origins: ["https://app.example.org"] })
     const base = host.url.replace("/signal", "")
     expect((await refusedUpgrade(`${base}/other`)).status).toBe(404)

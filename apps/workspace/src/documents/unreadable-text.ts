@@ -7,7 +7,7 @@ import { errorMessage } from "../ui/error-message.ts"
 export function whyUnreadable(error: unknown): string {
   switch (codeOf(error)) {
     case "document-corrupt":
-      return "it is damaged on this device, and comes back when a device that has it is here"
+      return "it is damaged on this device, and comes back once a device that has it connects"
     case "document-deleted":
       return "it was deleted"
     default:

@@ -41,11 +41,11 @@ export function describeSync({ room, others, problem, online, paused, durable, i
 
 /** A problem's own message names servers and protocols; the screen says what the problem means. */
 const PROBLEMS = {
-  "no-signaling": "The server that lets devices find each other does not answer; it is asked again by itself.",
+  "no-signaling": "The server that lets devices find each other does not answer; this device keeps trying.",
   "no-peers": "No other device is connected. Open the invite link on another one to sync with it.",
-  "room-full": "The other devices have no connection left for this one. It is tried again by itself.",
-  "connection-failed": "Another device was found, but the network lets no connection through. It is tried again by itself.",
-  refused: "A server or another device turned this one away. It is tried again by itself.",
+  "room-full": "The other devices have no connection left for this one. This device keeps trying.",
+  "connection-failed": "Another device was found, but the network lets no connection through. This device keeps trying.",
+  refused: "A server or another device turned this one away. This device keeps trying.",
   incompatible: "Another device has another version of this app. Reload the page on both to update; nothing is lost.",
 } as const satisfies Readonly<Record<RoomProblem["code"], string>> // prettier-ignore
 
@@ -61,7 +61,7 @@ function connected(others: SyncFacts["others"], problem: RoomProblem | null): Sy
   const isAll = synced === others.length
   const calm = isAll
     ? "Every change is on this device and on the devices listed here."
-    : "What is missing on the others follows as soon as they can take it."
+    : "The others get what they are missing as soon as they can."
   return say(isAll ? "good" : "busy", ratio, problem ? PROBLEMS[problem.code] : calm)
 }
 

@@ -23,7 +23,7 @@ export function LoadingScreen() {
     <div className="centre late" aria-busy="true">
       <Patience
         what="Loading…"
-        whenSlow="This part of the application has not arrived yet. Look whether there is a network, and reload."
+        whenSlow="This part of the application has not loaded yet. Check the network connection, then reload."
       />
     </div>
   )

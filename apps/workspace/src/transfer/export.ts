@@ -59,7 +59,7 @@ export function describeExport({ documents, tasks, missing }: Exported): string 
   if (missing.length === 0) return done
   const named = missing.slice(0, MAX_NAMED).map(({ title, reason }) => `“${title}” (${reason})`)
   const more = missing.length - named.length
-  return `${done} Not in it: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}. The zip lists them in missing.txt.`
+  return `${done} Not included: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}. The zip lists them in missing.txt.`
 }
 
 /** People export when storage is full, so it must not matter that closing the document fails for want of storage. */
