@@ -40,6 +40,8 @@ export interface WebRtcOptions {
 const HOLD_MS = 300
 /** Somebody who takes every fresh peer id must not make this side spin. */
 const RENAME = { firstMs: 500, longestMs: 60_000 }
+/** Who is told more often, by an application or a network that flaps, would ask server and peers too often to be heard. */
+const RECONNECT_EVERY_MS = 1_000
 /** Signals waiting to be opened, from one server; a flood beyond is dropped before any cryptography. */
 const MAX_WAITING_SIGNALS = 256
 
@@ -126,8 +128,9 @@ function runAs(
   const opener = createEnvelopeOpener(context)
   /** Who is where, as far as a server can be asked: a signal goes through one on which its receiver is. */
   const presence = new Map<SignalingClient, Set<string>>()
-  const ice = new Map<string, { readonly configuration: IceConfiguration; readonly at: number }>()
+  const ice = new Map<SignalingClient, { readonly configuration: IceConfiguration; readonly at: number }>()
   let sending: Promise<void> = Promise.resolve()
+  let reconnectedAt = -Infinity
   let isStopped = false
 
   const dialer = createDialer({
@@ -163,14 +166,21 @@ function runAs(
   }
 
   function handedOut(): RTCIceServer[] {
-    return [...ice.values()].flatMap(({ configuration: { servers, expiresInMs }, at }) => {
-      // A sleeping page can miss the renewal; the wall clock is not asked, it may be wrong.
-      const isStale = expiresInMs > 0 && clock.monotonic() - at > expiresInMs
-      if (isStale) for (const client of presence.keys()) client.requestIce()
-      return servers.map(({ urls, username, credential }) =>
-        username === "" ? { urls: [...urls] } : { urls: [...urls], username, credential },
-      )
-    })
+    return [...ice].flatMap(
+      ([
+        client,
+        {
+          configuration: { servers, expiresInMs },
+          at,
+        },
+      ]) => {
+        // A sleeping page can miss the renewal; the wall clock is not asked, it may be wrong.
+        if (expiresInMs > 0 && clock.monotonic() - at > expiresInMs) client.requestIce()
+        return servers.map(({ urls, username, credential }) =>
+          username === "" ? { urls: [...urls] } : { urls: [...urls], username, credential },
+        )
+      },
+    )
   }
 
   function connectTo(url: string): void {
@@ -236,7 +246,7 @@ function runAs(
         },
         taken: rename,
         ice(given) {
-          ice.set(url, { configuration: given, at: clock.monotonic() })
+          ice.set(client, { configuration: given, at: clock.monotonic() })
           if (options.iceServers === undefined) dialer.reconfigure()
         },
         // Connections outlive the server. Who is still there is told after the next join; till then others tell who goes.
@@ -255,11 +265,15 @@ function runAs(
   })
 
   function reconnect(): void {
+    const now = clock.monotonic()
+    if (now - reconnectedAt < RECONNECT_EVERY_MS) return
+    reconnectedAt = now
     for (const client of presence.keys()) client.reconnect()
     dialer.reconnect()
   }
   /** The others are to notice now, not when ICE does. */
   function suspend(): void {
+    reconnectedAt = -Infinity
     for (const [client, here] of presence) {
       client.suspend()
       here.clear()
@@ -288,8 +302,7 @@ function runAs(
 }
 
 function listen(event: "online" | "pagehide" | "pageshow", listener: () => void): () => void {
-  const target = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
-  if (target.addEventListener === undefined || target.removeEventListener === undefined) return () => {}
-  target.addEventListener(event, listener)
-  return () => target.removeEventListener?.(event, listener)
+  const page = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
+  page.addEventListener?.(event, listener)
+  return () => page.removeEventListener?.(event, listener)
 }
