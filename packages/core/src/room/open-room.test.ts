@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events"
 import { afterEach, describe, expect, test } from "vitest"
 import { type Identity, IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
-import type { Pipe, Transport } from "../ports/transport.ts"
+import type { Pipe, Transport, TransportHost } from "../ports/transport.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createMemoryNetwork, type MemoryTransportOptions } from "../testing/memory-transport.ts"
 import { createInvite, parseInvite, topicInvite } from "./invite.ts"
@@ -375,6 +375,11 @@ describe("who is not let in", () => {
 
 test("a transport that throws as it starts fails the room, of which nothing goes on", async () => {
   let starts = 0
+  let stops = 0
+  const sound: Transport = {
+    name: "sound",
+    start: () => ({ reconnect() {}, stop: async () => void (stops += 1) }),
+  }
   const broken: Transport = {
     name: "broken",
     start() {
@@ -384,13 +389,46 @@ test("a transport that throws as it starts fails the room, of which nothing goes
   }
   const opening = openRoom({
     invite: createInvite(),
-    transports: [broken],
+    transports: [sound, broken],
     identity: memoryIdentity(),
     clock: hurriedClock(100),
   })
   await expect(opening).rejects.toThrow("no radio")
   await pause(100)
   expect(starts).toBe(1)
+  expect(stops).toBe(1)
+})
+
+test("a device whose key does not sign is not linked, and nothing else breaks", async () => {
+  const network = createMemoryNetwork()
+  const invite = createInvite()
+  const key = await memoryIdentity().load()
+  const locked = { ...key, sign: () => Promise.reject(new Error("locked")) }
+  const ada = await open({
+    invite,
+    transports: [network.transport()],
+    identity: { load: async () => locked },
+  })
+  const bob = await open({ invite, transports: [network.transport()] })
+  await until(() => ada.status.get().problem !== null, "a problem")
+  await until(() => bob.status.get().problem !== null, "a problem of the other")
+})
+
+test("what went wrong with a peer that has gone is no problem any more", async () => {
+  let report: TransportHost["report"] = () => {}
+  const radio: Transport = {
+    name: "radio",
+    start(host) {
+      report = (one) => host.report(one)
+      return { reconnect() {}, stop: async () => {} }
+    },
+  }
+  const room = await open({ invite: createInvite(), transports: [radio] })
+  const remote = "bob"
+  report({ type: "stage", remote, stage: "ice", outcome: "failed", elapsedMs: 1, detail: "no path" })
+  expect(room.status.get().problem?.code).toBe("connection-failed")
+  report({ type: "alone" })
+  expect(room.status.get().problem).toBeNull()
 })
 
 test("a room without an invite says what is missing", async () => {

@@ -22,14 +22,22 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   const { isUnserved } = options
   const electing = options.transports.filter(({ elects = false }) => elects)
   const reaching = options.transports.filter(({ elects = false }) => !elects)
-  const elections: RunningTransport[] = electing.map(start)
+  const elections = startAll(electing)
   let running: readonly RunningTransport[] | null = null
   /** Starts and stops follow each other; a start never meets what is still stopping. */
   let stopping: Promise<void> = Promise.resolve()
   let isStopped = false
 
-  function start(transport: Transport): RunningTransport {
-    return transport.start(options.host(transport))
+  /** All of them, or none. */
+  function startAll(transports: readonly Transport[]): readonly RunningTransport[] {
+    const started: RunningTransport[] = []
+    try {
+      for (const transport of transports) started.push(transport.start(options.host(transport)))
+    } catch (error) {
+      for (const transport of started) void transport.stop()
+      throw error
+    }
+    return started
   }
 
   const role = (): ElectionRole => {
@@ -46,7 +54,7 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
 
   async function settle(): Promise<void> {
     await stopping
-    if (wantsOut() && running === null) running = reaching.map(start)
+    if (wantsOut() && running === null) running = startAll(reaching)
     if (!wantsOut() && running !== null) {
       const ending = running
       running = null
@@ -71,7 +79,7 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
     ),
   ]
   options.roleChanged(role())
-  if (wantsOut()) running = reaching.map(start)
+  if (wantsOut()) running = startAll(reaching)
 
   return {
     reconnect() {

@@ -169,7 +169,8 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
       // Two messages of the handshake; what follows them, or comes by the other lane, is for later.
       if (lane === "control" && proofsSeen < 2) {
         proofsSeen += 1
-        step = advance(step, bytes)
+        // A device key that an application keeps elsewhere may refuse to sign.
+        step = advance(step, bytes).catch(() => close("failed"))
         return
       }
       hold(sealed, lane, bytes, MAX_SEALED_BYTES)
