@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest"
 import { type Identity, IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
 import type { Pipe, Transport, TransportHost } from "../ports/transport.ts"
+import { faulty } from "../testing/faulty-transport.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createMemoryNetwork, type MemoryTransportOptions } from "../testing/memory-transport.ts"
 import { createInvite, parseInvite, topicInvite } from "./invite.ts"
@@ -397,6 +398,54 @@ test("a transport that throws as it starts fails the room, of which nothing goes
   await pause(100)
   expect(starts).toBe(1)
   expect(stops).toBe(1)
+})
+
+test("a link stands although another transport connects the same two over and over", async () => {
+  const networks = [createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  const clock = hurriedClock(100)
+  const opened = { ada: 0, bob: 0 }
+  const member = (name: keyof typeof opened): Promise<Room> =>
+    open({
+      invite,
+      transports: networks.map((network) => network.transport()),
+      clock: { ...clock, monotonic: () => clock.monotonic() * 100 },
+      onDiagnostic: ({ type }) => void (opened[name] += Number(type === "link-opened")),
+    })
+  const [ada, bob] = [await member("ada"), await member("bob")]
+  await until(() => ada.peers.get().length === 1 && bob.peers.get().length === 1, "the link")
+  await pause(100)
+  const before = { ...opened }
+  for (let round = 0; round < 10; round++) {
+    ada.reconnect()
+    await pause(100)
+  }
+  expect(opened).toEqual(before)
+  expect([ada.peers.get().length, bob.peers.get().length]).toEqual([1, 1])
+})
+
+test("a link that has died makes way for another transport", async () => {
+  const [first, second] = [createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  const clock = hurriedClock(20)
+  const dying = faulty(first.transport())
+  let isThere = false
+  const late: Transport = {
+    name: "late",
+    start: (host) =>
+      second.transport({ path: "custom" }).start({ ...host, wantsLinks: () => isThere && host.wantsLinks() }),
+  }
+  const hurried = { ...clock, monotonic: () => clock.monotonic() * 20 }
+  const ada = await open({ invite, transports: [dying, late], clock: hurried })
+  const bob = await open({ invite, transports: [first.transport(), late], clock: hurried })
+  await until(() => ada.peers.get().length === 1 && bob.peers.get().length === 1, "the link")
+  await pause(400)
+  dying.set({ offline: true })
+  isThere = true
+  await until(() => {
+    ada.reconnect()
+    return [ada, bob].every((room) => room.peers.get()[0]?.path === "custom")
+  }, "the link by the other")
 })
 
 test("a device whose key does not sign is not linked, and nothing else breaks", async () => {
