@@ -6,7 +6,7 @@ import type { ChildPeer } from "../e2e/browser/harness/child-peer.ts"
 import type { HostProcess } from "../e2e/browser/harness/host-process.ts"
 import type { SuiteOptions } from "./run-suite.ts"
 
-type Peer = ChildPeer<typeof import("./soak-links-peer.ts")>
+type Peer = ChildPeer<typeof import("../e2e/rooms/counted-peer.ts")>
 
 interface Seat {
   peer: Peer
@@ -72,7 +72,7 @@ async function createWorld(harness: Harness): Promise<World> {
       world.host ??= await harness.host({ port: first.port })
     },
     async spawn() {
-      const module = new URL("./soak-links-peer.ts", import.meta.url)
+      const module = new URL("../e2e/rooms/counted-peer.ts", import.meta.url)
       const peer: Peer = await harness.peer(module, { nodeArgs: ["--expose-gc"] })
       await peer.call("join", invite, first.url)
       return peer

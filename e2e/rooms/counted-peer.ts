@@ -1,4 +1,4 @@
-// One peer of the links soak, in a process of its own.
+// A member in a process of its own that counts its connections and can tell whether anything of it is left.
 import { setTimeout as pause } from "node:timers/promises"
 import { memoryIdentity, openRoom } from "@dunlin/core"
 import type { OpenRoomOptions, Room } from "@dunlin/core"
