@@ -1,8 +1,12 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
 import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import { withinTime } from "./within-time.ts"
 
-/** Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. */
+/**
+ * Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. One that
+ * throws, or takes longer than 10 s, leaves its document out.
+ */
 export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
 
 /** `push.modifier` and `pull.modifier`: they run the same on every side, whichever peer began. */
@@ -28,7 +32,8 @@ export function documentModifiers(shape: DocumentShape, { push, pull }: Modifier
     key: string,
     value: RegisterValue,
   ): Promise<RegisterValue | null> => {
-    const modified: unknown = await modifier(cloneJson(shape.documentOf(key, value)))
+    const run = async (): Promise<unknown> => modifier(cloneJson(shape.documentOf(key, value)))
+    const modified = await withinTime(run())
     if (modified === null || modified === undefined) return null
     const { deleted, payload } = shape.valueOf(modified as DocumentData)
     return value.fields === undefined ? { deleted, payload } : { deleted, payload, fields: value.fields }

@@ -182,6 +182,22 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   ): Promise<readonly Held[]> => {
     const adopted = new Map<string, SidecarRecord>()
     const heldByKey = new Map<string, Held>()
+    const take = (key: string, held: Held): void => {
+      const { row, record } = held
+      const known = records.get(key) ?? null
+      heldByKey.set(key, held)
+      if (record !== null && record !== known) adopted.set(key, record)
+      else if (known !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
+    }
+    // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
+    // the rest goes on.
+    const setAside = (key: string, cause: unknown): void => {
+      const reason = cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
+      const trouble = { reason, cause, of: "document" } as const
+      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
+    }
+    /** Application code that takes its time is waited for once, and not once a document. */
+    const waiting: Promise<void>[] = []
     for (const key of keys) {
       const row = rowsByKey.get(key)
       const record = records.get(key) ?? null
@@ -195,18 +211,19 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         if (row !== undefined && record?.revision !== row._rev && !shape.attachments.isMeasured(row))
           await rows.measure(row)
         const made = holdOne(key, row, record)
-        const held = made instanceof Promise ? await made : made
-        heldByKey.set(key, held)
-        if (held.record !== null && held.record !== record) adopted.set(key, held.record)
-        else if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
+        if (!(made instanceof Promise)) take(key, made)
+        else
+          waiting.push(
+            made.then(
+              (held) => take(key, held),
+              (cause: unknown) => setAside(key, cause),
+            ),
+          )
       } catch (cause) {
-        // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
-        // the rest goes on.
-        const reason =
-          cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
-        heldByKey.set(key, aside(key, row, record, { reason, cause, of: "document" }))
+        setAside(key, cause)
       }
     }
+    await Promise.all(waiting)
     // A dot that is not stored is made anew, and must not be told to anyone.
     const failures = await putRecords(adopted).catch(
       (cause: unknown) => new Map([...adopted.keys()].map((key) => [key, cause])),
@@ -221,7 +238,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const row = rowsByKey.get(key)
       if (row !== undefined) noteContextAhead(stamper, key, row, record.state)
     }
-    return [...heldByKey.values()]
+    return keys.map((key) => heldByKey.get(key) as Held)
   }
 
   const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {
