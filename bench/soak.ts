@@ -5,4 +5,5 @@ import { runSuites } from "./run-suites.ts"
 await runSuites("soak", {
   host: "soak-host.ts",
   room: "soak-room.ts",
+  links: "soak-links.ts",
 })

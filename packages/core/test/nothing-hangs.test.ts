@@ -235,6 +235,20 @@ describe("a process", () => {
     expect(outcome).toEqual({ code: 0, output: "closed\n" })
   })
 
+  test("ends soon after its room although the server reads nothing any more", async (context) => {
+    const closing = closingOf(context)
+    const server = await acceptSockets(closing)
+    server.on("connection", (socket) => socket.pause())
+    const outcome = await run(`
+      const room = await open(${JSON.stringify(urlOf(server))})
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      await room.close()
+      const closedAt = performance.now()
+      process.on("exit", () => console.log(performance.now() - closedAt < 20_000 ? "soon" : "late"))
+    `)
+    expect(outcome).toEqual({ code: 0, output: "soon\n" })
+  })
+
   test("stays while a room of it searches", async () => {
     const outcome = await run(`
       const room = await open("ws://127.0.0.1:9")

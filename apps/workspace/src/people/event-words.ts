@@ -61,6 +61,8 @@ function transportWords(transport: string, report: TransportReport, nameOf: Name
       return `${who(report.remote, nameOf)}: ${STAGES[report.stage]}, ${OUTCOMES[report.outcome]}${detail(report)}`
     case "room-full":
       return `A device has no connection left: ${report.count} of ${report.limit} are in use`
+    case "alone":
+      return "No other device is left"
     case "warning":
       return `${transport}: ${report.detail}`
   }

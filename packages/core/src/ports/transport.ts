@@ -137,6 +137,8 @@ export type TransportReport =
     }
   /** A peer was reached, but already had `count` links of at most `limit`. */
   | { readonly type: "room-full"; readonly count: number; readonly limit: number }
+  /** Nobody is left of those who were there or linked: what went wrong with them stands in the way no more. */
+  | { readonly type: "alone" }
   | { readonly type: "warning"; readonly code: string; readonly detail: string }
 
 /** Match this, not the message. */

@@ -75,7 +75,7 @@ const PENALTY_MS = 60_000
 const MAX_PENALTIES = 1024
 /**
  * Two connections to one session that are both younger than this are a coincidence that both sides see. A second connection
- * beside an older one means that the other side has given the older one up.
+ * from the same transport beside an older one means that the other side has given the older one up.
  */
 const COINCIDENCE_MS = 5_000
 /** The path between tabs of one browser is preferred; all others are equal. */
@@ -167,7 +167,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     const role = await judge({ session, device: bytesToHex(peer.device), path: channel.path() })
     if (channel.isClosed()) return
     if (role !== "writer" && role !== "reader") return refuse(role, channel, remote)
-    const obstacle = findObstacle(session, peer, channel)
+    const obstacle = findObstacle(session, peer, channel, via)
     if (obstacle !== null) return refuse(obstacle, channel, remote)
     install(session, peer, channel, role, via)
   }
@@ -199,21 +199,30 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     }
   }
 
-  function findObstacle(session: string, peer: ProvenPeer, channel: SecureChannel): RefusalReason | null {
+  function findObstacle(
+    session: string,
+    peer: ProvenPeer,
+    channel: SecureChannel,
+    via: Transport,
+  ): RefusalReason | null {
     const present = linksBySession.get(session)
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
     if (present !== undefined && !sameBytes(present.peer.device, peer.device)) return "duplicate"
-    if (present !== undefined) return isBetter(peer, channel, present) ? null : "duplicate"
+    if (present !== undefined) return isBetter(peer, channel, via, present) ? null : "duplicate"
     // A tab has no other way into the room.
     return channel.path() === "tab" || linksBySession.size < options.maxLinks ? null : "room-full"
   }
 
   /** Decides by what both sides know of the two connections, so that both decide alike. */
-  function isBetter(peer: ProvenPeer, channel: SecureChannel, present: Link): boolean {
+  function isBetter(peer: ProvenPeer, channel: SecureChannel, via: Transport, present: Link): boolean {
     const byPath = (preference[channel.path()] ?? 0) - (preference[present.channel.path()] ?? 0)
     if (byPath !== 0) return byPath > 0
-    if (clock.monotonic() - present.openedAt > COINCIDENCE_MS) return true
-    return compareBytes(peer.transcript, present.peer.transcript) < 0
+    if (clock.monotonic() - present.openedAt <= COINCIDENCE_MS)
+      return compareBytes(peer.transcript, present.peer.transcript) < 0
+    if (via === present.via) return true
+    // Of another transport nobody has given anything up: were it to win, so would the next attempt of the one that lost.
+    present.input.doubted?.()
+    return false
   }
 
   function install(

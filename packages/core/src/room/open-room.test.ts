@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from "vitest"
 import { type Identity, IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
 import { createState, type State } from "../ports/state.ts"
-import type { ElectionRole, Pipe, Transport } from "../ports/transport.ts"
+import type { ElectionRole, Pipe, Transport, TransportHost } from "../ports/transport.ts"
+import { faulty } from "../testing/faulty-transport.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createMemoryNetwork, type MemoryTransportOptions } from "../testing/memory-transport.ts"
 import { createInvite, parseInvite, topicInvite } from "./invite.ts"
@@ -450,6 +451,71 @@ describe("replicas", () => {
     for (let n = 0; n < 256; n++) await share(room, `n${n}`)
     await expect(share(room, "one more")).rejects.toMatchObject({ code: "invalid-option" })
   })
+})
+
+test("a link stands although another transport connects the same two over and over", async () => {
+  const networks = [createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  const clock = hurriedClock(100)
+  const opened = { ada: 0, bob: 0 }
+  const member = (name: keyof typeof opened): Promise<Room> =>
+    open({
+      invite,
+      transports: networks.map((network) => network.transport()),
+      clock: { ...clock, monotonic: () => clock.monotonic() * 100 },
+      onDiagnostic: ({ type }) => void (opened[name] += Number(type === "link-opened")),
+    })
+  const [ada, bob] = [await member("ada"), await member("bob")]
+  await until(() => ada.peers.get().length === 1 && bob.peers.get().length === 1, "the link")
+  await pause(100)
+  const before = { ...opened }
+  for (let round = 0; round < 10; round++) {
+    ada.reconnect()
+    await pause(100)
+  }
+  expect(opened).toEqual(before)
+  expect([ada.peers.get().length, bob.peers.get().length]).toEqual([1, 1])
+})
+
+test("a link that has died makes way for another transport", async () => {
+  const [first, second] = [createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  const clock = hurriedClock(20)
+  const dying = faulty(first.transport())
+  let isThere = false
+  const late: Transport = {
+    name: "late",
+    start: (host) =>
+      second.transport({ path: "custom" }).start({ ...host, wantsLinks: () => isThere && host.wantsLinks() }),
+  }
+  const hurried = { ...clock, monotonic: () => clock.monotonic() * 20 }
+  const ada = await open({ invite, transports: [dying, late], clock: hurried })
+  const bob = await open({ invite, transports: [first.transport(), late], clock: hurried })
+  await until(() => ada.peers.get().length === 1 && bob.peers.get().length === 1, "the link")
+  await pause(400)
+  dying.set({ offline: true })
+  isThere = true
+  await until(() => {
+    ada.reconnect()
+    return [ada, bob].every((room) => room.peers.get()[0]?.path === "custom")
+  }, "the link by the other")
+})
+
+test("what went wrong with a peer that has gone is no problem any more", async () => {
+  let report: TransportHost["report"] = () => {}
+  const radio: Transport = {
+    name: "radio",
+    start(host) {
+      report = (one) => host.report(one)
+      return { reconnect() {}, stop: async () => {} }
+    },
+  }
+  const room = await open({ invite: createInvite(), transports: [radio] })
+  const remote = "bob"
+  report({ type: "stage", remote, stage: "ice", outcome: "failed", elapsedMs: 1, detail: "no path" })
+  expect(room.status.get().problem?.code).toBe("connection-failed")
+  report({ type: "alone" })
+  expect(room.status.get().problem).toBeNull()
 })
 
 describe("a transport that does not start", () => {

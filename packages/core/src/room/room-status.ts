@@ -76,6 +76,7 @@ export function createRoomStatus({ clock, device, peers }: RoomStatusOptions): R
     status,
     transportReported(report) {
       if (report.type === "signaling") servers.set(report.server, report)
+      if (report.type === "alone") trouble = null
       if (report.type === "room-full") {
         const message = `the room is full: ${report.count} of ${report.limit} links are in use`
         trouble = { code: "room-full", message }

@@ -27,7 +27,7 @@ export interface Room extends AsyncDisposable {
    * Rejects with "refused" once every connected device has answered and too few of them took everything.
    */
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
-  /** Drops every back-off and tries all transports now. */
+  /** Drops every back-off and tries all transports now; WebRTC takes it once a second, however often it is called. */
   reconnect(): void
   /** Idempotent. */
   close(): Promise<void>

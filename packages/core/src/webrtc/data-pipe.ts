@@ -62,7 +62,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
     if (closedBy !== null) return
     closedBy = reason
     early = []
-    for (const lane of [control, bulk]) lane.stop()
+    for (const lane of Object.values(lanes)) lane.stop()
     options.closed(reason)
     receiver?.closed(reason)
   }
@@ -81,9 +81,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
       drained: () => receiver?.drained(lane),
       closed: end,
     })
-  const control = laneOf("control")
-  const bulk = laneOf("bulk")
-  const lanes = { control, bulk }
+  const lanes = { control: laneOf("control"), bulk: laneOf("bulk") }
 
   const pipe: Pipe = {
     get path() {

@@ -6,9 +6,10 @@ import { planMesh } from "../protocol/mesh-plan.ts"
 import { sameBytes } from "../protocol/same-bytes.ts"
 import { systemClock } from "../ports/clock.ts"
 import { systemRandom } from "../ports/random.ts"
-import { createState } from "../ports/state.ts"
+import { createState, type MutableState } from "../ports/state.ts"
 import type { Pipe, PipeCloseReason, TransportReport } from "../ports/transport.ts"
 import { createDialer, type Dialer } from "./dialer.ts"
+import { encodeHangUp } from "./hang-up.ts"
 import { findRtcPlatform } from "./rtc-platform.ts"
 
 interface Side {
@@ -19,7 +20,9 @@ interface Side {
   readonly reports: TransportReport[]
   readonly sent: Envelope["type"][]
   readonly connections: RTCPeerConnection[]
+  readonly isReader: MutableState<boolean>
   doubts: number
+  misplaced: number
   wantsLinks: boolean
   /** What happens to a signal for this side. */
   take: (envelope: Envelope) => void
@@ -45,7 +48,9 @@ function createPair(): readonly [lower: Side, higher: Side] {
       reports: [],
       sent: [],
       connections: [],
+      isReader: createState(false),
       doubts: 0,
+      misplaced: 0,
       wantsLinks: true,
       take: (envelope) => side.dialer.receive(envelope),
     }
@@ -56,7 +61,7 @@ function createPair(): readonly [lower: Side, higher: Side] {
         peerId: id,
         credentials: {} as never,
         linkLimit: 12,
-        isReader: createState(false),
+        isReader: self.isReader,
         wantsLinks: () => self.wantsLinks,
         report: (report) => void self.reports.push(report),
         connected(pipe) {
@@ -80,7 +85,7 @@ function createPair(): readonly [lower: Side, higher: Side] {
       holdMs: 300,
       configuration: () => ({ iceServers: [] }),
       pathLost() {},
-      misplaced() {},
+      misplaced: () => void (side.misplaced += 1),
       send(message) {
         self.sent.push(message.type)
         const other = pair.find((each) => each !== side)
@@ -146,6 +151,23 @@ describe("two dialers", () => {
     lower.dialer.present([...crowd, higher.id])
     higher.dialer.present([lower.id])
     await until(() => higher.pipes.length === 1, "the connection that the higher id asked for")
+  })
+
+  test("plan with a peer whose signal came before the news of it", () => {
+    const [lower, higher] = createPair()
+    higher.isReader.set(true)
+    // All of them call, so that nothing happens here by itself.
+    higher.dialer.present(Array.from({ length: 12 }, (_, n) => new Uint8Array(16).fill(1).fill(n + 3, 1)))
+    const payload = encodeHangUp({ reason: "lost" })
+    higher.dialer.receive({
+      type: "hang-up",
+      from: lower.id,
+      to: higher.id,
+      connection: new Uint8Array(8),
+      payload,
+    })
+    // One more than it has links: a reader is not in its place there.
+    expect(higher.misplaced).toBe(1)
   })
 
   test("connect anew after one of them lost the connection", async () => {
@@ -247,6 +269,15 @@ describe("a peer that left its server", () => {
     lower.dialer.present([higher.id])
     expect(lower.sent.filter((type) => type === "offer").length).toBeLessThanOrEqual(2)
   })
+})
+
+test("who was the last to go is told of, once nothing of it is left", async () => {
+  const [lower, higher] = await connect()
+  const isAlone = (): boolean => lower.reports.some(({ type }) => type === "alone")
+  lower.dialer.absent(higher.id)
+  expect(isAlone()).toBe(false)
+  lower.pipes[0]?.close()
+  expect(isAlone()).toBe(true)
 })
 
 test("a page that goes closes everything at once, and connects again when it comes back", async () => {

@@ -143,6 +143,7 @@ export function createDialer(options: DialerOptions): Dialer {
     if (remote.isPresent || remote.call !== null || remote.former !== null) return
     stopRetry(remote)
     remotesById.delete(bytesToHex(remote.id))
+    if (remotesById.size === 0) host.report({ type: "alone" })
   }
 
   const post = (remote: Remote, type: EnvelopeType, connection: Uint8Array, payload: Uint8Array): void =>
@@ -314,19 +315,14 @@ export function createDialer(options: DialerOptions): Dialer {
   return {
     present(peers) {
       if (isClosed) return
-      const arrived: { readonly remote: Remote; readonly wasPresent: boolean }[] = []
-      for (const peer of peers) {
-        const remote = remoteOf(peer)
-        if (remote === null) continue
-        arrived.push({ remote, wasPresent: remote.isPresent })
-        remote.isPresent = true
-      }
-      if (arrived.some(({ wasPresent }) => !wasPresent)) mesh.changed()
-      for (const { remote, wasPresent } of arrived) {
-        if (remote.call !== null || (wasPresent && remote.cancelRetry !== null)) continue
+      const arrived = peers.flatMap((peer) => remoteOf(peer) ?? [])
+      for (const remote of arrived) remote.isPresent = true
+      mesh.changed()
+      for (const remote of arrived) {
+        if (remote.call !== null || remote.cancelRetry !== null) continue
         // The newcomer of a pair is always told of the other, and the other of it, so the caller hears of the pair too.
-        if (!remote.isCaller) dial(remote)
-        else if (remote.cancelRetry === null) retryLater(remote, CALL_ME_AFTER_MS)
+        if (remote.isCaller) retryLater(remote, CALL_ME_AFTER_MS)
+        else dial(remote)
       }
     },
     absent(peer) {
@@ -352,7 +348,10 @@ export function createDialer(options: DialerOptions): Dialer {
       const remote = remoteOf(envelope.from)
       if (remote === null || isClosed) return
       // A signal can overtake the news that its sender is there.
-      remote.isPresent = true
+      if (!remote.isPresent) {
+        remote.isPresent = true
+        mesh.changed()
+      }
       try {
         switch (envelope.type) {
           case "offer":

@@ -19,12 +19,16 @@ interface HostSocket extends WebSocketLike {
   readonly heard: ClientMessage[]
   /** The code with which the client closed it. */
   closedWith: number | undefined
+  isCut: boolean
   open(): void
   say(message: HostMessage | Uint8Array): void
   drop(code: number): void
 }
 
-function createWorld({ token = async () => "" }: { readonly token?: () => Promise<string> } = {}) {
+function createWorld({
+  token = async () => "",
+  answersClose = true,
+}: { readonly token?: () => Promise<string>; readonly answersClose?: boolean } = {}) {
   const time = createSimulatedTime()
   const sockets: HostSocket[] = []
   const told: string[] = []
@@ -35,6 +39,7 @@ function createWorld({ token = async () => "" }: { readonly token?: () => Promis
     readonly bufferedAmount = 0
     readonly heard: ClientMessage[] = []
     closedWith: number | undefined
+    isCut = false
     onopen: ((event: never) => void) | null = null
     onmessage: ((event: never) => void) | null = null
     onclose: ((event: never) => void) | null = null
@@ -47,7 +52,10 @@ function createWorld({ token = async () => "" }: { readonly token?: () => Promis
     }
     close(code?: number): void {
       this.closedWith ??= code
-      if (this.readyState < 2) this.drop(1000)
+      if (answersClose && this.readyState < 2) this.drop(1000)
+    }
+    terminate(): void {
+      this.isCut = true
     }
     open(): void {
       this.readyState = 1
@@ -206,9 +214,11 @@ describe("a client of a signaling server", () => {
   })
 
   test("goes from a server that is about to end without leaving: its session can be taken up elsewhere", async () => {
-    const { join, client, newest, time } = createWorld()
+    const { join, client, newest, time, reports } = createWorld()
     const first = await join()
     first.say({ type: "bye", retryMs: 2000 })
+    // To the end: that it cannot be reached is no trouble yet.
+    expect(reports.at(-1)).toMatchObject({ state: "draining", detail: "the server is about to restart" })
     expect(first.readyState).toBe(3)
     expect(first.closedWith).toBeUndefined()
     expect(first.heard.some(({ type }) => type === "leave")).toBe(false)
@@ -241,6 +251,47 @@ describe("a client of a signaling server", () => {
     expect(tokens).toBe(1)
     await time.runFor(2_000)
     expect(newest().heard.at(-1)).toMatchObject({ type: "renew", token: "token 2" })
+  })
+
+  test.each([100_000, 36_000_000])(
+    "asks again for a token of %i ms when there was none for its renewal, as long as the old one lasts",
+    async (tokenExpiresInMs) => {
+      let asked = 0
+      let isThere = true
+      const token = async (): Promise<string> => {
+        asked += 1
+        if (!isThere) throw new Error("offline")
+        return `token ${asked}`
+      }
+      const { join, time, newest } = createWorld({ token })
+      await join({ tokenExpiresInMs, limits: { ...JOINED.limits, heartbeatMs: 3_600_000 } })
+      const heartbeat = async (durationMs: number): Promise<void> => {
+        for (let ms = 0; ms < durationMs; ms += durationMs / 100) {
+          newest().say({ type: "pong", nonce: 0 })
+          await time.runFor(durationMs / 100)
+        }
+      }
+      isThere = false
+      await heartbeat(tokenExpiresInMs * 0.9)
+      expect(asked).toBeLessThan(20)
+      isThere = true
+      await heartbeat(tokenExpiresInMs * 0.099)
+      expect(newest().heard.filter(({ type }) => type === "renew")).toHaveLength(1)
+    },
+  )
+
+  test("stops asking for a token when none came until the old one had run out", async () => {
+    let asked = 0
+    const token = async (): Promise<string> => {
+      asked += 1
+      if (asked > 1) throw new Error("offline")
+      return ""
+    }
+    const { join, time } = createWorld({ token })
+    await join({ tokenExpiresInMs: 1_000_000, limits: { ...JOINED.limits, heartbeatMs: 1_000_000 } })
+    await time.runFor(1_500_000)
+    expect(asked).toBeGreaterThan(3)
+    expect(asked).toBeLessThan(12)
   })
 
   test("waits when no token is to be had, and asks again", async () => {
@@ -299,6 +350,17 @@ describe("a client of a signaling server", () => {
     client.reconnect()
     await join()
     expect(told.filter((line) => line.startsWith("joined"))).toHaveLength(2)
+  })
+
+  test("cuts a socket that does not answer its close: it would hold a process for half a minute", async () => {
+    const { time, client, join } = createWorld({ answersClose: false })
+    const socket = await join()
+    const closing = client.close()
+    await time.runFor(900)
+    expect(socket.isCut).toBe(false)
+    await time.runFor(200)
+    await closing
+    expect(socket.isCut).toBe(true)
   })
 
   test("leaves nothing behind when it closes, at any stage", async () => {

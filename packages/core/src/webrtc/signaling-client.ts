@@ -80,6 +80,8 @@ const refusals: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
   "unsupported-version",
 ])
 
+type SignalingReport = Extract<TransportReport, { type: "signaling" }>
+
 type State =
   | { readonly phase: "waiting"; readonly cancel: () => void }
   | { readonly phase: "connecting"; readonly socket: Socket }
@@ -94,18 +96,23 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   let cancelRenewal = (): void => {}
   let state: State = { phase: "waiting", cancel: () => {} }
 
+  const tell = (
+    state: SignalingReport["state"],
+    more?: Pick<SignalingReport, "detail" | "retryInMs">,
+  ): void => events.report({ type: "signaling", server: url, state, ...more })
+
   const wait = (retryInMs: number): void => {
     state = { phase: "waiting", cancel: clock.after(retryInMs, connect) }
   }
 
-  const retry = (detail: string, atLeastMs = 0, kind: "unreachable" | "refused" = "unreachable"): void => {
+  const retry = (detail: string, atLeastMs = 0, kind: SignalingReport["state"] = "unreachable"): void => {
     const retryInMs = Math.round(Math.max(Math.min(atLeastMs, LONGEST_WAIT_MS), backOff.next()))
-    events.report({ type: "signaling", server: url, state: kind, detail, retryInMs })
+    tell(kind, { detail, retryInMs })
     wait(retryInMs)
   }
 
   function connect(): void {
-    events.report({ type: "signaling", server: url, state: "connecting" })
+    tell("connecting")
     try {
       open()
     } catch (error) {
@@ -118,19 +125,9 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     const opened = openSocket(options, {
       opened: () => void join(opened),
       message: (message) => receive(opened, message),
-      concern: () =>
-        events.report({
-          type: "signaling",
-          server: url,
-          state: "unreachable",
-          detail: `no answer within ${CONCERN_AFTER_MS / 1000} s`,
-        }),
-      closed: (detail) => {
-        if (!isCurrent(opened)) return
-        const wasJoined = state.phase === "joined"
-        cancelRenewal()
-        retry(detail)
-        if (wasJoined) events.lost()
+      concern: () => tell("unreachable", { detail: `no answer within ${CONCERN_AFTER_MS / 1000} s` }),
+      failed: (detail) => {
+        if (isCurrent(opened)) leave(opened, detail)
       },
     })
     state = { phase: "connecting", socket: opened }
@@ -152,7 +149,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   /** Gives a socket up and schedules the next try. */
-  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: "refused"): void {
+  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: "refused" | "draining"): void {
     const wasJoined = state.phase === "joined"
     cancelRenewal()
     void socket.close()
@@ -171,7 +168,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
         resume = message.resume.slice()
         socket.settled(message.limits.heartbeatMs)
         renewIn(socket, message.tokenExpiresInMs)
-        events.report({ type: "signaling", server: url, state: "joined" })
+        tell("joined")
         // The ICE servers first: peers that are there are called at once, and with them.
         events.ice(message.ice)
         return events.joined(message.peers)
@@ -180,29 +177,18 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       case "signal":
         return events.signal(message.from, message.blob)
       case "unreachable":
-        if (message.reason === "gone") events.gone(message.peer)
         // "busy" needs no answer: an attempt to connect has its own deadline.
-        else if (message.reason === "away") events.away(message.peer)
+        if (message.reason !== "busy") events[message.reason](message.peer)
         return
       case "renewed":
         return renewIn(socket, message.tokenExpiresInMs)
       case "ice":
         return events.ice(message.ice)
-      case "bye": {
-        const detail = "the server is about to restart"
-        events.report({
-          type: "signaling",
-          server: url,
-          state: "draining",
-          detail,
-          retryInMs: message.retryMs,
-        })
-        return leave(socket, detail, message.retryMs)
-      }
+      case "bye":
+        return leave(socket, "the server is about to restart", message.retryMs, "draining")
       case "error":
         return refuse(socket, message)
-      case "left":
-      case "pong":
+      default:
     }
   }
 
@@ -211,27 +197,27 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
       return events.report({ type: "warning", code: `signaling-${error.code}`, detail: error.detail })
     }
     const detail = `${error.code}: ${error.detail}`
-    if (error.code === "peer-id-taken") {
-      leave(socket, detail, error.retryMs)
-      events.taken()
-    } else if (refusals.has(error.code)) {
-      leave(socket, detail, Math.max(error.retryMs, REFUSED_RETRY_MS), "refused")
-    } else {
-      leave(socket, detail, error.retryMs)
+    if (refusals.has(error.code)) {
+      return leave(socket, detail, Math.max(error.retryMs, REFUSED_RETRY_MS), "refused")
     }
+    leave(socket, detail, error.retryMs)
+    if (error.code === "peer-id-taken") events.taken()
   }
 
   function renewIn(socket: Socket, expiresInMs: number): void {
     cancelRenewal()
-    if (expiresInMs === 0) return
+    // 0 is for ever; of a token that could not be renewed so little is left in the end.
+    if (expiresInMs < 100) return
     const renew = async (): Promise<void> => {
       const token = await options.token()
       if (isCurrent(socket)) socket.send({ type: "renew", channel, token })
     }
-    cancelRenewal = clock.after(Math.min(expiresInMs, LONGEST_WAIT_MS) * 0.8, () => {
-      renew().catch((error: unknown) =>
-        events.report({ type: "warning", code: "no-token", detail: String(error) }),
-      )
+    const dueInMs = Math.min(expiresInMs, LONGEST_WAIT_MS) * 0.8
+    cancelRenewal = clock.after(dueInMs, () => {
+      renew().catch((error: unknown) => {
+        events.report({ type: "warning", code: "no-token", detail: String(error) })
+        if (isCurrent(socket)) renewIn(socket, expiresInMs - dueInMs)
+      })
     })
   }
 
@@ -286,7 +272,8 @@ interface SocketEvents {
   opened(): void
   message(message: HostMessage): void
   concern(): void
-  closed(detail: string): void
+  /** Nothing more can be expected of it; it is still to be closed. */
+  failed(detail: string): void
 }
 
 function openSocket(
@@ -295,7 +282,7 @@ function openSocket(
 ): Socket {
   const socket: WebSocketLike = new WebSocket(url, SIGNALING_SUBPROTOCOL)
   let over = false
-  let stage: "connect" | "join" | "settled" = "connect"
+  let isConnected = false
   let heartbeatMs = DEFAULT_HEARTBEAT_MS
   let heardAt = clock.monotonic()
   let pinged = 0
@@ -304,15 +291,10 @@ function openSocket(
   let cancelDeadline = (): void => {}
 
   const end = (detail: string): void => {
-    if (over) return
-    over = true
-    cancelConcern()
-    cancelDeadline()
-    socket.close()
-    events.closed(detail)
+    if (!over) events.failed(detail)
   }
   const cancelConcern = clock.after(CONCERN_AFTER_MS, () => {
-    if (stage === "connect") events.concern()
+    if (!isConnected) events.concern()
   })
 
   function send(message: ClientMessage): void {
@@ -329,7 +311,7 @@ function openSocket(
   socket.binaryType = "arraybuffer"
   socket.onopen = () => {
     if (over) return
-    stage = "join"
+    isConnected = true
     cancelDeadline()
     cancelDeadline = clock.after(JOIN_TIMEOUT_MS, () =>
       end(`no answer to join within ${JOIN_TIMEOUT_MS / 1000} s`),
@@ -349,7 +331,7 @@ function openSocket(
   }
   socket.onclose = ({ code }: { readonly code: number }) => {
     gone()
-    end(stage === "connect" ? "no connection" : `the server closed the connection (${code})`)
+    end(isConnected ? `the server closed the connection (${code})` : "no connection")
   }
   // The close event that follows says all there is to say; without a listener `ws` would throw.
   socket.onerror = () => {}
@@ -367,7 +349,6 @@ function openSocket(
       })
     },
     settled(everyMs) {
-      stage = "settled"
       if (everyMs >= 1000) heartbeatMs = Math.min(everyMs, LONGEST_WAIT_MS)
       cancelDeadline()
       cancelDeadline = clock.after(heartbeatMs / 2, beat)
@@ -377,10 +358,10 @@ function openSocket(
       cancelConcern()
       cancelDeadline()
       socket.close(code)
-      let cancel = (): void => {}
-      const late = new Promise<void>((resolve) => (cancel = clock.after(CLOSE_TIMEOUT_MS, resolve)))
-      await Promise.race([whenGone, late])
+      const cancel = clock.after(CLOSE_TIMEOUT_MS, gone)
+      await whenGone
       cancel()
+      socket.terminate?.()
     },
   }
 }

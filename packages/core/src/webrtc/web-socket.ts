@@ -7,6 +7,8 @@ export interface WebSocketLike {
   readonly bufferedAmount: number
   send(data: Uint8Array<ArrayBuffer>): void
   close(code?: number, reason?: string): void
+  /** Of `ws`, which holds the process for half a minute where a server does not answer `close`. */
+  terminate?(): void
   onopen: ((event: never) => void) | null
   onmessage: ((event: never) => void) | null
   onclose: ((event: never) => void) | null

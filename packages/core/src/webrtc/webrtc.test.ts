@@ -84,12 +84,12 @@ function createWorld() {
     isReader,
     socketOf,
     /** Lets the newest socket to a server join; `channel` counts the joins. */
-    async join(url: string, channel: number, peers: readonly Uint8Array[]) {
+    async join(url: string, channel: number, peers: readonly Uint8Array[], ice = JOINED.ice) {
       const socket = socketOf(url)
       socket.readyState = 1
       socket.onopen?.({} as never)
       await time.runFor(0)
-      socket.say({ ...JOINED, channel, peers })
+      socket.say({ ...JOINED, channel, peers, ice })
       await time.runFor(0)
     },
     /** How often Bob is called within this time. */
@@ -154,4 +154,69 @@ test("a reader comes into a large room again under an id that says so, and leave
   const now = socketOf("wss://one")
   await time.runFor(8_000)
   expect(socketOf("wss://one")).toBe(now)
+})
+
+test("credentials of a server that is gone are no reason to ask the others on and on", async () => {
+  const { time, join, socketOf } = createWorld()
+  const ice = { servers: [], expiresInMs: 60_000 }
+  await time.runFor(0)
+  await join("wss://one", 1, [], ice)
+  await join("wss://two", 1, [BOB], ice)
+  socketOf("wss://one").die()
+  const two = socketOf("wss://two")
+  const requests = (): number => two.sent.filter(({ type }) => type === "ice-request").length
+  for (let second = 0; second < 120; second++) {
+    const before = requests()
+    await time.runFor(1_000)
+    // As a host answers.
+    for (let n = before; n < requests() && n < 500; n++) two.say({ type: "ice", ice })
+  }
+  expect(requests()).toBeLessThan(20)
+})
+
+test("a room that is told to reconnect again and again does not flood its server", async () => {
+  const { time, transport, join, socketOf } = createWorld()
+  /** Smaller than Ada: it is asked to call. */
+  const cyd = new Uint8Array(16).fill(5)
+  await time.runFor(0)
+  await join("wss://one", 1, [cyd])
+  const { sent } = socketOf("wss://one")
+  const before = sent.length
+  for (let n = 0; n < 3_000; n++) {
+    transport.reconnect()
+    await time.runFor(1)
+  }
+  expect(sent.length - before).toBeGreaterThan(1)
+  expect(sent.length - before).toBeLessThan(20)
+})
+
+test("the last of two calls in one second takes effect too, a little later", async () => {
+  const { time, transport, join, socketOf } = createWorld()
+  const cyd = new Uint8Array(16).fill(5)
+  await time.runFor(0)
+  await join("wss://one", 1, [cyd])
+  const { sent } = socketOf("wss://one")
+  transport.reconnect()
+  await time.runFor(100)
+  const first = sent.length
+  transport.reconnect()
+  await time.runFor(100)
+  expect(sent.length).toBe(first)
+  await time.runFor(1_000)
+  expect(sent.length).toBeGreaterThan(first)
+})
+
+test("a page that comes back at once is back, however lately it was told to reconnect", async () => {
+  const page = new EventTarget()
+  const names = ["addEventListener", "removeEventListener"] as const
+  const globals = globalThis as Partial<Pick<Window, (typeof names)[number]>>
+  for (const name of names) globals[name] = page[name].bind(page)
+  const { time, join, socketOf } = createWorld()
+  for (const name of names) delete globals[name]
+  await time.runFor(0)
+  await join("wss://one", 1, [])
+  const first = socketOf("wss://one")
+  for (const name of ["online", "pagehide", "pageshow"]) page.dispatchEvent(new Event(name))
+  await time.runFor(0)
+  expect(socketOf("wss://one")).not.toBe(first)
 })

@@ -40,6 +40,8 @@ export interface WebRtcOptions {
 const HOLD_MS = 300
 /** Somebody who claims every fresh peer id must not make this side spin. */
 const RENAME = { firstMs: 500, longestMs: 60_000 }
+/** An application, or a network that flaps, may ask more often: the server and the peers would count it as a flood. */
+const RECONNECT_EVERY_MS = 1_000
 /** Signals from one server that wait to be opened; a flood beyond that is dropped before any cryptography. */
 const MAX_WAITING_SIGNALS = 256
 
@@ -126,8 +128,10 @@ function runAs(
   const opener = createEnvelopeOpener(context)
   /** Which peers each server lists: a signal goes through a server where its receiver is present, if there is one. */
   const presence = new Map<SignalingClient, Set<string>>()
-  const ice = new Map<string, { readonly configuration: IceConfiguration; readonly at: number }>()
+  const ice = new Map<SignalingClient, { readonly configuration: IceConfiguration; readonly at: number }>()
   let sending: Promise<void> = Promise.resolve()
+  let reconnectedAt = -Infinity
+  let cancelReconnect = (): void => {}
   let isStopped = false
 
   const dialer = createDialer({
@@ -163,10 +167,10 @@ function runAs(
   }
 
   function handedOut(): RTCIceServer[] {
-    return [...ice.values()].flatMap(({ configuration: { servers, expiresInMs }, at }) => {
+    return [...ice].flatMap(([client, { configuration: given, at }]) => {
+      const { servers, expiresInMs } = given
       // A sleeping page can miss the renewal. The wall clock is not asked, since it may be wrong.
-      const isStale = expiresInMs > 0 && clock.monotonic() - at > expiresInMs
-      if (isStale) for (const client of presence.keys()) client.requestIce()
+      if (expiresInMs > 0 && clock.monotonic() - at > expiresInMs) client.requestIce()
       return servers.map(({ urls, username, credential }) =>
         username === "" ? { urls: [...urls] } : { urls: [...urls], username, credential },
       )
@@ -236,7 +240,7 @@ function runAs(
         },
         taken: rename,
         ice(given) {
-          ice.set(url, { configuration: given, at: clock.monotonic() })
+          ice.set(client, { configuration: given, at: clock.monotonic() })
           if (options.iceServers === undefined) dialer.reconfigure()
         },
         // Connections outlive the server. The next join tells who is still there; until then the other servers tell who leaves.
@@ -254,12 +258,20 @@ function runAs(
     if (!isStopped) options.platform.warmUp()
   })
 
+  /** The last call of a second counts too: the network may have come back only then. */
   function reconnect(): void {
+    const now = clock.monotonic()
+    const waitMs = reconnectedAt + RECONNECT_EVERY_MS - now
+    cancelReconnect()
+    if (waitMs > 0) return void (cancelReconnect = clock.after(waitMs, reconnect))
+    reconnectedAt = now
     for (const client of presence.keys()) client.reconnect()
     dialer.reconnect()
   }
   /** Makes the others notice now, not only when ICE does. */
   function suspend(): void {
+    reconnectedAt = -Infinity
+    cancelReconnect()
     for (const [client, here] of presence) {
       client.suspend()
       here.clear()
@@ -280,6 +292,7 @@ function runAs(
     async stop() {
       isStopped = true
       for (const end of unlisten) end()
+      cancelReconnect()
       dialer.close()
       await sending
       await Promise.all([...presence.keys()].map((client) => client.close()))
@@ -288,8 +301,7 @@ function runAs(
 }
 
 function listen(event: "online" | "pagehide" | "pageshow", listener: () => void): () => void {
-  const target = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
-  if (target.addEventListener === undefined || target.removeEventListener === undefined) return () => {}
-  target.addEventListener(event, listener)
-  return () => target.removeEventListener?.(event, listener)
+  const page = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>
+  page.addEventListener?.(event, listener)
+  return () => page.removeEventListener?.(event, listener)
 }
