@@ -57,7 +57,10 @@ export function mergePolicy(collection: RxCollection, shape: DocumentShape): Mer
 function applicationHandler(collection: RxCollection, shape: DocumentShape): (key: string) => MergeHandler {
   const { conflictHandler } = collection
   if (conflictHandler === defaultConflictHandler) return () => laterWins
+  const keepsOperations = collection.schema.jsonSchema.crdt !== undefined
   return (key) => async (earlier, later) => {
+    // RxDB's handler replays operations, of which a deletion is one that no other takes back. Here it comes without them.
+    if (keepsOperations && (earlier.deleted || later.deleted)) return earlier.deleted ? earlier : later
     const resolved = await conflictHandler.resolve(
       { realMasterState: shape.documentOf(key, earlier), newDocumentState: shape.documentOf(key, later) },
       "dunlin",
