@@ -39,6 +39,8 @@ export interface LocalChanges {
   flush(): Promise<void>
   /** What no event told of. */
   readonly unheard: UnheardRows
+  /** Documents that could not be read for a reason that passes. */
+  tryAgain(keys: readonly string[]): void
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>
 }
@@ -107,8 +109,12 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const [first] = troubles
     if (first === undefined) return
     for (const key of troubles.keys()) beforeByKey.set(key, befores.get(key) ?? null)
-    if (!stopped) cancelRetry ??= clock.after(RETRY_MS, retry)
+    retryLater()
     throw first[1]
+  }
+
+  const retryLater = (): void => {
+    if (!stopped) cancelRetry ??= clock.after(RETRY_MS, retry)
   }
 
   const retry = (): void => {
@@ -124,7 +130,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const conflicted: Held[] = []
     const resolved: Held[] = []
     for (const held of await store.load([...befores.keys()])) {
-      if (held.trouble?.of === "storage") {
+      if (held.trouble?.of === "moment") {
         troubles.set(held.key, held.trouble.cause)
         continue
       }
@@ -198,6 +204,10 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   })
   return {
     unheard,
+    tryAgain(keys) {
+      for (const key of keys) if (!beforeByKey.has(key)) beforeByKey.set(key, null)
+      if (keys.length > 0) retryLater()
+    },
     async flush() {
       await unheard.look()
       if (beforeByKey.size > 0 || !queue.idle()) await queue.run(reportPending)

@@ -2,6 +2,7 @@ import { foldView, laterWins, mergeFieldValues, type MergeHandler, type Register
 import type { RxCollection, RxConflictHandler } from "rxdb"
 import { defaultConflictHandler } from "rxdb/plugins/core"
 import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import { withinTime } from "./patience.ts"
 
 /** How a collection merges concurrent writes. */
 export interface MergePolicy {
@@ -15,8 +16,6 @@ export interface FoldedState {
   readonly failures: readonly { readonly reason: string; readonly cause?: unknown }[]
 }
 
-/** A handler that never answers must not hold up the collection. */
-const HANDLER_TIMEOUT_MS = 10_000
 const MERGES_FIELDS = Symbol.for("dunlin.rxdb.merge-fields")
 
 /**
@@ -67,14 +66,4 @@ function applicationHandler(collection: RxCollection, shape: DocumentShape): (ke
     )
     return shape.valueOf(resolved)
   }
-}
-
-function withinTime<T>(work: Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`no answer within ${HANDLER_TIMEOUT_MS / 1000} s`)),
-      HANDLER_TIMEOUT_MS,
-    )
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }

@@ -1,6 +1,7 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
 import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import type { Patience } from "./patience.ts"
 
 /** Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. */
 export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
@@ -20,15 +21,20 @@ export interface Modifiers {
 export interface ModifierOptions {
   readonly push?: Modifier
   readonly pull?: Modifier
+  readonly patience: Patience
 }
 
-export function documentModifiers(shape: DocumentShape, { push, pull }: ModifierOptions): Modifiers {
+export function documentModifiers(
+  shape: DocumentShape,
+  { push, pull, patience }: ModifierOptions,
+): Modifiers {
   const apply = async (
     modifier: Modifier,
     key: string,
     value: RegisterValue,
   ): Promise<RegisterValue | null> => {
-    const modified: unknown = await modifier(cloneJson(shape.documentOf(key, value)))
+    const made: unknown = modifier(cloneJson(shape.documentOf(key, value)))
+    const modified: unknown = isThenable(made) ? await patience(Promise.resolve(made)) : made
     if (modified === null || modified === undefined) return null
     const { deleted, payload } = shape.valueOf(modified as DocumentData)
     return value.fields === undefined ? { deleted, payload } : { deleted, payload, fields: value.fields }
@@ -39,4 +45,8 @@ export function documentModifiers(shape: DocumentShape, { push, pull }: Modifier
     toShared: async (key, value) => (push === undefined ? value : apply(push, key, value)),
     toLocal: async (key, value) => (pull === undefined ? value : ((await apply(pull, key, value)) ?? value)),
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === "function"
 }

@@ -12,6 +12,7 @@ import { createMaterialiser } from "./materialiser.ts"
 import { mergePolicy } from "./merge-policy.ts"
 import { documentModifiers } from "./modifiers.ts"
 import { createOwedRows } from "./owed-rows.ts"
+import { createPatience } from "./patience.ts"
 import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
 import { createRowJournal } from "./row-journal.ts"
 import type { RxdbHandle, RxdbReplicaOptions } from "./rxdb-replica.ts"
@@ -59,7 +60,9 @@ async function openBeside(
   const shelf = attachmentShelf(shape.attachments, rows, sidecar, clock, (progress) =>
     attachments$.next(progress),
   )
+  const leaving = new AbortController()
   const modifiers = documentModifiers(shape, {
+    patience: createPatience(leaving.signal),
     ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })
@@ -128,6 +131,7 @@ async function openBeside(
     report,
     storeId: meta.storeId,
     holdsAttachments,
+    giveUp: () => leaving.abort(),
     async release() {
       owedRows.stop()
       await sidecar.close()

@@ -14,6 +14,7 @@ import {
 import type { RxCollection } from "rxdb"
 import type { Row } from "./document-shape.ts"
 import type { MergePolicy } from "./merge-policy.ts"
+import { NoAnswerError } from "./patience.ts"
 import { birth, createRowClaims, type RowClaim, type RowClaimsDeps, stampedWrite } from "./row-claim.ts"
 import { noteContextAhead } from "./row-knowledge.ts"
 import type { Sidecar } from "./sidecar.ts"
@@ -41,8 +42,8 @@ export interface Held {
 export interface Trouble {
   readonly reason: string
   readonly cause: unknown
-  /** Of the document, as long as it is as it is; of the storage, which may work again in a minute. */
-  readonly of: "document" | "storage"
+  /** Of the document, as long as it is as it is; of a storage or a modifier that may work again in a minute. */
+  readonly of: "document" | "moment"
 }
 
 export interface RegisterStoreDeps extends RowClaimsDeps {
@@ -204,7 +205,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         // the rest goes on.
         const reason =
           cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
-        heldByKey.set(key, aside(key, row, record, { reason, cause, of: "document" }))
+        const of = cause instanceof NoAnswerError ? "moment" : "document"
+        heldByKey.set(key, aside(key, row, record, { reason, cause, of }))
       }
     }
     // A dot that is not stored is made anew, and must not be told to anyone.
@@ -214,7 +216,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     for (const [key, cause] of failures) {
       adopted.delete(key)
       const reason = "the storage refuses what must be noted beside it"
-      const trouble = { reason, cause, of: "storage" } as const
+      const trouble = { reason, cause, of: "moment" } as const
       heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
     }
     for (const [key, record] of adopted) {
