@@ -1,6 +1,6 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
-import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
 import type { Patience } from "./patience.ts"
 
 /** Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. */
@@ -35,8 +35,9 @@ export function documentModifiers(
   ): Promise<RegisterValue | null> => {
     const made: unknown = modifier(cloneJson(shape.documentOf(key, value)))
     const modified: unknown = isThenable(made) ? await patience(Promise.resolve(made)) : made
-    if (modified === null || modified === undefined) return null
-    const { deleted, payload } = shape.valueOf(modified as DocumentData)
+    if (modified === null) return null
+    assertDocument(modified)
+    const { deleted, payload } = shape.valueOf(modified)
     return value.fields === undefined ? { deleted, payload } : { deleted, payload, fields: value.fields }
   }
   return {

@@ -91,3 +91,38 @@ test("what a push.modifier did not answer for at the start of a room is asked ab
   await settledAs([b.collection, collection], { x: { id: "x", text: "stuck" } })
   await database.close()
 }, 90_000)
+
+describe("a modifier that returns no document", () => {
+  const mistakes = {
+    "changes its argument and returns nothing": (document: Record<string, unknown>): void => {
+      document["text"] = "changed"
+    },
+    "returns a text": (document: Record<string, unknown>): unknown => JSON.stringify(document),
+    "returns a list": (document: Record<string, unknown>): unknown => [document],
+  }
+  const cases = (["push", "pull"] as const).flatMap((side) =>
+    Object.entries(mistakes).map(([what, modifier]) => ({ side, what, modifier })),
+  )
+
+  test.each(cases)("$side, $what: the document is set aside, and the report says why", async (one) => {
+    const replica = {
+      [one.side]: {
+        modifier: (document: Record<string, unknown>) =>
+          document["id"] === "x" ? one.modifier(document) : document,
+      },
+    }
+    const a = await flock.join(one.side === "push" ? { replica } : {})
+    const b = await flock.join(one.side === "pull" ? { replica } : {})
+    const reports = reportsOf(one.side === "push" ? a : b)
+    await a.collection.insert({ id: "x", text: "of a" })
+    await a.collection.insert({ id: "y", text: "of a" })
+    await settledAs([b.collection], { y: { id: "y", text: "of a" } })
+    await until(() => reports.length > 0, "the report")
+    expect(reports[0]).toMatchObject({
+      type: "quarantined",
+      key: "x",
+      reason: expect.stringContaining("where a document is expected") as string,
+    })
+    expect(await contents(a.collection)).toMatchObject({ x: { text: "of a" } })
+  })
+})
