@@ -62,6 +62,48 @@ describe("tabs of one browser", () => {
     await profile.close()
   })
 
+  test("that lost their database to another one leave it the lease, and say so", async () => {
+    const profile = await harness.chromium()
+    const start = async (): Promise<Awaited<ReturnType<typeof profile.open<Page>>>> => {
+      const tab = await profile.open<Page>(site)
+      await tab.call("start", { store: "taken" })
+      await tab.call("open", "x")
+      return tab
+    }
+    const [holder, follower] = [await start(), await start()]
+    await holder.call("insert", "x", 0, "before ")
+    await holder.call("saved", "x")
+    await follower.page.evaluate(
+      () =>
+        new Promise((resolve, reject) => {
+          const deleting = indexedDB.deleteDatabase("dunlin-loro-taken")
+          deleting.addEventListener("success", resolve)
+          deleting.addEventListener("error", reject)
+        }),
+    )
+    const next = await start()
+    await expect
+      .poll(() =>
+        next.page.evaluate(async () => {
+          const { held = [], pending = [] } = await navigator.locks.query()
+          return [held.length, pending.length]
+        }),
+      )
+      .toEqual([1, 0])
+    await next.call("insert", "x", 0, "after ")
+    await next.call("saved", "x")
+    for (const tab of [holder, follower]) {
+      await tab.call("insert", "x", 0, "late ")
+      await expect(tab.call("saved", "x")).rejects.toThrow("could not be stored")
+    }
+    // What it wrote is in the log, as only the holder of the lease does.
+    await next.page.close()
+    const last = await start()
+    expect(await last.call("read", "x")).toBe("after ")
+    expect(await last.call("reported")).toEqual([])
+    await profile.close()
+  })
+
   test("take in what a killed tab told nobody of, and what others built upon it", async () => {
     const profile = await harness.chromium()
     const start = async (): Promise<Awaited<ReturnType<typeof profile.open<Page>>>> => {

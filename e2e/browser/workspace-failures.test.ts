@@ -45,6 +45,28 @@ test("an invite of a newer version: says to reload, and keeps what is there", as
   await ada.page.locator(".row", { hasText: "Mine" }).waitFor()
 })
 
+test("a screen whose code is gone, as after an update: says so, and the other screens work", async () => {
+  const ada = await person(workspace.server.url, async (context) => {
+    await context.addInitScript(() =>
+      Object.defineProperty(Navigator.prototype, "serviceWorker", { value: undefined }),
+    )
+    for (const gone of ["**/assets/board-screen*", "**/assets/palette*"])
+      await context.route(gone, (route) => route.fulfill({ status: 404, body: "gone" }))
+  })
+  await ada.newDocument("Here")
+  await ada.goto("/board")
+  await ada.page.getByText("This screen could not be shown.").waitFor()
+  await ada.page.getByRole("button", { name: "Reload" }).waitFor()
+  await ada.goto("/documents")
+  await ada.page.locator(".row", { hasText: "Here" }).waitFor()
+  expect(await ada.page.getByText("could not be shown").count()).toBe(0)
+  for (let time = 0; time < 2; time++) {
+    await ada.page.keyboard.press("Control+k")
+    await ada.page.getByText("That could not be shown.").nth(time).waitFor()
+  }
+  await ada.openDocument("Here")
+})
+
 test("storage refused: works until the tab closes, and says so", async () => {
   const ada = await person(workspace.server.url, (context) =>
     context.addInitScript(() => {

@@ -80,7 +80,7 @@ export function createHostMetrics(source: MetricsSource): Registry {
   counter("address_blocks", "Addresses blocked.", () => counters.blocks)
   counter(
     "handler_errors",
-    "Faults of the host itself, each contained to one socket or one message between hosts.",
+    "Faults of the host itself, each contained to one socket, one topic or one message between hosts.",
     () => counters.handlerErrors,
   )
   gauge("loop_lag_p99_seconds", "Event loop lag, 99th percentile of 5 s.", () => load.lagMs() / 1000)

@@ -97,12 +97,11 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
   })
   // Fresh at each start, whatever the name: what a host said before it died is not what it says now.
   const node = `${settings.clusterNode || "host"}-${Buffer.from(random.bytes(8)).toString("hex")}`
-  const directory = createTopicDirectory(settings, clock, node)
   const addresses = createAddressLimits(settings)
   const isDraining = (): boolean => phase !== "open"
 
   let faultLoggedAt = Number.NEGATIVE_INFINITY
-  const noteFault = (error: unknown, within: "socket" | "message"): void => {
+  const noteFault = (error: unknown, within: "socket" | "message" | "topic"): void => {
     counters.handlerErrors += 1
     const now = clock.monotonic()
     if (now - faultLoggedAt < FAULT_LOG_INTERVAL_MS) return
@@ -116,6 +115,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     connection.end(1011, "internal", "may-return")
     noteFault(error, "socket")
   }
+  const directory = createTopicDirectory(settings, clock, node, (error) => noteFault(error, "topic"))
   const replies = createSessionReplies({
     settings,
     clock,

@@ -8,6 +8,7 @@ import {
   type Outlet,
   type RemoteMember,
   reachablePeers,
+  type TopicDirectory,
 } from "./topic-directory.ts"
 
 const limits = {
@@ -26,13 +27,19 @@ interface Seat extends Outlet {
 
 let time = createSimulatedTime()
 let clock = time.clock()
-let directory = createTopicDirectory(limits, clock, "node-m")
+let faults: unknown[] = []
+let directory = createDirectory()
 let claims = 0
+
+function createDirectory(): TopicDirectory {
+  return createTopicDirectory(limits, clock, "node-m", (error) => void faults.push(error))
+}
 
 beforeEach(() => {
   time = createSimulatedTime()
   clock = time.clock()
-  directory = createTopicDirectory(limits, clock, "node-m")
+  faults = []
+  directory = createDirectory()
   claims = 0
 })
 
@@ -175,6 +182,41 @@ describe("grace", () => {
     expect(join("b", { presentedClaim: "guess" })).toEqual({ type: "peer-id-taken" })
     expect(join("b", { presentedClaim: first })).toMatchObject({ resumed: true })
     expect(join("b", { presentedClaim: first })).toEqual({ type: "peer-id-taken" })
+  })
+})
+
+describe("callbacks that throw", () => {
+  const refuse = (): never => {
+    throw fault
+  }
+  const fault = new Error("of an observer")
+
+  test("an observer takes nothing from a topic, nor from other observers", async () => {
+    const seen: string[] = []
+    directory.observe({ topicOpened: refuse, topicClosed: refuse, joined: refuse, left: refuse })
+    directory.observe({
+      topicOpened: () => void seen.push("opened"),
+      topicClosed: () => void seen.push("closed"),
+      joined: (member) => void seen.push(`+${member.peer}`),
+      left: (member) => void seen.push(`-${member.peer}`),
+    })
+    const a = joined("a")
+    expect(directory.memberCount).toBe(1)
+    directory.leave(a)
+    expect(seen).toEqual(["opened", "+a", "-a", "closed"])
+    expect([directory.topicCount, directory.memberCount]).toEqual([0, 0])
+    expect(faults).toEqual([fault, fault, fault, fault])
+  })
+
+  test("a socket that cannot be told keeps no others from being told", async () => {
+    const seat = createSeat()
+    joined("a", { seat: { ...createSeat(), presence: refuse } })
+    joined("b", { seat })
+    await time.runFor(100)
+    joined("c")
+    await time.runFor(100)
+    expect(seat.told).toEqual(["+a", "+c"])
+    expect(faults).toEqual([fault, fault])
   })
 })
 

@@ -120,6 +120,8 @@ export interface TopicDirectory {
 
 const BIRTH_TIME_BYTES = 8
 export const BIRTH_BYTES = 12
+/** As hosts tell it each other, in 32 bits. */
+const MAX_GENERATION = 0xffff_ffff
 
 /** Changes are told at once, but at most this often for a topic: a thousand joiners cost no thousand frames each. */
 const PRESENCE_INTERVAL_MS = 50
@@ -134,6 +136,8 @@ export function createTopicDirectory(
   },
   clock: Clock,
   localNode: string,
+  /** An observer or an outlet has thrown. What it was told of has happened all the same. */
+  faulted: (error: unknown) => void,
 ): TopicDirectory {
   const topics = new Map<string, Topic>()
   // In the order in which they expire, since the grace is the same for all.
@@ -141,6 +145,17 @@ export function createTopicDirectory(
   const observers: DirectoryObserver[] = []
   const roomRate: BucketRate = { perSecond: limits.roomMessagesPerSecond, burst: limits.roomMessageBurst }
   let memberCount = 0
+
+  const contain = (call: () => void): void => {
+    try {
+      call()
+    } catch (error) {
+      faulted(error)
+    }
+  }
+  const tellObservers = (tell: (observer: DirectoryObserver) => void): void => {
+    for (const observer of observers) contain(() => tell(observer))
+  }
 
   const openTopic = (key: string, now: Millis): Topic => {
     const topic: Topic = {
@@ -154,7 +169,7 @@ export function createTopicDirectory(
       flushTimer: null,
     }
     topics.set(key, topic)
-    for (const observer of observers) observer.topicOpened(topic)
+    tellObservers((observer) => observer.topicOpened(topic))
     return topic
   }
 
@@ -162,7 +177,7 @@ export function createTopicDirectory(
     if (topic.localCount > 0 || topics.get(topic.key) !== topic) return
     topic.flushTimer?.()
     topics.delete(topic.key)
-    for (const observer of observers) observer.topicClosed(topic)
+    tellObservers((observer) => observer.topicClosed(topic))
   }
 
   const flush = (topic: Topic): void => {
@@ -172,7 +187,8 @@ export function createTopicDirectory(
     const changes = topic.pending
     topic.pending = new Map()
     for (const member of topic.members.values()) {
-      if (member.place.type === "here") member.place.outlet.presence(member, changes)
+      const { place } = member
+      if (place.type === "here") contain(() => place.outlet.presence(member, changes))
     }
   }
 
@@ -192,7 +208,7 @@ export function createTopicDirectory(
     if (member.place.type !== "remote") {
       topic.localCount -= 1
       memberCount -= 1
-      for (const observer of observers) observer.left(member)
+      tellObservers((observer) => observer.left(member))
     }
     noteChange(topic, member.peer, "left")
     closeTopicWhenEmpty(topic)
@@ -214,7 +230,8 @@ export function createTopicDirectory(
     const changes: PresenceChanges = new Map([[member.peer, "joined"]])
     for (const other of member.topic.members.values()) {
       if (other !== member && other.place.type === "here" && other.toldSince > since) {
-        other.place.outlet.presence(other, changes)
+        const { outlet } = other.place
+        contain(() => outlet.presence(other, changes))
       }
     }
   }
@@ -223,12 +240,12 @@ export function createTopicDirectory(
     const { place } = member
     member.took = member.claim
     member.claim = claim
-    member.generation += 1
+    member.generation = nextGeneration(member.generation)
     member.place = { type: "here", outlet, channel }
     member.toldSince = member.topic.history
     switch (place.type) {
       case "here":
-        place.outlet.dispossessed(member, place.channel)
+        contain(() => place.outlet.dispossessed(member, place.channel))
         return
       case "away":
         away.delete(member)
@@ -237,7 +254,7 @@ export function createTopicDirectory(
       case "remote":
         member.topic.localCount += 1
         memberCount += 1
-        for (const observer of observers) observer.joined(member)
+        tellObservers((observer) => observer.joined(member))
     }
   }
 
@@ -263,7 +280,7 @@ export function createTopicDirectory(
         claim,
         took: presentedClaim,
         birth: elsewhere?.birth ?? birthOf(clock.now(), claim),
-        generation: (elsewhere?.generation ?? 0) + 1,
+        generation: nextGeneration(elsewhere?.generation ?? 0),
         place: { type: "here", outlet, channel },
         toldSince: topic.history,
       }
@@ -271,7 +288,7 @@ export function createTopicDirectory(
       topic.localCount += 1
       memberCount += 1
       noteChange(topic, peer, "joined")
-      for (const observer of observers) observer.joined(member)
+      tellObservers((observer) => observer.joined(member))
       return { type: "joined", member, resumed: elsewhere !== null }
     },
     leave: remove,
@@ -317,7 +334,7 @@ export function createTopicDirectory(
       topic.localCount -= 1
       memberCount -= 1
       away.delete(present)
-      if (place.type === "here") place.outlet.dispossessed(present, place.channel)
+      if (place.type === "here") contain(() => place.outlet.dispossessed(present, place.channel))
       else announceReturn(present, place.since)
       closeTopicWhenEmpty(topic)
       return null
@@ -370,13 +387,16 @@ export function reachablePeers(topic: Topic, self: Member): string[] {
  * its client has shown the secret of the other.
  */
 function prevails(remote: RemoteMember, present: Member, owner: string): boolean {
-  if (remote.birth === present.birth) {
-    if (remote.generation !== present.generation) return remote.generation > present.generation
-    return remote.node >= owner
-  }
+  const isSame = remote.birth === present.birth
+  if (isSame && remote.generation !== present.generation) return remote.generation > present.generation
   if (remote.took === present.claim) return true
   if (present.took === remote.claim) return false
-  return remote.birth < present.birth
+  return isSame ? remote.node >= owner : remote.birth < present.birth
+}
+
+/** Where a host that is broken or hostile has counted to the end, claims alone say who has taken up from whom. */
+function nextGeneration(generation: number): number {
+  return Math.min(generation + 1, MAX_GENERATION)
 }
 
 /** Hosts are taken to agree on the time; what they do not agree on, a thief has as head start. */

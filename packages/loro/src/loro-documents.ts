@@ -13,10 +13,15 @@ export interface LoroDocuments {
   open(id: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<LoroDocument>
   /** Like `open`, with a document of yours, which takes in what is stored. It stays yours: nothing frees it. */
   attach(id: string, doc: LoroDoc): Promise<LoroDocument>
-  /** Takes in a Loro export, such as a file. Resolves when durable; rejects with "invalid-update" or "too-large". */
+  /** Takes in a Loro export, such as a file; also into a damaged document, which opens again then. Resolves when durable; rejects with "invalid-update" or "too-large". */
   import(id: string, bytes: Uint8Array): Promise<void>
   /** A snapshot with the whole history. */
   export(id: string): Promise<Uint8Array>
+  /**
+   * The same of a document that rejects as "document-corrupt": a snapshot of what can be read of it. Taken in again by `import` under
+   * its id it is the document from then on, and what could not be read is set aside.
+   */
+  salvage(id: string): Promise<Uint8Array>
   /** Every document that is not deleted, in no particular order. Opens none. */
   list(): Promise<readonly DocumentInfo[]>
   /** For ever: a deletion beats every edit, also those made elsewhere at the same time. Resolves when durable here. */

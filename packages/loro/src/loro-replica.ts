@@ -129,6 +129,11 @@ async function attachStore(
     onLocal: (entry, change) => set.local(entry, change),
     onInbox: (id, key, delta) => tabs.postInbox(id, key, delta),
     onRecovered: (entry) => set.recovered(entry),
+    onDamaged: ({ id, live }) => {
+      const stateHash = live?.state().hash ?? null
+      // What others hold of it, equal to what was held here, is to come back.
+      changed([{ key: id, before: null, stateHash }])
+    },
     report: (report) => host.report(report),
   })
   const set: DocumentSet = createDocumentSet({

@@ -2,12 +2,15 @@
 import { createInvite, memoryIdentity, openRoom, type Replica, type Room } from "@dunlin/core"
 import { createMemoryNetwork } from "@dunlin/core/testing"
 import { act, cleanup, render, renderHook, screen, waitFor } from "@testing-library/react"
-import { Component, StrictMode, type ReactNode } from "react"
-import { afterEach, describe, expect, it } from "vitest"
-import { RoomProvider, usePeers, usePresence, useRoom, useSyncStatus } from "./index.ts"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { Component, createRef, StrictMode, type ReactNode } from "react"
+import { afterEach, describe, expect, it, vi } from "vitest"
+import { RoomProvider, RoomProviderError, usePeers, usePresence, useRoom, useSyncStatus } from "./index.ts"
 
 const opened: Room[] = []
 afterEach(async () => {
+  vi.useRealTimers()
   cleanup()
   await Promise.all(opened.splice(0).map((room) => room.close()))
 })
@@ -83,6 +86,16 @@ describe("hooks of a room", () => {
     expect([result.current.set, result.current.setField]).toEqual([set, setField])
   })
 })
+
+class Boundary extends Component<{ readonly children: ReactNode }, { readonly failure: Error | null }> {
+  override state = { failure: null as Error | null }
+  static getDerivedStateFromError(failure: Error): { readonly failure: Error } {
+    return { failure }
+  }
+  override render(): ReactNode {
+    return this.state.failure?.message ?? this.props.children
+  }
+}
 
 describe("RoomProvider that opens the room", () => {
   function Session(): ReactNode {
@@ -209,15 +222,6 @@ describe("RoomProvider that opens the room", () => {
   })
 
   it("hands a failure to the error boundary", async () => {
-    class Boundary extends Component<{ readonly children: ReactNode }, { readonly failure: string }> {
-      override state = { failure: "" }
-      static getDerivedStateFromError(error: Error): { readonly failure: string } {
-        return { failure: error.message }
-      }
-      override render(): ReactNode {
-        return this.state.failure === "" ? this.props.children : this.state.failure
-      }
-    }
     const open = (): Promise<Room> => openRoom({ invite: "broken", transports: [] })
     render(
       <Boundary>
@@ -249,5 +253,104 @@ describe("RoomProvider that opens the room", () => {
     await waitFor(() => expect(screen.queryByText(next.room?.session ?? "")).not.toBeNull(), {
       timeout: 10_000,
     })
+  })
+
+  it("waits thirty seconds for the room of a function that never answers, then says so, and opens one once it has", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    const former: { answer: (room: Room) => void } = { answer: () => undefined }
+    const calls: AbortSignal[] = []
+    const openNext = createRooms()
+    const open = (signal: AbortSignal): Promise<Room> => {
+      calls.push(signal)
+      return calls.length > 1 ? openNext() : new Promise<Room>((resolve) => (former.answer = resolve))
+    }
+    const boundary = createRef<Boundary>()
+    const place = (key: string): ReactNode => (
+      <Boundary ref={boundary} key={key}>
+        <RoomProvider open={open}>
+          <Session />
+        </RoomProvider>
+      </Boundary>
+    )
+    const view = render(place("one"))
+    await act(() => vi.advanceTimersByTimeAsync(0))
+    for (const key of ["two", "three"]) {
+      view.rerender(place(key))
+      await act(() => vi.advanceTimersByTimeAsync(29_999))
+      expect(boundary.current?.state.failure).toBeNull()
+      await act(() => vi.advanceTimersByTimeAsync(1))
+      expect(boundary.current?.state.failure).toBeInstanceOf(RoomProviderError)
+      expect(boundary.current?.state.failure).toMatchObject({ code: "former-room-open" })
+    }
+    expect(calls).toHaveLength(1)
+    expect(calls[0]?.aborted).toBe(true)
+
+    view.rerender(place("four"))
+    await act(() => vi.advanceTimersByTimeAsync(1000))
+    expect(calls).toHaveLength(1)
+    vi.useRealTimers()
+    const late = await createRooms()()
+    former.answer(late)
+    await waitFor(() => expect(calls).toHaveLength(2), { timeout: 10_000 })
+    expect(late.status.get().phase).toBe("closed")
+    await waitFor(() => expect(screen.queryByText("none")).toBeNull(), { timeout: 10_000 })
+  })
+
+  it("waits for a former room also where it was given another function in between", async () => {
+    const openStuck = (): Promise<Room> => new Promise(() => {})
+    const calls: string[] = []
+    const opening = (name: string): (() => Promise<Room>) => {
+      const open = createRooms()
+      return () => {
+        calls.push(name)
+        return open()
+      }
+    }
+    const place = (open: () => Promise<Room>): ReactNode => (
+      <RoomProvider open={open}>
+        <Session />
+      </RoomProvider>
+    )
+    const view = render(place(openStuck))
+    await act(() => Promise.resolve())
+    for (const name of ["b", "c"]) view.rerender(place(opening(name)))
+    for (let turn = 0; turn < 50; turn++) await act(() => Promise.resolve())
+    expect(calls).toEqual([])
+  })
+
+  it("holds nothing of a room that it has closed, however often the next one is opened", async () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const open = createRooms()
+    const results: WeakRef<object>[] = []
+    const openWatched = async (): Promise<Room> => {
+      const room = await open()
+      const close = async (): Promise<void> => {
+        await room.close()
+        const result = {}
+        results.push(new WeakRef(result))
+        // Promised to be nothing; the provider holds it no longer than that.
+        return result as unknown as undefined
+      }
+      return { ...room, close }
+    }
+    const place = (key: string): ReactNode => (
+      <RoomProvider open={openWatched} key={key}>
+        <Session />
+      </RoomProvider>
+    )
+    const view = render(place("0"))
+    for (let round = 1; round <= 3; round++) {
+      await waitFor(() => expect(screen.queryByText("none")).toBeNull(), { timeout: 10_000 })
+      view.rerender(place(String(round)))
+    }
+    await waitFor(() => expect(results).toHaveLength(3), { timeout: 10_000 })
+    await waitFor(
+      () => {
+        collect()
+        expect(results.map((result) => result.deref())).toEqual([undefined, undefined, undefined])
+      },
+      { timeout: 10_000 },
+    )
   })
 })

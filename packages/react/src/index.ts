@@ -4,6 +4,7 @@
  * @module @dunlin/react
  */
 export { RoomProvider, type RoomProviderProps } from "./room-provider.ts"
+export { RoomProviderError, type RoomProviderErrorCode } from "./room-provider-error.ts"
 export { useRoom } from "./room-context.ts"
 export { usePeers } from "./use-peers.ts"
 export { usePresence, type PresenceHandle } from "./use-presence.ts"

@@ -85,6 +85,8 @@ interface Plan extends Shown {
   readonly write: BulkWriteRow<DocumentData> | null
 }
 
+type LocalsByKey = ReadonlyMap<string, PromiseSettledResult<HashedValue>>
+
 type Lacking = Extract<Materialised, { type: "lacking" }>
 
 interface Committed {
@@ -101,16 +103,31 @@ const MAX_ATTEMPTS = 100
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
+  /** The views as `pull.modifier` keeps them here. All at once: one that takes its time is waited for once a batch. */
+  const modifiedLocals = async (transitions: readonly Transition[]): Promise<LocalsByKey> => {
+    const locals = new Map<string, PromiseSettledResult<HashedValue>>()
+    if (modifiers.keepsEverything) return locals
+    const modified = async ({ held: { key, record }, next }: Transition): Promise<void> => {
+      const shown = shownValue(next)
+      if (shown === null || shown.deleted || record?.hidden === true) return
+      const [local] = await Promise.allSettled([modifiers.toLocal(key, shown).then(hashValue)])
+      locals.set(key, local)
+    }
+    await Promise.all(transitions.map(modified))
+    return locals
+  }
+
   /** Most documents are planned without waiting: a promise each would cost as much as the plan. */
-  const plan = ({ held, next }: Transition): Plan | Promise<Plan | Lacking> => {
+  const plan = ({ held, next }: Transition, locals: LocalsByKey): Plan | Promise<Plan | Lacking> => {
     const { key, row } = held
     const shown = shownValue(next)
     // `hidden` rows stay what this device made of them until it shares the document again.
     if (shown === null || held.record?.hidden === true)
       return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
     if (shown.deleted) return planDeletion(held, next)
-    if (modifiers.keepsEverything) return planView(held, next, shown, shown)
-    return modifiers.toLocal(key, shown).then((local) => planView(held, next, shown, hashValue(local)))
+    const local = locals.get(key)
+    if (local?.status === "rejected") throw local.reason
+    return planView(held, next, shown, local?.value ?? shown)
   }
 
   /** What it takes to show `local`, which is the view as far as `pull.modifier` leaves it alone. */
@@ -259,9 +276,10 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "A document changed faster than it could be joined. It is tried again.",
           )
         const planned: Plan[] = []
+        const locals = await modifiedLocals(left)
         for (const transition of left) {
           try {
-            const made = plan(transition)
+            const made = plan(transition, locals)
             const settled = made instanceof Promise ? await made : made
             if ("type" in settled) outcomes.set(transition.held.key, settled)
             else planned.push(settled)

@@ -2,7 +2,7 @@ import { foldView, laterWins, mergeFieldValues, type MergeHandler, type Register
 import type { RxCollection, RxConflictHandler } from "rxdb"
 import { defaultConflictHandler } from "rxdb/plugins/core"
 import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
-import { withinTime } from "./patience.ts"
+import { withinTime } from "./within-time.ts"
 
 /** How a collection merges concurrent writes. */
 export interface MergePolicy {

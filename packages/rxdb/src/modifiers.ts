@@ -1,9 +1,12 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
 import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
-import type { Patience } from "./patience.ts"
+import { withinTime } from "./within-time.ts"
 
-/** Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. */
+/**
+ * Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. One that
+ * throws, returns anything else, or takes longer than 10 s, leaves its document out.
+ */
 export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
 
 /** `push.modifier` and `pull.modifier`: they run the same on every side, whichever peer began. */
@@ -21,20 +24,18 @@ export interface Modifiers {
 export interface ModifierOptions {
   readonly push?: Modifier
   readonly pull?: Modifier
-  readonly patience: Patience
+  /** Nothing is waited for once this is aborted. */
+  readonly leaving: AbortSignal
 }
 
-export function documentModifiers(
-  shape: DocumentShape,
-  { push, pull, patience }: ModifierOptions,
-): Modifiers {
+export function documentModifiers(shape: DocumentShape, { push, pull, leaving }: ModifierOptions): Modifiers {
   const apply = async (
     modifier: Modifier,
     key: string,
     value: RegisterValue,
   ): Promise<RegisterValue | null> => {
-    const made: unknown = modifier(cloneJson(shape.documentOf(key, value)))
-    const modified: unknown = isThenable(made) ? await patience(Promise.resolve(made)) : made
+    const run = async (): Promise<unknown> => modifier(cloneJson(shape.documentOf(key, value)))
+    const modified = await withinTime(run(), leaving)
     if (modified === null) return null
     assertDocument(modified)
     const { deleted, payload } = shape.valueOf(modified)
@@ -46,8 +47,4 @@ export function documentModifiers(
     toShared: async (key, value) => (push === undefined ? value : apply(push, key, value)),
     toLocal: async (key, value) => (pull === undefined ? value : ((await apply(pull, key, value)) ?? value)),
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === "function"
 }

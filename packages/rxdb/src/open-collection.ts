@@ -12,7 +12,6 @@ import { createMaterialiser } from "./materialiser.ts"
 import { mergePolicy } from "./merge-policy.ts"
 import { documentModifiers } from "./modifiers.ts"
 import { createOwedRows } from "./owed-rows.ts"
-import { createPatience } from "./patience.ts"
 import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts"
 import { createRowJournal } from "./row-journal.ts"
 import type { RxdbHandle, RxdbReplicaOptions } from "./rxdb-replica.ts"
@@ -62,7 +61,7 @@ async function openBeside(
   )
   const leaving = new AbortController()
   const modifiers = documentModifiers(shape, {
-    patience: createPatience(leaving.signal),
+    leaving: leaving.signal,
     ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })

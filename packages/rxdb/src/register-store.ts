@@ -14,7 +14,6 @@ import {
 import type { RxCollection } from "rxdb"
 import type { Row } from "./document-shape.ts"
 import type { MergePolicy } from "./merge-policy.ts"
-import { NoAnswerError } from "./patience.ts"
 import { birth, createRowClaims, type RowClaim, type RowClaimsDeps, stampedWrite } from "./row-claim.ts"
 import { noteContextAhead } from "./row-knowledge.ts"
 import type { Sidecar } from "./sidecar.ts"
@@ -27,6 +26,7 @@ import {
 } from "./sidecar-record.ts"
 import { recognise, stampedValue } from "./stamp.ts"
 import type { Stamper } from "./stamper.ts"
+import { NoAnswerError } from "./within-time.ts"
 
 /** A document as row and sidecar tell it together. */
 export interface Held {
@@ -183,6 +183,23 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   ): Promise<readonly Held[]> => {
     const adopted = new Map<string, SidecarRecord>()
     const heldByKey = new Map<string, Held>()
+    const take = (key: string, held: Held): void => {
+      const { row, record } = held
+      const known = records.get(key) ?? null
+      heldByKey.set(key, held)
+      if (record !== null && record !== known) adopted.set(key, record)
+      else if (known !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
+    }
+    // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
+    // the rest goes on.
+    const setAside = (key: string, cause: unknown): void => {
+      const reason = cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
+      const of = cause instanceof NoAnswerError ? "moment" : "document"
+      const trouble: Trouble = { reason, cause, of }
+      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
+    }
+    /** Application code that takes its time is waited for once, and not once a document. */
+    const waiting: Promise<void>[] = []
     for (const key of keys) {
       const row = rowsByKey.get(key)
       const record = records.get(key) ?? null
@@ -196,19 +213,19 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         if (row !== undefined && record?.revision !== row._rev && !shape.attachments.isMeasured(row))
           await rows.measure(row)
         const made = holdOne(key, row, record)
-        const held = made instanceof Promise ? await made : made
-        heldByKey.set(key, held)
-        if (held.record !== null && held.record !== record) adopted.set(key, held.record)
-        else if (record !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
+        if (!(made instanceof Promise)) take(key, made)
+        else
+          waiting.push(
+            made.then(
+              (held) => take(key, held),
+              (cause: unknown) => setAside(key, cause),
+            ),
+          )
       } catch (cause) {
-        // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
-        // the rest goes on.
-        const reason =
-          cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
-        const of = cause instanceof NoAnswerError ? "moment" : "document"
-        heldByKey.set(key, aside(key, row, record, { reason, cause, of }))
+        setAside(key, cause)
       }
     }
+    await Promise.all(waiting)
     // A dot that is not stored is made anew, and must not be told to anyone.
     const failures = await putRecords(adopted).catch(
       (cause: unknown) => new Map([...adopted.keys()].map((key) => [key, cause])),
@@ -223,7 +240,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const row = rowsByKey.get(key)
       if (row !== undefined) noteContextAhead(stamper, key, row, record.state)
     }
-    return [...heldByKey.values()]
+    return keys.map((key) => heldByKey.get(key) as Held)
   }
 
   const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {

@@ -566,6 +566,40 @@ describe("replicateWebRTC", () => {
     await starting
   })
 
+  test("takes from a connection handler what a stranger made of a message, and drops it", async () => {
+    const { todos } = await peer("todos")
+    const message$ = new Subject<{ peer: string; message: never }>()
+    const connect$ = new Subject<string>()
+    const pool = await overHandler(todos, async () => ({ ...createBus().handler(), connect$, message$ }))
+    connect$.next("stranger")
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const method = "masterWrite"
+    const nonsense = [
+      { id: "1", method },
+      { id: "1", method, params: null },
+      { id: "1", method, params: { 0: "a" } },
+      { id: "1", method, params: [] },
+      { id: "1", method, params: ["from", "control", "%%%"] },
+      { id: "1", method, params: ["from", "control", { length: 4 }] },
+      { id: "1", method, params: ["from", "neither", "AAAA"] },
+      { id: "1", method: "token", params: [] },
+      {},
+    ]
+    for (const message of nonsense) message$.next({ peer: "stranger", message: message as never })
+    // An error in a subscriber surfaces a turn later.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await pool.cancel()
+  })
+
+  test("ends though its connection handler lacks a stream, or does not close", async () => {
+    const { todos } = await peer("todos")
+    const partial = { ...createBus().handler(), message$: undefined } as never
+    await (await overHandler(todos, async () => partial)).cancel()
+    const close = (): Promise<void> => Promise.reject(new Error("it does not close"))
+    await (await overHandler(todos, async () => ({ ...createBus().handler(), close }))).cancel()
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
+  })
+
   test.each([
     ["rejects", () => Promise.reject(new Error("no relay answers"))],
     [
@@ -577,6 +611,18 @@ describe("replicateWebRTC", () => {
   ])("rejects with what a creator of connection handlers %s, and can be called again", async (_, create) => {
     const { todos } = await peer("todos")
     await expect(overHandler(todos, create)).rejects.toThrow("no relay answers")
+    await (await overHandler(todos, async () => createBus().handler())).cancel()
+  })
+
+  test("says why it did not start also where its connection handler does not close either", async () => {
+    const { todos } = await peer("todos")
+    const room = await openRoom({ invite: createInvite(), transports: [], identity: memoryIdentity() })
+    const starting = overHandler(todos, async () => {
+      await room.replicate(rxdbReplica(todos as RxCollection, { name: "meanwhile" }))
+      return { ...createBus().handler(), close: () => Promise.reject(new Error("stuck")) }
+    })
+    await expect(starting).rejects.toMatchObject({ name: "DropInError", code: "in-use" })
+    await room.close()
     await (await overHandler(todos, async () => createBus().handler())).cancel()
   })
 

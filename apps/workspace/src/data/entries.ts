@@ -44,6 +44,8 @@ export const MAX_TITLE = 200
 export const MAX_NOTE = 4_000
 export const MAX_TAGS = 12
 export const MAX_TAG = 40
+/** ECMA-262: no date is further from 1970, in milliseconds, and formatting what claims to be one throws. */
+const MAX_TIME = 8_640_000_000_000_000
 
 /** Entries come from peers: every field is made into what the screens expect, whatever it was. */
 export function readDocument(raw: Readonly<Record<string, unknown>>): DocumentEntry {
@@ -85,6 +87,7 @@ function text(value: unknown, max: number): string {
   return typeof value === "string" ? value.slice(0, max) : ""
 }
 
-function time(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) ? value : 0
+/** What is no time that a date can show counts as not known, which is 0. */
+export function time(value: unknown): number {
+  return typeof value === "number" && Math.abs(value) <= MAX_TIME ? value : 0
 }

@@ -3,8 +3,8 @@ import { useStateValue } from "@dunlin/react"
 import { useLoroDoc } from "@dunlin/react/loro"
 import type { LoroDoc } from "loro-crdt"
 import { useEffect } from "react"
-import { errorMessage } from "../ui/error-message.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
+import { whyUnreadable } from "./unreadable-text.ts"
 
 export type OpenNote =
   | { readonly type: "loading" }
@@ -31,7 +31,7 @@ export function useNote(id: string): OpenNote {
     case "failed":
       return {
         type: "failed",
-        reason: `The text did not open: ${errorMessage(opened.error)}.`,
+        reason: `The text did not open: ${whyUnreadable(opened.error)}.`,
         retry: opened.retry,
       }
   }

@@ -1,4 +1,5 @@
 import { LoroDoc, VersionVector, type JsonChange, type LoroEventBatch, type PeerID } from "loro-crdt"
+import { time } from "../data/entries.ts"
 import { groupIntoSteps, type HistoryStep, type Stretch } from "./history-steps.ts"
 import { RESTORE_MESSAGE } from "./replace-text.ts"
 import { readStepChange, type StepChange } from "./step-change.ts"
@@ -88,7 +89,7 @@ export function readStretches(doc: LoroDoc, deviceByPeer: ReadonlyMap<string, st
     counter: change.counter,
     length: change.length,
     lamport: change.lamport,
-    at: change.timestamp * 1_000,
+    at: time(change.timestamp * 1_000),
     deps: change.deps,
     kind: kindOf(change.message),
   }))

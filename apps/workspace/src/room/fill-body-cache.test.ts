@@ -1,4 +1,3 @@
-import { createState, type ReplicaHost } from "@dunlin/core"
 import { type LoroDocuments, loroReplica, memoryStore } from "@dunlin/loro"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
@@ -8,16 +7,7 @@ import type { WorkspaceDatabase } from "../data/database.ts"
 import { bodySchema, type BodyRow } from "../data/schemas.ts"
 import { smallStore } from "../device/small-store.ts"
 import { fillBodyCache } from "./fill-body-cache.ts"
-
-const host: ReplicaHost = {
-  roomTag: new Uint8Array(32),
-  device: "0".repeat(64),
-  changed: () => undefined,
-  report: () => undefined,
-  released: () => undefined,
-  synced: () => Promise.resolve(),
-  links: createState(new Map()),
-}
+import { noRoom } from "./no-room.ts"
 
 const opened: { close(): unknown }[] = []
 afterEach(async () => {
@@ -41,16 +31,16 @@ async function openBodies(name: string, stored: BodyRow[] = []) {
 /** Three documents, the second of which cannot be read. */
 async function openDocuments(): Promise<LoroDocuments> {
   const store = memoryStore()
-  const writing = await loroReplica({ name: "notes", store }).attach(host)
+  const writing = await loroReplica({ name: "notes", store }).attach(noRoom())
   for (const id of ["a", "b", "c"]) {
     await using document = await writing.handle.open(id)
     document.doc.getText("body").insert(0, `text of ${id}`)
   }
   await writing.detach()
   const raw = await store.open()
-  await raw.commit({ snapshots: [{ id: "b", bytes: Uint8Array.of(1, 2, 3) }] })
+  await raw.commit({ logs: [{ id: "b", sequence: 0, bytes: Uint8Array.of(1, 2, 3) }] })
   await raw.close()
-  const reading = await loroReplica({ name: "notes", store }).attach(host)
+  const reading = await loroReplica({ name: "notes", store }).attach(noRoom())
   opened.push({ close: () => reading.detach() })
   return reading.handle
 }

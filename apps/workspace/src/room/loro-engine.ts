@@ -1,4 +1,3 @@
-import { createState, type ReplicaHost } from "@dunlin/core"
 import {
   deleteIndexedDbStore,
   indexedDbStore,
@@ -8,6 +7,7 @@ import {
 } from "@dunlin/loro"
 import * as loro from "loro-crdt/web"
 import wasmUrl from "loro-crdt/web/loro_wasm_bg.wasm?url"
+import { noRoom } from "./no-room.ts"
 import type { RoomPhase } from "./session.ts"
 
 export interface OpenNotes {
@@ -59,17 +59,4 @@ export async function openNotes({ room, storeName, durable }: OpenNotesOptions):
 
 export async function removeNotes(storeName: string): Promise<void> {
   await deleteIndexedDbStore(storeName)
-}
-
-/** Where no room can be, documents are edited and kept all the same, and shared with nobody. */
-function noRoom(): ReplicaHost {
-  return {
-    roomTag: new Uint8Array(32),
-    device: "0".repeat(64),
-    changed: () => undefined,
-    report: () => undefined,
-    released: () => undefined,
-    synced: () => Promise.reject(new Error("This device is in no room")),
-    links: createState(new Map()),
-  }
 }

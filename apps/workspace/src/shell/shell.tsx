@@ -1,11 +1,13 @@
 import { useStateValue } from "@dunlin/react"
-import { lazy, Suspense, useEffect } from "react"
+import { lazy, type ReactNode, Suspense, useEffect } from "react"
 import { Redirect, Route, Switch, useLocation } from "wouter"
 import { DocumentsScreen } from "../documents/documents-screen.tsx"
 import { useShowOwnPresence } from "../people/own-presence.ts"
 import { LoadingScreen } from "./opening-screen.tsx"
-import { overlay, showOverlay } from "./overlay.ts"
+import { type Overlay, overlay, showOverlay } from "./overlay.ts"
 import { readId } from "./paths.ts"
+import { ScreenBoundary } from "./screen-boundary.tsx"
+import { OverlayFailed, ScreenFailed } from "./screen-failed.tsx"
 import { SideBar } from "./side-bar.tsx"
 import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
@@ -30,6 +32,9 @@ const TITLES: Readonly<Record<string, string>> = {
   settings: "Settings",
 }
 
+const screenFailed = (reason: string): ReactNode => <ScreenFailed reason={reason} />
+const overlayFailed = (): ReactNode => <OverlayFailed />
+
 export function Shell() {
   const [location] = useLocation()
   const section = location.split("/")[1] ?? ""
@@ -51,39 +56,49 @@ export function Shell() {
       <TopBar />
       <main id="main" tabIndex={-1}>
         <Troubles />
-        <Suspense fallback={<LoadingScreen />}>
-          <Switch>
-            <Route path="/documents/:id?">
-              {({ id }) => <DocumentsScreen id={id === undefined ? null : readId(id)} />}
-            </Route>
-            <Route path="/board/:id?">
-              {({ id }) => <BoardScreen taskId={id === undefined ? null : readId(id)} />}
-            </Route>
-            <Route path="/note">
-              <NoteScreen />
-            </Route>
-            <Route path="/people">
-              <PeopleScreen />
-            </Route>
-            <Route path="/settings">
-              <SettingsScreen />
-            </Route>
-            <Route>
-              <Redirect to="/documents" replace />
-            </Route>
-          </Switch>
-        </Suspense>
+        <ScreenBoundary shown={location} failed={screenFailed}>
+          <Suspense fallback={<LoadingScreen />}>
+            <Switch>
+              <Route path="/documents/:id?">
+                {({ id }) => <DocumentsScreen id={id === undefined ? null : readId(id)} />}
+              </Route>
+              <Route path="/board/:id?">
+                {({ id }) => <BoardScreen taskId={id === undefined ? null : readId(id)} />}
+              </Route>
+              <Route path="/note">
+                <NoteScreen />
+              </Route>
+              <Route path="/people">
+                <PeopleScreen />
+              </Route>
+              <Route path="/settings">
+                <SettingsScreen />
+              </Route>
+              <Route>
+                <Redirect to="/documents" replace />
+              </Route>
+            </Switch>
+          </Suspense>
+        </ScreenBoundary>
       </main>
       <TabBar />
-      <Suspense>
-        <Overlays />
-      </Suspense>
+      <Overlays />
     </div>
   )
 }
 
 function Overlays() {
   const shown = useStateValue(overlay, null)
+  return (
+    <ScreenBoundary shown={shown ?? ""} failed={overlayFailed}>
+      <Suspense>
+        <ShownOverlay shown={shown} />
+      </Suspense>
+    </ScreenBoundary>
+  )
+}
+
+function ShownOverlay({ shown }: { readonly shown: Overlay }) {
   const close = (): void => showOverlay(null)
   if (shown === "palette") return <Palette onClose={close} />
   if (shown === "share") return <ShareDialog onClose={close} />

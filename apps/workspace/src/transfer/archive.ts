@@ -15,6 +15,13 @@ export interface Portable {
   readonly quickNote: string
 }
 
+/** A text that could not be put into an archive. */
+export interface MissingText {
+  readonly id: string
+  readonly title: string
+  readonly reason: string
+}
+
 export type ArchiveErrorCode = "not-a-zip" | "too-large" | "no-index"
 
 export class ArchiveError extends Error {
@@ -29,13 +36,17 @@ export class ArchiveError extends Error {
 
 const INDEX = "workspace.json"
 const NOTE = "quick-note.md"
+const MISSING = "missing.txt"
 const FORMAT = 1
 const MAX_FILES = 20_000
 const MAX_FILE_BYTES = 20_000_000
 const MAX_TOTAL_BYTES = 300_000_000
 
 /** Markdown files for people, one JSON index for machines. */
-export function packArchive({ documents, tasks, quickNote }: Portable): Uint8Array<ArrayBuffer> {
+export function packArchive(
+  { documents, tasks, quickNote }: Portable,
+  missing: readonly MissingText[] = [],
+): Uint8Array<ArrayBuffer> {
   const files: Zippable = {}
   const index = documents.map(({ entry, body, description, language }) => {
     const file = `documents/${slugOf(entry.title)}-${entry.id.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 16)}.md`
@@ -43,6 +54,10 @@ export function packArchive({ documents, tasks, quickNote }: Portable): Uint8Arr
     return { ...entry, description, language, file }
   })
   if (quickNote !== "") files[NOTE] = strToU8(quickNote)
+  // Not in the index: an import would make empty documents of them.
+  if (missing.length > 0) {
+    files[MISSING] = strToU8(missing.map(({ id, title, reason }) => `${title} (${id}): ${reason}\n`).join(""))
+  }
   files[INDEX] = strToU8(JSON.stringify({ format: FORMAT, documents: index, tasks }, null, 2))
   return zipSync(files, { level: 6 })
 }

@@ -3,13 +3,16 @@ import type { LoroDoc } from "loro-crdt"
 import { QUICK_NOTE } from "../data/entries.ts"
 import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
-import { packArchive, type PortableDocument } from "./archive.ts"
+import { codeOf, whyUnreadable } from "../documents/unreadable-text.ts"
+import { type MissingText, packArchive, type PortableDocument } from "./archive.ts"
 import { loadedNotes } from "./loaded-notes.ts"
 
 export interface Exported {
   readonly blob: Blob
   readonly documents: number
   readonly tasks: number
+  /** What cannot be read here is in the zip by its name alone. */
+  readonly missing: readonly MissingText[]
 }
 
 export async function exportWorkspace({ documents, tasks, session }: Workspace): Promise<Exported> {
@@ -19,16 +22,44 @@ export async function exportWorkspace({ documents, tasks, session }: Workspace):
     loadedNotes(session),
   ])
   const portable: PortableDocument[] = []
-  for (const entry of entries) {
-    portable.push(await readNote(notes, entry.id, (doc) => ({ entry, body: bodyOf(doc), ...readMeta(doc) })))
+  const missing: MissingText[] = []
+  /** One text that cannot be read must not keep all the others here. */
+  const read = async <T>(id: string, title: string, take: (doc: LoroDoc) => T): Promise<T | null> => {
+    try {
+      return await readNote(notes, id, take)
+    } catch (error) {
+      if (codeOf(error) === "closed") throw error
+      missing.push({ id, title, reason: whyUnreadable(error) })
+      return null
+    }
   }
-  const quickNote = await readNote(notes, QUICK_NOTE, bodyOf)
-  const bytes = packArchive({ documents: portable, tasks: board, quickNote })
+  for (const entry of entries) {
+    const document = await read(entry.id, entry.title, (doc) => ({
+      entry,
+      body: bodyOf(doc),
+      ...readMeta(doc),
+    }))
+    if (document !== null) portable.push(document)
+  }
+  const quickNote = (await read(QUICK_NOTE, "The quick note", bodyOf)) ?? ""
+  const bytes = packArchive({ documents: portable, tasks: board, quickNote }, missing)
   return {
     blob: new Blob([bytes], { type: "application/zip" }),
     documents: portable.length,
     tasks: board.length,
+    missing,
   }
+}
+
+const MAX_NAMED = 3
+
+/** The outcome for the person who asked for it. */
+export function describeExport({ documents, tasks, missing }: Exported): string {
+  const done = `Exported ${documents} documents and ${tasks} tasks.`
+  if (missing.length === 0) return done
+  const named = missing.slice(0, MAX_NAMED).map(({ title, reason }) => `“${title}” (${reason})`)
+  const more = missing.length - named.length
+  return `${done} Not in it: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}. The zip lists them in missing.txt.`
 }
 
 /** An export is what one makes when the storage is full: whether the text is stored, as closing it asks, must not matter. */

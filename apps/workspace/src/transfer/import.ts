@@ -46,10 +46,11 @@ export async function addPortable(
     document.commit()
     workspace.bodies.put(entry.id, body)
   }
-  await addToQuickNote(notes, quickNote)
   await workspace.documents.createMany(added.map(({ entry }) => entry))
   const newTasks = await tasksNotHere(workspace, tasks)
   await workspace.tasks.createMany(newTasks)
+  // Last: where that text cannot be opened, everything else is there.
+  await addToQuickNote(notes, quickNote)
   const skipped = documents.length - added.length + tasks.length - newTasks.length
   return { documents: added.length, tasks: newTasks.length, skipped }
 }

@@ -19,14 +19,14 @@ export function TransferSettings() {
   }
 
   async function exportAll(): Promise<string> {
-    const { exportWorkspace } = await import("./export.ts")
-    const { blob, documents, tasks } = await exportWorkspace(workspace)
+    const { describeExport, exportWorkspace } = await import("./export.ts")
+    const exported = await exportWorkspace(workspace)
     const link = document.createElement("a")
-    link.href = URL.createObjectURL(blob)
+    link.href = URL.createObjectURL(exported.blob)
     link.download = `dunlin-${new Date().toISOString().slice(0, 10)}.zip`
     link.click()
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
-    return `Exported ${documents} documents and ${tasks} tasks.`
+    return describeExport(exported)
   }
 
   async function importFiles(event: ChangeEvent<HTMLInputElement>): Promise<void> {

@@ -40,6 +40,7 @@ export interface Outbox {
   push(frame: PushFrame, reference: EntryReference): boolean
   /** Payload for the bulk lane; call while `wantsBulk`. */
   bulk(frame: DataFrame | ChunkFrame, reference: EntryReference | null): void
+  /** False too while much waits for the control lane, since what is looked for to be sent may end there. */
   readonly wantsBulk: boolean
   /** The control lane takes further optional frames. */
   readonly wantsControl: boolean
@@ -203,7 +204,7 @@ export function createOutbox(path: OutboxPath): Outbox {
       }
     },
     get wantsBulk() {
-      return bulkBytes < BULK_READY_BYTES
+      return bulkBytes < BULK_READY_BYTES && controlBytes < CONTROL_HIGH_BYTES
     },
     get wantsControl() {
       return controlBytes < CONTROL_HIGH_BYTES && path.buffered("control") <= CONTROL_HIGH_BYTES

@@ -36,7 +36,6 @@ const MAX_READ_ENTRIES = 512
 const MAX_READS = 2
 /** What nobody asked for, on one link: little enough to take no longer than the round trip it saves. */
 const UNASKED_BYTES = 65_536
-const NO_DIGEST = new Uint8Array(SHORT_DIGEST_BYTES)
 
 interface ReadableEntry extends QueuedEntry {
   readonly held: { readonly digest: Uint8Array; readonly key: string }
@@ -77,15 +76,18 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
         else entries.push({ ...entry, held })
       }
       withhold(own, withheld)
-      // A batch of nothing but refused entries must not end the queue.
-    } while (taken.length > 0 && entries.length === 0)
+      // A batch of nothing but refused entries must not end the queue. A run may find any number of them again: more than the control lane
+      // has room for would pass for a peer that does not read.
+    } while (taken.length > 0 && entries.length === 0 && outbox.wantsBulk)
     return entries
   }
 
   /** Whoever asked for them waits for nothing more, and may ask others. */
   const withhold = ({ shared: { slot } }: LinkReplica, entries: readonly QueuedEntry[]): void => {
     const positions = entries.map(({ position }) => position)
-    if (positions.length > 0) outbox.control({ type: "withheld", slot, positions })
+    if (positions.length === 0) return
+    outbox.control({ type: "withheld", slot, positions })
+    options.flush()
   }
 
   const readAndSend = async (target: LinkTarget, entries: readonly ReadableEntry[]): Promise<void> => {
@@ -160,20 +162,21 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
       return false
     }
     const { slot, digests, replica } = own.shared
-    const digest = digests.digest(replica.kind, held.key, outcome.stateHash)
-    const short = digest.slice(0, SHORT_DIGEST_BYTES)
-    const changes = unconfirmed.changed(mapKey(position))
-    const reference = { slot, position, digest: short, changes }
     const { key } = held
     const { kind } = replica
     const { delta } = outcome
+    const digest = digests.digest(kind, key, outcome.stateHash)
+    const short = digest.slice(0, SHORT_DIGEST_BYTES)
+    const changes = unconfirmed.changed(mapKey(position))
+    const reference = { slot, position, digest: short, changes }
     averageEntryBytes += (delta.length + 64 - averageEntryBytes) / 16
     if (!unasked) {
       outbox.bulk({ type: "data", slot, kind, key, digest: short, delta }, reference)
       return true
     }
     // On the control lane: on the other one it might overtake the announcement that it belongs to.
-    const push: PushFrame = { type: "push", slot, kind, key, before: NO_DIGEST, after: short, delta }
+    const before = new Uint8Array(SHORT_DIGEST_BYTES)
+    const push: PushFrame = { type: "push", slot, kind, key, before, after: short, delta }
     if (!affords(delta) || !outbox.push(push, reference)) offer(own, position, digest)
     return true
   }

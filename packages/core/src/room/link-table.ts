@@ -128,11 +128,11 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
             })
             .finally(() => finished(channel))
         },
-        closed(reason) {
+        closed(reason, cause) {
           isOver = true
           if (isGreeting) finished(channel)
           if (session === null) {
-            stage("failed", explain(reason))
+            stage("failed", explain(reason, cause))
             options.refused(reason, pipe.remote)
           } else {
             drop(session, channel, reason)
@@ -330,7 +330,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   }
 }
 
-function explain(reason: SecureCloseReason): string {
+function explain(reason: SecureCloseReason, cause: unknown): string {
   switch (reason) {
     case "handshake-wrong-key":
       return "the other side is not a member of this room, or somebody sits between"
@@ -340,6 +340,8 @@ function explain(reason: SecureCloseReason): string {
       return "no answer to the handshake within 10 s"
     case "handshake-own-session":
       return "the other side is this session itself, or a copy of it"
+    case "handshake-own-key":
+      return `the key of this device did not sign: ${String(cause)}`
     default:
       return reason
   }

@@ -2,7 +2,8 @@ import { getEventListeners } from "node:events"
 import { afterEach, describe, expect, test } from "vitest"
 import { type Identity, IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
-import type { Pipe, Transport } from "../ports/transport.ts"
+import { createState, type State } from "../ports/state.ts"
+import type { ElectionRole, Pipe, Transport } from "../ports/transport.ts"
 import { createMemoryReplica, type MemoryCollection } from "../testing/memory-replica.ts"
 import { createMemoryNetwork, type MemoryTransportOptions } from "../testing/memory-transport.ts"
 import { createInvite, parseInvite, topicInvite } from "./invite.ts"
@@ -283,6 +284,14 @@ describe("opening", () => {
       { identity: { load: () => Promise.reject(new Error("no")) } },
       "identity-unavailable",
     ],
+    "an identity whose key is none": [
+      {
+        identity: {
+          load: async () => ({ publicKey: new Uint8Array(31), sign: async () => new Uint8Array(64) }),
+        },
+      },
+      "identity-unavailable",
+    ],
   }
   for (const [name, [options, code]] of Object.entries(refusals)) {
     test(`rejects ${name}`, async () => {
@@ -338,6 +347,25 @@ describe("opening", () => {
   })
 })
 
+test("a device whose key stops to sign hears so at once, and throws at nobody", async () => {
+  const network = createMemoryNetwork()
+  const invite = createInvite()
+  const { publicKey } = await memoryIdentity().load()
+  for (const sign of [() => Promise.reject(new Error("token locked")), async () => new Uint8Array(63)]) {
+    const identity = { load: async () => ({ publicKey, sign }) }
+    const ada = await open({ invite, transports: [network.transport()], identity })
+    const bob = await open({ invite, transports: [network.transport()] })
+    ada.presence.set({ name: "Ada" })
+    const unsigned = (): boolean =>
+      ada.diagnostics
+        .recent()
+        .some((one) => one.type === "stage" && one.detail?.includes("the key of this device did not sign"))
+    await until(unsigned, "the failed handshake in words")
+    expect(bob.peers.get()).toEqual([])
+    await Promise.all([ada.close(), bob.close()])
+  }
+})
+
 describe("who is not let in", () => {
   test("hears that a peer ended it, not that nobody is there", async () => {
     const network = createMemoryNetwork()
@@ -391,6 +419,50 @@ test("a transport that throws as it starts fails the room, of which nothing goes
   await expect(opening).rejects.toThrow("no radio")
   await pause(100)
   expect(starts).toBe(1)
+})
+
+describe("a transport that does not start", () => {
+  const broken: Transport = {
+    name: "broken",
+    start() {
+      throw new Error("no radio")
+    },
+  }
+  const counted = (): Transport & { starts: number; stops: number } => ({
+    name: "counted",
+    starts: 0,
+    stops: 0,
+    start() {
+      this.starts++
+      return { reconnect() {}, stop: async () => void this.stops++ }
+    },
+  })
+  const electing = (election: State<ElectionRole>): Transport => ({
+    name: "electing",
+    elects: true,
+    start: () => ({ election, reconnect() {}, stop: async () => {} }),
+  })
+
+  test("leaves none running that did", async () => {
+    const started = counted()
+    await expect(open({ invite: createInvite(), transports: [started, broken] })).rejects.toThrow("no radio")
+    await until(() => started.stops === 1, "the stop")
+  })
+
+  test("keeps no other from a tab that takes over, and is told of", async () => {
+    const election = createState<ElectionRole>("follower")
+    const started = counted()
+    const room = await open({
+      invite: createInvite(),
+      transports: [electing(election), broken, started],
+    })
+    expect(started.starts).toBe(0)
+    election.set("holder")
+    await until(() => started.starts === 1, "the other transport")
+    expect(warnings(room)).toEqual(["transport-failed"])
+    await room.close()
+    expect(started.stops).toBe(1)
+  })
 })
 
 test("a room without an invite says what is missing", async () => {
@@ -552,6 +624,23 @@ describe("closing", () => {
       const late = room.replicate(createMemoryReplica({ name: "late" }))
       await expect(late).rejects.toMatchObject({ code: "closed" })
     }
+  })
+
+  test.each<[string, () => Promise<void>]>([
+    ["rejects", () => Promise.reject(new Error("no stop"))],
+    [
+      "throws",
+      () => {
+        throw new Error("no stop")
+      },
+    ],
+    ["hangs", () => new Promise(() => {})],
+  ])("ends where the stop of a transport %s", async (how, stop) => {
+    const transport: Transport = { name: "stuck", start: () => ({ stop, reconnect() {} }) }
+    const room = await open({ invite: createInvite(), transports: [transport], clock: hurriedClock(100) })
+    await room.close()
+    expect(room.status.get().phase).toBe("closed")
+    expect(warnings(room)).toEqual(how === "hangs" ? [] : ["transport-failed"])
   })
 
   test("frees the replicas before replicate() rejects, which were on their way and those that were there", async () => {

@@ -1,5 +1,5 @@
 import { identityOfFiles } from "#identity-of-files"
-import type { Identity } from "../crypto/identity.ts"
+import type { DeviceKey, Identity } from "../crypto/identity.ts"
 import { IdentityError, memoryIdentity } from "../crypto/identity.ts"
 import { browserIdentity } from "../crypto/identity-browser.ts"
 import { deriveRoomKeys, type RoomKeys } from "../crypto/key-schedule.ts"
@@ -91,7 +91,7 @@ interface Parts extends Omit<OpenRoomOptions, "invite"> {
   readonly clock: Clock
   readonly random: Random
   readonly invite: Invite
-  readonly device: Awaited<ReturnType<Identity["load"]>>
+  readonly device: DeviceKey
   readonly keys: RoomKeys
 }
 
@@ -177,10 +177,12 @@ function assemble(parts: Parts): Room {
   const releaseProcess = holdProcess()
   const start = (): RunningTransports =>
     runTransports({
+      clock,
       transports: parts.transports,
       host,
       isUnserved: service.isUnserved,
       stopped: (transport) => table.closeAllOf(transport),
+      failed: (detail) => diagnostics.add({ type: "warning", code: "transport-failed", detail }),
       roleChanged(role) {
         const isElected = parts.transports.some(({ elects = false }) => elects)
         status.setTab(isElected && role !== "undecided" ? role : "alone")
@@ -256,12 +258,24 @@ function unlessAborted<Loaded>(loading: Promise<Loaded>, signal: AbortSignal | u
   })
 }
 
-async function loadDevice(identity: Identity): Promise<Parts["device"]> {
+async function loadDevice(identity: Identity): Promise<DeviceKey> {
   try {
-    return await identity.load()
+    return checkedKey(await identity.load())
   } catch (cause) {
     const why = cause instanceof IdentityError ? cause.message : "The identity failed to load."
     throw new RoomError("identity-unavailable", why, { cause })
+  }
+}
+
+/** An application's own identity may be anything; peers take keys and signatures of a wrong length for an attack. */
+function checkedKey(device: DeviceKey): DeviceKey {
+  const checked = (name: string, bytes: Uint8Array, length: number): Uint8Array => {
+    if (bytes.length === length) return bytes
+    throw new IdentityError("damaged-key", `The identity's ${name} has ${bytes.length} bytes, not ${length}.`)
+  }
+  return {
+    publicKey: checked("public key", device.publicKey, 32),
+    sign: async (message) => checked("signature", await device.sign(message), 64),
   }
 }
 

@@ -69,6 +69,35 @@ function createLine(time: SimulatedTime, count: number): Station[] {
 const at = (stations: readonly Station[], index: number): Station => stations[index] as Station
 
 describe("presence over several links", () => {
+  it("waits for the next time where the key does not sign", async () => {
+    const time = createSimulatedTime()
+    const sent: PresenceRelayFrame[] = []
+    const device = new Uint8Array(32)
+    let locked = true
+    const signer: PresenceSigner = {
+      ...signerFor(device),
+      sign: (text) => (locked ? Promise.reject(new Error("locked")) : signerFor(device).sign(text)),
+    }
+    const relay = createPresenceRelay({
+      clock: time.clock(),
+      roomTag: new Uint8Array(32),
+      session: new Uint8Array(16),
+      device,
+      signer,
+      isNeeded: () => true,
+      isLinked: () => false,
+      changed() {},
+      send: (frame) => void sent.push(frame),
+    })
+    relay.publish(encodeUtf8("Ada"))
+    await time.runFor(1_000)
+    expect(sent).toEqual([])
+    locked = false
+    await time.runFor(31_000)
+    expect(sent).toHaveLength(1)
+    relay.close()
+  })
+
   it("reaches peers that are not linked, and leaves those that are to their own word", async () => {
     const time = createSimulatedTime()
     const line = createLine(time, 5)

@@ -72,8 +72,10 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
     signedAt = clock.monotonic()
     sequence++
     const own = { session, device, sequence, value }
-    const signature = await signer.sign(signedBytes(options.roomTag, own))
-    if (!closed) options.send({ type: "presence-relay", ...own, ageMs: 0, signature }, null)
+    // A key that does not sign fails every handshake as well, which says so.
+    const signature = await signer.sign(signedBytes(options.roomTag, own)).catch(() => null)
+    if (!closed && signature !== null)
+      options.send({ type: "presence-relay", ...own, ageMs: 0, signature }, null)
   }
 
   const refresh = (): void => {

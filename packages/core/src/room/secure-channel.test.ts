@@ -89,6 +89,17 @@ describe("before a remote has proved anything", () => {
   })
 })
 
+test("a key that does not sign ends it at once, and nothing is thrown that nobody catches", async () => {
+  const greetings: Uint8Array[] = []
+  await createEnd((bytes) => void greetings.push(bytes))
+  await expect.poll(() => greetings.length).toBe(1)
+  const { receiver, reasons } = await createEnd(() => {}, {
+    signing: () => Promise.reject(new Error("the token is locked")),
+  })
+  receiver.message("control", greetings[0] as Uint8Array)
+  await expect.poll(() => reasons).toEqual(["handshake-own-key"])
+})
+
 test("a first message that came before the pipe was opened is taken before the proof that follows it", async () => {
   const said: Uint8Array[] = []
   let sign = (): void => {}

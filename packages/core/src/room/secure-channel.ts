@@ -23,8 +23,8 @@ export interface SecureChannelOptions {
 
 export interface SecureChannelEvents {
   proven(peer: ProvenPeer): void
-  /** The last event, before or after `proven`. */
-  closed(reason: SecureCloseReason): void
+  /** The last event, before or after `proven`; with what the device's own key threw. */
+  closed(reason: SecureCloseReason, cause?: unknown): void
   pathChanged(path: PathKind): void
 }
 
@@ -32,6 +32,7 @@ export type SecureCloseReason =
   | PipeCloseReason
   | `handshake-${HandshakeFailure}`
   | "handshake-timeout"
+  | "handshake-own-key" // of this device, which an application may bring: it did not sign
   | "early-flood" // more than a member says before it is let in
   | "record-forged"
   | "record-backlog"
@@ -76,7 +77,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
   let isProven = false
   let proofsSeen = 0
 
-  const close = (reason: SecureCloseReason): void => {
+  const close = (reason: SecureCloseReason, cause?: unknown): void => {
     if (isClosed) return
     isClosed = true
     cancelDeadline()
@@ -84,7 +85,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
     sealed = []
     held = []
     pipe.close()
-    events.closed(reason)
+    events.closed(reason, cause)
   }
   const cancelDeadline = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => close("handshake-timeout"))
 
@@ -109,6 +110,9 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
     const handshake = await starting
     if (!isClosed) take(await handshake.receive(message))
   }
+
+  const orClose = (work: Promise<void>): Promise<void> =>
+    work.catch((cause: unknown) => close("handshake-own-key", cause))
 
   function take(result: HandshakeStep): void {
     if (isClosed) return
@@ -161,7 +165,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
   }
 
   // The pipe may have heard something already: one message at a time, and none before our own first has gone out.
-  let step = begin()
+  let step = orClose(begin())
   pipe.open({
     message(lane, bytes) {
       if (isClosed) return
@@ -169,7 +173,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
       // Two messages of the handshake; what follows them, or comes by the other lane, is for later.
       if (lane === "control" && proofsSeen < 2) {
         proofsSeen += 1
-        step = advance(step, bytes)
+        step = orClose(advance(step, bytes))
         return
       }
       hold(sealed, lane, bytes, MAX_SEALED_BYTES)

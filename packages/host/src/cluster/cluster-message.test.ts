@@ -7,7 +7,7 @@ import { type ClusterMessage, decodeClusterMessage, encodeClusterMessage } from 
 const key = fc.uint8Array({ minLength: 16, maxLength: 16 }).map(keyOfBytes)
 const birth = fc.uint8Array({ minLength: 12, maxLength: 12 }).map(keyOfBytes)
 const generation = fc.nat(0xffff_ffff)
-const node = fc.stringMatching(/^[a-z0-9-]{1,40}$/)
+const node = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
 
 const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
   fc.record({ type: fc.constant("heartbeat" as const), node, uptimeMs: fc.maxSafeNat() }),

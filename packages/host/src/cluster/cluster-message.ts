@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, DecodeError } from "@dunlin/core"
 import {
+  MAX_FRAME_BYTES,
   MAX_ROOM_PEERS,
   PEER_ID_BYTES,
   type UnreachableReason,
@@ -56,6 +57,8 @@ const CLAIM_BYTES = 16
 const NO_CLAIM = "\0".repeat(CLAIM_BYTES)
 const MEMBER_BYTES = PEER_ID_BYTES + 2 * CLAIM_BYTES + BIRTH_BYTES + 4
 const MAX_NODE_BYTES = 64
+/** Replies go to a subject made of the name: a space or a wildcard in it would be a command to NATS. */
+const NODE_NAME = /^[A-Za-z0-9_-]+$/
 const VERSION = 1
 const tags = { heartbeat: 1, ask: 2, announce: 3, signal: 4, unreachable: 5, find: 6, found: 7 } as const
 
@@ -129,7 +132,7 @@ export function decodeClusterMessage(bytes: Uint8Array): ClusterMessage {
 
 function readBody(tag: number, read: ByteReader): ClusterMessage {
   const key = (length: number): string => keyOfBytes(read.bytes(length))
-  const node = (): string => read.text(MAX_NODE_BYTES)
+  const node = (): string => readNode(read)
   switch (tag) {
     case tags.heartbeat:
       return { type: "heartbeat", node: node(), uptimeMs: read.u53() }
@@ -151,7 +154,7 @@ function readBody(tag: number, read: ByteReader): ClusterMessage {
         type: "announce",
         node: node(),
         topic: key(TOPIC_HASH_BYTES),
-        complete: read.u8() === 1,
+        complete: read.flag(),
         joined: readMany(read, MEMBER_BYTES, () => ({
           peer: key(PEER_ID_BYTES),
           claim: key(CLAIM_BYTES),
@@ -168,7 +171,7 @@ function readBody(tag: number, read: ByteReader): ClusterMessage {
         topic: key(TOPIC_HASH_BYTES),
         to: key(PEER_ID_BYTES),
         from: key(PEER_ID_BYTES),
-        blob: read.rest(),
+        blob: readBlob(read),
       }
     case tags.unreachable:
       return {
@@ -181,6 +184,18 @@ function readBody(tag: number, read: ByteReader): ClusterMessage {
     default:
       throw new DecodeError("unknown-tag", String(tag))
   }
+}
+
+function readNode(read: ByteReader): string {
+  const name = read.text(MAX_NODE_BYTES)
+  if (!NODE_NAME.test(name)) throw new DecodeError("bad-value", "name of a host")
+  return name
+}
+
+/** A host takes no longer ones from its own clients, and clients take none from a host. */
+function readBlob(read: ByteReader): Uint8Array {
+  if (read.remaining > MAX_FRAME_BYTES) throw new DecodeError("frame-too-large")
+  return read.rest()
 }
 
 function readMany<T>(read: ByteReader, itemBytes: number, readOne: () => T): T[] {

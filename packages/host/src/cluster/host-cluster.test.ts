@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto"
 import { createSimulatedTime, type SimulatedTime } from "@dunlin/core/testing"
 import { describe, expect, test } from "vitest"
-import { keyOfBytes } from "../binary-key.ts"
+import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
 import { createCounters, type HostCounters } from "../host-counters.ts"
 import {
   createTopicDirectory,
@@ -10,6 +11,7 @@ import {
   type TopicDirectory,
 } from "../topic-directory.ts"
 import type { ClusterLink } from "./cluster-link.ts"
+import { type ClusterMessage, decodeClusterMessage, encodeClusterMessage } from "./cluster-message.ts"
 import { createHostCluster, type HostCluster } from "./host-cluster.ts"
 
 const limits = {
@@ -94,10 +96,10 @@ function createWorld(): { time: SimulatedTime; start(name: string): Node } {
     time,
     start(name) {
       const clock = time.clock()
-      const directory = createTopicDirectory(limits, clock, name)
+      const faults: unknown[] = []
+      const directory = createTopicDirectory(limits, clock, name, (error) => void faults.push(error))
       const link = bus.link()
       const counters = createCounters()
-      const faults: unknown[] = []
       const cluster = createHostCluster({
         ...{ link, directory, node: name, clock, counters },
         faulted: (error) => void faults.push(error),
@@ -474,4 +476,158 @@ describe("a cluster of hosts", () => {
     expect(seen.length).toBeGreaterThan(10)
     for (const bytes of seen) expect(keyOfBytes(bytes)).not.toContain("topic_")
   })
+
+  test("a session that was counted to the end can still be taken up, here and by all who hear of it", async () => {
+    const { time, start } = createWorld()
+    // Of equal counts the greater name would win: the session moves from the greater to the smaller.
+    const [a, b, z] = [start("a"), start("b"), start("z")]
+    join(a, "ada")
+    join(b, "bea")
+    const bob = join(z, "bob")
+    bob.generation = 0xffff_ffff
+    await time.runFor(31_000)
+    join(a, "bob", { presentedClaim: bob.claim })
+    await time.runFor(1000)
+    for (const node of [b, z]) {
+      expect(node.directory.find(topicKey)?.members.get(peerKey("bob"))?.place ?? null).toEqual(
+        node === z ? null : { type: "remote", node: "a" },
+      )
+    }
+    expect(a.directory.find(topicKey)?.members.get(peerKey("bob"))?.place.type).toBe("here")
+    for (const node of [a, b, z]) expect(node.faults).toEqual([])
+  })
+
+  test("hosts beyond the thousandth are not taken in, and so none of their members stays for ever", async () => {
+    const { time, start } = createWorld()
+    const a = start("a")
+    const nats = start("stranger").link
+    join(a, "ada")
+    await time.runFor(500)
+    const announce = (index: number): void => {
+      const member = { peer: peerKey(`p${index}`), claim: key("", 16), took: null, birth: key("", 12) }
+      nats.publish(
+        subjectOf(topicKey),
+        encodeClusterMessage({
+          type: "announce",
+          node: `n${index}`,
+          topic: hashOfTopic(topicKey),
+          complete: true,
+          joined: [{ ...member, generation: 1 }],
+          left: [],
+        }),
+      )
+    }
+    const beat = (index: number): void =>
+      void nats.publish(
+        "sig.hb",
+        encodeClusterMessage({ type: "heartbeat", node: `n${index}`, uptimeMs: 60_000 }),
+      )
+    for (let index = 0; index < 1100; index++) beat(index)
+    await time.runFor(100)
+    expect(a.cluster.nodeCount).toBe(1000)
+    announce(5)
+    announce(1050)
+    await time.runFor(100)
+    expect(a.known()).toEqual(["ada", "p5"])
+    // The stranger's own heartbeat took one of the places.
+    expect(a.counters.drops.get("cluster")).toBe(102)
+    await time.runFor(8000)
+    expect(a.known()).toEqual(["ada"])
+    // Whose place is free again.
+    announce(1050)
+    await time.runFor(100)
+    expect(a.known()).toEqual(["ada", "p1050"])
+    await time.runFor(8000)
+    expect(a.known()).toEqual(["ada"])
+  })
+
+  test("a host that there is no place for does not make this one say everything again", async () => {
+    const { time, start } = createWorld()
+    const a = start("a")
+    const nats = start("stranger").link
+    join(a, "ada")
+    await time.runFor(500)
+    const beat = (index: number): void =>
+      void nats.publish(
+        "sig.hb",
+        encodeClusterMessage({ type: "heartbeat", node: `n${index}`, uptimeMs: 60_000 }),
+      )
+    for (let index = 0; index < 1000; index++) beat(index)
+    await time.runFor(500)
+    let asked = 0
+    const publish = a.link.publish.bind(a.link)
+    a.link.publish = (subject, bytes) => {
+      if (decodeClusterMessage(bytes).type === "ask") asked += 1
+      return publish(subject, bytes)
+    }
+    for (let index = 1000; index < 1010; index++) {
+      beat(index)
+      await time.runFor(50)
+    }
+    expect(asked).toBe(0)
+  })
+
+  test("what only a hostile or broken host says is dropped, and no fault of this one's", async () => {
+    const { time, start } = createWorld()
+    const a = start("a")
+    const nats = start("stranger").link
+    const seat = createSeat()
+    join(a, "ada", { seat })
+    await time.runFor(500)
+    const published: string[] = []
+    const publish = a.link.publish.bind(a.link)
+    a.link.publish = (subject, bytes) => {
+      published.push(subject)
+      return publish(subject, bytes)
+    }
+    const topic = hashOfTopic(topicKey)
+    const signal = { type: "signal", topic, to: peerKey("ada"), from: peerKey("eve") } as const
+    const said: ClusterMessage[] = [
+      { ...signal, node: "z", blob: new Uint8Array(70_000) },
+      ...["", ">", "*", "a.b", "z 0\r\n\r\nSUB > 1\r\n", "z".repeat(65), "é"].flatMap((node) => [
+        { type: "ask", node, topic } as const,
+        { type: "find", node, topic, peer: peerKey("ada") } as const,
+        { ...signal, to: peerKey("nobody"), node, blob: new Uint8Array(1) },
+      ]),
+    ]
+    for (const message of said) nats.publish("sig.n.a", encodeClusterMessage(message))
+    await time.runFor(100)
+    expect(published).toEqual([])
+    expect(a.faults).toEqual([])
+    expect(seat.heard).toEqual([])
+    expect(a.counters.drops.get("cluster")).toBe(said.length)
+  })
+
+  test("a timer that meets a fault goes on", async () => {
+    const { time, start } = createWorld()
+    const [a, b] = [start("a"), start("b")]
+    join(a, "ada")
+    join(b, "bob")
+    await time.runFor(500)
+    const fault = new Error("of the directory")
+    const forgetNode = a.directory.forgetNode
+    Object.assign(a.directory, {
+      forgetNode: () => {
+        Object.assign(a.directory, { forgetNode })
+        throw fault
+      },
+    })
+    b.link.setUp(false)
+    await time.runFor(8000)
+    expect(a.faults).toEqual([fault])
+    b.link.setUp(true)
+    await time.runFor(1000)
+    expect(b.known()).toEqual(["ada", "bob"])
+    await time.runFor(30_000)
+    expect(b.known()).toEqual(["ada", "bob"])
+  })
 })
+
+function hashOfTopic(topic: string): string {
+  const hash = createHash("sha256").update("dunlin/1 cluster").update(bytesOfKey(topic)).digest()
+  return keyOfBytes(hash.subarray(0, 16))
+}
+
+function subjectOf(topic: string): string {
+  return `sig.r.${Buffer.from(bytesOfKey(hashOfTopic(topic))).toString("base64url")}`
+}

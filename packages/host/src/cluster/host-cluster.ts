@@ -42,6 +42,7 @@ const GATHER_MS = 5
 const ASK_AGAIN_MS = 150
 const FIND_MS = 150
 const MAX_SEARCHES = 10_000
+/** Members of a host that is not kept count of would never be forgotten, so that nothing is taken from any more. */
 const MAX_NODES = 1000
 
 const subjects = {
@@ -64,7 +65,7 @@ export function createHostCluster(deps: {
   readonly node: string
   readonly clock: Clock
   readonly counters: HostCounters
-  /** A message met a fault of this host's own. */
+  /** A message or a timer met a fault of this host's own. */
   readonly faulted: (error: unknown) => void
 }): HostCluster {
   const { link, directory, node, clock, counters } = deps
@@ -81,6 +82,16 @@ export function createHostCluster(deps: {
   let cancelTick = (): void => {}
   let cancelCatchUp: (() => void) | null = null
   let slice = 0
+
+  /** Runs what nobody above could catch a fault of. */
+  const contain = (work: () => void): void => {
+    try {
+      work()
+    } catch (error) {
+      deps.faulted(error)
+    }
+  }
+  const later = (delayMs: Millis, work: () => void): (() => void) => clock.after(delayMs, () => contain(work))
 
   const publish = (subject: string, message: ClusterMessage): boolean => {
     if (link.publish(subject, encodeClusterMessage(message))) return true
@@ -126,10 +137,11 @@ export function createHostCluster(deps: {
     if (shared === undefined) return
     shared.changes.set(member.peer, change)
     dirty.add(shared)
-    cancelGather ??= clock.after(GATHER_MS, () => {
+    cancelGather ??= later(GATHER_MS, () => {
       cancelGather = null
-      for (const one of dirty) announceChanges(one)
+      const changed = [...dirty]
       dirty.clear()
+      for (const one of changed) announceChanges(one)
     })
   }
 
@@ -147,9 +159,9 @@ export function createHostCluster(deps: {
         announceAll(shared, subjects.topic(shared.hash))
         ask(shared)
       }
-      if (left.length > 0 && link.up) cancelCatchUp = clock.after(CATCH_UP_PAUSE_MS, turn)
+      if (left.length > 0 && link.up) cancelCatchUp = later(CATCH_UP_PAUSE_MS, turn)
     }
-    cancelCatchUp = clock.after(CATCH_UP_PAUSE_MS, turn)
+    cancelCatchUp = later(CATCH_UP_PAUSE_MS, turn)
   }
 
   directory.observe({
@@ -165,7 +177,7 @@ export function createHostCluster(deps: {
       sharedByTopic.set(topic, shared)
       sharedByHash.set(hash, shared)
       ask(shared)
-      clock.after(ASK_AGAIN_MS, () => {
+      later(ASK_AGAIN_MS, () => {
         if (sharedByTopic.get(topic) === shared) ask(shared)
       })
     },
@@ -182,14 +194,20 @@ export function createHostCluster(deps: {
     left: (member) => gather(member, "left"),
   })
 
-  const hear = (from: string): void => {
-    if (heardAt.has(from) || heardAt.size < MAX_NODES) heardAt.set(from, clock.monotonic())
+  /** False where there is no place for another host. */
+  const hear = (from: string): boolean => {
+    if (!heardAt.has(from) && heardAt.size >= MAX_NODES) {
+      count(counters.drops, "cluster")
+      return false
+    }
+    heardAt.set(from, clock.monotonic())
+    return true
   }
 
   const takeHeartbeat = (from: string, uptimeMs: Millis): void => {
     // One that has just started asks by itself; an old one that is new to us was cut off, and was forgotten.
-    if (!heardAt.has(from) && uptimeMs > NODE_LIFE_MS) catchUp()
-    hear(from)
+    const isNew = !heardAt.has(from)
+    if (hear(from) && isNew && uptimeMs > NODE_LIFE_MS) catchUp()
   }
 
   const takeAnnouncement = (message: Extract<ClusterMessage, { type: "announce" }>): void => {
@@ -244,7 +262,7 @@ export function createHostCluster(deps: {
   const take = (message: ClusterMessage): void => {
     switch (message.type) {
       case "heartbeat":
-        takeHeartbeat(message.node, message.uptimeMs)
+        if (message.node !== node) takeHeartbeat(message.node, message.uptimeMs)
         return
       case "ask": {
         const shared = sharedByHash.get(message.topic)
@@ -252,9 +270,7 @@ export function createHostCluster(deps: {
         return
       }
       case "announce":
-        if (message.node === node) return
-        hear(message.node)
-        takeAnnouncement(message)
+        if (message.node !== node && hear(message.node)) takeAnnouncement(message)
         return
       case "find":
         if (message.node !== node) takeFind(message)
@@ -285,8 +301,8 @@ export function createHostCluster(deps: {
       // What was said while this host did not run is still waiting to be read.
       if (stalledMs > 0) heardAt.set(other, at + stalledMs)
       else if (now - at >= NODE_LIFE_MS) {
-        heardAt.delete(other)
         directory.forgetNode(other)
+        heardAt.delete(other)
       }
     }
   }
@@ -305,12 +321,12 @@ export function createHostCluster(deps: {
   }
 
   const tick = (): void => {
+    cancelTick = later(TICK_MS, tick)
     const now = clock.monotonic()
     const lateMs = now - tickedAt - TICK_MS
     tickedAt = now
     forgetSilentNodes(now, lateMs > STALL_MS ? lateMs : 0)
     if (now - beatAt >= HEARTBEAT_MS && link.up) beat(now)
-    cancelTick = clock.after(TICK_MS, tick)
   }
 
   const subscriptions = [
@@ -319,7 +335,7 @@ export function createHostCluster(deps: {
   ]
   link.onChange((up) => {
     if (!up) return
-    beat(clock.monotonic())
+    contain(() => beat(clock.monotonic()))
     catchUp()
   })
   tick()

@@ -51,14 +51,18 @@ export function createNatsLink(options: {
   const activate = (key: object): void => {
     const subscription = wanted.get(key)
     if (connection === null || subscription === undefined) return
-    active.set(
-      key,
-      connection.subscribe(subscription.subject, {
-        callback: (error, message) => {
-          if (error === null) subscription.receive(message.data)
-        },
-      }),
-    )
+    try {
+      active.set(
+        key,
+        connection.subscribe(subscription.subject, {
+          callback: (error, message) => {
+            if (error === null) subscription.receive(message.data)
+          },
+        }),
+      )
+    } catch {
+      // The client closed a moment ago, and nobody has heard of it yet: what is wanted goes to the next connection.
+    }
   }
 
   const open = async (): Promise<void> => {

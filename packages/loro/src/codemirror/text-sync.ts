@@ -5,7 +5,7 @@ import type { Delta, LoroEventBatch } from "loro-crdt"
 import { insertText } from "../text/insert-text.ts"
 import { findSplice } from "../text/text-change.ts"
 import type { TextSource } from "../text/text-source.ts"
-import { createTextUndo, type TextUndo } from "../text/text-undo.ts"
+import type { TextUndo } from "../text/text-undo.ts"
 
 /** Marks transactions that came from the document, which are not written into it again. */
 const fromLoro = Annotation.define<true>()
@@ -18,9 +18,8 @@ export interface TextSync extends PluginValue {
 export function createTextSync(
   view: EditorView,
   source: TextSource,
-  given: { readonly undo: TextUndo; readonly shared: boolean },
+  { undo, shared }: { readonly undo: TextUndo; readonly shared: boolean },
 ): TextSync {
-  let { undo } = given
   /** Changes of the text that the editor does not have yet; on the editor's document as it is. */
   let waiting: ChangeSet | null = null
   let writing = false
@@ -139,10 +138,7 @@ export function createTextSync(
   const unwatch = source.subscribe(() => {
     unsubscribe()
     if (destroyed || !source.isWritable()) return
-    if (!given.shared) {
-      undo.close()
-      undo = createTextUndo(source.doc())
-    }
+    undo.follow(source.doc())
     attach()
   })
 
@@ -164,7 +160,7 @@ export function createTextSync(
       destroyed = true
       unsubscribe()
       unwatch()
-      if (!given.shared) undo.close()
+      if (!shared) undo.close()
     },
   }
 }

@@ -59,7 +59,7 @@ function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
       const entry: HistoryEntry = {
         peer: change.peer,
         device: devicesByPeer.get(change.peer) ?? null,
-        at: change.timestamp * 1_000,
+        at: timeOf(change),
         operations: change.length,
         version: [{ peer: change.peer, counter: change.counter + change.length - 1 }],
       }
@@ -70,6 +70,14 @@ function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
   entries.sort((a, b) => b.lamport - a.lamport || (a.entry.peer < b.entry.peer ? -1 : 1))
   return entries.map(({ entry }) => entry)
 }
+
+/** Peers may claim any time. One that no date can show (ECMA-262) counts as not known. */
+function timeOf({ timestamp }: Change): number {
+  const at = timestamp * 1_000
+  return Math.abs(at) <= MAX_TIME_MS ? at : 0
+}
+
+const MAX_TIME_MS = 8_640_000_000_000_000
 
 function lastLamport(change: Change): number {
   return change.lamport + change.length - 1

@@ -150,7 +150,7 @@ function openStore(
       ),
     blob: (name) =>
       run(() => {
-        const value = tables.blobs.get(name)
+        const value = tables.blobs.get(keyOf(name))
         return value === undefined ? null : bytesOf(value)
       }),
     close() {
@@ -209,8 +209,8 @@ function applyBatch(tables: Tables, batch: StoreBatch): readonly number[] {
   }
   for (const key of batch.inboxDeletes ?? []) tables.inbox.removeSync(key)
   for (const { name, bytes } of batch.blobs ?? []) {
-    if (bytes === null) tables.blobs.removeSync(name)
-    else tables.blobs.putSync(name, bufferOf(bytes))
+    if (bytes === null) tables.blobs.removeSync(keyOf(name))
+    else tables.blobs.putSync(keyOf(name), bufferOf(bytes))
   }
   return (batch.inbox ?? []).map(({ id, bytes }) => {
     const key = nextInboxKey(tables)
@@ -268,6 +268,8 @@ function keyOf(id: string): string {
 }
 
 function rowOf(value: Buffer): { readonly sequence: number; readonly bytes: Uint8Array } {
+  // Damaged: one that says nothing, so that it is no other document's matter.
+  if (value.length < 8) return { sequence: 0, bytes: new Uint8Array(0) }
   return { sequence: Number(value.readBigUInt64BE()), bytes: bytesOf(value.subarray(8)) }
 }
 
@@ -275,6 +277,7 @@ function inboxEntryOf(
   key: number,
   value: Buffer,
 ): { readonly key: number; readonly id: string; readonly bytes: Uint8Array } {
+  if (value.length < 4) return { key, id: "", bytes: new Uint8Array(0) }
   const nameEnd = 4 + value.readUInt32BE()
   return { key, id: value.toString("utf8", 4, nameEnd), bytes: bytesOf(value.subarray(nameEnd)) }
 }

@@ -1,10 +1,22 @@
-import { createHash } from "node:crypto"
-import { realpath, rm } from "node:fs/promises"
+import { createHash, randomBytes } from "node:crypto"
+import { readdir, realpath, rename, rm } from "node:fs/promises"
 import { connect, createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-import { LoroReplicaError } from "../loro-replica-error.ts"
+import { LoroReplicaError, reasonOf } from "../loro-replica-error.ts"
+
+/** What whoever connects to a lock is told. */
+type Stage = "trying" | "held"
+
+/** "silent": it closed without a word, as while it unlocks. Asked again it answers, or is gone. */
+type Heard = Stage | "silent"
+
+const ANSWERS: Readonly<Record<Stage, string>> = { trying: "t", held: "h" }
+/** A process that is too busy to answer has its lock all the same. */
+const ANSWER_MS = 2_000
+const LOOK_AGAIN_MS = 10
+const PATIENCE_MS = 3_000
 
 /**
  * Makes sure that one opener has a directory. The lock is a local socket: it goes with its process, however that
@@ -14,32 +26,111 @@ export async function lockPath(path: string): Promise<() => Promise<void>> {
   const name = createHash("sha256")
     .update(await realpath(path))
     .digest("hex")
-    .slice(0, 32)
-  // Socket paths are short by law of the kernel, so it does not lie in the directory itself.
-  const socket =
-    process.platform === "win32" ? `\\\\.\\pipe\\dunlin-${name}` : join(tmpdir(), `dunlin-${name}.sock`)
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const server = await listen(socket)
-    if (server !== null) return () => closeServer(server)
-    if (await answers(socket)) break
-    await rm(socket, { force: true })
-  }
-  throw new LoroReplicaError(
-    "store-in-use",
-    `${path} is open already: close that replica, or use another directory`,
-  )
+    .slice(0, 24)
+  return process.platform === "win32"
+    ? lockPipe(path, `\\\\.\\pipe\\dunlin-${name}`)
+    : lockSocket(path, `dunlin-${name}-`)
 }
 
-/** Null when somebody has, or left, the socket. */
-function listen(socket: string): Promise<Server | null> {
+/** A named pipe is nothing that could be left behind. */
+async function lockPipe(path: string, pipe: string): Promise<() => Promise<void>> {
+  const server = await listen(pipe, () => "held")
+  if (server === null) throw inUse(path)
+  return () => closeServer(server)
+}
+
+/**
+ * Everybody has a socket with a name of its own, shows it, and then looks for those of others. With one name for all, two that find
+ * what a killed process left would both remove it, the later one the socket that the earlier one has just made. Of two that
+ * show theirs at the same time the lower name waits until the higher one has given up.
+ */
+async function lockSocket(path: string, prefix: string): Promise<() => Promise<void>> {
+  // Socket paths are short by law of the kernel, so they do not lie in the directory itself.
+  const directory = tmpdir()
+  const own = prefix + randomBytes(6).toString("hex")
+  const socket = join(directory, own)
+  let stage: Stage = "trying"
+  // Between its making and its first connection a socket refuses, as one that was left behind: shown once it answers.
+  const server = await listen(`${socket}.new`, () => stage)
+  if (server === null) throw inUse(path)
+  const unlock = async (): Promise<void> => {
+    await rm(socket, { force: true })
+    await closeServer(server)
+  }
+  try {
+    await rename(`${socket}.new`, socket)
+    for (const until = performance.now() + PATIENCE_MS; ;) {
+      const others = await lookAround(
+        directory,
+        (file) => file.startsWith(prefix) && isShown(file) && file !== own,
+      )
+      if (others.size === 0) break
+      const mustYield = [...others].some(
+        ([other, their]) => their === "held" || (their === "trying" && other < own),
+      )
+      if (mustYield || performance.now() > until) throw inUse(path)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+    }
+  } catch (cause) {
+    await unlock()
+    throw cause instanceof LoroReplicaError ? cause : failed(cause)
+  }
+  stage = "held"
+  return unlock
+}
+
+function isShown(file: string): boolean {
+  return !file.endsWith(".new")
+}
+
+async function lookAround(
+  directory: string,
+  isOther: (file: string) => boolean,
+): Promise<ReadonlyMap<string, Heard>> {
+  const files = (await readdir(directory)).filter(isOther)
+  const stages = await Promise.all(files.map((file) => ask(join(directory, file))))
+  const stagesByFile = new Map<string, Heard>()
+  for (const [index, file] of files.entries()) {
+    const stage = stages[index]
+    if (stage === "left") await rm(join(directory, file), { force: true })
+    else if (stage !== undefined && stage !== "gone") stagesByFile.set(file, stage)
+  }
+  return stagesByFile
+}
+
+/** "left" by a process that is no more. */
+function ask(socket: string): Promise<Heard | "left" | "gone"> {
+  return new Promise((resolve) => {
+    const connection = connect(socket)
+    connection.setTimeout(ANSWER_MS, () => {
+      connection.destroy()
+      resolve("held")
+    })
+    connection.once("data", (answer) => {
+      connection.destroy()
+      resolve(answer.toString() === ANSWERS.trying ? "trying" : "held")
+    })
+    connection.once("error", ({ code }: NodeJS.ErrnoException) => {
+      if (code === "ECONNREFUSED") resolve("left")
+      else if (code === "ENOENT") resolve("gone")
+      // Whatever keeps it from being asked does not say that it is not there.
+      else resolve(code === "ECONNRESET" || code === "EPIPE" ? "silent" : "held")
+    })
+    connection.once("close", () => resolve("silent"))
+  })
+}
+
+/** Null when somebody has the socket. */
+function listen(socket: string, stage: () => Stage): Promise<Server | null> {
   return new Promise((resolve, reject) => {
-    const server = createServer((connection) => connection.destroy())
+    const server = createServer((connection) => {
+      // Whoever asked may be gone before it hears the answer.
+      connection.on("error", () => connection.destroy())
+      connection.end(ANSWERS[stage()], () => connection.destroy())
+    })
     server.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EADDRINUSE") resolve(null)
-      else
-        reject(
-          new LoroReplicaError("storage-failed", `cannot lock the store: ${error.message}`, { cause: error }),
-        )
+      else reject(failed(error))
     })
     server.listen(socket, () => {
       server.unref()
@@ -48,19 +139,19 @@ function listen(socket: string): Promise<Server | null> {
   })
 }
 
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = connect(socket)
-    connection.once("connect", () => {
-      connection.destroy()
-      resolve(true)
-    })
-    connection.once("error", () => resolve(false))
-  })
-}
-
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
   })
+}
+
+function inUse(path: string): LoroReplicaError {
+  return new LoroReplicaError(
+    "store-in-use",
+    `${path} is open already: close that replica, or use another directory`,
+  )
+}
+
+function failed(cause: unknown): LoroReplicaError {
+  return new LoroReplicaError("storage-failed", `cannot lock the store: ${reasonOf(cause)}`, { cause })
 }

@@ -11,14 +11,15 @@ import {
   type ScanPage,
 } from "@dunlin/core"
 
+import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { isDocumentId } from "./document-id.ts"
-import { decodeRow } from "./document-row.ts"
 import { parseDelta } from "./document-delta.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentReader } from "./document-reader.ts"
 import type { DocumentShelf, ShelfEntry, UnreadableEntry } from "./document-shelf.ts"
+import { hashOfRow } from "./row-hash.ts"
 
 export interface AttachedOptions {
   readonly store: OpenDocumentStore
@@ -69,10 +70,12 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       const last = rows.at(-1)
       if (last === undefined) return
       after = last.sequence
-      yield {
-        entries: rows.map(({ id, bytes }) => ({ key: id, stateHash: decodeRow(bytes).hash })),
-        cursor: encodeCursor(after),
+      const entries: { readonly key: string; readonly stateHash: Uint8Array | null }[] = []
+      for (const row of rows) {
+        const entry = await hashOfRow(row, { shelf, report: options.report })
+        if (entry !== null) entries.push(entry)
       }
+      yield { entries, cursor: encodeCursor(after) }
       if (rows.length < SCAN_PAGE) return
     }
   }
@@ -168,7 +171,12 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       for (const entry of shelf.entries()) if (entry.phase === "live") entry.live?.settle()
       await Promise.all([...shelf.entries()].map(settleEntry))
     },
-    loadIndex: () => store.blob(INDEX_BLOB),
+    loadIndex: () =>
+      store.blob(INDEX_BLOB).catch((cause: unknown) => {
+        // It does not open: a cache that was damaged costs a scan.
+        if (cause instanceof LoroReplicaError && cause.code === "wrong-key") return null
+        throw cause
+      }),
     async saveIndex(blob) {
       if (!options.isHolder()) return
       // Behind every change it speaks of: a crash must not leave an index that is ahead of the rows.

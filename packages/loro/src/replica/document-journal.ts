@@ -1,6 +1,7 @@
 import type { Clock } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
+import { asideBlob, packAside } from "../store/aside-blob.ts"
 import type { LogRange } from "../store/document-store.ts"
 import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
 import { encodeDelta } from "./document-delta.ts"
@@ -63,6 +64,11 @@ export interface DocumentJournal {
   restart(): void
   /** Resolves when durable. `before` is the version that was durable or under way to be. */
   append(live: LiveDocument, update: Uint8Array, before: Version, batch?: WriterBatch): Promise<void>
+  /**
+   * Puts what is in memory in the place of all that is stored of the document, of which `pieces` are set aside. Resolves when
+   * durable.
+   */
+  rewrite(live: LiveDocument, pieces: readonly Uint8Array[], batch?: WriterBatch): Promise<void>
   /** Keeps the bytes of a first load as they came. */
   adoptSnapshot(live: LiveDocument, snapshot: Uint8Array, batch?: WriterBatch): Promise<void>
   /**
@@ -94,6 +100,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let waiting: Uint8Array | null = null
   // The version from which on nothing is durable because a write failed.
   let unsaved: Version | null = null
+  // What is to be set aside goes with every write until one succeeds: the next one may overwrite what it was made of.
+  let owed: NonNullable<WriterBatch["blobs"]> | null = null
   let burial: Burial = { phase: "none" }
   let underWay = 0
   let last: Promise<void> = Promise.resolve()
@@ -120,9 +128,12 @@ export function createJournal(options: JournalOptions): DocumentJournal {
 
   const write = (batch: WriterBatch, onFailed: () => void, inbox?: Uint8Array): Promise<void> => {
     underWay += 1
-    const written = writer.write(batch).then(
+    const aside = owed
+    const whole = aside === null ? batch : { ...batch, blobs: [...(batch.blobs ?? []), ...aside] }
+    const written = writer.write(whole).then(
       (keys) => {
         underWay -= 1
+        if (owed === aside) owed = null
         const key = keys[0]
         if (key !== undefined && inbox !== undefined) options.onInbox(key, inbox)
       },
@@ -257,7 +268,10 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       changedAt: clock.now(),
     }
     const trims = trim(0, logNext - 1)
-    return write({ ...batch, trims, snapshots: [{ id, bytes: null }], ...rows(row) }, failed)
+    // A document that was damaged once may have left something aside.
+    owed = null
+    const blobs = [{ name: asideBlob(id), bytes: null }]
+    return write({ ...batch, trims, blobs, snapshots: [{ id, bytes: null }], ...rows(row) }, failed)
   }
 
   const tailCount = (): number => logNext - tailFirst
@@ -289,19 +303,12 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     if (!options.isHolder() || unsaved !== null) return
     live.settle()
     if (live.pendingBytes() === 0) waiting = null
-    const through = logNext - 1
     if (isLogLong() || logCount - tailCount() >= SNAPSHOT_ENTRIES || waiting !== null) {
-      const snapshot = live.snapshot()
-      snapshotBytes = snapshot.length
-      const logs = waiting === null ? [] : [{ id, sequence: logNext++, bytes: waiting }]
-      logBytes = waiting?.length ?? 0
-      logCount = logs.length
-      startTail(live.state().version)
-      const snapshots = [{ id, bytes: snapshot }]
-      write({ trims: trim(0, through), logs, snapshots, ...rows(rowOf(live.state())) }, ignore).catch(ignore)
+      write(snapshotOf(live), ignore).catch(ignore)
       return
     }
     if (tailCount() <= MERGE_ENTRIES) return
+    const through = logNext - 1
     const merged = live.updateSince(tailVersion)
     const trims = trim(tailFirst, through)
     logCount += 1 - tailCount()
@@ -311,6 +318,41 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     write({ trims, logs: [{ id, sequence, bytes: merged }], ...rows(rowOf(live.state())) }, ignore).catch(
       ignore,
     )
+  }
+
+  const snapshotOf = (live: LiveDocument): WriterBatch => {
+    const through = logNext - 1
+    const snapshot = live.snapshot()
+    snapshotBytes = snapshot.length
+    const logs = waiting === null ? [] : [{ id, sequence: logNext++, bytes: waiting }]
+    logBytes = waiting?.length ?? 0
+    logCount = logs.length
+    startTail(live.state().version)
+    return {
+      trims: trim(0, through),
+      logs,
+      snapshots: [{ id, bytes: snapshot }],
+      ...rows(rowOf(live.state())),
+    }
+  }
+
+  const adoptSnapshot = (
+    live: LiveDocument,
+    snapshot: Uint8Array,
+    batch: WriterBatch = {},
+  ): Promise<void> => {
+    const { version } = live.state()
+    if (!options.isHolder()) {
+      const delta = encodeDelta({ type: "snapshot", version, snapshot })
+      return writeSince(EMPTY_VERSION, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
+    }
+    snapshotBytes = snapshot.length
+    startTail(version)
+    return writeSince(EMPTY_VERSION, {
+      ...batch,
+      snapshots: [{ id, bytes: snapshot }],
+      ...rows(rowOf(live.state())),
+    })
   }
 
   const trim = (from: number, through: number): readonly LogRange[] =>
@@ -339,20 +381,13 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       unsaved = null
     },
     append,
-    adoptSnapshot(live, snapshot, batch = {}) {
-      const { version } = live.state()
-      if (!options.isHolder()) {
-        const delta = encodeDelta({ type: "snapshot", version, snapshot })
-        return writeSince(EMPTY_VERSION, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
-      }
-      snapshotBytes = snapshot.length
-      startTail(version)
-      return writeSince(EMPTY_VERSION, {
-        ...batch,
-        snapshots: [{ id, bytes: snapshot }],
-        ...rows(rowOf(live.state())),
-      })
+    rewrite(live, pieces, batch = {}) {
+      if (!options.isHolder()) return adoptSnapshot(live, live.snapshot())
+      owed = pieces.length === 0 ? null : [{ name: asideBlob(id), bytes: packAside(pieces) }]
+      if (live.pendingBytes() === 0) waiting = null
+      return writeSince(EMPTY_VERSION, { ...batch, ...snapshotOf(live) })
     },
+    adoptSnapshot,
     bury,
     refresh: (live, batch = {}) => write({ ...batch, ...rows(rowOf(live.state())) }, ignore),
     async saved(live) {

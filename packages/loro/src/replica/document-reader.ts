@@ -2,6 +2,7 @@ import { DecodeError, type ReadOutcome, type ReadRequest, type ReplicaReport } f
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import type { OpenDocumentStore } from "../store/document-store.ts"
+import { isIntact } from "./blob-checksum.ts"
 import {
   type DocumentDelta,
   decodeSummary,
@@ -10,7 +11,7 @@ import {
   encodeSummary,
 } from "./document-delta.ts"
 import { isDocumentId } from "./document-id.ts"
-import { decodeRow } from "./document-row.ts"
+import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import { countOperations, covers, EMPTY_VERSION, type Version } from "./version.ts"
@@ -44,13 +45,20 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
   const hold = async (keys: readonly string[]): Promise<readonly (Held | null)[]> => {
     const closed = keys.filter((key) => isDocumentId(key) && heldOnShelf(key) === undefined)
     const rows = closed.length === 0 ? [] : await store.rows(closed)
-    const rowsByKey = new Map(closed.map((key, index) => [key, rows[index] ?? null]))
+    const rowsByKey = new Map<string, DocumentRow>()
+    for (const [index, key] of closed.entries()) {
+      const bytes = rows[index] ?? null
+      const row = bytes === null ? null : readRow(bytes)
+      if (row !== null && "hash" in row) rowsByKey.set(key, row)
+      // What it does not tell the document itself may: it is on the shelf then.
+      else if (row !== null)
+        for (const entry of await shelf.take([key])) if (entry.phase !== "unreadable") shelf.release(entry)
+    }
     return keys.map((key) => {
       const open = heldOnShelf(key)
       if (open !== undefined) return open
-      const bytes = rowsByKey.get(key) ?? null
-      if (bytes === null) return null
-      const row = decodeRow(bytes)
+      const row = rowsByKey.get(key)
+      if (row === undefined) return null
       return {
         hash: row.hash,
         version: row.status === "live" ? row.version : null,
@@ -77,7 +85,13 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
     if (summary.type === "nothing" && held.snapshotOnly) {
       // What cannot be read is told of below, where it cannot be read again.
       const stored = await store.load(key).catch(() => null)
-      if (stored !== null && stored.snapshot !== null && stored.log.length === 0) {
+      // One that was damaged would be refused there, and not asked for again when it is mended.
+      if (
+        stored !== null &&
+        stored.log.length === 0 &&
+        stored.snapshot !== null &&
+        isIntact(stored.snapshot)
+      ) {
         return delta(held.hash, { type: "snapshot", version: held.version, snapshot: stored.snapshot })
       }
     }

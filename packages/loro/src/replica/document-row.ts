@@ -1,6 +1,8 @@
-import { ByteReader, ByteWriter, DecodeError } from "@dunlin/core"
+import { ByteReader, ByteWriter, DecodeError, sameBytes } from "@dunlin/core"
 
-import { readVersion, type Version, writeVersion } from "./version.ts"
+import { reasonOf } from "../loro-replica-error.ts"
+import { TOMBSTONE_HASH } from "./document-state.ts"
+import { EMPTY_VERSION, readVersion, type Version, writeVersion } from "./version.ts"
 
 /** What the index knows of a stored document without opening it; written in the transaction that changes the document. */
 export interface DocumentRow {
@@ -17,7 +19,16 @@ export interface DocumentRow {
   readonly changedAt: number
 }
 
+/** A row as it lies in the store. */
+export type StoredRowState =
+  | DocumentRow
+  /** Nothing can be said of its document by it. */
+  | { readonly status: "damaged"; readonly reason: string }
+  /** Written by a newer version of this application: what it stands for is not for this one to say, or to write over. */
+  | { readonly status: "newer"; readonly reason: string }
+
 const FORMAT = 1
+const HASH_OFFSET = 2
 const HASH_BYTES = 32
 
 export function encodeRow(row: DocumentRow): Uint8Array<ArrayBuffer> {
@@ -34,11 +45,28 @@ export function encodeRow(row: DocumentRow): Uint8Array<ArrayBuffer> {
   return write.finish()
 }
 
+/** Total over damaged bytes. */
+export function readRow(bytes: Uint8Array): StoredRowState {
+  try {
+    return decodeRow(bytes)
+  } catch (error) {
+    if (holdsTombstone(bytes)) return tombstoneRow(bytes)
+    const version = bytes[0] ?? 0
+    if (version <= FORMAT) return { status: "damaged", reason: `its row is damaged (${reasonOf(error)})` }
+    const reason = `its row is of version ${version}, which a newer version of the application wrote: update this one`
+    return { status: "newer", reason }
+  }
+}
+
+/** Throws `DecodeError`. */
 export function decodeRow(bytes: Uint8Array): DocumentRow {
   const read = new ByteReader(bytes)
   if (read.u8() !== FORMAT) throw new DecodeError("unknown-version")
-  const status = read.u8() === 0 ? "live" : "deleted"
+  const tag = read.u8()
   const hash = read.bytes(HASH_BYTES).slice()
+  // A bit must not make a deleted document of one that is not: peers would delete theirs.
+  if (tag > 1 || (tag === 1) !== sameBytes(hash, TOMBSTONE_HASH)) throw new DecodeError("unknown-tag", "row")
+  const status = tag === 0 ? "live" : "deleted"
   const [snapshotBytes, logBytes, logCount, logNext] = [
     read.varint(),
     read.varint(),
@@ -49,4 +77,18 @@ export function decodeRow(bytes: Uint8Array): DocumentRow {
   const version = readVersion(read)
   read.end()
   return { status, hash, version, snapshotBytes, logBytes, logCount, logNext, changedAt }
+}
+
+/** 32 bytes that nothing but a deletion has: whatever became of the rest of the row, its document stays deleted. */
+function holdsTombstone(bytes: Uint8Array): boolean {
+  return (
+    bytes.length >= HASH_OFFSET + HASH_BYTES &&
+    sameBytes(bytes.subarray(HASH_OFFSET, HASH_OFFSET + HASH_BYTES), TOMBSTONE_HASH)
+  )
+}
+
+function tombstoneRow(bytes: Uint8Array): DocumentRow {
+  const sizes = { snapshotBytes: 0, logBytes: 0, logCount: 0, logNext: 0, changedAt: 0 }
+  const hash = bytes.slice(HASH_OFFSET, HASH_OFFSET + HASH_BYTES)
+  return { status: "deleted", hash, version: EMPTY_VERSION, ...sizes }
 }

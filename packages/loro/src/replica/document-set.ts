@@ -7,6 +7,7 @@ import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
 import type { LiveDocument, LocalChange } from "./live-document.ts"
+import type { DocumentDamage } from "./stored-document.ts"
 import { type DocumentLimits, readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
@@ -101,6 +102,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     live.settle()
     // Edits made here broke it, and it is being read again: what came is asked for anew.
     if (entry.phase !== "live") return notTaken({ type: "incomplete" })
+    if (entry.damage !== null && !mends(delta, source)) return notTaken({ type: "incomplete" })
     const { hash, version } = live.state()
     if (delta.type === "push" && delta.audit !== undefined) compareContents(entry, hash, delta.audit, source)
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
@@ -178,8 +180,11 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       // In memory until its history comes, and then stored together with that. Nobody is told that it is kept.
       return notTaken({ type: "incomplete" })
     }
-    const { hash } = live.state()
+    const { hash, version } = live.state()
     if (hash === null) return unchanged(entry, live, delta, source)
+    if (entry.damage !== null && "version" in delta && !covers(version, delta.version)) {
+      return notTaken({ type: "incomplete" })
+    }
     const durable = keep(entry, live, delta, result.update, result.before.version, source)
     const outcome: JoinOutcome = {
       type: "joined",
@@ -222,6 +227,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     source: ApplySource,
   ): Promise<void> => {
     if (source.store === "kept-elsewhere") return DONE
+    if (entry.damage !== null) return mend(entry, entry.damage, live, source)
     if (delta.type === "snapshot" && before.size === 0)
       return entry.journal.adoptSnapshot(live, delta.snapshot, source.batch)
     return entry.journal.append(live, update, before, source.batch)
@@ -262,7 +268,33 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       stateHash: hash,
       senderLacks: lacks,
     }
-    return { outcome, durable: keepKnown(entry, live, delta, source), delta: null }
+    if (entry.damage === null) return { outcome, durable: keepKnown(entry, live, delta, source), delta: null }
+    // A device that has no more of it than can be read here does not say that there was no more.
+    if (source.origin === "remote") return { outcome, durable: DONE, delta: null }
+    const durable = mend(entry, entry.damage, live, source)
+    // The same state, and openable now: other tabs read it from the store.
+    const brings = { type: "update", version, update: new Uint8Array(0) } as const
+    postWhenDurable(durable, { key: entry.id, before: hash, stateHash: hash }, () => encodeDelta(brings))
+    emit({ type: "changed", id: entry.id, origin: source.origin })
+    return { outcome, durable, delta: null }
+  }
+
+  /** The document goes on with what could be read of it and what came; what is still missing is set aside as it lay in the store. */
+  const mend = (
+    entry: ShelfEntry,
+    { pieces, version }: DocumentDamage,
+    live: LiveDocument,
+    source: ApplySource,
+  ): Promise<void> => {
+    entry.damage = null
+    const isWhole = version !== null && covers(live.state().version, version)
+    options.report({
+      type: "warning",
+      reason: isWhole
+        ? `document "${entry.id}" was damaged in the store, and is whole again by ${source.sender}`
+        : `document "${entry.id}" was damaged in the store, and goes on with what could be read of it and what came from ${source.sender}: edits that were nowhere else are missing, and what could not be read is set aside`,
+    })
+    return entry.journal.rewrite(live, isWhole ? [] : pieces, source.batch)
   }
 
   const refused = (entry: ShelfEntry, reason: string, source: ApplySource): Applied => {
@@ -379,6 +411,12 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     },
   }
   return set
+}
+
+/** A single edit tells nothing of the document that it was made in, and the holder's word is read from what it stored. */
+function mends(delta: DocumentDelta, { origin, store }: ApplySource): boolean {
+  if (store === "kept-elsewhere") return false
+  return origin === "local" || delta.type !== "push"
 }
 
 /** Nothing is stored: what the delta came with stays where it is. */

@@ -6,7 +6,7 @@ import type { OpenDocumentStore, StoredDocument } from "../store/document-store.
 import type { StoreWriter } from "../store/store-writer.ts"
 import { createDocumentAuditor, type DocumentAuditor } from "./document-audit.ts"
 import { createJournal, type DocumentJournal } from "./document-journal.ts"
-import { decodeRow, type DocumentRow } from "./document-row.ts"
+import { type DocumentRow, readRow } from "./document-row.ts"
 import { readState, sameHash } from "./document-state.ts"
 import {
   createLoroDoc,
@@ -17,8 +17,17 @@ import {
   takeFreshPeerId,
   watchDocument,
 } from "./live-document.ts"
-import { inboxOf, openStored, storedBlobs, withInbox } from "./stored-document.ts"
-import { covers, EMPTY_VERSION, type Version } from "./version.ts"
+import {
+  describeDamage,
+  describeNewer,
+  type DocumentDamage,
+  findDamage,
+  inboxOf,
+  openStored,
+  storedBlobs,
+  withInbox,
+} from "./stored-document.ts"
+import { covers, EMPTY_VERSION, sameVersion, type Version } from "./version.ts"
 
 export interface ShelfOptions {
   readonly store: OpenDocumentStore
@@ -32,6 +41,8 @@ export interface ShelfOptions {
   onInbox(id: string, key: number, delta: Uint8Array): void
   /** What could not be stored of a document before is stored now. */
   onRecovered(entry: ShelfEntry): void
+  /** A document was opened that is damaged in the store: what it holds is not what its row said. */
+  onDamaged(entry: ShelfEntry): void
   report(report: ReplicaReport): void
 }
 
@@ -49,6 +60,11 @@ export interface ShelfEntry {
   handles: number
   /** Whether the document was made here, and is freed here. */
   owned: boolean
+  /**
+   * What is wrong with it in the store, where it is left as it is: no application has it open, and `live` is what can be read. Null
+   * once another device has sent what it holds.
+   */
+  damage: DocumentDamage | null
   ready: Promise<void>
   /** Told when `live` was replaced, or the document was deleted or cannot be read any more. */
   readonly watchers: Set<() => void>
@@ -106,6 +122,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       pins: 0,
       handles: 0,
       owned: true,
+      damage: null,
       ready: Promise.resolve(),
       watchers: new Set(),
       audit: createDocumentAuditor({
@@ -173,7 +190,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       return
     }
     const stored = await store.load(entry.id)
-    const row = stored.row === null ? null : decodeRow(stored.row)
+    const read = stored.row === null ? null : readRow(stored.row)
+    if (read?.status === "newer") throw describeNewer(entry.id, read.reason)
+    const row = read?.status === "damaged" ? null : read
     // Durable edits of tabs, which the holder of the lease moves into the log: they belong to the document already.
     const inbox = inboxOf(stored)
     if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone")) {
@@ -181,17 +200,37 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       resume(entry, stored, row, { version: EMPTY_VERSION, waiting: null })
       return
     }
-    const doc = openStored(entry.id, stored, random)
-    const { hash, version } = readState(doc)
-    const waiting = doc.exportPendingUpdates() ?? null
+    const opened = openStored(stored, random)
+    const { hash, version } = readState(opened.doc)
+    const waiting = opened.doc.exportPendingUpdates() ?? null
+    const damage = findDamage(stored, read, opened)
     watch(
       entry,
-      withInbox(doc, inbox, () => openStored(entry.id, stored, random)),
+      withInbox(opened.doc, inbox, () => openStored(stored, random).doc),
     )
     resume(entry, stored, row, { version, waiting })
+    if (damage !== null && !isCovered(damage, version)) return setDamaged(entry, damage)
     // With edits in the inbox the row may be ahead of the log: the document that it was written of held them, and it is written
     // again as they are taken in.
-    if (row !== null && options.isHolder() && inbox.length === 0 && !sameHash(row.hash, hash)) repair(entry)
+    if (read === null || !options.isHolder() || inbox.length > 0) return
+    if (damage !== null && entry.live !== null) {
+      options.report({
+        type: "warning",
+        reason: `document "${entry.id}" was damaged in the store and is mended: nothing of it is missing`,
+      })
+      return void entry.journal.rewrite(entry.live, []).catch(() => undefined)
+    }
+    if (row === null || !sameHash(row.hash, hash) || !sameVersion(row.version, version)) repair(entry)
+  }
+
+  const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
+    entry.damage = damage
+    options.report({
+      type: "quarantined",
+      key: entry.id,
+      reason: `the document is damaged in the store, and waits for another device that holds it: ${damage.reason}`,
+    })
+    options.onDamaged(entry)
   }
 
   /** `version` of what the snapshot and the log hold; less is safe, more would be left out when the log is merged. */
@@ -216,7 +255,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     if (entry.live === null) return
     options.report({
       type: "warning",
-      reason: `the index of document "${entry.id}" was out of date and is mended`,
+      reason: `the index of document "${entry.id}" was out of date or damaged, and is mended`,
     })
     entry.journal.refresh(entry.live).catch(() => undefined)
   }
@@ -238,9 +277,13 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       }
       entry.journal.restart()
       try {
+        entry.damage = null
         await load(entry, null)
+        // Whoever has it open must not go on with less than there was.
+        assertWhole(entry)
       } catch (error) {
         entry.phase = "failed"
+        entry.live?.abandon()
         entry.live = null
         for (const watcher of [...entry.watchers]) watcher()
         throw error
@@ -359,29 +402,37 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     async refresh(entry) {
       await writer.idle()
       const stored = await store.load(entry.id)
-      const row = stored.row === null ? null : decodeRow(stored.row)
+      const row = stored.row === null ? null : readRow(stored.row)
+      const known = row?.status === "live" || row?.status === "deleted" ? row : null
       if (row?.status === "deleted") {
         if (entry.phase === "live") shelf.kill(entry)
       } else if (entry.phase === "live" && entry.live !== null) {
-        entry.live.settle()
-        for (const bytes of storedBlobs(stored)) entry.live.integrate(bytes)
+        const { live } = entry
+        live.settle()
+        const outcomes = storedBlobs(stored).map((bytes) => live.integrate(bytes).type)
+        const isReadable = outcomes.every((type) => type === "integrated")
+        // The holder has mended it meanwhile.
+        if (isReadable && row?.status === "live" && covers(live.state().version, row.version))
+          entry.damage = null
       }
       // The document in memory may hold what is not in the log yet.
-      resume(entry, stored, row, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
+      resume(entry, stored, known, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
     },
     async keepAll(entry) {
       if (entry.phase === "deleted") await entry.journal.bury()
       const [bytes] = await store.rows([entry.id])
       const { live } = entry
-      if (live === null || entry.phase !== "live") return
+      if (live === null || entry.phase !== "live" || entry.damage !== null) return
       live.settle()
-      const kept = bytes === null || bytes === undefined ? EMPTY_VERSION : decodeRow(bytes).version
+      const row = bytes === null || bytes === undefined ? null : readRow(bytes)
+      const kept = row !== null && "version" in row ? row.version : EMPTY_VERSION
       const { version } = live.state()
       if (!covers(kept, version)) await entry.journal.append(live, live.updateSince(kept), kept)
     },
     kill(entry) {
       entry.live?.abandon()
       entry.audit.stop()
+      entry.damage = null
       entry.phase = "deleted"
       for (const watcher of [...entry.watchers]) watcher()
     },
@@ -396,6 +447,15 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   return shelf
 }
 
+function assertWhole({ id, damage, handles }: ShelfEntry): void {
+  if (damage !== null && handles > 0) throw describeDamage(id, damage)
+}
+
 function isNew({ stored, waiting }: Known, id: string): boolean {
   return !stored.has(id) && waiting !== "many" && !waiting.has(id)
+}
+
+/** All that the document held can be read elsewhere in it, as when it was mended in memory and could not be stored. */
+function isCovered(damage: DocumentDamage, version: Version): boolean {
+  return damage.version !== null && covers(version, damage.version)
 }

@@ -8,9 +8,11 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
 import { createDocumentHandle } from "./document-handle.ts"
 import { assertDocumentId } from "./document-id.ts"
-import { decodeRow } from "./document-row.ts"
+import { readRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import { hashInMemory } from "./row-hash.ts"
+import { describeDamage } from "./stored-document.ts"
 import { freeQuietly } from "./live-document.ts"
 import { type DocumentLimits, isTooLarge, refuseOperations, refuseUpdate } from "./update-check.ts"
 import { EMPTY_VERSION, sameVersion, takeVersion, withVector } from "./version.ts"
@@ -59,6 +61,14 @@ export function createDocuments(options: OpenDocumentsOptions): {
   }
 
   const take = async (id: string): Promise<ShelfEntry> => {
+    const entry = await takeEvenDamaged(id)
+    if (entry.damage === null) return entry
+    const { damage } = entry
+    shelf.release(entry)
+    throw describeDamage(id, damage)
+  }
+
+  const takeEvenDamaged = async (id: string): Promise<ShelfEntry> => {
     assertDocumentId(id)
     assertOpen()
     const entry = await shelf.takeOne(id)
@@ -78,8 +88,9 @@ export function createDocuments(options: OpenDocumentsOptions): {
   const withEntry = async <Result>(
     id: string,
     use: (entry: ShelfEntry) => Result | Promise<Result>,
+    taking: (id: string) => Promise<ShelfEntry> = take,
   ): Promise<Result> => {
-    const entry = await take(id)
+    const entry = await taking(id)
     try {
       return await use(entry)
     } finally {
@@ -102,6 +113,54 @@ export function createDocuments(options: OpenDocumentsOptions): {
       full = page.length === INBOX_PAGE
     }
     for (const id of buried) infos.delete(id)
+  }
+
+  /** Those whose rows tell nothing: there they are all the same, unless there is nothing else of them. */
+  const addUnknown = async (
+    infos: Map<string, DocumentInfo>,
+    bytesById: ReadonlyMap<string, number>,
+  ): Promise<void> => {
+    for (const [id, storedBytes] of bytesById) {
+      const [entry] = await shelf.take([id])
+      if (entry === undefined) continue
+      const isThere =
+        entry.phase === "unreadable" ||
+        entry.damage !== null ||
+        (entry.phase === "live" && hashInMemory(entry) !== null)
+      if (isThere) infos.set(id, { id, changedAt: clock.now(), storedBytes })
+      if (entry.phase !== "unreadable") shelf.release(entry)
+    }
+  }
+
+  const importInto = async (entry: ShelfEntry, bytes: Uint8Array): Promise<void> => {
+    const { id } = entry
+    entry.live?.settle()
+    const held = entry.live?.state().version ?? EMPTY_VERSION
+    const refusal = refuseUpdate(bytes, { ...options.limits, held, snapshot: "allowed" })
+    if (refusal !== null) throw notImported(id, refusal)
+    const update = purify(bytes, entry, options.limits.maxOperations)
+    if (update.length === 0 && entry.damage === null) return
+    const result = await set.integrate(
+      id,
+      { type: "push", update },
+      { origin: "local", sender: "an import", store: "write" },
+    )
+    const { outcome, delta } = result
+    if (outcome.type === "refused" || outcome.type === "incomplete") {
+      throw notImported(
+        id,
+        outcome.type === "refused" ? outcome.reason : "they build on edits that are missing",
+      )
+    }
+    if (outcome.type === "joined" && outcome.changed && delta !== null) {
+      set.announce(result.durable, { key: id, before: outcome.before, stateHash: outcome.stateHash }, delta)
+    }
+    await result.durable
+  }
+
+  const exportOf = (entry: ShelfEntry): Uint8Array => {
+    entry.live?.settle()
+    return entry.live?.snapshot() ?? new Uint8Array(0)
   }
 
   const handle: LoroDocuments = {
@@ -135,56 +194,29 @@ export function createDocuments(options: OpenDocumentsOptions): {
       }
       return handleFor(entry)
     },
-    import: (id, bytes) =>
-      withEntry(id, async (entry) => {
-        entry.live?.settle()
-        const held = entry.live?.state().version ?? EMPTY_VERSION
-        const refusal = refuseUpdate(bytes, { ...options.limits, held, snapshot: "allowed" })
-        if (refusal !== null) throw notImported(id, refusal)
-        const update = purify(bytes, entry, options.limits.maxOperations)
-        if (update.length === 0) return
-        const result = await set.integrate(
-          id,
-          { type: "push", update },
-          { origin: "local", sender: "an import", store: "write" },
-        )
-        const { outcome, delta } = result
-        if (outcome.type === "refused" || outcome.type === "incomplete") {
-          throw notImported(
-            id,
-            outcome.type === "refused" ? outcome.reason : "they build on edits that are missing",
-          )
-        }
-        if (outcome.type === "joined" && outcome.changed && delta !== null) {
-          set.announce(
-            result.durable,
-            { key: id, before: outcome.before, stateHash: outcome.stateHash },
-            delta,
-          )
-        }
-        await result.durable
-      }),
-    export: (id) =>
-      withEntry(id, (entry) => {
-        entry.live?.settle()
-        return entry.live?.snapshot() ?? new Uint8Array(0)
-      }),
+    import: (id, bytes) => withEntry(id, (entry) => importInto(entry, bytes), takeEvenDamaged),
+    export: (id) => withEntry(id, exportOf),
+    salvage: (id) => withEntry(id, exportOf, takeEvenDamaged),
     async list() {
       // Behind what is being written; what fails to be is its own document's matter, and hides no other.
       await options.writer.write({}).catch(() => undefined)
       const infos = new Map<string, DocumentInfo>()
       const buried = new Set<string>()
+      const unknown = new Map<string, number>()
       let after = 0
       for (let full = true; full;) {
         const rows = await store.changes(after, LIST_PAGE)
-        for (const { id, bytes } of rows) {
-          const row = decodeRow(bytes)
+        for (const { id, bytes, isNameless } of rows) {
+          const row = readRow(bytes)
           if (row.status === "deleted") buried.add(id)
-          else infos.set(id, { id, changedAt: row.changedAt, storedBytes: row.snapshotBytes + row.logBytes })
+          else if (row.status === "live")
+            infos.set(id, { id, changedAt: row.changedAt, storedBytes: row.snapshotBytes + row.logBytes })
+          else if (isNameless === undefined) unknown.set(id, bytes.length)
         }
         after = rows.at(-1)?.sequence ?? after
         full = rows.length === LIST_PAGE
       }
+      await addUnknown(infos, unknown)
       await addInbox(infos, buried)
       return [...infos.values()]
     },

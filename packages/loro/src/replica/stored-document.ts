@@ -4,7 +4,9 @@ import type { LoroDoc } from "loro-crdt"
 import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
 import type { StoredDocument } from "../store/document-store.ts"
 import { parseDelta } from "./document-delta.ts"
+import type { StoredRowState } from "./document-row.ts"
 import { createLoroDoc, freeQuietly } from "./live-document.ts"
+import type { Version } from "./version.ts"
 
 /** An edit of another tab, not in the log yet. */
 interface InboxEdit {
@@ -12,21 +14,81 @@ interface InboxEdit {
   readonly delta: ReturnType<typeof parseDelta>
 }
 
-/** A document of the snapshot and the log. Throws `LoroReplicaError` "document-corrupt". */
-export function openStored(id: string, stored: StoredDocument, random: Random): LoroDoc {
+/** What is wrong with a stored document, of which the readable parts are in memory. */
+export interface DocumentDamage {
+  readonly reason: string
+  /** As they lie in the store. */
+  readonly pieces: readonly Uint8Array[]
+  /** What the document held; null where its row does not tell. */
+  readonly version: Version | null
+}
+
+interface OpenedStored {
+  readonly doc: LoroDoc
+  /** Why Loro does not take some of the parts. */
+  readonly reasonsByPart: ReadonlyMap<Uint8Array, string>
+}
+
+/** What can be read of the snapshot and the log: what builds on a part that cannot waits inside Loro. */
+export function openStored(stored: StoredDocument, random: Random): OpenedStored {
+  const reasonsByPart = new Map<Uint8Array, string>()
+  return { doc: importParts(storedBlobs(stored), reasonsByPart, random), reasonsByPart }
+}
+
+function importParts(
+  parts: readonly Uint8Array[],
+  reasonsByPart: Map<Uint8Array, string>,
+  random: Random,
+): LoroDoc {
   const doc = createLoroDoc(random)
-  try {
-    // One by one: Loro's `importBatch` takes the square of the time where a log adds much to one place.
-    for (const blob of storedBlobs(stored)) doc.import(blob)
-    return doc
-  } catch (cause) {
-    freeQuietly(doc)
-    throw new LoroReplicaError(
-      "document-corrupt",
-      `document "${id}" cannot be read from the store: ${describeLoroFailure(cause).reason}; another device can send it again once it is removed here`,
-      { cause },
-    )
+  for (const part of parts) {
+    if (reasonsByPart.has(part)) continue
+    try {
+      // One by one: Loro's `importBatch` takes the square of the time where a log adds much to one place.
+      doc.import(part)
+    } catch (error) {
+      const { trap, reason } = describeLoroFailure(error)
+      reasonsByPart.set(part, reason)
+      if (!trap) continue
+      freeQuietly(doc)
+      return importParts(parts, reasonsByPart, random)
+    }
   }
+  return doc
+}
+
+/** Null for a document that is whole, or that can be made so of itself: its row says nothing that its content does not. */
+export function findDamage(
+  stored: StoredDocument,
+  row: StoredRowState | null,
+  { reasonsByPart }: OpenedStored,
+): DocumentDamage | null {
+  const parts = storedBlobs(stored)
+  const version = row?.status === "live" ? row.version : null
+  const unreadable = [...reasonsByPart.keys()].filter((part) => part.length > 0)
+  const pieces = [...unreadable, ...(stored.unreadable ?? [])]
+  const [reason] = reasonsByPart.values()
+  if (reason !== undefined) {
+    const what = `${reasonsByPart.size} of its ${parts.length} parts cannot be read: ${reason}`
+    return { reason: what, pieces, version }
+  }
+  if (parts.length > 0 || stored.inbox.length > 0 || row === null) return null
+  if (row.status === "live") return { reason: "its content is missing", pieces, version }
+  if (row.status !== "damaged" || stored.row === null) return null
+  // It may be one that was deleted, or one whose content is lost as well. Either would be for all devices.
+  return { reason: row.reason, pieces: stored.row.length > 0 ? [stored.row, ...pieces] : pieces, version }
+}
+
+export function describeNewer(id: string, reason: string): LoroReplicaError {
+  return new LoroReplicaError("document-corrupt", `document "${id}" cannot be read here: ${reason}`)
+}
+
+/** What opening a damaged document rejects with. */
+export function describeDamage(id: string, { reason }: DocumentDamage): LoroReplicaError {
+  return new LoroReplicaError(
+    "document-corrupt",
+    `document "${id}" is damaged in the store and nothing of it was changed (${reason}): it opens again once another device that holds it was connected, or an export of it was imported; salvage() gives what can be read`,
+  )
 }
 
 /**

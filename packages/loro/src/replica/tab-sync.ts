@@ -4,10 +4,10 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
-import { decodeRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
-import { sameHash, TOMBSTONE_HASH } from "./document-state.ts"
+import { sameHash } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import { hashInMemory, hashOfRow } from "./row-hash.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
 
 export interface TabSyncOptions {
@@ -169,9 +169,11 @@ export function createTabSync(
   const catchUp = async (entry: ShelfEntry): Promise<void> => {
     const { shelf, set } = options.parts()
     const before = hashInMemory(entry)
+    const wasDamaged = entry.damage !== null
     await shelf.refresh(entry)
     const stateHash = hashInMemory(entry)
-    if (!sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
+    const isMended = wasDamaged && entry.damage === null
+    if (isMended || !sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
   }
 
   const takeOver = async (): Promise<void> => {
@@ -196,10 +198,12 @@ export function createTabSync(
   const tellUnheard = async (): Promise<void> => {
     while (unheardAbove !== null) {
       const rows = await store.changes(unheardAbove, ROW_PAGE)
-      for (const { id, bytes } of rows) {
-        const entry = options.parts().shelf.get(id)
-        const stateHash = (entry && hashInMemory(entry)) ?? decodeRow(bytes).hash
-        options.changed({ key: id, before: stateHash, stateHash })
+      const { shelf } = options.parts()
+      for (const row of rows) {
+        const entry = shelf.get(row.id)
+        const held = entry === undefined ? null : hashInMemory(entry)
+        const told = held ?? (await hashOfRow(row, { shelf, report: options.report }))?.stateHash ?? null
+        if (told !== null) options.changed({ key: row.id, before: told, stateHash: told })
       }
       const last = rows.at(-1)
       unheardAbove = last === undefined || rows.length < ROW_PAGE ? null : last.sequence
@@ -362,10 +366,4 @@ export function createTabSync(
       for (const stop of stops.splice(0)) stop()
     },
   }
-}
-
-/** Null while there is nothing in memory to go by. */
-function hashInMemory({ phase, live }: ShelfEntry): Uint8Array | null {
-  if (phase === "deleted") return TOMBSTONE_HASH
-  return phase === "live" ? (live?.state().hash ?? null) : null
 }

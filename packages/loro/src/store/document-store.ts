@@ -78,6 +78,8 @@ export interface StoredRow {
   /** Above every sequence given before; replaces the one that the row had. */
   readonly sequence: number
   readonly bytes: Uint8Array
+  /** Of a row that its store cannot open: `id` is then what the store calls it, and nobody's name. */
+  readonly isNameless?: true
 }
 
 /** All that is kept of a document. */
@@ -87,6 +89,8 @@ export interface StoredDocument {
   /** Ascending. */
   readonly log: readonly { readonly sequence: number; readonly bytes: Uint8Array }[]
   readonly inbox: readonly InboxEntry[]
+  /** What the store cannot open, as it lies there: above, such parts are empty bytes, which no part ever is. */
+  readonly unreadable?: readonly Uint8Array[]
 }
 
 /** A change that an opener without the lease has left to be stored; `key` counts up and is never given twice. */

@@ -3,9 +3,10 @@ import { hmac } from "@noble/hashes/hmac.js"
 import { sha256 } from "@noble/hashes/sha2.js"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
+import { asideBlob, idOfAside } from "./aside-blob.ts"
 import type { DocumentStore, InboxEntry, OpenDocumentStore, StoreBatch, StoredRow } from "./document-store.ts"
 import { KEY_BLOB } from "./key-blob.ts"
-import { createStoreCipher, openStoreKey, type StoreCipher } from "./store-cipher.ts"
+import { createStoreCipher, openStoreKey, type Place, type StoreCipher } from "./store-cipher.ts"
 
 /**
  * Encrypts all that a store keeps, ids included; what stays to be seen is how many documents there are, how long
@@ -13,7 +14,7 @@ import { createStoreCipher, openStoreKey, type StoreCipher } from "./store-ciphe
  *
  * `key` wraps the store's own random key: AES-GCM with the usages "encrypt" and "decrypt", best not extractable (see
  * `browserStoreKey`). Another key rejects with `LoroReplicaError` "wrong-key", also on a store that was never
- * encrypted; nothing is read as empty.
+ * encrypted; nothing is read as empty. A piece that was damaged is told apart from that, and is its own document's matter.
  */
 export function encryptedStore(store: DocumentStore, key: CryptoKey): DocumentStore {
   return {
@@ -22,7 +23,9 @@ export function encryptedStore(store: DocumentStore, key: CryptoKey): DocumentSt
       const inner = await store.open(options)
       try {
         const dataKey = await openStoreKey(store.name, inner, key, options?.signal)
-        return openEncrypted(store.name, inner, createStoreCipher(dataKey, inner.epoch))
+        const opened = openEncrypted(store.name, inner, createStoreCipher(dataKey, inner.epoch))
+        await assertReadable(store.name, opened)
+        return opened
       } catch (error) {
         await inner.close()
         throw error
@@ -31,9 +34,37 @@ export function encryptedStore(store: DocumentStore, key: CryptoKey): DocumentSt
   }
 }
 
+const READABLE_PAGE = 16
+
+/** One damaged row is one document's matter. Where not one of several opens, the key in the store is not that of its rows. */
+async function assertReadable(name: string, store: OpenDocumentStore): Promise<void> {
+  let count = 0
+  for (let after = 0; ;) {
+    const page = await store.changes(after, READABLE_PAGE)
+    if (page.some((row) => row.isNameless === undefined)) return
+    count += page.length
+    const last = page.at(-1)
+    if (last === undefined || page.length < READABLE_PAGE) break
+    after = last.sequence
+  }
+  if (count < 2) return
+  throw new LoroReplicaError(
+    "wrong-key",
+    `store "${name}": none of its ${count} documents opens with the key that is stored with them; nothing was read or changed`,
+  )
+}
+
+const EMPTY = new Uint8Array(0)
+
 function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCipher): OpenDocumentStore {
   const hide = (id: string): string =>
     toBase64Url(hmac(sha256, cipher.idKey, new TextEncoder().encode(id)).subarray(0, 16))
+
+  /** Ids are hidden in the names of blobs, too. */
+  const hideIn = (blob: string): string => {
+    const id = idOfAside(blob)
+    return id === null ? blob : asideBlob(hide(id))
+  }
 
   const sealAll = async (batch: StoreBatch): Promise<StoreBatch> => {
     const [logs, snapshots, rows, inbox, blobs] = await Promise.all([
@@ -53,19 +84,35 @@ function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCiph
         const hidden = hide(id)
         return { id: hidden, bytes: await cipher.seal(["inbox", hidden], withId(id, bytes)) }
       }),
-      mapAsync(batch.blobs, async ({ name: blob, bytes }) => ({
-        name: blob,
-        bytes: bytes === null ? null : await cipher.seal(["blob", blob], bytes),
-      })),
+      mapAsync(batch.blobs, async ({ name: blob, bytes }) => {
+        const hidden = hideIn(blob)
+        return { name: hidden, bytes: bytes === null ? null : await cipher.seal(["blob", hidden], bytes) }
+      }),
     ])
     const trims = (batch.trims ?? []).map((range) => ({ ...range, id: hide(range.id) }))
     return { trims, logs, snapshots, rows, inbox, blobs, inboxDeletes: batch.inboxDeletes ?? [] }
   }
 
-  const openRow = async ({ id: hidden, sequence, bytes }: StoredRow): Promise<StoredRow> => ({
-    sequence,
-    ...splitId(await cipher.open(["row", hidden], bytes)),
-  })
+  /** Null for a piece that was damaged, or put there by somebody else. */
+  const openOrNull = async <Result>(
+    place: Place,
+    bytes: Uint8Array,
+    read: (opened: Uint8Array) => Result,
+  ): Promise<Result | null> => {
+    try {
+      return read(await cipher.open(place, bytes))
+    } catch (error) {
+      if (error instanceof LoroReplicaError) return null
+      throw error
+    }
+  }
+
+  const openRow = async ({ id: hidden, sequence, bytes }: StoredRow): Promise<StoredRow> => {
+    const opened = await openOrNull(["row", hidden], bytes, splitId)
+    return opened === null
+      ? { id: hidden, sequence, bytes: EMPTY, isNameless: true }
+      : { sequence, ...opened }
+  }
 
   const openInbox = async ({ id: hidden, key, bytes }: InboxEntry): Promise<InboxEntry> => {
     try {
@@ -83,9 +130,10 @@ function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCiph
     async rows(ids) {
       const rows = await inner.rows(ids.map(hide))
       return Promise.all(
-        rows.map(async (bytes, index) =>
-          bytes === null ? null : splitId(await cipher.open(["row", hide(ids[index] ?? "")], bytes)).bytes,
-        ),
+        rows.map(async (bytes, index) => {
+          if (bytes === null) return null
+          return (await openOrNull(["row", hide(ids[index] ?? "")], bytes, splitId))?.bytes ?? EMPTY
+        }),
       )
     },
     changes: async (after, limit) => Promise.all((await inner.changes(after, limit)).map(openRow)),
@@ -93,25 +141,37 @@ function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCiph
     async load(id) {
       const hidden = hide(id)
       const stored = await inner.load(hidden)
+      const unreadable: Uint8Array[] = []
+      const openPart = async (
+        place: Place,
+        bytes: Uint8Array,
+        read = (opened: Uint8Array): Uint8Array => opened,
+      ): Promise<Uint8Array> => {
+        const opened = await openOrNull(place, bytes, read)
+        if (opened === null) unreadable.push(bytes)
+        return opened ?? EMPTY
+      }
       const [row, snapshot, log, inbox] = await Promise.all([
-        stored.row === null ? null : cipher.open(["row", hidden], stored.row),
-        stored.snapshot === null ? null : cipher.open(["snapshot", hidden], stored.snapshot),
+        stored.row === null ? null : openPart(["row", hidden], stored.row, (opened) => splitId(opened).bytes),
+        stored.snapshot === null ? null : openPart(["snapshot", hidden], stored.snapshot),
         Promise.all(
           stored.log.map(async ({ sequence, bytes }) => ({
             sequence,
-            bytes: await cipher.open(["log", hidden, sequence], bytes),
+            bytes: await openPart(["log", hidden, sequence], bytes),
           })),
         ),
         Promise.all(stored.inbox.map(openInbox)),
       ])
-      return { row: row === null ? null : splitId(row).bytes, snapshot, log, inbox }
+      const document = { row, snapshot, log, inbox }
+      return unreadable.length > 0 ? { ...document, unreadable } : document
     },
     inbox: async (after, limit) => Promise.all((await inner.inbox(after, limit)).map(openInbox)),
     async blob(blobName) {
       // The key blob is how an encrypted store is told from a plain one; from in here it is a plain one.
       if (blobName === KEY_BLOB) return null
-      const bytes = await inner.blob(blobName)
-      return bytes === null ? null : cipher.open(["blob", blobName], bytes)
+      const hidden = hideIn(blobName)
+      const bytes = await inner.blob(hidden)
+      return bytes === null ? null : cipher.open(["blob", hidden], bytes)
     },
     close: () => inner.close(),
   }

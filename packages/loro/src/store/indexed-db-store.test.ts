@@ -37,6 +37,32 @@ describe("without Web Locks", () => {
     await next.close()
   })
 
+  test("a store that was deleted under its tab is let go of, and says so", async () => {
+    vi.stubGlobal("document", {})
+    vi.stubGlobal("navigator", {})
+    const first = await indexedDbStore("taken").open()
+    await first.commit({ logs: [{ id: "x", sequence: 0, bytes: Uint8Array.of(1) }] })
+    const reading = first.load("x")
+    await deleteDatabase("dunlin-loro-taken")
+    // What was under way ends as it would have.
+    expect((await reading).log).toHaveLength(1)
+    for (const late of [first.load("x"), first.commit({ blobs: [{ name: "x", bytes: Uint8Array.of(1) }] })]) {
+      await expect(late).rejects.toMatchObject({
+        name: "LoroReplicaError",
+        code: "storage-failed",
+        message: expect.stringContaining("was deleted"),
+      })
+    }
+    // It neither writes the next one nor keeps others from it.
+    const next = await indexedDbStore("taken").open()
+    expect(next.lease.held.get()).toBe(true)
+    expect(() => first.lease.post(Uint8Array.of(1))).not.toThrow()
+    await first.close()
+    expect((await next.load("x")).log).toEqual([])
+    await next.close()
+    await deleteIndexedDbStore("taken")
+  })
+
   test("a program outside of browsers holds the store alone", async () => {
     vi.stubGlobal("navigator", undefined)
     const store = await indexedDbStore("program").open()
@@ -45,6 +71,11 @@ describe("without Web Locks", () => {
     await deleteIndexedDbStore("program")
   })
 })
+
+function deleteDatabase(name: string): Promise<unknown> {
+  const deleting = indexedDB.deleteDatabase(name)
+  return new Promise((resolve) => deleting.addEventListener("success", resolve))
+}
 
 test("a lock that is refused leaves no open database behind", async () => {
   const locks = { request: () => Promise.reject(new DOMException("no", "SecurityError")) }

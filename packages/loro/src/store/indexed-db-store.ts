@@ -1,3 +1,4 @@
+import { createState, type MutableState, type State } from "@dunlin/core"
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, deleteDB, openDB } from "idb"
 
 import { LoroReplicaError, reasonOf } from "../loro-replica-error.ts"
@@ -45,14 +46,18 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
           "there is no IndexedDB here: use memoryStore() or the LMDB store",
         )
       }
+      const lost = createState<string | null>(null)
       const database = await untilAborted(
-        guard(name, () => openDatabase(name)),
+        guard(name, () => openDatabase(name, lost)),
         signal,
       )
       try {
         const epoch = await guard(name, () => readEpoch(database))
         const lease = await openTabLease(LEASE_PREFIX + name, signal)
-        return openStore(name, database, epoch, lease, options.durability ?? "relaxed")
+        // Whoever has taken the database from us would wait for a lease that nobody uses.
+        lost.subscribe(() => lease.close())
+        if (lost.get() !== null) lease.close()
+        return openStore({ name, database, lost, epoch, lease, durability: options.durability ?? "relaxed" })
       } catch (error) {
         database.close()
         throw error
@@ -67,7 +72,7 @@ export async function deleteIndexedDbStore(name: string): Promise<void> {
   if (lacksWebLocks()) await guard(name, () => deleteDB(lockDatabaseName(LEASE_PREFIX + name)))
 }
 
-function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
+function openDatabase(name: string, lost: MutableState<string | null>): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(PREFIX + name, FORMAT, {
     upgrade(database) {
       database
@@ -81,7 +86,12 @@ function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
     blocking(_current, _blocked, event) {
       // A newer version of the application, or whoever deletes the database, waits for us.
       ;(event.target as IDBDatabase | null)?.close()
+      lost.set(
+        event.newVersion === null ? "it was deleted" : "a newer version of the application has taken it over",
+      )
     },
+    // As when a person clears the site's data.
+    terminated: () => lost.set("the browser closed it"),
   })
 }
 
@@ -116,18 +126,27 @@ async function readEpoch(database: IDBPDatabase<Schema>): Promise<Uint8Array> {
   return epoch
 }
 
-function openStore(
-  name: string,
-  database: IDBPDatabase<Schema>,
-  epoch: Uint8Array,
-  lease: Awaited<ReturnType<typeof openTabLease>>,
-  durability: "relaxed" | "strict",
-): OpenDocumentStore {
+interface OpenStoreOptions {
+  readonly name: string
+  readonly database: IDBPDatabase<Schema>
+  /** Why the database is not to be had any more, in words. */
+  readonly lost: State<string | null>
+  readonly epoch: Uint8Array
+  readonly lease: Awaited<ReturnType<typeof openTabLease>>
+  readonly durability: "relaxed" | "strict"
+}
+
+function openStore({ name, database, lost, epoch, lease, durability }: OpenStoreOptions): OpenDocumentStore {
   let underWay: Promise<unknown> = Promise.resolve()
   let closed = false
   const run = <Result>(work: () => Promise<Result>): Promise<Result> => {
     if (closed)
       return Promise.reject(new LoroReplicaError("closed", `store "${name}" is closed: open it again`))
+    const reason = lost.get()
+    if (reason !== null) {
+      const message = `IndexedDB "${PREFIX}${name}": ${reason}, and this page has it no more: reload the page`
+      return Promise.reject(new LoroReplicaError("storage-failed", message))
+    }
     const result = guard(name, work)
     underWay = Promise.allSettled([underWay, result])
     return result

@@ -48,9 +48,13 @@ export async function openTabLease(
 
   return {
     held,
-    // A broadcast channel stays within the origin by itself; it takes no target.
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin
-    post: (message) => channel?.postMessage(message),
+    post(message) {
+      // A closed channel throws. Whoever lost the store may still have something to tell.
+      if (closing.signal.aborted) return
+      // A broadcast channel stays within the origin by itself; it takes no target.
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin
+      channel?.postMessage(message)
+    },
     subscribe(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)

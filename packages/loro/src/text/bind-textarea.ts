@@ -45,7 +45,7 @@ export function bindTextarea(
   element: TextField,
   options: BindTextareaOptions = {},
 ): TextBinding {
-  let undo = options.undo ?? createTextUndo(source.doc())
+  const undo = options.undo ?? createTextUndo(source.doc())
   let shown = ""
   /** Changes of others that the element does not show yet. */
   let waiting: Splice[] = []
@@ -214,10 +214,7 @@ export function bindTextarea(
   const unwatch = source.subscribe(() => {
     unsubscribe()
     if (!source.isWritable()) return
-    if (options.undo === undefined) {
-      undo.close()
-      undo = createTextUndo(source.doc())
-    }
+    undo.follow(source.doc())
     attach()
   })
 
@@ -226,9 +223,7 @@ export function bindTextarea(
   element.ownerDocument.addEventListener("selectionchange", onSelection)
   let bound = true
   return {
-    get undo() {
-      return undo
-    },
+    undo,
     unbind() {
       if (!bound) return
       bound = false

@@ -15,6 +15,11 @@ export interface TextUndo {
   redo(): boolean
   canUndo(): boolean
   canRedo(): boolean
+  /**
+   * Goes on with the instance that took the place of a broken one, of whose edits nothing can be undone any more. Bindings that share
+   * this call it by themselves.
+   */
+  follow(doc: LoroDoc): void
   close(): void
 }
 
@@ -23,22 +28,40 @@ const MAX_STEPS = 300
 
 /** One undo for several bindings of a document. Whoever made it closes it, after the bindings. */
 export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): TextUndo {
-  const manager = new UndoManager(doc, {
-    mergeInterval: options.mergeMs ?? MERGE_MS,
-    maxUndoSteps: options.maxSteps ?? MAX_STEPS,
-    // The author entry, and a restored version, are no edits of the text by hand.
-    excludeOriginPrefixes: [DUNLIN_ORIGIN],
-  })
+  const manage = (of: LoroDoc): UndoManager =>
+    new UndoManager(of, {
+      mergeInterval: options.mergeMs ?? MERGE_MS,
+      maxUndoSteps: options.maxSteps ?? MAX_STEPS,
+      // The author entry, and a restored version, are no edits of the text by hand.
+      excludeOriginPrefixes: [DUNLIN_ORIGIN],
+    })
+  let managed = doc
+  let manager = manage(doc)
   let closed = false
   return {
     undo: () => !closed && manager.undo(),
     redo: () => !closed && manager.redo(),
     canUndo: () => !closed && manager.canUndo(),
     canRedo: () => !closed && manager.canRedo(),
+    follow(next) {
+      if (closed || next === managed) return
+      freeQuietly(manager)
+      managed = next
+      manager = manage(next)
+    },
     close() {
       if (closed) return
       closed = true
-      manager.free()
+      freeQuietly(manager)
     },
+  }
+}
+
+/** That of a document that Loro broke may not let itself be freed. */
+function freeQuietly(manager: UndoManager): void {
+  try {
+    manager.free()
+  } catch {
+    // Its memory stays lost, which is what a trap costs.
   }
 }

@@ -1,6 +1,12 @@
 // @vitest-environment happy-dom
 import { createInvite, memoryIdentity, openRoom, type Room } from "@dunlin/core"
-import { type LoroDocuments, loroReplica, memoryStore } from "@dunlin/loro"
+import {
+  type DocumentStore,
+  type LoroDocuments,
+  loroReplica,
+  type MemoryStore,
+  memoryStore,
+} from "@dunlin/loro"
 import { act, cleanup, render, renderHook, screen, waitFor } from "@testing-library/react"
 import { LoroDoc } from "loro-crdt"
 import { StrictMode, type ReactNode } from "react"
@@ -13,10 +19,10 @@ afterEach(async () => {
   await Promise.all(rooms.splice(0).map((room) => room.close()))
 })
 
-async function openDocuments(): Promise<LoroDocuments> {
+async function openDocuments(store: DocumentStore = memoryStore()): Promise<LoroDocuments> {
   const room = await openRoom({ invite: createInvite(), transports: [], identity: memoryIdentity() })
   rooms.push(room)
-  return room.replicate(loroReplica({ name: "notes", store: memoryStore() }))
+  return room.replicate(loroReplica({ name: "notes", store }))
 }
 
 describe("useLoroDoc", () => {
@@ -81,6 +87,77 @@ describe("a document that closes while it is shown", () => {
     rerender()
     expect(result.current.status).toBe("loading")
     await closed
+  })
+})
+
+describe("a document that cannot be read from its store", () => {
+  /** A closed store whose document "a" holds two updates, the second of them damaged; and an export of the whole. */
+  async function damagedStore(): Promise<{ readonly store: MemoryStore; readonly whole: Uint8Array }> {
+    const store = memoryStore()
+    const room = await openRoom({ invite: createInvite(), transports: [], identity: memoryIdentity() })
+    const documents = await room.replicate(loroReplica({ name: "notes", store }))
+    await using document = await documents.open("a")
+    for (const text of ["one ", "two"]) {
+      document.doc.getText("body").push(text)
+      await document.saved()
+    }
+    const whole = await documents.export("a")
+    await room.close()
+    await damage(store)
+    return { store, whole }
+  }
+
+  async function damage(store: MemoryStore): Promise<void> {
+    const raw = await store.open()
+    const { log } = await raw.load("a")
+    await raw.commit({
+      logs: log.slice(-1).map(({ sequence }) => ({ id: "a", sequence, bytes: new Uint8Array(9) })),
+    })
+    await raw.close()
+  }
+
+  it("is told of by a typed error, and shown as soon as it can be opened", async () => {
+    const { store, whole } = await damagedStore()
+    const documents = await openDocuments(store)
+    const { result } = renderHook(() => useLoroDoc(documents, "a"), { wrapper: StrictMode })
+    await waitFor(() => expect(result.current.status).toBe("failed"))
+    expect(result.current).toMatchObject({ error: { name: "LoroReplicaError", code: "document-corrupt" } })
+    await act(() => documents.import("a", whole))
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    if (result.current.status === "open") {
+      expect(result.current.doc.getText("body").toString()).toBe("one two")
+    }
+  })
+
+  it("is told of when it was open and is read again", async () => {
+    const store = memoryStore()
+    const documents = await openDocuments(store)
+    const { result } = renderHook(() => useLoroDoc(documents, "a"))
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    if (result.current.status !== "open") return
+    const { document } = result.current
+    document.doc.getText("body").insert(0, "one")
+    await document.saved()
+    const whole = await documents.export("a")
+    await damage(store)
+    // As after a fault inside Loro: what it throws then makes the replica read the document again.
+    const doc = document.doc
+    vi.spyOn(doc, "getPendingTxnLength").mockImplementation(() => {
+      throw new WebAssembly.RuntimeError("unreachable")
+    })
+    act(() => document.commit())
+    await waitFor(() => expect(result.current.status).toBe("failed"))
+    expect(result.current).toMatchObject({ error: { code: "document-corrupt" } })
+    await act(() => documents.import("a", whole))
+    await waitFor(() => expect(result.current.status).toBe("open"))
+  })
+
+  it("tells that its room was closed", async () => {
+    const documents = await openDocuments()
+    const { result } = renderHook(() => useLoroDoc(documents, "a"))
+    await waitFor(() => expect(result.current.status).toBe("open"))
+    await act(async () => void (await rooms.pop()?.close()))
+    await waitFor(() => expect(result.current).toMatchObject({ status: "failed", error: { code: "closed" } }))
   })
 })
 

@@ -13,6 +13,7 @@ export type LoroDocState =
       readonly document: LoroDocument
     }
   | { readonly status: "deleted"; readonly retry: () => void }
+  /** Tried again by itself when the document changes, as when another device sends what could not be read here. */
   | { readonly status: "failed"; readonly error: unknown; readonly retry: () => void }
 
 type Opened =
@@ -28,13 +29,36 @@ export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDoc
   useEffect(() => {
     if (documents === null) return
     const controller = new AbortController()
+    const again = (): void => {
+      if (!controller.signal.aborted) retry()
+    }
+    // What cannot be read may come from another device or tab, also while it is being tried.
+    let hasFailed = false
+    let hasChanged = false
+    const stopHearing = documents.subscribe((event) => {
+      if (event.id !== id) return
+      hasChanged = true
+      if (hasFailed) again()
+    })
     const opening = documents.open(id, { signal: controller.signal })
     opening.then(
-      (document) => !controller.signal.aborted && setOpened({ documents, id, document }),
-      (error: unknown) => !controller.signal.aborted && setOpened({ documents, id, error }),
+      (document) => {
+        if (controller.signal.aborted) return
+        setOpened({ documents, id, document })
+        // Closed under us: opened again, it is there or says why not.
+        document.status.subscribe(({ phase }) => phase === "closed" && again())
+        if (document.status.get().phase === "closed") again()
+      },
+      (error: unknown) => {
+        if (controller.signal.aborted) return
+        setOpened({ documents, id, error })
+        hasFailed = true
+        if (hasChanged) again()
+      },
     )
     return () => {
       controller.abort()
+      stopHearing()
       setOpened(null)
       void opening.then((document) => document.close()).catch(() => undefined)
     }

@@ -34,18 +34,25 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
       const ends = new Map<PeerType, HandlerEnd>()
       const subscriptions: Subscription[] = []
       let stopped = false
+      const listen = (handler: WebRTCConnectionHandler<PeerType>): void => {
+        subscriptions.push(
+          handler.error$.subscribe(options.failed),
+          handler.connect$.subscribe((peer) => void admit(handler, peer).catch(options.failed)),
+          handler.disconnect$.subscribe((peer) => {
+            ends.get(peer)?.lost()
+            ends.delete(peer)
+          }),
+          handler.message$.subscribe(({ peer, message }) => ends.get(peer)?.receive(message)),
+        )
+      }
       const opening = options.create().then(
         (handler) => {
-          if (stopped) return handler
-          subscriptions.push(
-            handler.error$.subscribe(options.failed),
-            handler.connect$.subscribe((peer) => void admit(handler, peer).catch(options.failed)),
-            handler.disconnect$.subscribe((peer) => {
-              ends.get(peer)?.lost()
-              ends.delete(peer)
-            }),
-            handler.message$.subscribe(({ peer, message }) => ends.get(peer)?.receive(message)),
-          )
+          try {
+            if (!stopped) listen(handler)
+          } catch (cause) {
+            // A handler without one of the streams; it is still closed at the end.
+            options.failed(cause)
+          }
           return handler
         },
         (error: unknown) => {
@@ -69,7 +76,7 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
           for (const subscription of subscriptions) subscription.unsubscribe()
           for (const end of ends.values()) end.lost()
           ends.clear()
-          const closed = opening.then((handler) => handler?.close())
+          const closed = opening.then((handler) => handler?.close()).catch(options.failed)
           let cancelWait = (): void => {}
           const late = new Promise<void>((resolve) => {
             cancelWait = host.clock.after(CLOSE_PATIENCE_MS, resolve)
@@ -121,9 +128,12 @@ function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promis
     host.connected(made.pipe)
   }
 
-  const receive = ({ method, params }: WebRTCMessage): void => {
+  const receive = (message: Partial<WebRTCMessage>): void => {
+    const { method, params } = message
+    // What a peer sends comes here as it was parsed, before anybody has proved anything.
+    if (method !== METHOD || !Array.isArray(params)) return
     const [from, lane, data] = params as readonly unknown[]
-    if (method !== METHOD || typeof from !== "string" || typeof data !== "string") return
+    if (typeof from !== "string" || typeof data !== "string") return
     if (theirs !== null && theirs !== from) {
       pipe?.end("remote")
       pipe = null

@@ -90,7 +90,11 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       })
     } catch (error) {
       // Nobody cancels a pool that stood by and could not take over, and its room would go on without it.
-      await joined.leave()
+      await joined.leave().catch((cause: unknown) => {
+        // Why it did not start is what the caller has to hear.
+        const message = "The room of a replication that did not start cannot be closed."
+        tell(new PoolError("transport", message, { cause }))
+      })
       throw error
     }
     closing.signal.throwIfAborted()
@@ -146,7 +150,8 @@ export async function replicateWebRTC<RxDocType, PeerType>(
     })
   starting = start()
   await Promise.race([starting, standsBy]).catch(async (error: unknown) => {
-    await cancel()
+    // It rejects with what `open` has told of, or what else of its end fails: not with why it did not start.
+    await cancel().catch(() => undefined)
     throw error
   })
   // It may still stand by; otherwise there is nothing to catch.

@@ -53,6 +53,25 @@ test("a pool gets an open room, whenever the one whose room it finds gives up", 
   }
 })
 
+test("a pool that gives up rejects with its reason, also where the room that had just opened does not close", async () => {
+  const leaving = new AbortController()
+  let stops = 0
+  const stop = (): Promise<void> => {
+    stops++
+    return Promise.reject(new Error("stuck"))
+  }
+  const start = (): object => {
+    leaving.abort(new Error("canceled"))
+    return { stop }
+  }
+  const joining = joinSharedRoom({} as RxDatabase, {
+    ...request(leaving.signal),
+    transport: () => ({ name: "nowhere", start }) as never,
+  })
+  await expect(joining).rejects.toThrow("canceled")
+  expect(stops).toBe(1)
+})
+
 test("a pool whose check fails gets a room of its own", async () => {
   const network = createMemoryNetwork()
   const ask = (): RoomRequest => ({

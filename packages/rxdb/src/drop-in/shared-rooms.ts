@@ -92,7 +92,8 @@ export async function joinSharedRoom(database: RxDatabase, request: RoomRequest)
   try {
     return { room: await unlessAborted(shared.room, request.signal), leave }
   } catch (error) {
-    await leave()
+    // Whoever gave up hears its own reason; a room that did not open has nothing to close.
+    await leave().catch(() => undefined)
     throw error
   }
 }

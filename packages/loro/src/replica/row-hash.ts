@@ -1,0 +1,44 @@
+import type { ReplicaReport } from "@dunlin/core"
+
+import type { StoredRow } from "../store/document-store.ts"
+import { readRow } from "./document-row.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import { TOMBSTONE_HASH } from "./document-state.ts"
+
+export interface RowHashOptions {
+  readonly shelf: DocumentShelf
+  report(report: ReplicaReport): void
+}
+
+/** Where a stored document stands; null for one of which this device can say nothing to others. */
+export async function hashOfRow(
+  { id, bytes, isNameless }: StoredRow,
+  { shelf, report }: RowHashOptions,
+): Promise<{ readonly key: string; readonly stateHash: Uint8Array | null } | null> {
+  const row = readRow(bytes)
+  if ("hash" in row) return { key: id, stateHash: row.hash }
+  if (isNameless === true) {
+    const reason =
+      "a row of the encrypted store does not open: its document is read without it once it is opened, or once a peer sends it"
+    report({ type: "quarantined", key: id, reason })
+    return null
+  }
+  // What the row does not tell the document itself may.
+  const [entry] = await shelf.take([id])
+  if (entry === undefined) return null
+  if (entry.phase === "unreadable") {
+    report({ type: "quarantined", key: id, reason: row.reason, cause: entry.cause })
+    return null
+  }
+  try {
+    return { key: id, stateHash: hashInMemory(entry) }
+  } finally {
+    shelf.release(entry)
+  }
+}
+
+/** Null while there is nothing in memory to go by. */
+export function hashInMemory({ phase, live }: ShelfEntry): Uint8Array | null {
+  if (phase === "deleted") return TOMBSTONE_HASH
+  return phase === "live" ? (live?.state().hash ?? null) : null
+}

@@ -1,0 +1,80 @@
+import { createState, type ReplicaHost, type ReplicaLinkStatus, type ReplicaReport } from "@dunlin/core"
+import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
+import { pullEntries, stateHashes } from "../test/exchange.ts"
+import { rxdbReplica, type RxdbReplicaOptions } from "./index.ts"
+
+const schema = {
+  version: 0,
+  primaryKey: "id",
+  type: "object",
+  properties: { id: { type: "string", maxLength: 40 }, text: { type: "string" } },
+  required: ["id"],
+} as const
+
+let database: RxDatabase
+beforeEach(async () => {
+  const storage = getRxStorageMemory()
+  database = await createRxDatabase({ name: crypto.randomUUID(), storage, multiInstance: false })
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  await database.close()
+})
+
+async function collectionOf(name: string, ids: readonly string[]): Promise<RxCollection> {
+  const { [name]: collection } = await database.addCollections({ [name]: { schema } })
+  await collection?.bulkInsert(ids.map((id) => ({ id, text: "text" })))
+  return collection as RxCollection
+}
+
+async function attach(collection: RxCollection, options: RxdbReplicaOptions = {}) {
+  const reports: ReplicaReport[] = []
+  const host: ReplicaHost = {
+    roomTag: new Uint8Array(32),
+    device: "00".repeat(32),
+    changed() {},
+    report: (report) => void reports.push(report),
+    released: () => void attached.detach(),
+    synced: () => Promise.resolve(),
+    links: createState<ReadonlyMap<string, ReplicaLinkStatus>>(new Map()),
+  }
+  const attached = await rxdbReplica(collection, options).attach(host)
+  const late = (): number => reports.filter(({ reason }) => reason.includes("no answer within 10 s")).length
+  return { attached, late }
+}
+
+/** Never answers for most documents. */
+const modifier = (document: Record<string, unknown>): unknown =>
+  String(document["id"]).startsWith("stuck") ? new Promise(() => {}) : document
+
+const ids = [...Array.from({ length: 100 }, (_, n) => `stuck${n}`), "fine"]
+
+/** What `work` comes to within so many seconds of its time. */
+async function within<T>(seconds: number, work: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  const done = work()
+  let isDone = false
+  const settled = (): void => void (isDone = true)
+  done.then(settled, settled)
+  for (let second = 0; second < seconds && !isDone; second++) await vi.advanceTimersByTimeAsync(1_000)
+  expect(isDone).toBe(true)
+  return done
+}
+
+describe("a modifier that never answers", () => {
+  test("keeps its documents on this device, and is waited for once and not once a document", async () => {
+    const { attached, late } = await attach(await collectionOf("a", ids), { push: { modifier } })
+    expect([...(await within(15, () => stateHashes(attached))).keys()]).toEqual(["fine"])
+    expect(late()).toBe(100)
+  })
+
+  test("leaves out what comes, all of it at once", async () => {
+    const from = await attach(await collectionOf("a", ids))
+    const to = await attach(await collectionOf("b", []), { pull: { modifier } })
+    const outcomes = await within(15, () => pullEntries(to.attached, from.attached, ids))
+    expect(outcomes.map(({ type }) => type)).toEqual(ids.map((id) => (id === "fine" ? "joined" : "refused")))
+    expect(to.late()).toBe(100)
+  })
+})
