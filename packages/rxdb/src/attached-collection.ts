@@ -31,6 +31,8 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
   readonly sidecar: Sidecar
   readonly shelf: AttachmentShelf
   readonly holdsAttachments: boolean
+  /** Nothing waits for the application's modifiers any more. */
+  readonly giveUp: () => void
   /** Frees what was opened for this attachment to a room. */
   readonly release: () => Promise<void>
 }
@@ -69,6 +71,9 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     if (detached !== null) throw new ReplicaError("replica-closed", "The collection has left the room.")
   }
 
+  const { scanned, scannedUpTo } = changes.unheard
+  const watcher = { scanned, scannedUpTo, unread: changes.tryAgain }
+
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
     assertAttached()
     return queue.run(work)
@@ -98,7 +103,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     handle: deps.handle,
     left,
     ...(deps.holdsAttachments ? { blobs } : {}),
-    scan: (since, options) => scanCollection(deps, changes.unheard, since, options?.signal),
+    scan: (since, options) => scanCollection(deps, watcher, since, options?.signal),
     async loadIndex() {
       const stored = (await sidecar.get([INDEX_RECORD])).get(INDEX_RECORD)
       return stored === undefined ? null : bytesFromBase64(stored)
@@ -124,6 +129,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {
       detached ??= (async () => {
+        deps.giveUp()
         await changes.stop()
         await Promise.allSettled(blobsUnderWay)
         await queue.drained()

@@ -21,7 +21,10 @@ export interface ScanDeps {
 }
 
 /** Who wants to know how far the room has scanned. */
-export type ScanWatcher = Pick<UnheardRows, "scanned" | "scannedUpTo">
+export interface ScanWatcher extends Pick<UnheardRows, "scanned" | "scannedUpTo"> {
+  /** Could not be read for now. The next scan meets them again. */
+  unread(keys: readonly string[]): void
+}
 
 /** Some storages walk everything newer than the checkpoint for each page: few large pages cost less than many small ones. */
 const PAGE = 4000
@@ -48,6 +51,16 @@ export async function* scanCollection(
     records: withOverlap(from?.records, from?.scannedAt ?? 0),
     scannedAt: now(),
   }
+  /** What is told: it stays before the first page that could not be read as a whole. */
+  let told = encodeCursor(cursor)
+  let isBehind = false
+  const tell = (list: readonly Held[]): ScanPage["entries"] => {
+    const unread = list.filter(({ trouble }) => trouble?.of === "moment").map(({ key }) => key)
+    watcher.unread(unread)
+    isBehind ||= unread.length > 0
+    if (!isBehind) told = encodeCursor(cursor)
+    return list.map(entryOf)
+  }
   const release = await queue.hold()
   try {
     for (;;) {
@@ -61,10 +74,11 @@ export async function* scanCollection(
       const entries: ScanPage["entries"][number][] = own.flatMap(({ key, state }) =>
         state === null ? [] : [{ key, stateHash: stateHash(state) }],
       )
-      for (const held of await store.loadRows(others)) entries.push(entryOf(held))
+      const held = await store.loadRows(others)
       if (rows.length > 0) cursor = { ...cursor, rows: page.checkpoint }
+      for (const entry of tell(held)) entries.push(entry)
       // Records come last: a cursor in between must not skip them.
-      yield { entries, cursor: encodeCursor(cursor) }
+      yield { entries, cursor: told }
       watcher.scanned(rows, cursor.scannedAt)
       if (rows.length < PAGE) break
     }
@@ -73,8 +87,7 @@ export async function* scanCollection(
       const page = await sidecar.changedSince(cursor.records, PAGE)
       const keys = page.ids.flatMap((id) => keyOfRecord(id) ?? [])
       if (page.ids.length > 0) cursor = { ...cursor, records: page.checkpoint }
-      const entries = (await store.load(keys)).map((held) => entryOf(held))
-      yield { entries, cursor: encodeCursor(cursor) }
+      yield { entries: tell(await store.load(keys)), cursor: told }
       if (page.ids.length < PAGE) break
     }
     watcher.scannedUpTo(cursor.rows, cursor.scannedAt)

@@ -31,6 +31,15 @@ export interface DocumentShape {
   refusal(key: string, value: RegisterValue): string | null
 }
 
+/** The application's code may return anything. Throws for what is no document: read as one it would take a document's place. */
+export function assertDocument(value: unknown): asserts value is DocumentData {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return
+  const what = Array.isArray(value) ? "an array" : String(value)
+  throw new TypeError(`it returned ${what.slice(0, MAX_SHOWN)} where a document is expected`)
+}
+
+const MAX_SHOWN = 40
+
 const NEVER_SHARED = ["_deleted", "_rev", "_meta"] as const
 const OWN_FIELDS: ReadonlySet<string> = new Set([...NEVER_SHARED, "_attachments"])
 

@@ -1,4 +1,5 @@
-import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import { addRxPlugin, createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import { RxDBStatePlugin } from "rxdb/plugins/state"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { getConnectionHandlerSimplePeer, replicateWebRTC, rxdbReplica } from "./index.ts"
@@ -13,15 +14,20 @@ const schema = {
 
 let database: RxDatabase
 let collections: Record<string, RxCollection>
+let other: RxDatabase
+let stateCollection: unknown
 beforeAll(async () => {
+  addRxPlugin(RxDBStatePlugin)
   database = await createRxDatabase({
     name: "given-collection",
     storage: getRxStorageMemory(),
     multiInstance: false,
   })
   collections = await database.addCollections({ todos: { schema }, notes: { schema } })
+  other = await createRxDatabase({ name: "given-state", storage: getRxStorageMemory(), multiInstance: false })
+  stateCollection = (await other.addState("view")).collection
 })
-afterAll(() => database.close())
+afterAll(() => Promise.all([database.close(), other.close()]))
 
 const wrong = {
   undefined: [() => undefined, "it is undefined. Pass a collection"],
@@ -30,6 +36,7 @@ const wrong = {
   "all collections": [() => collections, "Pass one of them"],
   "a promise": [() => database.addCollections({}), "Await addCollections()"],
   "a query": [() => collections["todos"]?.find(), "it is not an RxCollection"],
+  "the collection of a state": [() => stateCollection, "it belongs to database.addState()"],
   "a name": [() => "todos", "it is not an RxCollection"],
 } as const
 

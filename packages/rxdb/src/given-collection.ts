@@ -5,7 +5,7 @@
 export function noCollection(given: unknown): string | null {
   if (given === undefined || given === null)
     return `it is ${String(given)}. Pass a collection, such as database.todos, once addCollections() has resolved.`
-  if (isCollection(given)) return null
+  if (isCollection(given)) return isState(given) ? COUNTED_OPERATIONS : null
   const members = given as Readonly<Record<string, unknown>>
   if (isObject(given) && typeof members["addCollections"] === "function") {
     const names = Object.keys(members["collections"] ?? {})
@@ -20,10 +20,22 @@ export function noCollection(given: unknown): string | null {
   return "it is not an RxCollection. Pass a collection, such as database.todos, once addCollections() has resolved."
 }
 
-function isCollection(value: unknown): boolean {
+function isCollection(value: unknown): value is Readonly<Record<string, object>> {
   if (!isObject(value)) return false
   const { storageInstance, schema, database } = value as Readonly<Record<string, unknown>>
   return isObject(storageInstance) && isObject(schema) && isObject(database)
+}
+
+/** Two devices give different operations the same number: each goes on with its own, and one is gone after a restart. */
+const COUNTED_OPERATIONS =
+  "it belongs to database.addState(), which numbers its operations on each device alone. Keep what is to be shared in documents of a collection of your own."
+
+/** As RxDB's state plugin titles the schema of its collections. */
+const STATE_TITLE = "RxStateCollection"
+
+function isState({ schema }: Readonly<Record<string, object>>): boolean {
+  const { jsonSchema } = (schema ?? {}) as { readonly jsonSchema?: { readonly title?: unknown } }
+  return jsonSchema?.title === STATE_TITLE
 }
 
 function isObject(value: unknown): value is object {

@@ -39,6 +39,8 @@ export interface LocalChanges {
   flush(): Promise<void>
   /** What no event told of. */
   readonly unheard: UnheardRows
+  /** Documents that could not be read for a reason that passes. */
+  tryAgain(keys: readonly string[]): void
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>
 }
@@ -63,6 +65,8 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   const { collection, shape, store, materialiser, conflicts, queue, clock, changed, failed } = deps
   const tokenSuffix = `-${collection.database.token}`
   const beforeByKey: Befores = new Map()
+  /** What could not be reported: it waits for its next try by itself, since others would wait with it. */
+  const owed: Befores = new Map()
   let scheduled = false
   let stopped = false
   let cancelRetry: (() => void) | null = null
@@ -106,13 +110,28 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     )
     const [first] = troubles
     if (first === undefined) return
-    for (const key of troubles.keys()) beforeByKey.set(key, befores.get(key) ?? null)
-    if (!stopped) cancelRetry ??= clock.after(RETRY_MS, retry)
+    for (const key of troubles.keys()) owed.set(key, befores.get(key) ?? null)
+    retryLater()
     throw first[1]
+  }
+
+  const takeOwed = (): void => {
+    for (const [key, before] of owed) beforeByKey.set(key, before)
+    owed.clear()
+  }
+
+  const note = (key: string, before: RegisterState | null): void => {
+    if (!beforeByKey.has(key)) beforeByKey.set(key, owed.has(key) ? (owed.get(key) ?? null) : before)
+    owed.delete(key)
+  }
+
+  const retryLater = (): void => {
+    if (!stopped) cancelRetry ??= clock.after(RETRY_MS, retry)
   }
 
   const retry = (): void => {
     cancelRetry = null
+    takeOwed()
     schedule()
   }
 
@@ -124,7 +143,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const conflicted: Held[] = []
     const resolved: Held[] = []
     for (const held of await store.load([...befores.keys()])) {
-      if (held.trouble?.of === "storage") {
+      if (held.trouble?.of === "moment") {
         troubles.set(held.key, held.trouble.cause)
         continue
       }
@@ -177,8 +196,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     found(rows) {
       tell(rows)
       for (const row of rows) {
-        const key = shape.keyOf(row)
-        if (!beforeByKey.has(key)) beforeByKey.set(key, null)
+        note(shape.keyOf(row), null)
       }
       schedule()
     },
@@ -189,18 +207,25 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const events = unheard.unknownOf(bulk.events)
     if (events.length === 0) return
     tell(events.map((event) => event.documentData))
-    if (queue.idle() && beforeByKey.size === 0 && reportNow(events)) return
-    for (const { documentData: row, previousDocumentData: previous } of events) {
-      const key = shape.keyOf(row)
-      if (!beforeByKey.has(key)) beforeByKey.set(key, stateBefore(previous))
-    }
+    if (queue.idle() && beforeByKey.size + owed.size === 0 && reportNow(events)) return
+    for (const { documentData: row, previousDocumentData: previous } of events)
+      note(shape.keyOf(row), stateBefore(previous))
     schedule()
   })
   return {
     unheard,
+    tryAgain(keys) {
+      for (const key of keys) owed.set(key, null)
+      if (keys.length > 0) retryLater()
+    },
     async flush() {
       await unheard.look()
-      if (beforeByKey.size > 0 || !queue.idle()) await queue.run(reportPending)
+      if (beforeByKey.size + owed.size === 0 && queue.idle()) return
+      await queue.run(() => {
+        // What ran before may have added to it.
+        takeOwed()
+        return reportPending()
+      })
     },
     async stop() {
       stopped = true

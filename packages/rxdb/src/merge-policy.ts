@@ -1,7 +1,7 @@
 import { foldView, laterWins, mergeFieldValues, type MergeHandler, type RegisterState } from "@dunlin/core"
 import type { RxCollection, RxConflictHandler } from "rxdb"
 import { defaultConflictHandler } from "rxdb/plugins/core"
-import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
 import { withinTime } from "./within-time.ts"
 
 /** How a collection merges concurrent writes. */
@@ -56,11 +56,15 @@ export function mergePolicy(collection: RxCollection, shape: DocumentShape): Mer
 function applicationHandler(collection: RxCollection, shape: DocumentShape): (key: string) => MergeHandler {
   const { conflictHandler } = collection
   if (conflictHandler === defaultConflictHandler) return () => laterWins
+  const keepsOperations = collection.schema.jsonSchema.crdt !== undefined
   return (key) => async (earlier, later) => {
-    const resolved = await conflictHandler.resolve(
+    // RxDB's handler replays operations, of which a deletion is one that no other takes back. Here it comes without them.
+    if (keepsOperations && (earlier.deleted || later.deleted)) return earlier.deleted ? earlier : later
+    const resolved: unknown = await conflictHandler.resolve(
       { realMasterState: shape.documentOf(key, earlier), newDocumentState: shape.documentOf(key, later) },
       "dunlin",
     )
+    assertDocument(resolved)
     return shape.valueOf(resolved)
   }
 }

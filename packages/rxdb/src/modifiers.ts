@@ -1,11 +1,11 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
-import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
 import { withinTime } from "./within-time.ts"
 
 /**
  * Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. One that
- * throws, or takes longer than 10 s, leaves its document out.
+ * throws, returns anything else, or takes longer than 10 s, leaves its document out.
  */
 export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
 
@@ -24,18 +24,21 @@ export interface Modifiers {
 export interface ModifierOptions {
   readonly push?: Modifier
   readonly pull?: Modifier
+  /** Nothing is waited for once this is aborted. */
+  readonly leaving: AbortSignal
 }
 
-export function documentModifiers(shape: DocumentShape, { push, pull }: ModifierOptions): Modifiers {
+export function documentModifiers(shape: DocumentShape, { push, pull, leaving }: ModifierOptions): Modifiers {
   const apply = async (
     modifier: Modifier,
     key: string,
     value: RegisterValue,
   ): Promise<RegisterValue | null> => {
     const run = async (): Promise<unknown> => modifier(cloneJson(shape.documentOf(key, value)))
-    const modified = await withinTime(run())
-    if (modified === null || modified === undefined) return null
-    const { deleted, payload } = shape.valueOf(modified as DocumentData)
+    const modified = await withinTime(run(), leaving)
+    if (modified === null) return null
+    assertDocument(modified)
+    const { deleted, payload } = shape.valueOf(modified)
     return value.fields === undefined ? { deleted, payload } : { deleted, payload, fields: value.fields }
   }
   return {

@@ -6,6 +6,7 @@ import { attachmentShelf } from "./attachment-shelf.ts"
 import { hexFromBytes } from "./byte-text.ts"
 import type { CollectionHandle } from "./collection-handle.ts"
 import { collectionRows } from "./collection-rows.ts"
+import { assertMigrated } from "./earlier-schema.ts"
 import { changeOf } from "./local-changes.ts"
 import { createMaterialiser } from "./materialiser.ts"
 import { mergePolicy } from "./merge-policy.ts"
@@ -32,6 +33,7 @@ export interface OpeningCollection {
 
 /** Opens what is kept beside the rows, shows what was not shown, and puts together what a room calls. */
 export async function openCollection(opening: OpeningCollection): Promise<AttachedCollection<RxdbHandle>> {
+  await assertMigrated(opening.collection)
   const sidecar = await openSidecar(opening.collection)
   try {
     return await openBeside(sidecar, opening)
@@ -57,7 +59,9 @@ async function openBeside(
   const shelf = attachmentShelf(shape.attachments, rows, sidecar, clock, (progress) =>
     attachments$.next(progress),
   )
+  const leaving = new AbortController()
   const modifiers = documentModifiers(shape, {
+    leaving: leaving.signal,
     ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })
@@ -126,6 +130,7 @@ async function openBeside(
     report,
     storeId: meta.storeId,
     holdsAttachments,
+    giveUp: () => leaving.abort(),
     async release() {
       owedRows.stop()
       await sidecar.close()

@@ -26,6 +26,7 @@ import {
 } from "./sidecar-record.ts"
 import { recognise, stampedValue } from "./stamp.ts"
 import type { Stamper } from "./stamper.ts"
+import { NoAnswerError } from "./within-time.ts"
 
 /** A document as row and sidecar tell it together. */
 export interface Held {
@@ -41,8 +42,8 @@ export interface Held {
 export interface Trouble {
   readonly reason: string
   readonly cause: unknown
-  /** Of the document, as long as it is as it is; of the storage, which may work again in a minute. */
-  readonly of: "document" | "storage"
+  /** Of the document, as long as it is as it is; of a storage or a modifier that may work again in a minute. */
+  readonly of: "document" | "moment"
 }
 
 export interface RegisterStoreDeps extends RowClaimsDeps {
@@ -193,7 +194,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     // the rest goes on.
     const setAside = (key: string, cause: unknown): void => {
       const reason = cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
-      const trouble = { reason, cause, of: "document" } as const
+      const of = cause instanceof NoAnswerError ? "moment" : "document"
+      const trouble: Trouble = { reason, cause, of }
       heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
     }
     /** Application code that takes its time is waited for once, and not once a document. */
@@ -231,7 +233,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     for (const [key, cause] of failures) {
       adopted.delete(key)
       const reason = "the storage refuses what must be noted beside it"
-      const trouble = { reason, cause, of: "storage" } as const
+      const trouble = { reason, cause, of: "moment" } as const
       heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
     }
     for (const [key, record] of adopted) {

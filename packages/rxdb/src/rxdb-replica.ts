@@ -70,7 +70,7 @@ export interface RxdbHandle<RxDocType = DocumentData> {
   close(): Promise<void>
   /**
    * Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. A tab that stands
-   * by asks the one that replicates.
+   * by asks the one that replicates. A document that is set aside here, as `error$` says, is not waited for.
    */
   synced: ReplicaHost["synced"]
 }

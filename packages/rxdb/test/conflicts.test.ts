@@ -161,4 +161,20 @@ describe("conflicts", () => {
     expect(await settled([a, b])).toMatchObject({ x: { text: "edited" } })
     expect(seen).toContain(true)
   })
+
+  test("whose handler returns no document show the later write, with a report", async () => {
+    const resolve = (): Promise<never> => Promise.resolve("the text of a document" as never)
+    const creator = { conflictHandler: { isEqual: () => false, resolve } }
+    const [a, b] = [await flock.join({ creator }), await flock.join({ creator })]
+    const reports: unknown[] = []
+    for (const { handle } of [a, b]) handle.error$.subscribe((report) => reports.push(report))
+    await until(() => a.room.peers.get().length === 1, "the link")
+    await Promise.all([
+      a.collection.insert({ id: "x", text: "of a" }),
+      b.collection.insert({ id: "x", text: "of b" }),
+    ])
+    const { x } = (await settled([a, b])) as { readonly x: { readonly text: string } }
+    expect(["of a", "of b"]).toContain(x.text)
+    expect(reports).toContainEqual(expect.objectContaining({ type: "handler-failed", key: "x" }))
+  })
 })

@@ -122,6 +122,21 @@ describe("documents on their way", () => {
     await until(async () => (await b.collection.findOne("x").exec()) !== null, "the mended document")
   })
 
+  test("that hold a date stay, and say so, since nothing of it would arrive", async () => {
+    const [a, b] = [await flock.join(), await flock.join()]
+    const reports: ReplicaReport[] = []
+    a.handle.error$.subscribe((report) => reports.push(report))
+    await a.collection.insert({ id: "x", text: new Date(0) })
+    await a.collection.insert({ id: "y", text: "fine" })
+    await until(async () => (await b.collection.findOne("y").exec()) !== null, "the other document")
+    await until(() => reports.length > 0, "the report")
+    expect(reports[0]).toMatchObject({ type: "quarantined", key: "x" })
+    expect((reports[0] as { reason: string }).reason).toContain("a Date is not JSON")
+    expect(await b.collection.findOne("x").exec()).toBeNull()
+    await a.collection.upsert({ id: "x", text: new Date(0).toISOString() })
+    await until(async () => (await b.collection.findOne("x").exec()) !== null, "the mended document")
+  })
+
   test("whose merge the schema refuses show the later write", async () => {
     const creator = {
       conflictHandler: {

@@ -313,6 +313,41 @@ describe("a collection's life", () => {
     expect(rows[0]?._rev.startsWith("1-")).toBe(true)
   })
 
+  test("a collection that is not migrated yet joins no room, and once it is loses nothing that was written before", async () => {
+    const names = [freshName(), freshName()] as const
+    const [a, b] = [
+      await flock.join({ storage: dexie(), name: names[0] }),
+      await flock.join({ storage: dexie(), name: names[1] }),
+    ]
+    await a.collection.bulkInsert(["x", "y", "z"].map((id) => ({ id, text: "one" })))
+    await settled([a, b])
+    await a.room.close()
+    await a.database.close()
+    await b.room.close()
+    await b.collection.upsert({ id: "x", text: "edited alone" })
+    await (await b.collection.findOne("y").exec(true)).remove()
+    await b.database.close()
+    const v1 = {
+      schema: { ...noteSchema, version: 1 },
+      migrationStrategies: { 1: (document: Record<string, unknown>) => document },
+    }
+    const newer = await flock.join({ storage: dexie(), name: names[0], creator: v1 })
+    const { database, collection } = await flock.openDatabase({
+      storage: dexie(),
+      name: names[1],
+      creator: { ...v1, autoMigrate: false },
+    })
+    const room = await flock.openRoom()
+    await expect(room.replicate(rxdbReplica(collection))).rejects.toMatchObject({ code: "not-migrated" })
+    expect(await contents(collection)).toEqual({})
+    await collection.startMigration()
+    const handle = await room.replicate(rxdbReplica(collection))
+    expect(await settled([newer, { database, collection, room, handle }])).toEqual({
+      x: { id: "x", text: "edited alone" },
+      z: { id: "z", text: "one" },
+    })
+  })
+
   test("attachments outlive a version of the schema that has them encrypted", async () => {
     const [name, password] = [freshName(), "password of this test"]
     const encrypted = (): RxStorage<unknown, unknown> =>

@@ -270,6 +270,7 @@ export type ReplicaErrorCode =
   | "duplicate-name" // a replica of that name is in this room
   | "stale-cursor" // from `scan`, for the room, which then scans all; an application never sees it
   | "invalid-option" // a name, a schema tag or an option of the replica is out of its bounds
+  | "not-migrated" // its data is of an earlier schema: migrate it first
   | "storage-failed" // the storage of the replica failed to read or write; `cause` says why
 
 /** What `room.replicate()` and the handle it gives reject with. */

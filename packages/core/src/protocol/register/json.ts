@@ -10,6 +10,8 @@ export interface JsonObject {
   readonly [key: string]: Json
 }
 
+const { toString } = Object.prototype
+
 export const MAX_JSON_DEPTH = 64
 /** Of one document as canonical JSON. */
 export const MAX_PAYLOAD_BYTES: number = 32 * 1024 * 1024
@@ -85,6 +87,7 @@ function writeArray(items: readonly unknown[], depth: number): string {
 }
 
 function writeObject(object: object, depth: number): string {
+  checkPlain(object)
   const members = object as Readonly<Record<string, unknown>>
   let text = "{"
   for (const key of sortedKeys(members)) {
@@ -105,6 +108,7 @@ function copy(value: unknown, depth: number): unknown {
   }
   checkDepth(depth)
   if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1))
+  checkPlain(value)
   const copied: Record<string, unknown> = {}
   for (const [key, member] of Object.entries(value)) {
     if (member === undefined) continue
@@ -159,6 +163,12 @@ function sortedKeys(members: object): readonly string[] {
 
 function checkDepth(depth: number): void {
   if (depth >= MAX_JSON_DEPTH) throw unshareable(`nested deeper than ${MAX_JSON_DEPTH} levels`)
+}
+
+/** A date, a map or a set has no members of its own: it would arrive as `{}`. */
+function checkPlain(object: object): void {
+  const tag = toString.call(object)
+  if (tag !== "[object Object]") throw unshareable(`a ${tag.slice(8, -1)} is not JSON`)
 }
 
 function checkKey(key: string): void {
