@@ -58,7 +58,8 @@ interface RowEvent {
  */
 type Befores = Map<string, RegisterState | null>
 
-const RETRY_MS = 5_000
+/** The pause doubles with each try that fails: while a modifier is waited for, nothing else of the collection happens. */
+const RETRY = { firstMs: 5_000, longestMs: 80_000 }
 
 /** Reports every write that is not ours: of the application, of other tabs, of other replications. */
 export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
@@ -69,6 +70,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   const owed: Befores = new Map()
   let scheduled = false
   let stopped = false
+  let retryMs = RETRY.firstMs
   let cancelRetry: (() => void) | null = null
 
   /** The state that the row tells by itself, without an error for one that cannot be shared. */
@@ -109,7 +111,10 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
         new Map([...befores.keys()].map((key) => [key, cause])),
     )
     const [first] = troubles
-    if (first === undefined) return
+    if (first === undefined) {
+      if (owed.size === 0) retryMs = RETRY.firstMs
+      return
+    }
     for (const key of troubles.keys()) owed.set(key, befores.get(key) ?? null)
     retryLater()
     throw first[1]
@@ -126,11 +131,12 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   }
 
   const retryLater = (): void => {
-    if (!stopped) cancelRetry ??= clock.after(RETRY_MS, retry)
+    if (!stopped) cancelRetry ??= clock.after(retryMs, retry)
   }
 
   const retry = (): void => {
     cancelRetry = null
+    retryMs = Math.min(2 * retryMs, RETRY.longestMs)
     takeOwed()
     schedule()
   }

@@ -70,6 +70,23 @@ describe("a modifier that never answers", () => {
     expect(late()).toBe(100)
   })
 
+  test("is asked again after pauses that grow", async () => {
+    const collection = await collectionOf("a", [])
+    let asked = 0
+    const counted = (document: Record<string, unknown>): unknown => {
+      asked++
+      return modifier(document)
+    }
+    await attach(collection, { push: { modifier: counted } })
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    const inserting = collection.insert({ id: "stuck", text: "text" })
+    for (let second = 0; second < 300; second++) await vi.advanceTimersByTimeAsync(1_000)
+    await inserting
+    // Of a pause of five seconds each it would be twenty times.
+    expect(asked).toBeGreaterThan(3)
+    expect(asked).toBeLessThan(10)
+  })
+
   test("leaves out what comes, all of it at once", async () => {
     const from = await attach(await collectionOf("a", ids))
     const to = await attach(await collectionOf("b", []), { pull: { modifier } })
