@@ -31,7 +31,7 @@ export interface DocumentShape {
   refusal(key: string, value: RegisterValue): string | null
 }
 
-/** The application's code may return anything. Throws for what is no document: read as one it would take a document's place. */
+/** Throws unless the value is a document. Application code may return anything, and it would replace the document. */
 export function assertDocument(value: unknown): asserts value is DocumentData {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return
   const what = Array.isArray(value) ? "an array" : String(value)
@@ -84,7 +84,7 @@ export function documentShape(collection: RxCollection): DocumentShape {
 
 const NO_STUBS: readonly AttachmentStub[] = []
 
-/** The same without their names. Most values have none, and are asked several times an entry. */
+/** The attachments without their names. Most values have none, and this is asked several times per entry. */
 export function attachmentListOf(value: RegisterValue): readonly AttachmentStub[] {
   return value.payload["_attachments"] === undefined ? NO_STUBS : Object.values(attachmentsOf(value))
 }

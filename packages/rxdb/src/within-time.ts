@@ -6,7 +6,7 @@ export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError"
 }
 
-/** Rejects with `NoAnswerError` when `work` takes longer, or with the signal; what it comes to after that is dropped. */
+/** Rejects with `NoAnswerError` when `work` takes too long, or when the signal aborts; a later result is dropped. */
 export async function withinTime<T>(work: Promise<T>, leaving?: AbortSignal): Promise<T> {
   let giveUp: (error: NoAnswerError) => void = () => {}
   const givenUp = new Promise<never>((_, reject) => {
