@@ -156,7 +156,7 @@ function tellSent(
 function readOne({ summary }: ReadRequest, held: Held | undefined): ReadOutcome {
   if (held === undefined || held.state.context.size === 0) return { type: "none" }
   if (holdsUnmigrated(held.state, held.record))
-    return { type: "refused", reason: "a migration strategy failed on it" }
+    return { type: "refused", reason: "a migration strategy failed for it" }
   try {
     const delta = encodeDelta(deltaFor(held.state, decodeSummary(summary)))
     return { type: "delta", stateHash: stateHash(held.state), delta }

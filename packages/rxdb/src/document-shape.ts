@@ -66,17 +66,17 @@ export function documentShape(collection: RxCollection): DocumentShape {
     },
     documentOf: (key, { deleted, payload }) => ({ [path]: key, ...payload, _deleted: deleted }),
     refusal(key, { deleted, payload }) {
-      if (key.length === 0 || key.length > maxKeyLength) return "its key is longer than the schema allows"
+      if (key.length === 0 || key.length > maxKeyLength)
+        return "its key is empty, or longer than the schema allows"
       if (deleted) return null
-      if (Object.hasOwn(payload, path)) return "it names its primary key a second time"
+      if (Object.hasOwn(payload, path)) return "its payload contains its primary key"
       const reserved = NEVER_SHARED.find((field) => Object.hasOwn(payload, field))
       if (reserved !== undefined) return `it carries the reserved field ${reserved}`
       if (payload["_attachments"] !== undefined) {
-        if (!holdsAttachments) return "it has attachments, which this collection's schema does not"
+        if (!holdsAttachments) return "it has attachments, which this collection's schema does not allow"
         if (!isStubs(payload["_attachments"])) return "its attachments are malformed"
       }
-      if (composed && composedKey(collection, payload) !== key)
-        return "its key does not follow from its fields"
+      if (composed && composedKey(collection, payload) !== key) return "its key does not match its fields"
       return null
     },
   }

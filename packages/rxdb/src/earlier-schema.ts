@@ -27,6 +27,6 @@ export async function assertMigrated({ database, name, schema }: RxCollection): 
   if (known.every(({ id }) => id === status) || isDone) return
   throw new ReplicaError(
     "not-migrated",
-    `Documents of "${name}" are of an earlier version of its schema. Await its startMigration(), or migratePromise() where that runs, then replicate it.`,
+    `"${name}" still has documents of an earlier version of its schema. Await startMigration(), or migratePromise() if a migration runs, before you replicate it.`,
   )
 }

@@ -127,10 +127,10 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
     case "incomplete":
       return { type: "settled", outcome: { type: "incomplete" } }
     case "context-full":
-      return refuse(deps, key, "more sessions wrote it than a context may list")
+      return refuse(deps, key, "too many sessions wrote it: its context is full")
     case "joined": {
       if (holdsUnmigrated(joined.state, work.held.record))
-        return refuse(deps, key, "a migration strategy failed on what is held of it")
+        return refuse(deps, key, "a migration strategy failed for what is held of it")
       const stubs = joined.changed ? arrivedAttachments(decoded) : []
       return stubs.length === 0 && !needsFold(joined.state)
         ? accept(deps, work, decoded, joined, joined.state)
@@ -152,7 +152,11 @@ async function complete(
   const { key, row } = work.held
   const look = await deps.shelf.look(key, row, stubs)
   if (look.type === "wrong-length")
-    return refuse(deps, key, `no data with the digest ${look.digest} has the length it claims`)
+    return refuse(
+      deps,
+      key,
+      `the data with the digest ${look.digest} does not have the length that it claims`,
+    )
   if (look.blobs.length > 0) return { type: "settled", outcome: { type: "missing-blobs", blobs: look.blobs } }
   const { changed, state } = joined
   return accept(

@@ -166,7 +166,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       const digest = hexFromBytes(made.blob.digest)
       // A peer that sends a write has its attachments' data. Nobody has what a handler or a modifier made up.
       if (next.siblings.some((sibling) => digestsOf(sibling).includes(digest))) return made
-      throw new Error(`the data of the attachment with the digest ${digest} is nowhere`)
+      throw new Error(`no data is here for the attachment with the digest ${digest}`)
     })
   }
 

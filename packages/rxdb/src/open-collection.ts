@@ -111,7 +111,11 @@ async function openBeside(
     void sidecar
       .purge(REMOVED_FOR_MS)
       .catch((cause: unknown) =>
-        report({ type: "warning", reason: "what was removed beside the rows still takes room", cause }),
+        report({
+          type: "warning",
+          reason: "records that were removed beside the rows could not be purged and still take up space",
+          cause,
+        }),
       )
   return attachedCollection<RxdbHandle>({
     clock,

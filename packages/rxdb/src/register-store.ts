@@ -297,7 +297,7 @@ export function joinStates(a: RegisterState, b: RegisterState): RegisterState {
 /** Payloads of an earlier schema version are neither shown nor passed on. */
 function assertMigrated(state: RegisterState, record: SidecarRecord | null): void {
   if (!holdsUnmigrated(state, record)) return
-  throw new Error("a migration strategy failed on what the sidecar holds of it", {
+  throw new Error("a migration strategy failed for what the sidecar holds of it", {
     cause: record?.unmigrated?.cause,
   })
 }

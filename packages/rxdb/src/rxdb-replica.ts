@@ -108,7 +108,7 @@ function replicaOfRows(
   if (holdsAttachments && collection.database.hashFunction !== defaultHashSha256)
     throw new ReplicaError(
       "invalid-option",
-      `Attachments of "${collection.name}" travel by SHA-256. Create the database without a hashFunction of its own.`,
+      `Attachments of "${collection.name}" are identified by SHA-256. Create the database without a hashFunction of its own.`,
     )
   const { name = collection.name, direction = "both" } = options
   const stamper = stamperOf(collection, {
@@ -172,7 +172,7 @@ function replicaOfRows(
           waits() {
             if (standBy === undefined) return
             own.standBy(channel())
-            const reason = `another tab replicates "${collection.name}"; this one takes over when that closes`
+            const reason = `another tab replicates "${collection.name}"; this one takes over when that one closes`
             host.report({ type: "standing-by", reason })
             standBy({ handle: own.handle, synced: own.handle.synced })
           },

@@ -178,7 +178,7 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
       if (holder !== null)
         throw new ReplicaError(
           "replica-in-use",
-          `The collection "${collection}" is in a room already, as the replica "${holder}". Close that room or its handle first.`,
+          `The collection "${collection}" is already in a room, as the replica "${holder}". Close that room or its handle first.`,
         )
       holder = name
       return () => {

@@ -119,6 +119,6 @@ function errorOf({ type, message }: Exclude<SyncedOutcome, { readonly type: "hel
 function silenceError(): RoomError {
   return new RoomError(
     "no-peers",
-    "No tab that replicates the collection answered for 30 s. Changes wait for it.",
+    "The tab that replicates this collection has not answered for 30 s. Changes are kept until it does.",
   )
 }

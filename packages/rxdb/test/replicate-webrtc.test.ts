@@ -452,7 +452,7 @@ describe("replicateWebRTC", () => {
     await room.replicate(rxdbReplica(two, { name: "second" }))
     await expect(start(two, "a-topic-of-one-pool")).rejects.toMatchObject({ code: "in-use" })
     await expect(room.replicate(rxdbReplica(two, { name: "third" }))).rejects.toThrow(
-      'The collection "two" is in a room already, as the replica "second"',
+      'The collection "two" is already in a room, as the replica "second"',
     )
     await room.close()
     await (await start(two, "a-topic-of-one-pool")).cancel()

@@ -68,7 +68,7 @@ function complaintOf<RxDocType, PeerType>(given: SyncOptionsWebRTC<RxDocType, Pe
   const wrong = noCollection(collection)
   if (wrong !== null) return `replicateWebRTC({ collection }): ${wrong}`
   if (live === false)
-    return "live: false is not possible among peers: there is no server to be done with. Use awaitInSync() and cancel()."
+    return "live: false is not supported: between peers there is no server to be done with. Use awaitInSync() and cancel()."
   if (typeof topic !== "string" || topic === "") return "A replication needs a topic."
   if (typeof connectionHandlerCreator !== "function")
     return "connectionHandlerCreator is missing: pass getConnectionHandlerSimplePeer({ signalingServerUrl })."
