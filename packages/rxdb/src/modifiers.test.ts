@@ -94,4 +94,25 @@ describe("a modifier that never answers", () => {
     expect(outcomes.map(({ type }) => type)).toEqual(ids.map((id) => (id === "fine" ? "joined" : "refused")))
     expect(to.late()).toBe(100)
   })
+
+  test("is not one that answers one by one, as a single worker does", async () => {
+    // Each of them takes a moment, and all together more than ten seconds.
+    let tail: Promise<unknown> = Promise.resolve()
+    const oneByOne = (document: Record<string, unknown>): unknown => {
+      const answer = tail.then(() => new Promise((resolve) => setTimeout(() => resolve(document), 200)))
+      tail = answer
+      return answer
+    }
+    const warnings: string[] = []
+    const heard = ({ message }: Error): void => void warnings.push(message)
+    process.on("warning", heard)
+    const from = await attach(await collectionOf("a", ids), { push: { modifier: oneByOne } })
+    expect((await within(60, () => stateHashes(from.attached))).size).toBe(ids.length)
+    const to = await attach(await collectionOf("b", []), { pull: { modifier: oneByOne } })
+    const outcomes = await within(60, () => pullEntries(to.attached, from.attached, ids))
+    expect(outcomes.map(({ type }) => type)).toEqual(ids.map(() => "joined"))
+    expect(from.late() + to.late()).toBe(0)
+    process.off("warning", heard)
+    expect(warnings).toEqual([])
+  })
 })
