@@ -1,5 +1,10 @@
 import { createState, type ReplicaHost, type ReplicaLinkStatus, type ReplicaReport } from "@dunlin/core"
-import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import {
+  createRxDatabase,
+  type RxCollection,
+  type RxConflictHandler,
+  type RxDatabase,
+} from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { pullEntries, stateHashes } from "../test/exchange.ts"
@@ -23,8 +28,15 @@ afterEach(async () => {
   await database.close()
 })
 
+/** Both texts of two edits made apart. */
+const conflictHandler: RxConflictHandler<{ readonly text?: string }> = {
+  isEqual: (a, b) => a.text === b.text,
+  resolve: ({ realMasterState: a, newDocumentState: b }) =>
+    Promise.resolve({ ...b, text: [a.text, b.text].sort().join(" + ") }),
+}
+
 async function collectionOf(name: string, ids: readonly string[]): Promise<RxCollection> {
-  const { [name]: collection } = await database.addCollections({ [name]: { schema } })
+  const { [name]: collection } = await database.addCollections({ [name]: { schema, conflictHandler } })
   await collection?.bulkInsert(ids.map((id) => ({ id, text: "text" })))
   return collection as RxCollection
 }
@@ -53,7 +65,7 @@ const ids = [...Array.from({ length: 100 }, (_, n) => `stuck${n}`), "fine"]
 
 /** What `work` comes to within so many seconds of its time. */
 async function within<T>(seconds: number, work: () => Promise<T>): Promise<T> {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
   const done = work()
   let isDone = false
   const settled = (): void => void (isDone = true)
@@ -114,5 +126,29 @@ describe("a modifier that never answers", () => {
     expect(from.late() + to.late()).toBe(0)
     process.off("warning", heard)
     expect(warnings).toEqual([])
+  })
+
+  test("keeps what it was asked about until it answers, whatever comes of the same document", async () => {
+    let isStuck = true
+    const sometimes = (document: Record<string, unknown>): unknown =>
+      isStuck && String(document["text"]).startsWith("of a") ? new Promise(() => {}) : document
+    const [a, b] = [await collectionOf("a", []), await collectionOf("b", [])]
+    const [here, there] = [await attach(a, { push: { modifier: sometimes } }), await attach(b)]
+    const write = async (to: RxCollection, text: string): Promise<unknown> =>
+      (await to.findOne("x").exec(true)).patch({ text })
+    const shown = async (): Promise<unknown> => (await a.findOne("x").exec(true)).text
+    await b.insert({ id: "x", text: "first" })
+    await pullEntries(here.attached, there.attached, ["x"])
+    await within(100, () => write(a, "of a, first"))
+    await within(100, () => write(b, "of b"))
+    await within(100, () => pullEntries(here.attached, there.attached, ["x"]))
+    expect(await shown()).toBe("of a, first")
+    // Who writes now has not seen what came either.
+    await within(100, () => write(a, "of a"))
+    isStuck = false
+    await within(100, async () => here.attached.flush?.())
+    expect(await shown()).toBe("of a + of b")
+    await within(100, () => pullEntries(there.attached, here.attached, ["x"]))
+    expect((await b.findOne("x").exec(true)).text).toBe("of a + of b")
   })
 })
