@@ -137,8 +137,9 @@ describe("a modifier that never answers", () => {
     const write = async (to: RxCollection, text: string): Promise<unknown> =>
       (await to.findOne("x").exec(true)).patch({ text })
     const shown = async (): Promise<unknown> => (await a.findOne("x").exec(true)).text
-    await b.insert({ id: "x", text: "first" })
-    await pullEntries(here.attached, there.attached, ["x"])
+    await a.insert({ id: "x", text: "first" })
+    await here.attached.flush?.()
+    await pullEntries(there.attached, here.attached, ["x"])
     await within(100, () => write(a, "of a, first"))
     await within(100, () => write(b, "of b"))
     await within(100, () => pullEntries(here.attached, there.attached, ["x"]))
