@@ -124,6 +124,16 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     // A `hidden` row stays as this device wrote it until the device shares the document again.
     if (shown === null || held.record?.hidden === true)
       return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
+    // What the row holds has no place in the register yet. It gets one on top of what its author saw, and merges with this.
+    if (isUnread(held))
+      return {
+        key,
+        held,
+        state: next,
+        record: { state: next, revision: null, hidden: false },
+        write: null,
+        shows: [],
+      }
     if (shown.deleted) return planDeletion(held, next)
     const local = locals.get(key)
     if (local?.status === "rejected") throw local.reason
@@ -234,13 +244,18 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       if (record === null && held.record !== null) obsolete.set(key, null)
     await store.putRecords(obsolete, journal.settle(done.map((one) => one.key)))
     for (const one of done) {
-      const row = one.write?.document ?? one.held.row
-      if (row !== undefined && one.record !== null) noteContextAhead(stamper, one.key, row, one.state)
-      else if (row !== undefined) stamper.contextsAhead.delete(one.key)
-      else stamper.contextsAhead.set(one.key, one.state.context)
+      // What the row does not show the author of its next revision has not seen.
+      if (!isUnread(one.held)) noteSeen(one)
       if (holdsAttachments) await tidyShelf(one)
     }
     return { plans, errors, unnoted }
+  }
+
+  const noteSeen = ({ key, held, record, state, write }: Plan): void => {
+    const row = write?.document ?? held.row
+    if (row !== undefined && record !== null) noteContextAhead(stamper, key, row, state)
+    else if (row !== undefined) stamper.contextsAhead.delete(key)
+    else stamper.contextsAhead.set(key, state.context)
   }
 
   /** A merge that the schema refuses yields to the latest sibling; a refused document stays outside. */
@@ -336,6 +351,11 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       }),
     )
   }
+}
+
+/** Its row is one that could not be read for a reason that passes. */
+function isUnread({ trouble }: Held): boolean {
+  return trouble?.of === "moment"
 }
 
 function recordOf(state: RegisterState, row: Row | undefined, held: Held): SidecarRecord {

@@ -2,7 +2,7 @@ import { foldView, laterWins, mergeFieldValues, type MergeHandler, type Register
 import type { RxCollection, RxConflictHandler } from "rxdb"
 import { defaultConflictHandler } from "rxdb/plugins/core"
 import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
-import { withinTime } from "./within-time.ts"
+import { createPatience } from "./within-time.ts"
 
 /** How a collection merges concurrent writes. */
 export interface MergePolicy {
@@ -38,6 +38,7 @@ export function isMergeFields(handler: RxConflictHandler<DocumentData>): boolean
 
 export function mergePolicy(collection: RxCollection, shape: DocumentShape): MergePolicy {
   const mergesFields = isMergeFields(collection.conflictHandler)
+  const withinTime = createPatience()
   const handlerFor = mergesFields ? () => mergeFieldValues : applicationHandler(collection, shape)
   return {
     mergesFields,

@@ -1,5 +1,10 @@
 import { createState, type ReplicaHost, type ReplicaLinkStatus, type ReplicaReport } from "@dunlin/core"
-import { createRxDatabase, type RxCollection, type RxDatabase } from "rxdb/plugins/core"
+import {
+  createRxDatabase,
+  type RxCollection,
+  type RxConflictHandler,
+  type RxDatabase,
+} from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { pullEntries, stateHashes } from "../test/exchange.ts"
@@ -23,8 +28,15 @@ afterEach(async () => {
   await database.close()
 })
 
+/** Both texts of two edits made apart. */
+const conflictHandler: RxConflictHandler<{ readonly text?: string }> = {
+  isEqual: (a, b) => a.text === b.text,
+  resolve: ({ realMasterState: a, newDocumentState: b }) =>
+    Promise.resolve({ ...b, text: [a.text, b.text].sort().join(" + ") }),
+}
+
 async function collectionOf(name: string, ids: readonly string[]): Promise<RxCollection> {
-  const { [name]: collection } = await database.addCollections({ [name]: { schema } })
+  const { [name]: collection } = await database.addCollections({ [name]: { schema, conflictHandler } })
   await collection?.bulkInsert(ids.map((id) => ({ id, text: "text" })))
   return collection as RxCollection
 }
@@ -53,7 +65,7 @@ const ids = [...Array.from({ length: 100 }, (_, n) => `stuck${n}`), "fine"]
 
 /** The result of `work`, which must settle within this many seconds of fake time. */
 async function within<T>(seconds: number, work: () => Promise<T>): Promise<T> {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
   const done = work()
   let isDone = false
   const settled = (): void => void (isDone = true)
@@ -93,5 +105,51 @@ describe("a modifier that never answers", () => {
     const outcomes = await within(15, () => pullEntries(to.attached, from.attached, ids))
     expect(outcomes.map(({ type }) => type)).toEqual(ids.map((id) => (id === "fine" ? "joined" : "refused")))
     expect(to.late()).toBe(100)
+  })
+
+  test("is not one that answers one by one, as a single worker does", async () => {
+    // Each of them takes a moment, and all together more than ten seconds.
+    let tail: Promise<unknown> = Promise.resolve()
+    const oneByOne = (document: Record<string, unknown>): unknown => {
+      const answer = tail.then(() => new Promise((resolve) => setTimeout(() => resolve(document), 200)))
+      tail = answer
+      return answer
+    }
+    const warnings: string[] = []
+    const heard = ({ message }: Error): void => void warnings.push(message)
+    process.on("warning", heard)
+    const from = await attach(await collectionOf("a", ids), { push: { modifier: oneByOne } })
+    expect((await within(60, () => stateHashes(from.attached))).size).toBe(ids.length)
+    const to = await attach(await collectionOf("b", []), { pull: { modifier: oneByOne } })
+    const outcomes = await within(60, () => pullEntries(to.attached, from.attached, ids))
+    expect(outcomes.map(({ type }) => type)).toEqual(ids.map(() => "joined"))
+    expect(from.late() + to.late()).toBe(0)
+    process.off("warning", heard)
+    expect(warnings).toEqual([])
+  })
+
+  test("keeps what it was asked about until it answers, whatever comes of the same document", async () => {
+    let isStuck = true
+    const sometimes = (document: Record<string, unknown>): unknown =>
+      isStuck && String(document["text"]).startsWith("of a") ? new Promise(() => {}) : document
+    const [a, b] = [await collectionOf("a", []), await collectionOf("b", [])]
+    const [here, there] = [await attach(a, { push: { modifier: sometimes } }), await attach(b)]
+    const write = async (to: RxCollection, text: string): Promise<unknown> =>
+      (await to.findOne("x").exec(true)).patch({ text })
+    const shown = async (): Promise<unknown> => (await a.findOne("x").exec(true)).text
+    await a.insert({ id: "x", text: "first" })
+    await here.attached.flush?.()
+    await pullEntries(there.attached, here.attached, ["x"])
+    await within(100, () => write(a, "of a, first"))
+    await within(100, () => write(b, "of b"))
+    await within(100, () => pullEntries(here.attached, there.attached, ["x"]))
+    expect(await shown()).toBe("of a, first")
+    // Who writes now has not seen what came either.
+    await within(100, () => write(a, "of a"))
+    isStuck = false
+    await within(100, async () => here.attached.flush?.())
+    expect(await shown()).toBe("of a + of b")
+    await within(100, () => pullEntries(there.attached, here.attached, ["x"]))
+    expect((await b.findOne("x").exec(true)).text).toBe("of a + of b")
   })
 })

@@ -1,11 +1,11 @@
 import { cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
 import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
-import { withinTime } from "./within-time.ts"
+import { createPatience } from "./within-time.ts"
 
 /**
  * Gets a copy of the document, with `_deleted`. Returns the document to use in its place, null, or a promise of either.
- * If it throws, returns anything else, or takes longer than 10 s, its document is left out.
+ * If it throws, returns anything else, or does not answer for 10 s, its document is left out.
  */
 export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
 
@@ -29,13 +29,14 @@ export interface ModifierOptions {
 }
 
 export function documentModifiers(shape: DocumentShape, { push, pull, leaving }: ModifierOptions): Modifiers {
+  const withinTime = createPatience(leaving)
   const apply = async (
     modifier: Modifier,
     key: string,
     value: RegisterValue,
   ): Promise<RegisterValue | null> => {
     const run = async (): Promise<unknown> => modifier(cloneJson(shape.documentOf(key, value)))
-    const modified = await withinTime(run(), leaving)
+    const modified = await withinTime(run())
     if (modified === null) return null
     assertDocument(modified)
     const { deleted, payload } = shape.valueOf(modified)

@@ -108,15 +108,13 @@ async function openBeside(
   }
   // Every chunk that leaves the shelf leaves a removed record; documents alone leave few. Nobody waits for the purge.
   if (holdsAttachments)
-    void sidecar
-      .purge(REMOVED_FOR_MS)
-      .catch((cause: unknown) =>
-        report({
-          type: "warning",
-          reason: "records that were removed beside the rows could not be purged and still take up space",
-          cause,
-        }),
-      )
+    void sidecar.purge(REMOVED_FOR_MS).catch((cause: unknown) =>
+      report({
+        type: "warning",
+        reason: "records that were removed beside the rows could not be purged and still take up space",
+        cause,
+      }),
+    )
   return attachedCollection<RxdbHandle>({
     clock,
     collection,

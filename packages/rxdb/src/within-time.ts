@@ -6,21 +6,43 @@ export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError"
 }
 
-/** Rejects with `NoAnswerError` when `work` takes too long, or when the signal aborts; a later result is dropped. */
-export async function withinTime<T>(work: Promise<T>, leaving?: AbortSignal): Promise<T> {
-  let giveUp: (error: NoAnswerError) => void = () => {}
-  const givenUp = new Promise<never>((_, reject) => {
-    giveUp = reject
-  })
-  const late = (): void => giveUp(new NoAnswerError(`no answer within ${PATIENCE_MS / 1000} s`))
-  const left = (): void => giveUp(new NoAnswerError("the room was left before it answered"))
-  const timer = setTimeout(late, PATIENCE_MS)
-  leaving?.addEventListener("abort", left)
-  if (leaving?.aborted === true) left()
-  try {
-    return await Promise.race([work, givenUp])
-  } finally {
+/** Rejects with `NoAnswerError` if the work takes too long; a later result is dropped. */
+export type Patience = <T>(work: Promise<T>) => Promise<T>
+
+/**
+ * Waits ten seconds from the last answer to any of the calls that are waited for: code that works on one document at a
+ * time answers the calls of a batch one by one, and is not stuck. The signal ends all waits.
+ */
+export function createPatience(leaving?: AbortSignal): Patience {
+  const giveUps = new Set<(error: NoAnswerError) => void>()
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  const giveUpAll = (reason: string): void => {
+    for (const giveUp of giveUps) giveUp(new NoAnswerError(reason))
+    giveUps.clear()
+  }
+  const waitAnew = (): void => {
     clearTimeout(timer)
-    leaving?.removeEventListener("abort", left)
+    if (giveUps.size > 0)
+      timer = setTimeout(() => giveUpAll(`no answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS)
+  }
+  const left = (): void => giveUpAll("the room was left before it answered")
+  // Once for all: Node warns of a leak where a signal has more than ten listeners.
+  leaving?.addEventListener("abort", left)
+
+  return async (work) => {
+    let giveUp: (error: NoAnswerError) => void = () => {}
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = reject
+    })
+    giveUps.add(giveUp)
+    if (leaving?.aborted === true) left()
+    waitAnew()
+    try {
+      return await Promise.race([work, givenUp])
+    } finally {
+      giveUps.delete(giveUp)
+      waitAnew()
+    }
   }
 }
