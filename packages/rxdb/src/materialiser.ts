@@ -103,6 +103,9 @@ const MAX_ATTEMPTS = 100
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
+  /** Owed, and shown by whoever reads them again: no batch waits for them. */
+  const unread = new Set<string>()
+
   /** The views as `pull.modifier` keeps them here. All at once: one that takes its time is waited for once a batch. */
   const modifiedLocals = async (transitions: readonly Transition[]): Promise<LocalsByKey> => {
     const locals = new Map<string, PromiseSettledResult<HashedValue>>()
@@ -223,10 +226,12 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     if (holdsAttachments) for (const one of planned) await shelveLosers(one)
     const records = new Map<string, SidecarRecord | null>()
     const journaled: string[] = []
-    for (const { key, record, write } of planned) {
+    for (const { key, held, record, write } of planned) {
+      if (isUnread(held)) unread.add(key)
+      else unread.delete(key)
       if (record === null) continue
       records.set(key, record)
-      if (write !== null) journaled.push(key)
+      if (write !== null || isUnread(held)) journaled.push(key)
     }
     const unnoted = await store.putRecords(records, journaled.length > 0 ? journal.owe(journaled) : undefined)
     journal.settle([...unnoted.keys()])
@@ -242,7 +247,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const obsolete = new Map<string, null>()
     for (const { key, record, held } of done)
       if (record === null && held.record !== null) obsolete.set(key, null)
-    await store.putRecords(obsolete, journal.settle(done.map((one) => one.key)))
+    const shown = done.filter((one) => !isUnread(one.held))
+    await store.putRecords(obsolete, journal.settle(shown.map((one) => one.key)))
     for (const one of done) {
       // What the row does not show the author of its next revision has not seen.
       if (!isUnread(one.held)) noteSeen(one)
@@ -333,7 +339,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
 
   async function withOwed(transitions: readonly Transition[]): Promise<readonly Transition[]> {
     const named = new Set(transitions.map(({ held }) => held.key))
-    const owed = await store.load([...journal.owed].filter((key) => !named.has(key)))
+    const owed = await store.load([...journal.owed].filter((key) => !named.has(key) && !unread.has(key)))
+    for (const held of owed) if (isUnread(held)) unread.add(held.key)
     // Noted before its record, which then could not be stored: there is nothing to show.
     journal.settle(owed.filter((one) => one.record === null).map((one) => one.key))
     const shown = owed.filter((one) => one.record !== null && one.trouble === undefined)
