@@ -357,6 +357,7 @@ async function createRoommate(topic: Uint8Array, urls: readonly string[]): Promi
 
 /** A real WebRTC connection whose descriptions and candidates travel as signals from host to host. */
 async function connectPeers(a: Roommate, b: Roommate): Promise<string> {
+  let isOver = false
   const ends = [a, b].map((member, index) => {
     const other = index === 0 ? b : a
     const connection = new PeerConnection(`peer ${index}`, { iceServers: [] })
@@ -369,7 +370,15 @@ async function connectPeers(a: Roommate, b: Roommate): Promise<string> {
     member.onSignal((_from, text) => {
       const message = JSON.parse(text) as { sdp?: string; type?: string; candidate?: string; mid?: string }
       if (message.sdp === undefined) {
-        const add = (): void => connection.addRemoteCandidate(message.candidate ?? "", message.mid ?? "")
+        const add = (): void => {
+          if (isOver) return
+          try {
+            connection.addRemoteCandidate(message.candidate ?? "", message.mid ?? "")
+          } catch {
+            // On a busy machine its ICE transport may not exist yet, although the description was taken.
+            setTimeout(add, 50)
+          }
+        }
         if (early === null) add()
         else early.push(add)
         return
@@ -392,6 +401,7 @@ async function connectPeers(a: Roommate, b: Roommate): Promise<string> {
     })
   } finally {
     // Candidates still arrive, and adding one to a closed connection throws.
+    isOver = true
     for (const member of [a, b]) member.onSignal(() => {})
     for (const connection of ends) connection.close()
   }

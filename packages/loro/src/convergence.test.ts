@@ -7,7 +7,7 @@ import { hashContent } from "./replica/document-audit.ts"
 import { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 
 const IDS = ["a", "b"]
-/** Seconds on an idle machine; a shared one is many times slower. */
+/** Takes seconds on an idle machine; a shared one is many times slower. */
 const FUZZ_TIMEOUT_MS = 600_000
 
 type Step =
@@ -115,7 +115,7 @@ async function restart(peer: Peer, crash: boolean): Promise<void> {
   peer.replica = await attachByHand({ name: "fuzz", store: peer.store, maxIdleDocuments: 1 }, device)
 }
 
-/** Everybody asks everybody: two rounds carry everything through a group. */
+/** Every peer asks every other: two rounds carry everything through a group. */
 async function settle(group: readonly Peer[]): Promise<void> {
   for (let round = 0; round < 2; round++) {
     for (const from of group)
@@ -194,9 +194,9 @@ function boundary(content: string, where: number): number {
 
 async function contentOf(replica: HandDriven, id: string): Promise<unknown> {
   await using handle = await replica.docs.open(id)
-  // The audit is the same wherever the content is: it must not warn of honest documents.
+  // Equal contents must have equal audits, or it would warn of honest documents.
   const audit = hashContent(handle.doc)
-  // Whether an empty container was ever looked at is not content.
+  // An empty container exists only where somebody asked for it, and is not content.
   handle.doc.setHideEmptyRootContainers(true)
   return { audit, content: handle.doc.toJSON() as unknown }
 }

@@ -21,7 +21,7 @@ async function holding(): Promise<{ a: HandDriven; store: FailingStore; time: Si
   return { a, store, time }
 }
 
-/** What a process finds that starts on the disk as it is now. */
+/** What a process that starts now finds on the disk. */
 async function restarted(store: FailingStore): Promise<string> {
   const after = await attachByHand({ name: "notes", store: store.disk.copy() })
   try {
@@ -151,7 +151,7 @@ describe("an edit that cannot be stored", () => {
         await time.runFor(20)
       }
     }
-    // Typed without a pause, the log is folded at once at its 256th entry.
+    // While somebody types without a pause, the log is folded at once at its 256th entry.
     await type(254)
     store.failing = true
     await type(1)

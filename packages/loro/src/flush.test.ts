@@ -13,7 +13,7 @@ describe("a flush", () => {
     x.commit()
     await x.saved()
     a.changes.splice(0)
-    // Within 16 ms of the last commit, and in a container that was read long ago: no timer and no task has seen it.
+    // Within 16 ms of the last commit, and in containers read earlier: no timer and no task has seen the edit.
     const held = [x.doc.getText("body"), y.doc.getText("body")]
     await Promise.resolve()
     for (const text of held) text.push("typed")

@@ -1,5 +1,5 @@
 /**
- * Loro documents as a replica: stores, history, bindings of texts.
+ * Loro documents as a replica: stores, history, text bindings.
  *
  * @module @dunlin/loro
  */

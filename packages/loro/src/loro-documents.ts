@@ -4,29 +4,32 @@ import type { LoroDoc } from "loro-crdt"
 import type { DocumentHistory } from "./history/document-history.ts"
 import type { DocumentsEvent } from "./replica/document-set.ts"
 
-/** The documents of a replica, as `room.replicate(loroReplica(…))` gives them. */
+/** The documents of a replica, as `room.replicate(loroReplica(…))` returns them. */
 export interface LoroDocuments {
   /**
-   * The document of that id, made when there is none yet. Opened twice it is the same `LoroDoc`. Rejects with
-   * `LoroReplicaError` "document-deleted", "document-corrupt", "invalid-document-id" or "closed".
+   * Opens the document with this id, and makes it if there is none yet. Opened twice, it is the same `LoroDoc`. Rejects
+   * with `LoroReplicaError` "document-deleted", "document-corrupt", "invalid-document-id" or "closed".
    */
   open(id: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<LoroDocument>
-  /** Like `open`, with a document of yours, which takes in what is stored. It stays yours: nothing frees it. */
+  /** Like `open`, but with a `LoroDoc` of yours, into which what is stored is imported. It stays yours: nothing frees it. */
   attach(id: string, doc: LoroDoc): Promise<LoroDocument>
-  /** Takes in a Loro export, such as a file; also into a damaged document, which opens again then. Resolves when durable; rejects with "invalid-update" or "too-large". */
+  /**
+   * Imports a Loro export, such as a file, also into a damaged document, which then opens again. Resolves when durable;
+   * rejects with "invalid-update" or "too-large".
+   */
   import(id: string, bytes: Uint8Array): Promise<void>
   /** A snapshot with the whole history. */
   export(id: string): Promise<Uint8Array>
   /**
-   * The same of a document that rejects as "document-corrupt": a snapshot of what can be read of it. Taken in again by `import` under
-   * its id it is the document from then on, and what could not be read is set aside.
+   * Like `export`, but also for a document that rejects with "document-corrupt": a snapshot of what can be read of it.
+   * Importing that under the same id makes it the document from then on, and sets aside what could not be read.
    */
   salvage(id: string): Promise<Uint8Array>
-  /** Every document that is not deleted, in no particular order. Opens none. */
+  /** Every document that is not deleted, in no particular order. Opens only those whose index entry is damaged. */
   list(): Promise<readonly DocumentInfo[]>
-  /** For ever: a deletion beats every edit, also those made elsewhere at the same time. Resolves when durable here. */
+  /** Deletes for ever: a deletion beats every edit, even one made elsewhere at the same time. Resolves when durable here. */
   delete(id: string): Promise<void>
-  /** Told of every change, wherever it came from. Returns the function that ends it. */
+  /** Calls `listener` for every change, wherever it came from. Returns a function that ends the subscription. */
   subscribe(listener: (event: DocumentsEvent) => void): () => void
   /** Resolves when `peers` other devices (default 1) hold all documents as they are now. */
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
@@ -34,7 +37,7 @@ export interface LoroDocuments {
   readonly links: State<ReadonlyMap<string, ReplicaLinkStatus>>
 }
 
-/** What is known of a document that nobody has opened. */
+/** What is known of a document without opening it. */
 export interface DocumentInfo {
   readonly id: string
   /** Wall clock of the last change here, in milliseconds. */
@@ -48,8 +51,8 @@ export interface LoroDocument extends AsyncDisposable {
   readonly id: string
   /**
    * The document itself. Edits are committed for you at the end of the task in which you read this property, and
-   * otherwise within 100 ms; `commit()` or Loro's own `doc.commit()` makes it sooner. Read it anew each time: after
-   * a fault inside Loro it is another instance (`status` tells).
+   * otherwise within 100 ms; `commit()` or Loro's own `doc.commit()` does it sooner. Read the property anew each time:
+   * after a fault inside Loro it is another instance (`status` tells).
    */
   readonly doc: LoroDoc
   readonly status: State<DocumentStatus>
@@ -64,10 +67,10 @@ export interface LoroDocument extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Where an open document stands: `note.status`. */
+/** The state of an open document, as `LoroDocument.status` holds it. */
 export type DocumentStatus =
   /** `instance` counts up when `doc` becomes another object. */
   | { readonly phase: "open"; readonly instance: number }
-  /** Deleted, here or elsewhere. Edits lead nowhere. */
+  /** Deleted, here or elsewhere. Further edits are not kept. */
   | { readonly phase: "deleted" }
   | { readonly phase: "closed" }

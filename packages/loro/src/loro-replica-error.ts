@@ -24,19 +24,19 @@ export class LoroReplicaError extends Error {
 }
 
 /**
- * Loro throws plain strings, errors and WebAssembly traps. A trap may leave the document half changed, so it is
+ * Loro throws plain strings, errors and WebAssembly traps. A trap may leave the document half changed, so traps are
  * told apart: whoever sees one drops the document and reads it again from the store.
  */
 export function describeLoroFailure(thrown: unknown): { readonly trap: boolean; readonly reason: string } {
   const reason = reasonOf(thrown)
   const trap =
     thrown instanceof WebAssembly.RuntimeError ||
-    // What Loro says of a lock or a borrow that an earlier trap never gave back.
+    // What Loro says about a lock or a borrow that an earlier trap never released.
     /recursively acquire|recursive use of an object|PoisonError|null pointer passed/i.test(reason)
   return { trap, reason: reason.slice(0, 200) }
 }
 
-/** What a caught value says of itself: databases and WebAssembly throw other things than errors, too. */
+/** The message of a caught value: databases and WebAssembly also throw values that are not errors. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }

@@ -213,7 +213,7 @@ describe("the store", () => {
   })
 
   test("gives a document of many pastes at once", { timeout: 10_000 }, async () => {
-    // Loro's `importBatch` takes the square of it: half a minute for these two megabytes.
+    // Loro's `importBatch` takes quadratic time: half a minute for these two megabytes.
     const doc = new LoroDoc()
     const body = doc.getText("body")
     const paste = (): void => {

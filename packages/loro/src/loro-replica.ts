@@ -25,13 +25,13 @@ import type { DocumentStore, OpenDocumentStore } from "./store/document-store.ts
 import { KEY_BLOB } from "./store/key-blob.ts"
 import { createStoreWriter } from "./store/store-writer.ts"
 
-/** Which documents, where they are kept, and how much of them. */
+/** Which documents to replicate, where to keep them, and how large they may be. */
 export interface LoroReplicaOptions {
   /** Pairs the documents across devices: the same name is the same set. At most 128 UTF-8 bytes. */
   readonly name: string
-  /** Where they are kept: `memoryStore()`, `indexedDbStore(name)`, `lmdbStore({ path })`. */
+  /** Where the documents are kept: `memoryStore()`, `indexedDbStore(name)`, `lmdbStore({ path })`. */
   readonly store: DocumentStore
-  /** Devices with another tag hold still towards this one: raise it when old applications could not read new documents. */
+  /** Devices with different tags exchange no documents: raise the tag when old applications could not read new documents. */
   readonly schemaTag?: string
   readonly direction?: Direction
   /** The largest update or snapshot that is taken from a peer; a snapshot may unpack to twice as much. 32 MiB by default. */
@@ -41,7 +41,7 @@ export interface LoroReplicaOptions {
    * so is a value set. 4,194,304 by default, for which Loro may need more than a gigabyte in the worst case.
    */
   readonly maxDocumentOperations?: number
-  /** Documents that stay in memory although nobody has them open. 200 by default. */
+  /** How many documents stay in memory although nobody has them open. 200 by default. */
   readonly maxIdleDocuments?: number
   readonly clock?: Clock
   readonly random?: Random
@@ -131,7 +131,7 @@ async function attachStore(
     onRecovered: (entry) => set.recovered(entry),
     onDamaged: ({ id, live }) => {
       const stateHash = live?.state().hash ?? null
-      // What others hold of it, equal to what was held here, is to come back.
+      // Peers hold what was held here: told of the readable state, they find a difference and send it back.
       changed([{ key: id, before: null, stateHash }])
     },
     report: (report) => host.report(report),

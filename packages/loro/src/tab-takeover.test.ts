@@ -39,7 +39,7 @@ function changedFor(
   }
 }
 
-/** Nobody hears of what this tab leaves in the inbox, as when the holder died at that moment. */
+/** A store whose tab tells nobody what it leaves in the inbox, as when the holder dies at that moment. */
 const mute = (store: DocumentStore): DocumentStore =>
   changedFor(store, ({ lease }) => ({
     lease: { held: lease.held, post: () => undefined, subscribe: (listener) => lease.subscribe(listener) },
@@ -88,7 +88,7 @@ describe("an edit that a tab has saved", () => {
     expect(await inboxOf(store)).toEqual(["x", "x", "x", "v"])
     expect(a.reports.filter((report) => /stays in the store/.test(report.reason))).toHaveLength(4)
 
-    // A tab that reads the same store is no worse off, and the next start tries again.
+    // Another tab reads the same from this store, and the next start tries again.
     const tab = await attachByHand({ name: "notes", store })
     expect(await textOf(tab, "x")).toBe(await textOf(a, "x"))
     await tab.attached.detach()
@@ -127,7 +127,7 @@ describe("an edit that a tab has saved", () => {
     const a = await attachByHand({ name: "notes", store })
     await a.docs.import("x", snapshot)
     await a.attached.detach()
-    // Of the same operations as the honest one: known by their ids, and a trap for whoever has not got them.
+    // Its operations have the ids of the honest update: known to whoever has that, and a trap for whoever has not.
     const raw = await store.open()
     await raw.commit({
       inbox: [traps[0] ?? snapshot, honest].map((bytes) => ({ id: "x", bytes: push(bytes) })),
@@ -157,7 +157,7 @@ describe("an edit that a tab has saved", () => {
     }
     expect(await textOf(again, "known")).toBe("tab hello world")
     expect(await textOf(again, "new")).toBe("tab ")
-    // It is in the inbox alone: what is written now must not hide that.
+    // The tab's edit is only in the inbox: what is written now must not hide it.
     const handle = await again.docs.open("known")
     handle.doc.getText("body").insert(0, "holder ")
     await handle.saved()
@@ -187,7 +187,7 @@ describe("an edit that a tab has saved", () => {
     expect(here.doc.getText("body").toString()).toBe("three two one orphan hello world")
     expect(await inboxOf(store)).toEqual([])
 
-    // With nobody who builds upon it, it is found all the same.
+    // An entry that nothing builds on is found all the same.
     last.doc.getText("body").insert(0, "alone ")
     await last.saved()
     await time.runFor(25_000)

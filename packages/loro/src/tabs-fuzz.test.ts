@@ -8,7 +8,7 @@ import type { LoroDocument } from "./loro-documents.ts"
 import { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 
 const IDS = ["a", "b"]
-/** Seconds on an idle machine; a shared one is many times slower. */
+/** Takes seconds on an idle machine; a shared one is many times slower. */
 const FUZZ_TIMEOUT_MS = 600_000
 
 type Step =
@@ -138,7 +138,7 @@ async function edit(world: World, { replica }: Tab, id: string, times: number): 
   }
 }
 
-/** What a join acknowledges to a peer is durable, too. */
+/** What a join acknowledges to a peer must be durable too. */
 async function hear(world: World, { replica }: Tab): Promise<void> {
   const word = `w${world.words++}`
   const handle = await world.remote.docs.open("a")
@@ -161,7 +161,7 @@ async function remove(world: World, { replica }: Tab): Promise<void> {
   }
 }
 
-/** A tab that closes while it cannot write loses what it could not save, and no more. */
+/** A tab that closes while it cannot write may lose what it could not save, and no more. */
 async function close(world: World, closing: Tab): Promise<void> {
   world.tabs = world.tabs.filter((other) => other !== closing)
   await closing.replica.attached.detach()
@@ -169,7 +169,7 @@ async function close(world: World, closing: Tab): Promise<void> {
   await check(world)
 }
 
-/** All tabs are killed: what is on the disk at this moment is what the next ones find. */
+/** Kills all tabs: the next ones find what is on the disk at this moment. */
 async function crash(world: World): Promise<void> {
   const before = world.tabs
   world.store = world.store.copy()
@@ -179,7 +179,7 @@ async function crash(world: World): Promise<void> {
   await check(world)
 }
 
-/** Against the disk as it is now, not against what is in memory. */
+/** Checks the disk as it is now, not what is in memory. */
 async function check(world: World): Promise<void> {
   const after = await attachByHand({ name: "notes", store: world.store.copy(), clock: world.time.clock() })
   for (const id of IDS) {

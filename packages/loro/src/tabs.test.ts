@@ -72,7 +72,7 @@ describe("tabs over one store", () => {
           }
         }),
       )
-      // The holder goes in the middle of it all.
+      // The lease holder leaves in the middle of it all.
       await at(tabs, round).attached.detach()
     }
     const after = await attachByHand({ name: "notes", store })
@@ -88,7 +88,7 @@ describe("tabs over one store", () => {
     const { tabs, store } = await openTabs(2)
     const doc = await at(tabs, 1).docs.open("x")
     doc.doc.getText("body").insert(0, "from the second tab")
-    // The disk as it is once the second tab's edit is durable, before the first one has moved it.
+    // The disk once the second tab's edit is durable, but before the first tab has moved it.
     const stored = await store.open()
     doc.commit()
     await expect

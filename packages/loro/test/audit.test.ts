@@ -9,7 +9,7 @@ import { attachByHand, type HandDriven, pull, push } from "./hand-driven.ts"
 
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
 
-/** Two devices that have the document open, each with a text of its own behind the same name of an edit. */
+/** Two devices that have the document open, each with a different text for the same edit id. */
 async function openPair(words: readonly [string, string]) {
   const time = createSimulatedTime()
   const attach = async (word: string, device: string): Promise<HandDriven> => {
@@ -52,7 +52,7 @@ test("documents that hold the same edits and do not say the same are told of, on
 test("documents that say the same are not, whoever writes", async () => {
   const { time, a, b, inA, inB } = await openPair(["one", "one"])
   for (let round = 0; round < 6; round++) {
-    // Asked for and left empty here only: no edit.
+    // A container asked for and left empty, here only: no edit.
     inA.doc.getList(`list ${round}`)
     const [writer, from, to] = round % 2 === 0 ? ([inA, a, b] as const) : ([inB, b, a] as const)
     writer.doc.getText("body").insert(0, "!")

@@ -1,7 +1,7 @@
 import { lmdbStore } from "../src/lmdb/index.ts"
 import { attachByHand } from "./hand-driven.ts"
 
-// Edits documents of a store until it is killed, and says on standard output what was acknowledged as durable.
+// Edits documents of a store until it is killed, and writes to standard output what was acknowledged as durable.
 const [path = "", firstWord = "0"] = process.argv.slice(2)
 const durability = process.argv[4] === "strict" ? "strict" : "relaxed"
 const replica = await attachByHand({ name: "crash", store: lmdbStore({ path, durability }) })

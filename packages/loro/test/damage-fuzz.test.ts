@@ -103,7 +103,7 @@ test.each(["plain", "encrypted"])(
         const again = await attach()
         for (const id of isNewer ? [] : IDS) expect(await textOrCode(again, id)).toBe(texts.get(id))
         if (!isNewer) expect(again.reports).toEqual([])
-        // Nothing of it reaches the peer.
+        // Nothing of the damage reaches the peer.
         for (const id of IDS) expect(await textOrCode(peer, id)).toBe(texts.get(id))
         for (const one of [again, peer]) await one.attached.detach()
       }),

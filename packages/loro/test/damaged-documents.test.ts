@@ -128,7 +128,7 @@ describe("a damaged row", () => {
     const peer = await attach(memoryStore(), "cd".repeat(32))
     await pull(peer, a, "bad")
     expect(await peer.docs.list()).toEqual([])
-    // Whoever knows of the deletion tells it.
+    // A peer that knows of the deletion passes it on.
     const witness = await attach(memoryStore(), "ef".repeat(32))
     await write(witness, "bad", "x")
     await witness.docs.delete("bad")
@@ -175,7 +175,7 @@ describe("a document of which something cannot be read", () => {
     }
     expect(a.reports).toMatchObject([{ type: "quarantined", key: "bad" }])
     expect((await a.docs.list()).map(({ id }) => id).sort()).toEqual(["bad", "good"])
-    // Nothing that is stored of it was touched.
+    // Nothing stored of the document was touched.
     expect(JSON.stringify(await contentsOf(store, "bad"))).toBe(before)
   })
 
@@ -199,7 +199,7 @@ describe("a document of which something cannot be read", () => {
     const again = await attach(store)
     expect(await read(again, "bad")).toBe("one two three four five")
     expect(again.reports).toEqual([])
-    // Everything it held is there again: nothing is left to be set aside.
+    // Everything that the document held is there again: nothing is left to be set aside.
     await tamper(store, async (raw) => expect(await raw.blob("damaged/bad")).toBeNull())
   })
 
@@ -257,7 +257,7 @@ describe("a document of which something cannot be read", () => {
     const a = await attach(store)
     const other = await attach(memoryStore(), "ef".repeat(32))
     await pull(other, a, "bad")
-    // Refused there, it would not be asked for again once it is whole here.
+    // If the peer refused the document, it would not ask for it again once it is whole here.
     expect(other.reports).toEqual([])
     expect(a.reports).toMatchObject([{ type: "quarantined", key: "bad" }])
     await pull(a, peer, "bad")
@@ -332,7 +332,7 @@ describe("a document of which something cannot be read", () => {
     for (const one of [a, tab]) {
       await expect(one.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
     }
-    // Nor by the tab that takes over.
+    // Nor does the tab that takes over open it.
     await attached.shift()?.attached.detach()
     await expect
       .poll(() =>
@@ -355,7 +355,7 @@ describe("a document of which something cannot be read", () => {
     await expect.poll(async () => (await their.list()).length, { timeout: 20_000 }).toBe(2)
     link.cut()
     await setup.engine.close()
-    // All of it: what is left to tell of is nothing.
+    // All of it is damaged: nothing is left to tell peers about.
     await tamper(store, async (raw) => {
       const { log } = await raw.load("bad")
       await raw.commit({

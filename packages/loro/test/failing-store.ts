@@ -2,7 +2,7 @@ import type { DocumentStore } from "../src/store/document-store.ts"
 import { memoryStore, type MemoryStore } from "../src/store/memory-store.ts"
 
 export interface FailingStore extends DocumentStore {
-  /** From now on every transaction fails, or none. */
+  /** While true, every transaction fails. */
   failing: boolean
   /** What is on the disk. */
   readonly disk: MemoryStore

@@ -1,7 +1,7 @@
 import { lmdbStore } from "../src/lmdb/index.ts"
 import { attachByHand } from "./hand-driven.ts"
 
-// Writes until the disk takes no more, and a little on. Says what was acknowledged, and what it heard then.
+// Writes until the disk takes no more, and a little longer. Prints what was acknowledged, and what it was told then.
 const [path = "", durability] = process.argv.slice(2)
 const store = lmdbStore({ path, durability: durability === "strict" ? "strict" : "relaxed" })
 const replica = await attachByHand({ name: "full", store })

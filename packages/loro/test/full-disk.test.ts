@@ -11,7 +11,7 @@ import { attachByHand } from "./hand-driven.ts"
 
 const WRITER = fileURLToPath(new URL("full-disk-writer.ts", import.meta.url))
 
-/** What the writer says when no file may become larger than some megabytes. */
+/** What the writer prints when no file may grow beyond a few megabytes. */
 async function writeUntilFull(
   path: string,
   durability: string,

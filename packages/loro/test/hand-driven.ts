@@ -37,7 +37,7 @@ export async function attachByHand(
   return { attached, docs: attached.handle, changes, reports, device }
 }
 
-/** Whether `to` changed. Asks, reads, joins and answers as a room does for one entry. */
+/** Asks, reads, joins and answers as a room does for one entry. Resolves to whether `to` changed. */
 export async function pull(to: HandDriven, from: HandDriven, key: string): Promise<boolean> {
   let changed = false
   for (let round = 0; round < 8; round++) {

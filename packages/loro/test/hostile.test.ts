@@ -16,7 +16,7 @@ import { hostileUpdates } from "./hostile-updates.ts"
 import { writeChecksum } from "./blob-checksum.ts"
 
 const { snapshot, honest, traps, breaksLater, bomb } = hostileUpdates
-/** The longest that a room lets through. */
+/** The longest key that a room lets through. */
 const MAX_KEY_BYTES = 4_096
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
 
@@ -31,7 +31,7 @@ async function receive(a: HandDriven, delta: Uint8Array): Promise<unknown> {
   return outcome
 }
 
-/** A document in which one value is set again and again, and what each turn makes of it as an update. */
+/** A document in which one value is set again and again; each `flip` returns its edits as an update. */
 function flipping(): { readonly doc: LoroDoc; flip(times: number): Uint8Array } {
   const doc = new LoroDoc()
   return {
@@ -81,7 +81,7 @@ describe("an update that traps Loro", () => {
       expect(handle.doc.getText("body").toString()).toBe("mine hello world")
       expect(a.reports).toMatchObject([{ type: "quarantined", key: "x" }])
       expect(JSON.stringify(a.reports)).toContain("eeeeeeee")
-      // The application goes on, and so do honest peers.
+      // The application continues, and so do honest peers.
       handle.doc.getText("body").insert(0, "still ")
       expect(await receive(a, push(honest))).toMatchObject({ type: "joined", changed: true })
       expect(handle.doc.getText("body").toString()).toContain("still mine")
@@ -99,11 +99,11 @@ describe("an update that traps Loro", () => {
     const broken = handle.doc
     broken.getText("body").insert(0, "mine ")
     await handle.saved()
-    // This one waits for its time, which stands still.
+    // This edit waits for a timer, and time stands still.
     broken.getText("body").insert(0, "and ")
     let instances = 0
     handle.status.subscribe(() => (instances += 1))
-    // As Loro does after an update that it took in and should not have.
+    // As Loro does after importing an update that it should have refused.
     const trap = (): never => {
       throw new WebAssembly.RuntimeError("unreachable")
     }
@@ -228,7 +228,7 @@ describe("bytes that are not for us", () => {
     const first = flip(600)
     expect(await receive(a, push(first))).toMatchObject({ type: "joined", changed: true })
     const second = flip(600)
-    // In memory it takes a hundred times as much.
+    // In memory the update takes a hundred times as much.
     expect(second.length).toBeLessThan(2_000)
     expect(await receive(a, push(second))).toMatchObject({ type: "refused" })
     expect(a.reports).toMatchObject([{ type: "quarantined", key: "x" }])
@@ -243,13 +243,13 @@ describe("bytes that are not for us", () => {
     const b = await attachByHand({ ...options, store: memoryStore() })
     expect(await receive(b, encodeDelta({ type: "snapshot", version, snapshot }))).toMatchObject({
       type: "refused",
-      // Which the peer is told.
+      // The peer is told this reason.
       reason: "1200 operations, of at most 1000",
     })
     expect(JSON.stringify(b.reports)).toContain("1200 operations, of at most 1000")
     await expect(b.docs.import("x", snapshot)).rejects.toMatchObject({ code: "too-large" })
     expect(await b.docs.list()).toEqual([])
-    // What is written here is nobody's bomb.
+    // The limit is not for edits that are made here.
     const own = await b.docs.open("x")
     for (let at = 0; at < 1_200; at++) own.doc.getMap("map").set("k", at)
     await own.saved()
@@ -279,7 +279,7 @@ describe("bytes that are not for us", () => {
       type: "refused",
     })
     await expect(a.docs.import("x", bomb)).rejects.toMatchObject({ code: "too-large" })
-    // WebAssembly's memory never shrinks: had it been unpacked, it would show.
+    // WebAssembly's memory never shrinks: it would show if the bomb had been unpacked.
     expect(process.memoryUsage().external - before).toBeLessThan(20_000_000)
     expect(await a.docs.list()).toEqual([])
   })
@@ -319,7 +319,7 @@ describe("bytes that are not for us", () => {
       doc.getText("body").insert(0, "y".repeat(length))
       doc.commit()
     }
-    // One of three megabytes, and one that is small enough to be kept in memory.
+    // One update of three megabytes, and one small enough to be kept in memory.
     for (const update of updates.slice(1)) {
       expect(await receive(a, push(update))).toMatchObject({ type: "incomplete" })
     }
@@ -335,7 +335,7 @@ describe("bytes that are not for us", () => {
     base.commit()
     const outcomes: string[] = []
     for (let at = 0; at < 4; at++) {
-      // It begins at the first operation of its author, and waits for the base all the same.
+      // The update begins at the first operation of its author, and yet waits for its base.
       const fork = base.fork()
       const since = fork.oplogVersion()
       fork.getText("body").insert(0, "z".repeat(900_000))
@@ -430,7 +430,7 @@ test("names that mean something to JavaScript are names like others", async () =
     for (const name of names) expect(map.get(name)).toEqual({ polluted: true })
     expect(handle.history.list().length).toBeGreaterThan(0)
     handle.history.restore(handle.history.list().at(-1)?.version ?? [])
-    // Loro's own `toJSON` sets the prototype of the object that it makes, and of no other.
+    // Loro's own `toJSON` sets the prototype of the object that it returns, and of no other.
     expect(Object.getPrototypeOf(handle.doc.getMap("map").toJSON())).not.toBe(Object.prototype)
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
   }
@@ -471,7 +471,7 @@ test("a document that the store cannot give any more spoils no other", async () 
     ["x", "y"].map((key) => ({ key, delta: push(honest) })),
     STRANGER,
   )
-  // A single edit mends nothing: what the sender holds besides is asked for.
+  // A single edit mends nothing: the sender is asked for the rest of what it holds.
   expect(outcomes).toMatchObject([{ type: "incomplete" }, { type: "joined", changed: true }])
   const requests = ["x", "y"].map((key) => ({ key, summary: new Uint8Array(0) }))
   expect(await a.attached.read(requests, STRANGER)).toMatchObject([{ type: "none" }, { type: "delta" }])

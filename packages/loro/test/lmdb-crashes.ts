@@ -11,7 +11,7 @@ import { attachByHand } from "./hand-driven.ts"
 export interface CrashReport {
   /** Words whose `saved()` had resolved. */
   readonly acknowledged: number
-  /** Of them, those that were not there when the store was opened after a kill, and rows that say something else. */
+  /** Those of them that were missing when the store was opened after a kill, and rows that contradict their document. */
   readonly lost: readonly string[]
 }
 
@@ -49,7 +49,7 @@ export async function crashLmdbWriters({ kills, progress }: CrashOptions): Promi
   }
 }
 
-/** Runs a writer and kills it `afterMs` after its first acknowledged word; resolves to what it acknowledged. */
+/** Runs a writer and kills it `afterMs` after its first acknowledged word. Resolves to the words it acknowledged. */
 async function writeUntilKilled(
   path: string,
   firstWord: number,
@@ -97,7 +97,7 @@ async function findLost(
         .map((word) => Number(word.split(":")[0])),
     )
     for (const word of words) if (!found.has(word)) lost.push(`${id} ${word}`)
-    // The index row says what the document is: written together or not at all.
+    // The index row must match the document: both are written together or not at all.
     if (!sameHash(hashes.get(id) ?? null, readState(document.doc).hash)) lost.push(`the row of ${id}`)
   }
   lost.push(...replica.reports.map((report) => JSON.stringify(report)))

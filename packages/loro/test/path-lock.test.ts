@@ -14,7 +14,7 @@ const OPENERS = 32
 const path = await mkdtemp(join(tmpdir(), "dunlin-lock-"))
 afterAll(() => rm(path, { recursive: true, force: true }))
 
-/** How many have it at once; a machine that is too busy for all of them may give it to nobody, and then to the next one. */
+/** How many get the lock at once. On a machine that is too busy for all of them nobody may get it; then the next one does. */
 async function lockAtOnce(): Promise<number> {
   const results = await Promise.allSettled(Array.from({ length: OPENERS }, () => lockPath(path)))
   const held = results.filter((result) => result.status === "fulfilled")

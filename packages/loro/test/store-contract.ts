@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 
 import type { DocumentStore, OpenDocumentStore } from "../src/store/document-store.ts"
 
-/** What every store owes the replica, whatever it is made of. */
+/** What the replica expects of every store, whatever it is made of. */
 export function storeContract(
   create: () => Promise<DocumentStore> | DocumentStore,
   options: { readonly shared: boolean | "no-locks" },
@@ -105,7 +105,7 @@ export function storeContract(
   test("keeps documents apart whatever a peer calls them", () =>
     withStore(async (store) => {
       const long = "z".repeat(64)
-      // What numbers, ends of texts and escapes begin with in keys of many a database.
+      // In the keys of many databases, numbers, ends of texts and escapes begin with such characters.
       const ids = Array.from({ length: 40 }, (_, code) => `a${String.fromCharCode(code)}`).flatMap((id) => [
         id,
         `a\0${id.slice(1)}${long}`,
@@ -137,7 +137,7 @@ export function storeContract(
       const failing = store.commit({
         trims: [{ id: "a", from: 0, through: 0 }],
         logs: [{ id: "a", sequence: 1, bytes: bytes("folded") }],
-        // As when there is no memory for a copy of it.
+        // Fails as it would without memory for a copy.
         snapshots: [{ id: "a", bytes: {} as Uint8Array }],
       })
       await expect(failing).rejects.toThrow()

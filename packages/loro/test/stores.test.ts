@@ -22,7 +22,7 @@ test("an LMDB directory that another machine opened beside the lock has one writ
   const path = join(directory, "volume")
   const first = await lmdbStore({ path }).open()
   await first.commit({ blobs: [{ name: "mine", bytes: Uint8Array.of(1) }] })
-  // The lock lies in the temporary directory, which two containers do not share.
+  // The lock is in the temporary directory, which two containers do not share.
   const { TMPDIR } = process.env
   process.env["TMPDIR"] = await mkdtemp(join(directory, "tmp-"))
   try {
@@ -39,6 +39,6 @@ test("an LMDB directory that another machine opened beside the lock has one writ
   await first.close()
 })
 
-// Without Web Locks there is one opener; several tabs are tried in a browser.
+// Without Web Locks there is one opener; several tabs are tested in a browser.
 describe("IndexedDB", () =>
   storeContract(() => indexedDbStore(`contract-${count++}`), { shared: "no-locks" }))

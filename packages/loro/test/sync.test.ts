@@ -117,7 +117,7 @@ describe("two rooms", () => {
       .poll(() => [...again.handle.links.get().values()].map((status) => status.phase), { timeout: 30_000 })
       .toEqual(["live"])
     await pause(100)
-    // HELLO and credit are part of it.
+    // This includes HELLO and credit.
     expect(link.bytes()).toBeLessThan(400)
   })
 
@@ -151,7 +151,7 @@ describe("two rooms", () => {
       ["third ", () => a.handle.synced()],
       ["fourth ", () => a.node.engine.synced()],
     ] as const) {
-      // Twice: the later one falls into the 16 ms that gather edits, and nothing but a timer would see it.
+      // Twice: the second edit falls into the 16 ms that gather edits, and only a timer would see it.
       text.push(word)
       doc.commit()
       await Promise.resolve()

@@ -31,15 +31,15 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
   readonly sidecar: Sidecar
   readonly shelf: AttachmentShelf
   readonly holdsAttachments: boolean
-  /** Nothing waits for the application's modifiers any more. */
+  /** Stops every wait for the application's modifiers. */
   readonly giveUp: () => void
   /** Frees what was opened for this attachment to a room. */
   readonly release: () => Promise<void>
 }
 
-/** What a room holds of an attached collection. */
+/** A collection that is attached to a room. */
 export interface AttachedCollection<Handle> extends AttachedReplica<Handle> {
-  /** Resolves once it is detached, by whomever. */
+  /** Resolves once the collection is detached, whoever detached it. */
   readonly left: Promise<void>
 }
 
@@ -80,7 +80,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
   }
 
   const blobsUnderWay = new Set<Promise<unknown>>()
-  /** Blobs come and go beside the queue, for they are long. */
+  /** Blobs are read and written beside the queue, because they take long. */
   const besideTurn = async <T>(work: () => Promise<T>): Promise<T> => {
     assertAttached()
     const done = work()
@@ -156,7 +156,7 @@ function tellSent(
 function readOne({ summary }: ReadRequest, held: Held | undefined): ReadOutcome {
   if (held === undefined || held.state.context.size === 0) return { type: "none" }
   if (holdsUnmigrated(held.state, held.record))
-    return { type: "refused", reason: "a migration strategy failed on it" }
+    return { type: "refused", reason: "a migration strategy failed for it" }
   try {
     const delta = encodeDelta(deltaFor(held.state, decodeSummary(summary)))
     return { type: "delta", stateHash: stateHash(held.state), delta }

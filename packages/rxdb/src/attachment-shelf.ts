@@ -7,20 +7,20 @@ import { createShelfLedger } from "./shelf-ledger.ts"
 import type { Sidecar } from "./sidecar.ts"
 import type { StoredAttachments } from "./stored-attachments.ts"
 
-/** Attachment data by document and digest: in the rows themselves, and on a shelf in the sidecar before and beside them. */
+/** Attachment data by document and digest: in the rows, or on a shelf in the sidecar before and beside them. */
 export interface AttachmentShelf {
   readonly blobs: BlobStore
-  /** Which of the stubs have their data neither in the row nor on the shelf, unless one of them lies. */
+  /** Finds the stubs whose data is neither in the row nor on the shelf, unless one of them states a wrong length. */
   look(key: string, row: Row | undefined, stubs: readonly AttachmentStub[]): Promise<ShelfLook>
-  /** Attachments for a row: stubs where `row` has the data under the same name, data from elsewhere for the others. */
+  /** Attachments to write to a row: stubs where `row` has the data under that name, else data from elsewhere. */
   writesFor(key: string, row: Row | undefined, stubs: AttachmentStubs): Promise<ShelfWrites>
-  /** Copies data to the shelf that the row holds now and is about to lose. */
+  /** Copies to the shelf data that the row holds now and is about to lose. */
   shelve(key: string, row: Row, stubs: readonly AttachmentStub[]): Promise<void>
-  /** What came for these is part of the document now, and stays until it is cleared. */
+  /** The data received for these digests now belongs to the document, and stays until it is cleared. */
   keep(key: string, digests: readonly string[]): Promise<void>
-  /** Takes from the shelf what the row holds from now on. */
+  /** Removes from the shelf data that the row now holds or that the document no longer refers to. */
   clear(key: string, digests: readonly string[]): Promise<void>
-  /** Frees what came for documents that never followed. */
+  /** Frees data that was received for documents that never followed. */
   sweep(): Promise<void>
 }
 
@@ -36,7 +36,7 @@ export interface AttachmentProgress {
 
 export type ShelfLook =
   | { readonly type: "lacking"; readonly blobs: readonly BlobRef[] }
-  /** Data with this digest is here, and has another length. */
+  /** Data with this digest is here, but its length differs. */
   | { readonly type: "wrong-length"; readonly digest: string }
 
 export type ShelfWrites =
@@ -58,7 +58,7 @@ export function attachmentShelf(
 ): AttachmentShelf {
   let turn: Promise<unknown> = Promise.resolve()
 
-  /** Chunks of one blob may arrive in parallel, and each rewrites the note. */
+  /** Chunks of one blob may arrive in parallel, and each rewrites the list of those held. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const done = turn.then(work, work)
     turn = done.catch(() => undefined)
@@ -113,7 +113,7 @@ export function attachmentShelf(
     },
   })
 
-  /** Whether all chunks together are what the digest names: only then is the blob used for anything. */
+  /** Whether the assembled chunks match the digest. A blob is not used for anything before they do. */
   const verify = async (key: string, digest: string, size: number): Promise<boolean> => {
     const bytes = await assemble(key, digest, size)
     if (bytes !== null && (await sha256(bytes)) === digest) {
@@ -132,7 +132,7 @@ export function attachmentShelf(
   const missing = async (key: string, digest: string, size: number): Promise<readonly number[]> => {
     if ((await wholeSize(key, digest)) === size) return []
     const held = new Set(await chunksHeld(key, digest, size))
-    // The process ended between the last chunk and the look at the whole.
+    // The process ended after the last chunk was stored and before the whole was verified.
     if (held.size > 0 && held.size === chunkCount(size)) {
       if (await inTurn(() => verify(key, digest, size))) return []
       held.clear()
@@ -194,7 +194,7 @@ export function attachmentShelf(
         const name = hexFromBytes(digest)
         if (!fitsChunk(size, index, bytes.length)) return "corrupt"
         if ((await wholeSize(key, name)) === size) return "complete"
-        // Under its length: another length for this digest is a lie, and must not touch these chunks.
+        // Chunks are stored under digest and length: a wrong length stated for this digest must not touch them.
         const before = await chunksHeld(key, name, size)
         if (before.length === 0) await ledger.begin({ key, digest: name, size })
         const held = [...new Set([...before, index])]
@@ -290,12 +290,12 @@ function chunkId(key: string, digest: string, size: number, index: number): stri
   return `b|${key}|${digest}|${size}|${index}`
 }
 
-/** Lists the chunks held of a blob that is not whole yet. */
+/** Id of the record that lists the chunks held of an incomplete blob. */
 function partId(key: string, digest: string, size: number): string {
   return `p|${key}|${digest}|${size}`
 }
 
-/** Tells the length of a blob that was verified. */
+/** Id of the record that holds the length of a verified blob. */
 function wholeId(key: string, digest: string): string {
   return `c|${key}|${digest}`
 }

@@ -2,7 +2,7 @@ import type { Clock } from "@dunlin/core"
 import { expect, test } from "vitest"
 import { createBlobsAtHand, MAX_BYTES_AT_HAND } from "./blobs-at-hand.ts"
 
-/** Blobs of the length that their key says. */
+/** Blobs whose length is given by their key. */
 function blobsAtHand() {
   let now = 0
   const clock: Clock = { now: () => now, monotonic: () => now, after: () => () => {} }

@@ -1,26 +1,26 @@
 import type { Clock } from "@dunlin/core"
 
 /**
- * Attachments that peers fetch now. Whoever wants one chunk has to read all of the attachment, and decrypt it: of several that
- * are fetched at a time each would be read again for every few chunks.
+ * Attachments that peers are fetching now. Serving one chunk means reading, and decrypting, the whole attachment: if
+ * several are fetched at a time, each would be read again for every few chunks.
  */
 export interface BlobsAtHand {
   /** Null when there is none. */
   read(key: string, digest: string): Promise<Uint8Array | null>
-  /** Its end was read: most likely nobody asks for more of it. */
+  /** Its last chunk was read: most likely nobody asks for it again. */
   release(key: string, digest: string): void
 }
 
 interface BlobAtHand {
   readonly data: Promise<Uint8Array | null>
-  /** 0 until it is read. */
+  /** 0 until the data is loaded. */
   bytes: number
   usedAt: number
 }
 
-/** One more of any length is kept, until the next one comes. */
+/** Beyond this, one more attachment of any length is kept until the next one comes. */
 export const MAX_BYTES_AT_HAND: number = 64 * 1024 * 1024
-/** A peer that went away has asked for the last of it. */
+/** Frees attachments whose peer went away before it fetched the last chunk. */
 const UNUSED_MS = 30_000
 
 export function createBlobsAtHand(
@@ -28,7 +28,7 @@ export function createBlobsAtHand(
   load: (key: string, digest: string) => Promise<Uint8Array | null>,
 ): BlobsAtHand {
   const blobsById = new Map<string, BlobAtHand>()
-  /** The one that there is no room for. Those that have their place keep it: whoever fetches many asks for each in turn. */
+  /** The attachment beyond the limit. The others keep their place: a peer that fetches many asks for each in turn. */
   let guest: string | null = null
 
   const makeRoom = (newest: string): void => {

@@ -1,15 +1,15 @@
 const HEX = "0123456789abcdef"
-/** `String.fromCharCode` takes its arguments from the stack. */
+/** `String.fromCharCode` takes its arguments from the stack, whose size is limited. */
 const BASE64_STEP = 0x6000
 
-/** Of a hash or an id: `bytes` are no more than an argument list takes. */
+/** For a hash or an id: `bytes` must fit an argument list. */
 export function hexFromBytes(bytes: Uint8Array): string {
   const codes: number[] = []
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] as number
     codes.push(HEX.charCodeAt(byte >>> 4), HEX.charCodeAt(byte & 15))
   }
-  // In one go: a text that is put together letter by letter is a chain, which stays in every row that holds it.
+  // In one call: a string built letter by letter stays a chain of fragments in every row that holds it.
   return String.fromCharCode.apply(null, codes)
 }
 
@@ -21,7 +21,7 @@ export function bytesFromHex(text: string): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** The platform's own encoder where it has one: an index of megabytes passes through here. */
+/** Uses the platform's encoder where there is one: an index of several megabytes passes through here. */
 export function base64FromBytes(bytes: Uint8Array): string {
   const native = bytes as Uint8Array & { readonly toBase64?: () => string }
   if (native.toBase64 !== undefined) return native.toBase64()

@@ -1,6 +1,6 @@
 /**
- * A signal for each call, which ends with that of the application, if it gave one, and with all others at once. Platforms warn of more
- * than ten listeners, and older ones keep what `AbortSignal.any()` makes for as long as its sources: here a source has one listener.
+ * A signal for each call, aborted by the application's or by `abortAll`. Platforms warn of more than ten listeners, and
+ * older ones keep what `AbortSignal.any()` makes as long as its sources: here, each source has one listener.
  */
 export interface CallSignals {
   open(source: AbortSignal | undefined): CallSignal
@@ -9,7 +9,7 @@ export interface CallSignals {
 
 export interface CallSignal {
   readonly signal: AbortSignal
-  /** The call has come to its end. */
+  /** The call has ended. */
   close(): void
 }
 

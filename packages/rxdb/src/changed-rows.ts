@@ -3,22 +3,22 @@ import { getChangedDocumentsSince, normalizeMangoQuery, prepareQuery } from "rxd
 import type { DocumentData, Row } from "./document-shape.ts"
 
 export interface ChangedRows {
-  /** In the order of their times, tombstones included. Fewer than the limit: there are no more. */
+  /** Ordered by write time, tombstones included. Fewer rows than the limit mean that there are no more. */
   readonly rows: readonly Row[]
   readonly checkpoint: unknown
 }
 
 type Instance = RxCollection<DocumentData>["storageInstance"]["originalStorageInstance"]
 
-/** What RxDB's checkpoints hold wherever it makes them by query. */
+/** The checkpoint of storages in which RxDB finds changes by a query. */
 interface QueryCheckpoint {
   readonly id: string
   readonly lwt: number
 }
 
 /**
- * Rows written after the checkpoint. Where the storage has no way of its own, RxDB asks with an "or", which no index
- * answers, so that every row goes through a matcher; the two halves of it are answered by the index alone.
+ * Rows written after the checkpoint. Where the storage has no method for this, RxDB's query has an "or" that no index
+ * answers, so that every row goes through a matcher; its two halves are answered by the index alone.
  */
 export async function rowsChangedSince(
   instance: Instance,

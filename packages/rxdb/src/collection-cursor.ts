@@ -28,8 +28,8 @@ export function decodeCursor(bytes: Uint8Array, store: string, now: number): Col
 }
 
 /**
- * The same checkpoint, or an earlier one where writes of its time may have been committed after the scan; unchanged for
- * storages whose checkpoints have no time in them.
+ * The checkpoint to continue from: an earlier one if writes with its time may have been committed after the scan;
+ * unchanged for storages whose checkpoints hold no time.
  */
 export function withOverlap(checkpoint: unknown, scannedAt: number): unknown {
   const settled = scannedAt - OVERLAP_MS

@@ -10,20 +10,20 @@ import { createSyncedInquiry, type SyncedInquiry } from "./synced-inquiry.ts"
 import type { TabChannel } from "./tab-channel.ts"
 import { unlessAborted } from "./unless-aborted.ts"
 
-/** A handle, from before its tab replicates to the end, with the inner side of what it shows. */
+/** A handle, from before its tab replicates to its end, with the inner side of everything it exposes. */
 export interface CollectionHandle {
   readonly handle: RxdbHandle
   readonly conflicts: ConflictLog
   readonly error$: Subject<ReplicaReport>
   readonly traffic$: Subject<DocumentTraffic>
   readonly attachments$: Subject<AttachmentProgress>
-  /** Another tab replicates, and is asked on this channel. */
+  /** Another tab replicates; `synced()` asks it over this channel. */
   standBy(channel: TabChannel): void
-  /** This tab replicates. */
+  /** This tab replicates from now on. */
   takeOver(): void
-  /** Whoever waits for `synced()`, now or later, is told the reason. The first counts. */
+  /** Every `synced()`, pending or later, rejects with this reason. Only the first call counts. */
   end(reason: unknown): void
-  /** Nothing is shown any more. */
+  /** Completes the observables. */
   complete(): void
 }
 
@@ -64,7 +64,7 @@ export function createCollectionHandle({
         const own = options.signal === undefined ? options : { ...options, signal: call.signal }
         try {
           if (inquiry !== null && (await inquiry.ask(own))) return
-          // The host does not hear of the end of a replica, and of the signal only once it is attached.
+          // The host does not know when a replica ends, and heeds the signal only once the replica is attached.
           call.signal.throwIfAborted()
           await unlessAborted(host.synced(own), call.signal)
         } finally {

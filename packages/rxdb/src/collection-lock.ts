@@ -3,28 +3,28 @@ import type { RxCollection } from "rxdb"
 import { hexFromBytes } from "./byte-text.ts"
 
 /**
- * Of all tabs that share a collection's storage one replicates it; the others write, and their hooks stamp. The
- * browser passes the lock on when that tab closes or crashes. Elsewhere every process has its own storage.
+ * Of all tabs that share a collection's storage, one replicates it. The others write, and their hooks stamp. The
+ * browser passes the lock on when that tab closes or crashes. Outside browsers, every process has its own storage.
  */
 export interface CollectionLock {
   /**
-   * Resolves with what gives it back, which resolves once it is free. Rejects with the signal's reason. Whoever shares this
-   * object with a holder has it at once, and the last of them gives it back.
+   * Resolves with a function that releases the lock, and itself resolves once the lock is free. Rejects with the
+   * signal's reason. While a user of this object holds the lock, others get it at once; the last one frees it.
    */
   acquire(options?: LockOptions): Promise<() => Promise<void>>
 }
 
 export interface LockOptions {
   readonly signal?: AbortSignal
-  /** Called once if another tab has it. */
+  /** Called once if another tab holds the lock. */
   readonly waits?: () => void
 }
 
 const THIS_TAB = hexFromBytes(systemRandom().bytes(8))
 
 /**
- * Names the database among those of all tabs. Rows in memory are in this tab alone, whatever they are called elsewhere: nobody
- * replicates them for it. Storages that wrap another end in its name.
+ * Names the database uniquely among all tabs. Rows in memory exist in this tab alone, even under a name that others
+ * use: no other tab replicates them. The name of a storage that wraps another ends in the other's.
  */
 export function sharedDatabaseName({ database }: RxCollection): string {
   const { name, storage } = database
@@ -71,7 +71,7 @@ export function collectionLock(collection: RxCollection): CollectionLock {
             acquired(hold())
           })
         const request = async (): Promise<void> => {
-          // What is asked for only if it is available takes no signal.
+          // A request with `ifAvailable` takes no signal.
           const wasFree = await locks.request(id, { ifAvailable: true }, async (lock) => {
             if (lock === null || signal?.aborted === true) return false
             await granted()

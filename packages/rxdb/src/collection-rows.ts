@@ -4,7 +4,7 @@ import { createRevision, getHeightOfRevision, now } from "rxdb/plugins/core"
 import type { AttachmentStub, AttachmentStubs, DocumentData, DocumentShape, Row } from "./document-shape.ts"
 import { type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
 
-/** The writer's name in change events of rows that this package wrote: they are no local writes. */
+/** The context of change events for rows that this package wrote, which tells them from local writes. */
 export const JOIN_CONTEXT = "dunlin-join"
 
 /** Raw access to the rows of a collection, below its hooks and above its encryption. */
@@ -15,7 +15,7 @@ export interface CollectionRows {
   write(
     writes: readonly BulkWriteRow<DocumentData>[],
   ): Promise<ReadonlyMap<string, RxStorageWriteError<DocumentData>>>
-  /** The write that turns `previous` into this document under this stamp. It takes the document's object. */
+  /** The write that turns `previous` into this document under this stamp. Modifies `document` in place. */
   compose(
     document: WithDeleted<DocumentData>,
     previous: Row | undefined,
@@ -24,13 +24,13 @@ export interface CollectionRows {
   contentOf(row: Row): HashedValue
   /** The data of an attachment that the row has under this name. */
   attachmentData(key: string, name: string, stored: AttachmentStub): Promise<Blob>
-  /** Reads the lengths of attachments that neither the row nor its stamp tells. */
+  /** Reads those lengths of attachments that neither the row nor its stamp states. */
   measure(row: Row): Promise<void>
 }
 
 export interface RowWrite {
   readonly stamp: Omit<Stamp, "height">
-  /** Attachments of the row; data for those that the previous row does not have. */
+  /** Attachments of the row, with data for those that the previous row lacks. */
   readonly attachments: AttachmentWrites
 }
 
@@ -68,7 +68,7 @@ export function collectionRows(collection: RxCollection, shape: DocumentShape): 
         _meta: previous === undefined ? own : { ...previous._meta, ...own },
       }) as unknown as BulkWriteRow<DocumentData>["document"]
       if (previous === undefined) return { document: written }
-      // A tombstone keeps its stubs after RxDB has removed their data: what equals one of them would not be stored.
+      // A tombstone keeps its stubs after RxDB has removed their data; attachments equal to a stub would not be stored.
       return { previous: previous._deleted ? { ...previous, _attachments: {} } : previous, document: written }
     },
     contentOf: (row) => hashValue(shape.valueOf(row)),

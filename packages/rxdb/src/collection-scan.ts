@@ -20,9 +20,9 @@ export interface ScanDeps {
   readonly storeId: string
 }
 
-/** Who wants to know how far the room has scanned. */
+/** Is told how far the room has scanned. */
 export interface ScanWatcher extends Pick<UnheardRows, "scanned" | "scannedUpTo"> {
-  /** Could not be read for now. The next scan meets them again. */
+  /** These could not be read for now. The next scan meets them again. */
   unread(keys: readonly string[]): void
 }
 
@@ -30,8 +30,8 @@ export interface ScanWatcher extends Pick<UnheardRows, "scanned" | "scannedUpTo"
 const PAGE = 4000
 
 /**
- * Pages of entries, first from rows, then from records: a document whose row is purged is still a tombstone. The
- * queue is held while a page is out, so that no change overtakes it.
+ * Pages of entries, first from rows, then from records: a document whose row was purged is still a tombstone there. The
+ * queue is held throughout, so that no change overtakes a page.
  */
 export async function* scanCollection(
   { collection, shape, store, sidecar, queue, storeId }: ScanDeps,
@@ -51,7 +51,7 @@ export async function* scanCollection(
     records: withOverlap(from?.records, from?.scannedAt ?? 0),
     scannedAt: now(),
   }
-  /** What is told: it stays before the first page that could not be read as a whole. */
+  /** The cursor that the room gets. It stays before the first page that could not be read completely. */
   let told = encodeCursor(cursor)
   let isBehind = false
   const tell = (list: readonly Held[]): ScanPage["entries"] => {
@@ -77,7 +77,7 @@ export async function* scanCollection(
       const held = await store.loadRows(others)
       if (rows.length > 0) cursor = { ...cursor, rows: page.checkpoint }
       for (const entry of tell(held)) entries.push(entry)
-      // Records come last: a cursor in between must not skip them.
+      // Records come after all rows: a cursor given out here must not skip them.
       yield { entries, cursor: told }
       watcher.scanned(rows, cursor.scannedAt)
       if (rows.length < PAGE) break

@@ -31,7 +31,7 @@ export interface ConflictLog {
   close(): void
 }
 
-/** Losing writes that an application can offer to restore. */
+/** How many losing writes are kept for an application to offer to restore. */
 const MAX_LOST_WRITES = 100
 
 export function createConflictLog(): ConflictLog {
@@ -60,7 +60,7 @@ export function createConflictLog(): ConflictLog {
   }
 }
 
-/** The conflict that this state is the merge of; null when it is none. */
+/** The conflict that this state resolves; null when there is none. */
 export function resolvedConflict(
   shape: DocumentShape,
   key: string,

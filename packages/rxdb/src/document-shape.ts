@@ -31,7 +31,7 @@ export interface DocumentShape {
   refusal(key: string, value: RegisterValue): string | null
 }
 
-/** The application's code may return anything. Throws for what is no document: read as one it would take a document's place. */
+/** Throws unless the value is a document. Application code may return anything, and it would replace the document. */
 export function assertDocument(value: unknown): asserts value is DocumentData {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return
   const what = Array.isArray(value) ? "an array" : String(value)
@@ -66,17 +66,17 @@ export function documentShape(collection: RxCollection): DocumentShape {
     },
     documentOf: (key, { deleted, payload }) => ({ [path]: key, ...payload, _deleted: deleted }),
     refusal(key, { deleted, payload }) {
-      if (key.length === 0 || key.length > maxKeyLength) return "its key is longer than the schema allows"
+      if (key.length === 0 || key.length > maxKeyLength)
+        return "its key is empty, or longer than the schema allows"
       if (deleted) return null
-      if (Object.hasOwn(payload, path)) return "it names its primary key a second time"
+      if (Object.hasOwn(payload, path)) return "its payload contains its primary key"
       const reserved = NEVER_SHARED.find((field) => Object.hasOwn(payload, field))
       if (reserved !== undefined) return `it carries the reserved field ${reserved}`
       if (payload["_attachments"] !== undefined) {
-        if (!holdsAttachments) return "it has attachments, which this collection's schema does not"
+        if (!holdsAttachments) return "it has attachments, which this collection's schema does not allow"
         if (!isStubs(payload["_attachments"])) return "its attachments are malformed"
       }
-      if (composed && composedKey(collection, payload) !== key)
-        return "its key does not follow from its fields"
+      if (composed && composedKey(collection, payload) !== key) return "its key does not match its fields"
       return null
     },
   }
@@ -84,7 +84,7 @@ export function documentShape(collection: RxCollection): DocumentShape {
 
 const NO_STUBS: readonly AttachmentStub[] = []
 
-/** The same without their names. Most values have none, and are asked several times an entry. */
+/** The attachments without their names. Most values have none, and this is asked several times per entry. */
 export function attachmentListOf(value: RegisterValue): readonly AttachmentStub[] {
   return value.payload["_attachments"] === undefined ? NO_STUBS : Object.values(attachmentsOf(value))
 }

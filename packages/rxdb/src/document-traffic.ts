@@ -9,7 +9,7 @@ export interface DocumentTraffic<RxDocType = DocumentData> {
   readonly documents: readonly WithDeleted<RxDocType>[]
 }
 
-/** Says what travels; costs nothing while nobody listens. */
+/** Is told which documents travel; costs nothing while nobody listens. */
 export interface TrafficSink {
   readonly observed: boolean
   next(traffic: DocumentTraffic): void

@@ -23,7 +23,7 @@ interface TodoStatics {
 }
 type Todos = RxCollection<Todo>
 
-// Only compiled: `npm run check` fails where a type is another.
+// Only compiled: `npm run check` fails where a type differs.
 const compiled = (_program: (...given: never[]) => unknown): void => {}
 
 test("the type of a collection's documents reaches what a room gives", () => {

@@ -8,9 +8,9 @@ import {
 } from "rxdb/plugins/core"
 
 /**
- * Rejects while documents are still where an earlier version of the schema had them: RxDB's migration drops what it finds
- * written in the new place meanwhile, moves tombstones without an event, and keeps the times of all, so that no later look at
- * what is new would find them.
+ * Rejects while documents wait for migration from an earlier version of the schema. RxDB's migration drops the old
+ * state of a document that was meanwhile written in the new place, moves tombstones without an event, and keeps all
+ * write times, so that no later search for new rows would find what it moved.
  */
 export async function assertMigrated({ database, name, schema }: RxCollection): Promise<void> {
   const former = getPreviousVersions(schema.jsonSchema).map((version) =>
@@ -22,11 +22,11 @@ export async function assertMigrated({ database, name, schema }: RxCollection): 
     INTERNAL_CONTEXT_MIGRATION_STATUS,
   )
   const known = await database.internalStore.findDocumentsById([status, ...former], false)
-  // Of several earlier versions, one whose migration was cut short stays noted until the next start.
+  // With several earlier versions, one whose migration was cut short stays listed until the next start.
   const isDone = known.some(({ id, data }) => id === status && data.status === "DONE")
   if (known.every(({ id }) => id === status) || isDone) return
   throw new ReplicaError(
     "not-migrated",
-    `Documents of "${name}" are of an earlier version of its schema. Await its startMigration(), or migratePromise() where that runs, then replicate it.`,
+    `"${name}" still has documents of an earlier version of its schema. Await startMigration(), or migratePromise() if a migration runs, before you replicate it.`,
   )
 }

@@ -1,6 +1,6 @@
 /**
- * Why this is no collection and what to pass instead; null when it is one. By its members: an application may have two
- * copies of RxDB, and so two classes.
+ * Why this is no collection, and what to pass instead; null when it is one. Judged by its members: an application may
+ * have two copies of RxDB, and so two classes.
  */
 export function noCollection(given: unknown): string | null {
   if (given === undefined || given === null)
@@ -26,11 +26,11 @@ function isCollection(value: unknown): value is Readonly<Record<string, object>>
   return isObject(storageInstance) && isObject(schema) && isObject(database)
 }
 
-/** Two devices give different operations the same number: each goes on with its own, and one is gone after a restart. */
+/** Two devices give different operations the same number: each keeps its own, and one is lost after a restart. */
 const COUNTED_OPERATIONS =
   "it belongs to database.addState(), which numbers its operations on each device alone. Keep what is to be shared in documents of a collection of your own."
 
-/** As RxDB's state plugin titles the schema of its collections. */
+/** The title that RxDB's state plugin gives the schema of its collections. */
 const STATE_TITLE = "RxStateCollection"
 
 function isState({ schema }: Readonly<Record<string, object>>): boolean {

@@ -71,7 +71,7 @@ function write(value: RegisterValue, hlc = 1_000_000): RegisterDelta {
 
 const good = encodeDelta(write({ deleted: false, payload: { text: "good" } }))
 
-/** The bytes of a good delta with another text of the same length in its place. */
+/** The bytes of a good delta, with its text replaced by another of the same length. */
 function forged(text: string, by: string): Uint8Array {
   const bytes = encodeDelta(write({ deleted: false, payload: { text } }))
   const at = Buffer.from(bytes).indexOf(JSON.stringify({ text }))

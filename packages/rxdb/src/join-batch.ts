@@ -36,7 +36,7 @@ export interface JoinBatchDeps {
   readonly report: (report: ReplicaReport) => void
 }
 
-/** Of one document: what comes for two that are told of each other still fits the shelf. */
+/** Per document: the attachments of two documents then fit the shelf together. */
 const MAX_ATTACHMENTS = MAX_SHELF_BLOBS / 2
 
 /** One document of a batch while its entries are joined one by one. */
@@ -46,7 +46,7 @@ interface Work {
   changed: boolean
 }
 
-/** What became of one entry, but for the storage's word. */
+/** What became of one entry, before the storage has answered. */
 type Draft =
   | { readonly type: "settled"; readonly outcome: JoinOutcome }
   | {
@@ -58,7 +58,7 @@ type Draft =
       readonly senderLacks: RegisterSummary | null
     }
 
-/** Joins a batch with one read and one write of the storage; one outcome an entry, in order. */
+/** Joins a batch with one read and one write of the storage. One outcome per entry, in order. */
 export async function joinBatch(
   deps: JoinBatchDeps,
   entries: readonly Incoming[],
@@ -89,8 +89,8 @@ export async function joinBatch(
 }
 
 /**
- * Entries of one document join in turn, those of others meanwhile: a handler that takes its time, or never answers, is waited
- * for once a batch and not once a document.
+ * Entries of one document are joined in turn, those of different documents at the same time: a handler that is slow, or
+ * never answers, costs one wait per batch and not one per document.
  */
 async function draftAll(
   deps: JoinBatchDeps,
@@ -111,7 +111,7 @@ async function draftAll(
   return lastOf.size === 0 ? (drafts as Draft[]) : Promise.all(drafts.map((draft) => Promise.resolve(draft)))
 }
 
-/** Most entries wait for nothing, and a promise each would cost as much as the join. */
+/** Returns a promise only to wait: most entries need not, and a promise each would cost as much as the join. */
 function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Draft | Promise<Draft> {
   let decoded: RegisterDelta
   try {
@@ -127,10 +127,10 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
     case "incomplete":
       return { type: "settled", outcome: { type: "incomplete" } }
     case "context-full":
-      return refuse(deps, key, "more sessions wrote it than a context may list")
+      return refuse(deps, key, "too many sessions wrote it: its context is full")
     case "joined": {
       if (holdsUnmigrated(joined.state, work.held.record))
-        return refuse(deps, key, "a migration strategy failed on what is held of it")
+        return refuse(deps, key, "a migration strategy failed for what is held of it")
       const stubs = joined.changed ? arrivedAttachments(decoded) : []
       return stubs.length === 0 && !needsFold(joined.state)
         ? accept(deps, work, decoded, joined, joined.state)
@@ -141,7 +141,7 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
 
 type Joined = Extract<ReturnType<typeof joinRegister>, { type: "joined" }>
 
-/** Accepts the entry if its attachments are here, once its view is folded. */
+/** Accepts the entry if its attachments are here, after folding its view. */
 async function complete(
   deps: JoinBatchDeps,
   work: Work,
@@ -152,7 +152,11 @@ async function complete(
   const { key, row } = work.held
   const look = await deps.shelf.look(key, row, stubs)
   if (look.type === "wrong-length")
-    return refuse(deps, key, `no data with the digest ${look.digest} has the length it claims`)
+    return refuse(
+      deps,
+      key,
+      `the data with the digest ${look.digest} does not have the length that it claims`,
+    )
   if (look.blobs.length > 0) return { type: "settled", outcome: { type: "missing-blobs", blobs: look.blobs } }
   const { changed, state } = joined
   return accept(
@@ -205,7 +209,7 @@ function arrivedAttachments({ siblings, view }: RegisterDelta): readonly Attachm
   return values.flatMap(attachmentListOf)
 }
 
-/** What the storage made of a draft. States are hashed only now: whoever looks at the documents has seen them already. */
+/** The outcome of a draft after the storage answered. Hashed last, when subscribers have seen the documents. */
 function settled(
   drafts: readonly Draft[],
   index: number,

@@ -30,16 +30,16 @@ export interface LocalChangesDeps {
   readonly traffic: TrafficSink
   readonly clock: Clock
   readonly changed: (changes: readonly EntryChange[]) => void
-  /** Some changes are not reported yet, and are tried again. */
+  /** Some changes could not be reported; they are tried again. */
   readonly failed: (cause: unknown) => void
 }
 
 export interface LocalChanges {
-  /** Resolves when every write that was complete before the call is reported. Rejects when one of them cannot be now. */
+  /** Resolves when every write completed before the call is reported; rejects when one cannot be reported now. */
   flush(): Promise<void>
-  /** What no event told of. */
+  /** Rows that no event announced. */
   readonly unheard: UnheardRows
-  /** Documents that could not be read for a reason that passes. */
+  /** Tries documents again that could not be read for a passing reason. */
   tryAgain(keys: readonly string[]): void
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>
@@ -53,27 +53,27 @@ interface RowEvent {
 }
 
 /**
- * State before the first change that is not reported yet, as far as rows tell it: it holds for documents without a
- * record. Null when only storage knows it.
+ * The state before the first unreported change, as far as rows tell it, which is valid for documents without a record.
+ * Null when only storage knows it.
  */
 type Befores = Map<string, RegisterState | null>
 
-/** The pause doubles with each try that fails: while a modifier is waited for, nothing else of the collection happens. */
+/** The pause doubles with each failed try: while a try waits for a modifier, all else of the collection waits. */
 const RETRY = { firstMs: 5_000, longestMs: 80_000 }
 
-/** Reports every write that is not ours: of the application, of other tabs, of other replications. */
+/** Reports every write that is not this package's: from the application, other tabs or other replications. */
 export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   const { collection, shape, store, materialiser, conflicts, queue, clock, changed, failed } = deps
   const tokenSuffix = `-${collection.database.token}`
   const beforeByKey: Befores = new Map()
-  /** What could not be reported: it waits for its next try by itself, since others would wait with it. */
+  /** Changes that could not be reported. They are tried again apart from others, which would wait with them. */
   const owed: Befores = new Map()
   let scheduled = false
   let stopped = false
   let retryMs = RETRY.firstMs
   let cancelRetry: (() => void) | null = null
 
-  /** The state that the row tells by itself, without an error for one that cannot be shared. */
+  /** The state that the row tells by itself; null instead of an error if it cannot be shared. */
   const stateBy = (read: (row: Row) => RegisterState | null, row: Row): RegisterState | null => {
     try {
       return read(row)
@@ -91,7 +91,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   const reportNow = (events: readonly RowEvent[]): boolean => {
     const changes: EntryChange[] = []
     for (const { documentData: row, previousDocumentData: previous } of events) {
-      // Another tab's event may arrive after a join that was made upon it: then only storage tells the order.
+      // Another tab's event may arrive after a join that builds on its write: then only storage tells the order.
       if (row._deleted || !row._rev.endsWith(tokenSuffix)) return false
       const after = stateBy(store.ownState, row)
       const before = previous == null ? EMPTY_REGISTER : stateBy(store.ownState, previous)
@@ -102,7 +102,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     return true
   }
 
-  /** What cannot be reported stays noted, under the state before its first change. Rejects with why. */
+  /** Changes that cannot be reported stay noted, under the state before the first. Rejects with the first cause. */
   const reportPending = async (): Promise<void> => {
     const befores: Befores = new Map(beforeByKey)
     beforeByKey.clear()
@@ -161,9 +161,9 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       const record = lastingRecord(held)
       if (record !== null) records.set(held.key, record)
     }
-    // A tombstone counts as durable when it outlives a cleanup.
+    // A tombstone counts as durable only once it outlives a cleanup.
     for (const [key, cause] of await store.putRecords(records)) troubles.set(key, cause)
-    // The author had not seen all that was here: the row must show what the writes merge to.
+    // The author had not seen everything held here: the row must show what the writes merge to.
     const shown = await materialiser.materialise(conflicted.map((held) => ({ held, next: held.state })))
     for (const [key, outcome] of shown) {
       if (outcome.type !== "done") continue
@@ -228,7 +228,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       await unheard.look()
       if (beforeByKey.size + owed.size === 0 && queue.idle()) return
       await queue.run(() => {
-        // What ran before may have added to it.
+        // Earlier work in the queue may have added to `owed`.
         takeOwed()
         return reportPending()
       })
@@ -252,7 +252,7 @@ export function changeOf(key: string, before: RegisterState | null, after: Regis
   }
 }
 
-/** A record for what the row will not keep: a deletion, or a state that the row tells only half of. */
+/** A record for a deletion, which the row will not keep; null when none has to be written. */
 function lastingRecord({ row, record, state }: Held): SidecarRecord | null {
   if (shownValue(state)?.deleted !== true) return null
   if (record !== null && record.state.context === state.context) return null

@@ -38,12 +38,12 @@ export interface MaterialiserDeps {
   readonly shelf: AttachmentShelf
   readonly holdsAttachments: boolean
   readonly journal: RowJournal
-  /** States that are stored, and whose rows the storage refused as a whole. */
+  /** Is given states that are stored but whose rows the storage refused as a whole. */
   readonly unshown: (left: readonly Shown[]) => void
   readonly report: (report: ReplicaReport) => void
 }
 
-/** A document on its way from what is held to what a join made of it. */
+/** A document's step from the state that is held to the state that a join made of it. */
 export interface Transition {
   readonly held: Held
   readonly next: RegisterState
@@ -53,7 +53,7 @@ export type Materialised =
   | {
       readonly type: "done"
       readonly state: RegisterState
-      /** What the joined state was joined upon. */
+      /** The state that the join started from. */
       readonly base: RegisterState
       /** Whether a local write came in between. */
       readonly rebased: boolean
@@ -64,13 +64,13 @@ export type Materialised =
 
 /** Makes new states durable: sidecar first, then the rows, so that a crash in between can be repaired. */
 export interface Materialiser {
-  /** One outcome for each key, and for those whose rows were still owed. Rejects with `ReplicaError` "storage-failed". */
+  /** One outcome per key, also for keys whose rows were still owed. Rejects with `ReplicaError` "storage-failed". */
   materialise(transitions: readonly Transition[]): Promise<ReadonlyMap<string, Materialised>>
   /** Frees the data of attachments that a local write has replaced everywhere. */
   tidy(held: Held): Promise<void>
 }
 
-/** A state in its row. */
+/** A state as its row shows it. */
 export interface Shown {
   readonly key: string
   readonly held: Held
@@ -103,10 +103,10 @@ const MAX_ATTEMPTS = 100
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
-  /** Owed, and shown by whoever reads them again: no batch waits for them. */
+  /** Owed keys whose rows cannot be read now: whoever reads them again shows them, and no batch waits for them. */
   const unread = new Set<string>()
 
-  /** The views as `pull.modifier` keeps them here. All at once: one that takes its time is waited for once a batch. */
+  /** The views as `pull.modifier` keeps them here. All run at once: a slow one delays a batch only once. */
   const modifiedLocals = async (transitions: readonly Transition[]): Promise<LocalsByKey> => {
     const locals = new Map<string, PromiseSettledResult<HashedValue>>()
     if (modifiers.keepsEverything) return locals
@@ -120,14 +120,14 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     return locals
   }
 
-  /** Most documents are planned without waiting: a promise each would cost as much as the plan. */
+  /** Returns a promise only to wait: most plans need not, and a promise each would cost as much as the plan. */
   const plan = ({ held, next }: Transition, locals: LocalsByKey): Plan | Promise<Plan | Lacking> => {
     const { key, row } = held
     const shown = shownValue(next)
-    // `hidden` rows stay what this device made of them until it shares the document again.
+    // A `hidden` row stays as this device wrote it until the device shares the document again.
     if (shown === null || held.record?.hidden === true)
       return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
-    // What the row holds has no place in the register yet. It gets one on top of what its author saw, and merges with this.
+    // The row holds an edit that is not in the register yet. Once it is, it merges with what came meanwhile.
     if (isUnread(held))
       return {
         key,
@@ -143,7 +143,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     return planView(held, next, shown, local?.value ?? shown)
   }
 
-  /** What it takes to show `local`, which is the view as far as `pull.modifier` leaves it alone. */
+  /** Plans how to show `local`: the view itself, or what `pull.modifier` made of it. */
   const planView = (
     held: Held,
     next: RegisterState,
@@ -156,8 +156,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const current = row === undefined || row._deleted ? null : rows.contentOf(row)
     if (row !== undefined && current !== null && sameContent(current, local)) {
       if (rowTells(row, next)) return { key, held, state: next, record: null, write: null, shows }
-      // Whoever edits this row has seen whatever is equal to it. Where something else was merged, the row is written
-      // again: its stamp, and RxDB's check of revisions, tell edits of before from edits of afterwards.
+      // Whoever edits this row has seen every write with the same content. Where other content was merged, the row is
+      // written again: its stamp and RxDB's revision check then tell edits made before from edits made after.
       if (showsOneContent(next) || hasSeen(row, next)) {
         const record: SidecarRecord = { state: next, revision: row._rev, hidden: false }
         return { key, held, state: next, record, write: null, shows }
@@ -177,15 +177,15 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     return shelf.writesFor(key, row, attachmentsOf(local)).then((made) => {
       if (made.type === "writes") return planWith(made.attachments)
       const digest = hexFromBytes(made.blob.digest)
-      // A peer that brings a write has the data of its attachments. What a handler or a modifier made up nobody has.
+      // A peer that sends a write has its attachments' data. Nobody has what a handler or a modifier made up.
       if (next.siblings.some((sibling) => digestsOf(sibling).includes(digest))) return made
-      throw new Error(`the data of the attachment with the digest ${digest} is nowhere`)
+      throw new Error(`no data is here for the attachment with the digest ${digest}`)
     })
   }
 
   const planDeletion = (held: Held, next: RegisterState): Plan => {
     const { key, row } = held
-    // The record stays for good: cleanup purges the row without a word, and the deletion must outlive it.
+    // The record stays for good: cleanup purges the row silently, and the deletion must outlive it.
     const record: SidecarRecord = { state: next, revision: null, hidden: false }
     if (row === undefined || row._deleted)
       return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
@@ -196,7 +196,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     return { key, held, state: next, record, write, shows: [] }
   }
 
-  /** Data of siblings that the row is about to stop showing must stay for the peers that ask for it. */
+  /** Keeps the data of siblings that the row is about to stop showing, for peers that ask for it. */
   const shelveLosers = async ({ key, held, state }: Plan): Promise<void> => {
     if (held.row === undefined || state.siblings.length < 2) return
     const shown = shownValue(state)
@@ -209,7 +209,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     )
   }
 
-  /** On the shelf stays what peers may ask for and the row does not hold: other siblings, and what a modifier left out. */
+  /** Leaves on the shelf what peers may ask for and the row lacks: other siblings, and what a modifier left out. */
   const tidyShelf = async ({ key, held, state, shows }: Shown): Promise<void> => {
     const inRow = new Set(shows)
     const wanted = new Set(state.siblings.flatMap(digestsOf).filter((digest) => !inRow.has(digest)))
@@ -239,7 +239,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const writes: BulkWriteRow<DocumentData>[] = []
     for (const { write } of plans) if (write !== null) writes.push(write)
     const errors = await rows.write(writes).catch((cause: unknown) => {
-      // With their records these are stored: reads tell of them from now on, and the rows have to follow.
+      // Records are stored for these, so reads return the new states from now on, and the rows have to follow.
       deps.unshown(plans.filter((one) => one.record !== null && one.write !== null))
       throw cause
     })
@@ -250,7 +250,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const shown = done.filter((one) => !isUnread(one.held))
     await store.putRecords(obsolete, journal.settle(shown.map((one) => one.key)))
     for (const one of done) {
-      // What the row does not show the author of its next revision has not seen.
+      // Such a row does not show this state: the author of its next revision has not seen it.
       if (!isUnread(one.held)) noteSeen(one)
       if (holdsAttachments) await tidyShelf(one)
     }
@@ -306,7 +306,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             else planned.push(settled)
           } catch (cause) {
             // The application's modifier threw, or the row holds what cannot be shared: that document stays outside,
-            // its batch goes on.
+            // and its batch goes on.
             const reason = `it cannot be shown here: ${String(cause)}`
             outcomes.set(transition.held.key, { type: "refused", reason })
           }
@@ -341,7 +341,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const named = new Set(transitions.map(({ held }) => held.key))
     const owed = await store.load([...journal.owed].filter((key) => !named.has(key) && !unread.has(key)))
     for (const held of owed) if (isUnread(held)) unread.add(held.key)
-    // Noted before its record, which then could not be stored: there is nothing to show.
+    // Journalled before its record, which then could not be stored: there is nothing to show.
     journal.settle(owed.filter((one) => one.record === null).map((one) => one.key))
     const shown = owed.filter((one) => one.record !== null && one.trouble === undefined)
     return [...transitions, ...shown.map((held) => ({ held, next: held.state }))]
@@ -360,7 +360,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   }
 }
 
-/** Its row is one that could not be read for a reason that passes. */
+/** The row could not be read, for a reason that passes. */
 function isUnread({ trouble }: Held): boolean {
   return trouble?.of === "moment"
 }

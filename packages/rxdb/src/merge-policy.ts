@@ -59,7 +59,7 @@ function applicationHandler(collection: RxCollection, shape: DocumentShape): (ke
   if (conflictHandler === defaultConflictHandler) return () => laterWins
   const keepsOperations = collection.schema.jsonSchema.crdt !== undefined
   return (key) => async (earlier, later) => {
-    // RxDB's handler replays operations, of which a deletion is one that no other takes back. Here it comes without them.
+    // RxDB's handler replays operations, and none takes back a deletion. Here a deletion comes without operations.
     if (keepsOperations && (earlier.deleted || later.deleted)) return earlier.deleted ? earlier : later
     const resolved: unknown = await conflictHandler.resolve(
       { realMasterState: shape.documentOf(key, earlier), newDocumentState: shape.documentOf(key, later) },

@@ -63,7 +63,7 @@ const modifier = (document: Record<string, unknown>): unknown =>
 
 const ids = [...Array.from({ length: 100 }, (_, n) => `stuck${n}`), "fine"]
 
-/** What `work` comes to within so many seconds of its time. */
+/** The result of `work`, which must settle within this many seconds of fake time. */
 async function within<T>(seconds: number, work: () => Promise<T>): Promise<T> {
   if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
   const done = work()
@@ -94,7 +94,7 @@ describe("a modifier that never answers", () => {
     const inserting = collection.insert({ id: "stuck", text: "text" })
     for (let second = 0; second < 300; second++) await vi.advanceTimersByTimeAsync(1_000)
     await inserting
-    // Of a pause of five seconds each it would be twenty times.
+    // With constant pauses of five seconds, it would be twenty times.
     expect(asked).toBeGreaterThan(3)
     expect(asked).toBeLessThan(10)
   })

@@ -4,8 +4,8 @@ import { assertDocument, type DocumentData, type DocumentShape } from "./documen
 import { createPatience } from "./within-time.ts"
 
 /**
- * Gets a copy of the document, with `_deleted`; returns the document in its place, or null or a promise of either. One that
- * throws, returns anything else, or does not answer for 10 s, leaves its document out.
+ * Gets a copy of the document, with `_deleted`. Returns the document to use in its place, null, or a promise of either.
+ * If it throws, returns anything else, or does not answer for 10 s, its document is left out.
  */
 export type Modifier<RxDocType = DocumentData> = (document: WithDeleted<RxDocType>) => unknown
 
@@ -24,7 +24,7 @@ export interface Modifiers {
 export interface ModifierOptions {
   readonly push?: Modifier
   readonly pull?: Modifier
-  /** Nothing is waited for once this is aborted. */
+  /** Once this is aborted, no modifier is waited for. */
   readonly leaving: AbortSignal
 }
 

@@ -27,11 +27,11 @@ export interface OpeningCollection {
   readonly holdsAttachments: boolean
   readonly host: ReplicaHost
   readonly own: CollectionHandle
-  /** After it is detached. */
+  /** Called after the collection is detached. */
   readonly release: () => Promise<void>
 }
 
-/** Opens what is kept beside the rows, shows what was not shown, and puts together what a room calls. */
+/** Opens the sidecar, shows states whose rows are still owed, and assembles what a room calls. */
 export async function openCollection(opening: OpeningCollection): Promise<AttachedCollection<RxdbHandle>> {
   await assertMigrated(opening.collection)
   const sidecar = await openSidecar(opening.collection)
@@ -100,19 +100,21 @@ async function openBeside(
   await journal.open()
   await owedRows.show()
   try {
-    // Behind that: what is shown only now may need data that waited longer than data without a document may.
+    // Only after that: rows shown just now may need data older than the limit for data without a document.
     if (holdsAttachments) await shelf.sweep()
   } catch (error) {
     owedRows.stop()
     throw error
   }
-  // Every chunk that was on the shelf leaves one; documents alone leave few. Nobody waits for it.
+  // Every chunk that leaves the shelf leaves a removed record; documents alone leave few. Nobody waits for the purge.
   if (holdsAttachments)
-    void sidecar
-      .purge(REMOVED_FOR_MS)
-      .catch((cause: unknown) =>
-        report({ type: "warning", reason: "what was removed beside the rows still takes room", cause }),
-      )
+    void sidecar.purge(REMOVED_FOR_MS).catch((cause: unknown) =>
+      report({
+        type: "warning",
+        reason: "records that were removed beside the rows could not be purged and still take up space",
+        cause,
+      }),
+    )
   return attachedCollection<RxdbHandle>({
     clock,
     collection,
@@ -139,7 +141,7 @@ async function openBeside(
   })
 }
 
-/** Longer than any stored index is behind what it is an index of. */
+/** Longer than any stored index lags behind its collection. */
 const REMOVED_FOR_MS = 24 * 60 * 60 * 1000
 
 const META_RECORD = "meta"

@@ -3,7 +3,7 @@ import type { SerialQueue } from "./serial-queue.ts"
 
 /** Shows the rows that a journal owes, again and again until the storage takes them. */
 export interface OwedRows {
-  /** Resolves also when it failed: then it is tried later. */
+  /** Resolves even if that fails; it is then tried later. */
   show(): Promise<void>
   showLater(): void
   stop(): void

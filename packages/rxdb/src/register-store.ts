@@ -38,11 +38,11 @@ export interface Held {
   readonly trouble?: Trouble
 }
 
-/** Why what the row and the record hold could not be brought together: the state is that of the record alone. */
+/** Why row and record could not be brought together. The state is then that of the record alone. */
 export interface Trouble {
   readonly reason: string
   readonly cause: unknown
-  /** Of the document, as long as it is as it is; of a storage or a modifier that may work again in a minute. */
+  /** "document": as long as the document stays the same. "moment": a storage or modifier may soon work again. */
   readonly of: "document" | "moment"
 }
 
@@ -54,7 +54,7 @@ export interface RegisterStoreDeps extends RowClaimsDeps {
   readonly report: (report: ReplicaReport) => void
   /** Whether the sidecar may hold records of documents. */
   holdsRecords: boolean
-  /** What to store, once, together with the first record, so that the next start knows of it. */
+  /** What to store, once, with the first record, so that the next start knows that there are records. */
   readonly firstRecord: () => readonly [id: string, data: string]
 }
 
@@ -68,8 +68,8 @@ export interface RegisterStore {
   /** The same for a row that is known to have no record. */
   stateWithoutRecord(row: Row): RegisterState | null
   /**
-   * Resolves with the errors by key; rejects when nothing at all could be stored. What is passed beside the records is
-   * stored together with them, and in any case before any of them.
+   * Resolves with the errors by key; rejects when nothing at all could be stored. `beside` is stored together with the
+   * records or, if that fails, before any of them.
    */
   putRecords(
     records: ReadonlyMap<string, SidecarRecord | null>,
@@ -80,7 +80,7 @@ export interface RegisterStore {
 
 const NO_RECORDS: ReadonlyMap<string, SidecarRecord> = new Map()
 
-/** Something of the sidecar that is no record: null removes it. */
+/** An entry of the sidecar that is no document's record; null removes it. */
 export type SidecarNote = readonly [id: string, data: string | null]
 
 export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
@@ -190,26 +190,26 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       if (record !== null && record !== known) adopted.set(key, record)
       else if (known !== null && row !== undefined) noteContextAhead(stamper, key, row, held.state)
     }
-    // Nothing of a document that cannot be shared, or on which the application's code throws, enters the register;
-    // the rest goes on.
+    // A document that cannot be shared, or on which the application's code throws, does not enter the register; the
+    // others go on.
     const setAside = (key: string, cause: unknown): void => {
       const reason = cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
       const of = cause instanceof NoAnswerError ? "moment" : "document"
       const trouble: Trouble = { reason, cause, of }
       heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
     }
-    /** Application code that takes its time is waited for once, and not once a document. */
+    /** Slow application code is waited for once, not once per document. */
     const waiting: Promise<void>[] = []
     for (const key of keys) {
       const row = rowsByKey.get(key)
       const record = records.get(key) ?? null
       if (row === undefined && record === null) {
-        // Most of a first sync.
+        // The usual case in a first sync.
         heldByKey.set(key, { key, row, record, state: EMPTY_REGISTER })
         continue
       }
       try {
-        // A record of this very revision has them. Asked first: a wait for each row would slow down every start.
+        // A record of this very revision has the lengths. Asked first: a wait for each row would slow down every start.
         if (row !== undefined && record?.revision !== row._rev && !shape.attachments.isMeasured(row))
           await rows.measure(row)
         const made = holdOne(key, row, record)
@@ -226,7 +226,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       }
     }
     await Promise.all(waiting)
-    // A dot that is not stored is made anew, and must not be told to anyone.
+    // A dot that could not be stored is minted anew later, so nobody may learn of it.
     const failures = await putRecords(adopted).catch(
       (cause: unknown) => new Map([...adopted.keys()].map((key) => [key, cause])),
     )
@@ -297,7 +297,7 @@ export function joinStates(a: RegisterState, b: RegisterState): RegisterState {
 /** Payloads of an earlier schema version are neither shown nor passed on. */
 function assertMigrated(state: RegisterState, record: SidecarRecord | null): void {
   if (!holdsUnmigrated(state, record)) return
-  throw new Error("a migration strategy failed on what the sidecar holds of it", {
+  throw new Error("a migration strategy failed for what the sidecar holds of it", {
     cause: record?.unmigrated?.cause,
   })
 }

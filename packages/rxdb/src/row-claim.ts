@@ -22,7 +22,7 @@ import { recognise, type Stamp, stampedValue } from "./stamp.ts"
 export type RowClaim =
   | { readonly type: "nothing" }
   | { readonly type: "write"; readonly write: RegisterState }
-  /** A write that has no dot, or no shared form, yet. */
+  /** A write that has no dot or no shared form yet. */
   | { readonly type: "adopt"; readonly seen: Context; readonly stamp: Stamp | null }
 
 export interface RowClaimsDeps {
@@ -60,8 +60,8 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
   }
 
   /**
-   * What the author of the row saw besides what its stamp says: the record speaks for an earlier revision, and that
-   * showed all there was. Its stamp did not say so, and the author may have been in another tab, or before a restart.
+   * What the author of the row saw beyond what its stamp says. The record belongs to an earlier revision, which showed
+   * all there was, although its stamp did not say so; the author may have been in another tab, or before a restart.
    */
   const seenBefore = (row: Row, record: SidecarRecord | null): Context | null => {
     if (record === null || record.hidden || record.revision === null) return null
@@ -96,7 +96,7 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
 
   const claimOfStamp = (row: Row, stamp: Stamp, known: RegisterState): RowClaim => {
     if (stamp.dot === null) {
-      // The row shows a merge. Without its siblings, the sidecar being lost, the merge itself is all there is.
+      // The row shows a merge. If its siblings were lost with the sidecar, the merge itself is all there is.
       return known.context.size > 0
         ? { type: "nothing" }
         : { type: "adopt", seen: stamp.context, stamp: null }
@@ -111,7 +111,7 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
   return claimOf
 }
 
-/** The state of a document that is older than Dunlin: every device that holds the same gives it the same. */
+/** The state of a document older than Dunlin: every device that holds the same content derives the same state. */
 export function birth(key: string, content: HashedValue): RegisterState {
   return writeRegister(
     new Map(),
@@ -120,7 +120,7 @@ export function birth(key: string, content: HashedValue): RegisterState {
   )
 }
 
-/** The write that a stamp tells of. */
+/** The write that a stamp describes. */
 export function stampedWrite(stamp: Stamp, value: HashedValue): RegisterState {
   return {
     context: stamp.context,

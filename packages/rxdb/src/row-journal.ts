@@ -2,16 +2,16 @@ import type { SidecarNote } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
 
 /**
- * Keys whose records are stored and whose rows may not be, after a crash or a write that the storage refused. States and digests
- * tell nobody of them: they have to be shown anew.
+ * Keys whose records are stored but whose rows may not be, after a crash or a write that the storage refused. Neither
+ * states nor digests reveal them, so they have to be shown anew.
  */
 export interface RowJournal {
   /** Reads what an earlier session left. */
   open(): Promise<void>
   readonly owed: ReadonlySet<string>
-  /** Owes these as well. What is stored together with their records. */
+  /** Adds these keys. Returns what to store together with their records. */
   owe(keys: readonly string[]): SidecarNote
-  /** These are shown, or refused for good. What is stored then; undefined when none of them was owed. */
+  /** These are shown, or refused for good. Returns what to store then; undefined when none of them was owed. */
   settle(keys: readonly string[]): SidecarNote | undefined
 }
 

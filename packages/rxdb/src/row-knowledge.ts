@@ -21,13 +21,13 @@ export function rowTells(row: Row | undefined, state: RegisterState): boolean {
   )
 }
 
-/** Whether the stamp of the row says all that there is to see. */
+/** Whether the row's stamp covers everything in the state. */
 export function hasSeen(row: Row, state: RegisterState): boolean {
   const stamp = readStamp(row)
   return stamp !== null && includesContext(stamp.context, state.context)
 }
 
-/** The next local write over this row has seen more than its stamp says. */
+/** Notes whether the next local write over this row has seen more than the row's stamp says. */
 export function noteContextAhead(stamper: Stamper, key: string, row: Row, state: RegisterState): void {
   if (hasSeen(row, state)) stamper.contextsAhead.delete(key)
   else stamper.contextsAhead.set(key, state.context)

@@ -49,19 +49,19 @@ export interface RxdbHandle<RxDocType = DocumentData> {
   readonly collection: RxCollection<RxDocType>
   /** This device in the room: 64 hex digits of its public key, as others see it in `isPeerValid`. */
   readonly device: string
-  /** Every merge of concurrent writes: what was merged, from what. */
+  /** Every merge of concurrent writes: the result and the writes it was made from. */
   readonly conflicts$: Observable<ResolvedConflict<RxDocType>>
-  /** The last conflicts that a write lost, up to a hundred losers: an application can offer to restore one. */
+  /** The last conflicts in which writes lost, up to a hundred of them: an application can offer to restore one. */
   recentConflicts(): readonly ResolvedConflict<RxDocType>[]
-  /** Documents that were refused, handlers that failed, and other troubles that stopped nothing. */
+  /** Documents that were refused, handlers that failed, and other problems that stopped nothing. */
   readonly error$: Observable<ReplicaReport>
   /** Documents as they come from and go to peers. */
   readonly traffic$: Observable<DocumentTraffic<RxDocType>>
   /** The data of attachments as it comes, chunk by chunk. */
   readonly attachments$: Observable<AttachmentProgress>
   /**
-   * Whether another tab replicates the collection. This one then writes, is written to, and has no links; it takes over, with
-   * this handle, when that tab closes or crashes.
+   * Whether another tab replicates the collection. This tab then writes and sees what peers write, but has no links.
+   * When the other tab closes or crashes, this one takes over with the same handle.
    */
   readonly standingBy: State<boolean>
   /** How far each connected peer is, by session id. */
@@ -69,8 +69,8 @@ export interface RxdbHandle<RxDocType = DocumentData> {
   /** Withdraws the collection from the room. Idempotent. */
   close(): Promise<void>
   /**
-   * Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. A tab that stands
-   * by asks the one that replicates. A document that is set aside here, as `error$` says, is not waited for.
+   * Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. A
+   * tab that stands by asks the one that replicates. Documents set aside here, as `error$` says, are not waited for.
    */
   synced: ReplicaHost["synced"]
 }
@@ -108,7 +108,7 @@ function replicaOfRows(
   if (holdsAttachments && collection.database.hashFunction !== defaultHashSha256)
     throw new ReplicaError(
       "invalid-option",
-      `Attachments of "${collection.name}" travel by SHA-256. Create the database without a hashFunction of its own.`,
+      `Attachments of "${collection.name}" are identified by SHA-256. Create the database without a hashFunction of its own.`,
     )
   const { name = collection.name, direction = "both" } = options
   const stamper = stamperOf(collection, {
@@ -132,16 +132,16 @@ function replicaOfRows(
       const leave = (): Promise<void> => (left ??= leaveRoom())
       const leaveRoom = async (): Promise<void> => {
         const closed = new ReplicaError("replica-closed", `The collection "${collection.name}" was closed.`)
-        // At once: what is withdrawn has nothing to wait for, and a wait for nothing resolves.
+        // First: the room has nothing to wait for in a withdrawn collection, and such a wait would resolve.
         desk?.close()
         own.end(closed)
         leaving.abort(closed)
         if (own.handle.standingBy.get()) host.released()
-        // It may close while it joins: it has joined, or failed to, before it leaves.
+        // A collection may close while it joins: it has joined, or failed to, before it leaves.
         const attached = await opening?.catch(() => null)
         if (attached != null) await withdraw(host, attached)
         else {
-          // Of one that cannot take over, too: whoever closes it waits for it no longer.
+          // Also when the collection could not take over: whoever closes it no longer waits for it.
           host.released()
           await nextTurnAfter(over.settled)
         }
@@ -151,14 +151,14 @@ function replicaOfRows(
       let unlock = (): Promise<void> => Promise.resolve()
       const release = async (): Promise<void> => {
         desk?.close()
-        // A room that could not go on with what it attached knows it no more, and a wait for what it does not know resolves.
+        // A room that failed after attaching has forgotten the replica, and a wait for an unknown one resolves.
         own.end(
           signal?.aborted === true
             ? signal.reason
             : new ReplicaError("replica-closed", `The collection "${collection.name}" has left the room.`),
         )
         own.complete()
-        // Not in place: a collection that closes walks this list.
+        // Not in place: a collection that is closing iterates over this list.
         collection.onClose = collection.onClose.filter((one) => one !== leave)
         await unlock()
         giveBack()
@@ -172,7 +172,7 @@ function replicaOfRows(
           waits() {
             if (standBy === undefined) return
             own.standBy(channel())
-            const reason = `another tab replicates "${collection.name}"; this one takes over when that closes`
+            const reason = `another tab replicates "${collection.name}"; this one takes over when that one closes`
             host.report({ type: "standing-by", reason })
             standBy({ handle: own.handle, synced: own.handle.synced })
           },
@@ -194,7 +194,7 @@ function replicaOfRows(
     },
   }
 
-  /** Whoever speaks there stores the same rows and sends them to the same devices, or as little. */
+  /** All tabs on this channel store the same rows and share them alike with the same devices. */
   function channelName({ roomTag }: ReplicaHost): string {
     const parts = [
       collection.database.storage.name,
@@ -209,7 +209,7 @@ function replicaOfRows(
   }
 }
 
-/** A promise with its inner side. */
+/** A promise and the function that settles it. */
 function settling(): { readonly settled: Promise<void>; settle(): void } {
   let settle = (): void => {}
   const settled = new Promise<void>((resolve) => {
@@ -218,7 +218,7 @@ function settling(): { readonly settled: Promise<void>; settle(): void } {
   return { settled, settle: () => settle() }
 }
 
-/** The room takes a moment to free the name of what did not attach. */
+/** The room takes a moment to free the name of a replica that did not attach. */
 async function nextTurnAfter(settled: Promise<void>): Promise<void> {
   await settled
   await new Promise<void>((resolve) => {
@@ -226,7 +226,7 @@ async function nextTurnAfter(settled: Promise<void>): Promise<void> {
   })
 }
 
-/** The room detaches what is released; a host that does not gets no longer than this. */
+/** A room detaches a released replica; a host that does not gets no longer than this. */
 const WITHDRAW_TIMEOUT_MS = 2_000
 
 /** Lets the room store its index and detach, and detaches in any case before the collection closes. */

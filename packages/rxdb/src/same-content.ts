@@ -1,6 +1,6 @@
 import { type HashedValue, hashValue, type RegisterState, sameBytes } from "@dunlin/core"
 
-/** Whether all siblings say the same, so that whoever saw one of them has seen them all. */
+/** Whether all siblings have the same content, so that whoever saw one of them has seen them all. */
 export function showsOneContent({ siblings: [first, ...rest] }: RegisterState): boolean {
   return first !== undefined && rest.every((sibling) => sameContent(first, sibling))
 }

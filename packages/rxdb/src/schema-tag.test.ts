@@ -5,7 +5,7 @@ import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { expect, test } from "vitest"
 import { rxdbReplica } from "./index.ts"
 
-// As docs/protocol/register.md has it: two devices with other tags share nothing.
+// See docs/protocol/register.md: two devices with different tags share nothing.
 const { schemaTags } = JSON.parse(
   readFileSync(new URL("../../core/vectors/register.json", import.meta.url), "utf8"),
 ) as {

@@ -1,4 +1,4 @@
-/** Runs jobs one after the other, so that no two of them see each other's half-done work. */
+/** Runs jobs one after the other, so that none of them sees another's half-done work. */
 export interface SerialQueue {
   run<T>(job: () => Promise<T>): Promise<T>
   /** Whether no job runs or waits. */

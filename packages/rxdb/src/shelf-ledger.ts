@@ -8,22 +8,22 @@ export interface ShelvedBlob {
   readonly size: number
 }
 
-/** Lists what came ahead of its document, so that it stays within bounds, and what never gets a document is freed in the end. */
+/** Lists data that came ahead of its document, to keep it within bounds and to free it if the document never comes. */
 export interface ShelfLedger {
   /** Notes that a blob is on its way. */
   begin(blob: ShelvedBlob): Promise<void>
-  /** So many bytes of it came. Makes room for them at the cost of what began first. */
+  /** Counts received bytes. Makes room for them by dropping the blobs that began first. */
   grew(blob: ShelvedBlob, bytes: number): Promise<void>
-  /** The document has come, or the data is gone. */
+  /** Removes a blob from the list: its document has come, or its data is gone. */
   forget(blob: ShelvedBlob): Promise<void>
-  /** Frees what has waited too long, and what came and was not taken off the shelf before the process ended. */
+  /** Frees what waited too long, and what was in its row but still on the shelf when the process ended. */
   sweep(): Promise<void>
 }
 
 export interface ShelfContents {
-  /** Bytes that are here of a blob. */
+  /** Bytes of the blob that are here. */
   held(blob: ShelvedBlob): Promise<number>
-  /** Whether the document has it. */
+  /** Whether the document's row has it. */
   isInRow(blob: ShelvedBlob): Promise<boolean>
   drop(key: string, digest: string, size: number): Promise<void>
 }
@@ -35,7 +35,7 @@ interface LedgerEntry extends ShelvedBlob {
 }
 
 const LEDGER_RECORD = "shelf"
-/** A transfer that was broken off is taken up again within this time, or begins anew. */
+/** An interrupted transfer is resumed within this time, or begins anew. */
 export const MAX_SHELF_AGE_MS: number = 7 * 24 * 60 * 60 * 1000
 /** All attachments of one document fit. */
 export const MAX_SHELF_BYTES: number = 512 * 1024 * 1024

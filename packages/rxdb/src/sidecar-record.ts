@@ -15,9 +15,9 @@ export interface SidecarRecord {
   readonly state: RegisterState
   /** The row with this revision is in the state already, although its own stamp does not say so. */
   readonly revision: string | null
-  /** `push.modifier` keeps the row with this revision to this device. */
+  /** `push.modifier` keeps the row with this revision on this device. */
   readonly hidden: boolean
-  /** Why its payloads could not be brought to the present schema version, and are as they were written. */
+  /** Why its payloads could not be migrated to the present schema version and are as they were written. */
   readonly unmigrated?: { readonly cause: unknown; readonly version: number }
 }
 
@@ -50,8 +50,8 @@ export function encodeRecord(record: SidecarRecord, present: number): string {
 }
 
 /**
- * Reads a record, bringing payloads of an earlier schema version up to date: siblings keep the hashes they were
- * written under, so that peers which migrate on their own stay equal. So does a state whose migration fails.
+ * Reads a record and migrates payloads of an earlier schema version. Siblings keep the hashes they were written under,
+ * so that peers that migrate on their own stay equal. A state whose migration fails keeps them too.
  */
 export async function decodeRecord(
   text: string,

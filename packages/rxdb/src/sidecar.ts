@@ -20,7 +20,7 @@ export interface Sidecar {
     checkpoint: unknown,
     limit: number,
   ): Promise<{ readonly ids: readonly string[]; readonly checkpoint: unknown }>
-  /** Frees the room of records that were removed longer ago, once there are many. */
+  /** Frees the space of records that were removed longer ago than this, once there are many. */
   purge(minimumAgeMs: number): Promise<void>
   close(): Promise<void>
   remove(): Promise<void>
@@ -41,12 +41,12 @@ type SidecarForm = "plain" | "encrypted"
 
 /** No collection's own name begins with a hyphen. */
 const NAME_PREFIX = { plain: "dunlin-", encrypted: "dunlin--" } as const
-/** Says by being there that the other form is gone. */
+/** Its presence says that the other form is gone. */
 const ALONE_RECORD = "alone"
-/** Names the database that it was made beside. */
+/** Names the database that the sidecar belongs to. */
 const DATABASE_RECORD = "database"
 const COPIED_AT_ONCE = 500
-/** To free their room, a storage reads all that is as old: fewer are not worth it. */
+/** To free their space, a storage reads everything of that age: fewer records are not worth it. */
 const MANY_REMOVED = 500
 /** Some storages free a part at a time. */
 const MAX_CLEANUPS = 100
@@ -70,7 +70,7 @@ export async function openSidecar(collection: RxCollection): Promise<Sidecar> {
 
 const removedWith = new WeakSet<RxCollection>()
 
-/** However often the collection joins rooms, its sidecar can be removed once. */
+/** Has the sidecar removed with its collection. Registers this once, however often the collection joins rooms. */
 export function removeSidecarWith(collection: RxCollection): void {
   if (removedWith.has(collection)) return
   removedWith.add(collection)
@@ -79,7 +79,7 @@ export function removeSidecarWith(collection: RxCollection): void {
   })
 }
 
-/** Moves here what an earlier schema left in the other form. Interrupted, it is done again: to copy twice changes nothing. */
+/** Moves here what an earlier schema left in the other form. Interrupted, it is repeated: copying twice is harmless. */
 async function absorb(sidecar: Sidecar, openOther: () => Promise<Sidecar | null>): Promise<void> {
   if ((await sidecar.get([ALONE_RECORD])).size > 0) return
   const other = await openOther()
@@ -98,7 +98,7 @@ async function copyRecords(from: Sidecar, to: Sidecar): Promise<void> {
   let page = await from.changedSince(null, COPIED_AT_ONCE)
   while (page.ids.length > 0) {
     const records = new Map(await from.get(page.ids))
-    // It speaks of the form that is copied to.
+    // In `from`, it says that the form copied to is gone.
     records.delete(ALONE_RECORD)
     await to.put(records)
     page = await from.changedSince(page.checkpoint, COPIED_AT_ONCE)
@@ -118,8 +118,8 @@ async function openOtherForm(collection: RxCollection, form: SidecarForm): Promi
 }
 
 /**
- * RxDB removes a database without asking anybody who has none of its collections open, and knows of no sidecar: one that is left
- * of an earlier database speaks of documents that are gone, and begins anew.
+ * RxDB removes a database without asking anyone who has none of its collections open, and does not know of sidecars. A
+ * sidecar left from an earlier database describes documents that are gone, and is begun anew.
  */
 async function openForm(collection: RxCollection, form: SidecarForm): Promise<Sidecar> {
   const token = await collection.database.storageToken

@@ -31,8 +31,8 @@ export interface Stamp {
 /** The JSON form; a type alias, so that it fits RxDB's index signature of `_meta`. */
 type StoredStamp = {
   /**
-   * Incarnations and clocks in turn; left out where the dot is all. No object: one with names of its own for every
-   * document takes an engine ten times as long, and more memory than the document.
+   * Incarnations and clocks, alternating; left out where the dot says it all. Not an object: objects whose property
+   * names differ in every document take an engine ten times as long, and more memory than the document.
    */
   readonly context?: readonly (string | number)[]
   readonly dot?: readonly [string, number]
@@ -40,7 +40,7 @@ type StoredStamp = {
   readonly hash: string
   readonly fields?: FieldClocks
   readonly raw?: true
-  /** Of attachments that the storage keeps in another form. */
+  /** Lengths of attachments that the storage keeps in another form. */
   readonly lengths?: StampedLengths
 }
 
@@ -50,7 +50,7 @@ export function storedStamp(
   lengths?: StampedLengths,
 ): StoredStamp {
   const digits = hexFromBytes(hash)
-  // Most of a first sync, where to spread what is left out costs more than the rest of the stamp.
+  // The usual case in a first sync, where spreading absent fields would cost more than the rest of the stamp.
   if (saysAll(dot, context) && fields === undefined && raw === undefined && lengths === undefined)
     return { dot: [dot.incarnation, dot.hlc], height, hash: digits }
   return {
@@ -121,7 +121,7 @@ export type Recognition =
   | { readonly type: "overwritten"; readonly stamp: Stamp }
   | { readonly type: "unstamped" }
 
-/** Whose write a row is. `content` is asked for its hash only when the revision does not settle it. */
+/** Whether the stamp describes what the row shows. `content` is called only when the revision does not settle it. */
 export function recognise(row: Row, content: () => HashedValue): Recognition {
   const stamp = readStamp(row)
   if (stamp === null) return { type: "unstamped" }

@@ -31,7 +31,7 @@ test("a row of the last write has its state at hand, and no other row has", asyn
     await notes.insert({ id: "first", text: "one" })
     const first = await rowOf("first")
     expect(stamper.justWritten(first)?.siblings).toMatchObject([{ payload: { text: "one" }, deleted: false }])
-    // Whoever passes the hook by keeps the stamp of before.
+    // A write that bypasses the hook keeps the previous stamp.
     expect(stamper.justWritten({ ...first, text: "two", _rev: "2-else" })).toBeNull()
     expect(stamper.justWritten({ ...first, _meta: structuredClone(first._meta) })).toBeNull()
     await notes.insert({ id: "second", text: "one" })

@@ -31,16 +31,16 @@ export interface Stamper {
   readonly hasPushModifier: boolean
   configure(options: StamperOptions): void
   readonly isClaimed: boolean
-  /** Takes the collection for one room; throws `ReplicaError` "replica-in-use". Returns what gives it back. */
+  /** Claims the collection for one room; throws `ReplicaError` "replica-in-use". Returns a function to release it. */
   claim(name: string): () => void
   /** Called by the storage hook: puts a stamp on each row that is about to be written. */
   stampRows(rows: readonly BulkWriteRow<DocumentData>[]): void
-  /** What the row says, for one of the last write of this tab: it is at hand from making its stamp. Else null. */
+  /** The state of a row from this tab's last write, kept since its stamp was made; else null. */
   justWritten(row: Row): RegisterState | null
   /**
-   * What a later write over this row has seen besides the row's own stamp: the sidecar may hold an equal document
-   * of another author, for which the row was not rewritten. Stamps of other tabs and of the next start do without
-   * it: the record says the same. With it the new row needs no record any more.
+   * What a later write over a row has seen beyond the row's own stamp: the sidecar may hold an equal document of
+   * another author, for which the row was not rewritten. With it, the new row needs no record any more. Stamps of other
+   * tabs and of the next start do without it: the record says the same.
    */
   readonly contextsAhead: Map<string, Context>
 }
@@ -59,7 +59,7 @@ export interface StamperOptions {
   readonly hasPushModifier: boolean
 }
 
-/** Of a write of more rows the first are kept at hand: all would take the memory of all their texts. */
+/** Of a larger write, only the first rows are kept at hand: all would hold the memory of all their texts. */
 const MAX_ROWS_AT_HAND = 256
 
 /** Contexts of documents deleted in this tab, for when they come back: RxDB drops `_meta` over a tombstone. */
@@ -70,7 +70,7 @@ const REGISTRY = Symbol.for("dunlin.rxdb.stampers")
 
 type Stampers = WeakMap<object, Stamper>
 
-/** The stamper of a collection: one for each, made at the first call. */
+/** The one stamper of a collection, made at the first call. */
 export function stamperOf(collection: RxCollection, options: StamperOptions): Stamper {
   const stampers = stampersOfProcess()
   const instance = collection.storageInstance.originalStorageInstance
@@ -102,8 +102,8 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
   const contextsAhead = new Map<string, Context>()
   const deletedContexts = new Map<string, Context>()
   /**
-   * By the stamp as it was stored: the same object comes with the event of the write, unless the storage made copies. Where
-   * the hook was passed by, a later revision may have kept it.
+   * By stored stamp: the event of a write carries the same object, unless the storage made copies. A later revision
+   * that bypassed the hook may have kept it, so the revision must match too.
    */
   const writtenByStamp = new Map<unknown, { readonly revision: string; readonly state: RegisterState }>()
 
@@ -140,8 +140,8 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
     const document = row.document as unknown as Row
     const { attachments } = shape
     const { previous } = row
-    // Lengths that no stamp tells must be read, and a hook cannot wait: the replica gives this write its place later. Those of
-    // the previous row count too: its hash is part of what the author has seen.
+    // Lengths that no stamp tells must be read, and a hook cannot wait: the replica gives this write its place later.
+    // The lengths of the previous row count too: its hash is part of what the author has seen.
     if (previous !== undefined) {
       if (!attachments.isMeasured(previous)) return
       attachments.inheritLengths(document, previous)
@@ -178,7 +178,7 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
       if (holder !== null)
         throw new ReplicaError(
           "replica-in-use",
-          `The collection "${collection}" is in a room already, as the replica "${holder}". Close that room or its handle first.`,
+          `The collection "${collection}" is already in a room, as the replica "${holder}". Close that room or its handle first.`,
         )
       holder = name
       return () => {

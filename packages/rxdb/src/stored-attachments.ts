@@ -2,24 +2,24 @@ import type { RxCollection } from "rxdb"
 import type { AttachmentStub, AttachmentStubs, DocumentData, Row } from "./document-shape.ts"
 import { lengthsInStamp } from "./stamp.ts"
 
-/** Digests and lengths in turn. */
+/** Digests and lengths, alternating. */
 export type StampedLengths = readonly (string | number)[]
 
-/** A row that is about to be written has the data of attachments that are new. */
+/** In a row that is about to be written, new attachments carry their data. */
 type StubOrWrite = AttachmentStub & { readonly data?: Blob }
 
 /**
- * How rows hold attachments: a storage that encrypts or compresses them tells the length of what it stores, and RxDB's
- * compression marks the digest. Peers need both of the data itself.
+ * How rows hold attachments: a storage that encrypts or compresses them states the length of what it stores, and RxDB's
+ * compression marks the digest. Peers need the length and the digest of the data itself.
  */
 export interface StoredAttachments {
-  /** As peers know them; null when there are none. Of a row that is measured, or a document from a peer or a handler. */
+  /** Stubs as peers know them; null when there are none. For a measured row, or a document from a peer or a handler. */
   sharedStubs(row: DocumentData): AttachmentStubs | null
-  /** As the row has them under this name, if it is the data of `digest`. */
+  /** The row's stub under this name, if it stands for the data of `digest`. */
   storedStub(row: Row | undefined, name: string, digest: string): AttachmentStub | null
   /** Where the row has the data of `digest`. */
   find(row: Row | undefined, digest: string): readonly [name: string, stored: AttachmentStub] | null
-  /** What a stamp keeps of them; nothing where the row tells their lengths. */
+  /** The lengths that a stamp has to keep; undefined where the row tells them. */
   stampedLengths(row: DocumentData): StampedLengths | undefined
   /** Whether the row alone tells the lengths, with neither a stamp nor a look at the data. */
   rowTellsLengths(row: DocumentData): boolean
@@ -27,14 +27,14 @@ export interface StoredAttachments {
   isMeasured(row: DocumentData): boolean
   /** Reads the lengths that neither the row nor its stamp tells. */
   measure(row: Row, read: (name: string, stored: AttachmentStub) => Promise<Blob>): Promise<void>
-  /** What a row that is about to be written keeps of `previous` comes without its data: the lengths go with it. */
+  /** Attachments that a row about to be written keeps from `previous` come without data: their lengths are copied. */
   inheritLengths(row: Row, previous: Row): void
 }
 
 /** RxDB's compression puts this before the digest of what it compressed. */
 const COMPRESSED_MARK = "c-"
 const NO_LENGTHS: StampedLengths = []
-/** Lengths that were read, so that a write can be stamped over a row that has no stamp. */
+/** How many lengths that were read are kept, so that a write over an unstamped row can be stamped. */
 const MAX_LENGTHS_KNOWN = 4_096
 
 export function storedAttachments({
@@ -42,8 +42,8 @@ export function storedAttachments({
   compression,
 }: RxCollection["schema"]["jsonSchema"]["attachments"] = {}): StoredAttachments {
   const isEncoded = encrypted === true || compression !== undefined
-  // Lengths that the stamp of a row does not tell: read from the data, or taken from the row before. The same document comes as
-  // one object from the storage and as another to a write, which finds them by the digest.
+  // Lengths that a row's stamp does not tell: read from the data, or taken from the previous row. A write gets another
+  // object for a document than the storage gave before, and finds the lengths by digest.
   const lengthsByRow = new WeakMap<object, StampedLengths>()
   const lengthByDigest = new Map<string, number>()
 
@@ -70,7 +70,7 @@ export function storedAttachments({
     return Object.fromEntries(
       stubs.map(([name, stub]) => {
         const digest = sharedDigest(stub)
-        // Documents that peers and handlers made tell the length of the data itself.
+        // Documents made by peers and handlers state the length of the data itself.
         return [name, { digest, length: lengthOf(row, digest, stub) ?? stub.length, type: stub.type }]
       }),
     )

@@ -8,7 +8,7 @@ import { MAX_ASKED_KEYS } from "./tab-message.ts"
 
 type Options = NonNullable<Parameters<ReplicaHost["synced"]>[0]>
 
-/** A `synced()` that the tab which replicates was asked for. */
+/** A call of `synced()` in the tab that replicates. */
 interface Wait {
   readonly options: Options
   resolve(): void
@@ -21,7 +21,7 @@ afterEach(() => {
   for (const end of endings.splice(0)) end()
 })
 
-/** Tabs with one clock; what they say takes its way over a channel of the platform. */
+/** Tabs that share a clock and exchange messages over a real `BroadcastChannel`. */
 function createTabs() {
   const name = `dunlin-desk-test-${process.pid}-${count++}`
   const time = createSimulatedTime()
@@ -52,7 +52,7 @@ function createTabs() {
   }
 }
 
-/** What became of it so far. */
+/** The outcome so far. */
 function follow(asked: Promise<boolean>): { readonly outcome: unknown } {
   const followed: { outcome: unknown } = { outcome: "open" }
   asked.then(
@@ -63,7 +63,7 @@ function follow(asked: Promise<boolean>): { readonly outcome: unknown } {
 }
 
 const eventually = (what: () => unknown) => expect.poll(what, { timeout: 20_000, interval: 5 })
-/** Longer than a message takes that should not come. */
+/** Long enough for a message to arrive that should not come. */
 const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100))
 const patience = (): AbortController => new AbortController()
 
@@ -133,7 +133,7 @@ describe("a tab that asks the one that replicates", () => {
     await tabs.time.runFor(60_000)
     await quiet()
     expect(first.waits).toHaveLength(1)
-    // It leaves: a wait for what was withdrawn resolves, and must not count.
+    // It leaves: a wait for a withdrawn collection resolves, and must not count.
     first.close()
     first.waits[0]?.resolve()
     const second = tabs.desk()
@@ -250,7 +250,7 @@ describe("the tab that replicates", () => {
     await quiet()
     channel.post({ type: "ask", id: "400", question: { isPatient: true } })
     await eventually(() => desk.waits).toHaveLength(257)
-    // Those may wait for ever for a device; whoever asks without a signal is answered all the same.
+    // Those may wait for ever for a device; a question without a signal is answered all the same.
     channel.post({ type: "ask", id: "401", question: { isPatient: false } })
     await eventually(() => desk.waits).toHaveLength(258)
     desk.close()

@@ -2,9 +2,9 @@ import { type Clock, type ReplicaHost, ReplicaError, RoomError } from "@dunlin/c
 import type { TabChannel } from "./tab-channel.ts"
 import { cutMessage, type SyncedOutcome, type SyncedQuestion } from "./tab-message.ts"
 
-/** Where the tab that replicates a collection answers the others that ask whether other devices hold what they stored. */
+/** In the tab that replicates a collection, answers other tabs that ask whether other devices hold their writes. */
 export interface SyncedDesk {
-  /** No answer leaves any more. Idempotent. */
+  /** No answer is sent any more. Idempotent. */
   close(): void
 }
 
@@ -17,16 +17,16 @@ export interface SyncedDeskOptions {
 interface OpenQuestion {
   readonly isPatient: boolean
   readonly gone: AbortController
-  /** The tab still asks. */
+  /** The tab is still asking. */
   renew(): void
 }
 
 /**
- * Of those with a signal, and of those without: they do not wait for devices that may never come, so they need not wait for those
- * that do. More have to wait until one of their kind comes to an end.
+ * The limit for questions with a signal, and for those without: the latter do not wait for devices that may never come,
+ * and must not have to wait for questions that do. More have to wait until one of their kind ends.
  */
 const MAX_OPEN = 256
-/** Tabs in the background may have one turn of their timers a minute. */
+/** The timers of a tab in the background may run only once a minute. */
 const LEASE_MS = 180_000
 
 export function createSyncedDesk({ channel, clock, synced }: SyncedDeskOptions): SyncedDesk {
@@ -41,7 +41,7 @@ export function createSyncedDesk({ channel, clock, synced }: SyncedDeskOptions):
     }
     renew()
     openById.set(id, { isPatient, gone, renew })
-    // Without a signal it ends by itself where too few devices are connected.
+    // Without a signal, `synced()` ends by itself where too few devices are connected.
     const outcome = await synced({ ...options, ...(isPatient ? { signal: gone.signal } : {}) }).then(
       (): SyncedOutcome => ({ type: "held" }),
       outcomeOf,
@@ -62,7 +62,7 @@ export function createSyncedDesk({ channel, clock, synced }: SyncedDeskOptions):
     if (message.type !== "ask") return
     const { id, question } = message
     const known = openById.get(id)
-    // Also to one that has to wait for its turn: it is asked again, and silence would mean that nobody replicates.
+    // Also for a question that has to wait its turn: it is asked again, and silence would mean that no tab replicates.
     channel.post({ type: "heard", id })
     if (known !== undefined) known.renew()
     else if (hasRoomFor(question)) void answer(id, question)
@@ -77,7 +77,7 @@ export function createSyncedDesk({ channel, clock, synced }: SyncedDeskOptions):
   }
 }
 
-/** Null where another tab may still answer: this one closes. */
+/** Null when this tab is closing and another one may still answer. */
 function outcomeOf(error: unknown): SyncedOutcome | null {
   if (error instanceof RoomError) {
     const { code } = error

@@ -5,15 +5,15 @@ import { areKeys, type SyncedOutcome, type SyncedQuestion } from "./tab-message.
 
 type SyncedOptions = NonNullable<Parameters<ReplicaHost["synced"]>[0]>
 
-/** Where a tab that stands by asks the one that replicates its collection. */
+/** In a tab that stands by, asks the one that replicates its collection. */
 export interface SyncedInquiry {
   /**
-   * Resolves with true when other devices hold what was stored here before the call, and with false when this tab has taken over
-   * and has to see to it itself. Rejects as `synced()` does.
+   * Resolves with true when other devices hold what was stored here before the call, and with false when this tab has
+   * taken over and has to find out by itself. Rejects as `synced()` does.
    */
   ask(options: SyncedOptions): Promise<boolean>
   takeOver(): void
-  /** What is open rejects with the reason. */
+  /** Open questions reject with the reason. */
   close(reason: unknown): void
 }
 
@@ -31,7 +31,7 @@ interface OpenQuestion {
 }
 
 const ASK_MS = 5_000
-/** Half a minute, as where too few devices are connected. */
+/** Half a minute, as long as `synced()` waits where too few devices are connected. */
 const MAX_UNHEARD = 6
 
 export function createSyncedInquiry({ channel, clock, random }: SyncedInquiryOptions): SyncedInquiry {
@@ -49,7 +49,7 @@ export function createSyncedInquiry({ channel, clock, random }: SyncedInquiryOpt
       if (hasTakenOver) return Promise.resolve(false)
       const { peers = 1, signal } = options
       return new Promise((resolve, reject) => {
-        // The other tab has no answer to what no `synced()` takes.
+        // The other tab would not answer a question that no `synced()` accepts.
         if (!(peers >= 0)) throw new RoomError("invalid-option", "peers must be 0 or more.")
         if (signal?.aborted === true) return reject(signal.reason)
         const id = hexFromBytes(random.bytes(16))
@@ -119,6 +119,6 @@ function errorOf({ type, message }: Exclude<SyncedOutcome, { readonly type: "hel
 function silenceError(): RoomError {
   return new RoomError(
     "no-peers",
-    "No tab that replicates the collection answered for 30 s. Changes wait for it.",
+    "The tab that replicates this collection has not answered for 30 s. Changes are kept until it does.",
   )
 }

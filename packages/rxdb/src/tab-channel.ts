@@ -3,9 +3,9 @@ import { parseTabMessage, type TabMessage } from "./tab-message.ts"
 /** The tabs that share one collection in one room. */
 export interface TabChannel {
   post(message: TabMessage): void
-  /** Ends the listening of whoever listened before. */
+  /** Replaces the previous listener. */
   listen(listener: (message: TabMessage) => void): void
-  /** Nothing is said or heard afterwards. Idempotent. */
+  /** Nothing is sent or received afterwards. Idempotent. */
   close(): void
 }
 

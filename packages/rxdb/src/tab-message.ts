@@ -1,25 +1,25 @@
 /**
- * What the tabs say to each other that share a collection in one room: those that stand by ask the one that replicates. Other code
- * of the origin may speak on the same channel.
+ * Messages between the tabs that share a collection in one room: those that stand by ask the one that replicates. Other
+ * code of the origin may use the same channel.
  */
 export type TabMessage =
-  /** Said again every few seconds until it is answered. */
+  /** Repeated every few seconds until it is answered. */
   | { readonly type: "ask"; readonly id: string; readonly question: SyncedQuestion }
   /** Nobody waits for the answer any more. */
   | { readonly type: "drop"; readonly id: string }
-  /** The tab that replicates waits for other devices. */
+  /** The tab that replicates has received the question. */
   | { readonly type: "heard"; readonly id: string }
   | { readonly type: "answer"; readonly id: string; readonly outcome: SyncedOutcome }
-  /** The tab that says this replicates from now on: what is open is asked again. */
+  /** The sender replicates from now on: open questions are asked again. */
   | { readonly type: "here" }
 
 /** The options of `synced()`, as they travel between tabs. */
 export interface SyncedQuestion {
-  /** Without it, or with what a message has no room for, all. */
+  /** Without it, all. It is left out if the keys do not fit in a message. */
   readonly keys?: readonly string[]
   readonly peers?: number
   readonly session?: string
-  /** It was asked with a signal: too few devices are no answer, however long. */
+  /** It was asked with a signal: it keeps waiting, however long too few devices are connected. */
   readonly isPatient: boolean
 }
 
@@ -48,7 +48,7 @@ export function parseTabMessage(data: unknown): TabMessage | null {
   return parsed === null ? null : { type, id, outcome: parsed }
 }
 
-/** Words of a failure, as far as a message has room for them. */
+/** The text of a failure, cut to what a message has room for. */
 export function cutMessage(message: string): string {
   return message.slice(0, MAX_MESSAGE_LENGTH)
 }
@@ -78,10 +78,10 @@ function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
   return typeof data === "object" && data !== null ? (data as Readonly<Record<string, unknown>>) : {}
 }
 
-/** What a message has no room for is asked for as all. */
+/** Whether these are keys that fit in a message. Keys that do not fit are asked for as all. */
 export function areKeys(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length > MAX_ASKED_KEYS) return false
-  // Not of the list itself: that passes over holes, of which a list that was sent may have some.
+  // Not on the list itself: `every` skips holes, and a received list may have some.
   return [...value].every((key: unknown) => isText(key, MAX_KEY_LENGTH))
 }
 

@@ -7,17 +7,17 @@ import { sharesStorage } from "./collection-lock.ts"
 import type { DocumentShape, Row } from "./document-shape.ts"
 
 /**
- * Rows that another tab stored and no event told of: RxDB tells other tabs after the write, and a tab may be closed or crash in
- * between. Looked for every few seconds in what is newer than the last look.
+ * Rows that another tab stored and no event announced: RxDB tells other tabs after the write, and a tab may be closed
+ * or crash in between. Every few seconds, a look reads what is newer than the last look.
  */
 export interface UnheardRows {
-  /** Resolves when what was stored before the call was given to `found`. */
+  /** Resolves when everything stored before the call has been given to `found`. */
   look(): Promise<void>
-  /** Those of an event that `look` has not found already. */
+  /** The events whose rows no look has found already. */
   unknownOf<Event extends RowEvent>(events: readonly Event[]): readonly Event[]
-  /** What a scan gave, and was taken. */
+  /** Rows that a scan gave and that the room took. */
   scanned(rows: readonly Row[], scannedAt: number): void
-  /** A scan that began at this time has come to its end there. */
+  /** A scan that began at `scannedAt` has ended at this checkpoint. */
   scannedUpTo(checkpoint: unknown, scannedAt: number): void
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>
@@ -37,9 +37,9 @@ export interface UnheardRowsOptions {
 }
 
 const LOOK_MS = 5_000
-/** Looking takes one part of so many of the time. */
+/** The pause after a look is at least this many times as long as the look. */
 const LOOK_SHARE = 20
-/** More are not read once more amid a first sync: the room does so when it stores its index in a pause, and looks go on from there. */
+/** More rows are not read again in a first sync: the room does so, in a pause, for its index; looks go on there. */
 const MANY_ROWS = 4_000
 const LONGEST_WAIT_MS = 60_000
 const PAGE = 1_000
@@ -58,7 +58,7 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
   const tokenSuffix = `-${collection.database.token}`
   /** Up to here everything is known; null until the room has scanned all. */
   let position: { readonly checkpoint: unknown; readonly scannedAt: number } | null = null
-  /** Of other tabs, and so new that a look meets them once more. */
+  /** Rows of other tabs so new that the next look reads them again. */
   const knownByKey = new Map<string, Pick<Row, "_rev" | "_meta">>()
   let rowsSince = 0
   let rowsAtTick = 0
@@ -67,7 +67,7 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
   let running: Promise<void> = Promise.resolve()
   let next: Promise<void> | null = null
 
-  /** Whether it was not. Rows of this tab never fail to be told. */
+  /** Notes a row; false if it was known. Rows of this tab need no note: their events never go missing. */
   const learn = (row: Row): boolean => {
     const { _rev, _meta } = row
     if (_rev.endsWith(tokenSuffix)) return true
@@ -105,13 +105,13 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
     scannedUpTo(checkpoint, scannedAt)
   }
 
-  /** One that runs may have read past what is new: all who ask meanwhile share the one after it. */
+  /** A running search may have read past what is new: all who ask meanwhile share the one after it. */
   const look = (): Promise<void> => {
     next ??= running
       .catch(() => undefined)
       .then(() => {
         next = null
-        // One failed read is no reason for `synced()` to reject: most often nothing is there to be found.
+        // One failed read is no reason for `synced()` to reject: most often there is nothing to find.
         running = search().catch(search)
         return running
       })
@@ -127,7 +127,7 @@ export function watchUnheardRows(options: UnheardRowsOptions): UnheardRows {
       await look().catch((cause: unknown) => {
         if (!stopped) failed(cause)
       })
-    // Rows of a clock that was ahead are read at every look until their time comes: that must not be all that is done.
+    // Rows dated by a clock that was ahead are read at every look until their time comes: other work needs time too.
     const restMs = Math.max(LOOK_MS, LOOK_SHARE * (clock.monotonic() - startedAt))
     if (!stopped) cancelTick = clock.after(restMs, () => void tick())
   }

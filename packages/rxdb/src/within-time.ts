@@ -6,12 +6,12 @@ export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError"
 }
 
-/** Rejects with `NoAnswerError` what takes too long; what it comes to after that is dropped. */
+/** Rejects with `NoAnswerError` when `work` takes too long; a later result is dropped. */
 export type Patience = <T>(work: Promise<T>) => Promise<T>
 
 /**
- * Waits ten seconds from the last answer, whichever of those that are waited for gave it: code that works on one
- * document at a time answers for a batch one by one, and is not stuck. The signal ends all waits.
+ * All that is waited for together is given up ten seconds after the last answer to any of it: code that works on one document at
+ * a time answers a batch one by one, and is not stuck. The signal ends every wait.
  */
 export function createPatience(leaving?: AbortSignal): Patience {
   const giveUps = new Set<(error: NoAnswerError) => void>()
@@ -27,7 +27,7 @@ export function createPatience(leaving?: AbortSignal): Patience {
       timer = setTimeout(() => giveUpAll(`no answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS)
   }
   const left = (): void => giveUpAll("the room was left before it answered")
-  // Once for all: Node warns of a leak where a signal has more than ten listeners.
+  // One listener for all waits: Node warns of a leak where a signal has more than ten listeners.
   leaving?.addEventListener("abort", left)
 
   return async (work) => {

@@ -1,4 +1,4 @@
-// Where the data of attachments is, and where it is no more.
+// Where attachment data is kept, and where it is removed.
 import "fake-indexeddb/auto"
 import { randomBytes } from "node:crypto"
 import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
@@ -28,7 +28,7 @@ async function data({ collection }: Bird): Promise<string | null> {
   return attachment === null ? null : (await attachment.getData()).text()
 }
 
-/** Ids of what the shelf keeps. */
+/** Ids of the records on the shelf. */
 async function onShelf({ collection }: Bird): Promise<readonly string[]> {
   const sidecar = await openSidecar(collection)
   const { ids } = await sidecar.changedSince(null, 100_000)
@@ -97,7 +97,7 @@ describe("the shelf", () => {
     await settled([a, b])
     await Promise.all([put(a, randomBytes(100_000)), put(b, randomBytes(120_000))])
     await until(async () => (await data(a)) !== null && (await data(a)) === (await data(b)), "one of both")
-    // Whoever won shows that before it has heard of the other write, which what follows here would not replace.
+    // The winner shows its data before it has heard of the other write, and what follows would not replace that write.
     await until(
       () => [a, b].every(({ handle }) => handle.recentConflicts().length > 0),
       "the conflict at both",

@@ -85,7 +85,7 @@ describe("attachments", () => {
     await settled([a, b])
     const refusals: unknown[] = []
     b.room.diagnostics.subscribe((event) => event.type === "refused" && refusals.push(event))
-    // More than are fetched at a time.
+    // More documents than are fetched at a time.
     const keys = Array.from({ length: 300 }, (_, index) => `k${index}`)
     await a.collection.bulkInsert(keys.map((id) => ({ id, text: "without" })))
     const attach = async (key: string): Promise<void> => {
@@ -264,7 +264,7 @@ test("neither rows nor what is kept beside them hold the plaintext of encrypted 
   expect(written.some((one) => one.includes("b|x|"))).toBe(true)
 })
 
-/** A disk that takes long for whatever is written to one collection. */
+/** A disk that is slow to write to one collection. */
 function slowToWrite(collectionName: string, delayMs: number): RxStorage<unknown, unknown> {
   const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
   return {

@@ -60,7 +60,7 @@ for (const size of [3, 5])
       )
       const state = await settled(birds)
       if (name === "default") expect(Object.keys(state)).toHaveLength(20)
-      // Settled is settled: nothing changes by itself afterwards.
+      // Once settled, nothing changes by itself.
       const before = JSON.stringify(state)
       await wait(500)
       expect(JSON.stringify(await settled(birds))).toBe(before)
@@ -97,7 +97,7 @@ describe("conflicts", () => {
     expect(b.handle.recentConflicts()).toHaveLength(told.length)
     const loser = told.at(-1)?.writes.find(({ lost }) => lost)
     expect(loser).toBeDefined()
-    // Restoring a loser is writing it again.
+    // A loser is restored by writing it again.
     await b.collection.upsert({ id: "x", text: String(loser?.document["text"]) })
     expect(await settled([a, b])).toMatchObject({ x: { text: loser?.document["text"] } })
   })

@@ -1,4 +1,4 @@
-// A device that dies after any of its storage's writes and starts again from what is on disk then.
+// A device that dies after any write to its storage, and starts again from what is then on disk.
 import {
   type AttachedReplica,
   createState,
@@ -33,7 +33,7 @@ const schema = {
   required: ["id"],
 } as const
 
-/** The greatest count of all siblings: like a counter, it never goes down. */
+/** Resolves to the greatest count of all siblings: like a counter, it never goes down. */
 const greatest: RxConflictHandler<Note> = {
   isEqual: () => false,
   resolve: ({ realMasterState: a, newDocumentState: b }) =>
@@ -120,7 +120,7 @@ async function shown({ notes }: Device): Promise<ReadonlyMap<string, Note>> {
   return new Map(documents.map((document) => [document.id, document.toMutableJSON()]))
 }
 
-/** What the application was told is stored, and how much of the disk that takes. */
+/** A write that the application was told is stored, and how many writes of the disk include it. */
 interface Acknowledged {
   readonly id: string
   readonly count: number
@@ -128,8 +128,8 @@ interface Acknowledged {
 }
 
 /**
- * Counts in documents of its own and in documents that a peer counts in as well, while both exchange what they have.
- * The other side hears of everything, so that it is ahead of any earlier disk.
+ * Counts in documents of its own and in documents in which a peer counts too, while both exchange what they have. The
+ * peer hears of everything, so that it is ahead of any earlier disk.
  */
 async function work(device: Device, peer: Device): Promise<readonly Acknowledged[]> {
   const acknowledged: Acknowledged[] = []
@@ -202,7 +202,7 @@ describe.each(handlers)("a collection %s", (_name, handler) => {
     }
     await count("own", 1)
     await push(device, peer)
-    // From here on the peer hears nothing more of it.
+    // From here on, the peer hears no more of `own`.
     for (let n = 2; n <= 6; n++) {
       await Promise.all([
         count("own", n),

@@ -3,13 +3,13 @@ import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 
 type AnyRow = RxDocumentData<Record<string, unknown>>
 
-/** One write that a storage confirmed. Each is whole or not there at all, as with a transaction. */
+/** One write that a storage confirmed. It is there completely or not at all, as with a transaction. */
 interface DurableWrite {
   readonly collection: string
   readonly rows: readonly AnyRow[]
 }
 
-/** A disk whose every past can be started from again. */
+/** A disk of which every past state can be started from again. */
 export interface CrashDisk {
   readonly storage: RxStorage<unknown, unknown>
   /** Writes confirmed so far. */
@@ -54,7 +54,7 @@ export function crashDisk(past: readonly DurableWrite[] = []): CrashDisk {
   return { storage, writes }
 }
 
-/** A write names attachments whose data is stored already by their stubs alone: a fresh storage wants it as well. */
+/** A write has only stubs for attachments whose data is already stored: a fresh storage needs that data too. */
 function withData(row: AnyRow, before: AnyRow | undefined): AnyRow {
   const held = before?._attachments ?? {}
   const all = Object.entries(row._attachments).map(([name, one]) => [name, "data" in one ? one : held[name]])

@@ -51,7 +51,7 @@ describe("documents on their way", () => {
       x: { text: "shared" },
       y: { text: "from b", rank: 99 },
     })
-    // What this device edits goes out in its shared form, over what it had seen.
+    // An edit on this device goes out in its shared form, on top of what the device had seen.
     await a.collection.upsert({ id: "y", text: "edited by a" })
     await until(
       async () => (await b.collection.findOne("y").exec(true)).get("text") === "EDITED BY A",
@@ -98,7 +98,7 @@ describe("documents on their way", () => {
     expect(reports[0]).toMatchObject({ type: "quarantined", key: "bad" })
     expect((reports[0] as { reason: string }).reason).toContain("schema")
     expect(await b.collection.findOne("bad").exec()).toBeNull()
-    // Mended, it arrives.
+    // Once mended, it arrives.
     await a.collection.upsert({ id: "bad", text: "mended" })
     await until(async () => (await b.collection.findOne("bad").exec()) !== null, "the mended document")
   })

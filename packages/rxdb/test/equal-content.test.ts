@@ -30,7 +30,7 @@ interface Note {
   text?: string
 }
 
-/** Whatever is merged shows that it was. */
+/** Every merge is recognisable by its text. */
 const conflictHandler: RxConflictHandler<Note> = {
   isEqual: (a, b) => a.text === b.text,
   resolve: ({ realMasterState, newDocumentState }) =>
@@ -44,19 +44,19 @@ async function reopened(bird: Bird, options: Parameters<typeof flock.join>[0]): 
   return flock.join({ storage: dexie(), name: bird.database.name, creator, ...options })
 }
 
-/** What one tab keeps in memory, another tab does not know, nor does the next start. */
+/** Drops what this tab keeps in memory, which neither another tab nor the next start knows. */
 function forget({ collection }: Bird): void {
   stamperOf(collection, { mergesFields: false, hasPushModifier: false }).contextsAhead.clear()
 }
 
 const documents = Array.from({ length: 20 }, (_, n) => ({ id: `n${n}`, text: "the same" }))
-/** Stamped as they are written, so that each side has a dot of its own. */
+/** Stamps the documents as they are written, so that each side has its own dot. */
 const before = (collection: RxCollection): Promise<unknown> => {
   rxdbReplica(collection)
   return collection.bulkInsert(documents)
 }
 
-/** With what its row says, and nothing of what this tab keeps in memory. False where the row changed meanwhile. */
+/** Writes knowing only what the row says, not what this tab keeps in memory. False if the row changed meanwhile. */
 async function writeAsAnotherTab({ collection }: Bird, id: string): Promise<boolean> {
   const { originalStorageInstance } = collection.storageInstance
   const [previous] = await originalStorageInstance.findDocumentsById([id], true)
@@ -129,7 +129,7 @@ describe("equal content under two stamps", () => {
     ])
     const state = (await settled([a, b])) as Record<string, Note>
     await wait(100)
-    // Where the earlier write was made, the merge is what the row showed before.
+    // At the author of the earlier write, the merge equals what the row showed before.
     const first = state["x"]?.text === "of a" ? a : b
     const told = first.handle.recentConflicts().length
     forget(first)
@@ -181,7 +181,7 @@ describe("a migration strategy that fails on what the sidecar holds", () => {
       "the other document",
     )
     expect(await contents(b.collection)).toMatchObject({ x: { text: "2", tag: "migrated" } })
-    // Whoever writes it has seen both.
+    // Whoever writes the document now has seen both.
     await b.collection.upsert({ id: "x", text: "mended", tag: "new" })
     expect(await settled([a, b])).toMatchObject({ x: { text: "mended", tag: "new" }, y: { text: "goes on" } })
   })

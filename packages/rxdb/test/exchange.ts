@@ -1,9 +1,9 @@
 import type { AttachedReplica, JoinOutcome, ReplicaPeer } from "@dunlin/core"
 
-/** Whoever it is that replicas exchange with where it does not matter. */
+/** The peer to exchange with where its identity does not matter. */
 export const somebody: ReplicaPeer = { session: "00".repeat(16), device: "00".repeat(32) }
 
-/** State hashes in hex, by key, of all that the replica holds. */
+/** State hashes in hex, by key, of everything that the replica holds. */
 export async function stateHashes(attached: AttachedReplica): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>()
   for await (const page of attached.scan(null))
@@ -31,7 +31,7 @@ export async function pullEntries(
   )
 }
 
-/** The same one by one, with the data of attachments. */
+/** The same, entry by entry and with attachment data. */
 export async function pullWithBlobs(
   to: AttachedReplica,
   from: AttachedReplica,

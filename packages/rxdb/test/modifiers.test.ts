@@ -1,4 +1,4 @@
-// Modifiers that take their time, or never answer.
+// Modifiers that are slow, or never answer.
 import type { ReplicaReport } from "@dunlin/core"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
@@ -10,7 +10,7 @@ beforeEach(() => {
 })
 afterEach(() => flock.close())
 
-/** Holds back its answers for documents with this text until it is told to answer. */
+/** Does not answer for documents with the text "stuck" until it is told to. */
 function stuckModifier() {
   const waiting: (() => void)[] = []
   let isStuck = true
@@ -59,7 +59,7 @@ describe.each(["push", "pull"] as const)("a %s.modifier that does not answer", (
     )
     expect(Object.keys(await contents(b.collection))).toEqual(["fine"])
     stuck.answer()
-    // What a device did not take is offered again when it is met anew.
+    // Documents that a device did not take are offered again when the devices meet again.
     if (side === "pull") await b.handle.close()
     if (side === "pull") await b.room.replicate(rxdbReplica(b.collection, { pull: stuck }))
     await until(async () => Object.keys(await contents(b.collection)).length === 4, "the rest", 40_000)

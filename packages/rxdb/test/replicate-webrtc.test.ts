@@ -163,7 +163,7 @@ describe("replicateWebRTC", () => {
         `the document of ${name}`,
       )
     expect(sockets - before).toBe(2)
-    // An attempt that came to nothing is no connection.
+    // A failed attempt is no connection.
     expect(connections.filter(({ connectionState }) => connectionState === "connected")).toHaveLength(2)
   })
 
@@ -359,7 +359,7 @@ describe("replicateWebRTC", () => {
     expect(pool.options.topic).toBe("a-topic-of-members")
     expect(pool.isPeerConnected(key)).toBe(true)
     expect([...pool.connectedPeers]).toEqual([key])
-    // One object from the question to the end, so that programs can key maps of their own by it.
+    // The same object from first to last, so that programs can use it as a key in their own maps.
     expect(asked).toEqual([key])
     expect(asked[0]).toBe(key)
     expect(key).toMatchObject({ connected: true, path: "direct" })
@@ -452,7 +452,7 @@ describe("replicateWebRTC", () => {
     await room.replicate(rxdbReplica(two, { name: "second" }))
     await expect(start(two, "a-topic-of-one-pool")).rejects.toMatchObject({ code: "in-use" })
     await expect(room.replicate(rxdbReplica(two, { name: "third" }))).rejects.toThrow(
-      'The collection "two" is in a room already, as the replica "second"',
+      'The collection "two" is already in a room, as the replica "second"',
     )
     await room.close()
     await (await start(two, "a-topic-of-one-pool")).cancel()
@@ -586,7 +586,7 @@ describe("replicateWebRTC", () => {
       {},
     ]
     for (const message of nonsense) message$.next({ peer: "stranger", message: message as never })
-    // An error in a subscriber surfaces a turn later.
+    // A subscriber's error surfaces one turn later.
     await new Promise((resolve) => setTimeout(resolve, 50))
     await pool.cancel()
   })
@@ -644,7 +644,7 @@ describe("replicateWebRTC", () => {
   })
 })
 
-/** Two handlers of RxDB's interface, tied together in memory. */
+/** Two handlers with RxDB's interface, connected in memory. */
 function createBus() {
   interface End extends WebRTCConnectionHandler<string> {
     readonly connect$: Subject<string>
@@ -666,7 +666,7 @@ function createBus() {
         error$: new Subject<never>(),
         send: async (_peer, message) => {
           await Promise.resolve()
-          // Over a real wire it would be text.
+          // On a real connection, it would be text.
           const copy = JSON.parse(JSON.stringify(message)) as never
           ends[1 - at]?.message$.next({ peer: `peer-${at}`, message: copy })
         },

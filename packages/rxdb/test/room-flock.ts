@@ -29,7 +29,7 @@ export const dexie = (): RxStorage<unknown, unknown> =>
   getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
 
 let names = 0
-/** Of a database that nobody opened before. */
+/** A name for a database that nobody opened before. */
 export const freshName = (): string => `fresh-${Date.now()}-${names++}`
 
 export interface Bird {
@@ -49,7 +49,7 @@ export interface BirdOptions {
   readonly before?: (collection: RxCollection) => Promise<unknown>
 }
 
-/** Peers in one process: real RxDB, real rooms, a network of memory. */
+/** Peers in one process: real RxDB, real rooms, an in-memory network. */
 export function createFlock() {
   const invite = createInvite()
   const network = createMemoryNetwork()

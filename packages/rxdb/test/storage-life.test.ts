@@ -158,7 +158,7 @@ describe("a collection's life", () => {
       )
       for (let tick = 0; tick < ticks; tick++) await Promise.resolve()
       await collection.close()
-      // Where it had joined before, it has left.
+      // If it had joined before, it has left.
       expect(["joined", "replica-closed"]).toContain(await joining)
       expect([...watched.openSidecars, ...watched.usedClosed]).toEqual([])
     }
@@ -404,7 +404,7 @@ describe("a collection's life", () => {
       await (await a.collection.findOne("x").exec(true)).remove()
       await a.room.synced({ peers: 0 })
       await close(a)
-      // Twice: the second start has nothing to move.
+      // Two later versions: the start with the second has nothing to move.
       await close(await open(names[0], v1))
       const [again, back] = [await open(names[0], v2), await open(names[1], v2)]
       expect(await settled([again, back])).toEqual({ y: { id: "y", text: "stays" } })
@@ -484,11 +484,11 @@ function answerOf<T>(request: IDBRequest<T>): Promise<T> {
 
 interface WatchedStorage {
   readonly storage: RxStorage<unknown, unknown>
-  /** By the names of their collections. */
+  /** Names of their collections. */
   readonly openSidecars: ReadonlySet<string>
-  /** What was asked of sidecars that were closed. */
+  /** Methods called on sidecars that were closed. */
   readonly usedClosed: readonly string[]
-  /** What fails from now on, of sidecars. */
+  /** The method of sidecars that fails from now on. */
   failing: "bulkWrite" | "remove" | null
 }
 

@@ -18,7 +18,7 @@ describe("synced()", () => {
     await b.collection.insert({ id: "of-b", text: "from the other side" })
     await a.collection.bulkInsert(keys.map((id) => ({ id, text: "first" })))
     await settled([a, b])
-    // Removals go through the queue, and so does all that is written while it works.
+    // Removals go through the queue, and so does everything written while it works.
     await a.collection.bulkRemove(keys.slice(0, 100))
     await a.collection.bulkUpsert(keys.slice(100, 200).map((id) => ({ id, text: "second" })))
     await a.collection.insert({ id: "last", text: "last" })
@@ -61,7 +61,7 @@ describe("synced()", () => {
     await expect(a.handle.synced()).rejects.toThrow("the disk is full")
     expect(reports).toContainEqual(expect.objectContaining({ type: "warning" }))
     expect(await contents(b.collection)).toHaveProperty("x")
-    // What needs nothing beside its row is not held up.
+    // A document that needs no record beside its row is not held up.
     await b.collection.insert({ id: "z", text: "of b" })
     await until(async () => (await a.collection.findOne("z").exec()) !== null, "the document of b")
     disk.full = false
@@ -70,7 +70,7 @@ describe("synced()", () => {
   })
 })
 
-/** Rows are stored; what this package notes beside them is not, for as long as the disk is full. */
+/** While the disk is full, it stores rows but refuses what this package notes beside them. */
 function failingSidecar(disk: { readonly full: boolean }): RxStorage<unknown, unknown> {
   const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
   return {

@@ -24,7 +24,7 @@ import {
 import { openSidecar } from "../src/sidecar.ts"
 import { until, wait } from "./room-flock.ts"
 
-/** Web Locks as browsers have them, for the tabs of this process: one holder a name, first come, first served. */
+/** Web Locks as in browsers, for the tabs of this process: one holder per name, first come, first served. */
 function createLocks() {
   const queues = new Map<string, (() => void)[]>()
   const held = new Set<string>()
@@ -62,7 +62,7 @@ function createLocks() {
 let server: SimplePeerSignalingServer
 const before = Object.getOwnPropertyDescriptor(globalThis, "navigator")
 beforeAll(async () => {
-  // Only in dev mode does RxDB let one process open a database twice, and it wants a validator for that.
+  // RxDB lets one process open a database twice only in dev mode, which requires a validator.
   disableWarnings()
   addRxPlugin(RxDBDevModePlugin)
   server = await startSignalingServerSimplePeer({ port: 0 })
@@ -76,7 +76,7 @@ afterAll(async () => {
 
 const databases: RxDatabase[] = []
 const rooms: Room[] = []
-/** Rooms of one call are peers of each other. */
+/** Rooms from one call are peers of each other. */
 function createRooms(): () => Promise<Room> {
   const invite = createInvite()
   const network = createMemoryNetwork()
@@ -100,10 +100,10 @@ const schema = {
 } as const
 
 const memory = wrappedValidateAjvStorage({ storage: getRxStorageMemory() })
-/** Here tabs hear of each other by a channel, as in browsers. */
+/** With this storage, tabs hear of each other over a channel, as in browsers. */
 const indexed = wrappedValidateAjvStorage({ storage: getRxStorageDexie() }) as unknown as typeof memory
 
-/** The same name is the same storage: another tab. */
+/** A tab; the same name means the same storage. */
 async function tab(name: string, storage = memory): Promise<RxCollection> {
   const database = await createRxDatabase({
     name,
@@ -126,7 +126,7 @@ const start = (collection: RxCollection) =>
     identity: memoryIdentity(),
   })
 
-/** What a tab leaves that ends between a write and the event of it. */
+/** Silences a tab, as if it ended between a write and the event of it. */
 function silence({ database }: RxCollection): void {
   const channel = BROADCAST_CHANNEL_BY_TOKEN.get(database.token)
   if (channel === undefined) throw new Error("no channel")
@@ -210,7 +210,7 @@ describe("the tabs of one database", () => {
     const [first, second] = [await tab(name), await tab(name)]
     const holder = await start(first)
     expect(holder.handle()).not.toBeNull()
-    // It resolves although it replicates nothing yet.
+    // Resolves although it replicates nothing yet.
     const follower = await start(second)
     expect(follower.handle()).toBeNull()
     expect(follower.peerStates$.getValue().size).toBe(0)
@@ -268,7 +268,7 @@ describe("the tabs of one database", () => {
     const again = await room.replicate(rxdbReplica(tabs[1]))
     expect(await pending).toMatchObject({ name: "ReplicaError", code: "replica-closed" })
     expect(again.standingBy.get()).toBe(true)
-    // Whoever closed it before has no say in what it became.
+    // Closing the earlier handle again must not affect the new one.
     await standing.close()
     await holder.close()
     await until(() => !again.standingBy.get(), "the second tab to take over")
@@ -298,7 +298,7 @@ describe("the tabs of one database", () => {
       await wait(moment * 2)
       await tabs[1].database.close()
       await leaving
-      // The first room counts as another device here, and may have been seen to hold as little: what matters is that it is settled.
+      // The first room counts as another device here, and may have been seen to hold as little: it only has to settle.
       await pending
       await tabs[0].database.close()
     }
@@ -355,7 +355,7 @@ describe("the tabs of one database", () => {
     heir.error$.subscribe((error) => told.push(error.message))
     await holder.cancel()
     await until(() => told.includes("The replication did not start."), "the second tab to fail")
-    // It would find that room, and be in it without any connections.
+    // Otherwise it would find that room, and be in it without any connections.
     await expect(overRelay(others)).rejects.toThrow("no relay answers")
     await heir.cancel()
   })
@@ -383,7 +383,7 @@ describe("the tabs of one database", () => {
     await expect(room.synced()).rejects.toThrow("the disk is gone")
     disk.isGone = false
     const again = await room.replicate(rxdbReplica(tabs[1]))
-    // The former handle of that name ends nothing but itself.
+    // The earlier handle of that name ends only itself.
     await heir.close()
     await tabs[1].insert({ id: "later", text: "1" })
     await again.synced({ signal: AbortSignal.timeout(10_000) })

@@ -1,4 +1,4 @@
-// A storage that refuses what a join writes to the rows, after it took the record beside them: as a disk that fills up.
+// A storage that takes the record of a join but then refuses its row, like a disk that fills up.
 import type { RxStorage } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
@@ -58,7 +58,7 @@ describe("a row that could not be written once is shown in the end", () => {
     return { a, b, disk }
   }
 
-  /** Both write one document at once, in different fields. */
+  /** Both write one document at the same time, in different fields. */
   const disagree = async (a: Bird, b: Bird, key: string): Promise<void> => {
     const [ours, theirs] = [
       await a.collection.findOne(key).exec(true),
@@ -67,7 +67,7 @@ describe("a row that could not be written once is shown in the end", () => {
     await Promise.all([theirs.patch({ text: "of b" }), ours.patch({ rank: 7 })])
   }
 
-  // Whether the peer compares roots before or after differs from run to run.
+  // Several runs: whether the peer compares roots before or after differs.
   test.each([1, 2, 3])("of a document that a peer deleted (%i)", async () => {
     const { a, b, disk } = await pair()
     disk.fill()

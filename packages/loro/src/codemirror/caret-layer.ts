@@ -1,14 +1,14 @@
 import { EditorSelection, type EditorState, type Extension } from "@codemirror/state"
 import { EditorView, layer, type LayerMarker, RectangleMarker } from "@codemirror/view"
 
-/** Somebody else's caret, as it stands in the text of now. */
+/** Somebody else's caret, at its place in the current text. */
 export interface RemoteCaret {
   readonly session: string
   readonly name: string
   /** `#rrggbb`. */
   readonly color: string
   readonly at: number
-  /** How often its owner has moved it: each time its name shows again. */
+  /** How often its owner has moved it: its name shows again each time. */
   readonly moves: number
 }
 
@@ -17,7 +17,7 @@ interface Place {
   readonly top: number
   readonly height: number
   readonly name: "above" | "below"
-  /** To which side of the caret the name goes: one that stood out of the text would let it scroll sideways. */
+  /** The side of the caret on which the name stands: a name that overflowed the text would let it scroll sideways. */
   readonly side: "left" | "right"
 }
 
@@ -25,8 +25,8 @@ interface Place {
 const NAME_HEIGHT = 18
 
 /**
- * Draws carets over the text. Within it they would be words of their own to the layout: lines break beside them, and
- * letters that belong together part.
+ * Draws carets over the text. Inside the text, the layout would treat each as a word: lines would break beside it, and
+ * letters that belong together would come apart.
  */
 export function caretLayer(caretsOf: (state: EditorState) => readonly RemoteCaret[]): Extension {
   return [
@@ -37,7 +37,7 @@ export function caretLayer(caretsOf: (state: EditorState) => readonly RemoteCare
       class: "dunlin-carets",
       update: ({ startState, state, viewportChanged }) =>
         viewportChanged || caretsOf(startState) !== caretsOf(state),
-      // One for each caret, in sight or not: the layer compares them by their order.
+      // One marker per caret, visible or not: the layer compares markers by their order.
       markers: (view) =>
         caretsOf(view.state).map((caret) => createCaretMarker(caret, placeOf(view, caret.at))),
     }),
@@ -85,7 +85,7 @@ function createCaretMarker(caret: RemoteCaret, place: Place | null): CaretMarker
     update(element, former) {
       const { caret: before } = former as CaretMarker
       if (before.session !== caret.session) return false
-      // A name that is new to the page begins to show from the start.
+      // A new element starts the animation of the name from the beginning.
       if (!isSameCaret(caret, before)) element.replaceChildren(nameOf(caret))
       put(element, caret, place)
       return true
@@ -108,7 +108,7 @@ function nameOf({ name, color }: RemoteCaret): HTMLElement {
   const label = document.createElement("span")
   label.className = "dunlin-caret-name"
   label.style.backgroundColor = color
-  // Peers write their names: text, never markup.
+  // Peers choose their names, so a name is text, never markup.
   label.textContent = name
   return label
 }
@@ -125,7 +125,7 @@ function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null):
 
 const POINTED = "dunlin-caret-pointed"
 
-/** The pointer on a line brings back the names in it. Carets themselves take no pointer from the text. */
+/** Pointing at a line brings back the names in it. The carets themselves leave the pointer to the text. */
 const showPointedNames = EditorView.domEventHandlers({
   mousemove({ clientY }, view) {
     for (const caret of caretsIn(view)) {
@@ -158,7 +158,8 @@ const theme = EditorView.baseTheme({
     color: "#ffffff",
     whiteSpace: "nowrap",
     userSelect: "none",
-    // It covers the line above: long enough to be read, and again when the caret moves or the pointer is on its line.
+    // The name covers the line above, so it shows just long enough to be read, and again when the caret moves or the
+    // pointer is on its line.
     animation: "dunlin-caret-name-fades 0.4s ease 4s forwards",
   },
   '[data-name~="left"] > .dunlin-caret-name': { left: "auto", right: "0", borderRadius: "3px 3px 0 3px" },

@@ -141,7 +141,7 @@ describe("cursors of others", () => {
   const enter = (session: string, value: PresenceValue): void =>
     others.set(new Map([[session, { session, device: null, value }]]))
 
-  // They are drawn over the text once that has been measured, in the next frame.
+  // Carets are drawn over the text once it has been measured, in the next frame.
   const frame = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 50))
   const nameShown = (): Element | null => view.dom.querySelector(".dunlin-caret-name")
 

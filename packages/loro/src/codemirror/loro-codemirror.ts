@@ -10,9 +10,9 @@ import { createTextSync } from "./text-sync.ts"
 /** What the editor shows and shares. */
 export interface LoroCodeMirrorOptions {
   readonly text: TextSource
-  /** Shows the cursors of the others and tells them ours: `room.presence`. */
+  /** `room.presence`: shows the cursors of the others, and ours to them. */
   readonly presence?: Presence
-  /** One for all bindings of the document; by default the editor makes its own. */
+  /** An undo for all bindings of the document; by default the editor makes its own. */
   readonly undo?: TextUndo
 }
 
@@ -35,7 +35,7 @@ export function loroCodeMirror({ text, presence, undo }: LoroCodeMirrorOptions):
       return true
     }
   return [
-    // Loro counts every character; the editor must not take "\r\n" for one.
+    // Loro counts every character, so the editor must not count "\r\n" as one.
     EditorState.lineSeparator.of("\n"),
     sync,
     Prec.high(

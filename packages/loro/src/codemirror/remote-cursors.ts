@@ -21,7 +21,7 @@ import type { TextSource } from "../text/text-source.ts"
 import { caretLayer, type RemoteCaret } from "./caret-layer.ts"
 
 interface Shown {
-  /** In the order of their sessions. */
+  /** Sorted by session. */
   readonly carets: readonly RemoteCaret[]
   readonly selections: DecorationSet
 }
@@ -92,7 +92,7 @@ const field = StateField.define<Shown>({
   provide: (self) => EditorView.decorations.from(self, ({ selections }) => selections),
 })
 
-/** Typing sends no presence: whoever's caret a change of the others touches is taken for its author. */
+/** Typing sends no presence, so the owner of a caret that a remote change touches counts as the author of the change. */
 function mapShown({ carets, selections }: Shown, changes: ChangeSet, isRemote: boolean): Shown {
   return {
     selections: selections.map(changes),
@@ -115,7 +115,7 @@ function shownOf(cursors: readonly RemoteCursor[], before: readonly RemoteCaret[
       selections.push(Decoration.mark({ class: "dunlin-selection", attributes }).range(from, to))
     }
     const { at, moves } = caretsBySession.get(session) ?? { at: head, moves: 0 }
-    // Text that others write before it does not count as a move.
+    // Text that others write before the caret does not count as a move.
     carets.push({ session, name, color, at: head, moves: at === head ? moves : moves + 1 })
   }
   carets.sort((a, b) => (a.session < b.session ? -1 : 1))

@@ -7,7 +7,7 @@ import { findSplice } from "../text/text-change.ts"
 import type { TextSource } from "../text/text-source.ts"
 import type { TextUndo } from "../text/text-undo.ts"
 
-/** Marks transactions that came from the document, which are not written into it again. */
+/** Marks transactions that came from the document and must not be written back into it. */
 const fromLoro = Annotation.define<true>()
 
 export interface TextSync extends PluginValue {
@@ -20,10 +20,10 @@ export function createTextSync(
   source: TextSource,
   { undo, shared }: { readonly undo: TextUndo; readonly shared: boolean },
 ): TextSync {
-  /** Changes of the text that the editor does not have yet; on the editor's document as it is. */
+  /** Changes of the text that the editor does not have yet, relative to the editor's document as it is. */
   let waiting: ChangeSet | null = null
   let writing = false
-  /** Length of the document that incoming changes stand on, while the editor is in the middle of an update. */
+  /** While the editor is in the middle of an update, the length of the document to which incoming changes are relative. */
   let baseLength: number | null = null
   let destroyed = false
   let caretToChange = false
@@ -60,13 +60,13 @@ export function createTextSync(
   }
 
   const showSoon = (): void => {
-    // The editor refuses changes while it makes one.
+    // The editor refuses changes while it applies one.
     queueMicrotask(show)
   }
 
   const write = (changes: ChangeSet): void => {
     const text = source.text()
-    // Back to front, so that the positions before stay right.
+    // Back to front, so that earlier positions stay valid.
     const parts: { readonly from: number; readonly to: number; readonly inserted: Text }[] = []
     changes.iterChanges((from, to, _fromNow, _toNow, inserted) => void parts.push({ from, to, inserted }))
     for (const { from, to, inserted } of parts.toReversed()) {
@@ -77,15 +77,15 @@ export function createTextSync(
 
   const typed = (update: ViewUpdate): void => {
     if (!source.isWritable()) {
-      // Back to what the text says.
+      // Reverts the editor to what the text says.
       waiting = update.changes.invert(update.startState.doc)
       return showSoon()
     }
     try {
       writeTyped(update)
     } catch (error) {
-      // An editor lets go of a plugin that throws, and what is typed from then on would be nowhere. A document that broke is
-      // replaced in a moment.
+      // An editor drops a plugin that throws, and what is typed from then on would be lost. A document that broke is replaced
+      // in a moment.
       logException(update.state, error, "what was typed into a Loro text")
       queueMicrotask(alignIfReadable)
     }
@@ -93,8 +93,8 @@ export function createTextSync(
 
   const writeTyped = (update: ViewUpdate): void => {
     baseLength = update.startState.doc.length
-    // Edits that somebody made and did not commit come first, as changes of others. Like those that wait already
-    // they stand on the document as it was before this update.
+    // Uncommitted edits of the document come first, as changes of others. Like those that already wait, they are relative
+    // to the document as it was before this update.
     try {
       source.doc().commit()
     } finally {
@@ -126,7 +126,7 @@ export function createTextSync(
     try {
       if (!destroyed) align()
     } catch {
-      // It is aligned with the instance that comes next.
+      // The editor is aligned with the next instance.
     }
   }
 

@@ -22,9 +22,9 @@ export type DocumentVersion = readonly OpId[]
 export interface DocumentHistory {
   /** Newest first. */
   list(): readonly HistoryEntry[]
-  /** The document as it was: a copy of its own, read-only. Whoever asked for it frees it with `free()`. */
+  /** The document as it was, as a separate read-only copy. The caller frees it with `free()`. */
   at(version: DocumentVersion): LoroDoc
-  /** Makes the document look as it did then, by new edits that others receive as such. */
+  /** Makes the document look as it did then, by new edits that others receive like any other. */
   restore(version: DocumentVersion): void
 }
 
@@ -66,12 +66,12 @@ function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
       entries.push({ lamport: lastLamport(change), entry })
     }
   }
-  // Clocks of several devices order nothing; Lamport numbers follow cause and effect.
+  // Clocks of different devices give no order; Lamport numbers follow cause and effect.
   entries.sort((a, b) => b.lamport - a.lamport || (a.entry.peer < b.entry.peer ? -1 : 1))
   return entries.map(({ entry }) => entry)
 }
 
-/** Peers may claim any time. One that no date can show (ECMA-262) counts as not known. */
+/** Peers may claim any time. One beyond the range of dates (ECMA-262) counts as unknown. */
 function timeOf({ timestamp }: Change): number {
   const at = timestamp * 1_000
   return Math.abs(at) <= MAX_TIME_MS ? at : 0
@@ -92,7 +92,7 @@ function readAuthorEntries(doc: LoroDoc): readonly (readonly [string, unknown])[
   }
 }
 
-/** Going back must not forget who wrote what came after. */
+/** A restore must not forget who wrote the edits that it undoes. */
 function restoreAuthors(doc: LoroDoc, entries: readonly (readonly [string, unknown])[]): void {
   const map = doc.getMap(AUTHORS_CONTAINER)
   try {

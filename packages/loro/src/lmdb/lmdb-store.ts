@@ -8,13 +8,13 @@ import { LoroReplicaError, reasonOf } from "../loro-replica-error.ts"
 import type { DocumentStore, OpenDocumentStore, StoreBatch, StoredDocument } from "../store/document-store.ts"
 import { lockPath } from "./path-lock.ts"
 
-/** Where documents lie on disk, and what an acknowledgement means. */
+/** Where documents are kept on disk, and how durable an acknowledged write is. */
 export interface LmdbStoreOptions {
-  /** A directory of its own, made when it is missing. */
+  /** A directory of its own, made if it is missing. */
   readonly path: string
   /**
-   * "strict" (the default) survives the end of the machine, "relaxed" that of the process and is quicker to
-   * acknowledge.
+   * "strict" (the default): a write survives the end of the machine. "relaxed": that of the process, and is
+   * acknowledged sooner.
    */
   readonly durability?: "relaxed" | "strict"
 }
@@ -73,8 +73,8 @@ export function lmdbStore(options: LmdbStoreOptions): DocumentStore {
 }
 
 function openTables(path: string): Tables {
-  // Documents are few and large beside their keys; the values are compressed or encrypted already. Batches of lmdb's
-  // own are promises that nobody can hear, and end the process when the disk is full; the writer makes better ones.
+  // Documents are few, and large compared to their keys; the values are compressed or encrypted already. lmdb's own
+  // batches have promises that nobody can handle and that end the process when the disk is full; our writer batches.
   const root = open<Buffer, string>({ path, encoding: "binary", maxDbs: 8, eventTurnBatching: false })
   return {
     root,
@@ -110,11 +110,11 @@ function openStore(
 
   return {
     epoch,
-    // One process has the directory open: nobody to share it with.
+    // Only one process has the directory open, so there is nobody to share the lease with.
     lease: { held: createState(true), post: () => undefined, subscribe: () => () => undefined },
     commit: (batch) =>
       run(async () => {
-        // As a child it can be undone: lmdb commits what a plain one wrote before it threw.
+        // A child transaction can be undone: of a plain one that throws, lmdb commits what it wrote before.
         const keys = await tables.root.childTransaction(() => {
           assertOwner(path, tables, owner)
           return applyBatch(tables, batch)
@@ -160,11 +160,11 @@ function openStore(
   }
 }
 
-/** Resolves also where the disk is full or gone: whoever closes can do no more about it. */
+/** Resolves even if the disk is full or gone: whoever closes can do no more about it. */
 async function closeTables(path: string, { root }: Tables): Promise<void> {
   let patience: NodeJS.Timeout | undefined
   const close = async (): Promise<void> => {
-    // After a commit that failed lmdb waits for its flush, which never comes. One that succeeds has another.
+    // After a failed commit, lmdb waits for its flush, which never comes. A commit that succeeds brings another one.
     await guard(path, () => root.childTransaction(() => undefined)).catch(() => undefined)
     await root.flushed
     await root.close()
@@ -174,13 +174,13 @@ async function closeTables(path: string, { root }: Tables): Promise<void> {
   clearTimeout(patience)
 }
 
-/** The lock is of one machine and its temporary directory; a directory on a shared volume may be opened beside it. */
+/** The lock covers one machine and its temporary directory; another machine may open a directory on a shared volume despite it. */
 function assertOwner(path: string, { blobs }: Tables, owner: Uint8Array): void {
   const now = blobs.get(OWNER_BLOB)
   if (now !== undefined && Buffer.compare(now, owner) === 0) return
   throw new LoroReplicaError(
     "store-in-use",
-    `${path} was opened by somebody else meanwhile, who writes it now: give each process a directory of its own`,
+    `${path} was opened by another process, which writes it now: give each process a directory of its own`,
   )
 }
 
@@ -224,7 +224,7 @@ function applyBatch(tables: Tables, batch: StoreBatch): readonly number[] {
   })
 }
 
-/** Keys are never given twice, also after the inbox was emptied. */
+/** Keys are never given twice, even after the inbox was emptied. */
 function nextInboxKey({ blobs }: Tables): number {
   const last = blobs.get(INBOX_COUNTER_BLOB)
   const key = (last === undefined ? 0 : Number(last.readBigUInt64BE())) + 1
@@ -256,8 +256,8 @@ function loadDocument(tables: Tables, id: string): StoredDocument {
 }
 
 /**
- * Ids are text of peers, and may hold control characters. lmdb ends a text in a key with such a one and begins a number with
- * another, and escapes them in short texts only: the log of one document could be made to lie within that of another.
+ * Ids come from peers and may hold control characters. In a key, lmdb ends a text with one control character and begins a
+ * number with another, and escapes them in short texts only: a peer could make the log of one document lie within another's.
  */
 function keyOf(id: string): string {
   // oxlint-disable-next-line no-control-regex
@@ -268,7 +268,7 @@ function keyOf(id: string): string {
 }
 
 function rowOf(value: Buffer): { readonly sequence: number; readonly bytes: Uint8Array } {
-  // Damaged: one that says nothing, so that it is no other document's matter.
+  // Damaged: returned without content, so that it affects no other document.
   if (value.length < 8) return { sequence: 0, bytes: new Uint8Array(0) }
   return { sequence: Number(value.readBigUInt64BE()), bytes: bytesOf(value.subarray(8)) }
 }
@@ -282,7 +282,7 @@ function inboxEntryOf(
   return { key, id: value.toString("utf8", 4, nameEnd), bytes: bytesOf(value.subarray(nameEnd)) }
 }
 
-/** A copy: the database may use its memory again. */
+/** A copy, because the database may reuse its memory. */
 function bytesOf(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer)
 }
@@ -299,13 +299,13 @@ async function guard<Result>(path: string, work: () => Result | Promise<Result>)
     const cause = await causeOf(thrown)
     throw new LoroReplicaError(
       "storage-failed",
-      `LMDB at ${path}: ${reasonOf(cause)}; look at the disk's space and rights`,
+      `LMDB at ${path}: ${reasonOf(cause)}; check the disk's space and permissions`,
       { cause },
     )
   }
 }
 
-/** Of a failed commit lmdb tells the reason by a promise of its own, which ends the process when nobody hears it. */
+/** lmdb gives the reason of a failed commit by a separate promise, which ends the process if nobody handles its rejection. */
 async function causeOf(thrown: unknown): Promise<unknown> {
   if (!(thrown instanceof Error) || !("commitError" in thrown)) return thrown
   const told = Promise.resolve(thrown.commitError).then(

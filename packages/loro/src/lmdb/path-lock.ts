@@ -6,21 +6,21 @@ import { join } from "node:path"
 
 import { LoroReplicaError, reasonOf } from "../loro-replica-error.ts"
 
-/** What whoever connects to a lock is told. */
+/** What a lock answers to a connection. */
 type Stage = "trying" | "held"
 
-/** "silent": it closed without a word, as while it unlocks. Asked again it answers, or is gone. */
+/** "silent": the connection closed without an answer, as during an unlock. Asked again, the lock answers or is gone. */
 type Heard = Stage | "silent"
 
 const ANSWERS: Readonly<Record<Stage, string>> = { trying: "t", held: "h" }
-/** A process that is too busy to answer has its lock all the same. */
+/** A process that is too busy to answer in this time holds its lock all the same. */
 const ANSWER_MS = 2_000
 const LOOK_AGAIN_MS = 10
 const PATIENCE_MS = 3_000
 
 /**
- * Makes sure that one opener has a directory. The lock is a local socket: it goes with its process, however that
- * ends, and what is left of it refuses connections. Resolves to the function that unlocks.
+ * Makes sure that a directory has one opener. The lock is a local socket: it ends with its process, however that
+ * happens, and a file left behind refuses connections. Resolves to a function that unlocks.
  */
 export async function lockPath(path: string): Promise<() => Promise<void>> {
   const name = createHash("sha256")
@@ -32,7 +32,7 @@ export async function lockPath(path: string): Promise<() => Promise<void>> {
     : lockSocket(path, `dunlin-${name}-`)
 }
 
-/** A named pipe is nothing that could be left behind. */
+/** A named pipe leaves nothing behind. */
 async function lockPipe(path: string, pipe: string): Promise<() => Promise<void>> {
   const server = await listen(pipe, () => "held")
   if (server === null) throw inUse(path)
@@ -40,17 +40,18 @@ async function lockPipe(path: string, pipe: string): Promise<() => Promise<void>
 }
 
 /**
- * Everybody has a socket with a name of its own, shows it, and then looks for those of others. With one name for all, two that find
- * what a killed process left would both remove it, the later one the socket that the earlier one has just made. Of two that
- * show theirs at the same time the lower name waits until the higher one has given up.
+ * Each opener makes a socket with a name of its own, publishes it, and then looks for those of others. With one name for
+ * all, two openers that find what a killed process left would both remove it, and the later one would remove the socket
+ * that the earlier one has just made. Of two that publish at the same time, the one with the lower name waits until the
+ * other has given up.
  */
 async function lockSocket(path: string, prefix: string): Promise<() => Promise<void>> {
-  // Socket paths are short by law of the kernel, so they do not lie in the directory itself.
+  // The kernel allows only short socket paths, so the sockets do not lie in the directory itself.
   const directory = tmpdir()
   const own = prefix + randomBytes(6).toString("hex")
   const socket = join(directory, own)
   let stage: Stage = "trying"
-  // Between its making and its first connection a socket refuses, as one that was left behind: shown once it answers.
+  // A new socket refuses connections at first, like one that was left behind: it is published once it answers.
   const server = await listen(`${socket}.new`, () => stage)
   if (server === null) throw inUse(path)
   const unlock = async (): Promise<void> => {
@@ -98,7 +99,7 @@ async function lookAround(
   return stagesByFile
 }
 
-/** "left" by a process that is no more. */
+/** "left" by a process that no longer runs. */
 function ask(socket: string): Promise<Heard | "left" | "gone"> {
   return new Promise((resolve) => {
     const connection = connect(socket)
@@ -113,7 +114,7 @@ function ask(socket: string): Promise<Heard | "left" | "gone"> {
     connection.once("error", ({ code }: NodeJS.ErrnoException) => {
       if (code === "ECONNREFUSED") resolve("left")
       else if (code === "ENOENT") resolve("gone")
-      // Whatever keeps it from being asked does not say that it is not there.
+      // Any other failure to ask does not mean that the lock is gone.
       else resolve(code === "ECONNRESET" || code === "EPIPE" ? "silent" : "held")
     })
     connection.once("close", () => resolve("silent"))

@@ -40,7 +40,7 @@ const SLICE_MS = 8
 const EPOCH_BYTES = 16
 const INDEX_BLOB = "index"
 
-/** The room's view of the documents: what `Replica.attach` gives, without the handle. */
+/** The room's view of the documents: what `Replica.attach` returns, without `handle` and `detach`. */
 export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica, "handle" | "detach"> {
   const { store, writer, shelf, set, reader, clock } = options
 
@@ -60,7 +60,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     since: Uint8Array | null,
     scanOptions: { readonly signal?: AbortSignal | undefined } = {},
   ): AsyncIterable<ScanPage> {
-    // Behind everything that was reported: local changes are told before they are stored.
+    // After the write of everything that was reported: local changes are reported before they are stored.
     await writer.write({}).catch(() => undefined)
     let after = since === null ? 0 : parseCursor(since)
     if (after > 0 && after > (await store.lastSequence())) throw staleCursor()
@@ -98,7 +98,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     sender: string,
     slice: () => Promise<void>,
   ): Promise<readonly JoinOutcome[]> => {
-    // Keys may be longer than stores take: one that is no document's must not spoil the others of its batch.
+    // A key may be longer than a store takes: one that is no document id must not spoil the rest of its batch.
     const taken = await shelf.take(entries.map((entry) => entry.key).filter(isDocumentId))
     try {
       const outcomes: JoinOutcome[] = []
@@ -111,7 +111,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
           continue
         }
         const applied = await joinOne(entry, delta, sender)
-        // Awaited below with the others; until then a failure is not an unhandled one.
+        // Awaited below with the others; until then a failure must not count as unhandled.
         applied.durable.catch(() => undefined)
         durable.push(applied.durable)
         outcomes.push(applied.outcome)
@@ -149,7 +149,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
     await entry.ready
     const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
     if (!("trapped" in applied)) {
-      // What failed to be stored before is not told to be durable now.
+      // If earlier writes of this document failed, it counts as durable only once they succeed too.
       return entry.phase === "live" && entry.live !== null && entry.journal.isUnsaved()
         ? { ...applied, durable: entry.journal.saved(entry.live) }
         : applied
@@ -167,19 +167,19 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
   return {
     scan,
     async flush() {
-      // Commits first, and so reports, everything that was typed: the loop is one task.
+      // First commits, and thereby reports, everything that was typed: the loop is one task.
       for (const entry of shelf.entries()) if (entry.phase === "live") entry.live?.settle()
       await Promise.all([...shelf.entries()].map(settleEntry))
     },
     loadIndex: () =>
       store.blob(INDEX_BLOB).catch((cause: unknown) => {
-        // It does not open: a cache that was damaged costs a scan.
+        // The blob is damaged and does not decrypt. It is only a cache: without it the room scans.
         if (cause instanceof LoroReplicaError && cause.code === "wrong-key") return null
         throw cause
       }),
     async saveIndex(blob) {
       if (!options.isHolder()) return
-      // Behind every change it speaks of: a crash must not leave an index that is ahead of the rows.
+      // After every change that the index covers: a crash must not leave it ahead of the rows.
       await writer.write({}).catch(() => undefined)
       const unsaved = [...shelf.entries()].find((entry) => entry.journal.isUnsaved())
       if (unsaved !== undefined) {

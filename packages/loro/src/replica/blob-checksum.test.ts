@@ -9,7 +9,7 @@ test("tells what Loro exported from what was changed of it, whatever its length"
     doc.getText("body").push("x".repeat(length))
     doc.commit()
     for (const blob of [doc.export({ mode: "snapshot" }), doc.export({ mode: "update" })]) {
-      // As a view into a larger buffer, too.
+      // Also as a view into a larger buffer.
       const view = Uint8Array.from([1, 2, 3, ...blob]).subarray(3)
       expect([isIntact(blob), isIntact(view)]).toEqual([true, true])
       for (let at = 16; at < blob.length; at += 7) {

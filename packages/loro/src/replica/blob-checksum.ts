@@ -1,9 +1,9 @@
-/** Offset of the checksum in a Loro blob, over everything behind it; its seed is public, so it stops accidents only. */
+/** Offset of the checksum in a Loro blob. It covers everything behind it; its seed is public, so it stops accidents only. */
 export const CHECKSUM_OFFSET = 16
 const CHECKED_FROM = 20
 const SEED = 0x4f_52_4f_4c
 
-/** Whether a blob of Loro's is as it was made. Loro looks at this when it imports one, which takes many times as long. */
+/** Whether a Loro blob is unchanged since it was made. Loro checks that during an import, which takes many times as long. */
 export function isIntact(blob: Uint8Array): boolean {
   if (blob.length < CHECKED_FROM) return false
   const kept = new DataView(blob.buffer, blob.byteOffset).getUint32(CHECKSUM_OFFSET, true)

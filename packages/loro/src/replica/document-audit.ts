@@ -6,8 +6,8 @@ import { sameHash } from "./document-state.ts"
 import type { LiveDocument } from "./live-document.ts"
 
 /**
- * What a document says in one state. State hashes name the edits and not what they made: two replicas whose edits
- * have the same names and other contents never notice by them.
+ * What a document says in one state. State hashes cover the ids of edits, not their content: if the edits of two
+ * replicas have the same ids but different content, the hashes never show it.
  */
 export interface DocumentAudit {
   /** The first 8 bytes of the state hash. */
@@ -16,13 +16,13 @@ export interface DocumentAudit {
   readonly content: Uint8Array
 }
 
-/** Looks at one open document when it rests, so that no key press pays for it. */
+/** Hashes the content of one open document when nobody has edited it for a while, so that no key press pays for it. */
 export interface DocumentAuditor {
-  /** It was opened, or changed. */
+  /** The document was opened or changed. */
   touch(): void
-  /** Of the state with this hash; null when it has not rested in it. */
+  /** The audit of the state with this hash; null if the document has not rested in that state. */
   of(hash: Uint8Array | null): DocumentAudit | null
-  /** Whether this is the first time that it is found to differ. */
+  /** Notes that the content differs; true the first time. */
   differs(): boolean
   stop(): void
 }
@@ -35,9 +35,9 @@ export interface DocumentAuditorOptions {
 }
 
 export const AUDIT_BYTES = 8
-/** Somebody who types pauses so long only to think. */
+/** Somebody who is typing pauses this long only to think. */
 const REST_MS = 2_000
-/** Beyond this a look takes too long for a page that somebody works in. */
+/** Beyond this, hashing takes too long for a page that somebody works in. */
 const MAX_OPERATIONS = 500_000
 const MAX_CHARACTERS = 2_000_000
 
@@ -52,7 +52,7 @@ export function createDocumentAuditor({ clock, live, onFailure }: DocumentAudito
     cancel = null
     const restMs = touchedAt + REST_MS - clock.monotonic()
     if (restMs > 0) {
-      // At least a millisecond: what is left may be too small to move a clock that counts in fractions.
+      // At least a millisecond: a smaller remainder may not advance a clock that counts in fractions.
       cancel = clock.after(Math.max(1, restMs), look)
       return
     }
@@ -98,7 +98,7 @@ export function createDocumentAuditor({ clock, live, onFailure }: DocumentAudito
 export function hashContent(doc: LoroDoc): Uint8Array | null {
   if (doc.opCount() > MAX_OPERATIONS) return null
   const roots = Object.entries(doc.toJSON() as Record<string, unknown>)
-  // A root exists as soon as somebody asks for it, which is no edit.
+  // In Loro a root container exists as soon as somebody asks for it, which is no edit.
   const content = canonicalJson(Object.fromEntries(roots.filter(([, value]) => !isEmpty(value))))
   if (content.length > MAX_CHARACTERS) return null
   return sha256(new TextEncoder().encode(content)).slice(0, AUDIT_BYTES)
@@ -109,7 +109,7 @@ function isEmpty(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0
 }
 
-/** JSON with sorted keys. Counters add fractions up in another order elsewhere: digits beyond the twelfth are noise. */
+/** JSON with sorted keys. Replicas may add up the fractions of a counter in different orders: digits beyond the twelfth are noise. */
 function canonicalJson(value: unknown): string {
   if (typeof value === "number") return Number.isInteger(value) ? `${value}` : value.toPrecision(12)
   if (value instanceof Uint8Array) return `{"bytes":[${sha256(value).join(",")}]}`
@@ -119,7 +119,7 @@ function canonicalJson(value: unknown): string {
   return `{${fields.map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`).join(",")}}`
 }
 
-/** What a report says when another device holds other contents for the same edits. */
+/** What a report says when another device has different content for the same edits. */
 export function describeDifference(id: string, sender: string): string {
   return `document "${id}" does not say the same here as at ${sender}, although both hold the same edits: a store is damaged, or two documents edited under one Loro peer id. Compare the two, and copy what is right into a new document`
 }

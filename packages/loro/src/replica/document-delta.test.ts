@@ -14,10 +14,10 @@ interface Vector {
   readonly name: string
   readonly bytes: Bytes
 }
-/** Byte fields are hex, versions objects: as the codecs have them after `revive`. */
+/** Byte fields are hex and versions are objects; `revive` turns them into what the codecs use. */
 type Spelled = Readonly<Record<string, unknown>>
 
-// As docs/protocol/loro.md has it: changed bytes are another protocol.
+// As in docs/protocol/loro.md: changed bytes are another protocol.
 const vectors = JSON.parse(
   readFileSync(new URL("../../../core/vectors/loro.json", import.meta.url), "utf8"),
 ) as {

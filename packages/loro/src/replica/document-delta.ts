@@ -5,7 +5,7 @@ import { EMPTY_VERSION, readVersion, type Version, writeVersion } from "./versio
 
 /** What travels for one document. The version in it is the sender's own, so that the receiver sees what the sender lacks. */
 export type DocumentDelta =
-  /** A live change, kept small: the update itself names what it needs. `audit` of the state before it, when that has rested. */
+  /** A live change, kept small: the update itself names what it builds on. `audit` is of the state before it, if the document rested there. */
   | { readonly type: "push"; readonly update: Uint8Array; readonly audit?: DocumentAudit }
   /** `update` is empty when the sender has nothing that the reader lacks. */
   | { readonly type: "update"; readonly version: Version; readonly update: Uint8Array }
@@ -25,7 +25,7 @@ const TAG_UPDATE = 1
 const TAG_SNAPSHOT = 2
 const TAG_TOMBSTONE = 3
 const TAG_AUDITED_PUSH = 4
-/** The limit of the wire for a summary (PROTOCOL.md), which the core checks; here for rows and messages between tabs, too. */
+/** The wire limit for a summary (PROTOCOL.md), which the core checks too. */
 const MAX_SUMMARY_BYTES = 262_144
 
 /**
@@ -81,7 +81,7 @@ export function parseDelta(
   }
 }
 
-/** Nothing is the empty summary; else `version u8 | tag u8`, then the version. */
+/** The summary "nothing" is empty; any other is `version u8 | tag u8`, then the version. */
 export function encodeSummary(summary: DocumentSummary): Uint8Array<ArrayBuffer> {
   if (summary.type === "nothing") return new Uint8Array(0)
   const write = new ByteWriter(64).u8(FORMAT)

@@ -59,7 +59,7 @@ export function createDocumentHandle(options: HandleOptions): LoroDocument {
 
   const close = async (): Promise<void> => {
     entry.watchers.delete(watcher)
-    // Not when all is stored: `doc` throws from here on, and whoever shows it has to hear of that first.
+    // Set before everything is stored: `doc` throws from here on, and whoever shows it must hear of that first.
     status.set({ phase: "closed" })
     try {
       if (entry.phase === "live" && entry.live !== null) await entry.journal.saved(entry.live)

@@ -10,19 +10,19 @@ import { type DocumentState, TOMBSTONE_HASH } from "./document-state.ts"
 import type { LiveDocument } from "./live-document.ts"
 import { EMPTY_VERSION, meet, type Version } from "./version.ts"
 
-/** Log entries before they are merged into one. */
+/** Log entries that may gather before they are merged into one. */
 const MERGE_ENTRIES = 64
-/** Merged entries, or bytes beyond the snapshot's, before all becomes a snapshot. */
+/** Merged entries, or bytes of a log that is also longer than the snapshot, before everything becomes a new snapshot. */
 const SNAPSHOT_ENTRIES = 64
 const SNAPSHOT_BYTES = 65_536
-/** Compaction waits for a pause in the typing, but not beyond so many entries. */
+/** Compaction waits for a pause in typing, but not beyond this many entries. */
 const COMPACT_DELAY_MS = 250
 const COMPACT_AT_ONCE_ENTRIES = 256
 const RETRY_DELAY_MS = 2_000
 
 const DONE: Promise<void> = Promise.resolve()
 
-/** How far the tombstone of the document is. */
+/** How far the write of the document's tombstone has got. */
 type Burial =
   | { readonly phase: "none" }
   | { readonly phase: "under-way"; readonly stored: Promise<void> }
@@ -33,9 +33,9 @@ export interface JournalOptions {
   readonly id: string
   readonly writer: StoreWriter
   readonly clock: Clock
-  /** Whether this opener holds the store's lease: only then it writes rows and logs, else the inbox. */
+  /** Whether this opener holds the store's lease. Only the holder writes rows and logs; others write to the inbox. */
   readonly isHolder: () => boolean
-  /** The instance of now: retries and compaction come later than the one that asked for them may live. */
+  /** The current instance: retries and compaction may run when the instance that asked for them is gone. */
   readonly live: () => LiveDocument | null
   /** Loro failed to export what was to be stored, when nobody waited for it. */
   onExportFailed(live: LiveDocument, error: unknown): void
@@ -46,41 +46,41 @@ export interface JournalOptions {
   onRecovered(): void
 }
 
-/** How one document is kept: an update is appended together with its row, and long logs are folded. */
+/** How one document is stored: each update is appended together with the row, and a long log is folded. */
 export interface DocumentJournal {
-  /** Where the log stands, after a load or when the lease was taken over. */
+  /** Sets where the log stands, after a load or a takeover of the lease. */
   resume(position: {
     readonly snapshotBytes: number
     readonly logBytes: number
     readonly logCount: number
     readonly logNext: number
     readonly version: Version
-    /** What in the log waits for operations that are not in it. */
+    /** The updates in the log that wait for operations missing from it. */
     readonly waiting: Uint8Array | null
     /** Whether the store holds the tombstone of a deleted document. */
     readonly buried: boolean
   }): void
-  /** Another instance takes over, read anew from the store: nothing is owed for the one before. */
+  /** A new instance is read from the store: forgets what the old one still had to store. */
   restart(): void
-  /** Resolves when durable. `before` is the version that was durable or under way to be. */
+  /** Resolves when durable. `before` is the version that is durable or being written. */
   append(live: LiveDocument, update: Uint8Array, before: Version, batch?: WriterBatch): Promise<void>
   /**
-   * Puts what is in memory in the place of all that is stored of the document, of which `pieces` are set aside. Resolves when
+   * Replaces all that is stored of the document by what is in memory, and sets its unreadable `pieces` aside. Resolves when
    * durable.
    */
   rewrite(live: LiveDocument, pieces: readonly Uint8Array[], batch?: WriterBatch): Promise<void>
-  /** Keeps the bytes of a first load as they came. */
+  /** Stores the snapshot of a first load as it came. */
   adoptSnapshot(live: LiveDocument, snapshot: Uint8Array, batch?: WriterBatch): Promise<void>
   /**
-   * Replaces everything by a tombstone. Resolves when it is stored, also when it was before; after a failure it is
-   * tried again, by the next call or by itself.
+   * Replaces everything by a tombstone. Resolves when it is stored, also if it already was. After a failure the next
+   * call tries again, or a timer does.
    */
   bury(batch?: WriterBatch): Promise<void>
-  /** Writes the row of what is stored already. */
+  /** Writes the row that describes what is already stored. */
   refresh(live: LiveDocument, batch?: WriterBatch): Promise<void>
   /** Resolves when all is durable; tries again what failed before. */
   saved(live: LiveDocument): Promise<void>
-  /** Whether a write failed whose content is in memory alone. */
+  /** Whether a write failed, so that its content is in memory only. */
   isUnsaved(): boolean
   isIdle(): boolean
   stop(): void
@@ -92,15 +92,16 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let logBytes = 0
   let logCount = 0
   let logNext = 0
-  // The entries at the end of the log that were not merged yet, and a version that lacks all that they hold.
+  // The entries at the end of the log that are not merged yet, and a version that holds none of their operations.
   let tailFirst = 0
   let tailBytes = 0
   let tailVersion: Version = EMPTY_VERSION
-  // No export holds what waits: it stays in the log as it is. What peers sent is not among it, they send it again.
+  // Loro's exports leave out updates that wait, so these stay in the log as they are. Waiting updates of peers are not
+  // stored: peers send them again.
   let waiting: Uint8Array | null = null
-  // The version from which on nothing is durable because a write failed.
+  // The version after which nothing counts as durable, because a write failed.
   let unsaved: Version | null = null
-  // What is to be set aside goes with every write until one succeeds: the next one may overwrite what it was made of.
+  // Blobs to set aside go with every write until one succeeds: the next write may overwrite what they were made from.
   let owed: NonNullable<WriterBatch["blobs"]> | null = null
   let burial: Burial = { phase: "none" }
   let underWay = 0
@@ -149,7 +150,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     return written
   }
 
-  /** A write that the document cannot do without: what it brought since `before` is tried again. */
+  /** A write that must not be lost: if it fails, everything since `before` is written again. */
   const writeSince = (before: Version, batch: WriterBatch, inbox?: Uint8Array): Promise<void> =>
     write(
       batch,
@@ -210,7 +211,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       return writeSince(from, { ...batch, inbox: [{ id, bytes: delta }] }, delta)
     }
     if (logCount === 0 && snapshotBytes === 0) tailVersion = EMPTY_VERSION
-    // What failed to be written before the tail began is in the tail now: whoever merges the tail must not leave it out.
+    // Operations whose write failed before the tail began are in the tail now: merging the tail must not leave them out.
     tailVersion = meet(tailVersion, from)
     const sequence = logNext++
     logCount += 1
@@ -268,7 +269,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       changedAt: clock.now(),
     }
     const trims = trim(0, logNext - 1)
-    // A document that was damaged once may have left something aside.
+    // A document that was damaged once may have parts set aside.
     owed = null
     const blobs = [{ name: asideBlob(id), bytes: null }]
     return write({ ...batch, trims, blobs, snapshots: [{ id, bytes: null }], ...rows(row) }, failed)
@@ -414,5 +415,5 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   }
 }
 
-/** `onFailure` has told. What is tried again says so itself; compaction only saves space, the log is still whole. */
+/** `onFailure` has reported the failure. Retries report theirs; a compaction only saves space, and the log is still whole. */
 function ignore(): void {}

@@ -22,23 +22,23 @@ export interface DocumentReaderOptions {
   report(report: ReplicaReport): void
 }
 
-/** What peers are told of the documents. Opens only those of which the asker lacks something. */
+/** Tells peers what this device holds. Opens only documents of which the asking peer lacks something. */
 export interface DocumentReader {
   summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
-  /** One outcome a request, in order; `pause` is awaited between documents. */
+  /** One outcome per request, in order; `pause` is awaited between documents. */
   read(requests: readonly ReadRequest[], pause: () => Promise<void>): Promise<readonly ReadOutcome[]>
 }
 
-/** What is held of a document, opened or not. */
+/** What this device holds of a document, open or not. */
 interface Held {
   readonly hash: Uint8Array
-  /** Null of a deleted one. */
+  /** Null for a deleted document. */
   readonly version: Version | null
-  /** Whether the stored snapshot alone is the document. */
+  /** Whether the stored snapshot is the whole document. */
   readonly snapshotOnly: boolean
 }
 
-/** Below this, a whole document travels as an update: smaller and not compressed. */
+/** Up to this many operations, a whole document travels as an update, which is smaller and not compressed. */
 const SNAPSHOT_FROM_OPERATIONS = 1_000
 
 export function createDocumentReader({ shelf, store, report }: DocumentReaderOptions): DocumentReader {
@@ -50,7 +50,7 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
       const bytes = rows[index] ?? null
       const row = bytes === null ? null : readRow(bytes)
       if (row !== null && "hash" in row) rowsByKey.set(key, row)
-      // What it does not tell the document itself may: it is on the shelf then.
+      // The document itself may tell what its row does not: once taken, it is on the shelf.
       else if (row !== null)
         for (const entry of await shelf.take([key])) if (entry.phase !== "unreadable") shelf.release(entry)
     }
@@ -83,9 +83,9 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
       return delta(held.hash, { type: "update", version: held.version, update: new Uint8Array(0) })
     }
     if (summary.type === "nothing" && held.snapshotOnly) {
-      // What cannot be read is told of below, where it cannot be read again.
+      // A failure to read is reported below, where the shelf fails to read it too.
       const stored = await store.load(key).catch(() => null)
-      // One that was damaged would be refused there, and not asked for again when it is mended.
+      // A peer would refuse a damaged snapshot, and not ask for it again once it is mended.
       if (
         stored !== null &&
         stored.log.length === 0 &&
@@ -123,7 +123,7 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
     } catch (error) {
       const { trap, reason } = describeLoroFailure(error)
       report({ type: "quarantined", key: entry.id, reason: `Loro failed to export: ${reason}` })
-      // Its failure is reported there.
+      // `reload` reports its own failure.
       if (trap) shelf.reload(entry).catch(() => undefined)
       return { type: "refused", reason: "this document cannot be exported" }
     }

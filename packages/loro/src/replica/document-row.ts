@@ -4,7 +4,7 @@ import { reasonOf } from "../loro-replica-error.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import { EMPTY_VERSION, readVersion, type Version, writeVersion } from "./version.ts"
 
-/** What the index knows of a stored document without opening it; written in the transaction that changes the document. */
+/** What the index knows about a stored document without opening it. Written in the same transaction as each change of the document. */
 export interface DocumentRow {
   readonly status: "live" | "deleted"
   /** 32 bytes. */
@@ -19,12 +19,12 @@ export interface DocumentRow {
   readonly changedAt: number
 }
 
-/** A row as it lies in the store. */
+/** A row as read from the store. */
 export type StoredRowState =
   | DocumentRow
-  /** Nothing can be said of its document by it. */
+  /** It says nothing about its document. */
   | { readonly status: "damaged"; readonly reason: string }
-  /** Written by a newer version of this application: what it stands for is not for this one to say, or to write over. */
+  /** Written by a newer version of the application: this version must neither interpret nor overwrite it. */
   | { readonly status: "newer"; readonly reason: string }
 
 const FORMAT = 1
@@ -53,7 +53,7 @@ export function readRow(bytes: Uint8Array): StoredRowState {
     if (holdsTombstone(bytes)) return tombstoneRow(bytes)
     const version = bytes[0] ?? 0
     if (version <= FORMAT) return { status: "damaged", reason: `its row is damaged (${reasonOf(error)})` }
-    const reason = `its row is of version ${version}, which a newer version of the application wrote: update this one`
+    const reason = `its row is of version ${version}, written by a newer version of the application: update the application`
     return { status: "newer", reason }
   }
 }
@@ -64,7 +64,7 @@ export function decodeRow(bytes: Uint8Array): DocumentRow {
   if (read.u8() !== FORMAT) throw new DecodeError("unknown-version")
   const tag = read.u8()
   const hash = read.bytes(HASH_BYTES).slice()
-  // A bit must not make a deleted document of one that is not: peers would delete theirs.
+  // A flipped bit must not turn a live document into a deleted one: peers would delete theirs.
   if (tag > 1 || (tag === 1) !== sameBytes(hash, TOMBSTONE_HASH)) throw new DecodeError("unknown-tag", "row")
   const status = tag === 0 ? "live" : "deleted"
   const [snapshotBytes, logBytes, logCount, logNext] = [
@@ -79,7 +79,7 @@ export function decodeRow(bytes: Uint8Array): DocumentRow {
   return { status, hash, version, snapshotBytes, logBytes, logCount, logNext, changedAt }
 }
 
-/** 32 bytes that nothing but a deletion has: whatever became of the rest of the row, its document stays deleted. */
+/** Only a deletion has these 32 bytes: whatever happened to the rest of the row, its document stays deleted. */
 function holdsTombstone(bytes: Uint8Array): boolean {
   return (
     bytes.length >= HASH_OFFSET + HASH_BYTES &&

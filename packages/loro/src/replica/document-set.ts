@@ -11,10 +11,10 @@ import type { DocumentDamage } from "./stored-document.ts"
 import { type DocumentLimits, readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
-/** From where a change came, as applications are told. */
+/** Where a change came from, as reported to applications. */
 export type ChangeOrigin = "local" | "remote" | "tab"
 
-/** Changes of the set of documents, told once they are in memory. */
+/** Changes to the set of documents, reported once they are in memory. */
 export type DocumentsEvent =
   | { readonly type: "changed"; readonly id: string; readonly origin: ChangeOrigin }
   | { readonly type: "deleted"; readonly id: string; readonly origin: ChangeOrigin }
@@ -22,7 +22,7 @@ export type DocumentsEvent =
 export interface DocumentSetOptions {
   readonly shelf: DocumentShelf
   readonly limits: DocumentLimits
-  /** Tells the room; not for what `join` brought. */
+  /** Tells the room of a change, unless `join` brought it. */
   changed(change: EntryChange): void
   /** Tells the other openers of the store. */
   post(change: EntryChange, delta: Uint8Array): void
@@ -33,48 +33,48 @@ export interface Applied {
   readonly outcome: JoinOutcome
   /** Resolves when the outcome is durable. */
   readonly durable: Promise<unknown>
-  /** The same change in a form for others; null when nothing changed, or when it came from them. */
+  /** The same change, encoded for others; null when nothing changed, or when it came from them. */
   readonly delta: Uint8Array | null
 }
 
-/** The document in memory is of no use any more: it has to be read again, without what came. */
+/** The instance in memory is unusable: the document must be read again, without the delta that broke it. */
 export interface Trapped {
   readonly trapped: string
 }
 
-/** Where a delta comes from, and what its transaction does besides. */
+/** Where a delta comes from, and what else its transaction writes. */
 export interface ApplySource {
   readonly origin: ChangeOrigin
   /** For reports: who sent it. */
   readonly sender: string
-  /** Part of the transaction that keeps the delta, such as removing the inbox entry; left undone when it is not taken. */
+  /** What else the transaction that stores the delta does, such as removing its inbox entry; not done if the delta is not taken. */
   readonly batch?: WriterBatch
-  /** Left out when another opener of the store keeps it. */
+  /** "kept-elsewhere" when another opener of the store keeps the delta. */
   readonly store: "write" | "kept-elsewhere"
 }
 
 /** The documents of one store as a join-semilattice: joined and deleted, whether or not they are open. */
 export interface DocumentSet {
-  /** Synchronous, so that `before` and `after` name neighbouring states. The entry is pinned by the caller. */
+  /** Synchronous, so that `before` and `stateHash` of the outcome name neighbouring states. The caller pins the entry. */
   apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped
-  /** Applies to a document that is opened for it, again after a trap. */
+  /** Opens the document to apply the delta, and reads it again after a trap. */
   integrate(id: string, delta: DocumentDelta, source: ApplySource): Promise<Applied>
   /** A local edit of a document on the shelf. */
   local(entry: ShelfEntry, change: LocalChange): void
-  /** Resolves when the deletion is stored, also when it was before. */
+  /** Resolves when the deletion is stored, also if it already was. */
   remove(entry: ShelfEntry): Promise<void>
-  /** What could not be stored is stored now: whoever heard that it failed, or nothing, hears where the document stands. */
+  /** What could not be stored is stored now: the room and the other tabs, which heard of a failure or of nothing, are told the state. */
   recovered(entry: ShelfEntry): void
-  /** Tells the room of a change that is in memory, and the other tabs once it is durable. */
+  /** Tells the room at once of a change in memory, and the other tabs when it is durable. */
   announce(durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void
-  /** Tells the room and the application of what another opener did to a document, and stored. */
+  /** Tells the room and the application of a change that another opener made and stored. */
   heard(change: EntryChange): void
   subscribe(listener: (event: DocumentsEvent) => void): () => void
 }
 
-/** Updates that wait for others, per document: beyond this they are not taken. */
+/** Updates of one document that wait for missing operations: beyond this no more are taken. */
 const MAX_PENDING_BYTES = 1_048_576
-const MANY_WAIT = "too many updates that wait for others"
+const MANY_WAIT = "too many updates wait for others"
 const DONE: Promise<void> = Promise.resolve()
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
@@ -100,7 +100,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (live === null) return { trapped: "the document is not open" }
     if (delta.type === "tombstone") return bury(entry, live, source)
     live.settle()
-    // Edits made here broke it, and it is being read again: what came is asked for anew.
+    // Local edits broke the instance, and it is being read again: the delta will be requested anew.
     if (entry.phase !== "live") return notTaken({ type: "incomplete" })
     if (entry.damage !== null && !mends(delta, source)) return notTaken({ type: "incomplete" })
     const { hash, version } = live.state()
@@ -108,12 +108,12 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
     if (bytes.length === 0) return unchanged(entry, live, delta, source)
     if (delta.type === "snapshot" && hash !== null && source.batch === undefined) {
-      // It was made for a holder of nothing, which we are no more.
+      // It was made for a peer that holds nothing, but this one holds something by now.
       return covers(version, delta.version)
         ? unchanged(entry, live, delta, source)
         : notTaken({ type: "incomplete" })
     }
-    // Another tab of this device edited, or checked, what it hands over: the limits are for what comes from outside.
+    // What another tab of this device hands over, it edited or checked itself: the limits are for input from outside.
     if (source.origin === "tab") return importInto(entry, live, delta, bytes, source)
     const refusal = refuseUpdate(bytes, {
       ...options.limits,
@@ -121,14 +121,14 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       snapshot: delta.type === "snapshot" ? "allowed" : "refused",
     })
     if (refusal !== null) return refused(entry, refusal, source)
-    // Asked for again from here on, it comes with its history.
+    // When it is asked for again by the version held here, it comes with its history.
     if (bytes.length + live.pendingBytesAtMost() > MAX_PENDING_BYTES && hasGap(version, bytes)) {
       return notTaken({ type: "incomplete" })
     }
     return importInto(entry, live, delta, bytes, source)
   }
 
-  /** The state before the change, as its author had it, beside ours: known only where both have rested in it. */
+  /** Compares the author's content before the change with ours in the same state: known only if both sides rested in it. */
   const compareContents = (
     entry: ShelfEntry,
     hash: Uint8Array | null,
@@ -154,7 +154,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       options.report({
         type: "quarantined",
         key: entry.id,
-        reason: `the document is read again without an update of ${source.sender}: ${result.reason}`,
+        reason: `the document is read again without the update of ${source.sender}: ${result.reason}`,
       })
       return { trapped: result.reason }
     }
@@ -167,7 +167,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     }
     if (!result.changed || result.update === null) {
       if (!result.pending) return unchanged(entry, live, delta, source)
-      // What waits for an operation of somebody else cannot be told beforehand. Only a new instance forgets it.
+      // Only the import shows that an update waits for operations of others, and only a new instance forgets such an update.
       const limit = 2 * MAX_PENDING_BYTES
       if (source.origin === "remote" && live.pendingBytesAtMost() > limit && live.pendingBytes() > limit) {
         options.report({
@@ -177,7 +177,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         })
         return { trapped: MANY_WAIT }
       }
-      // In memory until its history comes, and then stored together with that. Nobody is told that it is kept.
+      // Stays in memory until its history comes, and is then stored with it. Nobody is told that it is kept.
       return notTaken({ type: "incomplete" })
     }
     const { hash, version } = live.state()
@@ -203,8 +203,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   }
 
   /**
-   * Other tabs keep nothing of what they hear: what they heard before it was stored, and edited upon, would be without
-   * its base when this tab is killed.
+   * Other tabs store nothing of what they hear. If they heard of a change before it was stored and edited on top of it,
+   * their edits would lose their base when this tab is killed.
    */
   const postWhenDurable = (
     durable: Promise<unknown>,
@@ -213,7 +213,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   ): void => {
     durable.then(
       () => options.post(change, encode()),
-      // The journal tells of it and tries again.
+      // The journal reports the failure and tries again.
       () => undefined,
     )
   }
@@ -234,8 +234,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   }
 
   /**
-   * What another tab left to be stored is stored, even when it is known here: the document in memory may be all that
-   * has it. As Loro holds it, not as it came: of operations that it knows Loro looks at nothing but the ids.
+   * What another tab left to be stored is stored, even if it is known here: only the document in memory may hold it.
+   * It is stored as Loro holds it, not as it came: of operations that it already knows, Loro checks only the ids.
    */
   const keepKnown = (
     entry: ShelfEntry,
@@ -259,7 +259,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const { hash, version } = live.state()
     const lacks = lackedBySender(live, delta)
     if (hash === null) return notTaken({ type: "refused", reason: "a document without operations" })
-    // Its sender holds more than this delta brought: it was made for another base.
+    // The sender holds more than this delta brought: the delta was made for another base.
     if ("version" in delta && !covers(version, delta.version)) return notTaken({ type: "incomplete" })
     const outcome: JoinOutcome = {
       type: "joined",
@@ -269,17 +269,17 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       senderLacks: lacks,
     }
     if (entry.damage === null) return { outcome, durable: keepKnown(entry, live, delta, source), delta: null }
-    // A device that has no more of it than can be read here does not say that there was no more.
+    // A device that holds no more of it than can be read here does not prove that there was no more.
     if (source.origin === "remote") return { outcome, durable: DONE, delta: null }
     const durable = mend(entry, entry.damage, live, source)
-    // The same state, and openable now: other tabs read it from the store.
+    // The state is the same, but the document can be opened now: other tabs read it from the store.
     const brings = { type: "update", version, update: new Uint8Array(0) } as const
     postWhenDurable(durable, { key: entry.id, before: hash, stateHash: hash }, () => encodeDelta(brings))
     emit({ type: "changed", id: entry.id, origin: source.origin })
     return { outcome, durable, delta: null }
   }
 
-  /** The document goes on with what could be read of it and what came; what is still missing is set aside as it lay in the store. */
+  /** Continues the document with what could be read and what came. If edits are still missing, sets the unreadable parts aside as stored. */
   const mend = (
     entry: ShelfEntry,
     { pieces, version }: DocumentDamage,
@@ -315,7 +315,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         stateHash: TOMBSTONE_HASH,
         senderLacks,
       },
-      // Deleted in memory is not deleted on disk: nobody is told so before it is.
+      // It is deleted in memory, perhaps not yet on disk: nobody is told before it is.
       durable: source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch),
       delta: null,
     }
@@ -345,7 +345,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         const result = apply(entry, delta, source)
         if (!("trapped" in result)) return result
         await shelf.reload(entry)
-        // Whatever broke the instance is not tried again on the new one.
+        // The delta that broke the instance is not tried on the new one.
         return notTaken({ type: "refused", reason: result.trapped })
       } finally {
         shelf.release(entry)
@@ -357,8 +357,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       const delta = encodeDelta({ type: "push", update, ...(audit !== null && { audit }) })
       const change: EntryChange = { key: entry.id, before: before.hash, stateHash: after.hash }
       entry.audit.touch()
-      // Told before it is durable, which a fresh Loro peer id at every start makes safe: a crash here loses
-      // nothing that a peer holds, and no operation id is ever used twice.
+      // The room hears of it before it is durable. A fresh Loro peer id at every start makes that safe: a crash here
+      // loses nothing that a peer holds, and no operation id is ever used twice.
       set.announce(entry.journal.append(entry.live, update, before.version), change, delta)
       emit({ type: "changed", id: entry.id, origin: "local" })
     },
@@ -373,7 +373,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       } catch (cause) {
         throw new LoroReplicaError(
           "storage-failed",
-          `the deletion of document "${entry.id}" could not be stored and is tried again: free some space, and delete it again to wait for it`,
+          `the deletion of document "${entry.id}" could not be stored and is tried again: free some space; delete it again to wait for that`,
           { cause },
         )
       }
@@ -391,7 +391,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         change,
         state === undefined
           ? encodeDelta({ type: "tombstone" })
-          : // Brings nothing, and shows by its version what the others lack: they read it from the store.
+          : // An empty update, whose version shows the other tabs what they lack: they read that from the store.
             encodeDelta({ type: "update", version: state.version, update: new Uint8Array(0) }),
       )
     },
@@ -413,13 +413,16 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   return set
 }
 
-/** A single edit tells nothing of the document that it was made in, and the holder's word is read from what it stored. */
+/**
+ * Whether a delta may mend a damaged document. A single edit says nothing about the rest of the document, and what the
+ * lease holder did is read from the store.
+ */
 function mends(delta: DocumentDelta, { origin, store }: ApplySource): boolean {
   if (store === "kept-elsewhere") return false
   return origin === "local" || delta.type !== "push"
 }
 
-/** Nothing is stored: what the delta came with stays where it is. */
+/** Nothing is stored: what the delta came with, such as an inbox entry, stays where it is. */
 function notTaken(outcome: JoinOutcome): Applied {
   return { outcome, durable: DONE, delta: null }
 }

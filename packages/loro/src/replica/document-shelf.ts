@@ -39,34 +39,34 @@ export interface ShelfOptions {
   readonly isHolder: () => boolean
   onLocal(entry: ShelfEntry, change: LocalChange): void
   onInbox(id: string, key: number, delta: Uint8Array): void
-  /** What could not be stored of a document before is stored now. */
+  /** Changes of a document that could not be stored before are stored now. */
   onRecovered(entry: ShelfEntry): void
-  /** A document was opened that is damaged in the store: what it holds is not what its row said. */
+  /** A document was opened that is damaged in the store: it does not hold what its row said. */
   onDamaged(entry: ShelfEntry): void
   report(report: ReplicaReport): void
 }
 
-/** A document in memory. Pinned while something uses it; the ones used least lately go first. */
+/** A document in memory. Pinned while something uses it; of the others, the least recently used leave first. */
 export interface ShelfEntry {
   readonly id: string
   readonly journal: DocumentJournal
   readonly audit: DocumentAuditor
   phase: "loading" | "live" | "deleted" | "failed"
-  /** Another instance after a trap. Of a deleted document the last one, until it leaves the shelf. */
+  /** A new instance after a trap. For a deleted document its last one, until it leaves the shelf. */
   live: LiveDocument | null
   /** Handles and work under way. */
   pins: number
-  /** Handles alone: their documents are looked after for edits that nobody commits. */
+  /** Handles alone: a document that has any is checked for edits that nobody commits. */
   handles: number
-  /** Whether the document was made here, and is freed here. */
+  /** Whether the `LoroDoc` was made here, and so is freed here. */
   owned: boolean
   /**
-   * What is wrong with it in the store, where it is left as it is: no application has it open, and `live` is what can be read. Null
-   * once another device has sent what it holds.
+   * What is wrong with the document in the store. As long as this is set, the store is left as it is, no application has the
+   * document open, and `live` is what can be read. Null once another device has sent what it holds.
    */
   damage: DocumentDamage | null
   ready: Promise<void>
-  /** Told when `live` was replaced, or the document was deleted or cannot be read any more. */
+  /** Called when `live` was replaced, or the document was deleted or cannot be read any more. */
   readonly watchers: Set<() => void>
 }
 
@@ -77,15 +77,15 @@ export interface UnreadableEntry {
 }
 
 export interface DocumentShelf {
-  /** Opens and pins; in order. Whoever took an entry releases it. One that cannot be read spoils no other. */
+  /** Opens and pins documents, in order. Whoever takes an entry releases it. A document that cannot be read does not affect the others. */
   take(ids: readonly string[]): Promise<readonly (ShelfEntry | UnreadableEntry)[]>
-  /** The same for one; rejects when it cannot be read. */
+  /** Like `take` for one document; rejects if it cannot be read. */
   takeOne(id: string): Promise<ShelfEntry>
   release(entry: ShelfEntry): void
   /** The entry if it is in memory. */
   get(id: string): ShelfEntry | undefined
   entries(): Iterable<ShelfEntry>
-  /** Puts a document of the application in the place of ours, which must not be in use. */
+  /** Replaces our instance, which must not be in use, by a `LoroDoc` of the application. */
   adopt(entry: ShelfEntry, doc: LoroDoc): void
   /** Drops an instance that Loro broke and reads the document again from the store. */
   reload(entry: ShelfEntry): Promise<void>
@@ -99,19 +99,19 @@ export interface DocumentShelf {
   close(): Promise<void>
 }
 
-/** What the store knows of some ids, so that those it never heard of need no look of their own. */
+/** What the store holds for some ids, so that ids it does not know need no lookup of their own. */
 interface Known {
   readonly stored: ReadonlySet<string>
-  /** Ids with edits in the inbox; "many" when there are too many to look at. */
+  /** Ids with edits in the inbox; "many" if there are too many to look at. */
   readonly waiting: ReadonlySet<string> | "many"
 }
 
-/** The inbox is empty as a rule: this many entries are looked at before documents are opened one by one. */
+/** The inbox is usually empty. If it has this many entries, every document is looked up in the store instead. */
 const INBOX_LOOK = 32
 
 export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const { store, writer, clock, random } = options
-  // In order of last use: the first is the oldest.
+  // In order of last use, the least recent first.
   const entriesById = new Map<string, ShelfEntry>()
 
   const createEntry = (id: string): ShelfEntry => {
@@ -128,7 +128,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       audit: createDocumentAuditor({
         clock,
         live: () => (entry.phase === "live" && entry.handles > 0 ? entry.live : null),
-        onFailure: (live, error) => failed(entry, live, error, "Loro failed to tell what it holds"),
+        onFailure: (live, error) => failed(entry, live, error, "Loro failed to read what it holds"),
       }),
       journal: createJournal({
         id,
@@ -168,7 +168,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       onForeignPeerId: () =>
         options.report({
           type: "warning",
-          reason: `document "${entry.id}" was edited under a Loro peer id of the application's: leave setPeerId() alone, an id used twice makes documents differ for ever`,
+          reason: `document "${entry.id}" was edited under a Loro peer id that the application set: do not call setPeerId(), since an id used twice makes documents differ for ever`,
         }),
       onFailure: ({ trap, reason }) => {
         options.report({
@@ -184,7 +184,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   }
 
   const load = async (entry: ShelfEntry, known: Promise<Known> | null): Promise<void> => {
-    // The holder alone writes rows: without one, and without an edit on the way, there is nothing to read.
+    // Only the lease holder writes rows: a document without a row or an edit in the inbox has nothing to read.
     if (known !== null && isNew(await known, entry.id)) {
       watch(entry, createLoroDoc(random))
       return
@@ -193,7 +193,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     const read = stored.row === null ? null : readRow(stored.row)
     if (read?.status === "newer") throw describeNewer(entry.id, read.reason)
     const row = read?.status === "damaged" ? null : read
-    // Durable edits of tabs, which the holder of the lease moves into the log: they belong to the document already.
+    // Durable edits of tabs that the lease holder has yet to move into the log: they already belong to the document.
     const inbox = inboxOf(stored)
     if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone")) {
       entry.phase = "deleted"
@@ -210,13 +210,13 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     )
     resume(entry, stored, row, { version, waiting })
     if (damage !== null && !isCovered(damage, version)) return setDamaged(entry, damage)
-    // With edits in the inbox the row may be ahead of the log: the document that it was written of held them, and it is written
-    // again as they are taken in.
+    // With edits in the inbox, the row may be ahead of the log, because it was written from a document that held them. It is
+    // written again when they are taken in.
     if (read === null || !options.isHolder() || inbox.length > 0) return
     if (damage !== null && entry.live !== null) {
       options.report({
         type: "warning",
-        reason: `document "${entry.id}" was damaged in the store and is mended: nothing of it is missing`,
+        reason: `document "${entry.id}" was damaged in the store and is repaired: nothing of it is missing`,
       })
       return void entry.journal.rewrite(entry.live, []).catch(() => undefined)
     }
@@ -233,7 +233,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     options.onDamaged(entry)
   }
 
-  /** `version` of what the snapshot and the log hold; less is safe, more would be left out when the log is merged. */
+  /** `version` is what snapshot and log hold. Less is safe; anything beyond that would be left out when the log is merged. */
   const resume = (
     entry: ShelfEntry,
     stored: StoredDocument,
@@ -250,7 +250,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       buried: row?.status === "deleted",
     })
 
-  /** The log says more or less than its row, as after a write that failed between others: the log is right. */
+  /** The log and its row disagree, as when one write between others failed: the log is right. */
   const repair = (entry: ShelfEntry): void => {
     if (entry.live === null) return
     options.report({
@@ -261,7 +261,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   }
 
   const reload = (entry: ShelfEntry): Promise<void> => {
-    // Whoever finds it broken a second time, before it is read again, has the same instance.
+    // Whoever finds it broken while it is being read again means the same instance.
     if (entry.phase === "loading") return entry.ready
     const left = entry.live?.abandon() ?? []
     const handles = entry.phase === "live"
@@ -279,7 +279,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       try {
         entry.damage = null
         await load(entry, null)
-        // Whoever has it open must not go on with less than there was.
+        // An application that has it open must not continue with less than there was.
         assertWhole(entry)
       } catch (error) {
         entry.phase = "failed"
@@ -291,7 +291,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       for (const update of left) keepOwn(entry, update)
       if (handles) for (const watcher of [...entry.watchers]) watcher()
     })()
-    // Whoever takes the entry sees the failure; without anybody it is told here.
+    // Whoever takes the entry sees the failure; in case nobody does, it is reported here.
     entry.ready.catch((cause: unknown) =>
       options.report({
         type: "quarantined",
@@ -303,7 +303,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     return entry.ready
   }
 
-  /** Edits of ours that were committed and not yet stored when the instance broke. */
+  /** Local edits that were committed but not yet stored when the instance broke. */
   const keepOwn = (entry: ShelfEntry, update: Uint8Array): void => {
     const outcome = entry.live?.integrate(update)
     if (outcome?.type !== "integrated" || outcome.update === null || entry.live === null) return
@@ -388,12 +388,12 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       const stored = own.state().hash === null ? null : own.snapshot()
       doc.commit()
       if (doc.isShallow()) throw new Error("it is shallow: without its early history it cannot be shared")
-      // Ours stays in its place until the other one holds all of it.
+      // Our instance stays in place until the application's holds all of it.
       if (stored !== null && doc.import(stored).pending !== null) throw new Error("it lacks edits")
       own.abandon()
       if (entry.owned) freeQuietly(own.doc)
       prepareLoroDoc(doc)
-      // Its own may have been used elsewhere since, as by another copy of what it was loaded from.
+      // Its own peer id may have been used elsewhere since, for example by another copy of what it was loaded from.
       takeFreshPeerId(doc, random)
       entry.owned = false
       watch(entry, doc)
@@ -411,11 +411,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         live.settle()
         const outcomes = storedBlobs(stored).map((bytes) => live.integrate(bytes).type)
         const isReadable = outcomes.every((type) => type === "integrated")
-        // The holder has mended it meanwhile.
+        // The lease holder has mended the document meanwhile.
         if (isReadable && row?.status === "live" && covers(live.state().version, row.version))
           entry.damage = null
       }
-      // The document in memory may hold what is not in the log yet.
+      // The document in memory may hold operations that are not in the log yet.
       resume(entry, stored, known, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
     },
     async keepAll(entry) {
@@ -437,7 +437,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       for (const watcher of [...entry.watchers]) watcher()
     },
     async close() {
-      // What came to life after this would be watched, and its memory held, for ever.
+      // A document that finished loading after this would be watched, and kept in memory, for ever.
       await Promise.allSettled([...entriesById.values()].map((entry) => entry.ready))
       for (const entry of entriesById.values()) entry.live?.settle()
       await writer.idle()
@@ -455,7 +455,7 @@ function isNew({ stored, waiting }: Known, id: string): boolean {
   return !stored.has(id) && waiting !== "many" && !waiting.has(id)
 }
 
-/** All that the document held can be read elsewhere in it, as when it was mended in memory and could not be stored. */
+/** Whether the readable parts hold all that the document held, as when it was mended in memory and could not be stored. */
 function isCovered(damage: DocumentDamage, version: Version): boolean {
   return damage.version !== null && covers(version, damage.version)
 }

@@ -4,14 +4,14 @@ import { encodeFrontiers, type LoroDoc } from "loro-crdt"
 
 import { takeVersion, type Version } from "./version.ts"
 
-/** What the room compares and what a peer may lack. Read after a commit: Loro counts uncommitted operations too. */
+/** What the room compares, and what shows which edits a peer lacks. Read after a commit: Loro counts uncommitted operations too. */
 export interface DocumentState {
   /** SHA-256 over the encoded frontiers, which are canonical; null while the document holds no operation. */
   readonly hash: Uint8Array | null
   readonly version: Version
 }
 
-/** The state hash of every deleted document: nothing about it matters but that it is gone. */
+/** The state hash of every deleted document: nothing matters about it but that it is deleted. */
 export const TOMBSTONE_HASH: Uint8Array = sha256(new TextEncoder().encode("dunlin/1 loro tombstone"))
 
 export function readState(doc: LoroDoc): DocumentState {

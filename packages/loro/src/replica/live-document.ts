@@ -7,14 +7,14 @@ import { type DocumentState, readState, sameHash } from "./document-state.ts"
 import { refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
-/** Commits this close together travel and are stored as one update: 20 characters a commit cost 5 bytes each, one costs 88. */
+/** Commits this close together are sent and stored as one update: in a commit of 20 characters, each costs 5 bytes; alone, 88. */
 const COALESCE_MS = 16
-/** What waits for operations of others is counted by exporting it. */
+/** Updates that wait for operations of others are counted no more often than this: counting means exporting them. */
 const RECOUNT_MS = 1_000
-/** Fewer than this are not worth counting. */
+/** Fewer bytes than this are not worth counting. */
 const MANY_WAITING_BYTES = 524_288
 
-/** At most one change in the history of a document for so long, by the same author without a pause. */
+/** Edits of one author without a pause add at most one change to the history of a document in this time. */
 const HISTORY_GRAIN_SECONDS = 60
 
 export interface LocalChange {
@@ -32,11 +32,11 @@ export type IntegrateOutcome =
       readonly pending: boolean
       /** What must be stored for the change; null when nothing changed. */
       readonly update: Uint8Array | null
-      /** Another instance edited under our Loro peer id: a new one was taken. */
+      /** Another instance edited under our Loro peer id, so we took a new id. */
       readonly collision: boolean
     }
   | { readonly type: "refused"; readonly reason: string }
-  /** The instance is not to be used any more. */
+  /** The instance must not be used any more. */
   | { readonly type: "trapped"; readonly reason: string }
 
 export interface LiveDocumentOptions {
@@ -46,33 +46,33 @@ export interface LiveDocumentOptions {
   /** 64 hex digits. */
   readonly device: string
   onLocal(change: LocalChange): void
-  /** The application gave its document a Loro peer id, which the edits just reported have. */
+  /** The application set a Loro peer id on its document, and the edits just reported carry it. */
   onForeignPeerId(): void
   /** Loro failed on our own edits. */
   onFailure(failure: { readonly trap: boolean; readonly reason: string }): void
 }
 
-/** One `LoroDoc` in memory: sees its local edits, commits them in time, takes in what comes from elsewhere. */
+/** One `LoroDoc` in memory: observes its local edits, commits them in time, and imports what comes from elsewhere. */
 export interface LiveDocument {
   readonly doc: LoroDoc
   /** As of the last `settle` or `integrate`. */
   state(): DocumentState
-  /** Commits edits nobody committed: at once when the last change is 16 ms old, else when it is. */
+  /** Commits edits that nobody committed: at once if the last change is at least 16 ms old, otherwise as soon as it is. */
   touch(): void
   /** Commits and reports every local edit now. */
   settle(): void
   /**
-   * Bytes of an update or snapshot, already checked from outside. Local edits are settled first. An instance that
-   * would hold more than `maxOperations` is not to be used any more.
+   * Imports an update or snapshot that the caller has checked. Local edits are settled first. The outcome is "trapped"
+   * for an instance that then holds more than `maxOperations`.
    */
   integrate(bytes: Uint8Array, maxOperations?: number): IntegrateOutcome
-  /** What a holder of `version` lacks. */
+  /** An update with what a holder of `version` lacks. */
   updateSince(version: Version): Uint8Array
   snapshot(): Uint8Array
   /** Updates that wait for operations that are not here; exports leave them out. */
   pending(): Uint8Array | null
   pendingBytes(): number
-  /** The same, or more: counted anew at most once a second. */
+  /** `pendingBytes` or more: counted anew at most once a second. */
   pendingBytesAtMost(): number
   /** Stops watching and returns local updates not reported yet. Frees nothing. */
   abandon(): readonly Uint8Array[]
@@ -91,7 +91,7 @@ export function prepareLoroDoc(doc: LoroDoc): void {
   doc.setChangeMergeInterval(HISTORY_GRAIN_SECONDS)
 }
 
-/** A peer id belongs to one instance in memory: used again after a crash it would name two different operations alike. */
+/** A peer id belongs to one instance in memory: used again after a crash, it would give two operations the same id. */
 export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
   const bytes = random.bytes(8)
   const id = new DataView(bytes.buffer).getBigUint64(0)
@@ -99,12 +99,12 @@ export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
   doc.setPeerId((id >> 1n).toString() as PeerID)
 }
 
-/** A document that a crafted update broke may not even let itself be freed. */
+/** Frees a document that a crafted update may have broken, so that even freeing may throw. */
 export function freeQuietly(doc: LoroDoc): void {
   try {
     doc.free()
   } catch {
-    // Its memory stays lost, which is what a trap costs.
+    // Its memory is lost: that is what a trap costs.
   }
 }
 
@@ -115,13 +115,13 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let flushedAt = Number.NEGATIVE_INFINITY
   let cancelTimer: (() => void) | null = null
   let microtask = false
-  /** Bytes of updates that wait for others, at most. */
+  /** An upper bound for the bytes of updates that wait for others. */
   let waitingBytes = doc.exportPendingUpdates()?.length ?? 0
   let countedAt = clock.monotonic()
   let authoredPeer: PeerID | null = null
   let ownPeer = doc.peerIdStr
   let abandoned = false
-  /** Operations in memory as of the last look: an application may import into the document by itself, and Loro tells nobody. */
+  /** Operations in memory when last counted: an application may import into its document itself, and Loro reports that to nobody. */
   let seenOperations = doc.opCount()
 
   const guard = (work: () => void): void => {
@@ -143,7 +143,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       })
       return
     }
-    // Not inside the callback: editors refuse to be told of a change while they make one.
+    // Not inside the callback: editors refuse to be told of a change while they apply one.
     microtask = true
     queueMicrotask(() => {
       microtask = false
@@ -180,7 +180,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         : updateSince(before.version)
     options.onLocal({ before, after: state, update })
     if (doc.peerIdStr === ownPeer) return
-    // Two documents that edit under one id differ for ever, and nothing shows it: the next edits are under a new one.
+    // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
     renewPeerId()
     options.onForeignPeerId()
   }
@@ -201,17 +201,17 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     return waiting
   }
 
-  /** Loro tells what waits by exporting it: with a thousand small updates of a stranger that takes longer than all else. */
+  /** Loro reveals what waits only by exporting it: with a thousand small updates of a stranger, that takes longer than all else. */
   const countSometimes = (): void => {
     if (clock.monotonic() - countedAt >= RECOUNT_MS) pending()
   }
 
   const unsubscribe = doc.subscribeLocalUpdates((bytes) => {
-    // An exception in here would end the process: Loro rethrows it outside of every call.
+    // An exception in here would end the process: Loro rethrows it outside any call.
     guard(() => {
       buffered.push(bytes)
-      // A lone key press goes out from within the commit: an editor that commits in the middle of its update would
-      // otherwise draw first. The first one of an author is not alone, see `recordAuthor`.
+      // A lone key press is sent from within the commit; otherwise an editor that commits in the middle of its update
+      // would draw first. An author's first key press is not alone, see `recordAuthor`.
       const alone =
         buffered.length === 1 && authoredPeer === doc.peerIdStr && cancelTimer === null && !microtask
       if (alone && clock.monotonic() - flushedAt >= COALESCE_MS) flush()
@@ -234,7 +234,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       const before = state
       try {
         const status = doc.import(bytes)
-        // Without its early history it cannot take in what older replicas still hold.
+        // Without its early history, the document cannot import what older replicas still hold.
         if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
         const operations = doc.opCount()
         const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)

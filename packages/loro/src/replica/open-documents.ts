@@ -98,7 +98,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
     }
   }
 
-  /** What tabs have saved is there, although its writer has not moved it yet. */
+  /** What tabs have saved is listed, even if the lease holder has not moved it into the log yet. */
   const addInbox = async (infos: Map<string, DocumentInfo>, buried: Set<string>): Promise<void> => {
     let after = 0
     for (let full = true; full;) {
@@ -115,7 +115,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
     for (const id of buried) infos.delete(id)
   }
 
-  /** Those whose rows tell nothing: there they are all the same, unless there is nothing else of them. */
+  /** Documents whose rows cannot be read are listed all the same, unless nothing else of them exists. */
   const addUnknown = async (
     infos: Map<string, DocumentInfo>,
     bytesById: ReadonlyMap<string, number>,
@@ -198,7 +198,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
     export: (id) => withEntry(id, exportOf),
     salvage: (id) => withEntry(id, exportOf, takeEvenDamaged),
     async list() {
-      // Behind what is being written; what fails to be is its own document's matter, and hides no other.
+      // After the writes under way. One that fails concerns its own document, and hides no other.
       await options.writer.write({}).catch(() => undefined)
       const infos = new Map<string, DocumentInfo>()
       const buried = new Set<string>()
@@ -246,7 +246,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
   }
 }
 
-/** Puts the application's document in the place of ours, and tells of what only it held. */
+/** Replaces our instance by the application's document, and announces what only that one held. */
 function adopt(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf, set: DocumentSet): void {
   const before = entry.live?.state()
   shelf.adopt(entry, doc)
@@ -265,8 +265,8 @@ function notImported(id: string, reason: string, cause?: unknown): LoroReplicaEr
 }
 
 /**
- * What bytes of unknown origin add to a document, as an export made here. A document of its own reads them first and
- * must come through an export and a reload, so that a crafted file breaks that one.
+ * What bytes of unknown origin add to a document, as an export made here. A separate document imports them first, and
+ * must survive an export and a reload, so that a crafted file breaks only that one.
  */
 function purify(bytes: Uint8Array, entry: ShelfEntry, maxOperations: number): Uint8Array {
   const held = entry.live?.state()
@@ -284,7 +284,7 @@ function purify(bytes: Uint8Array, entry: ShelfEntry, maxOperations: number): Ui
   } catch (cause) {
     throw notImported(entry.id, describeLoroFailure(cause).reason, cause)
   } finally {
-    // A document that a crafted file broke may not even let itself be freed.
+    // Freeing a document that a crafted file broke may throw.
     for (const doc of [trial, check]) freeQuietly(doc)
   }
 }

@@ -10,7 +10,7 @@ export interface RowHashOptions {
   report(report: ReplicaReport): void
 }
 
-/** Where a stored document stands; null for one of which this device can say nothing to others. */
+/** Key and state hash of a stored document; null for a document of which this device can tell others nothing. */
 export async function hashOfRow(
   { id, bytes, isNameless }: StoredRow,
   { shelf, report }: RowHashOptions,
@@ -19,11 +19,11 @@ export async function hashOfRow(
   if ("hash" in row) return { key: id, stateHash: row.hash }
   if (isNameless === true) {
     const reason =
-      "a row of the encrypted store does not open: its document is read without it once it is opened, or once a peer sends it"
+      "a row of the encrypted store cannot be decrypted: its document is read without the row when it is opened, or when a peer sends it"
     report({ type: "quarantined", key: id, reason })
     return null
   }
-  // What the row does not tell the document itself may.
+  // The document itself may tell what its row does not.
   const [entry] = await shelf.take([id])
   if (entry === undefined) return null
   if (entry.phase === "unreadable") {
@@ -37,7 +37,7 @@ export async function hashOfRow(
   }
 }
 
-/** Null while there is nothing in memory to go by. */
+/** The state hash of what is in memory; null while nothing is. */
 export function hashInMemory({ phase, live }: ShelfEntry): Uint8Array | null {
   if (phase === "deleted") return TOMBSTONE_HASH
   return phase === "live" ? (live?.state().hash ?? null) : null

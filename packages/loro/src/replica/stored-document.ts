@@ -14,22 +14,22 @@ interface InboxEdit {
   readonly delta: ReturnType<typeof parseDelta>
 }
 
-/** What is wrong with a stored document, of which the readable parts are in memory. */
+/** What is wrong with a stored document whose readable parts are in memory. */
 export interface DocumentDamage {
   readonly reason: string
-  /** As they lie in the store. */
+  /** The unreadable parts, as stored. */
   readonly pieces: readonly Uint8Array[]
-  /** What the document held; null where its row does not tell. */
+  /** What the document held; null if its row does not tell. */
   readonly version: Version | null
 }
 
 interface OpenedStored {
   readonly doc: LoroDoc
-  /** Why Loro does not take some of the parts. */
+  /** Why Loro rejects a part, by part. */
   readonly reasonsByPart: ReadonlyMap<Uint8Array, string>
 }
 
-/** What can be read of the snapshot and the log: what builds on a part that cannot waits inside Loro. */
+/** Reads what it can of the snapshot and the log. Updates that build on an unreadable part wait inside Loro. */
 export function openStored(stored: StoredDocument, random: Random): OpenedStored {
   const reasonsByPart = new Map<Uint8Array, string>()
   return { doc: importParts(storedBlobs(stored), reasonsByPart, random), reasonsByPart }
@@ -44,7 +44,7 @@ function importParts(
   for (const part of parts) {
     if (reasonsByPart.has(part)) continue
     try {
-      // One by one: Loro's `importBatch` takes the square of the time where a log adds much to one place.
+      // One by one: Loro's `importBatch` takes quadratic time where a log adds much in one place.
       doc.import(part)
     } catch (error) {
       const { trap, reason } = describeLoroFailure(error)
@@ -57,7 +57,7 @@ function importParts(
   return doc
 }
 
-/** Null for a document that is whole, or that can be made so of itself: its row says nothing that its content does not. */
+/** Null for a document that is whole, or that can be restored from its own content, since its row says nothing more. */
 export function findDamage(
   stored: StoredDocument,
   row: StoredRowState | null,
@@ -75,7 +75,7 @@ export function findDamage(
   if (parts.length > 0 || stored.inbox.length > 0 || row === null) return null
   if (row.status === "live") return { reason: "its content is missing", pieces, version }
   if (row.status !== "damaged" || stored.row === null) return null
-  // It may be one that was deleted, or one whose content is lost as well. Either would be for all devices.
+  // The document may have been deleted, or its content may be lost too. Assuming either would affect all devices.
   return { reason: row.reason, pieces: stored.row.length > 0 ? [stored.row, ...pieces] : pieces, version }
 }
 
@@ -83,7 +83,7 @@ export function describeNewer(id: string, reason: string): LoroReplicaError {
   return new LoroReplicaError("document-corrupt", `document "${id}" cannot be read here: ${reason}`)
 }
 
-/** What opening a damaged document rejects with. */
+/** The error with which opening a damaged document rejects. */
 export function describeDamage(id: string, { reason }: DocumentDamage): LoroReplicaError {
   return new LoroReplicaError(
     "document-corrupt",
@@ -92,8 +92,8 @@ export function describeDamage(id: string, { reason }: DocumentDamage): LoroRepl
 }
 
 /**
- * The document with the edits taken in. Those that Loro cannot take stay in the inbox, and whoever moves them tells of it; one
- * that breaks the instance is left out of another that `open` makes.
+ * Imports the edits into the document. Those that Loro rejects stay in the inbox, and whoever moves the inbox reports them. If
+ * an edit breaks the instance, `open` makes another one without that edit.
  */
 export function withInbox(doc: LoroDoc, inbox: readonly InboxEdit[], open: () => LoroDoc): LoroDoc {
   for (const { key, delta } of inbox) {

@@ -20,15 +20,15 @@ export interface TabSyncOptions {
   report(report: ReplicaReport): void
 }
 
-/** Keeps the openers of one store equal, and makes one of them its writer. */
+/** Keeps the openers of one store in step, and makes one of them its writer. */
 export interface TabSync {
-  /** Whether rows and logs are written here; else edits go to the inbox. */
+  /** Whether this opener writes rows and logs; if not, its edits go to the inbox. */
   isHolder(): boolean
   post(change: EntryChange, delta: Uint8Array): void
   postInbox(id: string, key: number, delta: Uint8Array): void
-  /** Begins to listen; resolves when what was left in the inbox is taken over, if that is ours to do. */
+  /** Begins to listen. For the lease holder, resolves when what was left in the inbox is taken over. */
   start(): Promise<void>
-  /** Hears nothing any more, and resolves when what was heard is worked off. What is posted still goes out. */
+  /** Stops listening, and resolves when all that was heard is processed. Posts still go out. */
   quiet(): Promise<void>
   stop(): void
 }
@@ -37,11 +37,11 @@ const INBOX_PAGE = 64
 const ROW_PAGE = 1_000
 const RETRY_FROM_MS = 1_000
 const RETRY_UP_TO_MS = 30_000
-/** A document that cannot be read again after so many tries is given up, so that the others have a writer. */
+/** A document that cannot be read again after this many tries is given up, so that the others get a writer. */
 const TAKEOVER_PATIENCE = 5
-/** A tab that died between its entry and the message about it left what nobody is told of. */
+/** How often the inbox is looked at: a tab may die after it wrote an entry and before it told the others. */
 const LOOK_EVERY_MS = 20_000
-/** An entry whose base is missing for so many looks is told of: the base may only have failed to be written, and come later. */
+/** An entry is reported when its base is missing at this many looks: the write of the base may have failed, and still come. */
 const LOOKS_BEFORE_REPORT = 3
 
 /** An entry that does not join is not stored, and stays in the inbox. */
@@ -58,18 +58,18 @@ export function createTabSync(
   const { store, writer, clock } = options
   const { lease } = store
   let holder = lease.held.get()
-  /** The room has read every row up to here by itself; of those above it was told by whoever wrote them, as long as that lived. */
+  /** The room has read every row up to this sequence itself. Of the rows above it heard only from their writer, while that lived. */
   let unheardAbove = holder ? null : writer.lastSequence()
   let stopped = false
   let takingOver = false
   let cancelRetry: (() => void) | null = null
   let tries = 0
   let cancelLook: (() => void) | null = null
-  /** Looks in a row that left entries without their base. */
+  /** Consecutive looks after which entries still lacked their base. */
   let fruitlessLooks = 0
   let lookDue = 0
   const looksByIncompleteKey = new Map<number, number>()
-  /** A tab of another version says with every key press what this one cannot read: once is enough. */
+  /** A tab of another version sends something unreadable with every key press: one report is enough. */
   let hasToldUnreadable = false
   /** Inbox entries that cannot be taken in: they stay, for a newer version of the application or a mended document. */
   const leftInInbox = new Set<number>()
@@ -90,16 +90,15 @@ export function createTabSync(
     if (!holder) await follow(message)
   }
 
-  /** What an entry builds on and is not here is in the inbox, when its tab died before it told of it. */
+  /** If the base of an entry is not here, it may be in the inbox: its tab may have died before it told of it. */
   const takeInHeard = async (id: string, key: number, delta: Uint8Array): Promise<void> => {
     const { incomplete } = await takeIn(id, key, delta)
     if (incomplete) lookAfter(Math.min(LOOK_EVERY_MS, RETRY_FROM_MS * 2 ** fruitlessLooks))
   }
 
   /**
-   * Moves an inbox entry into the log, in one transaction: whatever happens, it is in the one or in the other.
-   * Resolves once it is in memory; `durable` when it is stored, which nobody needs to wait for: what is typed fast
-   * must not pile up.
+   * Moves an inbox entry into the log, in one transaction: whatever happens, it is in one of the two. Resolves once it
+   * is in memory, and `durable` when it is stored. Nobody needs to wait for that, so that fast typing does not pile up.
    */
   const takeIn = async (id: string, key: number, bytes: Uint8Array): Promise<TakenIn> => {
     const delta = parseDelta(bytes)
@@ -120,7 +119,7 @@ export function createTabSync(
     looksByIncompleteKey.delete(key)
     const { before, stateHash } = outcome
     if (!outcome.changed || result.delta === null) {
-      // The document was opened together with its inbox: the room may not have heard of it.
+      // The document was opened together with its inbox: the room may not have heard of this edit.
       options.changed({ key: id, before, stateHash })
       return { durable, incomplete: false }
     }
@@ -128,13 +127,13 @@ export function createTabSync(
     options.changed({ key: id, before, stateHash, delta: delivered })
     durable.then(
       () => send({ type: "changed", id, before, stateHash, delta: delivered }),
-      // The journal tells of it and tries again.
+      // The journal reports the failure and tries again.
       () => undefined,
     )
     return { durable, incomplete: false }
   }
 
-  /** A durable edit is never thrown away because it makes no sense here and now. */
+  /** A durable edit is never thrown away merely because it makes no sense here and now. */
   const leave = (id: string, key: number, reason: string): TakenIn => {
     if (!leftInInbox.has(key)) reportLeft(id, key, reason)
     leftInInbox.add(key)
@@ -145,7 +144,7 @@ export function createTabSync(
     options.report({
       type: "quarantined",
       key: id,
-      reason: `an edit of another tab cannot be taken in, and stays in the store as inbox entry ${key}: ${reason}`,
+      reason: `an edit of another tab cannot be applied, and stays in the store as inbox entry ${key}: ${reason}`,
     })
 
   /** The holder changed a document: ours follows, and our room hears of it. */
@@ -165,7 +164,7 @@ export function createTabSync(
     }
   }
 
-  /** A message was missed: the store has it all. */
+  /** A message was missed, but the store has it all. */
   const catchUp = async (entry: ShelfEntry): Promise<void> => {
     const { shelf, set } = options.parts()
     const before = hashInMemory(entry)
@@ -181,7 +180,7 @@ export function createTabSync(
     const entries = [...shelf.entries()]
     if (!holder) {
       writer.follow(await store.lastSequence())
-      // The holder before us wrote rows and logs that our journals know nothing of. Until they do, edits go to the inbox.
+      // The previous holder wrote rows and logs that our journals know nothing of. Until they do, edits go to the inbox.
       for (const entry of entries) {
         await entry.ready.catch(() => undefined)
         if (entry.phase === "live" || entry.phase === "deleted") await catchUpOrGiveUp(entry)
@@ -194,7 +193,7 @@ export function createTabSync(
     await tellUnheard()
   }
 
-  /** A tab that is closed while it stores its last edits tells nobody of them: the room hears where every such document stands. */
+  /** A tab that closed while it stored its last edits told nobody: tells the room the state of each document it may have written. */
   const tellUnheard = async (): Promise<void> => {
     while (unheardAbove !== null) {
       const rows = await store.changes(unheardAbove, ROW_PAGE)
@@ -215,7 +214,7 @@ export function createTabSync(
       await catchUp(entry)
     } catch (error) {
       if (tries < TAKEOVER_PATIENCE) throw error
-      // Written on from here, its log would be damaged: whoever opens it next reads it anew, or hears why not.
+      // To write on from here would damage its log: whoever opens it next reads it anew, or hears why that fails.
       await options
         .parts()
         .shelf.reload(entry)
@@ -246,21 +245,21 @@ export function createTabSync(
       after = page.at(-1)?.key ?? after
       if (page.length < INBOX_PAGE || stopped) break
     }
-    // One bad entry stops no other, but what failed is tried again.
+    // One bad entry does not stop the others, but what failed is tried again.
     if (failures.length > 0) throw failures[0]
     for (const entry of incomplete) countLook(entry)
     fruitlessLooks = incomplete.length > 0 ? fruitlessLooks + 1 : 0
     lookAfter(LOOK_EVERY_MS)
   }
 
-  /** It is tried at every look: what it builds on may come from a peer as well. */
+  /** An incomplete entry is tried again at every look: its base may also come from a peer. */
   const countLook = ({ id, key }: InboxEntry): void => {
     const looks = (looksByIncompleteKey.get(key) ?? 0) + 1
     looksByIncompleteKey.set(key, looks)
     if (looks === LOOKS_BEFORE_REPORT) reportLeft(id, key, "it builds on edits that are not here")
   }
 
-  /** The earlier one of two looks is enough. */
+  /** Of two scheduled looks, the earlier one is enough. */
   const lookAfter = (delayMs: number): void => {
     const due = clock.monotonic() + delayMs
     if (stopped || (cancelLook !== null && due >= lookDue)) return
@@ -276,7 +275,7 @@ export function createTabSync(
     try {
       return await takeIn(id, key, bytes)
     } catch (error) {
-      // It is as unreadable in half a minute.
+      // It will be just as unreadable in half a minute.
       if (error instanceof LoroReplicaError && error.code === "document-corrupt") {
         return leave(id, key, error.message)
       }
@@ -284,7 +283,7 @@ export function createTabSync(
     }
   }
 
-  /** Does the work, and once more later for as long as it fails. */
+  /** Does the work, and again later for as long as it fails. */
   const persist = (work: () => Promise<void>): Promise<void> =>
     enqueue(async () => {
       try {
@@ -342,7 +341,7 @@ export function createTabSync(
       if (holder && stateHash !== null) send({ type: "changed", id: key, before, stateHash, delta })
     },
     postInbox(id, key, delta) {
-      // Between the takeover of the lease and of the inbox nobody else would take our own entry.
+      // An entry of ours from before the takeover that became durable only now: nobody else would take it.
       if (holder) void enqueue(() => takeInHeard(id, key, delta))
       else send({ type: "inbox", key, id, delta })
     },

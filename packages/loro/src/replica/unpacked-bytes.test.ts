@@ -39,7 +39,7 @@ describe("the bytes that a snapshot unpacks to", () => {
       view.setUint32(at, 0x18_4d_22_04, true)
       view.setUint32(at + 7, (0x8000_0000 | (bytes.length - at - 11)) >>> 0, true)
     }
-    // Each of them reaches to the end: a quarter of a million passes, of which a few are made.
+    // Each frame reaches to the end: that would be a quarter of a million passes, of which only a few are made.
     expect(countUnpackedBytes(bytes, 1e12)).toBeGreaterThan(1e12)
   })
 

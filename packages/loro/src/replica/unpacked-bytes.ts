@@ -1,15 +1,14 @@
-/** Magic numbers of LZ4's two frame formats, which are how Loro packs the blocks of a snapshot. */
+/** Magic numbers of LZ4's two frame formats, in which Loro packs the blocks of a snapshot. */
 const FRAME = 0x18_4d_22_04
 const LEGACY_FRAME = 0x18_4c_21_02
-/** A byte of a packed length stands for at most so many. */
+/** A packed byte stands for at most this many: a byte of a length field counts up to 255. */
 export const MAX_LZ4_RATIO = 255
-/** A crafted blob may nest frame after frame: reading is given up, as if it were too large, beyond so many passes. */
+/** A crafted blob may nest frame in frame: after this many passes over its bytes, it counts as too large. */
 const MAX_PASSES = 8
 
 /**
  * How many bytes the packed blocks of a blob unpack to, counted from their length fields without unpacking anything.
- * Counts every place that may be the beginning of a block: it says too much rather than too little. Stops above
- * `limit`.
+ * Counts every place where a block may begin, and so rather too much than too little. Stops above `limit`.
  */
 export function countUnpackedBytes(bytes: Uint8Array, limit: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -53,7 +52,7 @@ function countFrame(
   return { unpacked, end: Math.min(at, bytes.length) }
 }
 
-/** A block is a chain of literals to copy and matches to repeat, each behind its length. */
+/** A block is a chain of literals to copy and matches to repeat, each preceded by its length. */
 function countBlock(bytes: Uint8Array, from: number, end: number): number {
   let unpacked = 0
   let at = from

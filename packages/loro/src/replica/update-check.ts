@@ -7,28 +7,28 @@ import { countOperations, MAX_COUNTER, takeVersion, type Version } from "./versi
 const MAGIC = 0x6c_6f_72_6f
 const MODE_OFFSET = 20
 const MODE_SNAPSHOT = 3
-/** Small documents may be packed as well as they can. */
+/** A snapshot that unpacks to no more than this may be compressed to any degree. */
 const MIN_UNPACKED_BYTES = 1_048_576
 
-/** What one document may take up here when it comes from outside. */
+/** How much one document may take up here if it comes from outside. */
 export interface DocumentLimits {
   readonly maxBytes: number
-  /** Loro needs up to some three hundred bytes of memory for an operation that is one byte of an update, or less of a snapshot. */
+  /** An operation that takes one byte of an update, or less of a snapshot, may take Loro some three hundred bytes of memory. */
   readonly maxOperations: number
 }
 
 export interface UpdateRules extends DocumentLimits {
-  /** Of the document that the bytes are for. */
+  /** What is held of the document that the bytes are for. */
   readonly held: Version
   /** Snapshots may be compressed a hundredfold, so they are taken only where nothing is held yet. */
   readonly snapshot: "allowed" | "refused"
 }
 
-/** Why bytes from outside are not to be imported, or null. Reads headers and checksum, makes no document. */
+/** Why bytes from outside must not be imported, or null. Reads headers and checksum, and makes no document. */
 export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | null {
   if (bytes.length > rules.maxBytes) return tooLarge(bytes.length, rules.maxBytes)
-  // Reading what a snapshot holds costs several times its import, which checks the same and reads the rest when it
-  // is needed; whether it is shallow shows afterwards.
+  // Reading the metadata of a snapshot costs several times as much as its import, which makes the same checks and reads
+  // the rest when it is needed. Whether the snapshot is shallow shows afterwards.
   if (rules.snapshot === "allowed" && isSnapshot(bytes)) return refuseBomb(bytes, rules.maxBytes)
   try {
     const meta = decodeImportBlobMeta(bytes, true)
@@ -37,11 +37,11 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
       inBounds(vector) ? new Map(vector.toJSON()) : null,
     )
     if (!bounded || end === null) return "operation counters out of bounds"
-    // Loro reads as many operations of a block as its counters say, whatever else is in it.
+    // Loro reads as many operations from a block as its counters claim, whatever else is in it.
     if (meta.mode === "update") return refuseMass(rules.held, end, rules.maxOperations)
     if (meta.mode === "snapshot")
-      return rules.snapshot === "allowed" ? null : "a snapshot where an update was due"
-    return `an update in a form that is not taken (${meta.mode})`
+      return rules.snapshot === "allowed" ? null : "a snapshot where an update was expected"
+    return `an update in a form that is not accepted (${meta.mode})`
   } catch (error) {
     return `not a Loro update: ${describeLoroFailure(error).reason}`
   }
@@ -49,7 +49,7 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
 
 /**
  * Half a megabyte of a snapshot may unpack to a hundred megabytes, all of it in memory that WebAssembly never gives
- * back. A document whose update would be taken holds its text twice in a snapshot: in the history and in the state.
+ * back. The limit is twice `maxBytes`, because a snapshot holds the text of a document twice: in history and state.
  */
 function refuseBomb(bytes: Uint8Array, maxBytes: number): string | null {
   const limit = Math.max(MIN_UNPACKED_BYTES, 2 * maxBytes)
@@ -63,7 +63,7 @@ function refuseMass(held: Version, end: Version, maxOperations: number): string 
   return added === 0 ? null : refuseOperations(countOperations(held) + added, maxOperations)
 }
 
-/** Why a document of so many operations is not to be kept, or null. Of a snapshot it shows once it is imported, and before it is read. */
+/** Why a document of this many operations must not be kept, or null. For a snapshot the count shows after its import, before it is read. */
 export function refuseOperations(count: number, maxOperations: number): string | null {
   return count <= maxOperations ? null : `${count} operations, of at most ${maxOperations}`
 }
@@ -72,12 +72,12 @@ function tooLarge(bytes: number | string, limit: number): string {
   return `${bytes} bytes, of at most ${limit}`
 }
 
-/** Whether these are the words of `refuseUpdate` for what is too large. */
+/** Whether `refuseUpdate` or `refuseOperations` gave this reason for something too large. */
 export function isTooLarge(reason: string): boolean {
   return /(bytes|operations), of at most \d+$/.test(reason)
 }
 
-/** Where the operations of an update or snapshot begin, for each peer that it has any of. */
+/** For each peer with operations in an update or snapshot, the counter at which they begin. */
 export function readStart(bytes: Uint8Array): Version {
   const meta = decodeImportBlobMeta(bytes, false)
   const end = takeVersion(meta.partialEndVersionVector)

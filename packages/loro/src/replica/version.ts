@@ -13,7 +13,7 @@ export const EMPTY_VERSION: Version = new Map()
 
 /**
  * Appends a version in its one canonical form: count, then peer (u64) and counter (varint) by ascending peer.
- * Loro's own encoding depends on the history of its hash table, so equal versions differ there.
+ * Loro's own encoding depends on the history of its hash table, so equal versions may differ in it.
  */
 export function writeVersion(write: ByteWriter, version: Version): void {
   const entries = [...version].map(([peer, counter]) => ({ peer: BigInt(peer), counter }))

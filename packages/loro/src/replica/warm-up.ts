@@ -7,9 +7,9 @@ import { refuseUpdate } from "./update-check.ts"
 import { EMPTY_VERSION, MAX_COUNTER } from "./version.ts"
 
 /**
- * WebAssembly and JavaScript are compiled function by function when they are first called: the first import of a
- * process takes three times as long as the next ones. A room that waits for its peers has that time now, and not when
- * a document comes.
+ * WebAssembly and JavaScript functions are compiled when they are first called: the first import of a process takes
+ * three times as long as the next ones. A room that still waits for its peers has time for that now, and none when a
+ * document comes.
  */
 export function warmUpLoro(ports: { readonly clock: Clock; readonly random: Random }): void {
   const docs = [new LoroDoc(), new LoroDoc(), new LoroDoc()] as const
@@ -41,13 +41,13 @@ export function warmUpLoro(ports: { readonly clock: Clock; readonly random: Rand
     reader.getText("body").toString()
     for (const one of [live, writing]) one.abandon()
   } catch {
-    // Whatever it is, it fails again where somebody is told of it.
+    // Whatever failed will fail again where it is reported.
   } finally {
     for (const doc of docs) freeQuietly(doc)
   }
 }
 
-/** The way of what comes from a peer. */
+/** Takes the same path as a delta from a peer. */
 function takeIn(integrate: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void {
   const delta = decodeDelta(bytes)
   if (delta.type === "tombstone") return

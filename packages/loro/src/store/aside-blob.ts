@@ -2,12 +2,12 @@ import { ByteWriter } from "@dunlin/core"
 
 const ASIDE_PREFIX = "damaged/"
 
-/** The blob with what could not be read of a document that goes on without it. */
+/** Name of the blob with what could not be read of a document that goes on without it. */
 export function asideBlob(id: string): string {
   return ASIDE_PREFIX + id
 }
 
-/** The id in the name of such a blob, for stores that hide ids; null of any other blob. */
+/** The document id in such a name, for stores that hide ids; null for any other blob. */
 export function idOfAside(blob: string): string | null {
   return blob.startsWith(ASIDE_PREFIX) ? blob.slice(ASIDE_PREFIX.length) : null
 }

@@ -1,18 +1,18 @@
 import { LoroReplicaError } from "../loro-replica-error.ts"
 
-/** Whether tabs share stores here and the browser has no locks for them, as on pages that are neither https nor localhost. */
+/** Whether tabs share stores here without Web Locks, as on pages that are neither https nor localhost. */
 export function lacksWebLocks(): boolean {
   const isBrowser = "document" in globalThis || "importScripts" in globalThis
   return isBrowser && (typeof navigator === "undefined" || navigator.locks === undefined)
 }
 
-/** A request of a tab that was refused stays in the browser's queue, and those behind it hear nothing. */
+/** How long to wait: the request of a tab that was refused stays in the browser's queue, and requests behind it hear nothing. */
 const PATIENCE_MS = 3_000
 
 /**
- * Holds a name alone among the tabs of an origin, by a database of that name: nobody else gets a higher version of it
- * while a connection to the lower one is open, and the browser closes those of closed and killed tabs. Resolves to what
- * releases it; rejects with `store-in-use` when another tab has it.
+ * Makes one tab of an origin the only holder of a name, by a database of that name: nobody else gets a higher version
+ * of it while a connection to a lower one is open, and the browser closes the connections of closed and killed tabs.
+ * Resolves to a function that releases the name; rejects with `store-in-use` if another tab holds it.
  */
 export function lockByDatabase(name: string): Promise<() => void> {
   return new Promise((resolve, reject) => {
@@ -37,10 +37,10 @@ export function lockByDatabase(name: string): Promise<() => void> {
       taking.addEventListener("blocked", inUse)
       taking.addEventListener("success", () => {
         const connection = taking.result
-        // Two tabs asked for the same version: the one that made it has it.
+        // Two tabs asked for the same version: the one that made it has the lock.
         if (!isOurs) inUse()
         if (isOver) return connection.close()
-        // Only whoever deletes the store is made way for.
+        // Makes way only for a tab that deletes the store.
         connection.addEventListener("versionchange", ({ newVersion }) => {
           if (newVersion === null) connection.close()
         })
@@ -66,7 +66,7 @@ function storeInUse(): LoroReplicaError {
 }
 
 function failed(cause: unknown): LoroReplicaError {
-  return new LoroReplicaError("storage-failed", "IndexedDB gives no lock for this store: reload the page", {
+  return new LoroReplicaError("storage-failed", "IndexedDB could not lock this store: reload the page", {
     cause,
   })
 }

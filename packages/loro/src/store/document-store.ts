@@ -1,30 +1,30 @@
 import type { State } from "@dunlin/core"
 
-/** Where documents are kept. One of them may be opened several times, as by the tabs of one browser. */
+/** Where documents are kept. A store may be opened several times, as by the tabs of one browser. */
 export interface DocumentStore {
-  /** Names it in messages. */
+  /** Names the store in messages. */
   readonly name: string
   /** Rejects with `LoroReplicaError` "storage-failed", "store-in-use" or "wrong-key". */
   open(options?: { readonly signal?: AbortSignal | undefined }): Promise<OpenDocumentStore>
 }
 
 /**
- * An open store: a table of rows ordered by change sequence, a log and a snapshot a document, an inbox for those
- * who do not hold the lease, and a few named blobs. It interprets nothing that it keeps.
+ * An open store: a table of rows ordered by change sequence, a log and a snapshot per document, an inbox for openers
+ * without the lease, and a few named blobs. It interprets nothing that it keeps.
  */
 export interface OpenDocumentStore {
-  /** 16 random bytes made with the store: whoever sees others knows that this is another store. */
+  /** 16 random bytes made with the store: other bytes mean another store. */
   readonly epoch: Uint8Array
   readonly lease: StoreLease
-  /** All of the batch or nothing. Resolves once it survives the end of the process, with the keys of its inbox entries. */
+  /** Writes all of the batch or nothing. Resolves to the keys of its inbox entries once it survives the end of the process. */
   commit(batch: StoreBatch): Promise<readonly number[]>
-  /** One row an id, in order. */
+  /** One row per id, in order. */
   rows(ids: readonly string[]): Promise<readonly (Uint8Array | null)[]>
   /** Rows with a sequence above `after`, ascending, at most `limit`. */
   changes(after: number, limit: number): Promise<readonly StoredRow[]>
   /** The highest sequence of any row, 0 for none. */
   lastSequence(): Promise<number>
-  /** Everything of one document, seen at one moment. */
+  /** Everything stored of one document, as of one moment. */
   load(id: string): Promise<StoredDocument>
   /** Inbox entries above `after`, ascending, at most `limit`. */
   inbox(after: number, limit: number): Promise<readonly InboxEntry[]>
@@ -34,13 +34,13 @@ export interface OpenDocumentStore {
 }
 
 /**
- * Who may write rows, logs and snapshots: one opener at a time. The others append to the inbox, and whoever holds
- * the lease moves that into the logs; so compaction never deletes what it has not read.
+ * The right to write rows, logs and snapshots, which one opener has at a time. The others append to the inbox, and the
+ * holder moves that into the logs, so that compaction never deletes what it has not read.
  */
 export interface StoreLease {
-  /** Becomes true when the holder before is gone; never false again before `close`. */
+  /** Becomes true when the previous holder is gone; never false again before `close`. */
   readonly held: State<boolean>
-  /** Tells the other openers; lost when there are none. */
+  /** Sends to the other openers; lost if there are none. */
   post(message: Uint8Array): void
   subscribe(listener: (message: Uint8Array) => void): () => void
 }
@@ -72,13 +72,13 @@ export interface LogEntry {
   readonly bytes: Uint8Array
 }
 
-/** What the index knows of a document, and when it changed last in the order of all changes. */
+/** What the index knows about a document, and the place of its last change in the order of all changes. */
 export interface StoredRow {
   readonly id: string
-  /** Above every sequence given before; replaces the one that the row had. */
+  /** Above every sequence given before; replaces the row's previous one. */
   readonly sequence: number
   readonly bytes: Uint8Array
-  /** Of a row that its store cannot open: `id` is then what the store calls it, and nobody's name. */
+  /** Set for a row that its store cannot decrypt: `id` is then the store's name for it, not a document id. */
   readonly isNameless?: true
 }
 
@@ -89,18 +89,18 @@ export interface StoredDocument {
   /** Ascending. */
   readonly log: readonly { readonly sequence: number; readonly bytes: Uint8Array }[]
   readonly inbox: readonly InboxEntry[]
-  /** What the store cannot open, as it lies there: above, such parts are empty bytes, which no part ever is. */
+  /** The parts that the store cannot decrypt, as stored. In the fields above they are empty, which no intact part is. */
   readonly unreadable?: readonly Uint8Array[]
 }
 
-/** A change that an opener without the lease has left to be stored; `key` counts up and is never given twice. */
+/** A change that an opener without the lease left for the holder; `key` counts up and is never given twice. */
 export interface InboxEntry {
   readonly key: number
   readonly id: string
   readonly bytes: Uint8Array
 }
 
-/** Bytes that share no buffer with others: a view would be kept, or cloned, together with all that it looks into. */
+/** The bytes in a buffer of their own: a view would be kept, or cloned, together with its whole buffer. */
 export function ownBytes(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
 }

@@ -9,12 +9,13 @@ import { KEY_BLOB } from "./key-blob.ts"
 import { createStoreCipher, openStoreKey, type Place, type StoreCipher } from "./store-cipher.ts"
 
 /**
- * Encrypts all that a store keeps, ids included; what stays to be seen is how many documents there are, how long
- * their parts are and when they change.
+ * Encrypts all that a store keeps, ids included. What stays visible is how many documents there are, how long their
+ * parts are and when they change.
  *
  * `key` wraps the store's own random key: AES-GCM with the usages "encrypt" and "decrypt", best not extractable (see
- * `browserStoreKey`). Another key rejects with `LoroReplicaError` "wrong-key", also on a store that was never
- * encrypted; nothing is read as empty. A piece that was damaged is told apart from that, and is its own document's matter.
+ * `browserStoreKey`). With another key, `open` rejects with `LoroReplicaError` "wrong-key", and so it does for a store
+ * with unencrypted documents; nothing is read as empty. A damaged part is told apart from that, and affects only its
+ * own document.
  */
 export function encryptedStore(store: DocumentStore, key: CryptoKey): DocumentStore {
   return {
@@ -36,7 +37,7 @@ export function encryptedStore(store: DocumentStore, key: CryptoKey): DocumentSt
 
 const READABLE_PAGE = 16
 
-/** One damaged row is one document's matter. Where not one of several opens, the key in the store is not that of its rows. */
+/** One damaged row affects one document. If not one of several rows decrypts, the key in the store is not that of its rows. */
 async function assertReadable(name: string, store: OpenDocumentStore): Promise<void> {
   let count = 0
   for (let after = 0; ;) {
@@ -118,7 +119,7 @@ function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCiph
     try {
       return { key, ...splitId(await cipher.open(["inbox", hidden], bytes)) }
     } catch {
-      // A damaged one must not hide the others. It is left where it is, as one that says nothing.
+      // A damaged entry must not hide the others. It stays in the store, and is returned without content.
       return { key, id: hidden, bytes: new Uint8Array(0) }
     }
   }
@@ -167,7 +168,7 @@ function openEncrypted(name: string, inner: OpenDocumentStore, cipher: StoreCiph
     },
     inbox: async (after, limit) => Promise.all((await inner.inbox(after, limit)).map(openInbox)),
     async blob(blobName) {
-      // The key blob is how an encrypted store is told from a plain one; from in here it is a plain one.
+      // The key blob marks a store as encrypted; seen through this wrapper, it is a plain one.
       if (blobName === KEY_BLOB) return null
       const hidden = hideIn(blobName)
       const bytes = await inner.blob(hidden)

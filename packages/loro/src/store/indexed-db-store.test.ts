@@ -32,7 +32,7 @@ describe("without Web Locks", () => {
     expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1)
     for (const result of results) if (result.status === "fulfilled") await result.value.close()
     const next = await indexedDbStore("rush").open()
-    // Whoever deletes it does not wait for those who have it open.
+    // A deletion does not wait for those who have the store open.
     await deleteIndexedDbStore("rush")
     await next.close()
   })
@@ -44,7 +44,7 @@ describe("without Web Locks", () => {
     await first.commit({ logs: [{ id: "x", sequence: 0, bytes: Uint8Array.of(1) }] })
     const reading = first.load("x")
     await deleteDatabase("dunlin-loro-taken")
-    // What was under way ends as it would have.
+    // What was under way ends as usual.
     expect((await reading).log).toHaveLength(1)
     for (const late of [first.load("x"), first.commit({ blobs: [{ name: "x", bytes: Uint8Array.of(1) }] })]) {
       await expect(late).rejects.toMatchObject({
@@ -53,7 +53,7 @@ describe("without Web Locks", () => {
         message: expect.stringContaining("was deleted"),
       })
     }
-    // It neither writes the next one nor keeps others from it.
+    // The lost store neither writes to the next one nor keeps others from it.
     const next = await indexedDbStore("taken").open()
     expect(next.lease.held.get()).toBe(true)
     expect(() => first.lease.post(Uint8Array.of(1))).not.toThrow()
@@ -87,7 +87,7 @@ test("a lock that is refused leaves no open database behind", async () => {
 })
 
 test("an opening that waits for the browser is given up with its signal, and leaves no database open", async () => {
-  // As another tab does that is frozen, and lets go of nothing.
+  // Like a frozen tab, this connection lets go of nothing.
   const frozen = await new Promise<IDBDatabase>((resolve, reject) => {
     const opening = indexedDB.open("dunlin-loro-held", 1)
     opening.addEventListener("success", () => resolve(opening.result))
@@ -100,6 +100,6 @@ test("an opening that waits for the browser is given up with its signal, and lea
   closing.abort(new Error("not wanted any more"))
   await expect(opening).rejects.toThrow("not wanted any more")
   frozen.close()
-  // Nobody has it open: it goes.
+  // Nobody has it open, so it can be deleted.
   await deleteIndexedDbStore("held")
 })

@@ -6,11 +6,11 @@ import { type DocumentStore, type OpenDocumentStore, ownBytes, type StoreBatch }
 import { lacksWebLocks } from "./database-lock.ts"
 import { lockDatabaseName, openTabLease } from "./tab-lease.ts"
 
-/** What an acknowledgement of a browser's store means. */
+/** How durable an acknowledged write of a browser's store is. */
 export interface IndexedDbStoreOptions {
   /**
-   * "relaxed" (the default) survives the end of the browser, "strict" also that of the machine, at several
-   * milliseconds a write.
+   * "relaxed" (the default): a write survives the end of the browser. "strict": also that of the machine, at several
+   * milliseconds per write.
    */
   readonly durability?: "relaxed" | "strict"
 }
@@ -34,7 +34,7 @@ const PREFIX = "dunlin-loro-"
 const LEASE_PREFIX = "dunlin/loro/"
 const EPOCH_BLOB = "dunlin/epoch"
 
-/** Keeps documents in the browser. The tabs of one origin share it: one of them writes, the others hand over. */
+/** Keeps documents in the browser. The tabs of one origin share the store: one writes, the others hand it their edits. */
 export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}): DocumentStore {
   return {
     name,
@@ -54,7 +54,7 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
       try {
         const epoch = await guard(name, () => readEpoch(database))
         const lease = await openTabLease(LEASE_PREFIX + name, signal)
-        // Whoever has taken the database from us would wait for a lease that nobody uses.
+        // The tab that took the database from us would wait for a lease that nobody uses.
         lost.subscribe(() => lease.close())
         if (lost.get() !== null) lease.close()
         return openStore({ name, database, lost, epoch, lease, durability: options.durability ?? "relaxed" })
@@ -66,7 +66,7 @@ export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}
   }
 }
 
-/** Deletes a store with everything in it. Close it first: an open one is closed under its users. */
+/** Deletes a store with everything in it. Close it first: open stores lose their database. */
 export async function deleteIndexedDbStore(name: string): Promise<void> {
   await guard(name, () => deleteDB(PREFIX + name))
   if (lacksWebLocks()) await guard(name, () => deleteDB(lockDatabaseName(LEASE_PREFIX + name)))
@@ -96,8 +96,8 @@ function openDatabase(name: string, lost: MutableState<string | null>): Promise<
 }
 
 /**
- * A database may have to wait for another tab, which may be frozen, and no browser takes an opening back: one that is not wanted
- * any more is closed when it comes.
+ * Opening a database may have to wait for another tab, which may be frozen, and browsers cannot cancel it: after an
+ * abort, the database is closed as soon as it opens.
  */
 function untilAborted(
   opening: Promise<IDBPDatabase<Schema>>,
@@ -129,7 +129,7 @@ async function readEpoch(database: IDBPDatabase<Schema>): Promise<Uint8Array> {
 interface OpenStoreOptions {
   readonly name: string
   readonly database: IDBPDatabase<Schema>
-  /** Why the database is not to be had any more, in words. */
+  /** Why the database is no longer available, in words; null while it is. */
   readonly lost: State<string | null>
   readonly epoch: Uint8Array
   readonly lease: Awaited<ReturnType<typeof openTabLease>>
@@ -144,7 +144,7 @@ function openStore({ name, database, lost, epoch, lease, durability }: OpenStore
       return Promise.reject(new LoroReplicaError("closed", `store "${name}" is closed: open it again`))
     const reason = lost.get()
     if (reason !== null) {
-      const message = `IndexedDB "${PREFIX}${name}": ${reason}, and this page has it no more: reload the page`
+      const message = `IndexedDB "${PREFIX}${name}": ${reason}, and this page can no longer use it: reload the page`
       return Promise.reject(new LoroReplicaError("storage-failed", message))
     }
     const result = guard(name, work)
@@ -199,7 +199,7 @@ async function commitBatch(
   const transaction = database.transaction(tables, "readwrite", { durability: strict ? "strict" : "relaxed" })
   const inboxKeys: Promise<number>[] = []
   try {
-    // Requests of one transaction run in the order in which they are made; only its end is waited for.
+    // The requests of a transaction run in the order in which they are made; only its end is awaited.
     for (const request of requestsOf(transaction, batch)) request.catch(() => undefined)
     for (const item of batch.inbox ?? []) {
       const key = transaction.objectStore("inbox").add({ id: item.id, bytes: ownBytes(item.bytes) })
@@ -211,7 +211,7 @@ async function commitBatch(
     return await Promise.all(inboxKeys)
   } catch (error) {
     transaction.done.catch(() => undefined)
-    // What threw here is no failed request, after which the browser would commit the rest.
+    // An exception in here is no failed request: without an abort the browser would commit the rest.
     abort(transaction)
     throw error
   }
@@ -221,7 +221,7 @@ function abort(transaction: { abort(): void }): void {
   try {
     transaction.abort()
   } catch {
-    // It is over already.
+    // The transaction is over already.
   }
 }
 

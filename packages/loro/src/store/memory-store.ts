@@ -12,7 +12,7 @@ import {
 } from "./document-store.ts"
 
 export interface MemoryStore extends DocumentStore {
-  /** A copy of what it holds now, as a disk would after the process ended here. */
+  /** A copy of what it holds now, as a disk would hold it if the process ended here. */
   copy(): MemoryStore
 }
 
@@ -31,7 +31,7 @@ interface Opener {
   readonly listeners: Set<(message: Uint8Array) => void>
 }
 
-/** Keeps documents for as long as the object lives. Opened twice, the two share it as tabs share a browser's store. */
+/** Keeps documents for as long as the object lives. Several openers share it as tabs share a browser's store. */
 export function memoryStore(name = "memory"): MemoryStore {
   return createMemoryStore(name, {
     epoch: crypto.getRandomValues(new Uint8Array(16)),

@@ -6,7 +6,7 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { OpenDocumentStore } from "./document-store.ts"
 import { KEY_BLOB } from "./key-blob.ts"
 
-/** Where a piece lies: a piece that was moved elsewhere does not open there. */
+/** Where a piece is stored: one that was moved elsewhere does not decrypt there. */
 export type Place = readonly (string | number)[]
 
 export interface StoreCipher {
@@ -18,7 +18,7 @@ export interface StoreCipher {
 }
 
 const FORMAT = 1
-/** Room in the header for parameters of a key derivation; 0: the key is given. */
+/** The header has room for the parameters of a key derivation; 0 means that the key is given. */
 const NO_DERIVATION = 0
 const NONCE_BYTES = 12
 const KEY_BYTES = 32
@@ -44,7 +44,7 @@ export async function openStoreKey(
   }
   throw new LoroReplicaError(
     "storage-failed",
-    `store "${name}" has no key yet: another tab was to make it; reload the page`,
+    `store "${name}" has no key yet, since the tab that was to make it did not: reload the page`,
   )
 }
 

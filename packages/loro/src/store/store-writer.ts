@@ -5,14 +5,14 @@ export interface WriterBatch extends Omit<StoreBatch, "rows"> {
   readonly rows?: readonly Omit<StoredRow, "sequence">[]
 }
 
-/** Writes batches in order. While one transaction is under way the next ones gather and share a transaction. */
+/** Writes batches in order. While one transaction is under way, the next batches gather and share the next one. */
 export interface StoreWriter {
   /** Resolves when durable, with the keys of its inbox entries. */
   write(batch: WriterBatch): Promise<readonly number[]>
   /** Resolves when everything written before is durable or has failed. */
   idle(): Promise<void>
   lastSequence(): number
-  /** Goes on above a sequence that somebody else gave. */
+  /** Continues above a sequence that another opener gave. */
   follow(sequence: number): void
 }
 

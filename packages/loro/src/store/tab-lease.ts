@@ -5,8 +5,8 @@ import type { StoreLease } from "./document-store.ts"
 
 /**
  * The lease among the tabs of one origin: a Web Lock says who holds it, a broadcast channel carries the messages.
- * The browser gives the lock of a closed or killed tab to the next in line. Where there are none
- * there is one opener, who holds it: in a browser the next one is refused.
+ * The browser gives the lock of a closed or killed tab to the next in line. Without Web Locks there is one opener, which
+ * holds the lease: in a browser the next one is refused.
  */
 export async function openTabLease(
   name: string,
@@ -49,7 +49,7 @@ export async function openTabLease(
   return {
     held,
     post(message) {
-      // A closed channel throws. Whoever lost the store may still have something to tell.
+      // A closed channel throws, and an opener that lost the store may still post something.
       if (closing.signal.aborted) return
       // A broadcast channel stays within the origin by itself; it takes no target.
       // oxlint-disable-next-line unicorn/require-post-message-target-origin

@@ -33,14 +33,14 @@ function body(): string {
   return doc.getText("body").toString()
 }
 
-/** As the browser does it: the value changes, then the event tells. */
+/** Types as the browser does: first the value changes, then the event fires. */
 function type(text: string, at = element.selectionStart, end = element.selectionEnd): void {
   element.value = element.value.slice(0, at) + text + element.value.slice(end)
   element.setSelectionRange(at + text.length, at + text.length)
   element.dispatchEvent(new InputEvent("input"))
 }
 
-/** Somebody else's edit, made on the text as it is. */
+/** Somebody else's edit, made on the current text. */
 function remote(edit: (body: ReturnType<LoroDoc["getText"]>) => void): void {
   const other = new LoroDoc()
   other.import(doc.export({ mode: "snapshot" }))

@@ -13,25 +13,25 @@ import {
 import type { TextSource } from "./text-source.ts"
 import { createTextUndo, type TextUndo } from "./text-undo.ts"
 
-/** What `bindTextarea` binds. An input shows line breaks as spaces and keeps them. */
+/** What `bindTextarea` binds. An input shows line breaks as spaces; the text keeps them. */
 export type TextField = HTMLTextAreaElement | HTMLInputElement
 
 /** What a bound field shares with other bindings of its document, and with the peers. */
 export interface BindTextareaOptions {
-  /** One for all bindings of the document; by default the binding makes its own. */
+  /** An undo for all bindings of the document; by default the binding makes its own. */
   readonly undo?: TextUndo
   /** Where others learn of this caret, see `presenceCursor`. */
   readonly cursor?: PresenceCursorSink
 }
 
-/** A bound field, until it is let go. */
+/** A bound field, until `unbind`. */
 export interface TextBinding {
   readonly undo: TextUndo
   /** Leaves the element as it is. Idempotent. */
   unbind(): void
 }
 
-/** Large replacements are looked into, so that an edit of another person in the middle of them survives. */
+/** Larger replacements are compared in detail, so that an edit of another person in the middle of one survives. */
 const DIFF_FROM_CHARACTERS = 64
 const DIFF_TIMEOUT_MS = 50
 
@@ -55,7 +55,7 @@ export function bindTextarea(
 
   const show = (text: string): string => shownText(text, element)
 
-  /** Brings the element from `shown` to what waits, and the selection with it. */
+  /** Applies the waiting changes to the element, and moves the selection with them. */
   const showWaiting = (caret: "mapped" | "at-change"): void => {
     if (waiting.length === 0) return
     const splices = waiting
@@ -102,7 +102,7 @@ export function bindTextarea(
       element.value = show(shown)
       return
     }
-    // Edits that somebody made and did not commit come first, as changes of others.
+    // Uncommitted edits of the document come first, as changes of others.
     source.doc().commit()
     const others = waiting
     let parts: readonly Splice[] = [splice]
@@ -136,7 +136,7 @@ export function bindTextarea(
       try {
         return text.update(applySplice(base, only), { timeoutMs: DIFF_TIMEOUT_MS })
       } catch {
-        // Too different to be compared in time, and left unchanged: replaced as a whole.
+        // Too different to be compared in time, and left unchanged: replaced as a whole below.
       }
     }
     for (const { at, remove, insert } of parts) {
@@ -238,8 +238,8 @@ export function bindTextarea(
 }
 
 /**
- * What the element shows for a text. Its value is normalised by the browser, which would shift every position: each
- * character that would be lost is shown as another one of the same length.
+ * What the element shows for a text. The browser normalises its value, which would shift every position: each character
+ * that would be lost is shown as another one of the same length.
  */
 function shownText(text: string, element: TextField): string {
   if (element.tagName === "TEXTAREA") return text.includes("\r") ? text.replaceAll("\r", "\u200b") : text

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest"
 import { insertText } from "./insert-text.ts"
 import { createTextUndo } from "./text-undo.ts"
 
-/** Two documents that hold "start end", the first with the lower peer id or the higher one. */
+/** Two documents that hold "start end"; `order` says whether the first has the lower or the higher peer id. */
 function pairOf(order: "lower" | "higher"): readonly [LoroDoc, LoroDoc] {
   const [a, b] = [new LoroDoc(), new LoroDoc()]
   a.setPeerId((order === "lower" ? "1" : "9") as PeerID)
@@ -53,7 +53,7 @@ describe("a long insertion", () => {
     insertText(b.getText("body"), 6, theirs)
     const text = merge(a, b)
     expect([`start ${ours}${theirs}end`, `start ${theirs}${ours}end`]).toContain(text)
-    // And beside one that was typed forwards.
+    // And beside an insertion that was typed forwards.
     a.getText("body").insert(6, "typed")
     insertText(b.getText("body"), 6, "c".repeat(20_000))
     expect(merge(a, b)).toMatch(/typed.*c{20000}|c{20000}typed/)

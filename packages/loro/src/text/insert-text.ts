@@ -2,13 +2,13 @@ import type { LoroText } from "loro-crdt"
 
 import { splitsPair } from "./text-change.ts"
 
-/** Shorter ones cost more bytes, longer ones more time. */
+/** Shorter pieces cost more bytes, longer ones more time. */
 const PIECE_LENGTH = 4_096
 
 /**
- * Inserts into a text, at a position in UTF-16 units. Loro merges one long insertion with edits that others made
- * meanwhile in a time that grows with the square of its length, since it cuts it into ever more parts that know of
- * each other. Pieces that were inserted each before the other, from the last to the first, it never joins.
+ * Inserts into a text, at a position in UTF-16 units. To merge one long insertion with edits that others made meanwhile,
+ * Loro takes a time that grows with the square of its length, since it cuts the insertion into ever more parts that
+ * refer to each other. Pieces that are inserted one before the other, from the last to the first, Loro never joins.
  */
 export function insertText(text: LoroText, at: number, inserted: string): void {
   let end = inserted.length

@@ -7,13 +7,13 @@ import type { TextSource } from "./text-source.ts"
 /** The presence field that holds this session's cursor. */
 export const CURSOR_FIELD = "cursor"
 
-/** Where a binding tells its caret and selection. */
+/** Where a binding publishes its caret and selection. */
 export interface PresenceCursorSink {
   set(source: TextSource, anchor: number, head: number): void
   clear(): void
 }
 
-/** Another person's cursor in a text, in UTF-16 positions of now. */
+/** Another person's cursor in a text, in UTF-16 positions of the current text. */
 export interface RemoteCursor {
   /** Session id of its owner. */
   readonly session: string
@@ -30,8 +30,8 @@ const MAX_ENCODED_CHARACTERS = 256
 const COLOR = /^#[0-9a-f]{6}$/i
 
 /**
- * Keeps this session's cursor in the room's presence as Loro's own positions, which stay with the text they point
- * into while others edit it. Names and colours are the presence fields `name` and `color`.
+ * Keeps this session's cursor in the room's presence. It is made of Loro's own positions, which stay at their place in
+ * the text while others edit it. Names and colours are the presence fields `name` and `color`.
  */
 export function presenceCursor(presence: Presence): PresenceCursorSink {
   let last = ""
@@ -40,7 +40,7 @@ export function presenceCursor(presence: Presence): PresenceCursorSink {
       const text = textIfOpen(source)
       if (text === null) return sink.clear()
       const [from, to] = [encodePosition(text, anchor), encodePosition(text, head)]
-      // A caret that only moves with the text it stands in is the same one: typing sends no presence.
+      // A caret that only moves along with its text counts as unmoved: typing sends no presence.
       const key = `${source.documentId} ${text.id} ${from.place} ${to.place}`
       if (key === last) return
       last = key
@@ -61,7 +61,7 @@ export function presenceCursor(presence: Presence): PresenceCursorSink {
   return sink
 }
 
-/** The cursors of the others in this text. Fields of peers that make no sense are left out. */
+/** The cursors of the others in this text, without invalid fields of peers. */
 export function readRemoteCursors(
   source: TextSource,
   others: ReadonlyMap<string, PresenceEntry>,
@@ -98,7 +98,7 @@ function textIfOpen(source: TextSource): LoroText | null {
   }
 }
 
-/** A position as others read it, and the character that it stands at: Loro's encoding holds the number of the moment too. */
+/** A position as others read it, and the character at which it stands: Loro's encoding also holds the current offset. */
 function encodePosition(text: LoroText, at: number): { readonly encoded: string; readonly place: string } {
   const cursor = text.getCursor(Math.max(0, Math.min(at, text.length)))
   if (cursor === undefined) return { encoded: "", place: "" }
@@ -113,7 +113,7 @@ function encodePosition(text: LoroText, at: number): { readonly encoded: string;
   }
 }
 
-/** Null for a cursor that does not lie in this text. An empty one stands at the beginning. */
+/** Null for a cursor that does not lie in this text. An empty string stands for the beginning. */
 function decodePosition(doc: LoroDoc, target: string, encoded: unknown): number | null {
   if (encoded === "") return 0
   if (typeof encoded !== "string" || encoded.length > MAX_ENCODED_CHARACTERS) return null
@@ -126,7 +126,7 @@ function decodePosition(doc: LoroDoc, target: string, encoded: unknown): number 
       cursor.free()
     }
   } catch {
-    // From a stranger: neither base64 nor a cursor, or one of operations that are not here yet.
+    // From a stranger: not base64, not a cursor, or a cursor at operations that are not here yet.
     return null
   }
 }
@@ -145,7 +145,7 @@ function colorOf(color: unknown, session: string): string {
   return hueToHex(hue)
 }
 
-/** A colour of middle lightness, readable behind white text. */
+/** A colour of middle lightness, on which white text is readable. */
 function hueToHex(hue: number): string {
   const channel = (offset: number): string => {
     const k = (offset + hue / 30) % 12

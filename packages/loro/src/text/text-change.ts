@@ -8,8 +8,8 @@ export interface Splice {
 }
 
 /**
- * The smallest splice from `before` to `after`, or null. `caret` is where the caret stands after the change: of several
- * places that explain it, as with a letter typed among its like, it is the one before the caret.
+ * The smallest splice from `before` to `after`, or null. `caret` is where the caret stands after the change: if several
+ * places explain it, as with a letter typed among equal ones, the place before the caret is taken.
  */
 export function findSplice(before: string, after: string, caret: number = after.length): Splice | null {
   if (before === after) return null
@@ -19,7 +19,7 @@ export function findSplice(before: string, after: string, caret: number = after.
   while (suffix < suffixLimit && before.at(-1 - suffix) === after.at(-1 - suffix)) suffix++
   let prefix = 0
   while (prefix < most - suffix && before[prefix] === after[prefix]) prefix++
-  // What the caret does not decide, such as a deletion to its right, still is to be as small as it can be.
+  // What the caret does not decide, such as a deletion to its right, must still be as small as possible.
   while (suffix < most - prefix && before.at(-1 - suffix) === after.at(-1 - suffix)) suffix++
   if (splitsPair(before, prefix) || splitsPair(after, prefix)) prefix--
   if (splitsPair(before, before.length - suffix) || splitsPair(after, after.length - suffix)) suffix--
@@ -30,7 +30,7 @@ export function findSplice(before: string, after: string, caret: number = after.
   }
 }
 
-/** The splices of one delta, each in the coordinates that the ones before leave behind. */
+/** The splices of one delta, each in the coordinates that the previous ones leave behind. */
 export function splicesOf(delta: readonly Delta<string>[]): readonly Splice[] {
   const splices: Splice[] = []
   let at = 0
@@ -48,7 +48,7 @@ export function applySplice(text: string, { at, remove, insert }: Splice): strin
   return text.slice(0, at) + insert + text.slice(at + remove)
 }
 
-/** Where a position goes. At the place of an insertion it stays before or after it. */
+/** Where a position moves. At the place of an insertion, `side` says whether it ends up before or after it. */
 export function movePosition(
   position: number,
   { at, remove, insert }: Splice,
@@ -59,13 +59,13 @@ export function movePosition(
   return side === "before" ? at : at + insert.length
 }
 
-/** The same replacement after `other` happened first: what `other` inserted inside its range stays. */
+/** The same replacement if `other` happened first: what `other` inserted inside its range stays. */
 export function transformSplice(splice: Splice, other: Splice): readonly Splice[] {
   const end = splice.at + splice.remove
   const inside = other.insert !== "" && other.at > splice.at && other.at < end && other.remove === 0
   if (inside) {
     const left: Splice = { at: splice.at, remove: other.at - splice.at, insert: splice.insert }
-    // The second part stands behind what the first one inserted and the other one kept.
+    // The second part begins behind what the first one inserts and what `other` inserted.
     const right: Splice = {
       at: splice.at + splice.insert.length + other.insert.length,
       remove: end - other.at,
@@ -78,7 +78,7 @@ export function transformSplice(splice: Splice, other: Splice): readonly Splice[
   return [{ at: from, remove: splice.remove === 0 ? 0 : to - from, insert: splice.insert }]
 }
 
-/** Whether a cut there would part the halves of a surrogate pair. */
+/** Whether a cut at `at` would split a surrogate pair. */
 export function splitsPair(text: string, at: number): boolean {
   if (at <= 0 || at >= text.length) return false
   const [left, right] = [text.charCodeAt(at - 1), text.charCodeAt(at)]

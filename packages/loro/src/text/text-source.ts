@@ -2,21 +2,21 @@ import { LoroDoc, type LoroText } from "loro-crdt"
 
 import type { LoroDocument } from "../loro-documents.ts"
 
-/** A text inside a document, as editors are bound to it. It outlives the instance that holds it. */
+/** A text inside a document, to which editors are bound. It outlives the instance that holds it. */
 export interface TextSource {
-  /** Names the document towards peers, for cursors; empty for a document without a replica. */
+  /** Names the document to peers, for cursors; empty for a document without a replica. */
   readonly documentId: string
   doc(): LoroDoc
   text(): LoroText
-  /** Whether edits lead anywhere. */
+  /** Whether the text can be edited now. */
   isWritable(): boolean
-  /** Told when `doc` and `text` became other objects, or the document was deleted or closed. */
+  /** Calls `listener` when `doc` and `text` became other objects, or the document was deleted or closed. */
   subscribe(listener: () => void): () => void
 }
 
 /**
- * The text `where` of a document: the name of a root text, or a function that finds it. Takes an open document of a
- * replica, or any `LoroDoc`.
+ * A text of a document, which is an open document of a replica or any `LoroDoc`. `where` is the name of a root text, or a
+ * function that finds the text.
  */
 export function textOf(
   document: LoroDocument | LoroDoc,

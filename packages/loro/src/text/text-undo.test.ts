@@ -26,7 +26,7 @@ async function openNote(): Promise<{ readonly a: HandDriven; readonly note: Loro
   return { a, note }
 }
 
-/** An update that Loro traps on: the document is read again, as another instance. */
+/** Sends an update on which Loro traps: the document is read again, as another instance. */
 async function breakInstance(a: HandDriven, note: LoroDocument): Promise<void> {
   const broken: LoroDoc = note.doc
   const [trap] = hostileUpdates.traps

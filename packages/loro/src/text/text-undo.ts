@@ -9,15 +9,15 @@ export interface TextUndoOptions {
   readonly maxSteps?: number
 }
 
-/** Undo of what this person did in a document, and of nothing else. Bindings of one document share it. */
+/** Undoes what this person did in a document, and nothing else. Bindings of one document share it. */
 export interface TextUndo {
   undo(): boolean
   redo(): boolean
   canUndo(): boolean
   canRedo(): boolean
   /**
-   * Goes on with the instance that took the place of a broken one, of whose edits nothing can be undone any more. Bindings that share
-   * this call it by themselves.
+   * Continues with the instance that replaced a broken one. Edits made in the broken one can no longer be undone. Bindings
+   * that share this undo call it by themselves.
    */
   follow(doc: LoroDoc): void
   close(): void
@@ -26,13 +26,13 @@ export interface TextUndo {
 const MERGE_MS = 800
 const MAX_STEPS = 300
 
-/** One undo for several bindings of a document. Whoever made it closes it, after the bindings. */
+/** Makes one undo for several bindings of a document. Whoever makes it closes it, after the bindings. */
 export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): TextUndo {
   const manage = (of: LoroDoc): UndoManager =>
     new UndoManager(of, {
       mergeInterval: options.mergeMs ?? MERGE_MS,
       maxUndoSteps: options.maxSteps ?? MAX_STEPS,
-      // The author entry, and a restored version, are no edits of the text by hand.
+      // The author entry is no edit by hand.
       excludeOriginPrefixes: [DUNLIN_ORIGIN],
     })
   let managed = doc
@@ -57,11 +57,11 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
   }
 }
 
-/** That of a document that Loro broke may not let itself be freed. */
+/** Freeing the manager of a document that Loro broke may throw. */
 function freeQuietly(manager: UndoManager): void {
   try {
     manager.free()
   } catch {
-    // Its memory stays lost, which is what a trap costs.
+    // Its memory is lost: that is what a trap costs.
   }
 }

@@ -1,4 +1,4 @@
-/** What an application left to be called at the end: its error surfaces as uncaught, and stops nothing of what else ends. */
+/** Runs a callback that the application left for the end. Its error surfaces as uncaught and stops nothing else. */
 export function runOfApplication(work: () => void): void {
   try {
     work()

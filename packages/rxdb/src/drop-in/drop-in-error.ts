@@ -5,7 +5,7 @@ export type DropInErrorCode =
   | "invalid-option" // `replicateWebRTC()` lacks an option, or has one that no peer can follow
   | "in-use" // the collection has a pool, or is in a room, already
   | "unsupported" // an export or a member of RxDB's plugin that has another place here
-  | "peer" // a peer left before what was waited for
+  | "peer" // a peer left while something waited for it
   | "canceled" // the pool was canceled while something waited for it
 
 /** What the drop-in throws and rejects with. */
@@ -20,8 +20,8 @@ export class DropInError extends Error {
 }
 
 /**
- * What `error$` tells: troubles that ended nothing. In the shape of RxDB's errors and under the code that its WebRTC has for all
- * of them, so that handlers typed for `RxError` take it; `reason` is closed and says more.
+ * What `error$` emits: problems that ended nothing. It has the shape of RxDB's errors and the code that RxDB's WebRTC
+ * uses for all of them, so that handlers typed for `RxError` accept it; `reason` is a closed union and says more.
  */
 export class PoolError extends Error {
   override readonly name = "PoolError"

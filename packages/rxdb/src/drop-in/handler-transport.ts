@@ -21,12 +21,12 @@ const MAX_MESSAGE_BYTES = 64 * 1024
 const LOW_BYTES = 256 * 1024
 const MAX_WAITING = 256
 const REOPEN_MS = 1_000
-/** A handler that is still being made, or does not end, must not keep its database open. It is closed when it comes. */
+/** A handler that is still being made, or never ends, must not keep its database open. It is closed once made. */
 const CLOSE_PATIENCE_MS = 5_000
-/** The method that RxDB's own handler and those written after it pass on as a message. */
+/** The method that RxDB's own handler, and handlers modelled on it, pass on as a message. */
 const METHOD = "masterWrite"
 
-/** The peers of a connection handler of RxDB's interface as pipes. Whatever runs below, the record layer encrypts. */
+/** The peers of a handler with RxDB's interface as pipes. Whatever carries them, the record layer encrypts. */
 export function handlerTransport<PeerType>(options: HandlerTransportOptions<PeerType>): Transport {
   return {
     name: "connection-handler",
@@ -62,7 +62,7 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
       )
 
       async function admit(handler: WebRTCConnectionHandler<PeerType>, peer: PeerType): Promise<void> {
-        // Its first messages may come before the application has made up its mind.
+        // Registered first: messages may come before the application has decided.
         const end = createEnd(host, (message) => handler.send(peer, message))
         ends.set(peer, end)
         if (await options.isPeerValid(peer)) end.start()
@@ -94,7 +94,7 @@ interface HandlerEnd {
   lost(): void
 }
 
-/** One pipe at a time to one peer; each side numbers its pipes by chance, so that both notice a new beginning. */
+/** One pipe at a time to one peer. Each side gives its pipes random ids, so that both notice a restart. */
 function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promise<void>): HandlerEnd {
   let pipe: HandlerPipe | null = null
   let theirs: string | null = null
@@ -130,7 +130,7 @@ function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promis
 
   const receive = (message: Partial<WebRTCMessage>): void => {
     const { method, params } = message
-    // What a peer sends comes here as it was parsed, before anybody has proved anything.
+    // What a peer sends arrives here parsed but unchecked, before the peer has proved anything.
     if (method !== METHOD || !Array.isArray(params)) return
     const [from, lane, data] = params as readonly unknown[]
     if (typeof from !== "string" || typeof data !== "string") return

@@ -25,13 +25,13 @@ export interface WebRTCPeerState<RxDocType, PeerType> {
   readonly peer: PeerType
   /** Names the peer's present run, as RxDB's storage token does. */
   readonly peerToken: string
-  /** On every side: there is no master. */
+  /** Present on every side: there is no master. */
   readonly replicationState: RxWebRTCReplicationState<RxDocType>
   /** What is put here is unsubscribed when the peer goes. */
   readonly subs: Subscription[]
 }
 
-/** What `peerStates$` tells. */
+/** What `peerStates$` emits. */
 export type PeerStates<RxDocType> = Map<SimplePeer, WebRTCPeerState<RxDocType, SimplePeer>>
 
 /** How the replication with one peer is doing, in the shape of RxDB's state. */
@@ -61,12 +61,12 @@ export interface RxWebRTCReplicationState<RxDocType> extends Pick<
   readonly sent$: Observable<WithDeleted<RxDocType>>
   /** Whether the peer has gone, or the pool was canceled. */
   readonly canceled$: Observable<boolean>
-  /** Never: what is not connected is gone. */
+  /** Never: a peer that is not connected is gone. */
   isPaused(): false
   /** Whether the peer has gone, or the pool was canceled. */
   isStopped(): boolean
   isStoppedOrPaused(): boolean
-  /** Resolves: it runs since the peer came. */
+  /** Resolves at once: replication has been running since the peer came. */
   start(): Promise<void>
   /** Nothing to do: both sides compare when they connect, and tell each other every change. */
   reSync(): void
@@ -106,7 +106,7 @@ interface TrackedPeer<RxDocType> {
   readonly peer: SimplePeer
   readonly state: WebRTCPeerState<RxDocType, SimplePeer>
   readonly status: BehaviorSubject<ReplicaLinkStatus>
-  /** Ends what there is for the peer. */
+  /** Ends everything that exists for the peer. */
   gone(): void
 }
 
@@ -118,7 +118,7 @@ interface FollowDeps<RxDocType> {
   readonly error$: Observable<PoolError>
 }
 
-/** Follows the links of one collection into `states$`. Returns what ends it. */
+/** Keeps `states$` up to date with the links of one collection. Returns the function that stops this. */
 export function followPeers<RxDocType>(deps: FollowDeps<RxDocType>): () => void {
   const { handle, states$ } = deps
   const tracked = new Map<string, TrackedPeer<RxDocType>>()
@@ -220,7 +220,7 @@ function track<RxDocType>(
     start: () => Promise.resolve(),
     reSync() {},
     async awaitInSync() {
-      // What the status says may be older than the latest write.
+      // The status may be older than the latest write.
       await held()
       await until((one) => !isActive(one))
       return true

@@ -1,6 +1,6 @@
-/** What an application said of its peers, for a while: a peer that was refused comes again and again. */
+/** Remembers for a while what an application said of its peers: a refused peer comes again and again. */
 export interface PeerVerdicts<Peer> {
-  /** Asks the application unless it has just said. */
+  /** Asks the application unless it has answered recently. */
   of(peer: Peer): Promise<boolean>
 }
 
@@ -12,9 +12,9 @@ export interface PeerVerdictsOptions<Peer> {
   readonly now: () => number
 }
 
-/** Long beside the pauses between attempts, short for somebody who was let in or shut out meanwhile. */
+/** Long compared with the pauses between attempts, short for somebody who was let in or shut out meanwhile. */
 export const VERDICT_MS = 60_000
-/** Keys cost a stranger nothing. */
+/** There is a limit, since keys cost a stranger nothing. */
 const MAX_VERDICTS = 1_024
 
 interface Verdict {

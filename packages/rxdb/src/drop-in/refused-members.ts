@@ -1,8 +1,8 @@
 import { DropInError } from "./drop-in-error.ts"
 
 /**
- * Members of RxDB's objects that have another place here: they are in the types, so that programs compile, and throw as soon
- * as they are read. Whoever prints or copies the object does not meet them.
+ * Defines members of RxDB's objects that are replaced here: they are in the types, so that programs compile, and throw
+ * as soon as they are read. Printing or copying the object does not read them.
  */
 export function refuseMembers<Member extends string>(
   target: object,

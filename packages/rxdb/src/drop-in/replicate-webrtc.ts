@@ -25,15 +25,15 @@ import { assertSupported, replicaOptionsOf, type SyncOptionsWebRTC } from "./syn
 const SHORT_TOPIC = 16
 
 /**
- * Replicates a collection with everyone who has the topic, in the shape of RxDB's function of this name. Resolves
- * when this side is ready, connected or not. Pools of one database, topic and server share one connection a peer.
+ * Replicates a collection with everyone who has the topic, in the shape of RxDB's function of this name. Resolves when
+ * this side is ready, connected or not. Pools of one database, topic and server share one connection per peer.
  */
 export async function replicateWebRTC<RxDocType, PeerType>(
   options: SyncOptionsWebRTC<RxDocType, PeerType>,
 ): Promise<RxWebRTCReplicationPool<RxDocType, PeerType>> {
   assertSupported(options)
   const { collection } = options
-  // Known before the lock is asked for: in a browser it would be taken for another tab's.
+  // Checked before the lock is requested: in a browser, another tab would seem to hold it.
   for (let former = endings.get(collection); former !== undefined; former = endings.get(collection)) {
     const ending = former()
     if (ending === null) throw alreadyReplicates(collection)
@@ -70,7 +70,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
   const connections = connectionsOf(options, book, tell)
 
   const start = async (): Promise<void> => {
-    // The hook stamps in every tab; connections are for the one that has the lock. The replica takes it over.
+    // The hook stamps in every tab; connections are for the tab with the lock, which the replica then takes over.
     const unlock = await lock.acquire({ signal: closing.signal, waits: standBy })
     try {
       await open()
@@ -89,9 +89,9 @@ export async function replicateWebRTC<RxDocType, PeerType>(
         throw isInUse(cause) ? alreadyReplicates(collection, cause) : cause
       })
     } catch (error) {
-      // Nobody cancels a pool that stood by and could not take over, and its room would go on without it.
+      // Nobody cancels a pool that stood by and could not take over: its room would go on without it.
       await joined.leave().catch((cause: unknown) => {
-        // Why it did not start is what the caller has to hear.
+        // The caller has to get the reason why the replication did not start.
         const message = "The room of a replication that did not start cannot be closed."
         tell(new PoolError("transport", message, { cause }))
       })
@@ -119,7 +119,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
   const cancel = (): Promise<void> => {
     canceled ??= (async () => {
       closing.abort(new DropInError("canceled", "The replication was canceled."))
-      // What is being opened meanwhile is closed like the rest.
+      // What is still being opened is closed like the rest.
       await starting?.catch(() => undefined)
       ended$.next()
       stopFollowing()
@@ -134,7 +134,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       }
     })().finally(() => {
       endings.delete(collection)
-      // Not sooner: a collection that closes walks this list.
+      // Not sooner: a collection that is closing iterates over this list.
       collection.onClose = collection.onClose.filter((one) => one !== cancel)
     })
     return canceled
@@ -150,7 +150,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
     })
   starting = start()
   await Promise.race([starting, standsBy]).catch(async (error: unknown) => {
-    // It rejects with what `open` has told of, or what else of its end fails: not with why it did not start.
+    // This rejects with what `open` has reported, or with another failure of the end: not with why it did not start.
     await cancel().catch(() => undefined)
     throw error
   })
@@ -181,8 +181,8 @@ export async function replicateWebRTC<RxDocType, PeerType>(
 }
 
 /**
- * The end of a collection's pool, null while nobody has canceled it. One pool a collection, since a row has one stamp and belongs
- * to one room; a pool that is being canceled is waited for, as programs rarely do.
+ * The end of a collection's pool, null while nobody has canceled it. A collection has one pool, since a row has one
+ * stamp and belongs to one room. A new pool waits for one that is being canceled, because programs rarely do.
  */
 const endings = new WeakMap<object, () => Promise<void> | null>()
 
@@ -201,10 +201,10 @@ function alreadyReplicates({ name }: { readonly name: string }, cause?: unknown)
 interface Connections<PeerType> {
   readonly via: string | object
   readonly transport: () => Transport
-  /** What the room asks, where it knows the peers. */
+  /** The check that the room makes, where it knows the peers. */
   readonly isPeerValid: ((peer: AuthenticatedPeer) => boolean | Promise<boolean>) | null
   readonly ask: (peer: PeerType) => Promise<boolean>
-  /** Rejects when what the application makes of them for this pool was not made: a room would go on without. */
+  /** Rejects when the application's handler for this pool could not be made: a room would go on without it. */
   readonly made: () => Promise<unknown>
 }
 
@@ -240,7 +240,7 @@ function connectionsOf<RxDocType, PeerType>(
     transport: () =>
       handlerTransport<PeerType>({
         create() {
-          // A creator takes the options of any collection, and may throw at once.
+          // A creator takes the options of any collection, and may throw synchronously.
           const create = async (): Promise<WebRTCConnectionHandler<PeerType>> =>
             connectionHandlerCreator(options as SyncOptionsWebRTC<unknown, PeerType>)
           return (made = create())

@@ -13,9 +13,9 @@ export interface RxWebRTCReplicationPool<RxDocType, PeerType>
   extends AsyncDisposable, RefusedPoolMembers<RxDocType, PeerType> {
   readonly collection: RxCollection<RxDocType>
   readonly options: SyncOptionsWebRTC<RxDocType, PeerType>
-  /** Who shares the collection now; a new map each time. Its keys are Dunlin's, whatever the connections are made of. */
+  /** The peers that share the collection now; a new map each time. The keys are Dunlin's, whatever connects them. */
   readonly peerStates$: BehaviorSubject<PeerStates<RxDocType>>
-  /** Troubles that ended nothing: a document that was refused, a server that cannot be reached. */
+  /** Problems that ended nothing: a document that was refused, a server that cannot be reached. */
   readonly error$: Observable<PoolError>
   readonly canceled: boolean
   /** What is put here is unsubscribed when the pool is canceled. */
@@ -24,17 +24,17 @@ export interface RxWebRTCReplicationPool<RxDocType, PeerType>
   readonly connectedPeers: Set<SimplePeer>
   /** The collection in its room; null in a tab while another tab replicates. */
   handle(): RxdbHandle<RxDocType> | null
-  /** What `options.isPeerValid` says, or has just said, of this peer; true without one. */
+  /** What `options.isPeerValid` says, or has just said, of this peer; true without that option. */
   isPeerValid(peer: PeerType): Promise<boolean>
   /** Whether this is a key of `peerStates$`. */
   isPeerConnected(peer: SimplePeer): boolean
   /** Resolves with the peers as soon as there is one; rejects when the pool is canceled, or with the signal's reason. */
   awaitFirstPeer(options?: { readonly signal?: AbortSignal }): Promise<PeerStates<RxDocType>>
-  /** Ends the replication, and the connections that no other pool uses. Also while it starts. Idempotent. */
+  /** Ends the replication, even while it starts, and the connections that no other pool uses. Idempotent. */
   cancel(): Promise<void>
 }
 
-/** Reading one of these throws `DropInError` "unsupported", naming what to do. */
+/** Reading one of these throws `DropInError` "unsupported", naming what to do instead. */
 interface RefusedPoolMembers<RxDocType, PeerType> {
   readonly masterReplicationHandler: RxReplicationHandler<RxDocType, WebRTCReplicationCheckpoint>
   readonly connectionHandler: WebRTCConnectionHandler<PeerType>
@@ -71,7 +71,7 @@ export const RxWebRTCReplicationPool: {
   )
 } as never
 
-/** Makes a pool of what it can do. */
+/** Makes a pool from its supported members. */
 export function replicationPool<RxDocType, PeerType>(
   members: Omit<RxWebRTCReplicationPool<RxDocType, PeerType>, keyof RefusedPoolMembers<RxDocType, PeerType>>,
 ): RxWebRTCReplicationPool<RxDocType, PeerType> {

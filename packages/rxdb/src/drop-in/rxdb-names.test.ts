@@ -6,7 +6,7 @@ import type { RxReplicationState } from "rxdb/plugins/replication"
 import { expect, expectTypeOf, test } from "vitest"
 import * as ours from "../index.ts"
 
-/** Of RxDB's plugin as it is installed. */
+/** The names that the installed RxDB plugin declares. */
 function declaredNames(): readonly string[] {
   const entry = fileURLToPath(import.meta.resolve("rxdb/plugins/replication-webrtc"))
   const folder = join(entry.slice(0, entry.indexOf("/dist/")), "dist/types/plugins/replication-webrtc")

@@ -17,12 +17,12 @@ export interface RoomRequest {
   readonly topic: string
   readonly secret?: string
   readonly identity?: Identity
-  /** What the connections are made of: rooms of one topic are shared only over the same. */
+  /** What makes the connections: pools of one topic share a room only if this is the same. */
   readonly via: string | object
   readonly transport: () => Transport
   readonly isPeerValid: PeerCheck | null
   readonly onDiagnostic: (diagnostic: Diagnostic) => void
-  /** Gives up while the room opens, which then closes when no other pool waits for it. */
+  /** Gives up while the room opens; the room then closes unless another pool waits for it. */
   readonly signal: AbortSignal
 }
 
@@ -47,7 +47,7 @@ interface SharedRoom {
 
 interface DatabaseRooms {
   readonly rooms: Set<SharedRoom>
-  /** Pools look for their rooms one after the other, or two of them would open the same. */
+  /** Pools look for rooms one after the other: otherwise, two of them could open the same one. */
   tail: Promise<unknown>
 }
 
@@ -56,7 +56,7 @@ const ANSWER_LIMIT_MS = 10_000
 const roomsByDatabase = new WeakMap<RxDatabase, DatabaseRooms>()
 
 /**
- * One room for each database, topic and way to connect, with one connection for each peer, whatever the collections. Rejects
+ * One room for each database, topic and way to connect, with one connection per peer, whatever the collections. Rejects
  * with the signal's reason.
  */
 export async function joinSharedRoom(database: RxDatabase, request: RoomRequest): Promise<RoomShare> {
@@ -66,14 +66,14 @@ export async function joinSharedRoom(database: RxDatabase, request: RoomRequest)
   const choosing = known.tail.then(async () => {
     const fitting = await findRoom(rooms, request)
     request.signal.throwIfAborted()
-    // The last pool of it may have left since it was found.
+    // Its last pool may have left since it was found.
     const found = fitting !== null && rooms.has(fitting) ? fitting : openShared(rooms, request)
     found.users++
     return found
   })
   known.tail = choosing.catch(() => undefined)
   const shared = await unlessAborted(choosing, request.signal).catch((error: unknown) => {
-    // It may have chosen in this very moment.
+    // The room may have been chosen at this very moment.
     choosing.then((chosen) => leaveRoom(rooms, chosen)).catch(() => undefined)
     throw error
   })
@@ -92,7 +92,7 @@ export async function joinSharedRoom(database: RxDatabase, request: RoomRequest)
   try {
     return { room: await unlessAborted(shared.room, request.signal), leave }
   } catch (error) {
-    // Whoever gave up hears its own reason; a room that did not open has nothing to close.
+    // A caller that gave up gets its own reason; a room that did not open has nothing to close.
     await leave().catch(() => undefined)
     throw error
   }
@@ -107,7 +107,7 @@ async function leaveRoom(rooms: Set<SharedRoom>, shared: SharedRoom): Promise<vo
   await room?.close()
 }
 
-/** A room in which nobody is whom this pool keeps out. */
+/** Finds a room that has no peers whom this pool keeps out. */
 async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): Promise<SharedRoom | null> {
   for (const shared of rooms) {
     if (shared.via !== request.via || shared.topic !== request.topic || shared.secret !== request.secret)
@@ -120,7 +120,7 @@ async function findRoom(rooms: ReadonlySet<SharedRoom>, request: RoomRequest): P
     if (room === null) continue
     const peers = room.peers.get()
     const verdicts = await withinTime(
-      // A check that fails keeps its peer out, and says so in the room it gets then.
+      // A check that fails keeps its peer out, and reports this in the room that its pool then gets.
       Promise.all(peers.map(async (peer) => request.isPeerValid?.(peer))).catch(() => [false]),
       [false],
     )

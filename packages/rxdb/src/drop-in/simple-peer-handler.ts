@@ -11,20 +11,20 @@ import type { SimplePeer } from "./simple-peer.ts"
 
 /** The module `node-datachannel/polyfill`, in Node. */
 export type SimplePeerWrtc = WebRtcImplementation | undefined
-/** `iceServers` and `iceTransportPolicy` count; the rest of a connection's configuration is Dunlin's own. */
+/** Only `iceServers` and `iceTransportPolicy` are used; Dunlin sets the rest of a connection's configuration. */
 export type SimplePeerConfig = RTCConfiguration | undefined
-/** The class `WebSocket` of the package `ws`, or another of its kind. */
+/** The class `WebSocket` of the package `ws`, or a compatible one. */
 export type SimplePeerWebSocketConstructor = WebSocketConstructor
 
 /** RxDB's options for its simple-peer handler, each with Dunlin's meaning. */
 export interface SimplePeerConnectionHandlerOptions {
-  /** Of a `@dunlin/host`. There is no public default: without it the call throws `DropInError` "invalid-option". */
+  /** URL of a `@dunlin/host`. There is no public default: without it, this throws `DropInError` "invalid-option". */
   signalingServerUrl?: string
   /** In Node: the module `node-datachannel/polyfill`. */
   wrtc?: SimplePeerWrtc
   /** STUN and TURN servers; `iceTransportPolicy: "relay"` hides this device's addresses from peers. */
   config?: SimplePeerConfig
-  /** Where the runtime has no `WebSocket`, or another is wanted. */
+  /** For runtimes that have no `WebSocket`, or to use another one. */
   webSocketConstructor?: SimplePeerWebSocketConstructor
 }
 
@@ -45,7 +45,7 @@ export function getConnectionHandlerSimplePeer(
   const options: SimplePeerConnectionHandlerOptions =
     typeof given === "string" ? { signalingServerUrl: given, ...(wrtc === undefined ? {} : { wrtc }) } : given
   const { signalingServerUrl, config, webSocketConstructor } = options ?? {}
-  // An empty one is DEFAULT_SIGNALING_SERVER.
+  // `DEFAULT_SIGNALING_SERVER` is an empty one.
   if (typeof signalingServerUrl !== "string" || signalingServerUrl === "")
     throw new DropInError(
       "invalid-option",
@@ -73,7 +73,7 @@ export function webrtcOptionsOf(creator: object): WebRtcOptions | null {
   return (creator as { readonly [WEBRTC_OPTIONS]?: WebRtcOptions })[WEBRTC_OPTIONS] ?? null
 }
 
-/** Dunlin's WebRTC, whose complaints name the options of `getConnectionHandlerSimplePeer`. Throws `TransportError`. */
+/** Dunlin's WebRTC, with errors that name the options of `getConnectionHandlerSimplePeer`. Throws `TransportError`. */
 export function simplePeerTransport(options: WebRtcOptions): Transport {
   try {
     return webrtc(options)

@@ -1,13 +1,13 @@
 import type { AuthenticatedPeer } from "@dunlin/core"
 import { refuseMembers } from "./refused-members.ts"
 
-/** A peer as `isPeerValid` and `peerStates$` have it: the same object as long as it is connected. */
+/** A peer as `isPeerValid` and `peerStates$` show it: the same object as long as it is connected. */
 export interface SimplePeer extends StreamMembers {
-  /** Session id, 32 hex digits: another one at each start of the peer. */
+  /** Session id, 32 hex digits: a new one at each start of the peer. */
   readonly id: string
-  /** The same, as RxDB calls it. */
+  /** The session id under RxDB's name. */
   readonly remotePeerId: string
-  /** The same, as Dunlin calls it. */
+  /** The session id under Dunlin's name. */
   readonly session: string
   /** Device public key, 64 hex digits: authenticated, and the same at each start. */
   readonly device: string
@@ -17,7 +17,7 @@ export interface SimplePeer extends StreamMembers {
   readonly connected: boolean
 }
 
-/** RxDB's peers are streams of simple-peer. Reading one of these throws `DropInError` "unsupported", naming what to do. */
+/** RxDB's peers are simple-peer streams. Reading one of these throws `DropInError` "unsupported", with what to do. */
 interface StreamMembers {
   readonly send: (data: unknown) => void
   readonly write: (data: unknown) => boolean
@@ -60,11 +60,11 @@ export interface KnownPeer {
 }
 
 export interface PeerBook {
-  /** The one object for a session: applications key maps of their own by it. */
+  /** The one object for a session: applications use it as a key in their own maps. */
   peerOf(known: KnownPeer): SimplePeer
 }
 
-/** Sessions that were asked for and never came. */
+/** Limits sessions that were asked about and never came. */
 const MAX_SESSIONS = 1_024
 
 export function createPeerBook(now: {

@@ -12,34 +12,34 @@ import type { RxdbReplicaOptions } from "../rxdb-replica.ts"
 import type { WebRTCConnectionHandlerCreator } from "./connection-handler.ts"
 import { DropInError } from "./drop-in-error.ts"
 
-/** What RxDB's replication continues from. Dunlin compares what is there, and has none. */
+/** The checkpoint from which RxDB's replication continues. Dunlin compares what peers hold, and has none. */
 export type WebRTCReplicationCheckpoint = RxStorageDefaultCheckpoint
 
-/** `modifier` is Dunlin's too; `batchSize` is taken and ignored, an `initialCheckpoint` refused. */
+/** `modifier` works here too; `batchSize` is accepted and ignored; `initialCheckpoint` is refused. */
 export type WebRTCSyncPullOptions<RxDocType> = Omit<
   ReplicationPullOptions<RxDocType, WebRTCReplicationCheckpoint>,
   "handler" | "stream$"
 >
 
-/** `modifier` is Dunlin's too; `batchSize`, `waitBeforePersist` are taken and ignored, an `initialCheckpoint` refused. */
+/** `modifier` works here too; `batchSize`, `waitBeforePersist` are ignored, and `initialCheckpoint` is refused. */
 export type WebRTCSyncPushOptions<RxDocType> = Omit<ReplicationPushOptions<RxDocType>, "handler">
 
 /**
- * RxDB's options, and a few more. Taken and ignored: `retryTime`, `requestTimeout`, `autoStart`, `toggleOnDocumentVisible`,
- * `waitForLeadership`. Deadlines are the protocol's, and replication begins with the call.
+ * RxDB's options, and a few more. Accepted and ignored: `retryTime`, `requestTimeout`, `autoStart`,
+ * `toggleOnDocumentVisible`, `waitForLeadership`. The protocol sets deadlines, and replication begins with the call.
  */
 export interface SyncOptionsWebRTC<RxDocType, PeerType> extends Pick<
   ReplicationOptions<RxDocType, WebRTCReplicationCheckpoint>,
   "retryTime" | "autoStart" | "toggleOnDocumentVisible" | "waitForLeadership" | "live"
 > {
   collection: RxCollection<RxDocType>
-  /** Who has the topic (and the `secret`, if there is one) is a member. */
+  /** Whoever has the topic (and the `secret`, if there is one) is a member. */
   topic: string
   /** `getConnectionHandlerSimplePeer(…)` of this package, or any connection handler of RxDB's interface. */
   connectionHandlerCreator: WebRTCConnectionHandlerCreator<PeerType>
   /**
-   * With Dunlin's own connections the peer is authenticated; with another handler it is that handler's peer. A verdict on a
-   * device holds for a minute, also when the device comes back under another session.
+   * With Dunlin's own connections the peer is authenticated; with another handler it is that handler's peer. A verdict
+   * on a device holds for a minute, even when the device comes back under another session.
    */
   isPeerValid?: (peer: PeerType) => MaybePromise<boolean>
   requestTimeout?: number
@@ -48,13 +48,13 @@ export interface SyncOptionsWebRTC<RxDocType, PeerType> extends Pick<
   push?: WebRTCSyncPushOptions<RxDocType>
   /** A secret of the room's own, instead of the topic. */
   readonly secret?: string
-  /** Whose key this device proves; by default one that it keeps for itself. */
+  /** Whose key this device proves; by default, the device keeps one of its own. */
   readonly identity?: Identity
   /** What the room notices, for logs. */
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void
 }
 
-/** Throws `DropInError` "invalid-option" for what is missing, and for what RxDB's replication does and no peer can follow. */
+/** Throws `DropInError` "invalid-option" for what is missing, and for RxDB features that no peer can follow. */
 export function assertSupported<RxDocType, PeerType>(options: SyncOptionsWebRTC<RxDocType, PeerType>): void {
   const complaint = complaintOf(options)
   if (complaint !== null) throw new DropInError("invalid-option", complaint)
@@ -68,7 +68,7 @@ function complaintOf<RxDocType, PeerType>(given: SyncOptionsWebRTC<RxDocType, Pe
   const wrong = noCollection(collection)
   if (wrong !== null) return `replicateWebRTC({ collection }): ${wrong}`
   if (live === false)
-    return "live: false is not possible among peers: there is no server to be done with. Use awaitInSync() and cancel()."
+    return "live: false is not supported: between peers there is no server to be done with. Use awaitInSync() and cancel()."
   if (typeof topic !== "string" || topic === "") return "A replication needs a topic."
   if (typeof connectionHandlerCreator !== "function")
     return "connectionHandlerCreator is missing: pass getConnectionHandlerSimplePeer({ signalingServerUrl })."

@@ -27,7 +27,7 @@ export const DunlinWebRTCPlugin: RxPlugin = {
   },
 }
 
-/** A collection on which the plugin has put its method. */
+/** A collection with the method that the plugin adds. */
 export type WithSyncWebRTC<Collection> = Collection & {
   syncWebRTC<PeerType>(
     options: CollectionSyncOptionsWebRTC<DocumentOf<Collection>, PeerType>,

@@ -14,7 +14,7 @@ import type {
   SimplePeerWrtc,
 } from "./simple-peer-handler.ts"
 
-// Exports of RxDB's plugin that people import and that have another place, or no meaning, here: imports go through, and
+// Exports of RxDB's plugin that people import but that are elsewhere, or have no meaning, here: imports go through, and
 // calls say what to do instead.
 
 /** Throws `DropInError` "unsupported": a page should not bundle a server. `@dunlin/host` has it under this name. */
@@ -26,7 +26,7 @@ export const startSignalingServerSimplePeer: (options?: {
   'import it from "@dunlin/host"',
 )
 
-/** What RxDB's function resolves to, and nothing here does. */
+/** What RxDB's function resolves to; nothing here does. */
 export interface StartedSignalingServer {
   port: number | undefined
   server: { close(done?: (error?: Error) => void): void }
@@ -40,7 +40,7 @@ export const isMasterInWebRTCReplication: (
   otherStorageToken: string,
 ) => Promise<boolean> = instead("isMasterInWebRTCReplication", "there is no master: every peer merges alike")
 
-/** Throws `DropInError` "unsupported": messages of an application's own go by `room.presence`, or a transport. */
+/** Throws `DropInError` "unsupported": an application's own messages go by `room.presence`, or a transport. */
 export const sendMessageAndAwaitAnswer: <PeerType>(
   handler: WebRTCConnectionHandler<PeerType>,
   peer: PeerType,
@@ -86,7 +86,7 @@ export function createSimplePeerWrtc<T extends WebRtcImplementation>(polyfill: T
 /** Empty: there is no public server, and `getConnectionHandlerSimplePeer` says so. */
 export const DEFAULT_SIGNALING_SERVER = ""
 
-// RxDB's numbers, for programs that calculate with them. Nothing here follows them.
+// RxDB's numbers, for programs that calculate with them. Nothing here uses them.
 export const WEBRTC_DEFAULT_REQUEST_TIMEOUT = 20_000
 export const PEER_ID_LENGTH = 12
 export const SIMPLE_PEER_PING_INTERVAL = 120_000

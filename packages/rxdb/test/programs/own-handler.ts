@@ -1,4 +1,4 @@
-// A program that brings its connections along, and one that names what few programs name. Compiled like todo-sync.ts.
+// A program with its own connections, and one that uses names that few programs use. Compiled like todo-sync.ts.
 import type { RxCollection, RxError } from "rxdb/plugins/core"
 import {
   createSimplePeerWrtc,
@@ -33,7 +33,7 @@ interface Note {
   text: string
 }
 
-/** A wire of the application's own. */
+/** A connection of the application's own. */
 export interface Wire {
   readonly name: string
   onMessage(listener: (text: string) => void): void

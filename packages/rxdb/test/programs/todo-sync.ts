@@ -157,7 +157,7 @@ export async function settle(state: RxWebRTCReplicationState<Todo>, todos: Todos
   return [state.replicationIdentifier, state.collection.name, state.deletedField, flags.join()]
 }
 
-/** What has another place in Dunlin compiles, and says so when it is called. */
+/** Members that are elsewhere in Dunlin compile, and say so when they are used. */
 export async function elsewhere(pool: Pool, peer: SimplePeer): Promise<void> {
   const state = pool.peerStates$.getValue().get(peer)?.replicationState
   await state?.pause()
@@ -190,7 +190,7 @@ export async function stop(database: RxDatabase<Collections>, pool: Pool): Promi
   await database.close()
 }
 
-/** As the documentation writes it: nothing is spelled out. */
+/** As in the documentation: no type is spelled out. */
 export async function inBrief(todos: Todos, signalingServerUrl: string): Promise<number> {
   const pool = await replicateWebRTC({
     collection: todos,
