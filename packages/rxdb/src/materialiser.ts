@@ -103,6 +103,9 @@ const MAX_ATTEMPTS = 100
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
 
+  /** Owed keys whose rows cannot be read now: whoever reads them again shows them, and no batch waits for them. */
+  const unread = new Set<string>()
+
   /** The views as `pull.modifier` keeps them here. All run at once: a slow one delays a batch only once. */
   const modifiedLocals = async (transitions: readonly Transition[]): Promise<LocalsByKey> => {
     const locals = new Map<string, PromiseSettledResult<HashedValue>>()
@@ -124,7 +127,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     // A `hidden` row stays as this device wrote it until the device shares the document again.
     if (shown === null || held.record?.hidden === true)
       return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
-    // What the row holds has no place in the register yet. It gets one on top of what its author saw, and merges with this.
+    // The row holds an edit that is not in the register yet. Once it is, it merges with what came meanwhile.
     if (isUnread(held))
       return {
         key,
@@ -223,10 +226,12 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     if (holdsAttachments) for (const one of planned) await shelveLosers(one)
     const records = new Map<string, SidecarRecord | null>()
     const journaled: string[] = []
-    for (const { key, record, write } of planned) {
+    for (const { key, held, record, write } of planned) {
+      if (isUnread(held)) unread.add(key)
+      else unread.delete(key)
       if (record === null) continue
       records.set(key, record)
-      if (write !== null) journaled.push(key)
+      if (write !== null || isUnread(held)) journaled.push(key)
     }
     const unnoted = await store.putRecords(records, journaled.length > 0 ? journal.owe(journaled) : undefined)
     journal.settle([...unnoted.keys()])
@@ -242,9 +247,10 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const obsolete = new Map<string, null>()
     for (const { key, record, held } of done)
       if (record === null && held.record !== null) obsolete.set(key, null)
-    await store.putRecords(obsolete, journal.settle(done.map((one) => one.key)))
+    const shown = done.filter((one) => !isUnread(one.held))
+    await store.putRecords(obsolete, journal.settle(shown.map((one) => one.key)))
     for (const one of done) {
-      // What the row does not show the author of its next revision has not seen.
+      // Such a row does not show this state: the author of its next revision has not seen it.
       if (!isUnread(one.held)) noteSeen(one)
       if (holdsAttachments) await tidyShelf(one)
     }
@@ -333,7 +339,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
 
   async function withOwed(transitions: readonly Transition[]): Promise<readonly Transition[]> {
     const named = new Set(transitions.map(({ held }) => held.key))
-    const owed = await store.load([...journal.owed].filter((key) => !named.has(key)))
+    const owed = await store.load([...journal.owed].filter((key) => !named.has(key) && !unread.has(key)))
+    for (const held of owed) if (isUnread(held)) unread.add(held.key)
     // Journalled before its record, which then could not be stored: there is nothing to show.
     journal.settle(owed.filter((one) => one.record === null).map((one) => one.key))
     const shown = owed.filter((one) => one.record !== null && one.trouble === undefined)
@@ -353,7 +360,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   }
 }
 
-/** Its row is one that could not be read for a reason that passes. */
+/** The row could not be read, for a reason that passes. */
 function isUnread({ trouble }: Held): boolean {
   return trouble?.of === "moment"
 }

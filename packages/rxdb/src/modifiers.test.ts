@@ -152,4 +152,23 @@ describe("a modifier that never answers", () => {
     await within(100, () => pullEntries(there.attached, here.attached, ["x"]))
     expect((await b.findOne("x").exec(true)).text).toBe("of a + of b")
   })
+
+  test("shows what came meanwhile also when it answers only after the next start", async () => {
+    let isStuck = true
+    const sometimes = (document: Record<string, unknown>): unknown =>
+      isStuck && document["text"] === "of a" ? new Promise(() => {}) : document
+    const [a, b] = [await collectionOf("a", []), await collectionOf("b", ["x"])]
+    const [here, there] = [await attach(a, { push: { modifier: sometimes } }), await attach(b)]
+    const write = async (to: RxCollection, text: string): Promise<unknown> =>
+      (await to.findOne("x").exec(true)).patch({ text })
+    await pullEntries(here.attached, there.attached, ["x"])
+    await within(100, () => write(a, "of a"))
+    await within(100, () => write(b, "of b"))
+    await within(100, () => pullEntries(here.attached, there.attached, ["x"]))
+    await within(100, () => here.attached.detach())
+    isStuck = false
+    const again = await within(100, () => attach(a, { push: { modifier: sometimes } }))
+    await within(100, () => stateHashes(again.attached))
+    expect((await a.findOne("x").exec(true)).text).toBe("of a + of b")
+  })
 })
