@@ -1,5 +1,6 @@
 import type { Clock, Millis } from "@dunlin/core"
 import { MAX_ROOM_PEERS, type UnreachableReason } from "@dunlin/core/signaling"
+import { birthOf, nextGeneration, prevails } from "./session-claim.ts"
 import { type BucketRate, createBucket, draw, type TokenBucket } from "./token-bucket.ts"
 import type { PresenceChanges } from "./presence-changes.ts"
 
@@ -117,11 +118,6 @@ export interface TopicDirectory {
   readonly memberCount: number
   close(): void
 }
-
-const BIRTH_TIME_BYTES = 8
-export const BIRTH_BYTES = 12
-/** Hosts exchange it in 32 bits. */
-const MAX_GENERATION = 0xffff_ffff
 
 /**
  * Changes are told at once, but at most this often per topic: a thousand joiners must not mean a thousand frames each.
@@ -381,29 +377,4 @@ export function reachablePeers(topic: Topic, self: Member): string[] {
     if (member !== self && member.place.type !== "away") peers.push(member.peer)
   }
   return peers
-}
-
-/**
- * Who owns a session that two hosts claim; every host decides alike. A host may have admitted someone under a peer id
- * because it had not heard of the owner. That session has another birth, and yields to the older one unless its client
- * has shown the other's secret.
- */
-function prevails(remote: RemoteMember, present: Member, owner: string): boolean {
-  const isSame = remote.birth === present.birth
-  if (isSame && remote.generation !== present.generation) return remote.generation > present.generation
-  if (remote.took === present.claim) return true
-  if (present.took === remote.claim) return false
-  return isSame ? remote.node >= owner : remote.birth < present.birth
-}
-
-/** When a broken or hostile host has counted to the maximum, only the claims tell who resumed from whom. */
-function nextGeneration(generation: number): number {
-  return Math.min(generation + 1, MAX_GENERATION)
-}
-
-/** Hosts are assumed to agree on the time; any difference between their clocks is a head start for a thief. */
-function birthOf(now: Millis, claim: string): string {
-  const time = Buffer.alloc(BIRTH_TIME_BYTES)
-  time.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(now))))
-  return time.toString("latin1") + claim.slice(0, BIRTH_BYTES - BIRTH_TIME_BYTES)
 }

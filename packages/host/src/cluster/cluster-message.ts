@@ -7,7 +7,8 @@ import {
   unreachableReasons,
 } from "@dunlin/core/signaling"
 import { bytesOfKey, keyOfBytes } from "../binary-key.ts"
-import { BIRTH_BYTES, type MemberFacts, type SessionElsewhere } from "../topic-directory.ts"
+import { BIRTH_BYTES } from "../session-claim.ts"
+import type { MemberFacts, SessionElsewhere } from "../topic-directory.ts"
 
 /** A topic as hosts name it to each other: 16 bytes as a key. It is a hash, because the topic itself grants entry. */
 export type TopicHash = string

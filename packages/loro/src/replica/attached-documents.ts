@@ -18,7 +18,7 @@ import { isDocumentId } from "./document-id.ts"
 import { parseDelta } from "./document-delta.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentReader } from "./document-reader.ts"
-import type { DocumentShelf, ShelfEntry, UnreadableEntry } from "./document-shelf.ts"
+import type { DocumentShelf, ShelfEntry, UnreadableEntry } from "./document-shelf-api.ts"
 import { hashOfRow } from "./row-hash.ts"
 
 export interface AttachedOptions {

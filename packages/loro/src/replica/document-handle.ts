@@ -3,7 +3,7 @@ import { createState, type ReplicaHost } from "@dunlin/core"
 import { createDocumentHistory } from "../history/document-history.ts"
 import type { DocumentStatus, LoroDocument } from "../loro-documents.ts"
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 
 export interface HandleOptions {
   readonly shelf: DocumentShelf

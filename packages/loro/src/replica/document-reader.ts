@@ -12,7 +12,7 @@ import {
 } from "./document-delta.ts"
 import { isDocumentId } from "./document-id.ts"
 import { type DocumentRow, readRow } from "./document-row.ts"
-import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import { countOperations, covers, EMPTY_VERSION, type Version } from "./version.ts"
 

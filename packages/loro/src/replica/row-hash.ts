@@ -2,7 +2,7 @@ import type { ReplicaReport } from "@dunlin/core"
 
 import type { StoredRow } from "../store/document-store.ts"
 import { readRow } from "./document-row.ts"
-import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 
 export interface RowHashOptions {

@@ -6,7 +6,7 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
 import type { DocumentSet } from "./document-set.ts"
 import { sameHash } from "./document-state.ts"
-import type { DocumentShelf, ShelfEntry } from "./document-shelf.ts"
+import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 import { hashInMemory, hashOfRow } from "./row-hash.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
 
