@@ -10,32 +10,34 @@ import { runTests } from "./run-tests.ts"
 const PROJECTS = ["unit", "sim", "node", "browser"]
 
 const { projects, rest } = parseArguments(process.argv.slice(2))
-const results: StepResult[] = []
-const missingBrowser = projects.includes("browser") ? await bringBrowsers() : null
-for (const project of projects) {
-  if (project === "browser" && missingBrowser !== null) {
-    console.error(`\n${missingBrowser}`)
-    results.push({ name: project, passed: false, seconds: 0 })
-    continue
-  }
-  results.push(await runTests(project, rest))
+if (!projects.includes("browser") || (await bringBrowsers())) {
+  const results: StepResult[] = []
+  for (const project of projects) results.push(await runTests(project, rest))
+  concludeSteps("npm test", results)
+} else {
+  console.error(`
+No browser is installed that the tests could use. Install Chromium, Chrome, Edge or Firefox, or name its program in
+CHROMIUM_PATH or FIREFOX_PATH, and run npm test again. These tests need none:
+  npm test -- --project unit --project sim --project node`)
+  process.exitCode = 1
 }
-concludeSteps("npm test", results)
 
-async function bringBrowsers(): Promise<string | null> {
-  const missing = await bringProgram({
+/** Says at once what will be skipped, and resolves with whether there is a browser at all. */
+async function bringBrowsers(): Promise<boolean> {
+  const noChromium = await bringProgram({
     find: findChromium,
     aptPackage: "chromium",
-    advice:
-      "The browser tests need Chromium, Chrome or Edge. Install one, or name its program in CHROMIUM_PATH, and run npm test again.",
+    advice: "no Chromium, Chrome or Edge is installed, or it is not named in CHROMIUM_PATH",
   })
   const noFirefox = await bringProgram({
     find: findFirefox,
     aptPackage: "firefox-esr",
     advice: "no Firefox is installed, or it is not named in FIREFOX_PATH",
   })
-  if (noFirefox !== null) console.log(`Firefox tests skipped: ${noFirefox}`)
-  return missing
+  if (noChromium !== null && noFirefox !== null) return false
+  if (noChromium !== null) console.log(`skipped: most tests in browsers, which need Chromium: ${noChromium}`)
+  if (noFirefox !== null) console.log(`skipped: tests in Firefox: ${noFirefox}`)
+  return true
 }
 
 function parseArguments(args: readonly string[]): {

@@ -5,14 +5,10 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { createHarness } from "./harness.ts"
 import type { Harness } from "./harness.ts"
 import { spawnPeer } from "./harness/child-peer.ts"
-import { findFirefox } from "./harness/find-browser.ts"
 import type { TestSite } from "./harness/test-site.ts"
 
 type ProbePage = typeof import("./harness/probe-page.ts")
 type ProbePeer = typeof import("./harness/probe-peer.ts")
-
-const noFirefox = findFirefox() === null
-if (noFirefox) console.log("skipped: no Firefox is installed")
 
 let harness: Harness
 let site: TestSite
@@ -41,13 +37,6 @@ test("profiles share nothing, a reload keeps what its profile stored", async () 
   expect(await bob.call("remember", "bob")).toBeNull()
   await ada.reload()
   expect(await ada.call("remember", "ada again")).toBe("ada")
-})
-
-test.skipIf(noFirefox)("a Firefox page runs the same module", async () => {
-  const tab = await (await harness.firefox()).open<ProbePage>(site)
-  expect(await tab.call("add", 2, 3)).toBe(5)
-  expect(await tab.call("loopback")).toBe("through")
-  await expect(tab.call("fail", "broken on purpose")).rejects.toThrow("broken on purpose")
 })
 
 test("a child peer answers calls with bytes and errors, and a killed one settles what waits for it", async () => {

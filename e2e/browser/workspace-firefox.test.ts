@@ -1,9 +1,17 @@
+import type { Page } from "puppeteer-core"
 import { afterEach, beforeAll, expect, test } from "vitest"
 import { type FirefoxProfile, launchFirefox } from "./harness/firefox.ts"
-import { findFirefox } from "./harness/find-browser.ts"
+import { findChromium, findFirefox } from "./harness/find-browser.ts"
 import { reportTime } from "../workspace/report.ts"
 import { openPerson, type Person, timeUntil } from "../workspace/workspace-page.ts"
 import { startWorkspaceServer, type WorkspaceServer } from "../workspace/workspace-server.ts"
+
+const noFirefox = findFirefox() === null
+const noChromium = findChromium() === null
+if (noFirefox || noChromium)
+  console.log(
+    `skipped: the workspace in Chromium and Firefox: no ${noFirefox ? "Firefox" : "Chromium"} is installed`,
+  )
 
 let server: WorkspaceServer
 beforeAll(async () => {
@@ -16,16 +24,34 @@ let firefox: FirefoxProfile | null = null
 afterEach(async () => {
   await ada?.close()
   await firefox?.close()
+  ada = null
+  firefox = null
 })
 
-test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see each other", async () => {
+test.skipIf(noFirefox)("Firefox keeps what was typed, without anybody else", async () => {
+  firefox = await launchFirefox()
+  const page = await firefox.browser.newPage()
+  const errors = errorsOf(page)
+  await page.goto(server.url)
+  await page.waitForSelector("::-p-aria([name='New'][role='button'])", { timeout: 60_000 })
+  await page.click("::-p-aria([name='New'][role='button'])")
+  await page.waitForSelector(".cm-content", { timeout: 60_000 })
+  await page.click(".cm-content")
+  await page.keyboard.type("kept")
+  await timeUntil("saved", async () => (await syncLine(page)) === "Saved on this device", 60_000)
+  await page.reload()
+  await page.waitForSelector(".cm-content", { timeout: 60_000 })
+  await timeUntil("shown again", async () => (await textIn(page)) === "kept", 60_000)
+  expect(errors).toEqual([])
+})
+
+test.skipIf(noFirefox || noChromium)("Chromium and Firefox share, type and see each other", async () => {
   ada = await openPerson(server.url)
   await ada.newDocument("Across browsers")
   const link = await ada.invite()
   firefox = await launchFirefox()
   const ben = await firefox.browser.newPage()
-  const errors: string[] = []
-  ben.on("pageerror", (error) => errors.push(String(error)))
+  const errors = errorsOf(ben)
   const started = performance.now()
   await ben.goto(link)
   const row = await ben.waitForSelector(".row", { timeout: 60_000 })
@@ -39,19 +65,9 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
     ada.page.keyboard.type("abcdefghij".repeat(5)),
     ben.keyboard.type("0123456789".repeat(5)),
   ])
-  const textOfBen = (): Promise<string> =>
-    ben.evaluate(() =>
-      [...document.querySelectorAll(".cm-line")]
-        .map((line) => {
-          const copy = line.cloneNode(true) as HTMLElement
-          for (const extra of copy.querySelectorAll(".cm-widgetBuffer")) extra.remove()
-          return copy.textContent
-        })
-        .join("\n"),
-    )
   const chromium = ada
   const ms = await timeUntil("equal texts", async () => {
-    const [one, two] = [await chromium.text(), await textOfBen()]
+    const [one, two] = [await chromium.text(), await textIn(ben)]
     return one === two && one.length === 100
   })
   reportTime("equal in Chromium and Firefox after the last key", ms, 2_000)
@@ -68,3 +84,25 @@ test.skipIf(findFirefox() === null)("Chromium and Firefox share, type and see ea
   reportTime("caret gone after Firefox closed", performance.now() - left, 5_000)
   expect(errors).toEqual([])
 })
+
+function errorsOf(page: Page): readonly string[] {
+  const errors: string[] = []
+  page.on("pageerror", (error) => errors.push(String(error)))
+  return errors
+}
+
+function syncLine(page: Page): Promise<string> {
+  return page.$eval("[data-testid=sync]", (line) => line.textContent)
+}
+
+function textIn(page: Page): Promise<string> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll(".cm-line")]
+      .map((line) => {
+        const copy = line.cloneNode(true) as HTMLElement
+        for (const extra of copy.querySelectorAll(".cm-widgetBuffer")) extra.remove()
+        return copy.textContent
+      })
+      .join("\n"),
+  )
+}
