@@ -35,7 +35,7 @@ async function bringBrowsers(): Promise<boolean> {
     advice: "no Firefox is installed, or it is not named in FIREFOX_PATH",
   })
   if (noChromium !== null && noFirefox !== null) return false
-  if (noChromium !== null) console.log(`skipped: most tests in browsers, which need Chromium: ${noChromium}`)
+  if (noChromium !== null) console.log(`skipped: most tests in browsers: ${noChromium}`)
   if (noFirefox !== null) console.log(`skipped: tests in Firefox: ${noFirefox}`)
   return true
 }
