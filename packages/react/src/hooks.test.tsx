@@ -46,7 +46,10 @@ describe("hooks of a room", () => {
   })
 
   it("say where the provider is missing", () => {
-    expect(() => renderHook(() => useRoom())).toThrow("<RoomProvider>")
+    for (const hook of [useRoom, usePeers, usePresence, useSyncStatus]) {
+      const failure = expect.objectContaining({ name: "RoomProviderError", code: "no-provider" })
+      expect(() => renderHook(() => hook())).toThrow(failure)
+    }
   })
 
   it("follow peers, status and presence", async () => {

@@ -1,9 +1,11 @@
 /** What went wrong, for programs. */
 export type RoomProviderErrorCode =
+  /** A hook was called by a component that is not below a `RoomProvider`. */
+  | "no-provider"
   /** What an unmounted provider opened, or tried to open, was not closed in time. */
-  "former-room-open"
+  | "former-room-open"
 
-/** `RoomProvider` throws this to the nearest error boundary, besides the failures of `open` itself. */
+/** `RoomProvider` and the hooks throw this to the nearest error boundary, besides the failures of `open` itself. */
 export class RoomProviderError extends Error {
   override readonly name = "RoomProviderError"
   readonly code: RoomProviderErrorCode

@@ -29,12 +29,15 @@ describe("useLoroDoc", () => {
   it("waits for the documents, then opens one", async () => {
     const documents = await openDocuments()
     const { result, rerender } = renderHook(
-      ({ from }: { from: LoroDocuments | null }) => useLoroDoc(from, "welcome"),
+      ({ from }: { from: LoroDocuments | null | undefined }) => useLoroDoc(from, "welcome"),
       {
-        initialProps: { from: null as LoroDocuments | null },
+        initialProps: { from: null as LoroDocuments | null | undefined },
         wrapper: StrictMode,
       },
     )
+    expect(result.current.status).toBe("loading")
+    // What a map of documents by room says before the room's are in it.
+    rerender({ from: undefined })
     expect(result.current.status).toBe("loading")
     rerender({ from: documents })
     await waitFor(() => expect(result.current.status).toBe("open"))

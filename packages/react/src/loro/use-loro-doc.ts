@@ -22,12 +22,12 @@ type Opened =
 
 const CLOSED: DocumentStatus = { phase: "closed" }
 
-/** Opens a document for as long as the component lives; null documents mean "not yet". */
-export function useLoroDoc(documents: LoroDocuments | null, id: string): LoroDocState {
+/** Opens a document for as long as the component lives; without documents, as before the room is open, it waits. */
+export function useLoroDoc(documents: LoroDocuments | null | undefined, id: string): LoroDocState {
   const [opened, setOpened] = useState<Opened | null>(null)
   const [attempt, retry] = useReducer((count: number) => count + 1, 0)
   useEffect(() => {
-    if (documents === null) return
+    if (documents === null || documents === undefined) return
     const controller = new AbortController()
     const again = (): void => {
       if (!controller.signal.aborted) retry()
