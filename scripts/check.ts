@@ -1,12 +1,18 @@
 // `npm run check`: everything that can be said about the repository without running it.
 //   npm run check -- lint types       only those steps
+import { execFile } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { findForeignText } from "./repository-text.ts"
 import { concludeSteps, ROOT, runStep, tool } from "./run-step.ts"
 import type { StepResult } from "./run-step.ts"
 
 type Step = () => Promise<StepResult>
+
+const execute = promisify(execFile)
+const PACKED =
+  /^(LICENSE|README\.md|package\.json|examples\/[\w.-]+|dist\/.*\.(js|d\.ts)(\.map)?|src\/.*\.tsx?|src\/.*tsconfig\.json)$/
 
 const tsc = (...args: readonly string[]): readonly string[] => tool("typescript/bin/tsc", ...args)
 const packages = readdirSync(join(ROOT, "packages")).filter((name) =>
@@ -43,6 +49,7 @@ async function checkExports(): Promise<StepResult> {
   const parts: StepResult[] = []
   for (const name of packages) {
     const folder = `packages/${name}`
+    parts.push(await checkPackedFiles(name))
     parts.push(await runStep(`publint ${name}`, tool("publint/src/cli.js", folder, "--strict")))
     parts.push(
       await runStep(
@@ -60,6 +67,23 @@ async function checkExports(): Promise<StepResult> {
     )
   }
   return together("exports", parts)
+}
+
+/** A package holds programs, their sources and what people read; anything else came in by mistake, such as a build's notes. */
+async function checkPackedFiles(name: string): Promise<StepResult> {
+  const started = performance.now()
+  const { stdout } = await execute("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: join(ROOT, "packages", name),
+    maxBuffer: 1 << 26,
+  })
+  const [packed] = JSON.parse(stdout) as readonly { files: readonly { path: string }[] }[]
+  const strange = (packed?.files ?? [{ path: "nothing" }]).filter(({ path }) => !PACKED.test(path))
+  for (const { path } of strange) console.error(`packages/${name}: ${path} has no place in the package`)
+  return {
+    name: `packed files ${name}`,
+    passed: strange.length === 0,
+    seconds: (performance.now() - started) / 1000,
+  }
 }
 
 /** What a browser loads: each package by itself, and the workspace as built. */
