@@ -6,6 +6,7 @@ import { gatherSettings } from "./gather-settings.ts"
 import { helpText } from "./help-text.ts"
 import { HostError } from "./host-error.ts"
 import { parseSettings } from "./parse-settings.ts"
+import type { HostOptions } from "./start-host.ts"
 import { flagOf, settingCatalog, variableOf } from "./setting-catalog.ts"
 
 const messageOf = (act: () => unknown): string => {
@@ -29,6 +30,16 @@ describe("settings", () => {
     const settings = parseSettings({})
     expect(settings.port).toBe(8787)
     expect(parseSettings({ ...settings })).toEqual(settings)
+  })
+
+  test("an option that is undefined leaves the default, as the types allow", () => {
+    const options: HostOptions = {
+      port: undefined,
+      origins: undefined,
+      turnSecret: process.env["A_VARIABLE_THAT_IS_NOT_SET"],
+    }
+    const { authorizeJoin: _, ...settings } = options
+    expect(parseSettings(settings)).toEqual(parseSettings({}))
   })
 
   test("the defaults are those that are promised", () => {

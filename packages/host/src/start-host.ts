@@ -28,10 +28,15 @@ import { createTokenVerifier } from "./token-verifier.ts"
 import { createTopicDirectory } from "./topic-directory.ts"
 import { createUpgradeGate } from "./upgrade-gate.ts"
 
-/** Settings as `dunlin-host --help` lists them, all optional, and the host's own rule for joins. */
-export interface HostOptions extends Partial<HostSettings> {
+type HostOptionsOfSettings = { readonly [Key in keyof HostSettings]?: HostSettings[Key] | undefined }
+
+/**
+ * Settings as `dunlin-host --help` lists them, and the host's own rule for joins. All are optional, and undefined, such as
+ * an environment variable that is not set, leaves the default.
+ */
+export interface HostOptions extends HostOptionsOfSettings {
   /** Decides on each join once the token is verified, and on each renewal before its answer or the token expires. */
-  readonly authorizeJoin?: AuthorizeJoin
+  readonly authorizeJoin?: AuthorizeJoin | undefined
 }
 
 /** A host that accepts sockets. It keeps the process alive until it is closed. */
