@@ -201,7 +201,7 @@ describe("an address", () => {
     const [first, second] = [await connect(host), await connect(host)]
     const { ice: old } = await first.joined()
     await second.joined()
-    const [one, other] = [await first.next("ice", 15_000), await second.next("ice", 15_000)]
+    const [one, other] = [await first.next("ice"), await second.next("ice")]
     expect(one.ice.servers).not.toEqual(old.servers)
     expect(other.ice.servers).toEqual(one.ice.servers)
     expect(one.ice.expiresInMs).toBeGreaterThan(5_000)

@@ -71,10 +71,9 @@ function settled<T>(request: IDBRequest<T>): Promise<T> {
 
 function completed(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (): void => reject(transaction.error ?? new Error("IndexedDB failed"))
     transaction.addEventListener("complete", () => resolve())
-    transaction.addEventListener("abort", fail)
-    transaction.addEventListener("error", fail)
+    // After an error there is always an abort.
+    transaction.addEventListener("abort", () => reject(transaction.error ?? new Error("IndexedDB failed")))
   })
 }
 
