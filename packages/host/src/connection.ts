@@ -1,14 +1,10 @@
 import type { Duplex } from "node:stream"
 import type { Millis } from "@dunlin/core"
-import {
-  encodeHostMessage,
-  type HostMessage,
-  type IceConfiguration,
-  type UnreachableReason,
-} from "@dunlin/core/signaling"
+import { encodeHostMessage, type HostMessage, type UnreachableReason } from "@dunlin/core/signaling"
 import type { WebSocket } from "ws"
 import { bytesOfKey } from "./binary-key.ts"
 import { count, type HostCounters } from "./host-counters.ts"
+import type { IssuedIce } from "./ice-desk.ts"
 import { mergeChanges, type PresenceChanges, presenceFrames } from "./presence-changes.ts"
 import { signalFrame } from "./signal-frame.ts"
 import type { TokenBucket } from "./token-bucket.ts"
@@ -54,8 +50,7 @@ export class Connection implements Outlet {
   complainedAt: Millis = Number.NEGATIVE_INFINITY
   everJoined = false
   /** The ICE servers last given, if their credentials expire. */
-  ice: { readonly configuration: IceConfiguration; readonly expiresAt: Millis } | null = null
-  iceRequests: TokenBucket | null = null
+  ice: IssuedIce | null = null
   /** False once it is decided to end the socket: nothing it sends counts any more. */
   alive = true
   /** Whether its memberships end with it at once, without the grace time. */

@@ -46,7 +46,7 @@ export interface HostSettings {
   readonly turnSecretFile: string
   /** How long TURN credentials are valid, in s. Default 3600. */
   readonly turnTtlSeconds: number
-  /** Credentials a socket may ask for in a minute. Default 5. */
+  /** New credentials that the sockets of an address may ask for in a minute. Default 5. */
   readonly turnRequestsPerMinute: number
   /** NATS servers that connect several hosts into one. Default []. */
   readonly cluster: readonly string[]

@@ -124,7 +124,13 @@ export const settingCatalog: { readonly [K in keyof HostSettings]: Setting<HostS
   },
   turnSecretFile: text("STUN and TURN", "", "a file that holds the secret instead"),
   turnTtlSeconds: whole("STUN and TURN", 3600, 10, 86_400, "how long TURN credentials are valid, in s"),
-  turnRequestsPerMinute: whole("STUN and TURN", 5, 1, 600, "credentials a socket may ask for in a minute"),
+  turnRequestsPerMinute: whole(
+    "STUN and TURN",
+    5,
+    1,
+    600,
+    "new credentials that the sockets of an address may ask for in a minute",
+  ),
   cluster: list(
     "Cluster",
     v.pipe(v.string(), v.check(isNatsUrl, "must look like nats://nats.example.org:4222")),

@@ -151,6 +151,62 @@ describe("a room", () => {
 })
 
 describe("an address", () => {
+  test("gets no more TURN credentials by connecting again and again, and every socket gets some", async () => {
+    const host = await start({ turnUrls: ["turn:t.example.org"], turnSecret: "s" })
+    const usernames = new Set<string>()
+    for (let index = 0; index < 20; index++) {
+      const client = await connect(host)
+      const { ice } = await client.joined()
+      expect(ice.expiresInMs).toBeGreaterThan(3_590_000)
+      usernames.add(ice.servers[0]?.username ?? "")
+      for (let request = 0; request < 5; request++) client.send({ type: "ice-request" })
+      client.send({ type: "ping", nonce: 1 })
+      await client.next("pong")
+      for (const message of client.unread)
+        if (message.type === "ice") usernames.add(message.ice.servers[0]?.username ?? "")
+      client.socket.close(1000)
+      await client.closed
+    }
+    // The first, and five that were asked for.
+    expect([...usernames].every((username) => username !== "")).toBe(true)
+    expect(usernames.size).toBe(6)
+  })
+
+  test("of which one socket has asked for new TURN credentials gives these to the next that asks", async () => {
+    const host = await start({
+      turnUrls: ["turn:t.example.org"],
+      turnSecret: "s",
+      turnRequestsPerMinute: 1,
+    })
+    const [first, second] = [await connect(host), await connect(host)]
+    const { ice: old } = await first.joined()
+    expect((await second.joined()).ice.servers).toEqual(old.servers)
+    first.send({ type: "ice-request" })
+    const { ice: fresh } = await first.next("ice")
+    expect(fresh.servers).not.toEqual(old.servers)
+    second.send({ type: "ice-request" })
+    expect((await second.next("ice")).ice.servers).toEqual(fresh.servers)
+    second.send({ type: "ice-request" })
+    second.send({ type: "ping", nonce: 1 })
+    await second.next("pong")
+    expect(second.unread.filter(({ type }) => type === "ice")).toEqual([])
+  })
+
+  test("that keeps its sockets gets new TURN credentials before the old ones expire", async () => {
+    const host = await start({
+      turnUrls: ["turn:t.example.org"],
+      turnSecret: "s",
+      turnTtlSeconds: 10,
+    })
+    const [first, second] = [await connect(host), await connect(host)]
+    const { ice: old } = await first.joined()
+    await second.joined()
+    const [one, other] = [await first.next("ice"), await second.next("ice")]
+    expect(one.ice.servers).not.toEqual(old.servers)
+    expect(other.ice.servers).toEqual(one.ice.servers)
+    expect(one.ice.expiresInMs).toBeGreaterThan(5_000)
+  }, 60_000)
+
   test("opens so many sockets at once", async () => {
     const host = await start({ addressConnectionBurst: 5, addressConnectionsPerSecond: 1 })
     for (let index = 0; index < 5; index++) await connect(host)

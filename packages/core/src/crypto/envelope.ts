@@ -60,14 +60,8 @@ const CONNECTION_BYTES = 8
 const BODY_SIZES = [512, 1024, 2048, 4096, 8192, 16_384] as const
 const NONCE_CACHE = 4096
 
-const typeNumbers: Readonly<Record<EnvelopeType, number>> = {
-  offer: 1,
-  answer: 2,
-  candidates: 3,
-  "hang-up": 4,
-  "call-me": 5,
-}
-const typesByNumber = new Map(Object.entries(typeNumbers).map(([type, n]) => [n, type as EnvelopeType]))
+/** A type's number is its place, counted from one. */
+const TYPES: readonly EnvelopeType[] = ["offer", "answer", "candidates", "hang-up", "call-me"]
 
 /** Throws `RangeError` when the payload is too long to be sealed. */
 export async function sealEnvelope(
@@ -82,7 +76,7 @@ export async function sealEnvelope(
   body.set(new ByteWriter(size).u32(payload.length).bytes(message.connection).bytes(payload).view())
   const header = new ByteWriter(HEADER_BYTES)
     .u8(VERSION)
-    .u8(typeNumbers[message.type])
+    .u8(TYPES.indexOf(message.type) + 1)
     .u32(context.epoch)
     .bytes(context.self)
     .bytes(message.to)
@@ -124,7 +118,7 @@ function checkHeader(bytes: Uint8Array, from: Uint8Array, context: EnvelopeConte
   if (!BODY_SIZES.some((size) => size === bodyBytes)) return "bad-length"
   const read = new ByteReader(bytes)
   if (read.u8() !== VERSION) return "unknown-version"
-  if (!typesByNumber.has(read.u8())) return "unknown-type"
+  if (TYPES[read.u8() - 1] === undefined) return "unknown-type"
   if (read.u32() !== context.epoch) return "wrong-epoch"
   const sender = read.bytes(16)
   if (sameBytes(sender, context.self)) return "from-myself"
@@ -139,7 +133,7 @@ function parseBody(body: Uint8Array, header: Uint8Array): Envelope | EnvelopeDef
   if (length > read.remaining) return "bad-body"
   const payload = read.bytes(length)
   if (read.rest().some((byte) => byte !== 0)) return "bad-body"
-  const type = typesByNumber.get(header[1] ?? 0)
+  const type = TYPES[(header[1] ?? 0) - 1]
   if (type === undefined) return "unknown-type"
   return { type, from: header.slice(6, 22), to: header.slice(22, 38), connection, payload }
 }
@@ -147,9 +141,6 @@ function parseBody(body: Uint8Array, header: Uint8Array): Envelope | EnvelopeDef
 /** A set keeps its order of insertion: the first is the oldest. */
 function remember(nonces: Set<string>, nonce: string): void {
   nonces.add(nonce)
-  if (nonces.size <= NONCE_CACHE) return
-  for (const oldest of nonces) {
-    nonces.delete(oldest)
-    return
-  }
+  const [oldest] = nonces
+  if (oldest !== undefined && nonces.size > NONCE_CACHE) nonces.delete(oldest)
 }

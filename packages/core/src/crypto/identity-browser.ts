@@ -7,8 +7,9 @@ const KEY = "device"
 const OPEN_TIMEOUT_MS = 10_000
 
 /**
- * A key of this browser profile and origin, not extractable: scripts can use it, but nobody can copy it. All tabs share
- * it. `name` gives an application several devices, which is useful mostly in tests.
+ * A key of this browser profile and origin, not extractable: scripts can use it and not read it, but whoever can copy the
+ * profile has it, since browsers store it unencrypted. All tabs share it. `name` gives an application several devices,
+ * which is useful mostly in tests.
  */
 export function browserIdentity(name = "dunlin-identity"): Identity {
   return {
@@ -70,10 +71,9 @@ function settled<T>(request: IDBRequest<T>): Promise<T> {
 
 function completed(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (): void => reject(transaction.error ?? new Error("IndexedDB failed"))
     transaction.addEventListener("complete", () => resolve())
-    transaction.addEventListener("abort", fail)
-    transaction.addEventListener("error", fail)
+    // After an error there is always an abort.
+    transaction.addEventListener("abort", () => reject(transaction.error ?? new Error("IndexedDB failed")))
   })
 }
 
