@@ -20,6 +20,7 @@ import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
 import { scanCollection, type ScanDeps } from "./collection-scan.ts"
 import { joinBatch, type JoinBatchDeps } from "./join-batch.ts"
 import { watchLocalChanges } from "./local-changes.ts"
+import type { Modifiers } from "./modifiers.ts"
 import type { Held } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
@@ -30,6 +31,7 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
   readonly handle: Handle
   readonly sidecar: Sidecar
   readonly shelf: AttachmentShelf
+  readonly modifiers: Modifiers
   readonly holdsAttachments: boolean
   /** Stops every wait for the application's modifiers. */
   readonly giveUp: () => void
@@ -41,6 +43,10 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
 export interface AttachedCollection<Handle> extends AttachedReplica<Handle> {
   /** Resolves once the collection is detached, whoever detached it. */
   readonly left: Promise<void>
+  /** Soon tries these documents again, which could not be shared. */
+  tryAgain(keys: readonly string[]): void
+  /** The same at once, for one that can be shared now. */
+  tryNow(key: string): void
 }
 
 const INDEX_RECORD = "index"
@@ -102,6 +108,8 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
   return {
     handle: deps.handle,
     left,
+    tryAgain: changes.tryAgain,
+    tryNow: changes.tryNow,
     ...(deps.holdsAttachments ? { blobs } : {}),
     scan: (since, options) => scanCollection(deps, watcher, since, options?.signal),
     async loadIndex() {

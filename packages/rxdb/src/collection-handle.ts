@@ -1,4 +1,12 @@
-import { createState, type ReplicaHost, type ReplicaReport, systemClock, systemRandom } from "@dunlin/core"
+import {
+  createState,
+  type MutableState,
+  type ReplicaHost,
+  type ReplicaReport,
+  RoomError,
+  systemClock,
+  systemRandom,
+} from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import { Subject } from "rxjs"
 import type { AttachmentProgress } from "./attachment-shelf.ts"
@@ -6,6 +14,7 @@ import { createCallSignals } from "./call-signals.ts"
 import { type ConflictLog, createConflictLog } from "./conflict-log.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
 import type { RxdbHandle } from "./rxdb-replica.ts"
+import type { Reasons } from "./set-aside.ts"
 import { createSyncedInquiry, type SyncedInquiry } from "./synced-inquiry.ts"
 import type { TabChannel } from "./tab-channel.ts"
 import { unlessAborted } from "./unless-aborted.ts"
@@ -17,6 +26,7 @@ export interface CollectionHandle {
   readonly error$: Subject<ReplicaReport>
   readonly traffic$: Subject<DocumentTraffic>
   readonly attachments$: Subject<AttachmentProgress>
+  readonly setAside: MutableState<Reasons>
   /** Another tab replicates; `synced()` asks it over this channel. */
   standBy(channel: TabChannel): void
   /** This tab replicates from now on. */
@@ -30,12 +40,15 @@ export interface CollectionHandle {
 export interface CollectionHandleOptions {
   readonly collection: RxCollection
   readonly host: ReplicaHost
+  /** Whether documents of this device may travel. */
+  readonly sends: boolean
   readonly leave: () => Promise<void>
 }
 
 export function createCollectionHandle({
   collection,
   host,
+  sends,
   leave,
 }: CollectionHandleOptions): CollectionHandle {
   const conflicts = createConflictLog()
@@ -43,6 +56,7 @@ export function createCollectionHandle({
   const traffic$ = new Subject<DocumentTraffic>()
   const attachments$ = new Subject<AttachmentProgress>()
   const standingBy = createState(false)
+  const setAside = createState<Reasons>(new Map())
   const ended = new AbortController()
   const calls = createCallSignals()
   let inquiry: SyncedInquiry | null = null
@@ -57,6 +71,7 @@ export function createCollectionHandle({
       traffic$,
       attachments$,
       standingBy,
+      setAside,
       links: host.links,
       async synced(options = {}) {
         ended.signal.throwIfAborted()
@@ -67,6 +82,7 @@ export function createCollectionHandle({
           // The host does not know when a replica ends, and heeds the signal only once the replica is attached.
           call.signal.throwIfAborted()
           await unlessAborted(host.synced(own), call.signal)
+          if (sends && options.peers !== 0) assertShared(setAside.get(), options.keys)
         } finally {
           call.close()
         }
@@ -77,6 +93,7 @@ export function createCollectionHandle({
     error$,
     traffic$,
     attachments$,
+    setAside,
     standBy(channel) {
       inquiry = createSyncedInquiry({ channel, clock: systemClock(), random: systemRandom() })
       standingBy.set(true)
@@ -98,4 +115,16 @@ export function createCollectionHandle({
       attachments$.complete()
     },
   }
+}
+
+/** What cannot be shared is on no other device, however long one waits. */
+function assertShared(setAside: Reasons, keys: readonly string[] | undefined): void {
+  const missing = keys === undefined ? [...setAside.keys()] : keys.filter((key) => setAside.has(key))
+  const [first] = missing
+  if (first === undefined) return
+  const others = missing.length === 1 ? "" : `, and ${missing.length - 1} more`
+  throw new RoomError(
+    "refused",
+    `Documents of this device cannot be shared as they are: "${first}" (${setAside.get(first)})${others}. "setAside" of the handle lists them; the others are held.`,
+  )
 }

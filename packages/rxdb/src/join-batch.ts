@@ -19,8 +19,9 @@ import { type AttachmentShelf, MAX_ATTACHMENT_BYTES } from "./attachment-shelf.t
 import { type ConflictLog, resolvedConflict } from "./conflict-log.ts"
 import type { TrafficSink } from "./document-traffic.ts"
 import { type AttachmentStub, attachmentListOf, type DocumentShape } from "./document-shape.ts"
-import type { Materialised, Materialiser, Transition } from "./materialiser.ts"
-import type { Held, RegisterStore } from "./register-store.ts"
+import type { Materialised, Materialiser } from "./materialiser.ts"
+import { type Held, holdsUnsharedEdit, type RegisterStore } from "./register-store.ts"
+import type { Transition } from "./row-plan.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
 import { MAX_SHELF_BLOBS, MAX_SHELF_BYTES } from "./shelf-ledger.ts"
 import type { Stamper } from "./stamper.ts"
@@ -79,7 +80,7 @@ export async function joinBatch(
     if (outcome?.type === "refused")
       deps.report({ type: "quarantined", key: held.key, reason: outcome.reason })
     const conflict =
-      outcome?.type === "done" && next.siblings.length > 1
+      outcome?.type === "done" && next.siblings.length > 1 && !holdsUnsharedEdit(held)
         ? resolvedConflict(deps.shape, held.key, outcome.state)
         : null
     if (conflict !== null) deps.conflicts.add(conflict)

@@ -15,6 +15,7 @@ import { type ConflictLog, resolvedConflict } from "./conflict-log.ts"
 import type { TrafficSink } from "./document-traffic.ts"
 import type { DocumentShape, Row } from "./document-shape.ts"
 import type { Materialiser } from "./materialiser.ts"
+import type { Modifiers } from "./modifiers.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
@@ -25,6 +26,7 @@ export interface LocalChangesDeps {
   readonly shape: DocumentShape
   readonly store: RegisterStore
   readonly materialiser: Materialiser
+  readonly modifiers: Pick<Modifiers, "endPauses">
   readonly conflicts: ConflictLog
   readonly queue: SerialQueue
   readonly traffic: TrafficSink
@@ -41,6 +43,8 @@ export interface LocalChanges {
   readonly unheard: UnheardRows
   /** Tries documents again that could not be read for a passing reason. */
   tryAgain(keys: readonly string[]): void
+  /** The same at once. */
+  tryNow(key: string): void
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>
 }
@@ -58,12 +62,12 @@ interface RowEvent {
  */
 type Befores = Map<string, RegisterState | null>
 
-/** The pause doubles with each failed try: while a try waits for a modifier, all else of the collection waits. */
+/** The pause doubles with each failed try. */
 const RETRY = { firstMs: 5_000, longestMs: 80_000 }
 
 /** Reports every write that is not this package's: from the application, other tabs or other replications. */
 export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
-  const { collection, shape, store, materialiser, conflicts, queue, clock, changed, failed } = deps
+  const { collection, shape, store, materialiser, modifiers, conflicts, queue, clock, changed, failed } = deps
   const tokenSuffix = `-${collection.database.token}`
   const beforeByKey: Befores = new Map()
   /** Changes that could not be reported. They are tried again apart from others, which would wait with them. */
@@ -224,12 +228,18 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       for (const key of keys) owed.set(key, null)
       if (keys.length > 0) retryLater()
     },
+    tryNow(key) {
+      if (stopped) return
+      note(key, null)
+      schedule()
+    },
     async flush() {
       await unheard.look()
       if (beforeByKey.size + owed.size === 0 && queue.idle()) return
       await queue.run(() => {
         // Earlier work in the queue may have added to `owed`.
         takeOwed()
+        modifiers.endPauses()
         return reportPending()
       })
     },

@@ -1,52 +1,28 @@
-import {
-  type BlobRef,
-  hashValue,
-  type HashedValue,
-  type RegisterState,
-  type RegisterValue,
-  ReplicaError,
-  type ReplicaReport,
-  sameBytes,
-  shownValue,
-} from "@dunlin/core"
+import { type RegisterState, ReplicaError, type ReplicaReport, sameBytes, shownValue } from "@dunlin/core"
 import type { BulkWriteRow, RxStorageWriteError } from "rxdb"
-import type { AttachmentShelf } from "./attachment-shelf.ts"
-import { hexFromBytes } from "./byte-text.ts"
-import type { AttachmentWrites, CollectionRows, RowWrite } from "./collection-rows.ts"
-import {
-  type AttachmentStub,
-  attachmentListOf,
-  attachmentsOf,
-  type DocumentData,
-  type DocumentShape,
-  type Row,
-} from "./document-shape.ts"
-import type { Modifiers } from "./modifiers.ts"
-import { type Held, joinStates, type RegisterStore } from "./register-store.ts"
+import { type AttachmentStub, attachmentListOf, type DocumentData } from "./document-shape.ts"
+import { type Held, holdsUnsharedEdit, joinStates, type RegisterStore } from "./register-store.ts"
 import type { RowJournal } from "./row-journal.ts"
-import { hasSeen, noteContextAhead, rowTells } from "./row-knowledge.ts"
-import { sameContent, showsOneContent } from "./same-content.ts"
+import { noteContextAhead } from "./row-knowledge.ts"
+import {
+  createRowPlanner,
+  digestsOf,
+  type Plan,
+  type RowPlannerDeps,
+  type Shown,
+  type Transition,
+  type Unplanned,
+} from "./row-plan.ts"
 import type { SidecarRecord } from "./sidecar-record.ts"
 import type { Stamper } from "./stamper.ts"
 
-export interface MaterialiserDeps {
+export interface MaterialiserDeps extends RowPlannerDeps {
   readonly store: RegisterStore
-  readonly rows: CollectionRows
-  readonly shape: DocumentShape
-  readonly modifiers: Modifiers
   readonly stamper: Stamper
-  readonly shelf: AttachmentShelf
-  readonly holdsAttachments: boolean
   readonly journal: RowJournal
   /** Is given states that are stored but whose rows the storage refused as a whole. */
   readonly unshown: (left: readonly Shown[]) => void
   readonly report: (report: ReplicaReport) => void
-}
-
-/** A document's step from the state that is held to the state that a join made of it. */
-export interface Transition {
-  readonly held: Held
-  readonly next: RegisterState
 }
 
 export type Materialised =
@@ -58,9 +34,7 @@ export type Materialised =
       /** Whether a local write came in between. */
       readonly rebased: boolean
     }
-  | { readonly type: "refused"; readonly reason: string }
-  /** The data of an attachment was given up before it could be shown: it has to come again. */
-  | { readonly type: "lacking"; readonly blob: BlobRef }
+  | Unplanned
 
 /** Makes new states durable: sidecar first, then the rows, so that a crash in between can be repaired. */
 export interface Materialiser {
@@ -69,25 +43,6 @@ export interface Materialiser {
   /** Frees the data of attachments that a local write has replaced everywhere. */
   tidy(held: Held): Promise<void>
 }
-
-/** A state as its row shows it. */
-export interface Shown {
-  readonly key: string
-  readonly held: Held
-  readonly state: RegisterState
-  /** Digests of the attachments that the row has then. */
-  readonly shows: readonly string[]
-}
-
-/** What it takes to show a state. */
-interface Plan extends Shown {
-  readonly record: SidecarRecord | null
-  readonly write: BulkWriteRow<DocumentData> | null
-}
-
-type LocalsByKey = ReadonlyMap<string, PromiseSettledResult<HashedValue>>
-
-type Lacking = Extract<Materialised, { type: "lacking" }>
 
 interface Committed {
   /** Those whose records are stored. */
@@ -101,100 +56,11 @@ const CONFLICT = 409
 const MAX_ATTEMPTS = 100
 
 export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
-  const { store, rows, shape, modifiers, stamper, shelf, holdsAttachments, journal, report } = deps
+  const { store, rows, shape, stamper, shelf, holdsAttachments, journal, report } = deps
 
-  /** Owed keys whose rows cannot be read now: whoever reads them again shows them, and no batch waits for them. */
+  /** Owed keys whose rows hold an edit that cannot be shared: whoever reads them again shows them, and no batch asks. */
   const unread = new Set<string>()
-
-  /** The views as `pull.modifier` keeps them here. All run at once: a slow one delays a batch only once. */
-  const modifiedLocals = async (transitions: readonly Transition[]): Promise<LocalsByKey> => {
-    const locals = new Map<string, PromiseSettledResult<HashedValue>>()
-    if (modifiers.keepsEverything) return locals
-    const modified = async ({ held: { key, record }, next }: Transition): Promise<void> => {
-      const shown = shownValue(next)
-      if (shown === null || shown.deleted || record?.hidden === true) return
-      const [local] = await Promise.allSettled([modifiers.toLocal(key, shown).then(hashValue)])
-      locals.set(key, local)
-    }
-    await Promise.all(transitions.map(modified))
-    return locals
-  }
-
-  /** Returns a promise only to wait: most plans need not, and a promise each would cost as much as the plan. */
-  const plan = ({ held, next }: Transition, locals: LocalsByKey): Plan | Promise<Plan | Lacking> => {
-    const { key, row } = held
-    const shown = shownValue(next)
-    // A `hidden` row stays as this device wrote it until the device shares the document again.
-    if (shown === null || held.record?.hidden === true)
-      return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
-    // The row holds an edit that is not in the register yet. Once it is, it merges with what came meanwhile.
-    if (isUnread(held))
-      return {
-        key,
-        held,
-        state: next,
-        record: { state: next, revision: null, hidden: false },
-        write: null,
-        shows: [],
-      }
-    if (shown.deleted) return planDeletion(held, next)
-    const local = locals.get(key)
-    if (local?.status === "rejected") throw local.reason
-    return planView(held, next, shown, local?.value ?? shown)
-  }
-
-  /** Plans how to show `local`: the view itself, or what `pull.modifier` made of it. */
-  const planView = (
-    held: Held,
-    next: RegisterState,
-    shown: HashedValue,
-    local: HashedValue,
-  ): Plan | Promise<Plan | Lacking> => {
-    const { key, row } = held
-    const modified = local !== shown && !sameContent(local, shown)
-    const shows = holdsAttachments ? digestsOf(local) : []
-    const current = row === undefined || row._deleted ? null : rows.contentOf(row)
-    if (row !== undefined && current !== null && sameContent(current, local)) {
-      if (rowTells(row, next)) return { key, held, state: next, record: null, write: null, shows }
-      // Whoever edits this row has seen every write with the same content. Where other content was merged, the row is
-      // written again: its stamp and RxDB's revision check then tell edits made before from edits made after.
-      if (showsOneContent(next) || hasSeen(row, next)) {
-        const record: SidecarRecord = { state: next, revision: row._rev, hidden: false }
-        return { key, held, state: next, record, write: null, shows }
-      }
-    }
-    const alone = next.siblings.length === 1 && !modified
-    const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
-    const bare: RowWrite["stamp"] = { context: next.context, dot, hash: alone ? shown.hash : local.hash }
-    const { fields } = shown
-    const stamp = modified ? { ...bare, raw: true as const } : alone && fields ? { ...bare, fields } : bare
-    const record = alone ? null : { state: next, revision: null, hidden: false }
-    const planWith = (attachments: AttachmentWrites): Plan => {
-      const write = rows.compose(shape.documentOf(key, local), row, { stamp, attachments })
-      return { key, held, state: next, record, write, shows }
-    }
-    if (!holdsAttachments) return planWith({})
-    return shelf.writesFor(key, row, attachmentsOf(local)).then((made) => {
-      if (made.type === "writes") return planWith(made.attachments)
-      const digest = hexFromBytes(made.blob.digest)
-      // A peer that sends a write has its attachments' data. Nobody has what a handler or a modifier made up.
-      if (next.siblings.some((sibling) => digestsOf(sibling).includes(digest))) return made
-      throw new Error(`no data is here for the attachment with the digest ${digest}`)
-    })
-  }
-
-  const planDeletion = (held: Held, next: RegisterState): Plan => {
-    const { key, row } = held
-    // The record stays for good: cleanup purges the row silently, and the deletion must outlive it.
-    const record: SidecarRecord = { state: next, revision: null, hidden: false }
-    if (row === undefined || row._deleted)
-      return { key, held, state: next, record: recordOf(next, row, held), write: null, shows: [] }
-    const { _rev, _meta, _attachments, ...data } = row
-    const dot = next.siblings.length === 1 ? (next.siblings[0]?.dot ?? null) : null
-    const stamp = { context: next.context, dot, hash: hashValue({ deleted: true, payload: {} }).hash }
-    const write = rows.compose({ ...data, _deleted: true }, row, { stamp, attachments: {} })
-    return { key, held, state: next, record, write, shows: [] }
-  }
+  const planner = createRowPlanner(deps)
 
   /** Keeps the data of siblings that the row is about to stop showing, for peers that ask for it. */
   const shelveLosers = async ({ key, held, state }: Plan): Promise<void> => {
@@ -227,11 +93,11 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const records = new Map<string, SidecarRecord | null>()
     const journaled: string[] = []
     for (const { key, held, record, write } of planned) {
-      if (isUnread(held)) unread.add(key)
+      if (holdsUnsharedEdit(held)) unread.add(key)
       else unread.delete(key)
       if (record === null) continue
       records.set(key, record)
-      if (write !== null || isUnread(held)) journaled.push(key)
+      if (write !== null || holdsUnsharedEdit(held)) journaled.push(key)
     }
     const unnoted = await store.putRecords(records, journaled.length > 0 ? journal.owe(journaled) : undefined)
     journal.settle([...unnoted.keys()])
@@ -247,11 +113,11 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     const obsolete = new Map<string, null>()
     for (const { key, record, held } of done)
       if (record === null && held.record !== null) obsolete.set(key, null)
-    const shown = done.filter((one) => !isUnread(one.held))
+    const shown = done.filter((one) => !holdsUnsharedEdit(one.held))
     await store.putRecords(obsolete, journal.settle(shown.map((one) => one.key)))
     for (const one of done) {
       // Such a row does not show this state: the author of its next revision has not seen it.
-      if (!isUnread(one.held)) noteSeen(one)
+      if (!holdsUnsharedEdit(one.held)) noteSeen(one)
       if (holdsAttachments) await tidyShelf(one)
     }
     return { plans, errors, unnoted }
@@ -296,21 +162,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "storage-failed",
             "A document changed faster than it could be joined. It is tried again.",
           )
-        const planned: Plan[] = []
-        const locals = await modifiedLocals(left)
-        for (const transition of left) {
-          try {
-            const made = plan(transition, locals)
-            const settled = made instanceof Promise ? await made : made
-            if ("type" in settled) outcomes.set(transition.held.key, settled)
-            else planned.push(settled)
-          } catch (cause) {
-            // The application's modifier threw, or the row holds what cannot be shared: that document stays outside,
-            // and its batch goes on.
-            const reason = `it cannot be shown here: ${String(cause)}`
-            outcomes.set(transition.held.key, { type: "refused", reason })
-          }
-        }
+        const { planned, outcomes: unplanned } = await planner.plan(left)
+        for (const [key, outcome] of unplanned) outcomes.set(key, outcome)
         const { plans, errors, unnoted } = await commit(planned)
         for (const [key, cause] of unnoted)
           outcomes.set(key, { type: "refused", reason: `it cannot be noted here: ${String(cause)}` })
@@ -340,7 +193,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   async function withOwed(transitions: readonly Transition[]): Promise<readonly Transition[]> {
     const named = new Set(transitions.map(({ held }) => held.key))
     const owed = await store.load([...journal.owed].filter((key) => !named.has(key) && !unread.has(key)))
-    for (const held of owed) if (isUnread(held)) unread.add(held.key)
+    for (const held of owed) if (holdsUnsharedEdit(held)) unread.add(held.key)
     // Journalled before its record, which then could not be stored: there is nothing to show.
     journal.settle(owed.filter((one) => one.record === null).map((one) => one.key))
     const shown = owed.filter((one) => one.record !== null && one.trouble === undefined)
@@ -360,22 +213,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   }
 }
 
-/** The row could not be read, for a reason that passes. */
-function isUnread({ trouble }: Held): boolean {
-  return trouble?.of === "moment"
-}
-
-function recordOf(state: RegisterState, row: Row | undefined, held: Held): SidecarRecord {
-  const hidden = held.record?.hidden === true
-  return { state, revision: held.record !== null && row !== undefined ? held.record.revision : null, hidden }
-}
-
 function digestsIn({ siblings, view }: RegisterState): readonly string[] {
   return (view === null ? siblings : [...siblings, view]).flatMap(digestsOf)
-}
-
-function digestsOf(value: RegisterValue): readonly string[] {
-  return attachmentListOf(value).map((stub) => stub.digest)
 }
 
 function refusalReason(error: RxStorageWriteError<DocumentData>): string {

@@ -2,12 +2,15 @@ import { foldView, laterWins, mergeFieldValues, type MergeHandler, type Register
 import type { RxCollection, RxConflictHandler } from "rxdb"
 import { defaultConflictHandler } from "rxdb/plugins/core"
 import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
-import { createPatience } from "./within-time.ts"
+import { createPatience, NoAnswerError } from "./within-time.ts"
 
 /** How a collection merges concurrent writes. */
 export interface MergePolicy {
   readonly mergesFields: boolean
-  /** The same state with its view, and what went wrong on the way. */
+  /**
+   * The same state with its view, and what went wrong on the way. Rejects with `NoAnswerError` when the room is left before
+   * the handler answers: the later write, which is shown after a handler that failed, is not what it would have said.
+   */
   fold(key: string, state: RegisterState): Promise<FoldedState>
 }
 
@@ -36,9 +39,13 @@ export function isMergeFields(handler: RxConflictHandler<DocumentData>): boolean
   return MERGES_FIELDS in handler
 }
 
-export function mergePolicy(collection: RxCollection, shape: DocumentShape): MergePolicy {
+export function mergePolicy(
+  collection: RxCollection,
+  shape: DocumentShape,
+  leaving: AbortSignal,
+): MergePolicy {
   const mergesFields = isMergeFields(collection.conflictHandler)
-  const withinTime = createPatience()
+  const withinTime = createPatience({ leaving })
   const handlerFor = mergesFields ? () => mergeFieldValues : applicationHandler(collection, shape)
   return {
     mergesFields,
@@ -48,6 +55,8 @@ export function mergePolicy(collection: RxCollection, shape: DocumentShape): Mer
         refuses: (value) => shape.refusal(key, value),
         limit: withinTime,
       })
+      const unanswered = failures.find(({ cause }) => cause instanceof NoAnswerError)
+      if (unanswered !== undefined && leaving.aborted) throw unanswered.cause
       return { state: { ...state, view }, failures }
     },
   }

@@ -28,8 +28,10 @@ afterEach(async () => {
   await database.close()
 })
 
+type Handler = RxConflictHandler<{ readonly text?: string }>
+
 /** Both texts of two edits made apart. */
-const conflictHandler: RxConflictHandler<{ readonly text?: string }> = {
+const conflictHandler: { -readonly [P in keyof Handler]: Handler[P] } = {
   isEqual: (a, b) => a.text === b.text,
   resolve: ({ realMasterState: a, newDocumentState: b }) =>
     Promise.resolve({ ...b, text: [a.text, b.text].sort().join(" + ") }),
@@ -65,7 +67,7 @@ const ids = [...Array.from({ length: 100 }, (_, n) => `stuck${n}`), "fine"]
 
 /** The result of `work`, which must settle within this many seconds of fake time. */
 async function within<T>(seconds: number, work: () => Promise<T>): Promise<T> {
-  if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
   const done = work()
   let isDone = false
   const settled = (): void => void (isDone = true)
@@ -90,13 +92,51 @@ describe("a modifier that never answers", () => {
       return modifier(document)
     }
     await attach(collection, { push: { modifier: counted } })
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
     const inserting = collection.insert({ id: "stuck", text: "text" })
     for (let second = 0; second < 300; second++) await vi.advanceTimersByTimeAsync(1_000)
     await inserting
     // With constant pauses of five seconds, it would be twenty times.
     expect(asked).toBeGreaterThan(3)
     expect(asked).toBeLessThan(10)
+  })
+
+  test("costs ten seconds once, and not every batch with its document", async () => {
+    const from = await attach(await collectionOf("a", ids))
+    const collection = await collectionOf("b", ["stuck"])
+    const { attached } = await attach(collection, { push: { modifier } })
+    await within(15, () => stateHashes(attached))
+    await within(15, async () => {
+      for (const id of ids.slice(0, 40)) await pullEntries(attached, from.attached, [id, "stuck"])
+    })
+    expect(await collection.count().exec()).toBe(41)
+  })
+
+  test("costs ten seconds once where a peer goes on writing its document", async () => {
+    const written = await collectionOf("a", ["stuck"])
+    const [from, to] = [
+      await attach(written),
+      await attach(await collectionOf("b", []), { pull: { modifier } }),
+    ]
+    await within(15, async () => {
+      for (let version = 0; version < 20; version++) {
+        await (await written.findOne("stuck").exec(true)).patch({ text: `version ${version}` })
+        expect(await pullEntries(to.attached, from.attached, ["stuck"])).toMatchObject([{ type: "refused" }])
+      }
+    })
+  })
+
+  test("is not one that answers late: its answer is used, and it is not asked again for the same", async () => {
+    let asked = 0
+    const late = (document: Record<string, unknown>): unknown => {
+      asked++
+      return new Promise((resolve) => setTimeout(() => resolve(document), 12_000))
+    }
+    const { attached } = await attach(await collectionOf("a", ["x"]), { push: { modifier: late } })
+    await within(15, () => stateHashes(attached))
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect([...(await within(1, () => stateHashes(attached))).keys()]).toEqual(["x"])
+    expect(asked).toBe(1)
   })
 
   test("leaves out what comes, all of it at once", async () => {
@@ -169,6 +209,36 @@ describe("a modifier that never answers", () => {
     isStuck = false
     const again = await within(100, () => attach(a, { push: { modifier: sometimes } }))
     await within(100, () => stateHashes(again.attached))
+    expect((await a.findOne("x").exec(true)).text).toBe("of a + of b")
+  })
+})
+
+describe("a conflict handler that never answers", () => {
+  test("keeps no collection from leaving, and what it was asked to merge is merged after the next start", async () => {
+    const [a, b] = [await collectionOf("a", ["x"]), await collectionOf("b", [])]
+    const [here, there] = [await attach(a), await attach(b)]
+    await pullEntries(there.attached, here.attached, ["x"])
+    for (const [collection, text] of [
+      [a, "of a"],
+      [b, "of b"],
+    ] as const)
+      await (await collection.findOne("x").exec(true)).patch({ text })
+    await Promise.all([here.attached.flush?.(), there.attached.flush?.()])
+    const { resolve } = conflictHandler
+    let asked = (): void => {}
+    const isAsked = new Promise<void>((done) => (asked = done))
+    conflictHandler.resolve = () => {
+      asked()
+      return new Promise(() => {})
+    }
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
+    const joining = pullEntries(here.attached, there.attached, ["x"]).catch(String)
+    await isAsked
+    await within(1, () => here.attached.detach())
+    expect(await joining).toContain("the room was left")
+    conflictHandler.resolve = resolve
+    const again = await attach(a)
+    await within(1, () => pullEntries(again.attached, there.attached, ["x"]))
     expect((await a.findOne("x").exec(true)).text).toBe("of a + of b")
   })
 })

@@ -1,7 +1,7 @@
-import { cloneJson, type RegisterValue } from "@dunlin/core"
+import { type Clock, cloneJson, type RegisterValue } from "@dunlin/core"
 import type { WithDeleted } from "rxdb"
+import { type AskedCode, createAskedCode } from "./asked-code.ts"
 import { assertDocument, type DocumentData, type DocumentShape } from "./document-shape.ts"
-import { createPatience } from "./within-time.ts"
 
 /**
  * Gets a copy of the document, with `_deleted`. Returns the document to use in its place, null, or a promise of either.
@@ -19,6 +19,8 @@ export interface Modifiers {
   toShared(key: string, value: RegisterValue): Promise<RegisterValue | null>
   /** How a shared document is kept on this device. */
   toLocal(key: string, value: RegisterValue): Promise<RegisterValue>
+  /** Asks `push.modifier` again the next time, also where it has not answered and a pause would be due. */
+  endPauses(): void
 }
 
 export interface ModifierOptions {
@@ -26,17 +28,28 @@ export interface ModifierOptions {
   readonly pull?: Modifier
   /** Once this is aborted, no modifier is waited for. */
   readonly leaving: AbortSignal
+  readonly clock: Clock
+  /** `push.modifier` has answered late: this document can be shared now. */
+  readonly pushAnswered: (key: string) => void
 }
 
-export function documentModifiers(shape: DocumentShape, { push, pull, leaving }: ModifierOptions): Modifiers {
-  const withinTime = createPatience(leaving)
+export function documentModifiers(
+  shape: DocumentShape,
+  { push, pull, leaving, clock, pushAnswered }: ModifierOptions,
+): Modifiers {
+  const asked = {
+    push: createAskedCode({ clock, leaving, answered: pushAnswered }),
+    // Nothing here waits for it: a peer has to offer the document again.
+    pull: createAskedCode({ clock, leaving, answered() {} }),
+  }
   const apply = async (
+    code: AskedCode,
     modifier: Modifier,
     key: string,
     value: RegisterValue,
   ): Promise<RegisterValue | null> => {
     const run = async (): Promise<unknown> => modifier(cloneJson(shape.documentOf(key, value)))
-    const modified = await withinTime(run())
+    const modified = await code.ask(key, value, run)
     if (modified === null) return null
     assertDocument(modified)
     const { deleted, payload } = shape.valueOf(modified)
@@ -45,7 +58,9 @@ export function documentModifiers(shape: DocumentShape, { push, pull, leaving }:
   return {
     sharesEverything: push === undefined,
     keepsEverything: pull === undefined,
-    toShared: async (key, value) => (push === undefined ? value : apply(push, key, value)),
-    toLocal: async (key, value) => (pull === undefined ? value : ((await apply(pull, key, value)) ?? value)),
+    endPauses: () => asked.push.endPauses(),
+    toShared: async (key, value) => (push === undefined ? value : apply(asked.push, push, key, value)),
+    toLocal: async (key, value) =>
+      pull === undefined ? value : ((await apply(asked.pull, pull, key, value)) ?? value),
   }
 }

@@ -16,6 +16,7 @@ import { createRegisterStore, type RegisterStoreDeps } from "./register-store.ts
 import { createRowJournal } from "./row-journal.ts"
 import type { RxdbHandle, RxdbReplicaOptions } from "./rxdb-replica.ts"
 import { createSerialQueue } from "./serial-queue.ts"
+import { createSetAside } from "./set-aside.ts"
 import { openSidecar, type Sidecar } from "./sidecar.ts"
 import type { Stamper } from "./stamper.ts"
 
@@ -60,20 +61,26 @@ async function openBeside(
     attachments$.next(progress),
   )
   const leaving = new AbortController()
+  let attached: AttachedCollection<RxdbHandle> | null = null
   const modifiers = documentModifiers(shape, {
     leaving: leaving.signal,
+    clock,
+    pushAnswered: (key) => attached?.tryNow(key),
     ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })
+  const setAside = createSetAside(sidecar, own.setAside)
+  await setAside.open()
   const storeDeps: RegisterStoreDeps = {
     collection,
     shape,
     rows,
     sidecar,
     stamper,
-    policy: mergePolicy(collection, shape),
+    policy: mergePolicy(collection, shape, leaving.signal),
     modifiers,
     report,
+    setAside,
     bornBefore: meta.bornBefore,
     holdsRecords: meta.holdsRecords,
     firstRecord: () => [META_RECORD, JSON.stringify({ ...meta, holdsRecords: true } satisfies StoreMeta)],
@@ -115,7 +122,7 @@ async function openBeside(
         cause,
       }),
     )
-  return attachedCollection<RxdbHandle>({
+  attached = attachedCollection<RxdbHandle>({
     clock,
     collection,
     host,
@@ -124,6 +131,7 @@ async function openBeside(
     shape,
     store,
     materialiser,
+    modifiers,
     sidecar,
     stamper,
     shelf,
@@ -139,6 +147,8 @@ async function openBeside(
       await release()
     },
   })
+  attached.tryAgain([...own.setAside.get().keys()])
+  return attached
 }
 
 /** Longer than any stored index lags behind its collection. */

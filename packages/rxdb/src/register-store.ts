@@ -16,6 +16,7 @@ import type { Row } from "./document-shape.ts"
 import type { MergePolicy } from "./merge-policy.ts"
 import { birth, createRowClaims, type RowClaim, type RowClaimsDeps, stampedWrite } from "./row-claim.ts"
 import { noteContextAhead } from "./row-knowledge.ts"
+import type { SetAside } from "./set-aside.ts"
 import type { Sidecar } from "./sidecar.ts"
 import {
   decodeRecord,
@@ -44,6 +45,13 @@ export interface Trouble {
   readonly cause: unknown
   /** "document": as long as the document stays the same. "moment": a storage or modifier may soon work again. */
   readonly of: "document" | "moment"
+  /** The row holds an edit that the state lacks. */
+  readonly holdsEdit: boolean
+}
+
+/** Whether showing another state would destroy an edit that only the row has. */
+export function holdsUnsharedEdit({ trouble }: Held): boolean {
+  return trouble?.holdsEdit === true
 }
 
 export interface RegisterStoreDeps extends RowClaimsDeps {
@@ -52,6 +60,7 @@ export interface RegisterStoreDeps extends RowClaimsDeps {
   readonly stamper: Stamper
   readonly policy: MergePolicy
   readonly report: (report: ReplicaReport) => void
+  readonly setAside: Pick<SetAside, "note">
   /** Whether the sidecar may hold records of documents. */
   holdsRecords: boolean
   /** What to store, once, with the first record, so that the next start knows that there are records. */
@@ -195,8 +204,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     const setAside = (key: string, cause: unknown): void => {
       const reason = cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
       const of = cause instanceof NoAnswerError ? "moment" : "document"
-      const trouble: Trouble = { reason, cause, of }
-      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
+      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, { reason, cause, of }))
     }
     /** Slow application code is waited for once, not once per document. */
     const waiting: Promise<void>[] = []
@@ -233,14 +241,16 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     for (const [key, cause] of failures) {
       adopted.delete(key)
       const reason = "the storage refuses what must be noted beside it"
-      const trouble = { reason, cause, of: "moment" } as const
-      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, trouble))
+      const row = rowsByKey.get(key)
+      heldByKey.set(key, aside(key, row, records.get(key) ?? null, { reason, cause, of: "moment" }))
     }
     for (const [key, record] of adopted) {
       const row = rowsByKey.get(key)
       if (row !== undefined) noteContextAhead(stamper, key, row, record.state)
     }
-    return keys.map((key) => heldByKey.get(key) as Held)
+    const held = keys.map((key) => heldByKey.get(key) as Held)
+    await deps.setAside.note(held)
+    return held
   }
 
   const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {
@@ -254,9 +264,24 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return fold(key, state).then((folded) => ({ key, row, record, state: folded }))
   }
 
-  const aside = (key: string, row: Row | undefined, record: SidecarRecord | null, trouble: Trouble): Held => {
-    report({ type: "quarantined", key, reason: trouble.reason, cause: trouble.cause })
+  const aside = (
+    key: string,
+    row: Row | undefined,
+    record: SidecarRecord | null,
+    why: Omit<Trouble, "holdsEdit">,
+  ): Held => {
+    report({ type: "quarantined", key, reason: why.reason, cause: why.cause })
+    const trouble: Trouble = { ...why, holdsEdit: row !== undefined && saysMore(key, row, record) }
     return { key, row, record, state: record?.state ?? EMPTY_REGISTER, trouble }
+  }
+
+  const saysMore = (key: string, row: Row, record: SidecarRecord | null): boolean => {
+    try {
+      return claimOf(key, row, record).type !== "nothing"
+    } catch {
+      // What cannot be hashed was never shared.
+      return true
+    }
   }
 
   const stateWithoutRecord = (row: Row): RegisterState | null => {

@@ -64,13 +64,21 @@ export interface RxdbHandle<RxDocType = DocumentData> {
    * When the other tab closes or crashes, this one takes over with the same handle.
    */
   readonly standingBy: State<boolean>
+  /**
+   * Documents of this device that cannot be shared as they are, by primary key, with the reason in words: for example, a
+   * `Date` inside, or a `push.modifier` that throws. What peers write to them is kept, and merges once they can be shared:
+   * when they are written again, and at the next start. In a tab that stands by, this is empty.
+   */
+  readonly setAside: State<ReadonlyMap<string, string>>
   /** How far each connected peer is, by session id. */
   readonly links: ReplicaHost["links"]
   /** Withdraws the collection from the room. Idempotent. */
   close(): Promise<void>
   /**
    * Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. A
-   * tab that stands by asks the one that replicates. Documents set aside here, as `error$` says, are not waited for.
+   * tab that stands by asks the one that replicates. Rejects with `RoomError` "refused" when all else is held and `setAside`
+   * lists documents that were asked for; `room.synced()` does not wait for those. What `push.modifier` keeps on this device
+   * is not waited for either.
    */
   synced: ReplicaHost["synced"]
 }
@@ -146,7 +154,7 @@ function replicaOfRows(
           await nextTurnAfter(over.settled)
         }
       }
-      const own = createCollectionHandle({ collection, host, leave })
+      const own = createCollectionHandle({ collection, host, sends: direction !== "receive-only", leave })
       collection.onClose.push(leave)
       let unlock = (): Promise<void> => Promise.resolve()
       const release = async (): Promise<void> => {

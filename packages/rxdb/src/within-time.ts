@@ -9,11 +9,16 @@ export class NoAnswerError extends Error {
 /** Rejects with `NoAnswerError` if the work takes too long; a later result is dropped. */
 export type Patience = <T>(work: Promise<T>) => Promise<T>
 
+export interface PatienceOptions {
+  readonly leaving?: AbortSignal
+  readonly patienceMs?: number
+}
+
 /**
- * Waits ten seconds from the last answer to any of the calls that are waited for: code that works on one document at a
+ * Waits ten seconds, unless told otherwise, from the last answer to any of the calls that are waited for: code that works on one document at a
  * time answers the calls of a batch one by one, and is not stuck. The signal ends all waits.
  */
-export function createPatience(leaving?: AbortSignal): Patience {
+export function createPatience({ leaving, patienceMs = PATIENCE_MS }: PatienceOptions = {}): Patience {
   const giveUps = new Set<(error: NoAnswerError) => void>()
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -24,7 +29,7 @@ export function createPatience(leaving?: AbortSignal): Patience {
   const waitAnew = (): void => {
     clearTimeout(timer)
     if (giveUps.size > 0)
-      timer = setTimeout(() => giveUpAll(`no answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS)
+      timer = setTimeout(() => giveUpAll(`no answer within ${patienceMs / 1000} s`), patienceMs)
   }
   const left = (): void => giveUpAll("the room was left before it answered")
   // Once for all: Node warns of a leak where a signal has more than ten listeners.

@@ -1,0 +1,64 @@
+import type { MutableState } from "@dunlin/core"
+import type { Held, Trouble } from "./register-store.ts"
+import type { Sidecar } from "./sidecar.ts"
+
+/** Why documents of this device are on no other one, by primary key, in words. */
+export type Reasons = ReadonlyMap<string, string>
+
+/**
+ * Documents of this device that cannot be shared as they are. No later scan meets them again, so the list is stored:
+ * the next start knows them, and tries them again, perhaps with a newer version of the application.
+ */
+export interface SetAside {
+  /** Reads what an earlier session left. */
+  open(): Promise<void>
+  /** Takes in documents as they were just read: those without trouble can be shared, or are gone. */
+  note(read: readonly Pick<Held, "key" | "trouble">[]): Promise<void>
+}
+
+const ASIDE_RECORD = "aside"
+/** A modifier may refuse every document of a large collection, and the list is stored as a whole. */
+const MAX_STORED = 1_000
+const MAX_REASON_LENGTH = 300
+
+export function createSetAside(
+  sidecar: Pick<Sidecar, "get" | "put">,
+  reasons: MutableState<Reasons>,
+): SetAside {
+  let stored = ""
+
+  const store = async (): Promise<void> => {
+    const listed = [...reasons.get()].slice(0, MAX_STORED)
+    const text = listed.length === 0 ? "" : JSON.stringify(listed)
+    if (text === stored) return
+    await sidecar.put(new Map([[ASIDE_RECORD, text === "" ? null : text]]))
+    stored = text
+  }
+
+  return {
+    async open() {
+      const text = (await sidecar.get([ASIDE_RECORD])).get(ASIDE_RECORD)
+      if (text === undefined) return
+      stored = text
+      reasons.set(new Map(JSON.parse(text) as readonly [string, string][]))
+    },
+    async note(read) {
+      const known = reasons.get()
+      const changed = read.filter(({ key, trouble }) => known.get(key) !== reasonOf(trouble))
+      if (changed.length === 0) return
+      const next = new Map(known)
+      for (const { key, trouble } of changed) {
+        const reason = reasonOf(trouble)
+        if (reason === undefined) next.delete(key)
+        else next.set(key, reason)
+      }
+      reasons.set(next)
+      // If this fails, the next start does not know them until they are written again: no reason to fail a read.
+      await store().catch(() => undefined)
+    },
+  }
+}
+
+function reasonOf(trouble: Trouble | undefined): string | undefined {
+  return trouble?.reason.slice(0, MAX_REASON_LENGTH)
+}

@@ -1,0 +1,133 @@
+// Documents of this device that cannot be shared as they are: what peers write meanwhile must not replace them.
+import "fake-indexeddb/auto"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { rxdbReplica } from "../src/index.ts"
+import {
+  type Bird,
+  contents,
+  createFlock,
+  dexie,
+  freshName,
+  noteSchema,
+  settled,
+  until,
+} from "./room-flock.ts"
+
+let flock: ReturnType<typeof createFlock>
+beforeEach(() => {
+  flock = createFlock()
+})
+afterEach(() => flock.close())
+
+/** Both texts of two edits made apart. */
+const conflictHandler = {
+  isEqual: (a: { text?: unknown }, b: { text?: unknown }) => a.text === b.text,
+  resolve: (input: { realMasterState: { text?: unknown }; newDocumentState: { text?: unknown } }) =>
+    Promise.resolve({
+      ...input.newDocumentState,
+      text: [input.realMasterState.text, input.newDocumentState.text].map(String).toSorted().join(" + "),
+    } as never),
+}
+
+const schema = {
+  ...noteSchema,
+  properties: { ...noteSchema.properties, due: {} },
+} as const
+
+const creator = { schema, conflictHandler }
+
+/** A modifier that throws for what it was not made for, until the next version of the application. */
+function buggyModifier() {
+  let isFixed = false
+  return {
+    modifier: (document: Record<string, unknown>): unknown => {
+      if (!isFixed && document["text"] === "of a") throw new Error("a bug")
+      return document
+    },
+    fix: () => void (isFixed = true),
+  }
+}
+
+const patch = async ({ collection }: Pick<Bird, "collection">, fields: object): Promise<void> => {
+  await (await collection.findOne("x").exec(true)).patch(fields)
+}
+const shown = async ({ collection }: Pick<Bird, "collection">): Promise<unknown> =>
+  (await collection.findOne("x").exec(true)).text
+
+const unshareable = {
+  "whose push.modifier throws": { text: "of a" },
+  "with a NaN": { text: "of a", due: Number.NaN },
+}
+
+describe.each(Object.entries(unshareable))("an edit %s", (_, edit) => {
+  const pair = async () => {
+    const push = buggyModifier()
+    const storage = dexie()
+    const name = freshName()
+    const a = await flock.join({ creator, storage, name, replica: "due" in edit ? {} : { push } })
+    const b = await flock.join({ creator })
+    await b.collection.insert({ id: "x", text: "start" })
+    await settled([a, b])
+    return { a, b, push, storage, name }
+  }
+  /** The edit of `a`, and then one of `b` that reaches `a`. */
+  const edited = async () => {
+    const made = await pair()
+    const { a, b } = made
+    await patch(a, edit)
+    await until(() => a.handle.setAside.get().has("x"), "the edit to be set aside")
+    await patch(b, { text: "of b" })
+    await b.collection.insert({ id: "later", text: "of b" })
+    await until(async () => "later" in (await contents(a.collection)), "what came after the edit of b")
+    return made
+  }
+
+  test("is not replaced by what a peer writes, and merges with it once it can be shared", async () => {
+    const { a, b, push } = await edited()
+    expect(await shown(a)).toBe("of a")
+    push.fix()
+    await patch(a, { text: "of a", rank: 1, due: 0 })
+    await until(async () => (await shown(b)) === "of a + of b", "the merge at the peer")
+    expect(await shown(a)).toBe("of a + of b")
+    expect(a.handle.setAside.get().size).toBe(0)
+    await a.handle.synced()
+  })
+
+  test("is not replaced by an earlier state that a peer still has", async () => {
+    const { a, b } = await pair()
+    await patch(a, edit)
+    await until(() => a.handle.setAside.get().has("x"), "the edit to be set aside")
+    await b.room.close()
+    const again = await flock.openRoom()
+    await again.replicate(rxdbReplica(b.collection))
+    await b.collection.insert({ id: "later", text: "of b" })
+    await until(async () => "later" in (await contents(a.collection)), "what came when the two met again")
+    expect(await shown(a)).toBe("of a")
+  })
+
+  test("is known after a restart, and shared as soon as that is possible", async () => {
+    const { a, b, push, storage, name } = await edited()
+    await a.room.close()
+    await a.database.close()
+    if (!("due" in edit)) push.fix()
+    const back = await flock.join({ creator, storage, name, replica: "due" in edit ? {} : { push } })
+    expect([...back.handle.setAside.get().keys()]).toEqual(["x"])
+    expect(await shown(back)).toBe("of a")
+    if ("due" in edit) return
+    await until(async () => (await shown(b)) === "of a + of b", "the merge at the peer")
+    expect(await shown(back)).toBe("of a + of b")
+    expect(back.handle.setAside.get().size).toBe(0)
+  })
+
+  test("is what synced() waits for in vain, and says so", async () => {
+    const { a, b } = await edited()
+    await expect(a.handle.synced()).rejects.toMatchObject({
+      code: "refused",
+      message: expect.stringContaining('"x"') as string,
+    })
+    await expect(a.handle.synced({ keys: ["x"] })).rejects.toMatchObject({ code: "refused" })
+    await a.handle.synced({ keys: ["later"] })
+    await a.handle.synced({ peers: 0 })
+    await b.handle.synced()
+  })
+})
