@@ -114,7 +114,12 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     scan: (since, options) => scanCollection(deps, watcher, since, options?.signal),
     async loadIndex() {
       const stored = (await sidecar.get([INDEX_RECORD])).get(INDEX_RECORD)
-      return stored === undefined ? null : bytesFromBase64(stored)
+      try {
+        return stored === undefined ? null : bytesFromBase64(stored)
+      } catch {
+        // It is damaged. All it saves is time.
+        return null
+      }
     },
     saveIndex: (blob) => sidecar.put(new Map([[INDEX_RECORD, base64FromBytes(blob)]])),
     summarize: (keys) =>

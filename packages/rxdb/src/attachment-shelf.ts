@@ -5,6 +5,7 @@ import type { AttachmentWrites, CollectionRows } from "./collection-rows.ts"
 import type { AttachmentStub, AttachmentStubs, Row } from "./document-shape.ts"
 import { createShelfLedger } from "./shelf-ledger.ts"
 import type { Sidecar } from "./sidecar.ts"
+import { isListOf, parseNote } from "./stored-note.ts"
 import type { StoredAttachments } from "./stored-attachments.ts"
 
 /** Attachment data by document and digest: in the rows, or on a shelf in the sidecar before and beside them. */
@@ -70,12 +71,12 @@ export function attachmentShelf(
   /** Length of the verified blob with this digest; null when there is none. */
   const wholeSize = async (key: string, digest: string): Promise<number | null> => {
     const stored = await text(wholeId(key, digest))
-    return stored === undefined ? null : Number(stored)
+    return isDecimal(stored) ? Number(stored) : null
   }
 
   const chunksHeld = async (key: string, digest: string, size: number): Promise<readonly number[]> => {
     const stored = await text(partId(key, digest, size))
-    return stored === undefined ? [] : (JSON.parse(stored) as readonly number[])
+    return (stored === undefined ? null : parseNote(stored, isListOf(isIndex))) ?? []
   }
 
   const assemble = async (
@@ -86,8 +87,13 @@ export function attachmentShelf(
     const bytes = new Uint8Array(size)
     for (let index = 0; index < chunkCount(size); index++) {
       const stored = await text(chunkId(key, digest, size, index))
-      if (stored === undefined) return null
-      bytes.set(bytesFromBase64(stored), index * CHUNK_BYTES)
+      try {
+        if (stored === undefined) return null
+        bytes.set(bytesFromBase64(stored), index * CHUNK_BYTES)
+      } catch {
+        // It is damaged, and as good as lost.
+        return null
+      }
     }
     return bytes
   }
@@ -276,6 +282,14 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 function fitsChunk(size: number, index: number, length: number): boolean {
   if (size > MAX_ATTACHMENT_BYTES || index >= chunkCount(size)) return false
   return length === Math.min(CHUNK_BYTES, size - index * CHUNK_BYTES)
+}
+
+function isDecimal(text: string | undefined): boolean {
+  return text !== undefined && /^\d{1,15}$/.test(text)
+}
+
+function isIndex(value: unknown): value is number {
+  return Number.isSafeInteger(value)
 }
 
 function chunkCount(size: number): number {

@@ -1,9 +1,7 @@
-import { type ReplicaHost, type ReplicaReport, systemClock, systemRandom } from "@dunlin/core"
+import { ReplicaError, type ReplicaHost, type ReplicaReport, systemClock } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
-import { now } from "rxdb/plugins/core"
 import { type AttachedCollection, attachedCollection } from "./attached-collection.ts"
 import { attachmentShelf } from "./attachment-shelf.ts"
-import { hexFromBytes } from "./byte-text.ts"
 import type { CollectionHandle } from "./collection-handle.ts"
 import { collectionRows } from "./collection-rows.ts"
 import { assertMigrated } from "./earlier-schema.ts"
@@ -19,6 +17,7 @@ import { createSerialQueue } from "./serial-queue.ts"
 import { createSetAside } from "./set-aside.ts"
 import { openSidecar, type Sidecar } from "./sidecar.ts"
 import type { Stamper } from "./stamper.ts"
+import { metaWithRecords, openMeta } from "./store-meta.ts"
 
 /** A collection whose lock this tab has. */
 export interface OpeningCollection {
@@ -32,9 +31,25 @@ export interface OpeningCollection {
   readonly release: () => Promise<void>
 }
 
-/** Opens the sidecar, shows states whose rows are still owed, and assembles what a room calls. */
+/**
+ * Opens the sidecar, shows states whose rows are still owed, and assembles what a room calls. Rejects with `ReplicaError`
+ * "not-migrated" or "storage-failed".
+ */
 export async function openCollection(opening: OpeningCollection): Promise<AttachedCollection<RxdbHandle>> {
-  await assertMigrated(opening.collection)
+  try {
+    await assertMigrated(opening.collection)
+    return await openWithSidecar(opening)
+  } catch (cause) {
+    if (cause instanceof ReplicaError) throw cause
+    throw new ReplicaError(
+      "storage-failed",
+      `"${opening.collection.name}" cannot be replicated now, because its storage failed: ${String(cause)}. Its documents are as they were. Replicate it again once the cause is gone.`,
+      { cause },
+    )
+  }
+}
+
+async function openWithSidecar(opening: OpeningCollection): Promise<AttachedCollection<RxdbHandle>> {
   const sidecar = await openSidecar(opening.collection)
   try {
     return await openBeside(sidecar, opening)
@@ -48,12 +63,12 @@ async function openBeside(
   sidecar: Sidecar,
   { collection, stamper, options, holdsAttachments, host, own, release }: OpeningCollection,
 ): Promise<AttachedCollection<RxdbHandle>> {
-  const meta = await openMeta(sidecar)
   const { conflicts, error$, traffic$, attachments$ } = own
   const report = (one: ReplicaReport): void => {
     host.report(one)
     error$.next(one)
   }
+  const meta = await openMeta(sidecar, report)
   const { shape } = stamper
   const rows = collectionRows(collection, shape)
   const clock = systemClock()
@@ -83,7 +98,7 @@ async function openBeside(
     setAside,
     bornBefore: meta.bornBefore,
     holdsRecords: meta.holdsRecords,
-    firstRecord: () => [META_RECORD, JSON.stringify({ ...meta, holdsRecords: true } satisfies StoreMeta)],
+    firstRecord: () => metaWithRecords(meta),
   }
   const store = createRegisterStore(storeDeps)
   const journal = createRowJournal(sidecar)
@@ -153,25 +168,3 @@ async function openBeside(
 
 /** Longer than any stored index lags behind its collection. */
 const REMOVED_FOR_MS = 24 * 60 * 60 * 1000
-
-const META_RECORD = "meta"
-
-/** Facts about this store that outlive a session. */
-interface StoreMeta {
-  readonly storeId: string
-  /** When Dunlin first saw the collection. */
-  readonly bornBefore: number
-  readonly holdsRecords: boolean
-}
-
-async function openMeta(sidecar: Sidecar): Promise<StoreMeta> {
-  const stored = (await sidecar.get([META_RECORD])).get(META_RECORD)
-  if (stored !== undefined) return JSON.parse(stored) as StoreMeta
-  const meta: StoreMeta = {
-    storeId: hexFromBytes(systemRandom().bytes(8)),
-    bornBefore: now(),
-    holdsRecords: false,
-  }
-  await sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
-  return meta
-}

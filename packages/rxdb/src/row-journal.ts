@@ -1,5 +1,7 @@
 import type { SidecarNote } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
+import { keyOfRecord } from "./sidecar-record.ts"
+import { isListOf, isText, parseNote } from "./stored-note.ts"
 
 /**
  * Keys whose records are stored but whose rows may not be, after a crash or a write that the storage refused. Neither
@@ -23,7 +25,9 @@ export function createRowJournal(sidecar: Sidecar): RowJournal {
   return {
     async open() {
       const stored = (await sidecar.get([JOURNAL_RECORD])).get(JOURNAL_RECORD)
-      for (const key of stored === undefined ? [] : (JSON.parse(stored) as readonly string[])) owed.add(key)
+      if (stored === undefined) return
+      // Damaged, it names no rows: any that has a record may be owed.
+      for (const key of parseNote(stored, isListOf(isText)) ?? (await keysOfRecords(sidecar))) owed.add(key)
     },
     owed,
     owe(keys) {
@@ -37,4 +41,16 @@ export function createRowJournal(sidecar: Sidecar): RowJournal {
       return owed.size < before ? note() : undefined
     },
   }
+}
+
+const PAGE = 1_000
+
+async function keysOfRecords(sidecar: Sidecar): Promise<readonly string[]> {
+  const keys: string[] = []
+  let page = await sidecar.changedSince(null, PAGE)
+  while (page.ids.length > 0) {
+    for (const id of page.ids) keys.push(...[keyOfRecord(id)].filter((key) => key !== null))
+    page = await sidecar.changedSince(page.checkpoint, PAGE)
+  }
+  return keys
 }

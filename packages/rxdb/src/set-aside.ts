@@ -1,6 +1,7 @@
 import type { MutableState } from "@dunlin/core"
 import type { Held, Trouble } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
+import { isListOf, isText, parseNote } from "./stored-note.ts"
 
 /** Why documents of this device are on no other one, by primary key, in words. */
 export type Reasons = ReadonlyMap<string, string>
@@ -40,7 +41,8 @@ export function createSetAside(
       const text = (await sidecar.get([ASIDE_RECORD])).get(ASIDE_RECORD)
       if (text === undefined) return
       stored = text
-      reasons.set(new Map(JSON.parse(text) as readonly [string, string][]))
+      // Damaged, it tells nothing, and its documents are known again once they are read.
+      reasons.set(new Map(parseNote(text, isListOf(isEntry)) ?? []))
     },
     async note(read) {
       const known = reasons.get()
@@ -61,4 +63,8 @@ export function createSetAside(
 
 function reasonOf(trouble: Trouble | undefined): string | undefined {
   return trouble?.reason.slice(0, MAX_REASON_LENGTH)
+}
+
+function isEntry(value: unknown): value is readonly [key: string, reason: string] {
+  return Array.isArray(value) && value.length === 2 && isText(value[0]) && isText(value[1])
 }

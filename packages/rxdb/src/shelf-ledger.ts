@@ -1,5 +1,6 @@
 import type { Clock } from "@dunlin/core"
 import type { Sidecar } from "./sidecar.ts"
+import { isListOf, isText, parseNote } from "./stored-note.ts"
 
 /** Data that came ahead of the document that refers to it. */
 export interface ShelvedBlob {
@@ -51,7 +52,7 @@ export function createShelfLedger(
   const entries = async (): Promise<LedgerEntry[]> => {
     if (known !== null) return known
     const stored = (await sidecar.get([LEDGER_RECORD])).get(LEDGER_RECORD)
-    const listed = stored === undefined ? [] : (JSON.parse(stored) as readonly Omit<LedgerEntry, "bytes">[])
+    const listed = (stored === undefined ? null : parseNote(stored, isListOf(isListed))) ?? []
     known = []
     for (const one of listed) known.push({ ...one, bytes: await contents.held(one) })
     return known
@@ -104,6 +105,12 @@ export function createShelfLedger(
       if (kept.length < all.length) await put(kept)
     },
   }
+}
+
+function isListed(value: unknown): value is Omit<LedgerEntry, "bytes"> {
+  if (typeof value !== "object" || value === null) return false
+  const { key, digest, size, at } = value as Readonly<Record<string, unknown>>
+  return isText(key) && isText(digest) && Number.isFinite(size) && Number.isFinite(at)
 }
 
 function isSame(a: ShelvedBlob, b: ShelvedBlob): boolean {

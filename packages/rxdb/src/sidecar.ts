@@ -45,6 +45,8 @@ const NAME_PREFIX = { plain: "dunlin-", encrypted: "dunlin--" } as const
 const ALONE_RECORD = "alone"
 /** Names the database that the sidecar belongs to. */
 const DATABASE_RECORD = "database"
+/** RxDB makes them of small letters. */
+const STORAGE_TOKEN = /^[a-z]{10}$/
 const COPIED_AT_ONCE = 500
 /** To free their space, a storage reads everything of that age: fewer records are not worth it. */
 const MANY_REMOVED = 500
@@ -126,8 +128,12 @@ async function openForm(collection: RxCollection, form: SidecarForm): Promise<Si
   const sidecar = await openInstance(collection, form)
   try {
     const madeBeside = (await sidecar.get([DATABASE_RECORD])).get(DATABASE_RECORD)
-    if (madeBeside === undefined) await sidecar.put(new Map([[DATABASE_RECORD, token]]))
-    if (madeBeside === undefined || madeBeside === token) return sidecar
+    if (madeBeside === token) return sidecar
+    // What is no token is damaged: nothing else is thrown away for that.
+    if (madeBeside === undefined || !STORAGE_TOKEN.test(madeBeside)) {
+      await sidecar.put(new Map([[DATABASE_RECORD, token]]))
+      return sidecar
+    }
     await sidecar.remove()
   } catch (error) {
     await sidecar.close()
