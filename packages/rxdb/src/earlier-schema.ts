@@ -21,10 +21,14 @@ export async function assertMigrated({ database, name, schema }: RxCollection): 
     `${name}-v-${schema.version}`,
     INTERNAL_CONTEXT_MIGRATION_STATUS,
   )
-  const known = await database.internalStore.findDocumentsById([status, ...former], false)
-  // With several earlier versions, one whose migration was cut short stays listed until the next start.
+  const known = await database.internalStore.findDocumentsById([status, ...former], true)
+  const waiting = known.filter(({ id, _deleted }) => id !== status && !_deleted)
+  if (waiting.length === 0) return
+  // With several earlier versions, one whose migration was cut short stays listed until the next start. A version that
+  // is listed since the last migration ended is another matter: an older application has run in between.
   const isDone = known.some(({ id, data }) => id === status && data.status === "DONE")
-  if (known.every(({ id }) => id === status) || isDone) return
+  const endedAt = known.filter(({ _deleted }) => _deleted).map(({ _meta }) => _meta.lwt)
+  if (isDone && waiting.every(({ _meta }) => endedAt.some((ended) => ended > _meta.lwt))) return
   throw new ReplicaError(
     "not-migrated",
     `"${name}" still has documents of an earlier version of its schema. Await startMigration(), or migratePromise() if a migration runs, before you replicate it.`,

@@ -348,6 +348,55 @@ describe("a collection's life", () => {
     })
   })
 
+  describe("a collection of several versions", () => {
+    const open = (name: string, version: number) =>
+      flock.openDatabase({
+        storage: dexie(),
+        name,
+        creator: {
+          schema: { ...noteSchema, version },
+          migrationStrategies: Object.fromEntries(
+            Array.from({ length: version }, (_, at) => [
+              at + 1,
+              (document: Record<string, unknown>) => document,
+            ]),
+          ),
+          autoMigrate: false,
+        },
+      })
+
+    test("is migrated anew before it joins, if an older application used it after a migration", async () => {
+      const name = freshName()
+      for (const version of [0, 1, 0]) {
+        const { database, collection } = await open(name, version)
+        if (version === 1) await collection.startMigration()
+        await collection.upsert({ id: `of ${version}`, text: "text" })
+        await database.close()
+      }
+      const { collection } = await open(name, 1)
+      const room = await flock.openRoom()
+      await expect(room.replicate(rxdbReplica(collection))).rejects.toMatchObject({ code: "not-migrated" })
+      await collection.startMigration()
+      await room.replicate(rxdbReplica(collection))
+      expect(Object.keys(await contents(collection))).toEqual(["of 0", "of 1"])
+    })
+
+    test("joins once the oldest is migrated, although RxDB lists the one between until the next start", async () => {
+      const name = freshName()
+      for (const version of [0, 1]) {
+        const { database, collection } = await open(name, version)
+        if (version === 0) await collection.upsert({ id: "x", text: "text" })
+        await database.close()
+      }
+      const { collection } = await open(name, 2)
+      const room = await flock.openRoom()
+      await expect(room.replicate(rxdbReplica(collection))).rejects.toMatchObject({ code: "not-migrated" })
+      await collection.startMigration()
+      await room.replicate(rxdbReplica(collection))
+      expect(Object.keys(await contents(collection))).toEqual(["x"])
+    })
+  })
+
   test("attachments outlive a version of the schema that has them encrypted", async () => {
     const [name, password] = [freshName(), "password of this test"]
     const encrypted = (): RxStorage<unknown, unknown> =>
