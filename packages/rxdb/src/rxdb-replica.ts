@@ -20,6 +20,7 @@ import { hexFromBytes } from "./byte-text.ts"
 import { createCollectionHandle } from "./collection-handle.ts"
 import { type CollectionLock, collectionLock, sharedDatabaseName, sharesStorage } from "./collection-lock.ts"
 import type { ResolvedConflict } from "./conflict-log.ts"
+import { leaveBeforeClose } from "./database-close.ts"
 import type { DocumentData } from "./document-shape.ts"
 import type { DocumentTraffic } from "./document-traffic.ts"
 import { noCollection } from "./given-collection.ts"
@@ -156,6 +157,7 @@ function replicaOfRows(
       }
       const own = createCollectionHandle({ collection, host, sends: direction !== "receive-only", leave })
       collection.onClose.push(leave)
+      const stay = leaveBeforeClose(collection.database, leave)
       let unlock = (): Promise<void> => Promise.resolve()
       const release = async (): Promise<void> => {
         desk?.close()
@@ -168,6 +170,7 @@ function replicaOfRows(
         own.complete()
         // Not in place: a collection that is closing iterates over this list.
         collection.onClose = collection.onClose.filter((one) => one !== leave)
+        stay()
         await unlock()
         giveBack()
       }
