@@ -2,6 +2,7 @@ import { millisFromHlc, type RegisterState, sameBytes, shownValue } from "@dunli
 import type { WithDeleted } from "rxdb"
 import { type Observable, Subject } from "rxjs"
 import type { DocumentData, DocumentShape } from "./document-shape.ts"
+import { showsOneContent } from "./same-content.ts"
 
 /** Concurrent writes of one document, and what is shown for them. */
 export interface ResolvedConflict<RxDocType = DocumentData> {
@@ -60,7 +61,7 @@ export function createConflictLog(): ConflictLog {
   }
 }
 
-/** The conflict that this state resolves; null when there is none. */
+/** The conflict that this state resolves; null when there is none, or all wrote the same. */
 export function resolvedConflict(
   shape: DocumentShape,
   key: string,
@@ -68,6 +69,8 @@ export function resolvedConflict(
 ): ResolvedConflict | null {
   const merged = shownValue(state)
   if (merged === null || state.siblings.length < 2) return null
+  // Two devices that restore one backup make no conflict of each document.
+  if (showsOneContent(state)) return null
   return {
     key,
     merged: shape.documentOf(key, merged),

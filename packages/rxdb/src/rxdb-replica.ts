@@ -50,7 +50,7 @@ export interface RxdbHandle<RxDocType = DocumentData> {
   readonly collection: RxCollection<RxDocType>
   /** This device in the room: 64 hex digits of its public key, as others see it in `isPeerValid`. */
   readonly device: string
-  /** Every merge of concurrent writes: the result and the writes it was made from. */
+  /** Every merge of concurrent writes that differ: the result and the writes it was made from. */
   readonly conflicts$: Observable<ResolvedConflict<RxDocType>>
   /** The last conflicts in which writes lost, up to a hundred of them: an application can offer to restore one. */
   recentConflicts(): readonly ResolvedConflict<RxDocType>[]

@@ -85,6 +85,18 @@ async function writeAsAnotherTab({ collection }: Bird, id: string): Promise<bool
 }
 
 describe("equal content under two stamps", () => {
+  test("is told as no conflict, wherever it comes from", async () => {
+    const told: string[] = []
+    const [a, b] = [await flock.join({ creator }), await flock.join({ creator })]
+    for (const { handle } of [a, b]) handle.conflicts$.subscribe(({ key }) => told.push(key))
+    await Promise.all([a, b].map(({ collection }) => collection.bulkInsert(documents)))
+    await Promise.all([a, b].map(({ collection }, n) => collection.insert({ id: "other", text: `other ${n}` })))
+    await settled([a, b])
+    await until(() => told.length > 0, "the conflict")
+    await Promise.all([a.handle.synced(), b.handle.synced()])
+    expect(new Set(told)).toEqual(new Set(["other"]))
+  })
+
   test("makes no conflict of an edit after a restart", async () => {
     const a = await flock.join({ creator, before })
     let b = await flock.join({ storage: dexie(), name: freshName(), creator, before })
