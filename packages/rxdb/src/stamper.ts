@@ -1,5 +1,4 @@
 import {
-  advanceFields,
   BIRTH_HLC,
   birthIncarnation,
   type Context,
@@ -22,6 +21,7 @@ import {
 import type { BulkWriteRow, RxCollection, RxPlugin } from "rxdb"
 import { addRxPlugin, getHeightOfRevision } from "rxdb/plugins/core"
 import { type DocumentData, documentShape, type DocumentShape, type Row } from "./document-shape.ts"
+import { clocksAfter } from "./field-clocks.ts"
 import { readStamp, type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
 
 /** Stamps the writes of one collection in this tab, inside the writes themselves. */
@@ -52,6 +52,11 @@ interface StampedWrite {
   readonly value: RegisterValue
   readonly revision: string
 }
+
+type Stamped =
+  | { readonly type: "stamped"; readonly made: Stamp; readonly state: RegisterState }
+  /** What cannot be shared may still be stored; the replica says so when it meets the row without a stamp of its own. */
+  | { readonly type: "unshareable"; readonly fields: FieldClocks | undefined }
 
 /** What stamps of a collection carry. */
 export interface StamperOptions {
@@ -107,16 +112,12 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
    */
   const writtenByStamp = new Map<unknown, { readonly revision: string; readonly state: RegisterState }>()
 
-  /** Throws `RegisterError`. */
-  const stamp = ({
-    seen,
-    previous,
-    value,
-    revision,
-  }: StampedWrite): { readonly made: Stamp; readonly state: RegisterState } => {
+  /** Throws `RegisterError` "context-full". */
+  const stamp = ({ seen, previous, value, revision }: StampedWrite): Stamped => {
     const dot = minter.mint(seen)
-    const fields: FieldClocks | undefined = mergesFields ? advanceFields(previous, value, dot.hlc) : undefined
-    const hashed: HashedValue = hashValue(fields === undefined ? value : { ...value, fields })
+    const fields: FieldClocks | undefined = mergesFields ? clocksAfter(previous, value, dot.hlc) : undefined
+    const hashed = hashOf(fields === undefined ? value : { ...value, fields })
+    if (hashed === null) return { type: "unshareable", fields }
     const state = writeRegister(seen, dot, hashed)
     const made: Stamp = {
       context: state.context,
@@ -126,7 +127,7 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
       ...(hashed.fields === undefined ? {} : { fields: hashed.fields }),
       ...(hasPushModifier ? { raw: true } : {}),
     }
-    return { made, state }
+    return { type: "stamped", made, state }
   }
 
   const seenBy = (key: string, previous: Row | undefined): Context => {
@@ -148,12 +149,14 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
     }
     if (!attachments.isMeasured(document)) return
     const key = shape.keyOf(document)
-    const { made, state } = stamp({
+    const stamped = stamp({
       seen: seenBy(key, previous),
       previous: mergesFields && previous !== undefined ? previousSide(previous, shape) : null,
       value: shape.valueOf(document),
       revision: document._rev,
     })
+    if (stamped.type === "unshareable") return keepClocks(document, stamped.fields)
+    const { made, state } = stamped
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
     const stored = storedStamp(made, made.height, attachments.stampedLengths(document))
     Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: stored } })
@@ -192,15 +195,25 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
     },
     stampRows(rows) {
       writtenByStamp.clear()
-      for (const row of rows) {
-        try {
-          stampRow(row)
-        } catch (error) {
-          // What cannot be shared may still be stored; the replica says so when it meets the unstamped row.
-          if (!(error instanceof RegisterError) || error.code !== "unshareable") throw error
-        }
-      }
+      for (const row of rows) stampRow(row)
     },
+  }
+}
+
+/** The earlier stamp stays, with newer clocks: the write after this one is compared with this row, field by field. */
+function keepClocks(document: Row, fields: FieldClocks | undefined): void {
+  const { [STAMP_FIELD]: stored, ...others } = document._meta as Readonly<Record<string, unknown>>
+  if (fields === undefined || typeof stored !== "object" || stored === null) return
+  Object.assign(document, { _meta: { ...others, [STAMP_FIELD]: { ...stored, fields } } })
+}
+
+/** Null for what cannot be shared. */
+function hashOf(value: RegisterValue): HashedValue | null {
+  try {
+    return hashValue(value)
+  } catch (error) {
+    if (error instanceof RegisterError && error.code === "unshareable") return null
+    throw error
   }
 }
 

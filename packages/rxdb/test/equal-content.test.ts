@@ -90,7 +90,9 @@ describe("equal content under two stamps", () => {
     const [a, b] = [await flock.join({ creator }), await flock.join({ creator })]
     for (const { handle } of [a, b]) handle.conflicts$.subscribe(({ key }) => told.push(key))
     await Promise.all([a, b].map(({ collection }) => collection.bulkInsert(documents)))
-    await Promise.all([a, b].map(({ collection }, n) => collection.insert({ id: "other", text: `other ${n}` })))
+    await Promise.all(
+      [a, b].map(({ collection }, n) => collection.insert({ id: "other", text: `other ${n}` })),
+    )
     await settled([a, b])
     await until(() => told.length > 0, "the conflict")
     await Promise.all([a.handle.synced(), b.handle.synced()])
