@@ -267,9 +267,18 @@ test("who wishes for less motion sees none, and the theme chosen stays", async (
   await ada.page.getByText("Dark", { exact: true }).click()
   await expect.poll(background).not.toBe(light)
   const dark = await background()
+  // The bars that a phone puts around the page.
+  const bars = (): Promise<readonly string[]> =>
+    ada.page.evaluate(() =>
+      [...document.querySelectorAll<HTMLMetaElement>("meta[name=theme-color]")]
+        .filter(({ media }) => matchMedia(media).matches)
+        .map(({ dataset }) => dataset["scheme"] ?? ""),
+    )
+  expect(await bars()).toEqual(["dark"])
   await ada.page.reload()
   await ada.page.locator("#main").waitFor()
   expect(await background()).toBe(dark)
+  expect(await bars()).toEqual(["dark"])
 })
 
 test("no script but the application's own runs, and no foreign address is reached", async () => {
