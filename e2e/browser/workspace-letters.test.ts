@@ -93,13 +93,14 @@ test("with colours chosen in the system, one sees what is current, pressed and w
   expect(new Set(await backgrounds(".hues input")).size).toBe(8)
 })
 
-test("a long title is read in full, and Enter leads on to the text", async () => {
+test("a new document is named first, a long title is read in full, and Enter leads on to the text", async () => {
   const ada = await person()
   const title = "What we saw at the point on the second Sunday of January, and what we did not see"
-  await ada.newDocument("")
+  await ada.page.getByRole("button", { name: "New", exact: true }).click()
   const field = ada.page.getByRole("textbox", { name: "Title" })
-  await field.click()
+  await field.waitFor()
   await ada.page.keyboard.type(title)
+  await ada.editor().waitFor()
   await ada.page.setViewportSize({ width: 390, height: 844 })
   const hidden = await field.evaluate((element) => ({
     across: element.scrollWidth - element.clientWidth,

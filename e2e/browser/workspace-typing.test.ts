@@ -168,7 +168,7 @@ test("a card is deleted from its menu, the next one has the focus, and it can be
   await ada.goto("/board")
   for (const title of ["First", "Second"]) await ada.addTask(title)
   const remove = async (title: string): Promise<void> => {
-    await ada.page.getByRole("button", { name: `Move or delete “${title}”` }).focus()
+    await ada.page.getByRole("button", { name: `Actions for “${title}”` }).focus()
     await ada.page.keyboard.press("Enter")
     await ada.page.getByRole("menuitem", { name: "Delete" }).press("Enter")
     await ada.card(title).waitFor({ state: "detached" })

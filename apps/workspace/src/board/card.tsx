@@ -42,7 +42,7 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
         <CardText task={task} />
       </button>
       <Menu
-        label={`Move or delete “${task.title}”`}
+        label={`Actions for “${task.title}”`}
         className="icon-button card-menu"
         buttonProps={{ "data-move-menu": "" }}
         button={<Icon name="more" size={16} />}

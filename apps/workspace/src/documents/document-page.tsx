@@ -31,14 +31,21 @@ export function DocumentPage({ id }: { readonly id: string }) {
   return <OpenDocument entry={entry} />
 }
 
+/** Whoever has just made a document names it first. */
+const NEW_FOR_MS = 3_000
+
 function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   const { documents } = useWorkspace()
   const [, navigate] = useLocation()
   const note = useNote(entry.id)
   const isShown = useIsShown()
   const [history, setHistory] = useState(false)
+  const [isNew] = useState(() => entry.title === "" && Date.now() - entry.created < NEW_FOR_MS)
   const tools = useRef<HTMLDivElement>(null)
   const isReady = note.type === "ready"
+  useEffect(() => {
+    if (isNew) tools.current?.parentElement?.querySelector<HTMLElement>(".title-input")?.focus()
+  }, [isNew])
 
   function closeHistory(): void {
     setHistory(false)

@@ -1,5 +1,5 @@
 import "./share-dialog.css"
-import { useId, useRef, useState, type FormEvent } from "react"
+import { useId, useLayoutEffect, useRef, useState, type FormEvent } from "react"
 import { Dialog } from "../ui/dialog.tsx"
 import { inviteWords } from "../workspace/invite-outcome.ts"
 import { enterByInvite } from "../workspace/start.ts"
@@ -10,6 +10,8 @@ export function JoinDialog({ onClose }: { readonly onClose: () => void }) {
   const [problem, setProblem] = useState<string | null>(null)
   const field = useRef<HTMLTextAreaElement>(null)
   const problemId = useId()
+  // After the dialog has opened, and has given the focus to its close button.
+  useLayoutEffect(() => field.current?.focus(), [])
 
   function join(event: FormEvent): void {
     event.preventDefault()
@@ -25,7 +27,7 @@ export function JoinDialog({ onClose }: { readonly onClose: () => void }) {
       <form className="join" onSubmit={join}>
         <label className="labelled">
           <span>Invite link that somebody sent you</span>
-          <textarea ref={field} className="field" autoFocus rows={3} spellCheck={false} autoCapitalize="off" autoComplete="off" aria-invalid={problem !== null} aria-describedby={problemId} value={text} onChange={(event) => { setText(event.target.value); setProblem(null) }} onKeyDown={(event) => event.key === "Enter" && join(event)} />
+          <textarea ref={field} className="field" rows={3} spellCheck={false} autoCapitalize="off" autoComplete="off" aria-invalid={problem !== null} aria-describedby={problemId} value={text} onChange={(event) => { setText(event.target.value); setProblem(null) }} onKeyDown={(event) => event.key === "Enter" && join(event)} />
         </label>
         <p id={problemId} className="field-problem small" role="alert">{problem}</p>
         <div className="actions">
