@@ -79,6 +79,16 @@ test("no barrier on any screen, light or dark", async () => {
     await ada.page.getByRole("dialog").waitFor()
     await check("shortcuts")
     await ada.page.keyboard.press("Escape")
+    await ada.page
+      .getByRole("button", { name: /^Workspace: / })
+      .first()
+      .click()
+    await ada.page.getByRole("menuitem", { name: "Join with a link…" }).first().click()
+    await ada.page.getByRole("textbox", { name: /Invite link/ }).fill("half a link")
+    await ada.page.getByRole("button", { name: "Join", exact: true }).click()
+    await ada.page.getByText("That invite link is not complete.").waitFor()
+    await check("join")
+    await ada.page.keyboard.press("Escape")
     await ada.page.setViewportSize({ width: 360, height: 740 })
     await ada.goto("/documents")
     await check("documents on a phone")
@@ -267,9 +277,18 @@ test("who wishes for less motion sees none, and the theme chosen stays", async (
   await ada.page.getByText("Dark", { exact: true }).click()
   await expect.poll(background).not.toBe(light)
   const dark = await background()
+  // The bars that a phone puts around the page.
+  const bars = (): Promise<readonly string[]> =>
+    ada.page.evaluate(() =>
+      [...document.querySelectorAll<HTMLMetaElement>("meta[name=theme-color]")]
+        .filter(({ media }) => matchMedia(media).matches)
+        .map(({ dataset }) => dataset["scheme"] ?? ""),
+    )
+  expect(await bars()).toEqual(["dark"])
   await ada.page.reload()
   await ada.page.locator("#main").waitFor()
   expect(await background()).toBe(dark)
+  expect(await bars()).toEqual(["dark"])
 })
 
 test("no script but the application's own runs, and no foreign address is reached", async () => {

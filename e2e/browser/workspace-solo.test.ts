@@ -195,10 +195,10 @@ test("the board by keyboard alone", async () => {
   await ada.page.getByRole("menuitem", { name: "Move to Done" }).press("Enter")
   await timeUntil("by the menu", async () => (await order("done")).join() === "One")
   // Moving within a column works too, for those who cannot drag.
-  await ada.page.getByRole("button", { name: "Move “Three” to…" }).click()
+  await ada.page.getByRole("button", { name: "Actions for “Three”" }).click()
   await ada.page.getByRole("menuitem", { name: "Move up" }).click()
   await timeUntil("up by the menu", async () => (await order("todo")).join() === "Three,Two")
-  await ada.page.getByRole("button", { name: "Move “Three” to…" }).click()
+  await ada.page.getByRole("button", { name: "Actions for “Three”" }).click()
   expect(await ada.page.getByRole("menuitem", { name: "Move up" }).isDisabled()).toBe(true)
   await ada.page.getByRole("menuitem", { name: "Move down" }).click()
   await timeUntil("down by the menu", async () => (await order("todo")).join() === "Two,Three")

@@ -1,3 +1,4 @@
+import type { Locator } from "playwright-core"
 import { expect, test } from "vitest"
 import { testWorkspace } from "../workspace/test-workspace.ts"
 import { type Person, timeUntil } from "../workspace/workspace-page.ts"
@@ -160,4 +161,24 @@ test("fingers find targets of their size, and fields that no phone zooms to", as
   await page.keyboard.press("Control+k")
   await page.getByRole("combobox").waitFor()
   expect(await tooSmall(), "a document and the palette").toEqual([])
+})
+
+test("a card is deleted from its menu, the next one has the focus, and it can be taken back", async () => {
+  const ada = await person()
+  await ada.goto("/board")
+  for (const title of ["First", "Second"]) await ada.addTask(title)
+  const remove = async (title: string): Promise<void> => {
+    await ada.page.getByRole("button", { name: `Actions for “${title}”` }).focus()
+    await ada.page.keyboard.press("Enter")
+    await ada.page.getByRole("menuitem", { name: "Delete" }).press("Enter")
+    await ada.card(title).waitFor({ state: "detached" })
+  }
+  const hasFocus = (locator: Locator): Promise<boolean> =>
+    locator.evaluate((element) => element === document.activeElement)
+  await remove("First")
+  expect(await hasFocus(ada.card("Second").locator(".card-face"))).toBe(true)
+  await remove("Second")
+  expect(await hasFocus(ada.page.getByRole("textbox", { name: "New task in To do" }))).toBe(true)
+  await ada.page.locator(".toast", { hasText: "First" }).getByRole("button", { name: "Undo" }).click()
+  await ada.card("First").waitFor()
 })

@@ -6,7 +6,7 @@ import { VirtualRows } from "../ui/virtual-rows.tsx"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 import type { BoardMoves } from "./board-screen.tsx"
 import { Card } from "./card.tsx"
-import { CARD_ROW, type CardDrag } from "./use-card-drag.ts"
+import { CARD_ROW_REM, type CardDrag } from "./use-card-drag.ts"
 import type { CardKeys } from "./use-card-keys.ts"
 
 export interface BoardColumnProps {
@@ -29,7 +29,7 @@ export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: Boar
       </header>
       <VirtualRows
         items={tasks}
-        rowHeight={CARD_ROW}
+        rowHeight={CARD_ROW_REM}
         keyOf={(task) => task.id}
         keep={keys.kept}
         parked={drag.dragged?.id ?? null}
@@ -70,7 +70,7 @@ function NewTask({ column, name, created }: NewTaskProps) {
   return (
     <form className="new-task" onSubmit={(event) => void add(event)}>
       <Icon name="plus" size={16} />
-      <input aria-label={`New task in ${name}`} placeholder="Add a task" value={title} maxLength={MAX_TITLE} onChange={(event) => setTitle(event.target.value)} />
+      <input dir="auto" aria-label={`New task in ${name}`} placeholder="Add a task" value={title} maxLength={MAX_TITLE} onChange={(event) => setTitle(event.target.value)} />
     </form>
   ) // prettier-ignore
 }

@@ -10,17 +10,20 @@ import { BoardColumn } from "./board-column.tsx"
 import { TaskDialog } from "./task-dialog.tsx"
 import { useCardDrag } from "./use-card-drag.ts"
 import { useCardKeys } from "./use-card-keys.ts"
+import { useDeleteTask } from "./use-delete-task.ts"
 
 export interface BoardMoves {
   readonly byColumn: ReadonlyMap<Column, readonly Task[]>
   /** `index` counts the tasks of the column without the moved one. */
   move(task: Task, column: Column, index: number): void
+  remove(task: Task): void
   say(text: string): void
 }
 
 export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
   const { tasks: board } = useWorkspace()
   const tasks = useTasks()
+  const deleteTask = useDeleteTask()
   const [, navigate] = useLocation()
   const [announcement, say] = useState("")
   const surface = useRef<HTMLDivElement>(null)
@@ -33,6 +36,10 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
     say,
     move(task, column, index) {
       void attempt(board.move(task.id, column, index))
+    },
+    remove(task) {
+      focusBeside(surface.current, byColumn.get(task.column) ?? [], task)
+      void deleteTask(task)
     },
   }
   const drag = useCardDrag(surface, moves)
@@ -52,17 +59,18 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
         {announcement}
       </div>
       <div className="columns" ref={surface}>
-        {COLUMNS.map((column) => (
-          <BoardColumn
-            key={column.id}
-            column={column}
-            tasks={byColumn.get(column.id) ?? []}
-            drag={drag}
-            keys={keys}
-            moves={moves}
-            openTask={(task) => navigate(taskPath(task.id))}
-          />
-        ))}
+        {tasks !== null &&
+          COLUMNS.map((column) => (
+            <BoardColumn
+              key={column.id}
+              column={column}
+              tasks={byColumn.get(column.id) ?? []}
+              drag={drag}
+              keys={keys}
+              moves={moves}
+              openTask={(task) => navigate(taskPath(task.id))}
+            />
+          ))}
       </div>
       {open !== null && (
         <TaskDialog
@@ -74,6 +82,17 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
       )}
     </div>
   )
+}
+
+/** The focus would be lost with the card. */
+function focusBeside(surface: HTMLElement | null, inColumn: readonly Task[], { id, column }: Task): void {
+  const at = inColumn.findIndex((task) => task.id === id)
+  const beside = inColumn[at + 1] ?? inColumn[at - 1]
+  const next =
+    beside === undefined
+      ? `[data-column="${column}"] .new-task input`
+      : `[data-card="${CSS.escape(beside.id)}"] .card-face`
+  surface?.querySelector<HTMLElement>(next)?.focus()
 }
 
 /** The open task, even when it has just been deleted elsewhere: someone may be writing on it. */

@@ -42,7 +42,7 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
         <CardText task={task} />
       </button>
       <Menu
-        label={`Move “${task.title}” to…`}
+        label={`Actions for “${task.title}”`}
         className="icon-button card-menu"
         buttonProps={{ "data-move-menu": "" }}
         button={<Icon name="more" size={16} />}
@@ -57,6 +57,8 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
             { label: "Move up", disabled: index === 0, run: () => moveTo(column, index - 1) },
             { label: "Move down", disabled: isLast, run: () => moveTo(column, index + 1) },
           ]),
+          "line",
+          { label: "Delete", danger: true, run: () => moves.remove(task) },
         ]}
       />
     </div>
@@ -66,10 +68,12 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
 const CardText = memo(function CardText({ task }: { readonly task: Task }) {
   return (
     <>
-      <span className="card-title">{task.title || "Untitled"}</span>
+      <span className="card-title" dir="auto">
+        {task.title || "Untitled"}
+      </span>
       <span className="card-meta soft">
         {task.note !== "" && <Icon name="document" size={13} />}
-        <span>{task.note === "" ? `by ${task.editor}` : task.note.slice(0, 60)}</span>
+        <span dir="auto">{task.note === "" ? `by ${task.editor}` : task.note.slice(0, 60)}</span>
       </span>
     </>
   )

@@ -6,9 +6,9 @@ import { Dialog } from "../ui/dialog.tsx"
 import { DraftArea, DraftInput } from "../ui/draft-input.tsx"
 import { Icon } from "../ui/icon.tsx"
 import { Notice } from "../ui/notice.tsx"
-import { toast } from "../ui/toasts.tsx"
 import { useIsShown } from "../ui/use-is-shown.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
+import { useDeleteTask } from "./use-delete-task.ts"
 
 export interface TaskDialogProps {
   /** The task as it is, or as it was when last seen. */
@@ -20,6 +20,7 @@ export interface TaskDialogProps {
 
 export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
   const { tasks } = useWorkspace()
+  const deleteTask = useDeleteTask()
   const isShown = useIsShown()
   const [leaving, setLeaving] = useState(false)
   const written = useRef<TaskFields>({})
@@ -32,9 +33,8 @@ export function TaskDialog({ task, isGone, onClose }: TaskDialogProps) {
 
   async function remove(): Promise<void> {
     setLeaving(true)
-    if (!(await attempt(tasks.remove(task.id)))) return setLeaving(false)
+    if (!(await deleteTask(task))) return setLeaving(false)
     if (isShown()) onClose()
-    toast(`Deleted “${task.title}”.`, { label: "Undo", run: () => void attempt(tasks.restore(task)) })
   }
 
   async function bringBack(): Promise<void> {

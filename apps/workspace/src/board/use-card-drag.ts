@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState, type PointerEvent as ReactPointerEvent, type RefObject } from "react"
 import { columnName, COLUMNS, type Task } from "../data/entries.ts"
+import { remInPx } from "../ui/rem.ts"
 import type { BoardMoves } from "./board-screen.tsx"
 import { dropTarget, type ColumnBox, type DropTarget } from "./drop-target.ts"
 
-export const CARD_ROW = 80
+export const CARD_ROW_REM = 5
 
 export interface CardDrag {
   readonly dragged: Task | null
@@ -87,7 +88,7 @@ export function useCardDrag(surface: RefObject<HTMLDivElement | null>, moves: Bo
       measure(surface.current, latest.current.moves, grip.task),
       event.clientX,
       top,
-      CARD_ROW,
+      CARD_ROW_REM * remInPx(),
     )
     const old = latest.current.target
     if (next?.column !== old?.column || next?.index !== old?.index) setTarget(next)

@@ -27,17 +27,18 @@ const MAX_QUERY = 200
 export function searchWorkspace({ documents, tasks, bodies }: SearchSource, query: string): readonly SearchHit[] {
   const words = wordsOf(query)
   if (words.length === 0) return []
-  const hits: { readonly hit: SearchHit; readonly score: number }[] = []
+  const found: { readonly score: number; readonly hit: () => SearchHit }[] = []
   for (const document of documents) {
     const body = bodies.get(document.id) ?? ""
     const score = scoreOf(words, `${document.title} ${document.tags.join(" ")}`, body)
-    if (score > 0) hits.push({ hit: { type: "document", document, excerpt: excerptOf(body, words) }, score: document.archived ? score / 4 : score })
+    if (score > 0) found.push({ score: document.archived ? score / 4 : score, hit: () => ({ type: "document", document, excerpt: excerptOf(body, words) }) })
   }
   for (const task of tasks) {
     const score = scoreOf(words, task.title, task.note)
-    if (score > 0) hits.push({ hit: { type: "task", task, excerpt: excerptOf(task.note, words) }, score })
+    if (score > 0) found.push({ score, hit: () => ({ type: "task", task, excerpt: excerptOf(task.note, words) }) })
   }
-  return hits.sort((a, b) => b.score - a.score).slice(0, MAX_HITS).map(({ hit }) => hit)
+  // A single letter is found almost everywhere: only what is shown is worth an excerpt.
+  return found.sort((a, b) => b.score - a.score).slice(0, MAX_HITS).map(({ hit }) => hit())
 } // prettier-ignore
 
 function wordsOf(query: string): readonly string[] {

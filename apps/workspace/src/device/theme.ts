@@ -19,4 +19,10 @@ export function applyTheme(): void {
   const value = state.get()
   if (value === "system") delete document.documentElement.dataset["theme"]
   else document.documentElement.dataset["theme"] = value
+  // Phones colour the bars around the page by these two.
+  for (const scheme of ["light", "dark"] as const) {
+    const meta = document.querySelector<HTMLMetaElement>(`meta[name="theme-color"][data-scheme="${scheme}"]`)
+    const system = `(prefers-color-scheme: ${scheme})`
+    if (meta !== null) meta.media = value === "system" ? system : value === scheme ? "all" : "not all"
+  }
 }

@@ -17,7 +17,7 @@ export function DocumentAbout({ id, doc, meta }: DocumentAboutProps) {
   }
   return (
     <details className="about measure">
-      <summary>{meta.description === "" ? "About this document" : meta.description}</summary>
+      <summary><span dir="auto">{meta.description === "" ? "About this document" : meta.description}</span></summary>
       <div>
         <label className="labelled">
           <span>Description</span>

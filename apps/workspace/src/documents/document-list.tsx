@@ -6,9 +6,9 @@ import type { DocumentEntry } from "../data/entries.ts"
 import type { Person } from "../people/person.ts"
 import { usePeople } from "../people/use-everyone.ts"
 import { documentPath } from "../shell/paths.ts"
-import { Avatar } from "../ui/avatar.tsx"
+import { Ago } from "../ui/ago.tsx"
+import { Avatars } from "../ui/avatars.tsx"
 import { Icon } from "../ui/icon.tsx"
-import { relativeTime } from "../ui/relative-time.ts"
 import { VirtualRows } from "../ui/virtual-rows.tsx"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { excerptOf } from "./excerpt.ts"
@@ -16,7 +16,7 @@ import { TagFilter } from "./tag-filter.tsx"
 import { useIsAwaited } from "./use-is-awaited.ts"
 import { useNewDocument } from "./use-new-document.ts"
 
-const ROW = 76
+const ROW_REM = 4.75
 
 type Shown = "active" | "archived"
 
@@ -91,7 +91,7 @@ const Rows = memo(function Rows({ entries, openId, texts }: RowsProps) {
   return (
     <VirtualRows
       items={entries}
-      rowHeight={ROW}
+      rowHeight={ROW_REM}
       keyOf={(entry) => entry.id}
       keep={openId}
       label="Documents"
@@ -153,18 +153,18 @@ const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
   return (
     <Link href={documentPath(entry.id)} className="row" aria-current={open ? "true" : undefined}>
       <span className="row-title">
-        <span>{entry.title || "Untitled"}</span>
+        <span dir="auto">{entry.title || "Untitled"}</span>
         {readers.length > 0 && (
           <span className="avatars">
-            {readers.slice(0, 3).map((person) => (
-              <Avatar key={person.session} name={person.name} hue={person.hue} />
-            ))}
+            <Avatars people={readers} most={3} />
           </span>
         )}
       </span>
-      <span className="row-excerpt soft">{excerpt}</span>
+      <span className="row-excerpt soft" dir="auto">
+        {excerpt}
+      </span>
       <span className="row-meta soft numbers">
-        {relativeTime(entry.updated)}
+        <Ago at={entry.updated} />
         {entry.tags.slice(0, 3).map((tag) => (
           <span key={tag} className="tag">
             {tag}

@@ -2,13 +2,13 @@ import "./document-page.css"
 import type { LoroDocument } from "@dunlin/loro"
 import { useStateValue } from "@dunlin/react"
 import type { LoroDoc } from "loro-crdt"
-import { useEffect, useRef, useState } from "react"
+import { useEffect, useRef, useState, type KeyboardEvent } from "react"
 import { Link, useLocation } from "wouter"
 import { MAX_TITLE, type DocumentEntry } from "../data/entries.ts"
 import { usePeople } from "../people/use-everyone.ts"
 import { attempt } from "../ui/attempt.ts"
-import { Avatar } from "../ui/avatar.tsx"
-import { DraftInput } from "../ui/draft-input.tsx"
+import { Avatars } from "../ui/avatars.tsx"
+import { DraftArea } from "../ui/draft-input.tsx"
 import { Icon } from "../ui/icon.tsx"
 import { Menu, type MenuItem } from "../ui/menu.tsx"
 import { toast } from "../ui/toasts.tsx"
@@ -31,14 +31,21 @@ export function DocumentPage({ id }: { readonly id: string }) {
   return <OpenDocument entry={entry} />
 }
 
+/** Whoever has just made a document names it first. */
+const NEW_FOR_MS = 3_000
+
 function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
   const { documents } = useWorkspace()
   const [, navigate] = useLocation()
   const note = useNote(entry.id)
   const isShown = useIsShown()
   const [history, setHistory] = useState(false)
+  const [isNew] = useState(() => entry.title === "" && Date.now() - entry.created < NEW_FOR_MS)
   const tools = useRef<HTMLDivElement>(null)
   const isReady = note.type === "ready"
+  useEffect(() => {
+    if (isNew) tools.current?.parentElement?.querySelector<HTMLElement>(".title-input")?.focus()
+  }, [isNew])
 
   function closeHistory(): void {
     setHistory(false)
@@ -76,7 +83,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
           </button>
           <Menu label="Document" button={<Icon name="more" />} items={[archive]} />
         </div>
-        <DraftInput className="title-input" aria-label="Title" placeholder="Untitled" maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title, seen) => attempt(documents.rename(entry.id, title, seen))} />
+        <DraftArea className="title-input" aria-label="Title" placeholder="Untitled" rows={1} maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title, seen) => attempt(documents.rename(entry.id, title.replaceAll(/\s*\n\s*/g, " "), seen))} onKeyDown={enterText} />
         <TagEditor tags={entry.tags} add={(tag) => attempt(documents.addTag(entry.id, tag))} remove={(tag) => attempt(documents.removeTag(entry.id, tag))} />
       </header>
       {note.type === "failed" && <Failed id={entry.id} reason={note.reason} retry={note.retry} />}
@@ -86,6 +93,13 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
       )}
     </article>
   ) // prettier-ignore
+}
+
+/** A title has one line, however long: Enter goes on to the text. */
+function enterText(event: KeyboardEvent<HTMLElement>): void {
+  if (event.key !== "Enter" || event.nativeEvent.isComposing) return
+  event.preventDefault()
+  event.currentTarget.closest(".document")?.querySelector<HTMLElement>(".cm-content")?.focus()
 }
 
 /** In a narrow window, the history is opened from the menu of the top bar. */
@@ -142,9 +156,7 @@ function Readers({ id }: { readonly id: string }) {
       role="img"
       aria-label={`Also here: ${readers.map(({ name }) => name).join(", ")}`}
     >
-      {readers.slice(0, 6).map((person) => (
-        <Avatar key={person.session} name={person.name} hue={person.hue} />
-      ))}
+      <Avatars people={readers} most={6} />
     </span>
   )
 }

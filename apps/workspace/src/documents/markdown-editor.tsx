@@ -8,6 +8,7 @@ import { type LoroDocument, textOf } from "@dunlin/loro"
 import { loroCodeMirror } from "@dunlin/loro/codemirror"
 import { useRoom } from "@dunlin/react"
 import { useEffect, useRef, useState } from "react"
+import { lineLayout } from "./line-layout.ts"
 import { markdown } from "./markdown-language.ts"
 import { searchCount } from "./search-count.ts"
 
@@ -24,6 +25,7 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
       extensions: [
         loroCodeMirror(room === null ? { text } : { text, presence: room.presence }),
         markdown(),
+        lineLayout(),
         search({ top: true }),
         searchCount(),
         EditorState.phrases.of(SEARCH_WORDS),

@@ -9,15 +9,16 @@ export const NOTE_MESSAGE = "note"
 /** The device id outside of any room, which identifies nobody. */
 const NO_DEVICE = /^0*$/
 
-/** Records in a document who is editing on this device, unless it is recorded already. */
-export function signText(doc: LoroDoc, device: string, { name, hue }: Profile): void {
-  if (NO_DEVICE.test(device)) return
+/** Records in a document who is editing on this device. False if there is nothing to record. */
+export function signText(doc: LoroDoc, device: string, { name, hue }: Profile): boolean {
+  if (NO_DEVICE.test(device)) return false
   const known = parsePerson(doc.getMap(PEOPLE).get(device))
-  if (known?.name === name && known.hue === hue) return
+  if (known?.name === name && known.hue === hue) return false
   doc.commit()
   doc.getMap(PEOPLE).set(device, { name, hue })
   // Not something that a person could undo.
   doc.commit({ origin: `${DUNLIN_ORIGIN}-people`, message: NOTE_MESSAGE })
+  return true
 }
 
 /** Who wrote in the document, by device. Peers claim this: it is bounded and clean, but not proven. */

@@ -8,6 +8,7 @@ export function NoteArea({ note }: { readonly note: LoroDocument }) {
     <textarea
       ref={ref}
       className="sheet"
+      dir="auto"
       aria-label="Quick note"
       placeholder="Write something everybody here should see."
       spellCheck

@@ -42,7 +42,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
       <div className="palette-box">
         <div className="palette-field">
           <Icon name="search" />
-          <input autoFocus role="combobox" aria-expanded="true" aria-autocomplete="list" aria-controls={list} aria-activedescendant={active && idOf(active)} aria-label="Search documents, tasks and commands" placeholder="Search, or run a command" value={query} onChange={(event) => { setQuery(event.target.value); setChosen(null) }} onKeyDown={pressed} />
+          <input autoFocus dir="auto" role="combobox" aria-expanded="true" aria-autocomplete="list" aria-controls={list} aria-activedescendant={active && idOf(active)} aria-label="Search documents, tasks and commands" placeholder="Search, or run a command" value={query} onChange={(event) => { setQuery(event.target.value); setChosen(null) }} onKeyDown={pressed} />
           <button type="button" className="icon-button" aria-label="Close" onClick={onClose}><Icon name="close" /></button>
         </div>
         <div id={list} role="listbox" aria-label="Results" className="palette-list">
@@ -80,9 +80,9 @@ function Result({ id, entry, active, run, hover }: ResultProps) {
     <li ref={element} id={id} role="option" aria-selected={active} onClick={run} onPointerMove={hover}>
       <Icon name={entry.icon} />
       <span className="result-text">
-        <span>{entry.title}</span>
+        <span dir="auto">{entry.title}</span>
         {entry.excerpt && (
-          <span className="soft">
+          <span className="soft" dir="auto">
             {entry.excerpt.before}
             <mark>{entry.excerpt.match}</mark>
             {entry.excerpt.after}

@@ -20,6 +20,12 @@ export function useCommands(): readonly Command[] {
     (): readonly Command[] => [
       { name: "New document", also: "create add page", icon: "plus", run: () => void create() },
       { name: "Share this workspace", also: "invite link", icon: "share", run: () => showOverlay("share") },
+      {
+        name: "Join a workspace with a link",
+        also: "invite paste",
+        icon: "link",
+        run: () => showOverlay("join"),
+      },
       { name: "Go to documents", also: "list", icon: "document", run: () => navigate("/documents") },
       { name: "Go to the board", also: "tasks", icon: "board", run: () => navigate("/board") },
       { name: "Go to the quick note", icon: "note", run: () => navigate("/note") },

@@ -4,9 +4,9 @@ import { useState } from "react"
 import { type Column, columnName } from "../data/entries.ts"
 import type { Merge } from "../data/merge-log.ts"
 import { attempt } from "../ui/attempt.ts"
+import { Ago } from "../ui/ago.tsx"
 import { Dialog } from "../ui/dialog.tsx"
 import { Icon } from "../ui/icon.tsx"
-import { relativeTime } from "../ui/relative-time.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 
@@ -75,7 +75,7 @@ function MergeEntry({ merge }: { readonly merge: Merge }) {
       <header>
         <strong>{merge.title || "Untitled"}</strong>
         <span className="soft">
-          {FIELDS[merge.field] ?? merge.field} · {relativeTime(merge.at)}
+          {FIELDS[merge.field] ?? merge.field} · <Ago at={merge.at} />
         </span>
       </header>
       <dl>

@@ -1,7 +1,7 @@
 import { Link } from "wouter"
 import { documentPath } from "../shell/paths.ts"
+import { Ago } from "../ui/ago.tsx"
 import { Avatar } from "../ui/avatar.tsx"
-import { relativeTime } from "../ui/relative-time.ts"
 import { useDocuments } from "../workspace/workspace-context.ts"
 import { clockWords, type PeerFacts } from "./person.ts"
 import type { PersonHere } from "./use-everyone.ts"
@@ -22,12 +22,15 @@ export function PersonRow({ person }: { readonly person: PersonHere }) {
       <Avatar name={person.name} hue={person.hue} />
       <div className="person-text">
         <p>
-          <strong>{person.name}</strong>
+          <strong dir="auto">{person.name}</strong>
           {person.self && <span className="soft"> (you, this browser)</span>}
         </p>
         {person.document !== null && title !== undefined && (
           <p className="soft">
-            in <Link href={documentPath(person.document)}>{title || "Untitled"}</Link>
+            in{" "}
+            <Link href={documentPath(person.document)} dir="auto">
+              {title || "Untitled"}
+            </Link>
           </p>
         )}
         {clock !== null && (
@@ -71,7 +74,7 @@ function Facts({ facts }: { readonly facts: PeerFacts }) {
       </div>
       <div>
         <dt>Up to date</dt>
-        <dd>{lastSyncedAt === null ? "not yet" : relativeTime(lastSyncedAt)}</dd>
+        <dd>{lastSyncedAt === null ? "not yet" : <Ago at={lastSyncedAt} />}</dd>
       </div>
     </dl>
   )

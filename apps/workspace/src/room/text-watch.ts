@@ -31,6 +31,8 @@ export function createTextWatch({
   const waiting = new Set<string>()
   /** Documents edited here whose history does not name the author yet. */
   const unsigned = new Set<string>()
+  /** Documents whose next change is the note about their author: nobody wrote in them. */
+  const noted = new Set<string>()
   let session: Session | null = null
   let timer: ReturnType<typeof setTimeout> | null = null
 
@@ -38,7 +40,10 @@ export function createTextWatch({
   async function read(notes: LoroDocuments, id: string): Promise<boolean> {
     const document = await notes.open(id)
     const room = session?.room.get()
-    if (unsigned.delete(id) && room?.type === "open") signText(document.doc, room.room.device, profile.get())
+    if (unsigned.delete(id) && room?.type === "open") {
+      noted.add(id)
+      if (!signText(document.doc, room.room.device, profile.get())) noted.delete(id)
+    }
     bodies.put(id, document.doc.getText("body").toString())
     return attempt(document.close())
   }
@@ -70,7 +75,7 @@ export function createTextWatch({
 
   return {
     changed(id, origin) {
-      if (origin === "local") {
+      if (origin === "local" && !noted.delete(id)) {
         documents.touch(id)
         unsigned.add(id)
       }

@@ -1,7 +1,7 @@
 import { createState, type State } from "@dunlin/core"
 
 /** The one thing that may lie over a screen. */
-export type Overlay = "palette" | "share" | "shortcuts" | null
+export type Overlay = "palette" | "share" | "join" | "shortcuts" | null
 
 const state = createState<Overlay>(null)
 

@@ -1,10 +1,11 @@
 import { useStateValue } from "@dunlin/react"
-import { lazy, type ReactNode, Suspense, useEffect } from "react"
+import { lazy, type ReactNode, Suspense } from "react"
 import { Redirect, Route, Switch, useLocation } from "wouter"
 import { DocumentsScreen } from "../documents/documents-screen.tsx"
 import { useShowOwnPresence } from "../people/own-presence.ts"
 import { LoadingScreen } from "./opening-screen.tsx"
 import { type Overlay, overlay, showOverlay } from "./overlay.ts"
+import { PageTitle } from "./page-title.tsx"
 import { readId } from "./paths.ts"
 import { ScreenBoundary } from "./screen-boundary.tsx"
 import { OverlayFailed, ScreenFailed } from "./screen-failed.tsx"
@@ -22,15 +23,8 @@ const PeopleScreen = lazy(async () => ({
 const SettingsScreen = lazy(async () => ({ default: (await import("../settings/settings-screen.tsx")).SettingsScreen })) // prettier-ignore
 const Palette = lazy(async () => ({ default: (await import("../palette/palette.tsx")).Palette }))
 const ShareDialog = lazy(async () => ({ default: (await import("../share/share-dialog.tsx")).ShareDialog }))
+const JoinDialog = lazy(async () => ({ default: (await import("../share/join-dialog.tsx")).JoinDialog }))
 const ShortcutsDialog = lazy(async () => ({ default: (await import("./shortcuts-dialog.tsx")).ShortcutsDialog })) // prettier-ignore
-
-const TITLES: Readonly<Record<string, string>> = {
-  documents: "Documents",
-  board: "Board",
-  note: "Quick note",
-  people: "People",
-  settings: "Settings",
-}
 
 const screenFailed = (reason: string): ReactNode => <ScreenFailed reason={reason} />
 const overlayFailed = (): ReactNode => <OverlayFailed />
@@ -40,9 +34,6 @@ export function Shell() {
   const section = location.split("/")[1] ?? ""
   useShortcuts()
   useShowOwnPresence(location)
-  useEffect(() => {
-    document.title = `${TITLES[section] ?? "Workspace"} · Dunlin`
-  }, [section])
   return (
     <div
       className="shell"
@@ -52,6 +43,7 @@ export function Shell() {
       <a className="skip" href="#main" onClick={focusMain}>
         Skip to content
       </a>
+      <PageTitle />
       <SideBar />
       <TopBar />
       <main id="main" tabIndex={-1}>
@@ -102,6 +94,7 @@ function ShownOverlay({ shown }: { readonly shown: Overlay }) {
   const close = (): void => showOverlay(null)
   if (shown === "palette") return <Palette onClose={close} />
   if (shown === "share") return <ShareDialog onClose={close} />
+  if (shown === "join") return <JoinDialog onClose={close} />
   if (shown === "shortcuts") return <ShortcutsDialog onClose={close} />
   return null
 }

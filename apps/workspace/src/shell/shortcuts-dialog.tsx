@@ -11,7 +11,7 @@ export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
         {SHORTCUTS.map(({ keys, does }) => (
           <div key={keys}>
             <dt>
-              <kbd>{shownKeys(keys)}</kbd>
+              <Keys keys={shownKeys(keys)} />
             </dt>
             <dd>{does}</dd>
           </div>
@@ -28,4 +28,10 @@ export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
       </label>
     </Dialog>
   )
+}
+
+/** Each key by itself, with the words between them: "G then D". */
+function Keys({ keys }: { readonly keys: string }) {
+  const parts = keys.split(/( then |, | )/)
+  return parts.map((part, index) => (index % 2 === 0 ? <kbd key={index}>{part}</kbd> : part.replace(",", "")))
 }

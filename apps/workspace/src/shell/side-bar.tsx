@@ -1,6 +1,6 @@
 import { Link, useLocation } from "wouter"
 import { useEveryone } from "../people/use-everyone.ts"
-import { Avatar } from "../ui/avatar.tsx"
+import { Avatars } from "../ui/avatars.tsx"
 import { Icon } from "../ui/icon.tsx"
 import { showOverlay } from "./overlay.ts"
 import { SECTIONS } from "./sections.ts"
@@ -44,16 +44,12 @@ const SHOWN = 5
 
 function Here() {
   const everyone = useEveryone()
-  const hidden = everyone.length - SHOWN
   return (
     <Link href="/people" className="here" aria-label={`${everyone.length} here: ${everyone.map((one) => one.name).join(", ")}`}>
       <span className="avatars">
-        {everyone.slice(0, SHOWN).map((one) => (
-          <Avatar key={one.session} name={one.name} hue={one.hue} />
-        ))}
+        <Avatars people={everyone} most={SHOWN} />
       </span>
       <span className="soft numbers" data-testid="here">
-        {hidden > 0 ? `+${hidden} · ` : ""}
         {everyone.length} here
       </span>
     </Link>

@@ -1,7 +1,8 @@
 import { useStateValue } from "@dunlin/react"
 import { storageHealth } from "../device/storage-health.ts"
 import { Notice } from "../ui/notice.tsx"
-import { dismissInviteTrouble, refusedInvite, type InviteTrouble } from "../workspace/start.ts"
+import { inviteWords, type InviteTrouble } from "../workspace/invite-outcome.ts"
+import { dismissInviteTrouble, refusedInvite } from "../workspace/start.ts"
 import { useLocation } from "wouter"
 
 /** Everything that went wrong and matters on every screen. */
@@ -59,21 +60,10 @@ function StorageNotice({ trouble }: { readonly trouble: "refused" | "full" }) {
 }
 
 function InviteNotice({ trouble }: { readonly trouble: InviteTrouble }) {
+  const { title, advice } = inviteWords(trouble)
   return (
-    <Notice
-      tone="warn"
-      title={
-        trouble === "damaged"
-          ? "That invite link is not complete."
-          : "That invite needs a newer version of Dunlin."
-      }
-    >
-      <p>
-        {trouble === "damaged"
-          ? "It was cut or changed on its way. Ask for the link again and copy all of it, including everything after the #."
-          : "Reload this page to get the newest version, then open the link again."}{" "}
-        Your own workspace is open and unchanged.
-      </p>
+    <Notice tone="warn" title={title}>
+      <p>{advice} Your own workspace is open and unchanged.</p>
       <div className="notice-actions">
         {trouble === "too-new" && (
           <button type="button" className="button" onClick={() => location.reload()}>

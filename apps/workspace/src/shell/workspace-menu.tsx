@@ -3,6 +3,7 @@ import { Icon, Mark } from "../ui/icon.tsx"
 import { Menu } from "../ui/menu.tsx"
 import { registry } from "../workspace/registry.ts"
 import { addWorkspace, switchWorkspace } from "../workspace/start.ts"
+import { showOverlay } from "./overlay.ts"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 
 export function WorkspaceMenu() {
@@ -27,6 +28,7 @@ export function WorkspaceMenu() {
         })),
         "line" as const,
         { label: "New workspace", icon: <Icon name="plus" />, run: () => void addWorkspace() },
+        { label: "Join with a link…", icon: <Icon name="link" />, run: () => showOverlay("join") },
       ]}
     />
   )

@@ -7,11 +7,11 @@ export interface DraftInputProps extends Omit<ComponentProps<"input">, Managed>,
 export interface DraftAreaProps extends Omit<ComponentProps<"textarea">, Managed>, DraftOptions {}
 
 export function DraftInput({ value, save, keepAs, ...rest }: DraftInputProps) {
-  return <input {...rest} {...useDraftField({ value, save, keepAs })} />
+  return <input dir="auto" {...rest} {...useDraftField({ value, save, keepAs })} />
 }
 
 export function DraftArea({ value, save, keepAs, ...rest }: DraftAreaProps) {
-  return <textarea {...rest} {...useDraftField({ value, save, keepAs })} />
+  return <textarea dir="auto" {...rest} {...useDraftField({ value, save, keepAs })} />
 }
 
 interface DraftField {

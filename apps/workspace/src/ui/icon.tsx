@@ -12,6 +12,7 @@ const PATHS = {
   history: "M4 10a6 6 0 1 0 1.9-4.4L4 7.3M4 3.8v3.5h3.5M10 6.8V10l2.4 1.6",
   info: "M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM10 9.2v4.3M10 6.4v.2",
   keyboard: "M2.5 5.5h15v9h-15zM5.5 8.5h.1M8.5 8.5h.1M11.5 8.5h.1M14.5 8.5h.1M6.5 11.7h7",
+  link: "m8.3 11.7 3.4-3.4M9 6.4l1.5-1.5a3.2 3.2 0 0 1 4.6 4.6L13.6 11M11 13.6l-1.5 1.5a3.2 3.2 0 0 1-4.6-4.6L6.4 9",
   merge: "M5.5 4v3.5c0 2.5 4.5 2.5 4.5 5V16M14.5 4v3.5c0 2.5-4.5 2.5-4.5 5M7.8 13.8 10 16l2.2-2.2",
   moon: "M16 11.8A6.3 6.3 0 0 1 8.2 4a6.3 6.3 0 1 0 7.8 7.8z",
   more: "M5 10h.1M10 10h.1M15 10h.1",
@@ -36,7 +37,7 @@ export type IconName = keyof typeof PATHS
 
 export function Icon({ name, size = 18 }: { readonly name: IconName; readonly size?: number }) {
   return (
-    <svg width={size} height={size} viewBox="0 0 20 20" fill="none" stroke="currentColor" strokeWidth={name === "more" ? 2.4 : 1.5} strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+    <svg width={`${size / 16}rem`} height={`${size / 16}rem`} viewBox="0 0 20 20" fill="none" stroke="currentColor" strokeWidth={name === "more" ? 2.4 : 1.5} strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
       <path d={PATHS[name]} />
     </svg>
   ) // prettier-ignore
@@ -45,7 +46,7 @@ export function Icon({ name, size = 18 }: { readonly name: IconName; readonly si
 /** The bird: body, bill and wing in three strokes. */
 export function Mark({ size = 24 }: { readonly size?: number }) {
   return (
-    <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true">
+    <svg width={`${size / 16}rem`} height={`${size / 16}rem`} viewBox="0 0 32 32" aria-hidden="true">
       <path fill="var(--accent)" d="M3 14.5c2.2-.9 4.2-1.1 5.6-1.1C9.3 10.4 11.6 8.5 14.5 8.5c2.7 0 4.7 1.5 5.6 3.6 3.2.7 6.3 2.8 8.9 6.4-2.8-.7-4.7-.6-6.2.2C20.7 22.3 17.8 24 14.6 24c-4.3 0-7-3-6.6-7.2-1.2-.9-2.8-1.7-5-2.3z" />
       <path fill="none" stroke="var(--paper)" strokeWidth="1.5" strokeLinecap="round" d="M13.5 17.5c2.7 1.5 6 1.6 9.3.9" />
       <circle cx="13" cy="12.2" r="1.050" fill="var(--paper)" />

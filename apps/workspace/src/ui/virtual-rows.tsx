@@ -1,7 +1,9 @@
 import { useLayoutEffect, useRef, useState, type ReactNode, type RefObject } from "react"
+import { remInPx } from "./rem.ts"
 
 export interface VirtualRowsProps<T> {
   readonly items: readonly T[]
+  /** In rem, so that rows grow with their letters. */
   readonly rowHeight: number
   readonly keyOf: (item: T) => string
   readonly render: (item: T, index: number) => ReactNode
@@ -39,8 +41,9 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
     const element = scroller.current
     if (!element) return
     const measure = (): void => {
-      const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - OVERSCAN)
-      const last = Math.ceil((element.scrollTop + element.clientHeight) / rowHeight) + OVERSCAN
+      const rowPx = rowHeight * remInPx()
+      const first = Math.max(0, Math.floor(element.scrollTop / rowPx) - OVERSCAN)
+      const last = Math.ceil((element.scrollTop + element.clientHeight) / rowPx) + OVERSCAN
       setView((old) => (old.first === first && old.last === last ? old : { first, last }))
     }
     measure()
@@ -69,7 +72,7 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
     })
   return (
     <div ref={scroller} className={`virtual ${className}`}>
-      <ul aria-label={label} style={{ height: (count + spare) * rowHeight, position: "relative" }}>
+      <ul aria-label={label} style={{ height: `${(count + spare) * rowHeight}rem`, position: "relative" }}>
         {shown.map(({ item, index, isParked }) => (
           <li
             key={keyOf(item)}
@@ -78,8 +81,8 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
             style={{
               position: "absolute",
               insetInline: 0,
-              top: index * rowHeight,
-              height: rowHeight,
+              top: `${index * rowHeight}rem`,
+              height: `${rowHeight}rem`,
               visibility: isParked ? "hidden" : undefined,
             }}
           >

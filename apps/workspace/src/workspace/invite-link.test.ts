@@ -21,6 +21,20 @@ describe("invites in the address", () => {
     })
   })
 
+  it("finds the invite in what was copied with it", () => {
+    const invite = bytes(1, 1)
+    const link = `https://example.org/#${invite}`
+    const [head, tail] = [link.slice(0, 60), link.slice(60)]
+    for (const text of [
+      `<${link}>`,
+      `(${link}).`,
+      `Join me: ${link} see you`,
+      `${head}\n${tail}\n`,
+      ` ${link} `,
+    ])
+      expect(readInvite(text), text).toMatchObject({ type: "invite", invite })
+  })
+
   it("knows damaged links from newer ones", () => {
     expect(readInvite(bytes(1, 1, 20))).toEqual({ type: "damaged" })
     expect(readInvite("not an invite!")).toEqual({ type: "damaged" })

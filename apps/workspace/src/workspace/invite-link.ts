@@ -24,9 +24,19 @@ export type InviteReading =
 
 /** Identifies the workspace of an invite, so that its data opens even without a room. */
 export function readInvite(text: string): InviteReading {
+  const part = text.slice(text.lastIndexOf("#") + 1)
+  // People copy what surrounds a link as well, and mail programs break a link into lines.
+  const whole = SURROUNDED.exec(part)?.[0]
+  const reading = whole === undefined ? null : readExactly(whole)
+  return reading?.type === "invite" ? reading : readExactly(part.replaceAll(/\s/g, ""))
+}
+
+/** The shortest invite has 74 characters. */
+const SURROUNDED = /[\w-]{74,}/
+
+function readExactly(invite: string): InviteReading {
   try {
-    const { roomId } = parseInvite(text)
-    return { type: "invite", workspaceId: roomId, invite: text.slice(text.lastIndexOf("#") + 1).trim() }
+    return { type: "invite", workspaceId: parseInvite(invite).roomId, invite }
   } catch (error) {
     return { type: error instanceof RoomError && error.code === "invite-too-new" ? "too-new" : "damaged" }
   }

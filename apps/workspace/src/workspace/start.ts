@@ -6,6 +6,7 @@ import { askPersistence } from "../device/storage-health.ts"
 import { errorMessage } from "../ui/error-message.ts"
 import { toast } from "../ui/toasts.tsx"
 import { inviteInHash, readInvite, takeInvite, type InviteReading } from "./invite-link.ts"
+import { inviteWords, type InviteOutcome, type InviteTrouble } from "./invite-outcome.ts"
 import {
   currentWorkspace,
   enterWorkspace,
@@ -20,8 +21,6 @@ export type AppPhase =
   | { readonly type: "opening" }
   | { readonly type: "open"; readonly workspace: Workspace }
   | { readonly type: "failed"; readonly reason: string }
-
-export type InviteTrouble = "damaged" | "too-new"
 
 const phase = createState<AppPhase>({ type: "opening" })
 const inviteTrouble = createState<InviteTrouble | null>(null)
@@ -38,7 +37,10 @@ export function dismissInviteTrouble(): void {
 export async function startWorkspace(invite: string | null): Promise<void> {
   // A link pasted into a page that is already open arrives as a change of the fragment.
   addEventListener("hashchange", () => {
-    if (inviteInHash(location.hash) !== null) void acceptInvite(takeInvite() ?? "")
+    if (inviteInHash(location.hash) === null) return
+    const outcome = enterByInvite(takeInvite() ?? "")
+    inviteTrouble.set(outcome === "damaged" || outcome === "too-new" ? outcome : null)
+    if (outcome === "open-already") toast(inviteWords(outcome).title)
   })
   followRegistry()
   registry.subscribe(() => void inTurn(leaveIfRemoved))
@@ -46,14 +48,21 @@ export async function startWorkspace(invite: string | null): Promise<void> {
   void askPersistence()
 }
 
-function acceptInvite(text: string): Promise<void> {
+/** Opens the workspace of an invite that comes while another one is open, or says at once why not. */
+export function enterByInvite(text: string): InviteOutcome {
   const reading = readInvite(text)
-  inviteTrouble.set(reading.type === "invite" ? null : reading.type)
-  if (reading.type !== "invite") return Promise.resolve()
-  return inTurn(async () => {
+  if (reading.type !== "invite") return reading.type
+  if (openId() === reading.workspaceId) return "open-already"
+  inviteTrouble.set(null)
+  void inTurn(async () => {
     if (openId() === reading.workspaceId) return
-    await openInstead(joinWorkspace(reading))
+    const before = currentWorkspace()
+    const joined = joinWorkspace(reading)
+    await openInstead(joined)
+    if (before !== null)
+      toast(`“${joined.name}” is open. “${before.name}” is still in the list of workspaces.`)
   })
+  return "joins"
 }
 
 export function switchWorkspace(entry: KnownWorkspace): Promise<void> {
