@@ -4,6 +4,7 @@ import { describeLoroFailure } from "../loro-replica-error.ts"
 import type { StoredDocument } from "../store/document-store.ts"
 import { createDocumentAuditor } from "./document-audit.ts"
 import { createJournal } from "./document-journal.ts"
+import { openDamage } from "./document-recovery.ts"
 import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry, ShelfOptions } from "./document-shelf-api.ts"
 import { readState, sameHash } from "./document-state.ts"
@@ -152,7 +153,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   }
 
   const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
-    entry.damage = damage
+    entry.damage = openDamage(damage, options.device)
     options.report({
       type: "quarantined",
       key: entry.id,

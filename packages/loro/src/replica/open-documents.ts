@@ -9,9 +9,9 @@ import { parseDelta } from "./document-delta.ts"
 import { createDocumentHandle } from "./document-handle.ts"
 import { assertDocumentId } from "./document-id.ts"
 import { readRow } from "./document-row.ts"
+import { toldHash } from "./document-recovery.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
-import { hashInMemory } from "./row-hash.ts"
 import { describeDamage } from "./stored-document.ts"
 import { freeQuietly } from "./live-document.ts"
 import { type DocumentLimits, isTooLarge, refuseOperations, refuseUpdate } from "./update-check.ts"
@@ -126,7 +126,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
       const isThere =
         entry.phase === "unreadable" ||
         entry.damage !== null ||
-        (entry.phase === "live" && hashInMemory(entry) !== null)
+        (entry.phase === "live" && toldHash(entry) !== null)
       if (isThere) infos.set(id, { id, changedAt: clock.now(), storedBytes })
       if (entry.phase !== "unreadable") shelf.release(entry)
     }
