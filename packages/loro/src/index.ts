@@ -6,7 +6,7 @@
 export { loroReplica, type LoroReplicaOptions } from "./loro-replica.ts"
 export type { DocumentInfo, DocumentStatus, LoroDocument, LoroDocuments } from "./loro-documents.ts"
 export type { ChangeOrigin } from "./replica/change-source.ts"
-export type { DocumentsEvent } from "./replica/document-set.ts"
+export type { DocumentsEvent } from "./replica/document-news.ts"
 export { LoroReplicaError, type LoroReplicaErrorCode } from "./loro-replica-error.ts"
 export { AUTHORS_CONTAINER, DUNLIN_ORIGIN } from "./history/authors.ts"
 export {

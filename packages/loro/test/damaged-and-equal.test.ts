@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest"
 import type { LoroDocuments } from "../src/loro-documents.ts"
 import { loroReplica } from "../src/loro-replica.ts"
 import { memoryStore, type MemoryStore } from "../src/store/memory-store.ts"
-import { createEngineNode, type EngineNode, linkEngines, shareOn } from "./engine-network.ts"
+import { type EngineNode, linkEngines, shareOn } from "./engine-network.ts"
 import { attachByHand, type HandDriven, pull } from "./hand-driven.ts"
 import { damageLog, readFrom, storeOf, tamper, writeTo } from "./tamper.ts"
 

@@ -1,9 +1,10 @@
 import { type EntryChange, type JoinOutcome, type ReplicaReport, sameBytes } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import { type ApplySource, type ChangeOrigin, describeDevice } from "./change-source.ts"
+import { type ApplySource, describeDevice } from "./change-source.ts"
 import { describeDifference, type DocumentAudit } from "./document-audit.ts"
 import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
+import { createDocumentNews, type DocumentNews, type DocumentNewsOptions } from "./document-news.ts"
 import {
   type Holding,
   isWitness,
@@ -19,20 +20,11 @@ import type { LiveDocument, LocalChange } from "./live-document.ts"
 import { type DocumentLimits, readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
-/** Changes to the set of documents, reported once they are in memory. */
-export type DocumentsEvent =
-  | { readonly type: "changed"; readonly id: string; readonly origin: ChangeOrigin }
-  | { readonly type: "deleted"; readonly id: string; readonly origin: ChangeOrigin }
-
-export interface DocumentSetOptions {
+export interface DocumentSetOptions extends DocumentNewsOptions {
   readonly shelf: DocumentShelf
   readonly limits: DocumentLimits
   /** Public key of this device, 64 hex digits. */
   readonly device: string
-  /** Tells the room of a change, unless `join` brought it. */
-  changed(change: EntryChange): void
-  /** Tells the other openers of the store. */
-  post(change: EntryChange, delta: Uint8Array): void
   report(report: ReplicaReport): void
 }
 
@@ -50,7 +42,7 @@ export interface Trapped {
 }
 
 /** The documents of one store as a join-semilattice: joined and deleted, whether or not they are open. */
-export interface DocumentSet {
+export interface DocumentSet extends Pick<DocumentNews, "announce" | "heard" | "subscribe"> {
   /** Synchronous, so that `before` and `stateHash` of the outcome name neighbouring states. The caller pins the entry. */
   apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped
   /** Opens the document to apply the delta, and reads it again after a trap. */
@@ -63,11 +55,6 @@ export interface DocumentSet {
   remove(entry: ShelfEntry): Promise<void>
   /** What could not be stored is stored now: the room and the other tabs, which heard of a failure or of nothing, are told the state. */
   recovered(entry: ShelfEntry): void
-  /** Tells the room at once of a change in memory, and the other tabs when it is durable. */
-  announce(durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void
-  /** Tells the room and the application of a change that another opener made and stored. */
-  heard(change: EntryChange): void
-  subscribe(listener: (event: DocumentsEvent) => void): () => void
 }
 
 /** Updates of one document that wait for missing operations: beyond this no more are taken. */
@@ -78,20 +65,7 @@ const NOTHING = new Uint8Array(0)
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   const { shelf } = options
-  const listeners = new Set<(event: DocumentsEvent) => void>()
-
-  const emit = (event: DocumentsEvent): void => {
-    for (const listener of [...listeners]) {
-      try {
-        listener(event)
-      } catch (error) {
-        // The application's error must not stop a join half way.
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
-  }
+  const news = createDocumentNews(options)
 
   const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped => {
     if (entry.phase === "deleted") return applyToDeleted(entry, delta, source)
@@ -201,25 +175,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   ): Applied => {
     const { before, stateHash } = outcome
     const encode = (): Uint8Array => encodeDelta(brought)
-    if (origin === "remote") postWhenDurable(durable, { key: id, before, stateHash }, encode)
-    emit({ type: "changed", id, origin })
+    if (origin === "remote") news.postWhenDurable(durable, { key: id, before, stateHash }, encode)
+    news.emit({ type: "changed", id, origin })
     return { outcome, durable, delta: origin === "remote" ? null : encode() }
-  }
-
-  /**
-   * Other tabs store nothing of what they hear. If they heard of a change before it was stored and edited on top of it,
-   * their edits would lose their base when this tab is killed.
-   */
-  const postWhenDurable = (
-    durable: Promise<unknown>,
-    change: EntryChange,
-    encode: () => Uint8Array,
-  ): void => {
-    durable.then(
-      () => options.post(change, encode()),
-      // The journal reports the failure and tries again.
-      () => undefined,
-    )
   }
 
   const keep = (
@@ -322,8 +280,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     const durable = source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch)
     const tombstone = encodeDelta({ type: "tombstone" })
     if (source.origin === "remote")
-      postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, () => tombstone)
-    emit({ type: "deleted", id: entry.id, origin: source.origin })
+      news.postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, () => tombstone)
+    news.emit({ type: "deleted", id: entry.id, origin: source.origin })
     return {
       outcome: { type: "joined", changed: true, before, stateHash: TOMBSTONE_HASH, senderLacks: null },
       durable,
@@ -364,8 +322,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       entry.audit.touch()
       // The room hears of it before it is durable. A fresh Loro peer id at every start makes that safe: a crash here
       // loses nothing that a peer holds, and no operation id is ever used twice.
-      set.announce(entry.journal.append(entry.live, update, before.version), change, delta)
-      emit({ type: "changed", id: entry.id, origin: "local" })
+      news.announce(entry.journal.append(entry.live, update, before.version), change, delta)
+      news.emit({ type: "changed", id: entry.id, origin: "local" })
     },
     async remove(entry) {
       const before = entry.phase === "live" ? toldHash(entry) : TOMBSTONE_HASH
@@ -384,7 +342,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       }
       if (before === TOMBSTONE_HASH) return
       const change: EntryChange = { key: entry.id, before, stateHash: TOMBSTONE_HASH }
-      set.announce(durable, change, encodeDelta({ type: "tombstone" }))
+      news.announce(durable, change, encodeDelta({ type: "tombstone" }))
     },
     recovered(entry) {
       const state = entry.phase === "live" ? entry.live?.state() : undefined
@@ -400,20 +358,9 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
             encodeDelta({ type: "update", version: state.version, update: new Uint8Array(0) }),
       )
     },
-    announce(durable, change, delta) {
-      options.changed({ ...change, delta })
-      postWhenDurable(durable, change, () => delta)
-    },
-    heard(change) {
-      options.changed(change)
-      const isDeleted = change.stateHash !== null && sameBytes(change.stateHash, TOMBSTONE_HASH)
-      emit({ type: isDeleted ? "deleted" : "changed", id: change.key, origin: "tab" })
-    },
-    subscribe(listener) {
-      const own = (event: DocumentsEvent): void => listener(event)
-      listeners.add(own)
-      return () => void listeners.delete(own)
-    },
+    announce: news.announce,
+    heard: news.heard,
+    subscribe: news.subscribe,
   }
   return set
 }
