@@ -198,26 +198,23 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.owned = true
     entry.ready = (async () => {
       await writer.idle()
-      if (entry.journal.isUnsaved()) {
-        options.report({
-          type: "warning",
-          reason: `edits of document "${entry.id}" that could not be stored went with the instance that held them`,
-        })
-      }
-      entry.journal.restart()
+      const own = [...entry.journal.restart(), ...left]
       try {
-        entry.damage = null
-        await load(entry, null)
+        await loadAgain(entry)
+        for (const update of own.slice()) {
+          await keepOwn(entry, update)
+          own.shift()
+        }
         // An application that has it open must not continue with less than there was.
         assertWhole(entry)
       } catch (error) {
+        for (const update of own) await leave(entry, update)
         entry.phase = "failed"
         entry.live?.abandon()
         entry.live = null
         for (const watcher of [...entry.watchers]) watcher()
         throw error
       }
-      for (const update of left) keepOwn(entry, update)
       if (handles) for (const watcher of [...entry.watchers]) watcher()
     })()
     // Whoever takes the entry sees the failure; in case nobody does, it is reported here.
@@ -232,12 +229,38 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     return entry.ready
   }
 
-  /** Local edits that were committed but not yet stored when the instance broke. */
-  const keepOwn = (entry: ShelfEntry, update: Uint8Array): void => {
-    const outcome = entry.live?.integrate(update)
-    if (outcome?.type !== "integrated" || outcome.update === null || entry.live === null) return
-    options.onLocal(entry, { before: outcome.before, after: entry.live.state(), update: outcome.update })
+  const loadAgain = async (entry: ShelfEntry): Promise<void> => {
+    entry.damage = null
+    await load(entry, null)
   }
+
+  /** Local edits that were not stored when the instance broke. */
+  const keepOwn = async (entry: ShelfEntry, update: Uint8Array): Promise<void> => {
+    const { live } = entry
+    if (live === null) return
+    // Nothing else is stored of a damaged document.
+    if (entry.damage !== null) await leave(entry, update)
+    const outcome = live.integrate(update)
+    if (outcome.type === "trapped") {
+      live.abandon()
+      await writer.idle()
+      await loadAgain(entry)
+    }
+    if (entry.damage !== null) return
+    if (outcome.type !== "integrated" || outcome.pending) await leave(entry, update)
+    if (outcome.type !== "integrated" || outcome.update === null) return
+    options.onLocal(entry, { before: outcome.before, after: live.state(), update: outcome.update })
+  }
+
+  /** What builds on something that cannot be read stays in the inbox, which is read whenever the document is. */
+  const leave = (entry: ShelfEntry, update: Uint8Array): Promise<void> =>
+    entry.journal.leave(update).catch((cause: unknown) =>
+      options.report({
+        type: "warning",
+        reason: `edits of document "${entry.id}" that could not be stored went with the instance that held them`,
+        cause,
+      }),
+    )
 
   const evict = (): void => {
     let idle = 0

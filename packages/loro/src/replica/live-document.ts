@@ -164,21 +164,22 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       authoredPeer = doc.peerIdStr
       recordAuthor(doc, options.device)
     }
-    const updates = buffered
-    buffered = []
     flushedAt = clock.monotonic()
     const before = state
-    state = readState(doc)
+    const after = readState(doc)
     const operations = doc.opCount() - seenOperations
     seenOperations += operations
     // One export of several commits is far smaller than the commits one by one.
     const update =
-      updates.length === 1 &&
-      updates[0] !== undefined &&
-      operations === ownOperations(doc.peerIdStr, before, state)
-        ? updates[0]
+      buffered.length === 1 &&
+      buffered[0] !== undefined &&
+      operations === ownOperations(doc.peerIdStr, before, after)
+        ? buffered[0]
         : updateSince(before.version)
-    options.onLocal({ before, after: state, update })
+    // Only now: an instance that fails above is abandoned, and gives back what is not reported yet.
+    buffered = []
+    state = after
+    options.onLocal({ before, after, update })
     if (doc.peerIdStr === ownPeer) return
     // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
     renewPeerId()
