@@ -1,6 +1,6 @@
 import type { Change, LoroDoc, OpId, PeerID } from "loro-crdt"
 
-import { AUTHORS_CONTAINER, DUNLIN_ORIGIN, readAuthors } from "./authors.ts"
+import { AUTHORS_CONTAINER, readAuthors, RESTORE_ORIGIN } from "./authors.ts"
 
 /** A stretch of edits by one author without a long pause. */
 export interface HistoryEntry {
@@ -24,7 +24,10 @@ export interface DocumentHistory {
   list(): readonly HistoryEntry[]
   /** The document as it was, as a separate read-only copy. The caller frees it with `free()`. */
   at(version: DocumentVersion): LoroDoc
-  /** Makes the document look as it did then, by new edits that others receive like any other. */
+  /**
+   * Makes the document look as it did then, by new edits that others receive like any other. For an undo on this device that
+   * is one step; its commit has the origin "restore".
+   */
   restore(version: DocumentVersion): void
 }
 
@@ -46,9 +49,6 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
     },
   }
 }
-
-/** Origin of a restoring commit. */
-export const RESTORE_ORIGIN = "restore"
 
 function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
   doc.commit()
@@ -98,7 +98,6 @@ function restoreAuthors(doc: LoroDoc, entries: readonly (readonly [string, unkno
   try {
     for (const [peer, device] of entries)
       if (map.get(peer) === undefined && device instanceof Uint8Array) map.set(peer, device)
-    doc.setNextCommitOrigin(DUNLIN_ORIGIN)
   } finally {
     map.free()
   }
