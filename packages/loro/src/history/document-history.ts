@@ -1,4 +1,6 @@
-import type { Change, LoroDoc, OpId, PeerID } from "loro-crdt"
+import { type Change, LoroDoc, type OpId, type PeerID } from "loro-crdt"
+
+import { takeVersion } from "../replica/version.ts"
 
 import { AUTHORS_CONTAINER, readAuthors, RESTORE_ORIGIN } from "./authors.ts"
 
@@ -35,9 +37,9 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
   return {
     list: () => listHistory(doc()),
     at(version) {
-      const past = doc().forkAt([...version])
-      past.detach()
-      return past
+      const present = doc()
+      present.commit()
+      return copyAt(present, version)
     },
     restore(version) {
       const present = doc()
@@ -47,6 +49,26 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
       restoreAuthors(present, authors)
       present.commit({ origin: RESTORE_ORIGIN })
     },
+  }
+}
+
+/**
+ * Loro's own `forkAt` takes a document back to the version and forth again, which for 100,000 operations takes seconds. To
+ * export what the version holds, and import it, takes a fraction of that.
+ */
+function copyAt(present: LoroDoc, version: DocumentVersion): LoroDoc {
+  const held = takeVersion(present.frontiersToVV([...version]))
+  const past = new LoroDoc()
+  try {
+    if (held.size > 0) {
+      const spans = [...held].map(([peer, len]) => ({ id: { peer, counter: 0 }, len }))
+      past.import(present.export({ mode: "updates-in-range", spans }))
+    }
+    past.detach()
+    return past
+  } catch (error) {
+    past.free()
+    throw error
   }
 }
 
