@@ -94,6 +94,17 @@ test.each(["asks", "is asked"])("the device that holds just as much is heard whe
   expect(peer.changes).toEqual([])
 })
 
+test("waiting for other devices ends although the document stays closed", async () => {
+  const { store } = await damaged()
+  const a = await share(store)
+  const fresh = await share(memoryStore())
+  await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
+  linkEngines(a.node, fresh.node)
+  await expect.poll(() => readFrom(fresh, "bad"), { timeout: 20_000 }).toBe("one ")
+  await Promise.all([a.docs.synced(), fresh.docs.synced()])
+  await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
+})
+
 test("a device that got from here what it has proves nothing, nor does another tab of this one", async () => {
   const { store } = await damaged()
   const a = await attach(store)

@@ -4,7 +4,7 @@ import { type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
 import { recordAuthor } from "../history/authors.ts"
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { type DocumentState, readState, sameHash } from "./document-state.ts"
-import { refuseOperations } from "./update-check.ts"
+import { refuseCrowd, refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together are sent and stored as one update: in a commit of 20 characters, each costs 5 bytes; alone, 88. */
@@ -241,6 +241,9 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
         if (mass !== null) return { type: "trapped", reason: mass }
         state = readState(doc)
+        const crowd =
+          maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
+        if (crowd !== null) return { type: "trapped", reason: crowd }
         seenOperations = operations
         const changed = !sameHash(before.hash, state.hash)
         const pending = status.pending !== null
