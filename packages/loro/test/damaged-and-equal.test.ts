@@ -117,6 +117,24 @@ test("a device that got from here what it has proves nothing, nor does another t
   }
 })
 
+test("a tab that holds all of it in memory writes it anew when it takes over", async () => {
+  const store = await storeOf("one ", "two ", "three")
+  const [holder, tab] = [await attach(store), await attach(store)]
+  await using handle = await tab.docs.open("bad")
+  expect(handle.doc.getText("body").toString()).toBe("one two three")
+  await damageLog(store, "bad", 1)
+  await holder.attached.detach()
+  // The index is stored by whoever has taken over.
+  const index = Uint8Array.of(1)
+  await expect
+    .poll(() => tab.attached.saveIndex(index).then(() => tab.attached.loadIndex()), { timeout: 20_000 })
+    .toEqual(index)
+  await tab.attached.detach()
+  const again = await attach(store)
+  expect(await readFrom(again, "bad")).toBe("one two three")
+  expect(again.reports).toEqual([])
+})
+
 test("its other tabs open it too", async () => {
   const { store, theirs } = await damaged()
   const [holder, tab, peer] = [await attach(store), await attach(store), await attach(theirs, PEER)]

@@ -42,6 +42,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const { store, writer, clock, random } = options
   // In order of last use, the least recent first.
   const entriesById = new Map<string, ShelfEntry>()
+  /** Documents that are whole in memory, but of which something stored cannot be read. */
+  const brokenOnDisk = new WeakSet<ShelfEntry>()
 
   const createEntry = (id: string): ShelfEntry => {
     const entry: ShelfEntry = {
@@ -143,14 +145,17 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     // written again when they are taken in.
     if (read === null || !options.isHolder() || inbox.length > 0) return
     if (damage !== null && entry.live !== null) {
-      options.report({
-        type: "warning",
-        reason: `document "${entry.id}" was damaged in the store and is repaired: nothing of it is missing`,
-      })
+      reportRepair(entry)
       return void entry.journal.rewrite(entry.live, []).catch(() => undefined)
     }
     if (row === null || !sameHash(row.hash, hash) || !sameVersion(row.version, version)) repair(entry)
   }
+
+  const reportRepair = ({ id }: ShelfEntry): void =>
+    options.report({
+      type: "warning",
+      reason: `document "${id}" was damaged in the store and is repaired: nothing of it is missing`,
+    })
 
   const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
     entry.damage = openDamage(damage, options.device)
@@ -363,9 +368,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         live.settle()
         const outcomes = storedBlobs(stored).map((bytes) => live.integrate(bytes).type)
         const isReadable = outcomes.every((type) => type === "integrated")
+        const isWhole = row?.status === "live" && covers(live.state().version, row.version)
         // The lease holder has mended the document meanwhile.
-        if (isReadable && row?.status === "live" && covers(live.state().version, row.version))
-          entry.damage = null
+        if (isReadable && isWhole) entry.damage = null
+        if (!isReadable && isWhole) brokenOnDisk.add(entry)
+        else brokenOnDisk.delete(entry)
       }
       // The document in memory may hold operations that are not in the log yet.
       resume(entry, stored, known, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
@@ -376,6 +383,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       const { live } = entry
       if (live === null || entry.phase !== "live" || entry.damage !== null) return
       live.settle()
+      if (brokenOnDisk.delete(entry)) {
+        reportRepair(entry)
+        return entry.journal.rewrite(live, [])
+      }
       const row = bytes === null || bytes === undefined ? null : readRow(bytes)
       const kept = row !== null && "version" in row ? row.version : EMPTY_VERSION
       const { version } = live.state()
