@@ -137,7 +137,7 @@ describe("an edit that cannot be stored", () => {
     }
     await time.runFor(10_000)
     expect(handle.doc).not.toBe(broken)
-    expect(handle.doc.getText("body").toString()).toBe("hello")
+    expect(handle.doc.getText("body").toString()).toBe("late hello")
     expect(a.reports).toContainEqual(expect.objectContaining({ type: "quarantined", key: "x" }))
   })
 

@@ -5,15 +5,11 @@
  */
 export { loroReplica, type LoroReplicaOptions } from "./loro-replica.ts"
 export type { DocumentInfo, DocumentStatus, LoroDocument, LoroDocuments } from "./loro-documents.ts"
-export type { ChangeOrigin, DocumentsEvent } from "./replica/document-set.ts"
+export type { ChangeOrigin } from "./replica/change-source.ts"
+export type { DocumentsEvent } from "./replica/document-news.ts"
 export { LoroReplicaError, type LoroReplicaErrorCode } from "./loro-replica-error.ts"
-export { AUTHORS_CONTAINER, DUNLIN_ORIGIN } from "./history/authors.ts"
-export {
-  type DocumentHistory,
-  type DocumentVersion,
-  type HistoryEntry,
-  RESTORE_ORIGIN,
-} from "./history/document-history.ts"
+export { AUTHORS_CONTAINER, DUNLIN_ORIGIN, RESTORE_ORIGIN } from "./history/authors.ts"
+export { type DocumentHistory, type DocumentVersion, type HistoryEntry } from "./history/document-history.ts"
 export { encryptedStore } from "./store/encrypted-store.ts"
 export { browserStoreKey } from "./store/browser-store-key.ts"
 export { deleteIndexedDbStore, indexedDbStore, type IndexedDbStoreOptions } from "./store/indexed-db-store.ts"

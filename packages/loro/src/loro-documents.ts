@@ -2,7 +2,7 @@ import type { ReplicaLinkStatus, State } from "@dunlin/core"
 import type { LoroDoc } from "loro-crdt"
 
 import type { DocumentHistory } from "./history/document-history.ts"
-import type { DocumentsEvent } from "./replica/document-set.ts"
+import type { DocumentsEvent } from "./replica/document-news.ts"
 
 /** The documents of a replica, as `room.replicate(loroReplica(…))` returns them. */
 export interface LoroDocuments {

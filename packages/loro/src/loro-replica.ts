@@ -15,6 +15,7 @@ import type { LoroDocuments } from "./loro-documents.ts"
 import { LoroReplicaError } from "./loro-replica-error.ts"
 import { attachDocuments } from "./replica/attached-documents.ts"
 import { createDocumentReader } from "./replica/document-reader.ts"
+import { toldHash } from "./replica/document-recovery.ts"
 import { createDocumentSet, type DocumentSet } from "./replica/document-set.ts"
 import { createDocumentShelf } from "./replica/document-shelf.ts"
 import type { DocumentShelf } from "./replica/document-shelf-api.ts"
@@ -130,22 +131,19 @@ async function attachStore(
     onLocal: (entry, change) => set.local(entry, change),
     onInbox: (id, key, delta) => tabs.postInbox(id, key, delta),
     onRecovered: (entry) => set.recovered(entry),
-    onDamaged: ({ id, live }) => {
-      const stateHash = live?.state().hash ?? null
-      // Peers hold what was held here: told of the readable state, they find a difference and send it back.
-      changed([{ key: id, before: null, stateHash }])
-    },
+    onDamaged: (entry) => changed([{ key: entry.id, before: null, stateHash: toldHash(entry) }]),
     report: (report) => host.report(report),
   })
   const set: DocumentSet = createDocumentSet({
     shelf,
     limits,
+    device: host.device,
     changed: (change) => changed([change]),
     post: (change, delta) => tabs.post(change, delta),
     report: (report) => host.report(report),
   })
   const report: ReplicaHost["report"] = (one) => host.report(one)
-  const reader = createDocumentReader({ shelf, store, report })
+  const reader = createDocumentReader({ shelf, set, store, report })
   const documents = createDocuments({ shelf, set, store, host, clock, writer, limits })
   await tabs.start()
   const cancelWarmUp = clock.after(0, () => {

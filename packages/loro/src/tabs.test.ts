@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 
 import { attachByHand, type HandDriven, pull } from "../test/hand-driven.ts"
-import type { DocumentsEvent } from "./replica/document-set.ts"
+import type { DocumentsEvent } from "./replica/document-news.ts"
 import type { DocumentStore } from "./store/document-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
 

@@ -7,6 +7,9 @@ export const AUTHORS_CONTAINER = "_dunlin"
 /** Origin of the replica's own commits. An `UndoManager` of the application excludes this prefix. */
 export const DUNLIN_ORIGIN = "dunlin"
 
+/** Origin of a commit that brings back an earlier version. */
+export const RESTORE_ORIGIN = "restore"
+
 const DEVICE_HEX = /^[0-9a-f]{64}$/
 
 /** Notes in the document that its present peer id belongs to this device. Does nothing if that is noted already, or not possible now. */

@@ -1,6 +1,8 @@
-import type { Change, LoroDoc, OpId, PeerID } from "loro-crdt"
+import { type Change, LoroDoc, type OpId, type PeerID } from "loro-crdt"
 
-import { AUTHORS_CONTAINER, DUNLIN_ORIGIN, readAuthors } from "./authors.ts"
+import { takeVersion } from "../replica/version.ts"
+
+import { AUTHORS_CONTAINER, readAuthors, RESTORE_ORIGIN } from "./authors.ts"
 
 /** A stretch of edits by one author without a long pause. */
 export interface HistoryEntry {
@@ -24,7 +26,10 @@ export interface DocumentHistory {
   list(): readonly HistoryEntry[]
   /** The document as it was, as a separate read-only copy. The caller frees it with `free()`. */
   at(version: DocumentVersion): LoroDoc
-  /** Makes the document look as it did then, by new edits that others receive like any other. */
+  /**
+   * Makes the document look as it did then, by new edits that others receive like any other. For an undo on this device that
+   * is one step; its commit has the origin "restore".
+   */
   restore(version: DocumentVersion): void
 }
 
@@ -32,9 +37,9 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
   return {
     list: () => listHistory(doc()),
     at(version) {
-      const past = doc().forkAt([...version])
-      past.detach()
-      return past
+      const present = doc()
+      present.commit()
+      return copyAt(present, version)
     },
     restore(version) {
       const present = doc()
@@ -47,8 +52,25 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
   }
 }
 
-/** Origin of a restoring commit. */
-export const RESTORE_ORIGIN = "restore"
+/**
+ * Loro's own `forkAt` takes a document back to the version and forth again, which for 100,000 operations takes seconds. To
+ * export what the version holds, and import it, takes a fraction of that.
+ */
+function copyAt(present: LoroDoc, version: DocumentVersion): LoroDoc {
+  const held = takeVersion(present.frontiersToVV([...version]))
+  const past = new LoroDoc()
+  try {
+    if (held.size > 0) {
+      const spans = [...held].map(([peer, len]) => ({ id: { peer, counter: 0 }, len }))
+      past.import(present.export({ mode: "updates-in-range", spans }))
+    }
+    past.detach()
+    return past
+  } catch (error) {
+    past.free()
+    throw error
+  }
+}
 
 function listHistory(doc: LoroDoc): readonly HistoryEntry[] {
   doc.commit()
@@ -98,7 +120,6 @@ function restoreAuthors(doc: LoroDoc, entries: readonly (readonly [string, unkno
   try {
     for (const [peer, device] of entries)
       if (map.get(peer) === undefined && device instanceof Uint8Array) map.set(peer, device)
-    doc.setNextCommitOrigin(DUNLIN_ORIGIN)
   } finally {
     map.free()
   }

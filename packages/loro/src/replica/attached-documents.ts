@@ -14,6 +14,7 @@ import {
 import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
+import { describeDevice } from "./change-source.ts"
 import { isDocumentId } from "./document-id.ts"
 import { parseDelta } from "./document-delta.ts"
 import type { DocumentSet } from "./document-set.ts"
@@ -95,7 +96,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
 
   const joinChunk = async (
     entries: readonly Incoming[],
-    sender: string,
+    sender: ReplicaPeer,
     slice: () => Promise<void>,
   ): Promise<readonly JoinOutcome[]> => {
     // A key may be longer than a store takes: one that is no document id must not spoil the rest of its batch.
@@ -127,7 +128,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
   const joinOne = async (
     entry: ShelfEntry | UnreadableEntry,
     bytes: Uint8Array,
-    sender: string,
+    { device }: ReplicaPeer,
   ): Promise<{ readonly outcome: JoinOutcome; readonly durable: Promise<unknown> }> => {
     const refuse = (
       reason: string,
@@ -147,7 +148,12 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       return refuse("this document cannot be read here")
     }
     await entry.ready
-    const applied = set.apply(entry, delta, { origin: "remote", sender, store: "write" })
+    const applied = set.apply(entry, delta, {
+      origin: "remote",
+      sender: describeDevice(device),
+      device,
+      store: "write",
+    })
     if (!("trapped" in applied)) {
       // If earlier writes of this document failed, it counts as durable only once they succeed too.
       return entry.phase === "live" && entry.live !== null && entry.journal.isUnsaved()
@@ -191,12 +197,12 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       await writer.write({ blobs: [{ name: INDEX_BLOB, bytes: blob }] })
     },
     summarize: (keys) => reader.summarize(keys),
-    async read(requests) {
+    async read(requests, peer) {
       const slice = createSlicer()
       const outcomes: ReadOutcome[] = []
       let bytes = 0
       for (let from = 0; from < requests.length; from += READ_CHUNK) {
-        for (const outcome of await reader.read(requests.slice(from, from + READ_CHUNK), slice)) {
+        for (const outcome of await reader.read(requests.slice(from, from + READ_CHUNK), peer, slice)) {
           outcomes.push(outcome)
           if (outcome.type === "delta") bytes += outcome.delta.length
         }
@@ -210,7 +216,7 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       const outcomes: JoinOutcome[] = []
       for (let from = 0; from < entries.length; from += JOIN_CHUNK) {
         const chunk = entries.slice(from, from + JOIN_CHUNK)
-        outcomes.push(...(await joinChunk(chunk, `device ${peer.device.slice(0, 8)}`, slice)))
+        outcomes.push(...(await joinChunk(chunk, peer, slice)))
       }
       return outcomes
     },

@@ -11,13 +11,16 @@ import {
   encodeSummary,
 } from "./document-delta.ts"
 import { isDocumentId } from "./document-id.ts"
+import { toldHash } from "./document-recovery.ts"
 import { type DocumentRow, readRow } from "./document-row.ts"
+import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import { countOperations, covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 export interface DocumentReaderOptions {
   readonly shelf: DocumentShelf
+  readonly set: Pick<DocumentSet, "heardOf">
   readonly store: OpenDocumentStore
   report(report: ReplicaReport): void
 }
@@ -26,7 +29,11 @@ export interface DocumentReaderOptions {
 export interface DocumentReader {
   summarize(keys: readonly string[]): Promise<readonly Uint8Array[]>
   /** One outcome per request, in order; `pause` is awaited between documents. */
-  read(requests: readonly ReadRequest[], pause: () => Promise<void>): Promise<readonly ReadOutcome[]>
+  read(
+    requests: readonly ReadRequest[],
+    reader: { readonly device: string },
+    pause: () => Promise<void>,
+  ): Promise<readonly ReadOutcome[]>
 }
 
 /** What this device holds of a document, open or not. */
@@ -41,7 +48,7 @@ interface Held {
 /** Up to this many operations, a whole document travels as an update, which is smaller and not compressed. */
 const SNAPSHOT_FROM_OPERATIONS = 1_000
 
-export function createDocumentReader({ shelf, store, report }: DocumentReaderOptions): DocumentReader {
+export function createDocumentReader({ shelf, set, store, report }: DocumentReaderOptions): DocumentReader {
   const hold = async (keys: readonly string[]): Promise<readonly (Held | null)[]> => {
     const closed = keys.filter((key) => isDocumentId(key) && heldOnShelf(key) === undefined)
     const rows = closed.length === 0 ? [] : await store.rows(closed)
@@ -72,15 +79,23 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
     if (entry?.phase === "deleted") return { hash: TOMBSTONE_HASH, version: null, snapshotOnly: false }
     if (entry?.phase !== "live" || entry.live === null) return undefined
     entry.live.settle()
-    const { hash, version } = entry.live.state()
+    const hash = toldHash(entry)
+    const { version } = entry.live.state()
     return hash === null ? null : { hash, version, snapshotOnly: false }
   }
 
-  const readOne = async (key: string, summary: DocumentSummary, held: Held): Promise<ReadOutcome> => {
+  const readOne = async (
+    { key, device }: { readonly key: string; readonly device: string },
+    summary: DocumentSummary,
+    held: Held,
+  ): Promise<ReadOutcome> => {
+    const open = shelf.get(key)
+    if (open !== undefined) hear(open, summary, device)
     if (held.version === null) return tombstone(held.hash)
     const known = summary.type === "version" ? summary.version : EMPTY_VERSION
     if (summary.type === "tombstone" || covers(known, held.version)) {
-      return delta(held.hash, { type: "update", version: held.version, update: new Uint8Array(0) })
+      const hash = (open === undefined ? null : toldHash(open)) ?? held.hash
+      return delta(hash, { type: "update", version: held.version, update: new Uint8Array(0) })
     }
     if (summary.type === "nothing" && held.snapshotOnly) {
       // A failure to read is reported below, where the shelf fails to read it too.
@@ -102,10 +117,19 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
       return { type: "refused", reason: "this document cannot be read here" }
     }
     try {
+      hear(entry, summary, device)
       return exportEntry(entry, summary, known)
     } finally {
       shelf.release(entry)
     }
+  }
+
+  /** What a device asks with says what it holds: of a damaged document that may be all there is. */
+  const hear = (entry: ShelfEntry, summary: DocumentSummary, device: string): void => {
+    if (entry.damage === null || entry.live === null || summary.type === "tombstone") return
+    const version = summary.type === "version" ? summary.version : EMPTY_VERSION
+    if (covers(version, entry.live.state().version)) set.heardOf(entry, { version, device })
+    else entry.damage.taught.add(device)
   }
 
   const exportEntry = (entry: ShelfEntry, summary: DocumentSummary, known: Version): ReadOutcome => {
@@ -113,7 +137,8 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
     const { live } = entry
     if (live === null) return { type: "none" }
     live.settle()
-    const { hash, version } = live.state()
+    const hash = toldHash(entry)
+    const { version } = live.state()
     if (hash === null) return { type: "none" }
     const whole = summary.type === "nothing" && countOperations(version) > SNAPSHOT_FROM_OPERATIONS
     try {
@@ -139,14 +164,14 @@ export function createDocumentReader({ shelf, store, report }: DocumentReaderOpt
         )
       })
     },
-    async read(requests, pause) {
+    async read(requests, { device }, pause) {
       const held = await hold(requests.map((request) => request.key))
       const outcomes: ReadOutcome[] = []
       for (const [index, { key, summary }] of requests.entries()) {
         const one = held[index] ?? null
         const asked = parseSummary(summary)
         if (asked.type === "invalid") outcomes.push({ type: "refused", reason: asked.reason })
-        else outcomes.push(one === null ? { type: "none" } : await readOne(key, asked, one))
+        else outcomes.push(one === null ? { type: "none" } : await readOne({ key, device }, asked, one))
         await pause()
       }
       return outcomes

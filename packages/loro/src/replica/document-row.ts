@@ -30,6 +30,8 @@ export type StoredRowState =
 const FORMAT = 1
 const HASH_OFFSET = 2
 const HASH_BYTES = 32
+/** More than a version may list on the wire: what only this device has edited must stay readable here. */
+const MAX_STORED_AUTHORS = 1_048_576
 
 export function encodeRow(row: DocumentRow): Uint8Array<ArrayBuffer> {
   const write = new ByteWriter(80 + row.version.size * 12)
@@ -74,7 +76,7 @@ export function decodeRow(bytes: Uint8Array): DocumentRow {
     read.varint(),
   ]
   const changedAt = read.u53()
-  const version = readVersion(read)
+  const version = readVersion(read, MAX_STORED_AUTHORS)
   read.end()
   return { status, hash, version, snapshotBytes, logBytes, logCount, logNext, changedAt }
 }

@@ -1,31 +1,30 @@
 import { type EntryChange, type JoinOutcome, type ReplicaReport, sameBytes } from "@dunlin/core"
 
 import { LoroReplicaError } from "../loro-replica-error.ts"
-import type { WriterBatch } from "../store/store-writer.ts"
+import { type ApplySource, describeDevice } from "./change-source.ts"
 import { describeDifference, type DocumentAudit } from "./document-audit.ts"
 import { type DocumentDelta, encodeDelta, encodeSummary } from "./document-delta.ts"
-import { TOMBSTONE_HASH } from "./document-state.ts"
+import { createDocumentNews, type DocumentNews, type DocumentNewsOptions } from "./document-news.ts"
+import {
+  type Holding,
+  isWitness,
+  mayMend,
+  mendDocument,
+  type OpenDamage,
+  toldFor,
+  toldHash,
+} from "./document-recovery.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
+import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { LiveDocument, LocalChange } from "./live-document.ts"
-import type { DocumentDamage } from "./stored-document.ts"
 import { type DocumentLimits, readStart, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
-/** Where a change came from, as reported to applications. */
-export type ChangeOrigin = "local" | "remote" | "tab"
-
-/** Changes to the set of documents, reported once they are in memory. */
-export type DocumentsEvent =
-  | { readonly type: "changed"; readonly id: string; readonly origin: ChangeOrigin }
-  | { readonly type: "deleted"; readonly id: string; readonly origin: ChangeOrigin }
-
-export interface DocumentSetOptions {
+export interface DocumentSetOptions extends DocumentNewsOptions {
   readonly shelf: DocumentShelf
   readonly limits: DocumentLimits
-  /** Tells the room of a change, unless `join` brought it. */
-  changed(change: EntryChange): void
-  /** Tells the other openers of the store. */
-  post(change: EntryChange, delta: Uint8Array): void
+  /** Public key of this device, 64 hex digits. */
+  readonly device: string
   report(report: ReplicaReport): void
 }
 
@@ -42,57 +41,31 @@ export interface Trapped {
   readonly trapped: string
 }
 
-/** Where a delta comes from, and what else its transaction writes. */
-export interface ApplySource {
-  readonly origin: ChangeOrigin
-  /** For reports: who sent it. */
-  readonly sender: string
-  /** What else the transaction that stores the delta does, such as removing its inbox entry; not done if the delta is not taken. */
-  readonly batch?: WriterBatch
-  /** "kept-elsewhere" when another opener of the store keeps the delta. */
-  readonly store: "write" | "kept-elsewhere"
-}
-
 /** The documents of one store as a join-semilattice: joined and deleted, whether or not they are open. */
-export interface DocumentSet {
+export interface DocumentSet extends Pick<DocumentNews, "announce" | "heard" | "subscribe"> {
   /** Synchronous, so that `before` and `stateHash` of the outcome name neighbouring states. The caller pins the entry. */
   apply(entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped
   /** Opens the document to apply the delta, and reads it again after a trap. */
   integrate(id: string, delta: DocumentDelta, source: ApplySource): Promise<Applied>
+  /** Opens a damaged document if this device shows that nothing more is to be had from it. */
+  heardOf(entry: ShelfEntry, holding: Holding): void
   /** A local edit of a document on the shelf. */
   local(entry: ShelfEntry, change: LocalChange): void
   /** Resolves when the deletion is stored, also if it already was. */
   remove(entry: ShelfEntry): Promise<void>
   /** What could not be stored is stored now: the room and the other tabs, which heard of a failure or of nothing, are told the state. */
   recovered(entry: ShelfEntry): void
-  /** Tells the room at once of a change in memory, and the other tabs when it is durable. */
-  announce(durable: Promise<unknown>, change: EntryChange, delta: Uint8Array): void
-  /** Tells the room and the application of a change that another opener made and stored. */
-  heard(change: EntryChange): void
-  subscribe(listener: (event: DocumentsEvent) => void): () => void
 }
 
 /** Updates of one document that wait for missing operations: beyond this no more are taken. */
 const MAX_PENDING_BYTES = 1_048_576
 const MANY_WAIT = "too many updates wait for others"
 const DONE: Promise<void> = Promise.resolve()
+const NOTHING = new Uint8Array(0)
 
 export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   const { shelf } = options
-  const listeners = new Set<(event: DocumentsEvent) => void>()
-
-  const emit = (event: DocumentsEvent): void => {
-    for (const listener of [...listeners]) {
-      try {
-        listener(event)
-      } catch (error) {
-        // The application's error must not stop a join half way.
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
-  }
+  const news = createDocumentNews(options)
 
   const apply = (entry: ShelfEntry, delta: DocumentDelta, source: ApplySource): Applied | Trapped => {
     if (entry.phase === "deleted") return applyToDeleted(entry, delta, source)
@@ -102,7 +75,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     live.settle()
     // Local edits broke the instance, and it is being read again: the delta will be requested anew.
     if (entry.phase !== "live") return notTaken({ type: "incomplete" })
-    if (entry.damage !== null && !mends(delta, source)) return notTaken({ type: "incomplete" })
+    if (entry.damage !== null && !mayMend(delta, source)) return notTaken({ type: "incomplete" })
     const { hash, version } = live.state()
     if (delta.type === "push" && delta.audit !== undefined) compareContents(entry, hash, delta.audit, source)
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
@@ -185,37 +158,26 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (entry.damage !== null && "version" in delta && !covers(version, delta.version)) {
       return notTaken({ type: "incomplete" })
     }
+    const before = toldFor(entry.damage, result.before.hash)
     const durable = keep(entry, live, delta, result.update, result.before.version, source)
-    const outcome: JoinOutcome = {
-      type: "joined",
-      changed: true,
-      before: result.before.hash,
-      stateHash: hash,
-      senderLacks: lackedBySender(live, delta),
-    }
-    const { update, before } = result
-    const push = (): Uint8Array => encodeDelta({ type: "push", update })
-    const isRemote = source.origin === "remote"
-    if (isRemote) postWhenDurable(durable, { key: entry.id, before: before.hash, stateHash: hash }, push)
+    const senderLacks = lackedBySender(live, delta)
+    const outcome = { type: "joined", changed: true, before, stateHash: hash, senderLacks } as const
     entry.audit.touch()
-    emit({ type: "changed", id: entry.id, origin: source.origin })
-    return { outcome, durable, delta: isRemote ? null : push() }
+    return changed(entry, outcome, durable, { type: "push", update: result.update }, source)
   }
 
-  /**
-   * Other tabs store nothing of what they hear. If they heard of a change before it was stored and edited on top of it,
-   * their edits would lose their base when this tab is killed.
-   */
-  const postWhenDurable = (
+  const changed = (
+    { id }: ShelfEntry,
+    outcome: JoinOutcome & { readonly type: "joined" },
     durable: Promise<unknown>,
-    change: EntryChange,
-    encode: () => Uint8Array,
-  ): void => {
-    durable.then(
-      () => options.post(change, encode()),
-      // The journal reports the failure and tries again.
-      () => undefined,
-    )
+    brought: DocumentDelta,
+    { origin }: ApplySource,
+  ): Applied => {
+    const { before, stateHash } = outcome
+    const encode = (): Uint8Array => encodeDelta(brought)
+    if (origin === "remote") news.postWhenDurable(durable, { key: id, before, stateHash }, encode)
+    news.emit({ type: "changed", id, origin })
+    return { outcome, durable, delta: origin === "remote" ? null : encode() }
   }
 
   const keep = (
@@ -227,7 +189,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     source: ApplySource,
   ): Promise<void> => {
     if (source.store === "kept-elsewhere") return DONE
-    if (entry.damage !== null) return mend(entry, entry.damage, live, source)
+    if (entry.damage !== null)
+      return mendDocument(entry, entry.damage, live, { source, report: options.report })
     if (delta.type === "snapshot" && before.size === 0)
       return entry.journal.adoptSnapshot(live, delta.snapshot, source.batch)
     return entry.journal.append(live, update, before, source.batch)
@@ -261,40 +224,29 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (hash === null) return notTaken({ type: "refused", reason: "a document without operations" })
     // The sender holds more than this delta brought: the delta was made for another base.
     if ("version" in delta && !covers(version, delta.version)) return notTaken({ type: "incomplete" })
-    const outcome: JoinOutcome = {
-      type: "joined",
-      changed: false,
-      before: hash,
-      stateHash: hash,
-      senderLacks: lacks,
+    const { damage } = entry
+    const before = toldFor(damage, hash)
+    const outcome = { type: "joined", before, senderLacks: lacks } as const
+    if (damage !== null && bringsWitness(damage, version, delta, source)) {
+      const durable = mendDocument(entry, damage, live, { source, report: options.report })
+      // The content is the same, but the document can be opened now: other tabs read it from the store.
+      const brought = { type: "update", version, update: NOTHING } as const
+      return changed(entry, { ...outcome, changed: true, stateHash: hash }, durable, brought, source)
     }
-    if (entry.damage === null) return { outcome, durable: keepKnown(entry, live, delta, source), delta: null }
-    // A device that holds no more of it than can be read here does not prove that there was no more.
-    if (source.origin === "remote") return { outcome, durable: DONE, delta: null }
-    const durable = mend(entry, entry.damage, live, source)
-    // The state is the same, but the document can be opened now: other tabs read it from the store.
-    const brings = { type: "update", version, update: new Uint8Array(0) } as const
-    postWhenDurable(durable, { key: entry.id, before: hash, stateHash: hash }, () => encodeDelta(brings))
-    emit({ type: "changed", id: entry.id, origin: source.origin })
-    return { outcome, durable, delta: null }
+    const durable = damage === null ? keepKnown(entry, live, delta, source) : DONE
+    return { outcome: { ...outcome, changed: false, stateHash: before ?? hash }, durable, delta: null }
   }
 
-  /** Continues the document with what could be read and what came. If edits are still missing, sets the unreadable parts aside as stored. */
-  const mend = (
-    entry: ShelfEntry,
-    { pieces, version }: DocumentDamage,
-    live: LiveDocument,
-    source: ApplySource,
-  ): Promise<void> => {
-    entry.damage = null
-    const isWhole = version !== null && covers(live.state().version, version)
-    options.report({
-      type: "warning",
-      reason: isWhole
-        ? `document "${entry.id}" was damaged in the store, and is whole again by ${source.sender}`
-        : `document "${entry.id}" was damaged in the store, and goes on with what could be read of it and what came from ${source.sender}: edits that were nowhere else are missing, and what could not be read is set aside`,
-    })
-    return entry.journal.rewrite(live, isWhole ? [] : pieces, source.batch)
+  /** What the application or another tab of this device brings to mend the document does so in any case. */
+  const bringsWitness = (
+    damage: OpenDamage,
+    readable: Version,
+    delta: DocumentDelta,
+    { origin, device }: ApplySource,
+  ): boolean => {
+    if (origin !== "remote") return true
+    if (device === undefined || !("version" in delta)) return false
+    return isWitness(damage, readable, { version: delta.version, device }, options.device)
   }
 
   const refused = (entry: ShelfEntry, reason: string, source: ApplySource): Applied => {
@@ -323,13 +275,13 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
 
   const bury = (entry: ShelfEntry, live: LiveDocument, source: ApplySource): Applied => {
     live.settle()
-    const before = live.state().hash
+    const before = toldHash(entry)
     shelf.kill(entry)
     const durable = source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch)
     const tombstone = encodeDelta({ type: "tombstone" })
     if (source.origin === "remote")
-      postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, () => tombstone)
-    emit({ type: "deleted", id: entry.id, origin: source.origin })
+      news.postWhenDurable(durable, { key: entry.id, before, stateHash: TOMBSTONE_HASH }, () => tombstone)
+    news.emit({ type: "deleted", id: entry.id, origin: source.origin })
     return {
       outcome: { type: "joined", changed: true, before, stateHash: TOMBSTONE_HASH, senderLacks: null },
       durable,
@@ -351,6 +303,17 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         shelf.release(entry)
       }
     },
+    heardOf(entry, { version, device }) {
+      const { live } = entry
+      if (entry.damage === null || live === null) return
+      const delta = { type: "update", version, update: NOTHING } as const
+      const source = { origin: "remote", sender: describeDevice(device), device, store: "write" } as const
+      const { outcome, durable } = unchanged(entry, live, delta, source)
+      // The journal reports a failure and tries again.
+      durable.catch(() => undefined)
+      if (outcome.type !== "joined" || !outcome.changed) return
+      options.changed({ key: entry.id, before: outcome.before, stateHash: outcome.stateHash })
+    },
     local(entry, { before, after, update }) {
       if (entry.live === null || after.hash === null) return
       const audit = entry.audit.of(before.hash)
@@ -359,11 +322,11 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       entry.audit.touch()
       // The room hears of it before it is durable. A fresh Loro peer id at every start makes that safe: a crash here
       // loses nothing that a peer holds, and no operation id is ever used twice.
-      set.announce(entry.journal.append(entry.live, update, before.version), change, delta)
-      emit({ type: "changed", id: entry.id, origin: "local" })
+      news.announce(entry.journal.append(entry.live, update, before.version), change, delta)
+      news.emit({ type: "changed", id: entry.id, origin: "local" })
     },
     async remove(entry) {
-      const before = entry.phase === "live" ? (entry.live?.state().hash ?? null) : TOMBSTONE_HASH
+      const before = entry.phase === "live" ? toldHash(entry) : TOMBSTONE_HASH
       const durable =
         entry.phase === "live" && entry.live !== null
           ? bury(entry, entry.live, { origin: "local", sender: "here", store: "write" }).durable
@@ -379,7 +342,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       }
       if (before === TOMBSTONE_HASH) return
       const change: EntryChange = { key: entry.id, before, stateHash: TOMBSTONE_HASH }
-      set.announce(durable, change, encodeDelta({ type: "tombstone" }))
+      news.announce(durable, change, encodeDelta({ type: "tombstone" }))
     },
     recovered(entry) {
       const state = entry.phase === "live" ? entry.live?.state() : undefined
@@ -395,31 +358,11 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
             encodeDelta({ type: "update", version: state.version, update: new Uint8Array(0) }),
       )
     },
-    announce(durable, change, delta) {
-      options.changed({ ...change, delta })
-      postWhenDurable(durable, change, () => delta)
-    },
-    heard(change) {
-      options.changed(change)
-      const isDeleted = change.stateHash !== null && sameBytes(change.stateHash, TOMBSTONE_HASH)
-      emit({ type: isDeleted ? "deleted" : "changed", id: change.key, origin: "tab" })
-    },
-    subscribe(listener) {
-      const own = (event: DocumentsEvent): void => listener(event)
-      listeners.add(own)
-      return () => void listeners.delete(own)
-    },
+    announce: news.announce,
+    heard: news.heard,
+    subscribe: news.subscribe,
   }
   return set
-}
-
-/**
- * Whether a delta may mend a damaged document. A single edit says nothing about the rest of the document, and what the
- * lease holder did is read from the store.
- */
-function mends(delta: DocumentDelta, { origin, store }: ApplySource): boolean {
-  if (store === "kept-elsewhere") return false
-  return origin === "local" || delta.type !== "push"
 }
 
 /** Nothing is stored: what the delta came with, such as an inbox entry, stays where it is. */

@@ -4,8 +4,8 @@ import type { OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import type { DocumentAuditor } from "./document-audit.ts"
 import type { DocumentJournal } from "./document-journal.ts"
+import type { OpenDamage } from "./document-recovery.ts"
 import type { LiveDocument, LocalChange } from "./live-document.ts"
-import type { DocumentDamage } from "./stored-document.ts"
 
 export interface ShelfOptions {
   readonly store: OpenDocumentStore
@@ -40,9 +40,9 @@ export interface ShelfEntry {
   owned: boolean
   /**
    * What is wrong with the document in the store. As long as this is set, the store is left as it is, no application has the
-   * document open, and `live` is what can be read. Null once another device has sent what it holds.
+   * document open, and `live` is what can be read. Null once another device has said what it holds.
    */
-  damage: DocumentDamage | null
+  damage: OpenDamage | null
   ready: Promise<void>
   /** Called when `live` was replaced, or the document was deleted or cannot be read any more. */
   readonly watchers: Set<() => void>

@@ -4,6 +4,7 @@ import { describeLoroFailure } from "../loro-replica-error.ts"
 import type { StoredDocument } from "../store/document-store.ts"
 import { createDocumentAuditor } from "./document-audit.ts"
 import { createJournal } from "./document-journal.ts"
+import { openDamage } from "./document-recovery.ts"
 import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry, ShelfOptions } from "./document-shelf-api.ts"
 import { readState, sameHash } from "./document-state.ts"
@@ -41,6 +42,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const { store, writer, clock, random } = options
   // In order of last use, the least recent first.
   const entriesById = new Map<string, ShelfEntry>()
+  /** Documents that are whole in memory, but of which something stored cannot be read. */
+  const brokenOnDisk = new WeakSet<ShelfEntry>()
 
   const createEntry = (id: string): ShelfEntry => {
     const entry: ShelfEntry = {
@@ -142,17 +145,20 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     // written again when they are taken in.
     if (read === null || !options.isHolder() || inbox.length > 0) return
     if (damage !== null && entry.live !== null) {
-      options.report({
-        type: "warning",
-        reason: `document "${entry.id}" was damaged in the store and is repaired: nothing of it is missing`,
-      })
+      reportRepair(entry)
       return void entry.journal.rewrite(entry.live, []).catch(() => undefined)
     }
     if (row === null || !sameHash(row.hash, hash) || !sameVersion(row.version, version)) repair(entry)
   }
 
+  const reportRepair = ({ id }: ShelfEntry): void =>
+    options.report({
+      type: "warning",
+      reason: `document "${id}" was damaged in the store and is repaired: nothing of it is missing`,
+    })
+
   const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
-    entry.damage = damage
+    entry.damage = openDamage(damage, options.device)
     options.report({
       type: "quarantined",
       key: entry.id,
@@ -197,26 +203,23 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.owned = true
     entry.ready = (async () => {
       await writer.idle()
-      if (entry.journal.isUnsaved()) {
-        options.report({
-          type: "warning",
-          reason: `edits of document "${entry.id}" that could not be stored went with the instance that held them`,
-        })
-      }
-      entry.journal.restart()
+      const own = [...entry.journal.restart(), ...left]
       try {
-        entry.damage = null
-        await load(entry, null)
+        await loadAgain(entry)
+        for (const update of own.slice()) {
+          await keepOwn(entry, update)
+          own.shift()
+        }
         // An application that has it open must not continue with less than there was.
         assertWhole(entry)
       } catch (error) {
+        for (const update of own) await leave(entry, update)
         entry.phase = "failed"
         entry.live?.abandon()
         entry.live = null
         for (const watcher of [...entry.watchers]) watcher()
         throw error
       }
-      for (const update of left) keepOwn(entry, update)
       if (handles) for (const watcher of [...entry.watchers]) watcher()
     })()
     // Whoever takes the entry sees the failure; in case nobody does, it is reported here.
@@ -231,12 +234,38 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     return entry.ready
   }
 
-  /** Local edits that were committed but not yet stored when the instance broke. */
-  const keepOwn = (entry: ShelfEntry, update: Uint8Array): void => {
-    const outcome = entry.live?.integrate(update)
-    if (outcome?.type !== "integrated" || outcome.update === null || entry.live === null) return
-    options.onLocal(entry, { before: outcome.before, after: entry.live.state(), update: outcome.update })
+  const loadAgain = async (entry: ShelfEntry): Promise<void> => {
+    entry.damage = null
+    await load(entry, null)
   }
+
+  /** Local edits that were not stored when the instance broke. */
+  const keepOwn = async (entry: ShelfEntry, update: Uint8Array): Promise<void> => {
+    const { live } = entry
+    if (live === null) return
+    // Nothing else is stored of a damaged document.
+    if (entry.damage !== null) await leave(entry, update)
+    const outcome = live.integrate(update)
+    if (outcome.type === "trapped") {
+      live.abandon()
+      await writer.idle()
+      await loadAgain(entry)
+    }
+    if (entry.damage !== null) return
+    if (outcome.type !== "integrated" || outcome.pending) await leave(entry, update)
+    if (outcome.type !== "integrated" || outcome.update === null) return
+    options.onLocal(entry, { before: outcome.before, after: live.state(), update: outcome.update })
+  }
+
+  /** What builds on something that cannot be read stays in the inbox, which is read whenever the document is. */
+  const leave = (entry: ShelfEntry, update: Uint8Array): Promise<void> =>
+    entry.journal.leave(update).catch((cause: unknown) =>
+      options.report({
+        type: "warning",
+        reason: `edits of document "${entry.id}" that could not be stored went with the instance that held them`,
+        cause,
+      }),
+    )
 
   const evict = (): void => {
     let idle = 0
@@ -339,9 +368,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         live.settle()
         const outcomes = storedBlobs(stored).map((bytes) => live.integrate(bytes).type)
         const isReadable = outcomes.every((type) => type === "integrated")
+        const isWhole = row?.status === "live" && covers(live.state().version, row.version)
         // The lease holder has mended the document meanwhile.
-        if (isReadable && row?.status === "live" && covers(live.state().version, row.version))
-          entry.damage = null
+        if (isReadable && isWhole) entry.damage = null
+        if (!isReadable && isWhole) brokenOnDisk.add(entry)
+        else brokenOnDisk.delete(entry)
       }
       // The document in memory may hold operations that are not in the log yet.
       resume(entry, stored, known, { version: EMPTY_VERSION, waiting: entry.live?.pending() ?? null })
@@ -352,6 +383,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       const { live } = entry
       if (live === null || entry.phase !== "live" || entry.damage !== null) return
       live.settle()
+      if (brokenOnDisk.delete(entry)) {
+        reportRepair(entry)
+        return entry.journal.rewrite(live, [])
+      }
       const row = bytes === null || bytes === undefined ? null : readRow(bytes)
       const kept = row !== null && "version" in row ? row.version : EMPTY_VERSION
       const { version } = live.state()

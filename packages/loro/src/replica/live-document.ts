@@ -4,7 +4,7 @@ import { type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
 import { recordAuthor } from "../history/authors.ts"
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { type DocumentState, readState, sameHash } from "./document-state.ts"
-import { refuseOperations } from "./update-check.ts"
+import { refuseCrowd, refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together are sent and stored as one update: in a commit of 20 characters, each costs 5 bytes; alone, 88. */
@@ -164,21 +164,22 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       authoredPeer = doc.peerIdStr
       recordAuthor(doc, options.device)
     }
-    const updates = buffered
-    buffered = []
     flushedAt = clock.monotonic()
     const before = state
-    state = readState(doc)
+    const after = readState(doc)
     const operations = doc.opCount() - seenOperations
     seenOperations += operations
     // One export of several commits is far smaller than the commits one by one.
     const update =
-      updates.length === 1 &&
-      updates[0] !== undefined &&
-      operations === ownOperations(doc.peerIdStr, before, state)
-        ? updates[0]
+      buffered.length === 1 &&
+      buffered[0] !== undefined &&
+      operations === ownOperations(doc.peerIdStr, before, after)
+        ? buffered[0]
         : updateSince(before.version)
-    options.onLocal({ before, after: state, update })
+    // Only now: an instance that fails above is abandoned, and gives back what is not reported yet.
+    buffered = []
+    state = after
+    options.onLocal({ before, after, update })
     if (doc.peerIdStr === ownPeer) return
     // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
     renewPeerId()
@@ -240,6 +241,9 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
         const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
         if (mass !== null) return { type: "trapped", reason: mass }
         state = readState(doc)
+        const crowd =
+          maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
+        if (crowd !== null) return { type: "trapped", reason: crowd }
         seenOperations = operations
         const changed = !sameHash(before.hash, state.hash)
         const pending = status.pending !== null

@@ -9,12 +9,18 @@ import { parseDelta } from "./document-delta.ts"
 import { createDocumentHandle } from "./document-handle.ts"
 import { assertDocumentId } from "./document-id.ts"
 import { readRow } from "./document-row.ts"
+import { toldHash } from "./document-recovery.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
-import { hashInMemory } from "./row-hash.ts"
 import { describeDamage } from "./stored-document.ts"
 import { freeQuietly } from "./live-document.ts"
-import { type DocumentLimits, isTooLarge, refuseOperations, refuseUpdate } from "./update-check.ts"
+import {
+  type DocumentLimits,
+  isTooLarge,
+  refuseCrowd,
+  refuseOperations,
+  refuseUpdate,
+} from "./update-check.ts"
 import { EMPTY_VERSION, sameVersion, takeVersion, withVector } from "./version.ts"
 
 export interface OpenDocumentsOptions {
@@ -126,7 +132,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
       const isThere =
         entry.phase === "unreadable" ||
         entry.damage !== null ||
-        (entry.phase === "live" && hashInMemory(entry) !== null)
+        (entry.phase === "live" && toldHash(entry) !== null)
       if (isThere) infos.set(id, { id, changedAt: clock.now(), storedBytes })
       if (entry.phase !== "unreadable") shelf.release(entry)
     }
@@ -279,7 +285,10 @@ function purify(bytes: Uint8Array, entry: ShelfEntry, maxOperations: number): Ui
     if (mass !== null) throw new Error(mass)
     check.import(trial.export({ mode: "snapshot" }))
     const known = held?.version ?? EMPTY_VERSION
-    if (sameVersion(known, takeVersion(trial.oplogVersion()))) return new Uint8Array(0)
+    const version = takeVersion(trial.oplogVersion())
+    const crowd = refuseCrowd(known, version)
+    if (crowd !== null) throw new Error(crowd)
+    if (sameVersion(known, version)) return new Uint8Array(0)
     return withVector(known, (from) => trial.export({ mode: "update", from }))
   } catch (cause) {
     throw notImported(entry.id, describeLoroFailure(cause).reason, cause)

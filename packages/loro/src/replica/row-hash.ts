@@ -2,8 +2,8 @@ import type { ReplicaReport } from "@dunlin/core"
 
 import type { StoredRow } from "../store/document-store.ts"
 import { readRow } from "./document-row.ts"
-import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
-import { TOMBSTONE_HASH } from "./document-state.ts"
+import { toldHash } from "./document-recovery.ts"
+import type { DocumentShelf } from "./document-shelf-api.ts"
 
 export interface RowHashOptions {
   readonly shelf: DocumentShelf
@@ -31,14 +31,8 @@ export async function hashOfRow(
     return null
   }
   try {
-    return { key: id, stateHash: hashInMemory(entry) }
+    return { key: id, stateHash: toldHash(entry) }
   } finally {
     shelf.release(entry)
   }
-}
-
-/** The state hash of what is in memory; null while nothing is. */
-export function hashInMemory({ phase, live }: ShelfEntry): Uint8Array | null {
-  if (phase === "deleted") return TOMBSTONE_HASH
-  return phase === "live" ? (live?.state().hash ?? null) : null
 }

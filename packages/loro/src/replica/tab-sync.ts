@@ -4,10 +4,11 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
+import { toldHash } from "./document-recovery.ts"
 import type { DocumentSet } from "./document-set.ts"
 import { sameHash } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
-import { hashInMemory, hashOfRow } from "./row-hash.ts"
+import { hashOfRow } from "./row-hash.ts"
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from "./tab-message.ts"
 
 export interface TabSyncOptions {
@@ -167,12 +168,10 @@ export function createTabSync(
   /** A message was missed, but the store has it all. */
   const catchUp = async (entry: ShelfEntry): Promise<void> => {
     const { shelf, set } = options.parts()
-    const before = hashInMemory(entry)
-    const wasDamaged = entry.damage !== null
+    const before = toldHash(entry)
     await shelf.refresh(entry)
-    const stateHash = hashInMemory(entry)
-    const isMended = wasDamaged && entry.damage === null
-    if (isMended || !sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
+    const stateHash = toldHash(entry)
+    if (!sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
   }
 
   const takeOver = async (): Promise<void> => {
@@ -200,7 +199,7 @@ export function createTabSync(
       const { shelf } = options.parts()
       for (const row of rows) {
         const entry = shelf.get(row.id)
-        const held = entry === undefined ? null : hashInMemory(entry)
+        const held = entry === undefined ? null : toldHash(entry)
         const told = held ?? (await hashOfRow(row, { shelf, report: options.report }))?.stateHash ?? null
         if (told !== null) options.changed({ key: row.id, before: told, stateHash: told })
       }

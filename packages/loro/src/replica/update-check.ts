@@ -2,7 +2,7 @@ import { decodeImportBlobMeta, type VersionVector } from "loro-crdt"
 
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { countUnpackedBytes, MAX_LZ4_RATIO } from "./unpacked-bytes.ts"
-import { countOperations, MAX_COUNTER, takeVersion, type Version } from "./version.ts"
+import { countOperations, MAX_AUTHORS, MAX_COUNTER, takeVersion, type Version } from "./version.ts"
 
 const MAGIC = 0x6c_6f_72_6f
 const MODE_OFFSET = 20
@@ -38,7 +38,9 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
     )
     if (!bounded || end === null) return "operation counters out of bounds"
     // Loro reads as many operations from a block as its counters claim, whatever else is in it.
-    if (meta.mode === "update") return refuseMass(rules.held, end, rules.maxOperations)
+    if (meta.mode === "update") {
+      return refuseCrowd(rules.held, end) ?? refuseMass(rules.held, end, rules.maxOperations)
+    }
     if (meta.mode === "snapshot")
       return rules.snapshot === "allowed" ? null : "a snapshot where an update was expected"
     return `an update in a form that is not accepted (${meta.mode})`
@@ -63,6 +65,17 @@ function refuseMass(held: Version, end: Version, maxOperations: number): string 
   return added === 0 ? null : refuseOperations(countOperations(held) + added, maxOperations)
 }
 
+/**
+ * Why a document must not be kept with the authors that an update or snapshot adds, or null. With more of them than a version
+ * may list, no device could say any more what it holds of the document.
+ */
+export function refuseCrowd(held: Version, added: Version): string | null {
+  let authors = held.size
+  for (const peer of added.keys()) if (!held.has(peer)) authors += 1
+  const isCrowd = authors > held.size && authors > MAX_AUTHORS
+  return isCrowd ? `${authors} authors, of at most ${MAX_AUTHORS}` : null
+}
+
 /** Why a document of this many operations must not be kept, or null. For a snapshot the count shows after its import, before it is read. */
 export function refuseOperations(count: number, maxOperations: number): string | null {
   return count <= maxOperations ? null : `${count} operations, of at most ${maxOperations}`
@@ -72,9 +85,9 @@ function tooLarge(bytes: number | string, limit: number): string {
   return `${bytes} bytes, of at most ${limit}`
 }
 
-/** Whether `refuseUpdate` or `refuseOperations` gave this reason for something too large. */
+/** Whether one of these checks gave this reason for something too large. */
 export function isTooLarge(reason: string): boolean {
-  return /(bytes|operations), of at most \d+$/.test(reason)
+  return /(bytes|operations|authors), of at most \d+$/.test(reason)
 }
 
 /** For each peer with operations in an update or snapshot, the counter at which they begin. */

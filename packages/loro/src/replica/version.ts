@@ -4,7 +4,8 @@ import { type PeerID, VersionVector } from "loro-crdt"
 /** What a document holds: for each Loro peer id the number of its operations. Counters are above zero. */
 export type Version = ReadonlyMap<PeerID, number>
 
-const MAX_ENTRIES = 16_384
+/** As many Loro peer ids as a version lists on the wire (docs/protocol/loro.md). */
+export const MAX_AUTHORS = 16_384
 /** Loro counts the operations of a peer in 31 bits. */
 export const MAX_COUNTER = 0x7fff_ffff
 const PEER_BYTES = 8
@@ -27,9 +28,9 @@ export function writeVersion(write: ByteWriter, version: Version): void {
   }
 }
 
-/** Total over hostile input: a version, or `DecodeError`. */
-export function readVersion(read: ByteReader): Version {
-  const count = read.count(MAX_ENTRIES, PEER_BYTES + 1)
+/** Total over hostile input: a version of at most so many authors, or `DecodeError`. */
+export function readVersion(read: ByteReader, maxAuthors: number = MAX_AUTHORS): Version {
+  const count = read.count(maxAuthors, PEER_BYTES + 1)
   const version = new Map<PeerID, number>()
   let last = -1n
   for (let index = 0; index < count; index++) {

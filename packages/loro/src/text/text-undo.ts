@@ -1,6 +1,6 @@
 import { type LoroDoc, UndoManager } from "loro-crdt"
 
-import { DUNLIN_ORIGIN } from "../history/authors.ts"
+import { DUNLIN_ORIGIN, RESTORE_ORIGIN } from "../history/authors.ts"
 
 /** How far undo goes back, and in what steps. */
 export interface TextUndoOptions {
@@ -28,23 +28,35 @@ const MAX_STEPS = 300
 
 /** Makes one undo for several bindings of a document. Whoever makes it closes it, after the bindings. */
 export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): TextUndo {
-  const manage = (of: LoroDoc): UndoManager =>
-    new UndoManager(of, {
-      mergeInterval: options.mergeMs ?? MERGE_MS,
+  const mergeMs = options.mergeMs ?? MERGE_MS
+  let unwatch: () => void = () => undefined
+  const manage = (of: LoroDoc): UndoManager => {
+    const made = new UndoManager(of, {
+      mergeInterval: mergeMs,
       maxUndoSteps: options.maxSteps ?? MAX_STEPS,
       // The author entry is no edit by hand.
       excludeOriginPrefixes: [DUNLIN_ORIGIN],
     })
+    unwatch = keepRestoresApart(of, made, mergeMs)
+    return made
+  }
   let managed = doc
   let manager = manage(doc)
   let closed = false
+  const step = (which: "undo" | "redo"): boolean => {
+    if (closed) return false
+    // What is pending is a step of its own. The manager would commit it too, while nobody else may use the manager.
+    managed.commit()
+    return manager[which]()
+  }
   return {
-    undo: () => !closed && manager.undo(),
-    redo: () => !closed && manager.redo(),
+    undo: () => step("undo"),
+    redo: () => step("redo"),
     canUndo: () => !closed && manager.canUndo(),
     canRedo: () => !closed && manager.canRedo(),
     follow(next) {
       if (closed || next === managed) return
+      unwatch()
       freeQuietly(manager)
       managed = next
       manager = manage(next)
@@ -52,9 +64,27 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
     close() {
       if (closed) return
       closed = true
+      unwatch()
       freeQuietly(manager)
     },
   }
+}
+
+/** Somebody who goes back to a version and types on at once does not mean both by one undo. */
+function keepRestoresApart(doc: LoroDoc, manager: UndoManager, mergeMs: number): () => void {
+  let isAfterRestore = false
+  let intervalMs = mergeMs
+  return doc.subscribePreCommit(({ origin, modifier }) => {
+    modifier.free()
+    // A step back or forth holds the manager, and begins no step.
+    if (origin === "undo" || origin?.startsWith(DUNLIN_ORIGIN)) return
+    const isRestore = origin === RESTORE_ORIGIN
+    const wantedMs = isRestore || isAfterRestore ? 0 : mergeMs
+    isAfterRestore = isRestore
+    if (wantedMs === intervalMs) return
+    intervalMs = wantedMs
+    manager.setMergeInterval(wantedMs)
+  })
 }
 
 /** Freeing the manager of a document that Loro broke may throw. */
