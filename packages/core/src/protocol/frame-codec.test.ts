@@ -157,15 +157,20 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
   "synced-want": fc.record({
     type: fc.constant("synced-want"),
     nonce: u32,
-    devices: fc.nat(),
-    slot,
-    patient: fc.boolean(),
+    over: fc.boolean(),
+    slots: fc.array(slot, { maxLength: 3 }),
     positions: fc.array(bytes(16), { maxLength: 3 }),
   }),
   "synced-answer": fc.record({
     type: fc.constant("synced-answer"),
     nonce: u32,
-    outcome: fc.constantFrom("synced", "no-peers", "refused"),
+    devices: fc.array(
+      fc.record({
+        device: bytes(32),
+        holding: fc.constantFrom("synced", "no-peers", "refused", "pending"),
+      }),
+      { maxLength: 3 },
+    ),
   }),
   withheld: fc.record({
     type: fc.constant("withheld"),

@@ -18,7 +18,7 @@ import {
   U8,
   varint,
 } from "./field.ts"
-import type { AnnounceFrame, Frame, RootItem, SyncedOutcome } from "./frame.ts"
+import type { AnnounceFrame, Frame, Holding, RootItem } from "./frame.ts"
 import * as limits from "./limits.ts"
 
 /** An encoded frame whose payload is still in its own buffer, so that it is copied only once, into the message. */
@@ -75,7 +75,7 @@ type Bodies = {
 }
 
 const MAX_U32 = 0xffff_ffff
-const OUTCOMES: readonly SyncedOutcome[] = ["synced", "no-peers", "refused"]
+const HOLDINGS: readonly Holding[] = ["synced", "no-peers", "refused", "pending"]
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
 const VERSION: Field<number> = {
@@ -93,6 +93,7 @@ const SESSION = bytes(limits.SESSION_ID_BYTES)
 const POSITION = bytes(limits.POSITION_BYTES)
 const DIGEST = bytes(limits.DIGEST_BYTES)
 const SHORT_DIGEST = bytes(limits.SHORT_DIGEST_BYTES)
+const DEVICE = bytes(limits.DEVICE_KEY_BYTES)
 const BLOB = bytes(limits.BLOB_DIGEST_BYTES)
 const REASON = text(limits.MAX_REASON_BYTES)
 const DELTA = payload(Infinity, "entry")
@@ -217,7 +218,7 @@ const BODIES: Bodies = {
   prune: ALONE,
   "presence-relay": struct({
     session: SESSION,
-    device: bytes(limits.DEVICE_KEY_BYTES),
+    device: DEVICE,
     sequence: varint(),
     ageMs: varint(MAX_U32),
     signature: bytes(limits.SIGNATURE_BYTES),
@@ -225,12 +226,18 @@ const BODIES: Bodies = {
   }),
   "synced-want": struct({
     nonce: U32,
-    devices: varint(),
-    slot: SLOT,
-    patient: FLAG,
+    over: FLAG,
+    slots: list(SLOT, limits.MAX_REPLICAS, 1),
     positions: POSITIONS,
   }),
-  "synced-answer": struct({ nonce: U32, outcome: oneOf(OUTCOMES, "outcome") }),
+  "synced-answer": struct({
+    nonce: U32,
+    devices: list(
+      struct({ device: DEVICE, holding: oneOf(HOLDINGS, "holding") }),
+      limits.MAX_LINKS_ANNOUNCED,
+      limits.DEVICE_KEY_BYTES + 1,
+    ),
+  }),
   withheld: struct({ slot: SLOT, positions: POSITIONS }),
 }
 

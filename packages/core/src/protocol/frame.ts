@@ -34,21 +34,28 @@ export type Frame =
   | FragmentFrame
   | { readonly type: "bye"; readonly reason: string }
   | SyncedWantFrame
-  | { readonly type: "synced-answer"; readonly nonce: number; readonly outcome: SyncedOutcome }
+  | SyncedAnswerFrame
 
-export type SyncedOutcome = "synced" | "no-peers" | "refused"
+/** How a device stands to the entries waited for. "no-peers": it is not expected to take them. */
+export type Holding = "synced" | "no-peers" | "refused" | "pending"
 
-/** Sent between sessions of one device: asks when what the receiver holds now is durable at other devices. */
+/** Sent between sessions of one device: asks at which other devices everything is durable that the receiver holds now. */
 export interface SyncedWantFrame {
   readonly type: "synced-want"
   readonly nonce: number
-  /** How many other devices; 0 takes back the question with this nonce. */
-  readonly devices: number
-  readonly slot: number
-  /** Do not answer that there are too few other devices: go on waiting. */
-  readonly patient: boolean
-  /** Only these entries; if empty, all of the replica. */
+  /** Takes back the question with this nonce. */
+  readonly over: boolean
+  readonly slots: readonly number[]
+  /** Only these entries; if empty, all of the replicas. */
   readonly positions: readonly Uint8Array[]
+}
+
+/** The devices that the sender is linked to. Sent at once, and again whenever it changes. */
+export interface SyncedAnswerFrame {
+  readonly type: "synced-answer"
+  readonly nonce: number
+  /** `device` is a public key, 32 bytes; one with several links may be named several times. */
+  readonly devices: readonly { readonly device: Uint8Array; readonly holding: Holding }[]
 }
 
 export interface HelloFrame {

@@ -259,15 +259,17 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return end(`peer left: ${frame.reason}`, false)
       case "synced-want": {
         if (link.device !== options.device) throw new DecodeError("protocol-violation", "device")
+        const { nonce, positions, slots } = frame
+        const replicas = slots.flatMap((slot) => matched.at(slot)?.room ?? [])
         // A question about a replica that was just withdrawn is asked again once the replica is back.
-        const target = frame.devices > 0 ? matched.at(frame.slot) : null
+        const isOver = frame.over || replicas.length < slots.length
         return questions.asked(
-          frame.nonce,
-          target && ((signal) => events.syncedWanted(frame, target.room.shared.replica.name, signal)),
+          nonce,
+          isOver ? null : (signal, tell) => events.syncedWanted({ replicas, positions, signal, tell }),
         )
       }
       case "synced-answer":
-        questions.answered(frame.nonce, frame.outcome)
+        questions.answered(frame)
         return events.statusChanged()
     }
   }

@@ -69,7 +69,7 @@ describe("a peer that breaks the protocol", () => {
     ["acknowledges what it never got", [hello, { type: "ack", control: 1, bulk: 0 }]],
     [
       "asks what only another session of this device may",
-      [hello, { type: "synced-want", nonce: 1, devices: 1, slot: 0, patient: true, positions: [] }],
+      [hello, { type: "synced-want", nonce: 1, over: false, slots: [0], positions: [] }],
     ],
   ]
   for (const [does, frames] of cases) {

@@ -400,7 +400,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           events.refused(link.session, replica.shared.replica.name, reason, by)
         },
         violation: (code, detail) => events.violation(link.session, code, detail),
-        syncedWanted: (frame, replica, signal) => waits.answer(frame, replica, signal),
+        syncedWanted: (query) => waits.answer(query),
         closed: () => dropSession(session),
       },
     })
