@@ -43,7 +43,7 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     salt: u32,
     sequence: u32,
     reply: fc.boolean(),
-    grant: fc.integer({ min: 0, max: limits.MAX_MESSAGE_BYTES }),
+    grant: fc.integer({ min: 0, max: limits.MAX_GRANT_BYTES }),
     records: upTo(40),
   }),
   "range-ack": fc.record({
@@ -52,7 +52,7 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     salt: u32,
     sequence: u32,
     frames: fc.integer({ min: 0, max: 300 }),
-    answered: fc.integer({ min: 0, max: limits.MAX_MESSAGE_BYTES }),
+    answered: fc.integer({ min: 0, max: limits.MAX_GRANT_BYTES }),
     later: fc.boolean(),
   }),
   offer: fc.record({
@@ -346,8 +346,8 @@ describe("a bound", () => {
     },
     {
       of: "a grant",
-      within: { ...range, grant: limits.MAX_MESSAGE_BYTES },
-      beyond: { ...range, grant: limits.MAX_MESSAGE_BYTES + 1 },
+      within: { ...range, grant: limits.MAX_GRANT_BYTES },
+      beyond: { ...range, grant: limits.MAX_GRANT_BYTES + 1 },
       code: "bad-number",
     },
     {

@@ -144,15 +144,15 @@ const BODIES: Bodies = {
     salt: U32,
     sequence: varint(MAX_U32),
     reply: FLAG,
-    grant: varint(limits.MAX_MESSAGE_BYTES),
+    grant: varint(limits.MAX_GRANT_BYTES),
     records: rest(limits.MAX_RANGE_BYTES, "range"),
   }),
   "range-ack": struct({
     slot: SLOT,
     salt: U32,
     sequence: varint(MAX_U32),
-    frames: varint(limits.MAX_MESSAGE_BYTES),
-    answered: varint(limits.MAX_MESSAGE_BYTES),
+    frames: varint(limits.MAX_GRANT_BYTES),
+    answered: varint(limits.MAX_GRANT_BYTES),
     later: FLAG,
   }),
   offer: struct({

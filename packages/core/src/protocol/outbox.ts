@@ -5,7 +5,6 @@ import {
   CONTROL_MESSAGE_BYTES,
   CREDIT_WINDOW_BYTES,
   FRAGMENT_BYTES,
-  MAX_MESSAGE_BYTES,
   MAX_UNACKNOWLEDGED,
 } from "./limits.ts"
 import { encodeMessage, type EncodedFrame, framedBytes } from "./message.ts"
@@ -80,7 +79,7 @@ interface QueuedFrame {
 }
 
 export function createOutbox(path: OutboxPath): Outbox {
-  let cap = Math.min(path.maxMessageBytes, MAX_MESSAGE_BYTES)
+  let cap = path.maxMessageBytes
   let creditTotal = CREDIT_WINDOW_BYTES
   let creditUsed = 0
   let nextFragmentId = 1

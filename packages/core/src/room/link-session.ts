@@ -6,12 +6,12 @@ import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createInbox, type ReceivedPayload } from "../protocol/inbox.ts"
 import {
   BULK_MESSAGE_BYTES,
+  CONTROL_MESSAGE_BYTES,
   MAX_LINKS_ANNOUNCED,
-  MAX_MESSAGE_BYTES,
   PROTOCOL_VERSION,
 } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
-import { decodeMessage } from "../protocol/message.ts"
+import { decodeMessage, laneOf } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
 import { createAnswers } from "./answers.ts"
 import { createBlobExchange } from "./blob-exchange.ts"
@@ -38,6 +38,7 @@ const WANTS_AT_ONCE = 256
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
   const outbox = createOutbox(link)
+  const maxBulkBytes = Math.min(link.maxMessageBytes, BULK_MESSAGE_BYTES)
   const inbox = createInbox(options.gate)
   const peer = { session: link.session, device: link.device }
   const initiator = bytesToHex(options.sessionId) < link.session
@@ -191,6 +192,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const dispatch = (frame: Frame, lane: Lane, size: number): void => {
     if (!greeted && frame.type !== "hello") throw new DecodeError("protocol-violation", "frame before HELLO")
+    if (lane !== laneOf(frame.type)) throw new DecodeError("protocol-violation", "wrong lane")
     switch (frame.type) {
       case "hello":
         return greet(frame)
@@ -213,7 +215,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "fragment": {
         // A push does not count: key presses go on even if what was asked for does not come.
         if (frame.type !== "push") payloadAt = clock.monotonic()
-        const payload = inbox.receive(lane, frame, size)
+        const payload = inbox.receive(frame, size)
         if (payload !== null) receive(payload)
         return
       }
@@ -316,7 +318,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       heartbeat.heard()
       bytesIn += bytes.length
       try {
-        for (const { frame, size } of decodeMessage(bytes)) {
+        const maxBytes = lane === "bulk" ? maxBulkBytes : CONTROL_MESSAGE_BYTES
+        for (const { frame, size } of decodeMessage(bytes, maxBytes)) {
           framesIn++
           dispatch(frame, lane, size)
           if (closed) return
@@ -397,7 +400,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     type: "hello",
     version: PROTOCOL_VERSION,
     session: options.sessionId,
-    maxMessageBytes: Math.min(link.maxMessageBytes, BULK_MESSAGE_BYTES * 2, MAX_MESSAGE_BYTES),
+    maxMessageBytes: maxBulkBytes,
     refusesEntries: link.role === "reader",
   })
   // Before the announcements, so that a peer that shares links with us knows that others may send us the same.

@@ -9,13 +9,14 @@ import {
   type Node,
   refusing,
 } from "../../test/simulated-engines.ts"
+import vectors from "../../vectors/frames.json" with { type: "json" }
 import type { Replica } from "../ports/replica.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
-import { bytesToHex } from "../protocol/hex.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { MAX_ENTRY_BYTES, MAX_UNACKNOWLEDGED } from "../protocol/limits.ts"
-import { decodeMessage, encodeMessage } from "../protocol/message.ts"
+import { decodeMessage, encodeMessage, type Lane, laneOf } from "../protocol/message.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
 import type { PresenceSigner } from "./presence-relay.ts"
@@ -26,9 +27,15 @@ const credulous: PresenceSigner = { sign: async () => new Uint8Array(64), verify
 /** A link whose far side the test writes by hand. */
 function hostileLink(
   node: Node,
-  { buffered = 0, byte = 0xee }: { readonly buffered?: number; readonly byte?: number } = {},
+  {
+    buffered = 0,
+    byte = 0xee,
+    maxMessageBytes = 65_536,
+  }: { readonly buffered?: number; readonly byte?: number; readonly maxMessageBytes?: number } = {},
 ): {
+  /** Each frame in a message of its own, on its lane. */
   say(...frames: Frame[]): void
+  message(lane: Lane, bytes: Uint8Array): void
   readonly heard: Frame[]
   readonly closed: string[]
 } {
@@ -39,14 +46,17 @@ function hostileLink(
     session,
     device: "ff".repeat(32),
     role: "writer",
-    maxMessageBytes: 65_536,
+    maxMessageBytes,
     send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
     buffered: () => buffered,
     close: (reason, options) =>
       void closed.push(options?.penalise === true ? `penalised: ${reason}` : reason),
   })
   return {
-    say: (...frames) => input.message("control", encodeMessage(frames.map(encodeFrame))),
+    say(...frames) {
+      for (const frame of frames) input.message(laneOf(frame.type), encodeMessage([encodeFrame(frame)]))
+    },
+    message: (lane, bytes) => input.message(lane, bytes),
     heard,
     closed,
   }
@@ -87,6 +97,40 @@ describe("a peer that breaks the protocol", () => {
       expect(time.pending).toBe(0)
     })
   }
+
+  for (const { name, lane, bytes, error } of vectors.lanes) {
+    test(`${error === null ? "is not one that sends" : "and sends"} ${name}`, async () => {
+      const time = createSimulatedTime()
+      const node = createNode(time, "honest")
+      await node.engine.replicate(memory())
+      const { say, message, closed } = hostileLink(node)
+      say(hello, announceNotes)
+      const repeated = typeof bytes === "string" ? { head: bytes, byte: "", times: 0, tail: "" } : bytes
+      const { head, byte, times, tail } = repeated
+      message(lane as Lane, hexToBytes(head + byte.repeat(times) + tail))
+      await time.runFor(100)
+      expect(closed.length).toBe(error === null ? 0 : 1)
+      expect(node.told.filter((told) => told.startsWith("violation"))).toEqual(
+        error === null ? [] : [`violation ${error}`],
+      )
+      await node.engine.close()
+    })
+  }
+
+  test("and sends longer messages than this side's HELLO allowed", () => {
+    for (const more of [0, 1]) {
+      const node = createNode(createSimulatedTime(), "honest")
+      const { say, message, heard, closed } = hostileLink(node, { maxMessageBytes: 20_000 })
+      expect(heard[0]).toMatchObject({ type: "hello", maxMessageBytes: 20_000 })
+      say(hello, announceNotes)
+      const head = { type: "data", slot: 0, kind: 0, key: "k", digest: new Uint8Array(8) } as const
+      const frame = encodeFrame({ ...head, delta: new Uint8Array(19_984 + more) })
+      const bytes = encodeMessage([frame])
+      expect(bytes.length).toBe(20_000 + more)
+      message("bulk", bytes)
+      expect(closed.length).toBe(more)
+    }
+  })
 
   test("and sends nonsense loses it likewise", () => {
     const node = createNode(createSimulatedTime(), "honest")
