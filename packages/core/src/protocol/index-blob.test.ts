@@ -41,7 +41,6 @@ describe("index blob", () => {
         expect(blob.cursor).toEqual(named.cursor)
         const restored = createFingerprintIndex()
         restored.build(blob.entries)
-        expect(restored.root()).toEqual(blob.root)
         expect(contentOf(restored)).toEqual(contentOf(index))
       }),
     )
@@ -65,7 +64,7 @@ describe("index blob", () => {
   })
 
   test("refuses a count that the bytes cannot hold before it allocates for it", () => {
-    const hostile = Uint8Array.of(1, ...new Uint8Array(32), 0, 0xff, 0xff, 0xff, 0x03, ...new Uint8Array(64))
+    const hostile = Uint8Array.of(2, ...new Uint8Array(32), 0, 0xff, 0xff, 0xff, 0x03, ...new Uint8Array(64))
     expect(() => decodeIndexBlob(hostile)).toThrow(DecodeError)
   })
 

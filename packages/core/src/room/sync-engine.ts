@@ -87,6 +87,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const targetsOf = ({ shared }: RoomReplica): readonly LinkReplica[] =>
     [...sessions.values()].flatMap(({ targets }) => targets.get(shared.replica.name)?.own ?? [])
 
+  const tellAll = (say: (session: LinkSession) => void): void => {
+    for (const session of sessions.values()) {
+      say(session)
+      session.flush()
+    }
+  }
+
+  /** Asks live links for their roots, except where `holdsAll`. */
+  const probe = (holdsAll: (own: LinkReplica) => boolean): void =>
+    tellAll(({ targets }) => {
+      for (const { own } of targets.values()) if (own.phase === "live" && !holdsAll(own)) own.probe()
+    })
+
   /** A change made on this device: pushed to everyone. */
   const localChanges = (replica: EngineReplica, transitions: readonly Transition[]): void => {
     // A peer that gets the change answers with what it has; one that takes nothing from us still has to be asked.
@@ -155,10 +168,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       for (const [link, positions] of positionsByLink) sessions.get(link)?.want(replica, positions)
       left += replica.wanted.size
     }
-    for (const session of sessions.values()) {
-      for (const { own } of session.targets.values()) own.check()
-      session.flush()
-    }
+    tellAll(({ targets }) => {
+      for (const { own } of targets.values()) own.check()
+    })
     if (left > 0) timers.startOnce("wanted", WANTED_TICK_MS, askWanted)
   }
 
@@ -205,25 +217,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const sendPresence = (): void => {
     relayOwnPresence()
     presenceSentAt = clock.monotonic()
-    for (const session of sessions.values()) {
-      session.sendPresence(presence)
-      session.flush()
-    }
+    tellAll((session) => session.sendPresence(presence))
   }
 
-  const sendLinks = (): void => {
-    for (const session of sessions.values()) {
-      session.sendLinks()
-      session.flush()
-    }
-  }
-
-  const probeAll = (): void => {
-    for (const session of sessions.values()) {
-      for (const { own } of session.targets.values()) if (own.phase === "live") own.probe()
-      session.flush()
-    }
-  }
+  const sendLinks = (): void => tellAll((session) => session.sendLinks())
 
   const dropSession = (session: LinkSession): void => {
     if (sessions.get(session.session) !== session) return
@@ -238,7 +235,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence)
     timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     // The peer may have died between receiving a change and passing it on.
-    timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
+    timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), () => probe(() => false))
     timers.startOnce("wanted", 0, askWanted)
     publish()
   }
@@ -250,15 +247,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     replicas: () => replicasByName.values(),
     digests,
     closing: closing.signal,
-    probe() {
-      for (const session of sessions.values()) {
-        for (const { own } of session.targets.values()) {
-          const holdsAll = own.compared && !own.owed.includes() && own.feed.unconfirmed.size === 0
-          if (own.phase === "live" && !holdsAll) own.probe()
-        }
-        session.flush()
-      }
-    },
+    probe: () =>
+      probe(({ compared, owed, feed }) => compared && !owed.includes() && feed.unconfirmed.size === 0),
   })
 
   const hostFor = (replica: Replica, replicaLinks: EngineReplica["links"]): Omit<ReplicaHost, "changed"> => ({
