@@ -58,6 +58,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
    */
   const wants: { readonly shared: SharedReplica; readonly positions: Uint8Array[] }[] = []
   let asking = false
+  /** Entries on the bulk lane that overtook the announcement of their replica: one that was opened while this link was there. */
+  const early: ReceivedPayload[] = []
   let changes = 0
   /** When an entry, or a piece of one, last arrived other than by a push. */
   let payloadAt = Number.NEGATIVE_INFINITY
@@ -197,7 +199,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "hello":
         return greet(frame)
       case "announce":
-        return matched.announced(frame)
+        matched.announced(frame)
+        return early.splice(0).forEach(receive)
       case "withdraw":
         return matched.withdrawn(frame.slot)
       case "range":
@@ -285,7 +288,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     outbox.capMessages(frame.maxMessageBytes)
   }
 
-  const receive = ({ frame, receipt }: ReceivedPayload): void => {
+  const receive = (payload: ReceivedPayload): void => {
+    const { frame, receipt } = payload
+    // Credit bounds how much this can be.
+    if (frame.type !== "push" && !matched.knows(frame.slot)) return void early.push(payload)
     const target = matched.at(frame.slot)
     if (target === null || !target.own.permissions.receive) inbox.settle(receipt)
     else if (frame.type === "chunk") blobs.received(frame, receipt)

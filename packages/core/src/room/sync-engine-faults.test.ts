@@ -11,7 +11,7 @@ import {
 } from "../../test/simulated-engines.ts"
 import vectors from "../../vectors/frames.json" with { type: "json" }
 import type { Replica } from "../ports/replica.ts"
-import type { Frame } from "../protocol/frame.ts"
+import type { DataFrame, Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
@@ -130,6 +130,31 @@ describe("a peer that breaks the protocol", () => {
       message("bulk", bytes)
       expect(closed.length).toBe(more)
     }
+  })
+
+  test("is not one whose entries overtake the announcement of a replica that it opened again", async () => {
+    const time = createSimulatedTime()
+    const [honest, author] = [createNode(time, "honest"), createNode(time, "author")]
+    const notes = await honest.engine.replicate(memory())
+    const theirs = await author.engine.replicate(memory())
+    await theirs.set("k", { n: 1 })
+    const other = hostileLink(author)
+    const { say, heard, closed } = hostileLink(honest)
+    other.say(hello, announceNotes)
+    other.say({
+      type: "want",
+      slot: 0,
+      items: [{ position: createKeyedDigest(DIGEST_KEY).position("k"), summary: new Uint8Array(0) }],
+    })
+    await time.runFor(100)
+    const [data] = other.heard.filter((frame) => frame.type === "data")
+    say(hello, announceNotes, { type: "withdraw", slot: 0 }, { ...(data as DataFrame), slot: 1 })
+    await time.runFor(1_000)
+    expect([closed, notes.get("k"), heard.filter(({ type }) => type === "ack")]).toEqual([[], null, []])
+    say({ ...announceNotes, slot: 1 })
+    await time.runFor(1_000)
+    expect([closed, notes.get("k")]).toEqual([[], { n: 1 }])
+    expect(heard).toContainEqual({ type: "ack", control: 0, bulk: 1 })
   })
 
   test("and sends nonsense loses it likewise", () => {
