@@ -58,9 +58,7 @@ export interface Outbox {
   readonly unacknowledged: number
   /** The part of these on the bulk lane. */
   readonly unacknowledgedBulk: number
-  readonly bytesOut: number
-  readonly framesOut: number
-  readonly entriesOut: number
+  readonly counters: { readonly bytesOut: number; readonly framesOut: number; readonly entriesOut: number }
 }
 
 /** More than this waiting in the transport's control lane means that the peer does not keep up. */
@@ -83,9 +81,7 @@ export function createOutbox(path: OutboxPath): Outbox {
   let creditTotal = CREDIT_WINDOW_BYTES
   let creditUsed = 0
   let nextFragmentId = 1
-  let bytesOut = 0
-  let framesOut = 0
-  let entriesOut = 0
+  const counters = { bytesOut: 0, framesOut: 0, entriesOut: 0 }
 
   let controlQueue: EncodedFrame[] = []
   let controlBytes = 0
@@ -98,18 +94,18 @@ export function createOutbox(path: OutboxPath): Outbox {
   const queueControl = (frame: EncodedFrame): void => {
     controlQueue.push(frame)
     controlBytes += frame.length
-    framesOut++
+    counters.framesOut++
   }
 
   const queueBulk = (frame: EncodedFrame, credit: number): void => {
     bulkQueue.push({ frame, credit })
     bulkBytes += frame.length
-    framesOut++
+    counters.framesOut++
   }
 
   const send = (lane: "control" | "bulk", frames: readonly EncodedFrame[]): void => {
     const message = encodeMessage(frames)
-    bytesOut += message.length
+    counters.bytesOut += message.length
     path.send(lane, message)
   }
 
@@ -172,13 +168,13 @@ export function createOutbox(path: OutboxPath): Outbox {
       creditUsed += encoded.length
       queueControl(encoded)
       references.control.add(reference)
-      entriesOut++
+      counters.entriesOut++
       return true
     },
     bulk(frame, reference) {
       if (reference !== null) {
         references.bulk.add(reference)
-        entriesOut++
+        counters.entriesOut++
       }
       const pieceBytes = Math.min(FRAGMENT_BYTES, cap - 64)
       const encoded = splitFrame(frame)
@@ -237,15 +233,7 @@ export function createOutbox(path: OutboxPath): Outbox {
     get unacknowledgedBulk() {
       return references.bulk.length
     },
-    get bytesOut() {
-      return bytesOut
-    },
-    get framesOut() {
-      return framesOut
-    },
-    get entriesOut() {
-      return entriesOut
-    },
+    counters,
   }
 }
 

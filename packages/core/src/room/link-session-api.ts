@@ -58,6 +58,8 @@ export interface LinkSession extends LinkInput {
   readonly questions: SyncedQuestions
   /** The sessions that the peer says it is linked to. */
   linkedTo(): ReadonlySet<string>
+  /** Whether the peer has no link to some of these sessions, other than itself. */
+  lacksAny(sessions: Iterable<string>): boolean
   added(replica: RoomReplica): void
   removed(replica: RoomReplica): void
   sendLinks(): void

@@ -319,6 +319,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     targets: matched.targets,
     questions,
     linkedTo: () => linkedTo,
+    lacksAny: (sessions) => [...sessions].some((id) => id !== link.session && !linkedTo.has(id)),
     message(lane, bytes) {
       if (closed) return
       heartbeat.heard()
@@ -386,14 +387,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       return { session: link.session, stage, rttMs: heartbeat.rttMs, refusesEntries: refuses, replicas }
     },
     statusOf: (room) => replicaLinkStatus(peer, matched, room, pendingIn(room)),
-    counters: () => ({
-      bytesIn,
-      bytesOut: outbox.bytesOut,
-      framesIn,
-      framesOut: outbox.framesOut,
-      entriesIn: inbox.entriesIn,
-      entriesOut: outbox.entriesOut,
-    }),
+    counters: () => ({ bytesIn, framesIn, entriesIn: inbox.entriesIn, ...outbox.counters }),
     bye(reason) {
       if (closed) return
       outbox.control({ type: "bye", reason: reasonForWire(reason) })
