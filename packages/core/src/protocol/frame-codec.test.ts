@@ -51,14 +51,13 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     slot,
     salt: u32,
     sequence: u32,
-    frames: fc.integer({ min: 0, max: 300 }),
     answered: fc.integer({ min: 0, max: limits.MAX_GRANT_BYTES }),
     later: fc.boolean(),
   }),
   offer: fc.record({
     type: fc.constant("offer"),
     slot,
-    items: items(fc.record({ position: bytes(16), digest: bytes(16), size: fc.nat(limits.MAX_ENTRY_BYTES) })),
+    items: items(fc.record({ position: bytes(16), digest: bytes(8) })),
   }),
   want: fc.record({
     type: fc.constant("want"),

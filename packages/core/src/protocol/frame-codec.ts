@@ -92,7 +92,11 @@ const KEY = text(limits.MAX_KEY_BYTES)
 const SESSION = bytes(limits.SESSION_ID_BYTES)
 const POSITION = bytes(limits.POSITION_BYTES)
 const DIGEST = bytes(limits.DIGEST_BYTES)
-const SHORT_DIGEST = bytes(limits.SHORT_DIGEST_BYTES)
+/** Cut when it is written: an index holds whole digests. */
+const SHORT_DIGEST: Field<Uint8Array> = {
+  ...bytes(limits.SHORT_DIGEST_BYTES),
+  write: (to, digest) => void to.bytes(digest.subarray(0, limits.SHORT_DIGEST_BYTES)),
+}
 const DEVICE = bytes(limits.DEVICE_KEY_BYTES)
 const BLOB = bytes(limits.BLOB_DIGEST_BYTES)
 const REASON = text(limits.MAX_REASON_BYTES)
@@ -102,6 +106,7 @@ const POSITIONS = list(POSITION, limits.MAX_ITEMS, limits.POSITION_BYTES)
 const PRESENCE = optional(rest(limits.MAX_PRESENCE_BYTES, "presence"))
 const BITMAP = checked(rest(Infinity, "bitmap"), ({ length }) => length > 0 && length <= 1_024, "bitmap")
 const ALONE = struct({ slot: SLOT })
+const HELD = struct({ slot: SLOT, items: items(struct({ position: POSITION, digest: SHORT_DIGEST }), 24) })
 const NONCE = struct({ nonce: U32 })
 
 const ROOT: Field<RootItem> = {
@@ -151,14 +156,10 @@ const BODIES: Bodies = {
     slot: SLOT,
     salt: U32,
     sequence: varint(MAX_U32),
-    frames: varint(limits.MAX_GRANT_BYTES),
     answered: varint(limits.MAX_GRANT_BYTES),
     later: FLAG,
   }),
-  offer: struct({
-    slot: SLOT,
-    items: items(struct({ position: POSITION, digest: DIGEST, size: varint(limits.MAX_BLOB_BYTES) }), 33),
-  }),
+  offer: HELD,
   want: struct({
     slot: SLOT,
     items: items(struct({ position: POSITION, summary: block(limits.MAX_SUMMARY_BYTES) }), 17),
@@ -172,7 +173,7 @@ const BODIES: Bodies = {
     after: SHORT_DIGEST,
     delta: DELTA,
   }),
-  have: struct({ slot: SLOT, items: items(struct({ position: POSITION, digest: SHORT_DIGEST }), 24) }),
+  have: HELD,
   ack: struct({ control: varint(), bulk: varint() }),
   nak: struct({
     slot: SLOT,

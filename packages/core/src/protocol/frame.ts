@@ -8,7 +8,8 @@ export type Frame =
   | { readonly type: "withdraw"; readonly slot: number }
   | RangeFrame
   | RangeAckFrame
-  | { readonly type: "offer"; readonly slot: number; readonly items: readonly OfferItem[] }
+  /** Entries worth asking for at once, such as those newer than the last common root. */
+  | { readonly type: "offer"; readonly slot: number; readonly items: readonly HaveItem[] }
   | { readonly type: "want"; readonly slot: number; readonly items: readonly WantItem[] }
   /** Entries that were asked for and that the sender will not send: gone, impossible to send, or refused by the receiver. */
   | { readonly type: "withheld"; readonly slot: number; readonly positions: readonly Uint8Array[] }
@@ -101,19 +102,10 @@ export interface RangeAckFrame {
   readonly slot: number
   readonly salt: number
   readonly sequence: number
-  /** Reply frames sent for this request, all before this acknowledgement on the same lane. */
-  readonly frames: number
   /** Records of the request that were answered; fewer than asked when the grant was used up. */
   readonly answered: number
   /** The responder is busy reconciling with another peer: ask again when it sends ROOT. */
   readonly later: boolean
-}
-
-/** An entry newer than the last common root: worth asking for at once. */
-export interface OfferItem {
-  readonly position: Uint8Array
-  readonly digest: Uint8Array
-  readonly size: number
 }
 
 export interface WantItem {
@@ -123,7 +115,7 @@ export interface WantItem {
 
 export interface HaveItem {
   readonly position: Uint8Array
-  /** 8 bytes. */
+  /** 8 bytes; of a longer one only these are sent. */
   readonly digest: Uint8Array
 }
 
@@ -156,7 +148,7 @@ export interface PushFrame {
   readonly slot: number
   readonly kind: number
   readonly key: string
-  /** 8 bytes each; `before` is zero where there was no entry. */
+  /** 8 bytes each, of longer ones only these are sent; `before` is zero where there was no entry. */
   readonly before: Uint8Array
   readonly after: Uint8Array
   readonly delta: Uint8Array

@@ -276,7 +276,8 @@ describe("a push", () => {
     const full = createRecorder()
     full.buffered.control = 300_000
     expect(full.outbox.push(push(10), reference(1))).toBe(false)
-    for (const { outbox } of [long, full]) expect([outbox.unacknowledged, outbox.counters.framesOut]).toEqual([0, 0])
+    for (const { outbox } of [long, full])
+      expect([outbox.unacknowledged, outbox.counters.framesOut]).toEqual([0, 0])
   })
 })
 

@@ -190,7 +190,6 @@ export function answerRange(
     slot,
     salt,
     sequence,
-    frames: frames.length,
     answered,
     later: false,
   }

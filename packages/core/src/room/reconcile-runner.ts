@@ -138,7 +138,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
   const answer = (frame: RangeFrame): void => {
     if (!lease.acquire(session, options.behind(), clock.monotonic())) {
       const { salt, sequence } = frame
-      outbox.control({ type: "range-ack", slot, salt, sequence, frames: 0, answered: 0, later: true })
+      outbox.control({ type: "range-ack", slot, salt, sequence, answered: 0, later: true })
       return
     }
     progress()

@@ -398,7 +398,6 @@ describe("a comparison that the peer does not answer", () => {
       slot: 0,
       salt: 0,
       sequence: 9,
-      frames: 0,
       answered: 0,
       later: false,
     }
