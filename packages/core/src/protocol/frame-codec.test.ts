@@ -127,21 +127,11 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
   }),
   ping: fc.record({ type: fc.constant("ping"), nonce: u32 }),
   pong: fc.record({ type: fc.constant("pong"), nonce: u32 }),
-  fragment: fc
-    .record({
-      id: u32,
-      total: fc.integer({ min: 2, max: 1_000 }),
-      last: fc.boolean(),
-      bytes: fc.uint8Array({ minLength: limits.MIN_FRAGMENT_BYTES, maxLength: 600 }),
-    })
-    .map(({ id, total, last, bytes: piece }) => ({
-      type: "fragment" as const,
-      id,
-      index: last ? total - 1 : 0,
-      total,
-      size: total * 600,
-      bytes: piece,
-    })),
+  fragment: fc.record({
+    type: fc.constant("fragment"),
+    size: fc.integer({ min: 601, max: limits.MAX_ENTRY_BYTES }),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 600 }),
+  }),
   bye: fc.record({ type: fc.constant("bye"), reason: text(40) }),
   prune: fc.record({ type: fc.constant("prune"), slot }),
   "presence-relay": fc.record({
@@ -304,7 +294,7 @@ describe("a bound", () => {
     bitmap: zeros(1),
   } as const
   const chunk = { type: "chunk", slot: 0, position, blob: zeros(32), index: 0, bytes: digest } as const
-  const fragment = { type: "fragment", id: 0, index: 0, total: 2, size: 2_000, bytes: zeros(512) } as const
+  const fragment = { type: "fragment", size: 2_000, bytes: zeros(512) } as const
 
   const cases: readonly {
     readonly of: string
@@ -410,18 +400,12 @@ describe("a bound", () => {
       code: "bad-number",
     },
     {
-      of: "a piece that is not the last",
-      within: fragment,
-      beyond: { ...fragment, bytes: zeros(limits.MIN_FRAGMENT_BYTES - 1) },
+      of: "a piece",
+      within: { ...fragment, bytes: zeros(1_999) },
+      beyond: { ...fragment, bytes: zeros(2_000) },
       code: "bad-value",
     },
-    {
-      of: "the last piece",
-      within: { ...fragment, index: 1, bytes: zeros(1) },
-      beyond: { ...fragment, index: 1, bytes: zeros(0) },
-      code: "bad-value",
-    },
-    { of: "pieces", within: { ...fragment, index: 1 }, beyond: { ...fragment, index: 2 }, code: "bad-value" },
+    { of: "an empty piece", within: fragment, beyond: { ...fragment, bytes: zeros(0) }, code: "bad-value" },
     {
       of: "a message's cap",
       within: {

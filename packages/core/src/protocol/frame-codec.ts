@@ -202,17 +202,10 @@ const BODIES: Bodies = {
   pong: NONCE,
   fragment: checked(
     struct({
-      id: varint(MAX_U32),
-      index: varint(limits.MAX_ENTRY_BYTES),
-      total: varint(limits.MAX_ENTRY_BYTES),
       size: varint(limits.MAX_ENTRY_BYTES + limits.MAX_KEY_BYTES + 64),
       bytes: payload(Infinity, "fragment"),
     }),
-    ({ index, total, size, bytes: { length } }) =>
-      index < total &&
-      total > 1 &&
-      length <= size &&
-      length >= (index < total - 1 ? limits.MIN_FRAGMENT_BYTES : 1),
+    ({ size, bytes: { length } }) => length > 0 && length < size,
     "fragment",
   ),
   bye: struct({ reason: REASON }),

@@ -208,12 +208,9 @@ export interface ChunkFrame {
   readonly bytes: Uint8Array
 }
 
-/** A piece of one encoded frame that is longer than a message. Pieces of a frame come in order on one lane. */
+/** A piece of one encoded frame that is longer than a message. Pieces come in order, and of one frame after the other. */
 export interface FragmentFrame {
   readonly type: "fragment"
-  readonly id: number
-  readonly index: number
-  readonly total: number
   /** Bytes of the whole frame; the same in every piece. */
   readonly size: number
   readonly bytes: Uint8Array

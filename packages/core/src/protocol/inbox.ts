@@ -2,7 +2,13 @@ import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { ChunkFrame, DataFrame, Frame, FragmentFrame, PushFrame } from "./frame.ts"
 import { decodeFrame } from "./frame-codec.ts"
-import { CREDIT_WINDOW_BYTES, MAX_ENTRY_BYTES, MAX_UNACKNOWLEDGED, REASSEMBLY_BYTES } from "./limits.ts"
+import {
+  CREDIT_WINDOW_BYTES,
+  MAX_ENTRY_BYTES,
+  MAX_UNACKNOWLEDGED,
+  MIN_FRAGMENT_BYTES,
+  REASSEMBLY_BYTES,
+} from "./limits.ts"
 import { type Lane, laneOf } from "./message.ts"
 
 /** One received payload frame, until it is durable, refused or dropped. */
@@ -55,8 +61,6 @@ const LARGE_REASSEMBLY_BYTES = MAX_ENTRY_BYTES + REASSEMBLY_BYTES
 
 /** The fragmented frame that is arriving. A sender finishes one before it begins the next. */
 interface PartialFrame {
-  readonly id: number
-  readonly total: number
   readonly size: number
   readonly pieces: Uint8Array[]
   received: number
@@ -120,7 +124,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     if (mayHold()) returned += size
     else withheld += size
     partial = withPiece(partial, fragment)
-    if (partial.pieces.length < partial.total) return null
+    if (partial.received < partial.size) return null
     const whole = joinPieces(partial)
     partial = null
     const frame = decodeFrame(whole)
@@ -181,19 +185,13 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   }
 }
 
-/** Pieces must come in order, since a lane is ordered. */
-function withPiece(partial: PartialFrame | null, fragment: FragmentFrame): PartialFrame {
-  const { id, index, total, size, bytes } = fragment
-  const whole = partial ?? { id, total, size, pieces: [], received: 0 }
-  const fits = whole.id === id && whole.total === total && whole.size === size
-  if (!fits || whole.pieces.length !== index) {
-    throw new DecodeError("protocol-violation", "fragment out of place")
-  }
+function withPiece(partial: PartialFrame | null, { size, bytes }: FragmentFrame): PartialFrame {
+  const whole = partial ?? { size, pieces: [], received: 0 }
   whole.pieces.push(bytes)
   whole.received += bytes.length
-  if (whole.received > size) throw new DecodeError("protocol-violation", "fragments too long")
-  if (whole.pieces.length === total && whole.received < size) {
-    throw new DecodeError("protocol-violation", "fragments too short")
+  const isTiny = bytes.length < MIN_FRAGMENT_BYTES && whole.received < size
+  if (whole.size !== size || whole.received > size || isTiny) {
+    throw new DecodeError("protocol-violation", "fragment out of place")
   }
   return whole
 }

@@ -84,9 +84,9 @@ function joined(frames: readonly SizedFrame[]): readonly Frame[] {
       continue
     }
     pieces.push(frame)
-    if (pieces.length < frame.total) continue
+    if (bytesOf(pieces) < frame.size) continue
     const bytes = new Uint8Array(frame.size)
-    pieces.forEach((piece) => bytes.set(piece.bytes, bytesOf(pieces.slice(0, piece.index))))
+    pieces.forEach((piece, at) => bytes.set(piece.bytes, bytesOf(pieces.slice(0, at))))
     whole.push(decodeFrame(bytes))
     pieces = []
   }

@@ -80,7 +80,6 @@ export function createOutbox(path: OutboxPath): Outbox {
   let cap = path.maxMessageBytes
   let creditTotal = CREDIT_WINDOW_BYTES
   let creditUsed = 0
-  let nextFragmentId = 1
   const counters = { bytesOut: 0, framesOut: 0, entriesOut: 0 }
 
   let controlQueue: EncodedFrame[] = []
@@ -183,18 +182,9 @@ export function createOutbox(path: OutboxPath): Outbox {
         return
       }
       const bytes = encodeFrame(frame)
-      const id = nextFragmentId++
-      const total = Math.ceil(bytes.length / pieceBytes)
-      for (let index = 0; index < total; index++) {
-        const piece = bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes)
-        const fragment = splitFrame({
-          type: "fragment",
-          id,
-          index,
-          total,
-          size: bytes.length,
-          bytes: piece,
-        })
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        const piece = bytes.subarray(at, at + pieceBytes)
+        const fragment = splitFrame({ type: "fragment", size: bytes.length, bytes: piece })
         queueBulk(fragment, fragment.length)
       }
     },

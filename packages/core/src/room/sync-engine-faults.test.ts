@@ -232,9 +232,7 @@ describe("a peer that sends no more of a large entry", () => {
     const { say, closed } = hostileLink(node)
     say(hello, announceNotes)
     const bytes = new Uint8Array(60_000)
-    for (let index = 0; index < 90; index++) {
-      say({ type: "fragment", id: 1, index, total: 100, size: 6_000_000, bytes })
-    }
+    for (let piece = 0; piece < 90; piece++) say({ type: "fragment", size: 6_000_000, bytes })
     for (let at = 0; at < 50_000; at += 5_000) {
       await time.runFor(5_000)
       say({ type: "ping", nonce: 1 })
