@@ -70,12 +70,24 @@ const hello: Frame = {
   refusesEntries: false,
 }
 
+const pushed: Frame = {
+  type: "push",
+  slot: 0,
+  kind: 0,
+  key: "k",
+  before: new Uint8Array(8),
+  after: new Uint8Array(8).fill(1),
+  delta: new Uint8Array(3),
+}
+
 describe("a peer that breaks the protocol", () => {
   const cases: readonly [string, readonly Frame[]][] = [
     ["speaks before HELLO", [{ type: "ping", nonce: 1 }]],
     ["says HELLO twice", [hello, hello]],
     ["says HELLO for somebody else", [{ ...hello, session: new Uint8Array(16) }]],
     ["names a slot that it never announced", [hello, { type: "prune", slot: 4 }]],
+    ["pushes an entry of a replica that it never announced", [hello, announceNotes, { ...pushed, slot: 4 }]],
+    ["sends an entry of another kind", [hello, announceNotes, { ...pushed, kind: 2 }]],
     ["acknowledges what it never got", [hello, { type: "ack", control: 1, bulk: 0 }]],
     [
       "asks what only another session of this device may",
@@ -86,6 +98,7 @@ describe("a peer that breaks the protocol", () => {
     test(`and ${does} loses its link, and nothing is left of it`, async () => {
       const time = createSimulatedTime()
       const node = createNode(time, "honest")
+      await node.engine.replicate(memory())
       const { say, closed } = hostileLink(node)
       say(...frames)
       expect(closed).toHaveLength(1)
