@@ -1,4 +1,4 @@
-import type { JsonObject, MergeHandler, Replica } from "@dunlin/core"
+import type { JsonObject, MergeHandler } from "@dunlin/core"
 import {
   createMemoryReplica,
   createSimulatedDisk,
@@ -11,6 +11,7 @@ import {
   type SimulatedTime,
   type SyncEngine,
 } from "@dunlin/core/testing"
+import { type ClosingReplica, createClosingReplica } from "./closing-replica.ts"
 import { ATTACHMENT_FIELD, type Attachments, openAttachments, withAttachments } from "./attachments.ts"
 import type { Faults } from "./fault-counts.ts"
 import { withFailingReads } from "./failing-reads.ts"
@@ -27,6 +28,7 @@ export interface Process {
   readonly clock: SimulatedClock
   /** Null until the replica is open. */
   collection: MemoryCollection | null
+  replica: ClosingReplica
   readonly attachments: Promise<Attachments>
   readonly presence: PresenceSeen
   /** The presence that it shows to others; null for none. */
@@ -49,6 +51,8 @@ export interface Device {
   start(onOpen: () => void): void
   crash(): void
   leave(): void
+  /** Closes the replica, and opens it again; not one that is being opened or closed. */
+  reopen(backAfterMs: number): void
   stepClock(byMs: number): void
   /** From 0 to 1: how many reads of entries and summaries fail. */
   setReadFailureRate(rate: number): void
@@ -84,10 +88,14 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
     random: random.fork("disk"),
     isTearable: (key) => key === "index",
   })
-  const key = Buffer.from(random.bytes(32)).toString("hex")
+  const ownKey = random.bytes(32)
+  const twinKey =
+    plan.twinOf === undefined ? ownKey : world.random.fork(`device/${plan.twinOf}`).bytes(ownKey.length)
+  const key = Buffer.from(twinKey).toString("hex")
   let process: Process | null = null
   let closing = false
   let starts = 0
+  let reopenings = 0
   let asked = 0
   let minted = 0
   let readFailureRate = 0
@@ -103,7 +111,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
     clock: SimulatedClock,
     chance: SeededRandom,
     attachments: Promise<Attachments>,
-  ): Replica<MemoryCollection> => {
+  ): ClosingReplica => {
     const planted = bug?.replicaOptions?.({ device: index, disk, random: chance })
     const replica = createMemoryReplica({
       name: "documents",
@@ -132,7 +140,20 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       ...planted,
     })
     const wrapped = bug?.wrapReplica?.(replica) ?? replica
-    return withFailingReads(withAttachments(wrapped, attachments), failsToRead)
+    return createClosingReplica(withFailingReads(withAttachments(wrapped, attachments), failsToRead))
+  }
+
+  const open = (own: Process, opened: () => void): void => {
+    own.engine.replicate(own.replica.replica).then(
+      (collection) => {
+        if (process !== own) return
+        own.collection = collection
+        opened()
+      },
+      (error: unknown) => {
+        if (process === own) world.fail(`a replica did not open: ${String(error)}`)
+      },
+    )
   }
 
   const self: Device = {
@@ -178,8 +199,9 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
         },
       })
       const session = Buffer.from(sessionId).toString("hex")
+      const replica = createReplica(clock, chance.fork("replica"), attachments)
       const own: Process = {
-        ...{ session, engine, clock, attachments, presence },
+        ...{ session, engine, clock, replica, attachments, presence },
         collection: null,
         said: null,
         alive: true,
@@ -187,16 +209,7 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
       process = own
       world.trace(`${index} starts as ${own.session.slice(0, 6)}`)
       if (plan.present) self.setPresence(`${index} since ${Math.round(time.now)}`)
-      engine.replicate(createReplica(clock, chance.fork("replica"), attachments)).then(
-        (collection) => {
-          if (process !== own) return
-          own.collection = collection
-          onOpen()
-        },
-        (error: unknown) => {
-          if (process === own) world.fail(`a replica did not open: ${String(error)}`)
-        },
-      )
+      open(own, onOpen)
     },
     crash() {
       if (process === null) return
@@ -223,6 +236,23 @@ export function createDevice(world: World, index: number, plan: PeerPlan): Devic
           leaving.clock.stop()
         },
         (error: unknown) => world.fail(`closing failed: ${String(error)}`),
+      )
+    },
+    reopen(backAfterMs) {
+      const own = process
+      if (own === null || own.collection === null) return
+      faults.count("reopened-replica")
+      world.trace(`${index} closes its replica`)
+      own.collection = null
+      const { clock, attachments } = own
+      const chance = random.fork(`reopening/${reopenings++}`)
+      void own.replica.close().then(() =>
+        time.schedule(backAfterMs, () => {
+          if (process !== own) return
+          world.trace(`${index} opens its replica again`)
+          own.replica = createReplica(clock, chance, attachments)
+          open(own, () => {})
+        }),
       )
     },
     stepClock(byMs) {

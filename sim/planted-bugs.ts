@@ -183,22 +183,38 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "be-present-only-in-the-middle-of-a-line",
     mutation: {
-      file: "room/sync-engine.ts",
-      find: "isPartial(peer) || [...peer.linkedTo()].some(isDistant)",
-      replace: "isPartial(peer)",
+      file: "room/presence-links.ts",
+      find: "peer.lacksAny(sessions.keys()) || [...peer.linkedTo()].some(isDistant)",
+      replace: "peer.lacksAny(sessions.keys())",
     },
   },
   {
     name: "keep-the-presence-of-who-left",
     mutation: {
-      file: "room/sync-engine.ts",
-      find: "events.presence(session.session, null)",
+      file: "room/presence-links.ts",
+      find: "changed(session, null)",
       replace: "void session",
     },
   },
   {
     name: "take-half-of-an-attachment-for-the-whole",
     missingChunks: (missing, chunks) => (missing.length < chunks ? [] : missing),
+  },
+  {
+    name: "count-a-twin-as-another-device",
+    mutation: {
+      file: "room/synced-waits.ts",
+      find: "const kin = isKin(session, wait)",
+      replace: "const kin = false",
+    },
+  },
+  {
+    name: "count-a-device-twice-that-a-twin-knows-too",
+    mutation: {
+      file: "room/synced-waits.ts",
+      find: "new Set(others.flatMap((one) => (holdings.includes(one.holding) ? one.device : []))).size",
+      replace: "others.filter((one) => holdings.includes(one.holding)).length",
+    },
   },
 ]
 

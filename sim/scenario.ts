@@ -36,6 +36,8 @@ export interface PeerPlan {
   readonly preload: number
   /** Whether it shows presence as soon as it starts. */
   readonly present: boolean
+  /** The peer whose device key it has as well, with a disk of its own: a second process of one user. */
+  readonly twinOf?: number
 }
 
 export type PlannedEvent = { readonly atMs: number } & PlannedAction
@@ -79,6 +81,8 @@ export type PlannedAction =
   /** Another device starts with a copy of this one's disk. */
   | { readonly type: "copy"; readonly peer: number; readonly into: number }
   | { readonly type: "leave"; readonly peer: number; readonly backAfterMs: number | null }
+  /** Closes its replica, and opens it again in the same room. */
+  | { readonly type: "reopen"; readonly peer: number; readonly backAfterMs: number }
   | { readonly type: "clock-step"; readonly peer: number; readonly byMs: number }
   | { readonly type: "disk-slow"; readonly peer: number; readonly syncMs: number; readonly forMs: number }
   | { readonly type: "disk-failing"; readonly peer: number; readonly rate: number; readonly forMs: number }
@@ -86,7 +90,7 @@ export type PlannedAction =
   /** Changes its presence, or takes it back. */
   | { readonly type: "presence"; readonly peer: number; readonly present: boolean }
   /** Calls `synced()`, and inspects the disks when it resolves. */
-  | { readonly type: "await-synced"; readonly peer: number }
+  | { readonly type: "await-synced"; readonly peer: number; readonly peers?: number }
 
 export type GarbageKind = "noise" | "mutated" | "truncated" | "spoilt-chunk"
 
@@ -122,7 +126,7 @@ export function createScenario(seed: string, limits: ScenarioLimits = USUAL_LIMI
   const plan: EventPlan = { random, peers, edges, documents, faultsMs, core, topology }
   const handler = random.pick(Object.keys(HANDLERS) as HandlerName[])
   const twoVersions = random.chance(0.15)
-  const events = planEvents(plan)
+  const events = planSideEvents(planEvents(plan), plan, seed)
   return {
     seed,
     topology,
@@ -130,7 +134,7 @@ export function createScenario(seed: string, limits: ScenarioLimits = USUAL_LIMI
     twoVersions,
     documents,
     slowLinkRate: 0.25,
-    events: planSideEvents(events, plan, seed).toSorted((a, b) => a.atMs - b.atMs),
+    events: planTwins(plan, events, seed).toSorted((a, b) => a.atMs - b.atMs),
     // Copies of devices join the plan while events are planned.
     peers,
     edges,
@@ -187,6 +191,26 @@ function addLeaf(
   const host = random.pick(candidates)
   edges.push([host, peers.length])
   peers.push(change({ ...planPeer(random, 1_000, false), schemaTag: (peers[host] as PeerPlan).schemaTag }))
+}
+
+/** Now and then two peers share a device key, and wait for more than one device. */
+function planTwins(
+  { peers, edges, core }: EventPlan,
+  events: readonly PlannedEvent[],
+  seed: string,
+): readonly PlannedEvent[] {
+  const random = createSeededRandom(`twins/${seed}`)
+  const [one, two] = [random.below(core), random.below(core)]
+  const [first, second] = [peers[one], peers[two]] as [PeerPlan, PeerPlan]
+  if (one === two || first.schemaTag !== second.schemaTag || !random.chance(0.3)) return events
+  peers[two] = { ...second, twinOf: one }
+  const isLinked = edges.some((ends) => ends.includes(one) && ends.includes(two))
+  if (!isLinked) edges.push([one, two])
+  return events.map((event) => {
+    if (event.type !== "await-synced") return event
+    const peer = random.chance(0.5) ? event.peer : random.pick([one, two])
+    return { ...event, peer, peers: 1 + random.below(3) }
+  })
 }
 
 /** Writes, relays, and takes what others write. */

@@ -6,7 +6,7 @@ import type { PlannedEvent } from "./scenario.ts"
 const TELLING_SIZES = [1, 900, 12_000, 65_535, 65_536, 65_537, 131_072]
 
 /**
- * Attachments, failing reads, presence and `synced()`, in a part of the worlds. They have random sequences of their own, so
+ * Attachments, failing reads, replicas that close, presence and `synced()`, in a part of the worlds. They have random sequences of their own, so
  * that a seed's links, crashes and writes stay what they are.
  */
 export function planSideEvents(
@@ -18,7 +18,11 @@ export function planSideEvents(
   const attached = random.chance(0.3)
     ? withTornFetches(withAttachments(events, plan, random), plan, createSeededRandom(`torn/${seed}`))
     : events
-  const disturbed = [...attached, ...planFailingReads(plan, createSeededRandom(`reads/${seed}`))]
+  const disturbed = [
+    ...attached,
+    ...planFailingReads(plan, createSeededRandom(`reads/${seed}`)),
+    ...planReopening(plan, createSeededRandom(`reopening/${seed}`)),
+  ]
   if (random.chance(0.4)) return [...disturbed, ...planPresence(plan, random), ...planWaits(plan, random)]
   return [...disturbed, ...planWaits(plan, random)]
 }
@@ -32,6 +36,17 @@ function planFailingReads({ peers, faultsMs }: EventPlan, random: SeededRandom):
     rate: random.chance(0.5) ? 1 : random.unit(),
     forMs: 500 + random.below(6_000),
     atMs: random.below(random.chance(0.5) ? 500 : faultsMs),
+  }))
+}
+
+/** Often at once, so that what was on its way to the closed replica meets the new one. */
+function planReopening({ peers, faultsMs }: EventPlan, random: SeededRandom): readonly PlannedEvent[] {
+  if (!random.chance(0.3)) return []
+  return Array.from({ length: 1 + random.below(4) }, () => ({
+    type: "reopen",
+    peer: random.below(peers.length),
+    backAfterMs: random.chance(0.5) ? random.below(50) : random.below(3_000),
+    atMs: random.below(random.chance(0.3) ? 800 : faultsMs),
   }))
 }
 

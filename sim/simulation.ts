@@ -262,6 +262,9 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
         }
         return
       }
+      case "reopen":
+        device(event.peer).reopen(event.backAfterMs)
+        return
       case "clock-step":
         device(event.peer).stepClock(event.byMs)
         return
@@ -269,7 +272,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
         device(event.peer).setPresence(event.present ? `${event.peer}, changed by ${number}` : null)
         return
       case "await-synced":
-        claims.ask(device(event.peer))
+        claims.ask(device(event.peer), event.peers ?? 1)
         return
       case "disk-slow":
         faults.count("disk-slow")
@@ -339,14 +342,20 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
 
   /** A device that has somebody to share everything with must hear that it has done so. */
   const syncedAtRest = async (): Promise<void> => {
-    const sharesAll = ({ process, plan }: Device): boolean => process !== null && isFull(plan)
-    const stillWaiting = claims.askAll(
-      devices.filter((one) =>
-        edgesOf(one).some(({ ends }) =>
-          ends.every((end) => sharesAll(end) && end.plan.schemaTag === one.plan.schemaTag),
-        ),
-      ),
-    )
+    const partnersOf = (one: Device): readonly Device[] =>
+      edgesOf(one)
+        .filter(({ ends }) =>
+          ends.every(
+            ({ process, plan }) => process !== null && isFull(plan) && plan.schemaTag === one.plan.schemaTag,
+          ),
+        )
+        .flatMap(({ ends }) => ends.filter((end) => end !== one))
+    // A twin is no other device, but is asked for those that it knows.
+    const knows = (one: Device): boolean =>
+      partnersOf(one).some((partner) =>
+        [partner, ...(partner.key === one.key ? partnersOf(partner) : [])].some(({ key }) => key !== one.key),
+      )
+    const stillWaiting = claims.askAll(devices.filter(knows))
     await runFor(SYNCED_AT_REST_MS)
     const reason = stillWaiting()
     if (reason !== null) fail(reason)
@@ -359,6 +368,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     for (const plan of scenario.peers) {
       if (plan.role === "reader") faults.count("reader")
       if (plan.direction !== "both") faults.count("one-way-replica")
+      if (plan.twinOf !== undefined) faults.count("twin")
       if (plan.startsAtMs >= 300 && plan.startsAtMs < scenario.healAtMs) faults.count("joined-late")
     }
   }

@@ -2,9 +2,9 @@ import { covers, type Dot, RoomError } from "@dunlin/core"
 import { type DiskImage, readStoredDocument } from "@dunlin/core/testing"
 import type { Device, Process, World } from "./device.ts"
 
-/** Holds `synced()` to its word: what was known when it was called is on another device's disk when it resolves. */
+/** Holds `synced()` to its word: what was known when it was called is on the disks of so many other devices when it resolves. */
 export interface SyncedClaims {
-  ask(device: Device): void
+  ask(device: Device, peers: number): void
   /** A device is about to lose what it held since its backup. Its peers may not have noticed yet that it is gone. */
   rollingBack(device: Device, session: string): void
   /** Asks all of these, at rest. The function that it returns names one that has had no answer by then. */
@@ -12,6 +12,7 @@ export interface SyncedClaims {
 }
 
 interface Loss {
+  readonly key: string
   readonly session: string
   readonly image: DiskImage
 }
@@ -37,38 +38,46 @@ export function createSyncedClaims(
   const isDurable = (index: number, document: string, dot: Dot): boolean =>
     missingFrom((devices[index] as Device).disk.image(), [[document, dot]]).length === 0
 
-  const check = (device: Device, process: Process, asked: Known): void => {
+  const check = (device: Device, process: Process, peers: number, asked: Known): void => {
     const linked = process.engine.links.get()
+    const hasTwin = devices.some((other) => other !== device && other.key === device.key)
     const lacks = [
       ...devices
-        .filter((other) => other !== device)
-        .map(({ index, disk }) => ({ holder: `${index}`, lacking: missingFrom(disk.image(), asked) })),
+        .filter(({ key }) => key !== device.key)
+        .map(({ index, key, disk }) => ({
+          holder: `${index}`,
+          key,
+          lacking: missingFrom(disk.image(), asked),
+        })),
+      // What a twin says may be older than the loss of a device to which only the twin is linked.
       ...losses
-        .filter(({ session }) => linked.has(session))
-        .map(({ session, image }) => ({ holder: session, lacking: missingFrom(image, asked) })),
+        .filter(({ key, session }) => key !== device.key && (hasTwin || linked.has(session)))
+        .map(({ key, session, image }) => ({ holder: session, key, lacking: missingFrom(image, asked) })),
     ]
     world.faults.count("synced-resolved")
+    if (hasTwin) world.faults.count("synced-with-twin")
     const [closest] = lacks.toSorted((a, b) => a.lacking.length - b.lacking.length)
-    if (closest !== undefined && closest.lacking.length === 0) return
+    const holding = new Set(lacks.flatMap(({ key, lacking }) => (lacking.length === 0 ? key : [])))
+    if (holding.size >= peers) return
     // Garbage may refuse another entry and then acknowledge: a liar can say that it holds what it does not.
     if (isTainted(process.session)) return world.trace(`${device.index} was told so by garbage`)
     const [document] = closest?.lacking[0] ?? []
     world.fail(
-      `synced() resolved at ${device.index}, and no other disk holds what it had: the closest, of ${closest?.holder}, lacks ${closest?.lacking.length}, the first in ${document}`,
+      `synced() of ${peers} resolved at ${device.index}, and only ${holding.size} other disks hold what it had: the closest, of ${closest?.holder}, lacks ${closest?.lacking.length}, the first in ${document}`,
     )
   }
 
   return {
-    ask(device) {
+    ask(device, peers) {
       const { process, plan } = device
       // What a receive-only device writes goes nowhere, and nothing waits for it.
       if (process?.collection == null || plan.direction === "receive-only") return
       const asked = known(device, process)
-      world.trace(`${device.index} waits for synced() of ${asked.length} writes`)
-      process.collection.synced().then(
+      world.trace(`${device.index} waits for synced() of ${asked.length} writes by ${peers}`)
+      process.collection.synced({ peers }).then(
         () => {
           world.trace(`${device.index} hears that all is synced`)
-          check(device, process, asked)
+          check(device, process, peers, asked)
         },
         (error: unknown) => world.faults.count(isRefusal(error) ? "synced-refused" : "synced-rejected"),
       )
@@ -91,7 +100,7 @@ export function createSyncedClaims(
       }
     },
     rollingBack(device, session) {
-      losses.push({ session, image: device.disk.image() })
+      losses.push({ key: device.key, session, image: device.disk.image() })
     },
   }
 }

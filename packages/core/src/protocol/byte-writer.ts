@@ -11,10 +11,6 @@ export class ByteWriter {
     this.#bytes = this.#view = new Uint8Array(capacity)
   }
 
-  get length(): number {
-    return this.#length
-  }
-
   u8(value: number): this {
     // Reserve first: it may replace `#bytes`, and an assignment evaluates its target before its index.
     const at = this.#reserve(1)

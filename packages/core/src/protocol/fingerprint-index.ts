@@ -44,8 +44,6 @@ export interface FingerprintIndex {
   /** The sum of all digests: 16 bytes, lanes big-endian. All zero for an empty index. */
   root(): Uint8Array<ArrayBuffer>
   get(position: Uint8Array): { readonly digest: Uint8Array<ArrayBuffer>; readonly key: string } | null
-  /** Whether the position holds exactly this digest. Like `get`, but without copies. */
-  holds(position: Uint8Array, digest: Uint8Array): boolean
   /** Inserts, or replaces digest and key. */
   set(position: Uint8Array, digest: Uint8Array, key: string): void
   delete(position: Uint8Array): boolean
@@ -259,19 +257,6 @@ export function createFingerprintIndex(): FingerprintIndex {
       const digest = new Uint8Array(16)
       writeWords(digest, slab.words, held * ENTRY_WORDS + 4)
       return { digest, key: slab.keys[held] as string }
-    },
-    holds(position, digest) {
-      assertEntryBytes(position, digest)
-      const held = locate(position)
-      if (held < 0) return false
-      const words = slab.words
-      const at = held * ENTRY_WORDS + 4
-      return (
-        words[at] === wordAt(digest, 0) &&
-        words[at + 1] === wordAt(digest, 4) &&
-        words[at + 2] === wordAt(digest, 8) &&
-        words[at + 3] === wordAt(digest, 12)
-      )
     },
     set,
     delete: remove,

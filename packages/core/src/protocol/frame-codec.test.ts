@@ -43,7 +43,7 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     salt: u32,
     sequence: u32,
     reply: fc.boolean(),
-    grant: fc.integer({ min: 0, max: limits.MAX_MESSAGE_BYTES }),
+    grant: fc.integer({ min: 0, max: limits.MAX_GRANT_BYTES }),
     records: upTo(40),
   }),
   "range-ack": fc.record({
@@ -51,14 +51,13 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
     slot,
     salt: u32,
     sequence: u32,
-    frames: fc.integer({ min: 0, max: 300 }),
-    answered: fc.integer({ min: 0, max: limits.MAX_MESSAGE_BYTES }),
+    answered: fc.integer({ min: 0, max: limits.MAX_GRANT_BYTES }),
     later: fc.boolean(),
   }),
   offer: fc.record({
     type: fc.constant("offer"),
     slot,
-    items: items(fc.record({ position: bytes(16), digest: bytes(16), size: fc.nat(limits.MAX_ENTRY_BYTES) })),
+    items: items(fc.record({ position: bytes(16), digest: bytes(8) })),
   }),
   want: fc.record({
     type: fc.constant("want"),
@@ -128,21 +127,11 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
   }),
   ping: fc.record({ type: fc.constant("ping"), nonce: u32 }),
   pong: fc.record({ type: fc.constant("pong"), nonce: u32 }),
-  fragment: fc
-    .record({
-      id: u32,
-      total: fc.integer({ min: 2, max: 1_000 }),
-      last: fc.boolean(),
-      bytes: fc.uint8Array({ minLength: limits.MIN_FRAGMENT_BYTES, maxLength: 600 }),
-    })
-    .map(({ id, total, last, bytes: piece }) => ({
-      type: "fragment" as const,
-      id,
-      index: last ? total - 1 : 0,
-      total,
-      size: total * 600,
-      bytes: piece,
-    })),
+  fragment: fc.record({
+    type: fc.constant("fragment"),
+    size: fc.integer({ min: 601, max: limits.MAX_ENTRY_BYTES }),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 600 }),
+  }),
   bye: fc.record({ type: fc.constant("bye"), reason: text(40) }),
   prune: fc.record({ type: fc.constant("prune"), slot }),
   "presence-relay": fc.record({
@@ -157,15 +146,20 @@ const arbitraries: { readonly [Type in Frame["type"]]: fc.Arbitrary<Extract<Fram
   "synced-want": fc.record({
     type: fc.constant("synced-want"),
     nonce: u32,
-    devices: fc.nat(),
-    slot,
-    patient: fc.boolean(),
+    over: fc.boolean(),
+    slots: fc.array(slot, { maxLength: 3 }),
     positions: fc.array(bytes(16), { maxLength: 3 }),
   }),
   "synced-answer": fc.record({
     type: fc.constant("synced-answer"),
     nonce: u32,
-    outcome: fc.constantFrom("synced", "no-peers", "refused"),
+    devices: fc.array(
+      fc.record({
+        device: bytes(32),
+        holding: fc.constantFrom("synced", "no-peers", "refused", "pending"),
+      }),
+      { maxLength: 3 },
+    ),
   }),
   withheld: fc.record({
     type: fc.constant("withheld"),
@@ -300,7 +294,7 @@ describe("a bound", () => {
     bitmap: zeros(1),
   } as const
   const chunk = { type: "chunk", slot: 0, position, blob: zeros(32), index: 0, bytes: digest } as const
-  const fragment = { type: "fragment", id: 0, index: 0, total: 2, size: 2_000, bytes: zeros(512) } as const
+  const fragment = { type: "fragment", size: 2_000, bytes: zeros(512) } as const
 
   const cases: readonly {
     readonly of: string
@@ -341,8 +335,8 @@ describe("a bound", () => {
     },
     {
       of: "a grant",
-      within: { ...range, grant: limits.MAX_MESSAGE_BYTES },
-      beyond: { ...range, grant: limits.MAX_MESSAGE_BYTES + 1 },
+      within: { ...range, grant: limits.MAX_GRANT_BYTES },
+      beyond: { ...range, grant: limits.MAX_GRANT_BYTES + 1 },
       code: "bad-number",
     },
     {
@@ -406,18 +400,12 @@ describe("a bound", () => {
       code: "bad-number",
     },
     {
-      of: "a piece that is not the last",
-      within: fragment,
-      beyond: { ...fragment, bytes: zeros(limits.MIN_FRAGMENT_BYTES - 1) },
+      of: "a piece",
+      within: { ...fragment, bytes: zeros(1_999) },
+      beyond: { ...fragment, bytes: zeros(2_000) },
       code: "bad-value",
     },
-    {
-      of: "the last piece",
-      within: { ...fragment, index: 1, bytes: zeros(1) },
-      beyond: { ...fragment, index: 1, bytes: zeros(0) },
-      code: "bad-value",
-    },
-    { of: "pieces", within: { ...fragment, index: 1 }, beyond: { ...fragment, index: 2 }, code: "bad-value" },
+    { of: "an empty piece", within: fragment, beyond: { ...fragment, bytes: zeros(0) }, code: "bad-value" },
     {
       of: "a message's cap",
       within: {

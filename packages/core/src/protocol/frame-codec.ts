@@ -18,7 +18,7 @@ import {
   U8,
   varint,
 } from "./field.ts"
-import type { AnnounceFrame, Frame, RootItem, SyncedOutcome } from "./frame.ts"
+import type { AnnounceFrame, Frame, Holding, RootItem } from "./frame.ts"
 import * as limits from "./limits.ts"
 
 /** An encoded frame whose payload is still in its own buffer, so that it is copied only once, into the message. */
@@ -75,7 +75,7 @@ type Bodies = {
 }
 
 const MAX_U32 = 0xffff_ffff
-const OUTCOMES: readonly SyncedOutcome[] = ["synced", "no-peers", "refused"]
+const HOLDINGS: readonly Holding[] = ["synced", "no-peers", "refused", "pending"]
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
 const VERSION: Field<number> = {
@@ -92,7 +92,12 @@ const KEY = text(limits.MAX_KEY_BYTES)
 const SESSION = bytes(limits.SESSION_ID_BYTES)
 const POSITION = bytes(limits.POSITION_BYTES)
 const DIGEST = bytes(limits.DIGEST_BYTES)
-const SHORT_DIGEST = bytes(limits.SHORT_DIGEST_BYTES)
+/** Cut when it is written: an index holds whole digests. */
+const SHORT_DIGEST: Field<Uint8Array> = {
+  ...bytes(limits.SHORT_DIGEST_BYTES),
+  write: (to, digest) => void to.bytes(digest.subarray(0, limits.SHORT_DIGEST_BYTES)),
+}
+const DEVICE = bytes(limits.DEVICE_KEY_BYTES)
 const BLOB = bytes(limits.BLOB_DIGEST_BYTES)
 const REASON = text(limits.MAX_REASON_BYTES)
 const DELTA = payload(Infinity, "entry")
@@ -101,6 +106,7 @@ const POSITIONS = list(POSITION, limits.MAX_ITEMS, limits.POSITION_BYTES)
 const PRESENCE = optional(rest(limits.MAX_PRESENCE_BYTES, "presence"))
 const BITMAP = checked(rest(Infinity, "bitmap"), ({ length }) => length > 0 && length <= 1_024, "bitmap")
 const ALONE = struct({ slot: SLOT })
+const HELD = struct({ slot: SLOT, items: items(struct({ position: POSITION, digest: SHORT_DIGEST }), 24) })
 const NONCE = struct({ nonce: U32 })
 
 const ROOT: Field<RootItem> = {
@@ -143,21 +149,17 @@ const BODIES: Bodies = {
     salt: U32,
     sequence: varint(MAX_U32),
     reply: FLAG,
-    grant: varint(limits.MAX_MESSAGE_BYTES),
+    grant: varint(limits.MAX_GRANT_BYTES),
     records: rest(limits.MAX_RANGE_BYTES, "range"),
   }),
   "range-ack": struct({
     slot: SLOT,
     salt: U32,
     sequence: varint(MAX_U32),
-    frames: varint(limits.MAX_MESSAGE_BYTES),
-    answered: varint(limits.MAX_MESSAGE_BYTES),
+    answered: varint(limits.MAX_GRANT_BYTES),
     later: FLAG,
   }),
-  offer: struct({
-    slot: SLOT,
-    items: items(struct({ position: POSITION, digest: DIGEST, size: varint(limits.MAX_BLOB_BYTES) }), 33),
-  }),
+  offer: HELD,
   want: struct({
     slot: SLOT,
     items: items(struct({ position: POSITION, summary: block(limits.MAX_SUMMARY_BYTES) }), 17),
@@ -171,7 +173,7 @@ const BODIES: Bodies = {
     after: SHORT_DIGEST,
     delta: DELTA,
   }),
-  have: struct({ slot: SLOT, items: items(struct({ position: POSITION, digest: SHORT_DIGEST }), 24) }),
+  have: HELD,
   ack: struct({ control: varint(), bulk: varint() }),
   nak: struct({
     slot: SLOT,
@@ -200,24 +202,17 @@ const BODIES: Bodies = {
   pong: NONCE,
   fragment: checked(
     struct({
-      id: varint(MAX_U32),
-      index: varint(limits.MAX_ENTRY_BYTES),
-      total: varint(limits.MAX_ENTRY_BYTES),
       size: varint(limits.MAX_ENTRY_BYTES + limits.MAX_KEY_BYTES + 64),
       bytes: payload(Infinity, "fragment"),
     }),
-    ({ index, total, size, bytes: { length } }) =>
-      index < total &&
-      total > 1 &&
-      length <= size &&
-      length >= (index < total - 1 ? limits.MIN_FRAGMENT_BYTES : 1),
+    ({ size, bytes: { length } }) => length > 0 && length < size,
     "fragment",
   ),
   bye: struct({ reason: REASON }),
   prune: ALONE,
   "presence-relay": struct({
     session: SESSION,
-    device: bytes(limits.DEVICE_KEY_BYTES),
+    device: DEVICE,
     sequence: varint(),
     ageMs: varint(MAX_U32),
     signature: bytes(limits.SIGNATURE_BYTES),
@@ -225,12 +220,18 @@ const BODIES: Bodies = {
   }),
   "synced-want": struct({
     nonce: U32,
-    devices: varint(),
-    slot: SLOT,
-    patient: FLAG,
+    over: FLAG,
+    slots: list(SLOT, limits.MAX_REPLICAS, 1),
     positions: POSITIONS,
   }),
-  "synced-answer": struct({ nonce: U32, outcome: oneOf(OUTCOMES, "outcome") }),
+  "synced-answer": struct({
+    nonce: U32,
+    devices: list(
+      struct({ device: DEVICE, holding: oneOf(HOLDINGS, "holding") }),
+      limits.MAX_LINKS_ANNOUNCED,
+      limits.DEVICE_KEY_BYTES + 1,
+    ),
+  }),
   withheld: struct({ slot: SLOT, positions: POSITIONS }),
 }
 

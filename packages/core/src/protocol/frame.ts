@@ -8,7 +8,8 @@ export type Frame =
   | { readonly type: "withdraw"; readonly slot: number }
   | RangeFrame
   | RangeAckFrame
-  | { readonly type: "offer"; readonly slot: number; readonly items: readonly OfferItem[] }
+  /** Entries worth asking for at once, such as those newer than the last common root. */
+  | { readonly type: "offer"; readonly slot: number; readonly items: readonly HaveItem[] }
   | { readonly type: "want"; readonly slot: number; readonly items: readonly WantItem[] }
   /** Entries that were asked for and that the sender will not send: gone, impossible to send, or refused by the receiver. */
   | { readonly type: "withheld"; readonly slot: number; readonly positions: readonly Uint8Array[] }
@@ -34,21 +35,28 @@ export type Frame =
   | FragmentFrame
   | { readonly type: "bye"; readonly reason: string }
   | SyncedWantFrame
-  | { readonly type: "synced-answer"; readonly nonce: number; readonly outcome: SyncedOutcome }
+  | SyncedAnswerFrame
 
-export type SyncedOutcome = "synced" | "no-peers" | "refused"
+/** How a device stands to the entries waited for. "no-peers": it is not expected to take them. */
+export type Holding = "synced" | "no-peers" | "refused" | "pending"
 
-/** Sent between sessions of one device: asks when what the receiver holds now is durable at other devices. */
+/** Sent between sessions of one device: asks at which other devices everything is durable that the receiver holds now. */
 export interface SyncedWantFrame {
   readonly type: "synced-want"
   readonly nonce: number
-  /** How many other devices; 0 takes back the question with this nonce. */
-  readonly devices: number
-  readonly slot: number
-  /** Do not answer that there are too few other devices: go on waiting. */
-  readonly patient: boolean
-  /** Only these entries; if empty, all of the replica. */
+  /** Takes back the question with this nonce. */
+  readonly over: boolean
+  readonly slots: readonly number[]
+  /** Only these entries; if empty, all of the replicas. */
   readonly positions: readonly Uint8Array[]
+}
+
+/** The devices that the sender is linked to. Sent at once, and again whenever it changes. */
+export interface SyncedAnswerFrame {
+  readonly type: "synced-answer"
+  readonly nonce: number
+  /** `device` is a public key, 32 bytes; one with several links may be named several times. */
+  readonly devices: readonly { readonly device: Uint8Array; readonly holding: Holding }[]
 }
 
 export interface HelloFrame {
@@ -94,19 +102,10 @@ export interface RangeAckFrame {
   readonly slot: number
   readonly salt: number
   readonly sequence: number
-  /** Reply frames sent for this request, all before this acknowledgement on the same lane. */
-  readonly frames: number
   /** Records of the request that were answered; fewer than asked when the grant was used up. */
   readonly answered: number
   /** The responder is busy reconciling with another peer: ask again when it sends ROOT. */
   readonly later: boolean
-}
-
-/** An entry newer than the last common root: worth asking for at once. */
-export interface OfferItem {
-  readonly position: Uint8Array
-  readonly digest: Uint8Array
-  readonly size: number
 }
 
 export interface WantItem {
@@ -116,7 +115,7 @@ export interface WantItem {
 
 export interface HaveItem {
   readonly position: Uint8Array
-  /** 8 bytes. */
+  /** 8 bytes; of a longer one only these are sent. */
   readonly digest: Uint8Array
 }
 
@@ -149,7 +148,7 @@ export interface PushFrame {
   readonly slot: number
   readonly kind: number
   readonly key: string
-  /** 8 bytes each; `before` is zero where there was no entry. */
+  /** 8 bytes each, of longer ones only these are sent; `before` is zero where there was no entry. */
   readonly before: Uint8Array
   readonly after: Uint8Array
   readonly delta: Uint8Array
@@ -209,12 +208,9 @@ export interface ChunkFrame {
   readonly bytes: Uint8Array
 }
 
-/** A piece of one encoded frame that is longer than a message. Pieces of a frame come in order on one lane. */
+/** A piece of one encoded frame that is longer than a message. Pieces come in order, and of one frame after the other. */
 export interface FragmentFrame {
   readonly type: "fragment"
-  readonly id: number
-  readonly index: number
-  readonly total: number
   /** Bytes of the whole frame; the same in every piece. */
   readonly size: number
   readonly bytes: Uint8Array

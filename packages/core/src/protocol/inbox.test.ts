@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import type { ChunkFrame, DataFrame, FragmentFrame, Frame, PushFrame } from "./frame.ts"
 import { encodeFrame } from "./frame-codec.ts"
 import { createInbox, type Inbox, type LargeEntryGate, type Receipt } from "./inbox.ts"
-import { CREDIT_WINDOW_BYTES, MAX_UNACKNOWLEDGED, REASSEMBLY_BYTES } from "./limits.ts"
+import { CREDIT_WINDOW_BYTES, MAX_UNACKNOWLEDGED, MIN_FRAGMENT_BYTES, REASSEMBLY_BYTES } from "./limits.ts"
 import { sameBytes } from "./same-bytes.ts"
 
 const digest = new Uint8Array(8)
@@ -34,16 +34,12 @@ const chunk: ChunkFrame = {
 }
 
 /** A frame in pieces of `pieceBytes`. */
-function fragmentsOf(frame: Frame, id = 1, pieceBytes = 60_000): readonly FragmentFrame[] {
+function fragmentsOf(frame: Frame, pieceBytes = 60_000): readonly FragmentFrame[] {
   const bytes = encodeFrame(frame)
-  const total = Math.ceil(bytes.length / pieceBytes)
-  return Array.from({ length: total }, (_, index) => ({
+  return Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, at) => ({
     type: "fragment",
-    id,
-    index,
-    total,
     size: bytes.length,
-    bytes: bytes.slice(index * pieceBytes, (index + 1) * pieceBytes),
+    bytes: bytes.slice(at * pieceBytes, (at + 1) * pieceBytes),
   }))
 }
 
@@ -76,7 +72,7 @@ function feed(
     const size = encodeFrame(fragment).length
     if (size > credit.left) break
     credit.left -= size
-    const payload = inbox.receive("bulk", fragment, size)
+    const payload = inbox.receive(fragment, size)
     if (payload !== null) receipts.push(payload.receipt)
     sent++
     for (const answer of inbox.answers())
@@ -96,7 +92,7 @@ describe("credit", () => {
     const inbox = createInbox(createGate())
     const receipts: Receipt[] = []
     for (let n = 0; n < 18; n++) {
-      const payload = inbox.receive("bulk", data(60_000), 60_000)
+      const payload = inbox.receive(data(60_000), 60_000)
       if (payload !== null) receipts.push(payload.receipt)
     }
     expect(inbox.answers()).toEqual([])
@@ -109,9 +105,9 @@ describe("credit", () => {
 
   test("is counted to the byte: the last one is allowed, one more is a violation", () => {
     const inbox = createInbox(createGate())
-    inbox.receive("bulk", data(1), CREDIT_WINDOW_BYTES - 1)
-    inbox.receive("control", push, 1)
-    expect(() => inbox.receive("control", push, 1)).toThrow("more bytes than the credit")
+    inbox.receive(data(1), CREDIT_WINDOW_BYTES - 1)
+    inbox.receive(push, 1)
+    expect(() => inbox.receive(push, 1)).toThrow("more bytes than the credit")
   })
 
   test("is returned exactly once for each frame, in whatever order they are settled, and however often", () => {
@@ -131,7 +127,7 @@ describe("credit", () => {
           let sum = 0
           for (const { kind, size } of frames) {
             const frame = kind === "data" ? data(1) : kind === "push" ? push : chunk
-            const payload = inbox.receive(kind === "push" ? "control" : "bulk", frame, size)
+            const payload = inbox.receive(frame, size)
             if (payload !== null) open.push(payload.receipt)
             sum += size
           }
@@ -152,7 +148,7 @@ describe("credit", () => {
           // Once all credit has been returned, all of it can be used again.
           const step = CREDIT_WINDOW_BYTES / 2
           const rest = Math.max(0, CREDIT_WINDOW_BYTES - (sum % step))
-          expect(() => inbox.receive("bulk", chunk, Math.min(rest, CREDIT_WINDOW_BYTES - step))).not.toThrow()
+          expect(() => inbox.receive(chunk, Math.min(rest, CREDIT_WINDOW_BYTES - step))).not.toThrow()
         },
       ),
     )
@@ -162,7 +158,7 @@ describe("credit", () => {
 describe("an acknowledgement", () => {
   test("waits for the oldest: what is behind it is not counted before it", () => {
     const inbox = createInbox(createGate())
-    const [first, second] = [inbox.receive("bulk", data(1), 1), inbox.receive("bulk", data(1), 1)]
+    const [first, second] = [inbox.receive(data(1), 1), inbox.receive(data(1), 1)]
     inbox.settle(second?.receipt as Receipt)
     expect(inbox.answers()).toEqual([])
     inbox.settle(first?.receipt as Receipt)
@@ -172,10 +168,10 @@ describe("an acknowledgement", () => {
   test("cannot be kept waiting for without end: what is settled behind the oldest is counted, and bounded", () => {
     const inbox = createInbox(createGate())
     const size = 30
-    inbox.receive("bulk", data(1), size)
+    inbox.receive(data(1), size)
     const flood = (): void => {
       for (let n = 0; n < MAX_UNACKNOWLEDGED * 2; n++) {
-        const payload = inbox.receive("bulk", data(1), size)
+        const payload = inbox.receive(data(1), size)
         if (payload !== null) inbox.settle(payload.receipt)
         inbox.answers()
       }
@@ -188,27 +184,24 @@ describe("fragments", () => {
   test("join to the frame that was cut", () => {
     const inbox = createInbox(createGate())
     const results = fragmentsOf(data(200_000)).map((fragment) =>
-      inbox.receive("bulk", fragment, fragment.bytes.length),
+      inbox.receive(fragment, fragment.bytes.length),
     )
     expect(results.slice(0, -1).every((result) => result === null)).toBe(true)
     expect(sameBytes(encodeFrame(results.at(-1)?.frame as Frame), encodeFrame(data(200_000)))).toBe(true)
   })
 
-  test("out of place, mixed, too long or too short are violations", () => {
+  test("mixed, too long or too short are violations", () => {
     const [first, second, third] = fragmentsOf(data(150_000)) as [FragmentFrame, FragmentFrame, FragmentFrame]
+    const tiny = { ...first, bytes: new Uint8Array(MIN_FRAGMENT_BYTES - 1) }
     const hostile: readonly (readonly FragmentFrame[])[] = [
-      [second],
-      [first, third],
-      [first, first],
-      [first, { ...second, id: 2 }],
-      [first, { ...second, total: 4 }],
+      [tiny],
+      [first, second, tiny],
       [first, { ...second, size: second.size + 1 }],
       [first, second, { ...third, bytes: new Uint8Array(60_000) }],
-      [first, second, { ...third, bytes: new Uint8Array(1) }],
     ]
     for (const fragments of hostile) {
       const inbox = createInbox(createGate())
-      expect(() => fragments.forEach((fragment) => inbox.receive("bulk", fragment, 100))).toThrow(
+      expect(() => fragments.forEach((fragment) => inbox.receive(fragment, 100))).toThrow(
         "protocol-violation",
       )
     }
@@ -216,12 +209,12 @@ describe("fragments", () => {
 
   test("carry payload only, and no fragments", () => {
     const links: Frame = { type: "links", sessions: Array.from({ length: 200 }, () => new Uint8Array(16)) }
-    const nested = fragmentsOf(data(5_000), 7, 2_000)[0] as FragmentFrame
+    const nested = fragmentsOf(data(5_000), 2_000)[0] as FragmentFrame
     for (const frame of [links, nested]) {
       const inbox = createInbox(createGate())
-      expect(() =>
-        fragmentsOf(frame, 1, 1_000).forEach((piece) => inbox.receive("bulk", piece, 100)),
-      ).toThrow("in fragments")
+      expect(() => fragmentsOf(frame, 1_000).forEach((piece) => inbox.receive(piece, 100))).toThrow(
+        "in fragments",
+      )
     }
   })
 })
@@ -263,7 +256,7 @@ describe("an entry larger than the buffer", () => {
   test("does not let its sender fill the memory while the disk is slow", () => {
     const inbox = createInbox(createGate())
     const credit = { left: CREDIT_WINDOW_BYTES }
-    const frames = Array.from({ length: 8 }, (_, at) => fragmentsOf(data(16_000_000), at + 1)).flat()
+    const frames = Array.from({ length: 8 }, () => fragmentsOf(data(16_000_000))).flat()
     const { sent } = feed(inbox, frames, credit)
     expect(sent * 60_000).toBeLessThan(33_554_432 + REASSEMBLY_BYTES + 2 * CREDIT_WINDOW_BYTES)
   })

@@ -2,9 +2,14 @@ import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { ChunkFrame, DataFrame, Frame, FragmentFrame, PushFrame } from "./frame.ts"
 import { decodeFrame } from "./frame-codec.ts"
-import { CREDIT_WINDOW_BYTES, MAX_ENTRY_BYTES, MAX_UNACKNOWLEDGED, REASSEMBLY_BYTES } from "./limits.ts"
-
-type Lane = "control" | "bulk"
+import {
+  CREDIT_WINDOW_BYTES,
+  MAX_ENTRY_BYTES,
+  MAX_UNACKNOWLEDGED,
+  MIN_FRAGMENT_BYTES,
+  REASSEMBLY_BYTES,
+} from "./limits.ts"
+import { type Lane, laneOf } from "./message.ts"
 
 /** One received payload frame, until it is durable, refused or dropped. */
 export interface Receipt {
@@ -27,11 +32,7 @@ export interface Inbox {
    * Takes a payload frame or a fragment; null while a fragmented frame is not complete. Throws `DecodeError` when the
    * peer sends more than its credit or pieces out of order.
    */
-  receive(
-    lane: Lane,
-    frame: DataFrame | PushFrame | ChunkFrame | FragmentFrame,
-    size: number,
-  ): ReceivedPayload | null
+  receive(frame: DataFrame | PushFrame | ChunkFrame | FragmentFrame, size: number): ReceivedPayload | null
   /** The payload has been dealt with, durably if it changed anything. Idempotent. */
   settle(receipt: Receipt): void
   /** The acknowledgement and credit that are due; empty if too little has changed. */
@@ -60,9 +61,6 @@ const LARGE_REASSEMBLY_BYTES = MAX_ENTRY_BYTES + REASSEMBLY_BYTES
 
 /** The fragmented frame that is arriving. A sender finishes one before it begins the next. */
 interface PartialFrame {
-  readonly id: number
-  readonly lane: Lane
-  readonly total: number
   readonly size: number
   readonly pieces: Uint8Array[]
   received: number
@@ -101,7 +99,9 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     withheld = 0
   }
 
-  const openReceipt = (lane: Lane, entry: boolean, heldBytes: number, credit: number): Receipt => {
+  const taken = (frame: ReceivedPayload["frame"], heldBytes: number, credit: number): ReceivedPayload => {
+    const lane = laneOf(frame.type)
+    const entry = frame.type !== "chunk"
     const receipt: Receipt = { lane, entry, held: heldBytes, credit, done: false }
     if (entry) {
       // An honest sender stops at MAX_UNACKNOWLEDGED; after that it sends only what it has already read.
@@ -109,7 +109,7 @@ export function createInbox(gate: LargeEntryGate): Inbox {
         throw new DecodeError("protocol-violation", "too many unacknowledged entries")
       entriesIn++
     }
-    return receipt
+    return { frame, receipt }
   }
 
   /** Counts the entries that have been dealt with, up to the first that has not. */
@@ -119,26 +119,25 @@ export function createInbox(gate: LargeEntryGate): Inbox {
     return (acknowledged[lane] += queue.splice(0, open < 0 ? queue.length : open).length)
   }
 
-  const join = (lane: Lane, fragment: FragmentFrame, size: number): ReceivedPayload | null => {
+  const join = (fragment: FragmentFrame, size: number): ReceivedPayload | null => {
     held += fragment.bytes.length
     if (mayHold()) returned += size
     else withheld += size
-    partial = withPiece(partial, lane, fragment)
-    if (partial.pieces.length < partial.total) return null
+    partial = withPiece(partial, fragment)
+    if (partial.received < partial.size) return null
     const whole = joinPieces(partial)
     partial = null
     const frame = decodeFrame(whole)
     if (frame.type !== "data" && frame.type !== "chunk") {
       throw new DecodeError("protocol-violation", `${frame.type} in fragments`)
     }
-    return { frame, receipt: openReceipt(lane, frame.type === "data", whole.length, 0) }
+    return taken(frame, whole.length, 0)
   }
 
   return {
-    receive(lane, frame, size) {
+    receive(frame, size) {
       account(size)
-      if (frame.type === "fragment") return join(lane, frame, size)
-      return { frame, receipt: openReceipt(lane, frame.type !== "chunk", 0, size) }
+      return frame.type === "fragment" ? join(frame, size) : taken(frame, 0, size)
     },
     settle(receipt) {
       if (receipt.done || closed) return
@@ -186,19 +185,13 @@ export function createInbox(gate: LargeEntryGate): Inbox {
   }
 }
 
-/** Pieces must come in order, since a lane is ordered. */
-function withPiece(partial: PartialFrame | null, lane: Lane, fragment: FragmentFrame): PartialFrame {
-  const { id, index, total, size, bytes } = fragment
-  const whole = partial ?? { id, lane, total, size, pieces: [], received: 0 }
-  const fits = whole.id === id && whole.lane === lane && whole.total === total && whole.size === size
-  if (!fits || whole.pieces.length !== index) {
-    throw new DecodeError("protocol-violation", "fragment out of place")
-  }
+function withPiece(partial: PartialFrame | null, { size, bytes }: FragmentFrame): PartialFrame {
+  const whole = partial ?? { size, pieces: [], received: 0 }
   whole.pieces.push(bytes)
   whole.received += bytes.length
-  if (whole.received > size) throw new DecodeError("protocol-violation", "fragments too long")
-  if (whole.pieces.length === total && whole.received < size) {
-    throw new DecodeError("protocol-violation", "fragments too short")
+  const isTiny = bytes.length < MIN_FRAGMENT_BYTES && whole.received < size
+  if (whole.size !== size || whole.received > size || isTiny) {
+    throw new DecodeError("protocol-violation", "fragment out of place")
   }
   return whole
 }

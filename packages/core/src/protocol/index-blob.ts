@@ -3,7 +3,7 @@ import { sha256 } from "./sha256.ts"
 import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
-import { createEntryPack, ENTRY_WORDS, type EntryPack, writeWords } from "./entry-words.ts"
+import { createEntryPack, type EntryPack } from "./entry-words.ts"
 import type { FingerprintIndex } from "./fingerprint-index.ts"
 import { encodeUtf8 } from "./utf8.ts"
 
@@ -12,15 +12,12 @@ export interface IndexBlob {
   /** 32 bytes. */
   readonly roomTag: Uint8Array
   readonly cursor: Uint8Array
-  /** 16 bytes: the sum of the digests. */
-  readonly root: Uint8Array
   /** For `FingerprintIndex.build`. */
   readonly entries: EntryPack
 }
 
-const VERSION = 1
+const VERSION = 2
 const ROOM_TAG_BYTES = 32
-const ROOT_BYTES = 16
 const CHECKSUM_BYTES = 16
 const ENTRY_BYTES = 32
 const MAX_CURSOR_BYTES = 65_536
@@ -29,11 +26,11 @@ const MAX_BLOB_ENTRIES = 8_388_608
 const MAX_KEYS_BYTES = 268_435_456
 
 /**
- * Version, room tag, cursor preceded by its length, count, root; then 32 bytes of position and digest for each entry; then
+ * Version, room tag, cursor preceded by its length, count; then 32 bytes of position and digest for each entry; then
  * the length of each key in UTF-16 units, and all keys as one text; then a checksum, 16 bytes of SHA-256.
  *
- * The checksum is there because the root does not reveal a damaged position or key: such an index would stay wrong while
- * its root looks right. Keys as one text decode ten times faster than one by one.
+ * The checksum is there because an index with a damaged position or key would stay wrong while its root is right. Keys as
+ * one text decode ten times faster than one by one.
  */
 export function encodeIndexBlob({
   roomTag,
@@ -54,7 +51,7 @@ export function encodeIndexBlob({
   })
   const text = encodeUtf8(keys.join(""))
   const write = new ByteWriter(256 + cursor.length + entries.length + keys.length * 2 + text.length)
-  write.u8(VERSION).bytes(roomTag).block(cursor).varint(keys.length).bytes(index.root()).bytes(entries)
+  write.u8(VERSION).bytes(roomTag).block(cursor).varint(keys.length).bytes(entries)
   for (const key of keys) write.varint(key.length)
   write.block(text)
   return write.bytes(sha256(write.view()).subarray(0, CHECKSUM_BYTES)).finish()
@@ -67,15 +64,12 @@ export function decodeIndexBlob(input: Uint8Array): IndexBlob {
   const roomTag = body.copy(ROOM_TAG_BYTES)
   const cursor = body.block(MAX_CURSOR_BYTES).slice()
   const count = body.count(MAX_BLOB_ENTRIES, ENTRY_BYTES + 1)
-  const root = body.copy(ROOT_BYTES)
   const hashed = body.bytes(count * ENTRY_BYTES)
   const lengths = readKeyLengths(body, count)
   const text = body.text(MAX_KEYS_BYTES)
   body.end()
   assertChecksum(input)
-  const entries = packEntries(hashed, lengths, text)
-  if (!sameBytes(rootOf(entries), root)) throw new DecodeError("bad-value", "not the root")
-  return { roomTag, cursor, root, entries }
+  return { roomTag, cursor, entries: packEntries(hashed, lengths, text) }
 }
 
 function readKeyLengths(body: ByteReader, count: number): Uint32Array {
@@ -102,14 +96,4 @@ function packEntries(hashed: Uint8Array, lengths: Uint32Array, text: string): En
   }
   if (from !== text.length) throw new DecodeError("trailing-bytes", "keys")
   return pack
-}
-
-function rootOf({ words, count }: EntryPack): Uint8Array {
-  const sums = new Uint32Array(4)
-  for (let at = 4; at < count * ENTRY_WORDS; at += ENTRY_WORDS) {
-    for (let lane = 0; lane < 4; lane++) sums[lane] = (sums[lane] as number) + (words[at + lane] as number)
-  }
-  const root = new Uint8Array(ROOT_BYTES)
-  writeWords(root, sums, 0)
-  return root
 }

@@ -1,14 +1,14 @@
 /** Protocol version in HELLO; another one ends the link. */
 export const PROTOCOL_VERSION = 1
 
-/** A message (one unit of the transport) is never longer, whatever a peer announces. */
-export const MAX_MESSAGE_BYTES = 262_144
 /** Messages on the control lane: short, so that a keystroke never waits behind a long one. */
 export const CONTROL_MESSAGE_BYTES = 16_384
-/** Messages on the bulk lane: long enough for throughput, see PROTOCOL.md. */
+/** Messages on the bulk lane, unless the receiver's HELLO allows less: long enough for throughput, see PROTOCOL.md. */
 export const BULK_MESSAGE_BYTES = 65_536
 /** The least that HELLO may allow: every frame of the control lane fits into a message of this size. */
 export const MIN_MESSAGE_BYTES = 16_384
+/** The most that a RANGE request may grant to its reply. */
+export const MAX_GRANT_BYTES = 262_144
 /** Records of one RANGE frame: what a control message has room for besides the frame's header. */
 export const MAX_RANGE_BYTES: number = CONTROL_MESSAGE_BYTES - 32
 

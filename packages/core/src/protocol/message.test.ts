@@ -2,7 +2,7 @@ import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { DecodeError } from "./decode-error.ts"
 import { encodeFrame, splitFrame } from "./frame-codec.ts"
-import { MAX_MESSAGE_BYTES } from "./limits.ts"
+import { BULK_MESSAGE_BYTES } from "./limits.ts"
 import { decodeMessage, encodeMessage, framedBytes } from "./message.ts"
 
 const frames = fc.array(
@@ -37,7 +37,10 @@ describe("a message", () => {
 
   test("is never empty, nor longer than the limit", () => {
     expect(() => decodeMessage(new Uint8Array(0))).toThrow("truncated")
-    expect(() => decodeMessage(new Uint8Array(MAX_MESSAGE_BYTES + 1))).toThrow("frame-too-large")
+    expect(() => decodeMessage(new Uint8Array(BULK_MESSAGE_BYTES + 1))).toThrow("frame-too-large")
+    const message = encodeMessage([encodeFrame({ type: "bye", reason: "r".repeat(100) })])
+    expect(() => decodeMessage(message, message.length)).not.toThrow()
+    expect(() => decodeMessage(message, message.length - 1)).toThrow("frame-too-large")
   })
 
   test("throws nothing but a DecodeError", () => {

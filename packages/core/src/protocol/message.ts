@@ -3,9 +3,16 @@ import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
 import type { Frame } from "./frame.ts"
 import { decodeFrame, type SplitFrame } from "./frame-codec.ts"
-import { MAX_MESSAGE_BYTES } from "./limits.ts"
+import { BULK_MESSAGE_BYTES } from "./limits.ts"
+
+export type Lane = "control" | "bulk"
 
 export type EncodedFrame = Uint8Array | SplitFrame
+
+/** What may be long has a lane of its own, so that nothing else waits behind it. */
+export function laneOf(type: Frame["type"]): Lane {
+  return type === "data" || type === "chunk" || type === "fragment" ? "bulk" : "control"
+}
 
 /** Bytes that one frame of `length` bytes takes in a message. */
 export function framedBytes(length: number): number {
@@ -30,12 +37,15 @@ export interface SizedFrame {
 }
 
 /** Total over hostile input: all frames of the message, or a `DecodeError` and none of them. */
-export function decodeMessage(input: Uint8Array): readonly SizedFrame[] {
-  if (input.length > MAX_MESSAGE_BYTES) throw new DecodeError("frame-too-large")
+export function decodeMessage(
+  input: Uint8Array,
+  maxBytes: number = BULK_MESSAGE_BYTES,
+): readonly SizedFrame[] {
+  if (input.length > maxBytes) throw new DecodeError("frame-too-large")
   const read = new ByteReader(input)
   const frames: SizedFrame[] = []
   do {
-    const bytes = read.block(MAX_MESSAGE_BYTES)
+    const bytes = read.block(maxBytes)
     frames.push({ frame: decodeFrame(bytes), size: bytes.length })
   } while (read.remaining > 0)
   return frames

@@ -2,7 +2,13 @@ import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { ChunkFrame, DataFrame, FragmentFrame, Frame, PushFrame } from "./frame.ts"
 import { decodeFrame, encodeFrame } from "./frame-codec.ts"
-import { BULK_MESSAGE_BYTES, CONTROL_MESSAGE_BYTES, CREDIT_WINDOW_BYTES, MAX_RANGE_BYTES } from "./limits.ts"
+import {
+  BULK_MESSAGE_BYTES,
+  CONTROL_MESSAGE_BYTES,
+  CREDIT_WINDOW_BYTES,
+  MAX_RANGE_BYTES,
+  MAX_UNACKNOWLEDGED,
+} from "./limits.ts"
 import { decodeMessage, framedBytes, type SizedFrame } from "./message.ts"
 import { createOutbox, type EntryReference, type Outbox } from "./outbox.ts"
 import { sameBytes } from "./same-bytes.ts"
@@ -84,9 +90,9 @@ function joined(frames: readonly SizedFrame[]): readonly Frame[] {
       continue
     }
     pieces.push(frame)
-    if (pieces.length < frame.total) continue
+    if (bytesOf(pieces) < frame.size) continue
     const bytes = new Uint8Array(frame.size)
-    pieces.forEach((piece) => bytes.set(piece.bytes, bytesOf(pieces.slice(0, piece.index))))
+    pieces.forEach((piece, at) => bytes.set(piece.bytes, bytesOf(pieces.slice(0, at))))
     whole.push(decodeFrame(bytes))
     pieces = []
   }
@@ -276,7 +282,21 @@ describe("a push", () => {
     const full = createRecorder()
     full.buffered.control = 300_000
     expect(full.outbox.push(push(10), reference(1))).toBe(false)
-    for (const { outbox } of [long, full]) expect([outbox.unacknowledged, outbox.framesOut]).toEqual([0, 0])
+    for (const { outbox } of [long, full])
+      expect([outbox.unacknowledged, outbox.counters.framesOut]).toEqual([0, 0])
+  })
+
+  test("is not taken while too many are not acknowledged, however short they are", () => {
+    const { outbox } = createRecorder()
+    outbox.credited(Number.MAX_SAFE_INTEGER)
+    let taken = 0
+    for (let n = 0; n < MAX_UNACKNOWLEDGED + 3; n++) {
+      if (outbox.push(push(0), reference(1))) taken++
+      outbox.flush()
+    }
+    expect(taken).toBe(MAX_UNACKNOWLEDGED)
+    outbox.acknowledged(1, 0)
+    expect(outbox.push(push(0), reference(1))).toBe(true)
   })
 })
 

@@ -5,7 +5,6 @@ import {
   CONTROL_MESSAGE_BYTES,
   CREDIT_WINDOW_BYTES,
   FRAGMENT_BYTES,
-  MAX_MESSAGE_BYTES,
   MAX_UNACKNOWLEDGED,
 } from "./limits.ts"
 import { encodeMessage, type EncodedFrame, framedBytes } from "./message.ts"
@@ -59,9 +58,7 @@ export interface Outbox {
   readonly unacknowledged: number
   /** The part of these on the bulk lane. */
   readonly unacknowledgedBulk: number
-  readonly bytesOut: number
-  readonly framesOut: number
-  readonly entriesOut: number
+  readonly counters: { readonly bytesOut: number; readonly framesOut: number; readonly entriesOut: number }
 }
 
 /** More than this waiting in the transport's control lane means that the peer does not keep up. */
@@ -80,13 +77,10 @@ interface QueuedFrame {
 }
 
 export function createOutbox(path: OutboxPath): Outbox {
-  let cap = Math.min(path.maxMessageBytes, MAX_MESSAGE_BYTES)
+  let cap = path.maxMessageBytes
   let creditTotal = CREDIT_WINDOW_BYTES
   let creditUsed = 0
-  let nextFragmentId = 1
-  let bytesOut = 0
-  let framesOut = 0
-  let entriesOut = 0
+  const counters = { bytesOut: 0, framesOut: 0, entriesOut: 0 }
 
   let controlQueue: EncodedFrame[] = []
   let controlBytes = 0
@@ -99,18 +93,18 @@ export function createOutbox(path: OutboxPath): Outbox {
   const queueControl = (frame: EncodedFrame): void => {
     controlQueue.push(frame)
     controlBytes += frame.length
-    framesOut++
+    counters.framesOut++
   }
 
   const queueBulk = (frame: EncodedFrame, credit: number): void => {
     bulkQueue.push({ frame, credit })
     bulkBytes += frame.length
-    framesOut++
+    counters.framesOut++
   }
 
   const send = (lane: "control" | "bulk", frames: readonly EncodedFrame[]): void => {
     const message = encodeMessage(frames)
-    bytesOut += message.length
+    counters.bytesOut += message.length
     path.send(lane, message)
   }
 
@@ -173,13 +167,13 @@ export function createOutbox(path: OutboxPath): Outbox {
       creditUsed += encoded.length
       queueControl(encoded)
       references.control.add(reference)
-      entriesOut++
+      counters.entriesOut++
       return true
     },
     bulk(frame, reference) {
       if (reference !== null) {
         references.bulk.add(reference)
-        entriesOut++
+        counters.entriesOut++
       }
       const pieceBytes = Math.min(FRAGMENT_BYTES, cap - 64)
       const encoded = splitFrame(frame)
@@ -188,18 +182,9 @@ export function createOutbox(path: OutboxPath): Outbox {
         return
       }
       const bytes = encodeFrame(frame)
-      const id = nextFragmentId++
-      const total = Math.ceil(bytes.length / pieceBytes)
-      for (let index = 0; index < total; index++) {
-        const piece = bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes)
-        const fragment = splitFrame({
-          type: "fragment",
-          id,
-          index,
-          total,
-          size: bytes.length,
-          bytes: piece,
-        })
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        const piece = bytes.subarray(at, at + pieceBytes)
+        const fragment = splitFrame({ type: "fragment", size: bytes.length, bytes: piece })
         queueBulk(fragment, fragment.length)
       }
     },
@@ -238,15 +223,7 @@ export function createOutbox(path: OutboxPath): Outbox {
     get unacknowledgedBulk() {
       return references.bulk.length
     },
-    get bytesOut() {
-      return bytesOut
-    },
-    get framesOut() {
-      return framesOut
-    },
-    get entriesOut() {
-      return entriesOut
-    },
+    counters,
   }
 }
 

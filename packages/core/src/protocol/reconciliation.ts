@@ -16,7 +16,6 @@ export type EntryFindings = Omit<RangeFindings, "reply">
 
 /** The initiator's side of one reconciliation. The responder's side is `answerRange`. */
 export interface Reconciliation {
-  readonly salt: number
   /** Requests that may be sent now. `roomy`: the control lane is free, so that more than a few may be outstanding. */
   requests(now: number, roomy: boolean): readonly RangeFrame[]
   /** Takes a reply frame; false for one of an earlier run, which is ignored. Throws `DecodeError` on bad records. */
@@ -85,7 +84,6 @@ export function createReconciliation(
   const sink: RangeFindings = { ...findings, reply: add }
 
   return {
-    salt,
     requests(now, roomy) {
       const frames: RangeFrame[] = []
       const most = roomy ? width : NARROW_REQUESTS
@@ -192,7 +190,6 @@ export function answerRange(
     slot,
     salt,
     sequence,
-    frames: frames.length,
     answered,
     later: false,
   }

@@ -1,4 +1,4 @@
-import { MAX_ITEMS, SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
+import { MAX_ITEMS } from "../protocol/limits.ts"
 import type { HaveItem } from "../protocol/frame.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
@@ -42,7 +42,7 @@ export function createAnnouncements({
 
   return {
     add(position, digest, delayMs) {
-      digestByPosition.set(mapKey(position), digest.slice(0, SHORT_DIGEST_BYTES))
+      digestByPosition.set(mapKey(position), digest)
       // Without delay, but together with all that is announced at the same moment: a bulk insert is one frame, not ten thousand.
       if (delayMs === 0) timers.start("announce", 0, send)
       else timers.startOnce("announce", delayMs, send)

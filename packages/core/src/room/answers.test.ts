@@ -1,6 +1,5 @@
 import { expect, test } from "vitest"
-import type { Lane } from "../ports/transport.ts"
-import type { DataFrame, Frame } from "../protocol/frame.ts"
+import type { DataFrame, Frame, PushFrame } from "../protocol/frame.ts"
 import { createInbox } from "../protocol/inbox.ts"
 import { CREDIT_WINDOW_BYTES } from "../protocol/limits.ts"
 import { decodeMessage } from "../protocol/message.ts"
@@ -16,6 +15,7 @@ const DATA: DataFrame = {
   digest: new Uint8Array(8),
   delta: new Uint8Array(3),
 }
+const PUSH: PushFrame = { ...DATA, type: "push", before: DATA.digest, after: DATA.digest }
 
 function create() {
   const time = createSimulatedTime()
@@ -31,8 +31,8 @@ function create() {
     outbox.flush()
   }
   const answers = createAnswers({ inbox, outbox, clock: time.clock(), flush })
-  const take = (size: number, lane: Lane = "control"): void => {
-    const payload = inbox.receive(lane, DATA, size)
+  const take = (size: number, frame: DataFrame | PushFrame = PUSH): void => {
+    const payload = inbox.receive(frame, size)
     if (payload !== null) inbox.settle(payload.receipt)
     flush()
   }
@@ -63,14 +63,14 @@ test("an acknowledgement that finds no company goes alone, one for all that came
 test("while entries keep coming in bulk nothing is sent but credit, and now and then a count", async () => {
   const { time, sent, take } = create()
   for (let n = 0; n < 12; n++) {
-    take(10, "bulk")
+    take(10, DATA)
     await time.runFor(3)
   }
   expect(sent).toEqual([])
   await time.runFor(10)
   expect(sent).toEqual([["ack"]])
   for (let n = 0; n < 30; n++) {
-    take(10, "bulk")
+    take(10, DATA)
     await time.runFor(3)
   }
   expect(sent).toEqual([["ack"], ["ack"]])
@@ -78,17 +78,17 @@ test("while entries keep coming in bulk nothing is sent but credit, and now and 
 
 test("a change that comes amid them is acknowledged as soon as any", async () => {
   const { time, sent, take } = create()
-  take(10, "bulk")
+  take(10, DATA)
   take(10)
   await time.runFor(3)
-  take(10, "bulk")
+  take(10, DATA)
   await time.runFor(5)
   expect(sent).toEqual([["ack"]])
 })
 
 test("credit does not wait: without it the other side stops", () => {
   const { sent, take } = create()
-  take(CREDIT_WINDOW_BYTES / 2, "bulk")
+  take(CREDIT_WINDOW_BYTES / 2, DATA)
   expect(sent).toEqual([["ack", "credit"]])
 })
 

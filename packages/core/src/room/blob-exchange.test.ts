@@ -99,7 +99,7 @@ function createLink(
           side.wants.push(frame)
           side.exchange.wanted(side.own, frame)
         } else if (frame.type === "chunk" || frame.type === "fragment") {
-          const payload = inbox.receive(lane, frame, size)
+          const payload = inbox.receive(frame, size)
           if (payload?.frame.type !== "chunk") continue
           side.chunkFrames.push(payload.frame)
           side.exchange.received(payload.frame, payload.receipt)

@@ -51,9 +51,8 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   ): boolean => {
     if (delta === undefined || delta.length > MAX_PUSH_BYTES) return false
     const digest = after.slice(0, SHORT_DIGEST_BYTES)
-    const began = before?.slice(0, SHORT_DIGEST_BYTES) ?? NO_DIGEST
     return outbox.push(
-      { type: "push", slot, kind, key, before: began, after: digest, delta },
+      { type: "push", slot, kind, key, before: before ?? NO_DIGEST, after: digest, delta },
       { slot, position, digest, changes, alone: true },
     )
   }

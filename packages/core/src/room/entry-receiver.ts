@@ -2,9 +2,8 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaPeer } from "../ports/replica.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
-import type { DataFrame, PushFrame } from "../protocol/frame.ts"
+import type { DataFrame, HaveItem, PushFrame } from "../protocol/frame.ts"
 import type { Inbox, Receipt } from "../protocol/inbox.ts"
-import { SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
@@ -18,16 +17,10 @@ export interface EntryReceiver {
   /** Throws `DecodeError` for an entry of another kind. Settles the receipt sooner or later. */
   receive(target: LinkTarget, frame: DataFrame | PushFrame, receipt: Receipt): void
   /** The peer says that it holds this digest: as one of many that may ("have"), or as the one to ask at once ("offer"). */
-  offered(target: LinkTarget | null, item: OfferedItem, by: "have" | "offer"): void
+  offered(target: LinkTarget | null, item: HaveItem, by: "have" | "offer"): void
   /** Entries received and not durable yet. */
   joining(room: RoomReplica): number
   close(): void
-}
-
-interface OfferedItem {
-  readonly position: Uint8Array
-  /** Only the first 8 bytes count. */
-  readonly digest: Uint8Array
 }
 
 export interface EntryReceiverOptions {
@@ -190,11 +183,9 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       if (frame.type === "push") events.duplicate(target)
       own.check()
     },
-    offered(target, item, by) {
+    offered(target, { position, digest }, by) {
       if (target === null) return
       const { room, own } = target
-      const { position } = item
-      const digest = item.digest.slice(0, SHORT_DIGEST_BYTES)
       own.peerHolds(position, digest)
       if (by === "have") own.feed.unconfirmed.crossed(mapKey(position))
       const held = room.shared.index.get(position)?.digest

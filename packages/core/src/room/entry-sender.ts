@@ -131,7 +131,7 @@ export function createEntrySender(options: EntrySenderOptions): EntrySender {
   }
 
   const offer = ({ shared }: LinkReplica, position: Uint8Array, digest: Uint8Array): void =>
-    offerAll(outbox, shared.slot, [{ position, digest, size: 0 }])
+    offerAll(outbox, shared.slot, [{ position, digest }])
 
   /**
    * Whether an entry that nobody asked for is cheap enough. The peer may lack only a little of a long one, and asks for

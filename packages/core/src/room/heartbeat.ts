@@ -41,7 +41,6 @@ export function createHeartbeat({ clock, random, ping, silent, measured }: Heart
   }
 
   const beat = (): void => {
-    if (closed) return
     const now = clock.monotonic()
     if (now - heardAt > SILENCE_LIMIT_MS) {
       silent()

@@ -1,5 +1,4 @@
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
-import { SHORT_DIGEST_BYTES } from "../protocol/limits.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { ChangeFeed } from "./change-feed.ts"
@@ -47,8 +46,7 @@ export function createHeldEntries({
     },
     contradict(position, digest) {
       if (permissions.send && deliverable(position) !== null) unconfirmed.changed(mapKey(position))
-      const items = [{ position, digest: digest.slice(0, SHORT_DIGEST_BYTES) }]
-      outbox.control({ type: "have", slot, items })
+      outbox.control({ type: "have", slot, items: [{ position, digest }] })
     },
     offer(positions) {
       for (const position of positions) {
@@ -59,7 +57,7 @@ export function createHeldEntries({
       const items = unconfirmed.oldest(MAX_OFFERED).flatMap((key) => {
         const position = mapKeyBytes(key)
         const digest = deliverable(position)
-        return digest === null ? [] : { position, digest, size: 0 }
+        return digest === null ? [] : { position, digest }
       })
       offerAll(outbox, slot, items)
       return unconfirmed.size > MAX_OFFERED

@@ -9,7 +9,7 @@ import {
 } from "../protocol/fingerprint-index.ts"
 import { decodeIndexBlob, encodeIndexBlob } from "../protocol/index-blob.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
-import { sameBytes } from "../protocol/same-bytes.ts"
+import { sameBytes, sameDigest } from "../protocol/same-bytes.ts"
 
 export interface IndexKeeperOptions {
   readonly attached: AttachedReplica
@@ -109,8 +109,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
         if (problemOfKey(key) !== null) continue
         const held = index.get(digests.position(key))?.digest ?? null
         const expected = stateHash === null ? null : digests.digest(kind, key, stateHash)
-        const same = held === null || expected === null ? held === expected : sameBytes(held, expected)
-        if (!same) return null
+        if (!sameDigest(held, expected)) return null
       }
       newest = page.cursor
     }

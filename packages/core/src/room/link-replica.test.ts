@@ -12,10 +12,11 @@ import { createReconcileLease } from "./reconcile-lease.ts"
 import { createRootHistory } from "./root-history.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 
-/** The initiator's side, with every frame that it sends; nothing is read from a replica. */
-function initiatorOf(
+/** One side, with every frame that it sends; nothing is read from a replica. */
+function sideOf(
   index: FingerprintIndex,
   theirs: FingerprintIndex,
+  initiator = true,
 ): { link: LinkReplica; frames: Frame[] } {
   const frames: Frame[] = []
   const outbox = createOutbox({ send: () => {}, buffered: () => 0, maxMessageBytes: 65_536 })
@@ -30,7 +31,7 @@ function initiatorOf(
     device: "device of b",
     shared,
     announced: { ...announceNotes, count: theirs.count, root: theirs.root() },
-    initiator: true,
+    initiator,
     permissions: { send: true, receive: true },
     outbox: {
       ...outbox,
@@ -64,7 +65,7 @@ test("a run that found more than can be queued has not compared everything: the 
     // Every other entry, so that what is missing is scattered and not in whole subtrees.
     if (n % 2 === 0) theirs.set(position, position, String(n))
   }
-  const { link, frames } = initiatorOf(index, theirs)
+  const { link, frames } = sideOf(index, theirs)
   link.start()
   for (let at = 0; at < frames.length; at++) {
     const request = frames[at] as RangeFrame
@@ -92,5 +93,28 @@ test("a run that found more than can be queued has not compared everything: the 
   }
   link.root(root)
   expect([link.phase, link.compared]).toEqual(["live", false])
+  link.close()
+})
+
+test("a responder that owes more than it can note down has not compared everything when it is told to be done", () => {
+  const index = createFingerprintIndex()
+  const theirs = createFingerprintIndex()
+  const random = createSeededRandom("owed")
+  const { link, frames } = sideOf(index, theirs, false)
+  link.start()
+  const owe = (count: number): void => {
+    for (let n = 0; n < count; n++) {
+      const position = random.bytes(16)
+      index.set(position, position, "from others")
+      link.owes(position)
+    }
+  }
+  const done = { slot: 0, root: theirs.root(), count: 0, settled: true, answer: false, agreed: true }
+  owe(9_000)
+  link.root(done)
+  expect([link.phase, link.compared]).toEqual(["live", false])
+  expect(frames.at(-1)).toMatchObject({ type: "root", roots: [{ answer: true }] })
+  link.root({ ...done, root: index.root(), count: index.count })
+  expect(link.compared).toBe(true)
   link.close()
 })

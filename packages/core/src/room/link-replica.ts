@@ -5,7 +5,7 @@ import type { AnnounceFrame, RootItem } from "../protocol/frame.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { EntryFindings } from "../protocol/reconciliation.ts"
-import { differenceOf, type RootDifference, sameDifference } from "../protocol/root-difference.ts"
+import { differenceOf } from "../protocol/root-difference.ts"
 import { sameBytes, startsWithBytes } from "../protocol/same-bytes.ts"
 import { createChangeFeed } from "./change-feed.ts"
 import { createHeldEntries } from "./held-entries.ts"
@@ -103,7 +103,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   let unagreed = true
   let activeAt = clock.monotonic() - QUIET_MS
   /** The difference of the roots that remains because the entries behind it may not travel. */
-  let excused: RootDifference | null = null
+  let excused: string | null = null
   let theirCount = announced.count
   let theirRoot = announced.root
   /** A read failed, and the queue has not been empty since: the peer may lack what is in it, whatever both sides agree on meanwhile. */
@@ -277,7 +277,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
    */
   const repairOneWay = (item: RootItem): void => {
     const difference = differenceOf(index, item)
-    if (!item.settled || !settled() || sameDifference(excused, difference)) return
+    if (!item.settled || !settled() || excused === difference) return
     if (isUnmovedSinceRun(item)) excused = difference
     else if (!runner.waiting) runner.beginAfter(QUIET_MS)
   }
@@ -302,7 +302,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       return
     }
     if (wasFruitless(item)) excused = difference
-    if (sameDifference(excused, difference)) {
+    if (excused === difference) {
       agree()
       return
     }

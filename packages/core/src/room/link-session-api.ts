@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import type { ReplicaLinkStatus } from "../ports/replica.ts"
-import type { PresenceRelayFrame, PushFrame, SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
+import type { PresenceRelayFrame, PushFrame } from "../protocol/frame.ts"
 import type { LargeEntryGate } from "../protocol/inbox.ts"
 import type { ReconcileReport } from "./reconcile-runner.ts"
 import type { LinkCounters } from "./room.ts"
@@ -9,6 +9,7 @@ import type { LinkTarget, RoomReplica } from "./room-replica.ts"
 import type { Transition } from "./shared-replica.ts"
 import type { LinkInput, LinkStatus, SecureLink } from "./sync-engine-api.ts"
 import type { SyncedQuestions } from "./synced-questions.ts"
+import type { SyncedQuery } from "./synced-waits.ts"
 
 export interface LinkSessionOptions {
   readonly link: SecureLink
@@ -40,8 +41,8 @@ export interface LinkSessionEvents {
   phaseChanged(): void
   reconciled(replica: RoomReplica, report: ReconcileReport): void
   refused(replica: RoomReplica, reason: string, by: "us" | "them"): void
-  /** Another session of this device asks when what is held here is durable on other devices; the signal ends with the link. */
-  syncedWanted(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
+  /** Another session of this device asks on which other devices what is held here is durable. */
+  syncedWanted(query: SyncedQuery): void
   violation(code: string, detail: string): void
   closed(reason: string): void
 }
@@ -57,6 +58,8 @@ export interface LinkSession extends LinkInput {
   readonly questions: SyncedQuestions
   /** The sessions that the peer says it is linked to. */
   linkedTo(): ReadonlySet<string>
+  /** Whether the peer has no link to some of these sessions, other than itself. */
+  lacksAny(sessions: Iterable<string>): boolean
   added(replica: RoomReplica): void
   removed(replica: RoomReplica): void
   sendLinks(): void

@@ -6,12 +6,12 @@ import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createInbox, type ReceivedPayload } from "../protocol/inbox.ts"
 import {
   BULK_MESSAGE_BYTES,
+  CONTROL_MESSAGE_BYTES,
   MAX_LINKS_ANNOUNCED,
-  MAX_MESSAGE_BYTES,
   PROTOCOL_VERSION,
 } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
-import { decodeMessage } from "../protocol/message.ts"
+import { decodeMessage, laneOf } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
 import { createAnswers } from "./answers.ts"
 import { createBlobExchange } from "./blob-exchange.ts"
@@ -38,6 +38,7 @@ const WANTS_AT_ONCE = 256
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
   const outbox = createOutbox(link)
+  const maxBulkBytes = Math.min(link.maxMessageBytes, BULK_MESSAGE_BYTES)
   const inbox = createInbox(options.gate)
   const peer = { session: link.session, device: link.device }
   const initiator = bytesToHex(options.sessionId) < link.session
@@ -57,6 +58,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
    */
   const wants: { readonly shared: SharedReplica; readonly positions: Uint8Array[] }[] = []
   let asking = false
+  /** Entries on the bulk lane that overtook the announcement of their replica: one that was opened while this link was there. */
+  const early: ReceivedPayload[] = []
   let changes = 0
   /** When an entry, or a piece of one, last arrived other than by a push. */
   let payloadAt = Number.NEGATIVE_INFINITY
@@ -191,11 +194,13 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
 
   const dispatch = (frame: Frame, lane: Lane, size: number): void => {
     if (!greeted && frame.type !== "hello") throw new DecodeError("protocol-violation", "frame before HELLO")
+    if (lane !== laneOf(frame.type)) throw new DecodeError("protocol-violation", "wrong lane")
     switch (frame.type) {
       case "hello":
         return greet(frame)
       case "announce":
-        return matched.announced(frame)
+        matched.announced(frame)
+        return early.splice(0).forEach(receive)
       case "withdraw":
         return matched.withdrawn(frame.slot)
       case "range":
@@ -213,7 +218,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "fragment": {
         // A push does not count: key presses go on even if what was asked for does not come.
         if (frame.type !== "push") payloadAt = clock.monotonic()
-        const payload = inbox.receive(lane, frame, size)
+        const payload = inbox.receive(frame, size)
         if (payload !== null) receive(payload)
         return
       }
@@ -259,15 +264,17 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
         return end(`peer left: ${frame.reason}`, false)
       case "synced-want": {
         if (link.device !== options.device) throw new DecodeError("protocol-violation", "device")
+        const { nonce, positions, slots } = frame
+        const replicas = slots.flatMap((slot) => matched.at(slot)?.room ?? [])
         // A question about a replica that was just withdrawn is asked again once the replica is back.
-        const target = frame.devices > 0 ? matched.at(frame.slot) : null
+        const isOver = frame.over || replicas.length < slots.length
         return questions.asked(
-          frame.nonce,
-          target && ((signal) => events.syncedWanted(frame, target.room.shared.replica.name, signal)),
+          nonce,
+          isOver ? null : (signal, tell) => events.syncedWanted({ replicas, positions, signal, tell }),
         )
       }
       case "synced-answer":
-        questions.answered(frame.nonce, frame.outcome)
+        questions.answered(frame)
         return events.statusChanged()
     }
   }
@@ -281,7 +288,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     outbox.capMessages(frame.maxMessageBytes)
   }
 
-  const receive = ({ frame, receipt }: ReceivedPayload): void => {
+  const receive = (payload: ReceivedPayload): void => {
+    const { frame, receipt } = payload
+    // Credit bounds how much this can be.
+    if (frame.type !== "push" && !matched.knows(frame.slot)) return void early.push(payload)
     const target = matched.at(frame.slot)
     if (target === null || !target.own.permissions.receive) inbox.settle(receipt)
     else if (frame.type === "chunk") blobs.received(frame, receipt)
@@ -309,12 +319,14 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     targets: matched.targets,
     questions,
     linkedTo: () => linkedTo,
+    lacksAny: (sessions) => [...sessions].some((id) => id !== link.session && !linkedTo.has(id)),
     message(lane, bytes) {
       if (closed) return
       heartbeat.heard()
       bytesIn += bytes.length
       try {
-        for (const { frame, size } of decodeMessage(bytes)) {
+        const maxBytes = lane === "bulk" ? maxBulkBytes : CONTROL_MESSAGE_BYTES
+        for (const { frame, size } of decodeMessage(bytes, maxBytes)) {
           framesIn++
           dispatch(frame, lane, size)
           if (closed) return
@@ -375,14 +387,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       return { session: link.session, stage, rttMs: heartbeat.rttMs, refusesEntries: refuses, replicas }
     },
     statusOf: (room) => replicaLinkStatus(peer, matched, room, pendingIn(room)),
-    counters: () => ({
-      bytesIn,
-      bytesOut: outbox.bytesOut,
-      framesIn,
-      framesOut: outbox.framesOut,
-      entriesIn: inbox.entriesIn,
-      entriesOut: outbox.entriesOut,
-    }),
+    counters: () => ({ bytesIn, framesIn, entriesIn: inbox.entriesIn, ...outbox.counters }),
     bye(reason) {
       if (closed) return
       outbox.control({ type: "bye", reason: reasonForWire(reason) })
@@ -395,7 +400,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     type: "hello",
     version: PROTOCOL_VERSION,
     session: options.sessionId,
-    maxMessageBytes: Math.min(link.maxMessageBytes, BULK_MESSAGE_BYTES * 2, MAX_MESSAGE_BYTES),
+    maxMessageBytes: maxBulkBytes,
     refusesEntries: link.role === "reader",
   })
   // Before the announcements, so that a peer that shares links with us knows that others may send us the same.

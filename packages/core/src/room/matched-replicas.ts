@@ -12,6 +12,8 @@ export interface MatchedReplicas {
   withdrawn(slot: number): void
   added(replica: RoomReplica): void
   removed(name: string): void
+  /** Whether the peer has ever announced the slot. */
+  knows(slot: number): boolean
   /** What a frame's slot means; null when one side has just withdrawn it. Throws when it was never announced. */
   at(slot: number): LinkTarget | null
   /** By name. */
@@ -56,6 +58,8 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
     options.ended(target.room)
   }
 
+  const knows = (slot: number): boolean => withdrawn.has(slot) || announcedBySlot.has(slot)
+
   return {
     announced(frame) {
       const former = announcedBySlot.get(frame.slot)
@@ -87,11 +91,10 @@ export function createMatchedReplicas(options: MatchedReplicasOptions): MatchedR
       unmatch(name)
       options.changed()
     },
+    knows,
     at(slot) {
-      if (withdrawn.has(slot)) return null
-      const frame = announcedBySlot.get(slot)
-      if (frame === undefined) throw new DecodeError("protocol-violation", "slot never announced")
-      return targets.get(frame.name) ?? null
+      if (!knows(slot)) throw new DecodeError("protocol-violation", "slot never announced")
+      return targets.get(announcedBySlot.get(slot)?.name ?? "") ?? null
     },
     targets,
     roots: (answer) =>

@@ -1,4 +1,4 @@
-import type { AnnounceFrame, OfferItem } from "../protocol/frame.ts"
+import type { AnnounceFrame, HaveItem } from "../protocol/frame.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 import type { SendQueue } from "./send-queue.ts"
@@ -31,11 +31,11 @@ export function offerNewer(
 ): boolean {
   const newer = announced.basis === null ? null : shared.history.since(announced.basis)
   if (newer === null || newer.length > MAX_OFFERED) return false
-  const items: OfferItem[] = []
+  const items: HaveItem[] = []
   for (const position of newer) {
     const digest = shared.index.get(position)?.digest
     if (digest === undefined) continue
-    items.push({ position, digest, size: 0 })
+    items.push({ position, digest })
     // To be offered an entry is not to hold it: until the peer confirms it, or roots are equal, the entry is unconfirmed.
     unconfirmed.changed(mapKey(position))
   }
@@ -45,7 +45,7 @@ export function offerNewer(
 }
 
 /** The peer asks for those that it lacks, and on a live link says which of them it holds. */
-export function offerAll(outbox: Pick<Outbox, "control">, slot: number, items: readonly OfferItem[]): void {
+export function offerAll(outbox: Pick<Outbox, "control">, slot: number, items: readonly HaveItem[]): void {
   for (let at = 0; at < items.length; at += MAX_OFFERED_PER_FRAME) {
     outbox.control({ type: "offer", slot, items: items.slice(at, at + MAX_OFFERED_PER_FRAME) })
   }

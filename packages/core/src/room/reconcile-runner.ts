@@ -98,22 +98,20 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
     options.started()
     const salt = new DataView(random.bytes(4).buffer).getUint32(0)
     run = createReconciliation(index, slot, salt, findings, options.mayReceive)
-    proceed()
+    proceed(run)
   }
 
-  const proceed = (): void => {
-    if (run === null) return
+  const proceed = (current: Reconciliation): void => {
     progress()
-    for (const frame of run.requests(progressAt, outbox.wantsControl)) outbox.control(frame)
-    if (run.postponed) {
+    for (const frame of current.requests(progressAt, outbox.wantsControl)) outbox.control(frame)
+    if (current.postponed) {
       run = null
       lease.release(session)
       timers.start("run", jitter(POSTPONED_RETRY_MS), begin)
-    } else if (run.done) {
-      const ended = run
+    } else if (current.done) {
       run = null
       timers.cancel("watchdog")
-      options.ended(ended)
+      options.ended(current)
     } else {
       timers.start("watchdog", SILENT_MS, watch)
     }
@@ -140,7 +138,7 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
   const answer = (frame: RangeFrame): void => {
     if (!lease.acquire(session, options.behind(), clock.monotonic())) {
       const { salt, sequence } = frame
-      outbox.control({ type: "range-ack", slot, salt, sequence, frames: 0, answered: 0, later: true })
+      outbox.control({ type: "range-ack", slot, salt, sequence, answered: 0, later: true })
       return
     }
     progress()
@@ -165,10 +163,10 @@ export function createReconcileRunner(options: ReconcileRunnerOptions): Reconcil
         answer(frame)
         return
       }
-      if (run?.replied(frame) === true) progress()
+      if (run?.replied(frame)) progress()
     },
     rangeAck(frame) {
-      if (run?.acknowledged(frame, clock.monotonic()) === true) proceed()
+      if (run?.acknowledged(frame, clock.monotonic())) proceed(run)
     },
     progress,
     agreed() {

@@ -12,3 +12,12 @@ test("as many entries as a peer puts off before it acknowledges any are not conf
   expect(entries.filter(([position, digest]) => refusals.takePutOff(position, digest))).toHaveLength(10_000)
   expect(entries.filter(([position, digest]) => refusals.takePutOff(position, digest))).toEqual([])
 })
+
+test("of very many refused entries the oldest are forgotten, and then asked for and refused once more", () => {
+  const refusals = createRefusals()
+  const digest = new Uint8Array(8)
+  const position = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 255, ...new Uint8Array(14))
+  for (let n = 0; n < 4_097; n++) refusals.decline(position(n), digest, undefined)
+  expect([0, 1, 4_096].map((n) => refusals.hasDeclined(position(n), digest))).toEqual([false, true, true])
+  expect(refusals.hasDeclinedItem(position(1), 0)).toBe(true)
+})

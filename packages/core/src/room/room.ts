@@ -22,7 +22,7 @@ export interface Room extends AsyncDisposable {
   replicate<Handle>(replica: Replica<Handle>): Promise<Handle>
   /**
    * Resolves when every entry known at the time of the call is durable on `peers` other devices (default 1). Tabs and
-   * processes that share this device's key do not count; a tab that reaches the room through another tab asks that one.
+   * processes that share this device's key do not count; a tab that reaches the room through another tab counts its devices, too.
    * Without a signal it rejects with `RoomError` "no-peers" after 30 s in a row with too few other devices connected.
    * Rejects with "refused" once every connected device has answered and too few of them took everything.
    */

@@ -11,7 +11,7 @@ import type {
 import { problemOfKey } from "../protocol/entry-key.ts"
 import type { FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
-import { sameBytes } from "../protocol/same-bytes.ts"
+import { sameBytes, sameDigest } from "../protocol/same-bytes.ts"
 import { createIndexKeeper } from "./index-keeper.ts"
 import { createRootHistory, type RootHistory } from "./root-history.ts"
 
@@ -320,8 +320,4 @@ async function joinSafely(
   } catch (cause) {
     return batch.map(() => ({ type: "failed", cause }))
   }
-}
-
-function sameDigest(a: Uint8Array | null, b: Uint8Array | null): boolean {
-  return a === null || b === null ? a === b : sameBytes(a, b)
 }

@@ -9,13 +9,14 @@ import {
   type Node,
   refusing,
 } from "../../test/simulated-engines.ts"
+import vectors from "../../vectors/frames.json" with { type: "json" }
 import type { Replica } from "../ports/replica.ts"
-import type { Frame } from "../protocol/frame.ts"
+import type { DataFrame, Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
-import { bytesToHex } from "../protocol/hex.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { MAX_ENTRY_BYTES, MAX_UNACKNOWLEDGED } from "../protocol/limits.ts"
-import { decodeMessage, encodeMessage } from "../protocol/message.ts"
+import { decodeMessage, encodeMessage, type Lane, laneOf } from "../protocol/message.ts"
 import type { MemoryCollection } from "../testing/memory-replica.ts"
 import { createSimulatedTime, type SimulatedTime } from "../testing/simulated-clock.ts"
 import type { PresenceSigner } from "./presence-relay.ts"
@@ -26,9 +27,15 @@ const credulous: PresenceSigner = { sign: async () => new Uint8Array(64), verify
 /** A link whose far side the test writes by hand. */
 function hostileLink(
   node: Node,
-  { buffered = 0, byte = 0xee }: { readonly buffered?: number; readonly byte?: number } = {},
+  {
+    buffered = 0,
+    byte = 0xee,
+    maxMessageBytes = 65_536,
+  }: { readonly buffered?: number; readonly byte?: number; readonly maxMessageBytes?: number } = {},
 ): {
+  /** Each frame in a message of its own, on its lane. */
   say(...frames: Frame[]): void
+  message(lane: Lane, bytes: Uint8Array): void
   readonly heard: Frame[]
   readonly closed: string[]
 } {
@@ -39,14 +46,17 @@ function hostileLink(
     session,
     device: "ff".repeat(32),
     role: "writer",
-    maxMessageBytes: 65_536,
+    maxMessageBytes,
     send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
     buffered: () => buffered,
     close: (reason, options) =>
       void closed.push(options?.penalise === true ? `penalised: ${reason}` : reason),
   })
   return {
-    say: (...frames) => input.message("control", encodeMessage(frames.map(encodeFrame))),
+    say(...frames) {
+      for (const frame of frames) input.message(laneOf(frame.type), encodeMessage([encodeFrame(frame)]))
+    },
+    message: (lane, bytes) => input.message(lane, bytes),
     heard,
     closed,
   }
@@ -60,22 +70,35 @@ const hello: Frame = {
   refusesEntries: false,
 }
 
+const pushed: Frame = {
+  type: "push",
+  slot: 0,
+  kind: 0,
+  key: "k",
+  before: new Uint8Array(8),
+  after: new Uint8Array(8).fill(1),
+  delta: new Uint8Array(3),
+}
+
 describe("a peer that breaks the protocol", () => {
   const cases: readonly [string, readonly Frame[]][] = [
     ["speaks before HELLO", [{ type: "ping", nonce: 1 }]],
     ["says HELLO twice", [hello, hello]],
     ["says HELLO for somebody else", [{ ...hello, session: new Uint8Array(16) }]],
     ["names a slot that it never announced", [hello, { type: "prune", slot: 4 }]],
+    ["pushes an entry of a replica that it never announced", [hello, announceNotes, { ...pushed, slot: 4 }]],
+    ["sends an entry of another kind", [hello, announceNotes, { ...pushed, kind: 2 }]],
     ["acknowledges what it never got", [hello, { type: "ack", control: 1, bulk: 0 }]],
     [
       "asks what only another session of this device may",
-      [hello, { type: "synced-want", nonce: 1, devices: 1, slot: 0, patient: true, positions: [] }],
+      [hello, { type: "synced-want", nonce: 1, over: false, slots: [0], positions: [] }],
     ],
   ]
   for (const [does, frames] of cases) {
     test(`and ${does} loses its link, and nothing is left of it`, async () => {
       const time = createSimulatedTime()
       const node = createNode(time, "honest")
+      await node.engine.replicate(memory())
       const { say, closed } = hostileLink(node)
       say(...frames)
       expect(closed).toHaveLength(1)
@@ -87,6 +110,65 @@ describe("a peer that breaks the protocol", () => {
       expect(time.pending).toBe(0)
     })
   }
+
+  for (const { name, lane, bytes, error } of vectors.lanes) {
+    test(`${error === null ? "is not one that sends" : "and sends"} ${name}`, async () => {
+      const time = createSimulatedTime()
+      const node = createNode(time, "honest")
+      await node.engine.replicate(memory())
+      const { say, message, closed } = hostileLink(node)
+      say(hello, announceNotes)
+      const repeated = typeof bytes === "string" ? { head: bytes, byte: "", times: 0, tail: "" } : bytes
+      const { head, byte, times, tail } = repeated
+      message(lane as Lane, hexToBytes(head + byte.repeat(times) + tail))
+      await time.runFor(100)
+      expect(closed.length).toBe(error === null ? 0 : 1)
+      expect(node.told.filter((told) => told.startsWith("violation"))).toEqual(
+        error === null ? [] : [`violation ${error}`],
+      )
+      await node.engine.close()
+    })
+  }
+
+  test("and sends longer messages than this side's HELLO allowed", () => {
+    for (const more of [0, 1]) {
+      const node = createNode(createSimulatedTime(), "honest")
+      const { say, message, heard, closed } = hostileLink(node, { maxMessageBytes: 20_000 })
+      expect(heard[0]).toMatchObject({ type: "hello", maxMessageBytes: 20_000 })
+      say(hello, announceNotes)
+      const head = { type: "data", slot: 0, kind: 0, key: "k", digest: new Uint8Array(8) } as const
+      const frame = encodeFrame({ ...head, delta: new Uint8Array(19_984 + more) })
+      const bytes = encodeMessage([frame])
+      expect(bytes.length).toBe(20_000 + more)
+      message("bulk", bytes)
+      expect(closed.length).toBe(more)
+    }
+  })
+
+  test("is not one whose entries overtake the announcement of a replica that it opened again", async () => {
+    const time = createSimulatedTime()
+    const [honest, author] = [createNode(time, "honest"), createNode(time, "author")]
+    const notes = await honest.engine.replicate(memory())
+    const theirs = await author.engine.replicate(memory())
+    await theirs.set("k", { n: 1 })
+    const other = hostileLink(author)
+    const { say, heard, closed } = hostileLink(honest)
+    other.say(hello, announceNotes)
+    other.say({
+      type: "want",
+      slot: 0,
+      items: [{ position: createKeyedDigest(DIGEST_KEY).position("k"), summary: new Uint8Array(0) }],
+    })
+    await time.runFor(100)
+    const [data] = other.heard.filter((frame) => frame.type === "data")
+    say(hello, announceNotes, { type: "withdraw", slot: 0 }, { ...(data as DataFrame), slot: 1 })
+    await time.runFor(1_000)
+    expect([closed, notes.get("k"), heard.filter(({ type }) => type === "ack")]).toEqual([[], null, []])
+    say({ ...announceNotes, slot: 1 })
+    await time.runFor(1_000)
+    expect([closed, notes.get("k")]).toEqual([[], { n: 1 }])
+    expect(heard).toContainEqual({ type: "ack", control: 0, bulk: 1 })
+  })
 
   test("and sends nonsense loses it likewise", () => {
     const node = createNode(createSimulatedTime(), "honest")
@@ -163,9 +245,7 @@ describe("a peer that sends no more of a large entry", () => {
     const { say, closed } = hostileLink(node)
     say(hello, announceNotes)
     const bytes = new Uint8Array(60_000)
-    for (let index = 0; index < 90; index++) {
-      say({ type: "fragment", id: 1, index, total: 100, size: 6_000_000, bytes })
-    }
+    for (let piece = 0; piece < 90; piece++) say({ type: "fragment", size: 6_000_000, bytes })
     for (let at = 0; at < 50_000; at += 5_000) {
       await time.runFor(5_000)
       say({ type: "ping", nonce: 1 })
@@ -329,7 +409,6 @@ describe("a comparison that the peer does not answer", () => {
       slot: 0,
       salt: 0,
       sequence: 9,
-      frames: 0,
       answered: 0,
       later: false,
     }

@@ -258,3 +258,15 @@ describe("a line of three engines", () => {
     await expect.poll(() => left.values.get("x"), { timeout: 10_000 }).toBe(2)
   })
 })
+
+it.each([
+  ["an empty name", { name: "" }],
+  ["a name of 129 bytes", { name: "n".repeat(129) }],
+  ["a schema tag of 129 bytes", { schemaTag: "s".repeat(129) }],
+])("takes no replica with %s, and goes on without it", async (_what, wrong) => {
+  const { engine } = createNode()
+  await expect(engine.replicate({ ...createCounterReplica("counters"), ...wrong })).rejects.toMatchObject({
+    code: "invalid-option",
+  })
+  expect((await engine.replicate(createCounterReplica("counters"))).values.size).toBe(0)
+})

@@ -1,7 +1,6 @@
 import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
 import type { PushFrame } from "../protocol/frame.ts"
-import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
@@ -12,7 +11,7 @@ import type { LinkSession } from "./link-session-api.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import { createOpeningReplicas } from "./opening-replicas.ts"
 import { createReconcileLease } from "./reconcile-lease.ts"
-import { createPresenceRelay } from "./presence-relay.ts"
+import { createPresenceLinks } from "./presence-links.ts"
 import { createPurposeTimers } from "./purpose-timers.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
@@ -31,13 +30,7 @@ const WANTED_TICK_MS = 50
 const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 const FEW_WAITS = 64
-/** A newcomer is soon linked to everyone, but until then looks as if it were several links away. */
-const RELAY_DELAY_MS = 1_000
-const PRESENCE_INTERVAL_MS = 100
 const PROBE_DELAY_MS = 250
-/** How many peers are remembered after their link was lost: they are told our presence again once they are seen behind others. */
-const MAX_LOST = 64
-
 /** The engine that rooms run, for simulators and for links made in other ways. It needs no transport: add links to it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { clock, random, events } = options
@@ -45,8 +38,6 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const links = createState<ReadonlyMap<string, LinkStatus>>(new Map())
   const sessions = new Map<string, LinkSession>()
   const replicasByName = new Map<string, EngineReplica>()
-  /** Peers whose link was lost and who may still be in the room, the newest last. */
-  const lostSessions = new Set<string>()
   const timers = createPurposeTimers(clock)
   const closing = new AbortController()
   const opening = createOpeningReplicas({
@@ -55,13 +46,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     events,
     replicasByName,
   })
-  let presence: Uint8Array | null = null
-  let presenceSentAt = Number.NEGATIVE_INFINITY
   /** The latest opening of each replica name, identified by its own `links` state. */
   const openedLast = new Map<string, EngineReplica["links"]>()
   let closed: Promise<void> | null = null
   /** Set before anything is closed, so that nothing that closing triggers starts anything. */
   let ending = false
+
+  const presence = createPresenceLinks({ ...options, sessions, changed: events.presence })
 
   const gate = createLargeEntryGate(() => {
     for (const session of sessions.values()) session.retryLarge()
@@ -86,6 +77,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   const targetsOf = ({ shared }: RoomReplica): readonly LinkReplica[] =>
     [...sessions.values()].flatMap(({ targets }) => targets.get(shared.replica.name)?.own ?? [])
+
+  const tellAll = (say: (session: LinkSession) => void): void => {
+    for (const session of sessions.values()) {
+      say(session)
+      session.flush()
+    }
+  }
+
+  /** Asks live links for their roots, except where `holdsAll`. */
+  const probe = (holdsAll: (own: LinkReplica) => boolean): void =>
+    tellAll(({ targets }) => {
+      for (const { own } of targets.values()) if (own.phase === "live" && !holdsAll(own)) own.probe()
+    })
 
   /** A change made on this device: pushed to everyone. */
   const localChanges = (replica: EngineReplica, transitions: readonly Transition[]): void => {
@@ -139,7 +143,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   /** Whether the peer lacks a link to someone we are linked to. */
-  const isPartial = (peer: LinkSession): boolean => lacksAny(peer, sessions.keys())
+  const isPartial = (peer: LinkSession): boolean => peer.lacksAny(sessions.keys())
 
   const askWanted = (): void => {
     const now = clock.monotonic()
@@ -155,75 +159,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       for (const [link, positions] of positionsByLink) sessions.get(link)?.want(replica, positions)
       left += replica.wanted.size
     }
-    for (const session of sessions.values()) {
-      for (const { own } of session.targets.values()) own.check()
-      session.flush()
-    }
+    tellAll(({ targets }) => {
+      for (const { own } of targets.values()) own.check()
+    })
     if (left > 0) timers.startOnce("wanted", WANTED_TICK_MS, askWanted)
   }
 
-  /** Whether somebody is several links away: a peer lacks a link that we have, or has one that we lack. */
-  const hasDistantPeers = (): boolean => {
-    const own = bytesToHex(options.sessionId)
-    const isDistant = (id: string): boolean => id !== own && !sessions.has(id)
-    return [...sessions.values()].some((peer) => isPartial(peer) || [...peer.linkedTo()].some(isDistant))
-  }
-
-  const relay =
-    options.signer === undefined
-      ? null
-      : createPresenceRelay({
-          clock,
-          roomTag: options.roomTag,
-          session: options.sessionId,
-          device: hexToBytes(options.device),
-          signer: options.signer,
-          send(frame, from) {
-            const source = from === null ? undefined : sessions.get(from)
-            for (const session of sessions.values()) {
-              if (session === source || source?.linkedTo().has(session.session)) continue
-              session.relayPresence(frame)
-              session.flush()
-            }
-          },
-          isLinked: (session) => sessions.has(session),
-          isNeeded: hasDistantPeers,
-          changed: (session, device, value) => events.presence(session, value, device),
-        })
-
-  /** Where everyone is linked to everyone, nobody needs to be told about third peers. */
-  const relayOwnPresence = (): void => {
-    if (!hasDistantPeers()) return
-    // A peer that lost its link to us forgot the presence it was told over that link.
-    const lost = [...lostSessions].filter((id) =>
-      [...sessions.values()].some((peer) => peer.linkedTo().has(id)),
-    )
-    for (const id of lost) lostSessions.delete(id)
-    relay?.publish(presence, lost.length > 0)
-  }
-
-  const sendPresence = (): void => {
-    relayOwnPresence()
-    presenceSentAt = clock.monotonic()
-    for (const session of sessions.values()) {
-      session.sendPresence(presence)
-      session.flush()
-    }
-  }
-
-  const sendLinks = (): void => {
-    for (const session of sessions.values()) {
-      session.sendLinks()
-      session.flush()
-    }
-  }
-
-  const probeAll = (): void => {
-    for (const session of sessions.values()) {
-      for (const { own } of session.targets.values()) if (own.phase === "live") own.probe()
-      session.flush()
-    }
-  }
+  const sendLinks = (): void => tellAll((session) => session.sendLinks())
 
   const dropSession = (session: LinkSession): void => {
     if (sessions.get(session.session) !== session) return
@@ -232,13 +174,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       replica.wanted.dropLink(session.session, clock.monotonic())
       replica.lease.release(session.session)
     }
-    events.presence(session.session, null)
-    for (const oldest of lostSessions) if (lostSessions.size >= MAX_LOST) lostSessions.delete(oldest)
-    lostSessions.add(session.session)
-    timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence)
+    presence.lost(session)
     timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     // The peer may have died between receiving a change and passing it on.
-    timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), probeAll)
+    timers.startOnce("probe", PROBE_DELAY_MS * (1 + random.unit()), () => probe(() => false))
     timers.startOnce("wanted", 0, askWanted)
     publish()
   }
@@ -250,15 +189,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     replicas: () => replicasByName.values(),
     digests,
     closing: closing.signal,
-    probe() {
-      for (const session of sessions.values()) {
-        for (const { own } of session.targets.values()) {
-          const holdsAll = own.compared && !own.owed.includes() && own.feed.unconfirmed.size === 0
-          if (own.phase === "live" && !holdsAll) own.probe()
-        }
-        session.flush()
-      }
-    },
+    probe: () =>
+      probe(({ compared, owed, feed }) => compared && !owed.includes() && feed.unconfirmed.size === 0),
   })
 
   const hostFor = (replica: Replica, replicaLinks: EngineReplica["links"]): Omit<ReplicaHost, "changed"> => ({
@@ -344,13 +276,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       sessions.get(link.session)?.bye("replaced by a newer link")
       return openSession(link)
     },
-    setPresence(value) {
-      presence = value
-      if (ending) return
-      const dueInMs = presenceSentAt + PRESENCE_INTERVAL_MS - clock.monotonic()
-      if (dueInMs <= 0) sendPresence()
-      else timers.startOnce("presence", dueInMs, sendPresence)
-    },
+    setPresence: presence.set,
     async synced(wait = {}) {
       const asked = opening.standing().map((one) => one.synced(wait))
       // With no replica attached, a wait of our own adds nothing to what the standing replicas answer.
@@ -361,7 +287,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       closed ??= (async () => {
         ending = true
         timers.close()
-        relay?.close()
+        presence.close()
         for (const session of [...sessions.values()]) session.bye("the room was closed")
         closing.abort(new RoomError("closed", "The room is closed. Open it again to go on."))
         await Promise.all([opening.close(), ...[...replicasByName.keys()].map(withdraw)])
@@ -380,17 +306,17 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       gate,
       replicas: () => replicasByName.values(),
       linkedSessions: () => [...sessions.keys()],
-      presence: () => presence,
+      presence: presence.value,
       events: {
         joined: (replica, transition, push) => forward(session, replica, transition, push),
         wantedChanged: () => timers.startOnce("wanted", 0, askWanted),
         duplicate: ({ own }) => {
           // Only if another peer has a link that this one lacks, and so pushes this one's changes on to us.
-          if ([...sessions.values()].some((other) => lacksAny(session, other.linkedTo()))) own.feed.prune()
+          if ([...sessions.values()].some((other) => session.lacksAny(other.linkedTo()))) own.feed.prune()
         },
         presence: (value) => events.presence(link.session, value),
-        presenceRelayed: (frame) => relay?.received(link.session, frame),
-        linksChanged: () => timers.startOnce("relay", RELAY_DELAY_MS, relayOwnPresence),
+        presenceRelayed: (frame) => presence.relayed(session, frame),
+        linksChanged: presence.linksChanged,
         statusChanged,
         phaseChanged,
         reconciled: (replica, report) =>
@@ -400,13 +326,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           events.refused(link.session, replica.shared.replica.name, reason, by)
         },
         violation: (code, detail) => events.violation(link.session, code, detail),
-        syncedWanted: (frame, replica, signal) => waits.answer(frame, replica, signal),
+        syncedWanted: (query) => waits.answer(query),
         closed: () => dropSession(session),
       },
     })
     sessions.set(link.session, session)
-    lostSessions.delete(link.session)
-    for (const frame of relay?.recent() ?? []) session.relayPresence(frame)
+    presence.opened(session)
     timers.startOnce("links", LINKS_DELAY_MS, sendLinks)
     statusChanged()
     return session
@@ -419,8 +344,4 @@ function continues(transition: Transition, push: PushFrame): boolean {
   const began =
     before === null ? push.before.every((byte) => byte === 0) : startsWithBytes(before, push.before)
   return began && after !== null && startsWithBytes(after, push.after)
-}
-
-function lacksAny(peer: LinkSession, linked: Iterable<string>): boolean {
-  return [...linked].some((id) => id !== peer.session && !peer.linkedTo().has(id))
 }

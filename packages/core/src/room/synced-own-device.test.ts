@@ -122,6 +122,73 @@ describe("another session of the same device", () => {
     expect(two.is).toBe("no-peers")
   })
 
+  test.each([
+    ["of each other", [["other"], ["third"]], "synced"],
+    ["of the same one", [["other"], ["other"]], "no-peers"],
+    ["of the same one and another", [["other"], ["other", "third"]], "synced"],
+  ] as const)(
+    "counts with what the asking one knows itself: the devices %s",
+    async (_name, [own, held], expected) => {
+      const { time, ...family } = createFamily()
+      const { tab, holder, other, third } = family
+      const notes = await tab.engine.replicate(memory())
+      for (const { engine } of [holder, other, third]) await engine.replicate(memory())
+      connect(time, [tab, holder])
+      for (const name of own) connect(time, [tab, family[name]])
+      for (const name of held) connect(time, [holder, family[name]])
+      await time.runFor(2_000)
+      await notes.set("k", { n: 1 })
+      const outcome = outcomeOf(notes.synced({ peers: 2 }))
+      await time.runFor(60_000)
+      expect(outcome.is).toBe(expected)
+    },
+  )
+
+  test("counts with a second one that knows others", async () => {
+    const { time, tab, holder, other, third } = createFamily()
+    const second = createNode(time, "second", { device: OWN })
+    const notes = await tab.engine.replicate(memory())
+    for (const { engine } of [holder, second, other, third]) await engine.replicate(memory())
+    for (const pair of [
+      [tab, holder],
+      [tab, second],
+      [holder, other],
+    ] as const)
+      connect(time, pair)
+    await notes.set("k", { n: 1 })
+    const outcome = outcomeOf(notes.synced({ peers: 2, ...patient() }))
+    await time.runFor(40_000)
+    expect(outcome.is).toBe("open")
+    connect(time, [second, third])
+    await time.runFor(5_000)
+    expect(outcome.is).toBe("synced")
+  })
+
+  test("is asked once for all replicas that are waited for, and not about those that only receive", async () => {
+    const { time, tab, holder, other } = createFamily()
+    await tab.engine.replicate(memory({ name: "news", direction: "receive-only" }))
+    const notes = await tab.engine.replicate(memory())
+    for (const name of ["more", "notes", "news"]) {
+      if (name === "more") await tab.engine.replicate(memory({ name }))
+      await holder.engine.replicate(memory({ name }))
+      await other.engine.replicate(memory({ name }))
+    }
+    const wire = connect(time, [tab, holder])
+    connect(time, [holder, other])
+    await time.runFor(2_000)
+    await notes.set("k", { n: 1 })
+    const outcome = outcomeOf(tab.engine.synced())
+    await time.runFor(2_000)
+    const asked = wire.sent.flat().filter((frame) => frame.type === "synced-want")
+    expect([outcome.is, asked.map(({ over, slots }) => [over, slots.length])]).toEqual([
+      "synced",
+      [
+        [false, 2],
+        [true, 0],
+      ],
+    ])
+  })
+
   test("passes on that other devices refuse an entry", async () => {
     const { time, tab, holder, other } = createFamily()
     const notes = await tab.engine.replicate(memory())

@@ -1,60 +1,71 @@
 import { DecodeError } from "../protocol/decode-error.ts"
-import type { SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
+import type { Holding, SyncedAnswerFrame, SyncedWantFrame } from "../protocol/frame.ts"
+import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
+import { MAX_LINKS_ANNOUNCED } from "../protocol/limits.ts"
 import type { Outbox } from "../protocol/outbox.ts"
 
-/** What two sessions of one device ask each other: when what one of them holds is durable at other devices. */
+/** What two sessions of one device ask each other: which other devices hold durably what one of them holds. */
 export interface SyncedQuestions {
-  /** Returns a function that takes the question back, or null when too many are open: ask again when one of them is answered. */
-  ask(question: SyncedQuestion, answered: (outcome: SyncedOutcome) => void): (() => void) | null
+  /**
+   * `answered` is called whenever the other session knows something else. Returns a function that takes the question back,
+   * or null when too many are open: ask again when one of them is over.
+   */
+  ask(question: SyncedQuestion, answered: (holdings: readonly DeviceHolding[]) => void): (() => void) | null
   /** A null `answer` takes the question back. Throws `DecodeError` for more questions than an honest session leaves open. */
-  asked(nonce: number, answer: ((signal: AbortSignal) => Promise<SyncedOutcome>) | null): void
-  answered(nonce: number, outcome: SyncedOutcome): void
+  asked(nonce: number, answer: Answer | null): void
+  answered(frame: SyncedAnswerFrame): void
   close(): void
 }
 
-export type SyncedQuestion = Omit<SyncedWantFrame, "type" | "nonce">
+/** How a device, 64 hex digits, stands to the entries waited for. */
+export interface DeviceHolding {
+  readonly device: string
+  readonly holding: Holding
+}
+
+export type SyncedQuestion = Pick<SyncedWantFrame, "slots" | "positions">
+
+type Answer = (signal: AbortSignal, tell: (holdings: readonly DeviceHolding[]) => void) => void
 
 /** Open questions each way. */
 const MAX_QUESTIONS = 1_024
 
 export function createSyncedQuestions(outbox: Pick<Outbox, "control">, flush: () => void): SyncedQuestions {
-  const answeredByNonce = new Map<number, (outcome: SyncedOutcome) => void>()
+  const answeredByNonce = new Map<number, (holdings: readonly DeviceHolding[]) => void>()
   /** One controller for each question: platforms warn of a leak when one signal has more than ten listeners. */
   const answering = new Map<number, AbortController>()
-  let nonce = 0
+  let lastNonce = 0
   return {
     ask(question, answered) {
       if (answeredByNonce.size >= MAX_QUESTIONS) return null
-      const own = ++nonce
-      answeredByNonce.set(own, answered)
-      const say = (change: Partial<SyncedQuestion>): void => {
-        outbox.control({ type: "synced-want", nonce: own, ...question, ...change })
+      const nonce = ++lastNonce
+      answeredByNonce.set(nonce, answered)
+      const say = ({ slots, positions }: SyncedQuestion, over: boolean): void => {
+        outbox.control({ type: "synced-want", nonce, over, slots, positions })
         flush()
       }
-      say({})
-      return () => answeredByNonce.delete(own) && say({ devices: 0, positions: [] })
+      say(question, false)
+      return () => answeredByNonce.delete(nonce) && say({ slots: [], positions: [] }, true)
     },
-    asked(question, answer) {
-      answering.get(question)?.abort()
-      answering.delete(question)
+    asked(nonce, answer) {
+      answering.get(nonce)?.abort()
+      answering.delete(nonce)
       if (answer === null) return
       if (answering.size >= MAX_QUESTIONS) throw new DecodeError("protocol-violation", "questions")
       const closing = new AbortController()
-      answering.set(question, closing)
-      answer(closing.signal)
-        .then((outcome) => {
-          answering.delete(question)
-          outbox.control({ type: "synced-answer", nonce: question, outcome })
-          flush()
-        })
-        .catch(() => {
-          // The link or the room is closed, or the question was taken back: nobody waits for it.
-        })
+      answering.set(nonce, closing)
+      answer(closing.signal, (holdings) => {
+        const devices = holdings
+          .slice(0, MAX_LINKS_ANNOUNCED)
+          .map(({ device, holding }) => ({ device: hexToBytes(device), holding }))
+        outbox.control({ type: "synced-answer", nonce, devices })
+        flush()
+      })
     },
-    answered(question, outcome) {
-      const answered = answeredByNonce.get(question)
-      answeredByNonce.delete(question)
-      answered?.(outcome)
+    answered({ nonce, devices }) {
+      answeredByNonce.get(nonce)?.(
+        devices.map(({ device, holding }) => ({ device: bytesToHex(device), holding })),
+      )
     },
     close() {
       answeredByNonce.clear()

@@ -1,13 +1,14 @@
 import type { Clock } from "../ports/clock.ts"
 import { ReplicaError } from "../ports/replica.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
-import type { SyncedOutcome, SyncedWantFrame } from "../protocol/frame.ts"
+import type { Holding } from "../protocol/frame.ts"
 import { MAX_ITEMS } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 import type { LinkSession } from "./link-session-api.ts"
 import { RoomError } from "./room.ts"
 import type { RoomReplica } from "./room-replica.ts"
+import type { DeviceHolding } from "./synced-questions.ts"
 
 export interface SyncedWait {
   readonly replica?: string
@@ -20,16 +21,25 @@ export interface SyncedWait {
 
 /**
  * Promises that resolve when what was written before the call is durable on other devices. Another session of this device,
- * such as the tab that has the connections, does not count: once it holds everything, it is asked when other devices do.
+ * such as the tab that has the connections, does not count: once it holds everything, it is asked which other devices do.
  */
 export interface SyncedWaits {
   add(wait: SyncedWait): Promise<void>
-  /** Waits on behalf of another session of this device. Rejects when the room closes, and with the signal's reason. */
-  answer(frame: SyncedWantFrame, replica: string, signal: AbortSignal): Promise<SyncedOutcome>
+  /** Tells another session of this device how others stand to what is here now, at once and whenever that changes. */
+  answer(query: SyncedQuery): void
   /** The replica has left the room: all waits that include it fail. */
   withdrawn(replica: RoomReplica): void
   /** Something was confirmed, or a link came or went. Does nothing while there are more than `most` waits. */
   check(most?: number): void
+}
+
+export interface SyncedQuery {
+  readonly replicas: readonly RoomReplica[]
+  /** Only these entries; if empty, all. */
+  readonly positions: readonly Uint8Array[]
+  /** Ends with the link, and when the question is taken back. */
+  readonly signal: AbortSignal
+  readonly tell: (holdings: readonly DeviceHolding[]) => void
 }
 
 export interface SyncedWaitsOptions {
@@ -51,37 +61,32 @@ interface OpenWait {
   readonly positions: ReadonlySet<string> | undefined
   /** The changes that a link must confirm: those up to when it was first seen to have compared everything else. */
   readonly changesByLink: WeakMap<LinkReplica, number>
-  /** What another session of this device says about a replica; it is asked once, and again when it announces the replica again. */
-  readonly ask: (session: LinkSession, own: LinkReplica) => Holding
-  /** Such a session waits: no other one is asked on its behalf, or they would ask each other for ever. */
-  readonly onBehalf: boolean
+  /** What another session of this device says; it is asked once, and again when a replica is announced again. Null: not yet known. */
+  readonly ask: (session: LinkSession) => readonly DeviceHolding[] | null
+  /** Another session of this device waits: no other one is asked on its behalf, or they would ask each other for ever. */
+  readonly tell: ((holdings: readonly DeviceHolding[]) => void) | undefined
   readonly conclude: (outcome: SyncedOutcome) => void
   readonly fail: (cause: unknown) => void
 }
 
-/**
- * How a peer stands to the entries waited for; for a session of this device, how its peers do. "no-peers": none is expected
- * to take them.
- */
-type Holding = SyncedOutcome | "pending"
+type SyncedOutcome = Exclude<Holding, "pending">
 
 interface Standing {
+  readonly others: readonly DeviceHolding[]
   /** How many other devices have one of these holdings; a device counts once, however many of its tabs are linked. */
   readonly devices: (...holdings: readonly Holding[]) => number
-  /** What other sessions of this device say about other devices. */
-  readonly kin: readonly Holding[]
+  /** Another session of this device has yet to say which devices it knows. */
+  readonly isIncomplete: boolean
 }
 
 interface Inquiry {
-  holding: Holding
-  takeBack: (() => void) | null
+  readonly replicas: readonly LinkReplica[]
+  readonly takeBack: () => void
+  holdings: readonly DeviceHolding[] | null
 }
 
 /** Without a signal nobody waits longer than this for peers that do not come. */
 const NO_PEERS_LIMIT_MS = 30_000
-
-/** `peers` may be any number, even Infinity; a question names at most this many devices. */
-const MAX_DEVICES = 65_535
 
 const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
   "no-peers": "For 30 s too few other devices with this data were connected. Changes are kept for them.",
@@ -118,7 +123,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const own = session.targets.get(shared.replica.name)?.own
     if (own === undefined) return "no-peers"
     const { send } = own.permissions
-    if (!send && wait.session === undefined && (wait.onBehalf || !sendsNothing(replica))) return "no-peers"
+    if (!send && wait.session === undefined && (wait.tell || !sendsNothing(replica))) return "no-peers"
     if (own.phase !== "live" || !own.compared) return "pending"
     if (!send) return "synced"
     if (own.owed.includes(wait.positions)) return "pending"
@@ -126,33 +131,35 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const upTo = wait.changesByLink.get(own) ?? unconfirmed.changes
     wait.changesByLink.set(own, upTo)
     if (!unconfirmed.confirmedUpTo(upTo, wait.positions)) return "pending"
-    const isRefused = unconfirmed.refusedUpTo(upTo, wait.positions)
-    if (isKin(session, wait)) return isRefused ? "no-peers" : wait.ask(session, own)
-    return isRefused ? "refused" : "synced"
+    return unconfirmed.refusedUpTo(upTo, wait.positions) ? "refused" : "synced"
   }
 
   const standingOf = (wait: OpenWait): Standing => {
-    const others: { readonly device: string; readonly holding: Holding }[] = []
-    const kin: Holding[] = []
+    const others: DeviceHolding[] = []
+    let isIncomplete = false
     for (const session of options.sessions()) {
-      if (!isKin(session, wait))
-        others.push({ device: session.link.device, holding: holdingOf(session, wait) })
-      else if (!wait.onBehalf) kin.push(holdingOf(session, wait))
+      const kin = isKin(session, wait)
+      if (kin && wait.tell) continue
+      const holding = holdingOf(session, wait)
+      // Only a session that holds everything can say who else does.
+      const asked = kin && holding === "synced" ? wait.ask(session) : []
+      if (!kin) others.push({ device: session.link.device, holding })
+      else if (asked === null || holding === "pending") isIncomplete = true
+      else others.push(...asked)
     }
     return {
-      kin,
+      others,
+      isIncomplete,
       devices: (...holdings) =>
         new Set(others.flatMap((one) => (holdings.includes(one.holding) ? one.device : []))).size,
     }
   }
 
   const checkOne = (wait: OpenWait): void => {
-    const { devices, kin } = standingOf(wait)
-    if (devices("synced") >= wait.peers || kin.includes("synced")) wait.conclude("synced")
-    else if (
-      devices("pending") === 0 &&
-      (devices("synced", "refused") >= wait.peers || kin.includes("refused"))
-    )
+    const { others, devices, isIncomplete } = standingOf(wait)
+    if (wait.tell) wait.tell(others)
+    else if (devices("synced") >= wait.peers) wait.conclude("synced")
+    else if (!isIncomplete && devices("pending") === 0 && devices("synced", "refused") >= wait.peers)
       wait.conclude("refused")
   }
 
@@ -161,68 +168,61 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const stepMs = 1_000
     let aloneMs = 0
     const tick = (): void => {
-      const { devices, kin } = standingOf(wait)
+      const { devices, isIncomplete } = standingOf(wait)
       aloneMs = devices("pending", "refused", "synced") < wait.peers ? aloneMs + stepMs : 0
-      if (aloneMs >= NO_PEERS_LIMIT_MS && kin.every((holding) => holding === "no-peers"))
-        return wait.conclude("no-peers")
+      if (aloneMs >= NO_PEERS_LIMIT_MS && !isIncomplete) return wait.conclude("no-peers")
       cancel = options.clock.after(stepMs, tick)
     }
     let cancel = options.clock.after(stepMs, tick)
     return () => cancel()
   }
 
-  const begin = (given: SyncedWait, behalf?: SyncedWantFrame): Promise<SyncedOutcome> =>
+  const begin = (
+    replicas: readonly RoomReplica[],
+    positions: readonly Uint8Array[] | undefined,
+    { peers = 1, session, signal }: SyncedWait,
+    tell?: SyncedQuery["tell"],
+  ): Promise<SyncedOutcome> =>
     new Promise((resolve, reject) => {
-      const { replica, keys, peers = 1, session, signal } = given
-      const isPatient = behalf?.patient ?? signal !== undefined
       const cleanups: (() => void)[] = []
-      const inquiries = new Map<LinkReplica, Inquiry>()
+      const inquiries = new Map<LinkSession, Inquiry>()
       let isOver = false
       const end = (finish: () => void): void => {
         isOver = true
         waits.delete(wait)
         for (const cleanup of cleanups) cleanup()
-        for (const { takeBack } of inquiries.values()) takeBack?.()
+        for (const { takeBack } of inquiries.values()) takeBack()
         finish()
       }
       const fail = (cause: unknown): void => end(() => reject(cause))
-      const positions = behalf?.positions[0] ? behalf.positions : keys?.map(options.digests.position)
       // If there are more than one message takes, the question is about all entries.
       const asked = positions && positions.length <= MAX_ITEMS / 2 ? positions : []
       const wait: OpenWait = {
         peers,
         session,
-        replicas: [...options.replicas()].filter(
-          ({ shared }) => replica === undefined || shared.replica.name === replica,
-        ),
+        replicas,
         positions: positions && new Set(positions.map(mapKey)),
         changesByLink: new WeakMap(),
-        onBehalf: behalf !== undefined,
-        ask({ questions }, own) {
-          for (const [former, { takeBack }] of inquiries) {
-            if (former.closed && inquiries.delete(former)) takeBack?.()
+        ask(kin) {
+          for (const [former, inquiry] of inquiries) {
+            if (inquiry.replicas.some(({ closed }) => closed) && inquiries.delete(former)) inquiry.takeBack()
           }
-          const known = inquiries.get(own)
-          if (known !== undefined) return known.holding
-          const inquiry: Inquiry = { holding: "pending", takeBack: null }
-          const inquire = (patient: boolean): void => {
-            const question = {
-              devices: Math.min(Math.ceil(peers), MAX_DEVICES),
-              slot: own.shared.slot,
-              patient,
-              positions: asked,
-            }
-            inquiry.takeBack = questions.ask(question, (outcome) => {
-              inquiry.holding = outcome
-              // That session may yet learn of more devices while this one waits.
-              if (outcome === "no-peers") inquire(true)
-            })
-          }
-          inquire(isPatient)
-          // If too many questions are open, it is asked again once one of them is answered.
-          if (inquiry.takeBack !== null) inquiries.set(own, inquiry)
-          return "pending"
+          const known = inquiries.get(kin)
+          if (known !== undefined) return known.holdings
+          const sending = replicas
+            .flatMap(({ shared }) => kin.targets.get(shared.replica.name)?.own ?? [])
+            .filter(({ permissions }) => permissions.send)
+          const slots = sending.map(({ shared }) => shared.slot)
+          const takeBack = kin.questions.ask({ slots, positions: asked }, (holdings) => {
+            inquiry.holdings = holdings
+          })
+          // If too many questions are open, it is asked again once one of them is over.
+          if (takeBack === null) return null
+          const inquiry: Inquiry = { replicas: sending, takeBack, holdings: null }
+          inquiries.set(kin, inquiry)
+          return null
         },
+        tell,
         conclude: (outcome) => end(() => resolve(outcome)),
         fail,
       }
@@ -236,25 +236,39 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
         if (isOver) return
         // A replica may have left while it was flushed.
         const here = [...options.replicas()]
-        const gone = wait.replicas.find((replica) => !here.includes(replica))
+        const gone = replicas.find((replica) => !here.includes(replica))
         if (gone !== undefined) return fail(goneError(gone))
         waits.add(wait)
-        if (!isPatient) cleanups.push(giveUp(wait))
+        if (signal === undefined) cleanups.push(giveUp(wait))
         options.probe()
         checkOne(wait)
       }
       // What another session waits for came from that session, and was passed on when it was joined.
-      if (wait.onBehalf) start()
-      else Promise.all(wait.replicas.map(({ shared }) => shared.flush())).then(start, fail)
+      if (tell) start()
+      else Promise.all(replicas.map(({ shared }) => shared.flush())).then(start, fail)
     })
 
   return {
     async add(wait) {
       if (!((wait.peers ?? 1) >= 0)) throw new RoomError("invalid-option", "peers must be 0 or more.")
-      const outcome = await begin(wait)
+      const { replica, keys } = wait
+      const replicas = [...options.replicas()].filter(
+        ({ shared }) => replica === undefined || shared.replica.name === replica,
+      )
+      const outcome = await begin(replicas, keys?.map(options.digests.position), wait)
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
     },
-    answer: (frame, replica, signal) => begin({ replica, peers: frame.devices, signal }, frame),
+    answer({ replicas, positions, signal, tell }) {
+      let told = ""
+      const tellNews: typeof tell = (holdings) => {
+        const news = JSON.stringify(holdings)
+        if (news !== told) tell(holdings)
+        told = news
+      }
+      begin(replicas, positions[0] && positions, { signal }, tellNews).catch(() => {
+        // The link or the room is closed, or the question was taken back: nobody waits for an answer.
+      })
+    },
     withdrawn(replica) {
       for (const { replicas, fail } of waits) if (replicas.includes(replica)) fail(goneError(replica))
     },

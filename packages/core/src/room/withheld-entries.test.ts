@@ -126,3 +126,26 @@ for (const outcome of outcomes) {
     expect(await held).toEqual({ at: 2, large })
   })
 }
+
+test("a replica that answers none of the reads is asked again, and what it held up arrives", async () => {
+  const time = createSimulatedTime()
+  const [a, b] = [createNode(time, "a"), createNode(time, "b")]
+  const notes = await a.engine.replicate(memory())
+  let unanswered = 3
+  const theirs = await b.engine.replicate(
+    meddled(({ read }) => ({
+      read: async (requests, peer) => (unanswered-- > 0 ? [] : read(requests, peer)),
+    })),
+  )
+  await theirs.set("k", { n: 1 })
+  const wire = connect(time, [a, b])
+  await time.runFor(1_000)
+  expect([notes.get("k"), wire.closings]).toEqual([null, []])
+  expect(b.told.join()).toContain("answered none of the reads")
+  let isSynced = false
+  void theirs.synced({ signal: new AbortController().signal }).then(() => (isSynced = true))
+  await time.runFor(3_000)
+  expect(isSynced).toBe(false)
+  await time.runFor(10_000)
+  expect([isSynced, notes.get("k")]).toEqual([true, { n: 1 }])
+})
