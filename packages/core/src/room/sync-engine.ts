@@ -1,5 +1,6 @@
 import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
+import { within } from "../ports/within.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { bytesToHex, hexToBytes } from "../protocol/hex.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
@@ -35,6 +36,8 @@ const FEW_WAITS = 64
 const RELAY_DELAY_MS = 1_000
 const PRESENCE_INTERVAL_MS = 100
 const PROBE_DELAY_MS = 250
+/** Longer than a full disk queue takes: whoever closes a room may close the database next. */
+const DETACH_PATIENCE_MS = 30_000
 /** How many peers are remembered after their link was lost: they are told our presence again once they are seen behind others. */
 const MAX_LOST = 64
 
@@ -281,11 +284,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     for (const session of sessions.values()) session.removed(replica)
     waits.withdrawn(replica)
     publish()
-    try {
-      await replica.shared.close()
-    } catch (cause) {
-      events.replicaReport(name, { type: "warning", reason: "the replica could not be detached", cause })
-    }
+    const detached = replica.shared.close().then(
+      () => null,
+      (cause: unknown) => ({ cause }),
+    )
+    const failure = await within(clock, DETACH_PATIENCE_MS, detached, { cause: "it hangs" })
+    if (failure !== null)
+      events.replicaReport(name, { type: "warning", reason: "the replica could not be detached", ...failure })
   }
 
   const released = async (name: string): Promise<void> => {
