@@ -160,3 +160,15 @@ export class TransportError extends Error {
     this.code = code
   }
 }
+
+/** What every `Pipe.send` begins with. */
+export function assertSendable(
+  { length }: Uint8Array,
+  maxMessageBytes: number,
+  closedBy: PipeCloseReason | null,
+): void {
+  if (closedBy !== null) throw new TransportError("pipe-closed", "This pipe is closed.")
+  if (length > maxMessageBytes) {
+    throw new TransportError("message-too-large", `${length} bytes; this pipe takes ${maxMessageBytes}.`)
+  }
+}

@@ -42,6 +42,8 @@ export interface PeerConnection {
   /** From `opened` until the pipe closes. */
   readonly isOpen: () => boolean
   readonly isBroken: () => boolean
+  /** Signals are still needed to find a path: where one got lost, it finds none. */
+  readonly isSeeking: () => boolean
   /** The remote's description: an answer at the offerer; at the answerer an offer, or one for an ICE restart. */
   describe(sdp: string): Promise<void>
   addCandidates(candidates: readonly Candidate[]): void
@@ -309,6 +311,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   return {
     isOpen: () => pipe !== null && !isOver,
     isBroken: () => pipe !== null && connection.connectionState !== "connected",
+    isSeeking: () => stage !== "dtls",
     describe,
     addCandidates(candidates) {
       if (isOver) return

@@ -2,6 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { Random } from "../ports/random.ts"
 import type { TransportReport } from "../ports/transport.ts"
+import { within } from "../ports/within.ts"
 import {
   DecodeError,
   decodeHostMessage,
@@ -85,7 +86,7 @@ type SignalingReport = Extract<TransportReport, { type: "signaling" }>
 type State =
   | { readonly phase: "waiting"; readonly cancel: () => void }
   | { readonly phase: "connecting"; readonly socket: Socket }
-  | { readonly phase: "joined"; readonly socket: Socket; readonly channel: number }
+  | { readonly phase: "joined"; readonly socket: Socket }
   | { readonly phase: "closed" }
 
 export function createSignalingClient(options: SignalingClientOptions): SignalingClient {
@@ -163,7 +164,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     switch (message.type) {
       case "joined":
         if (state.phase !== "connecting") return
-        state = { phase: "joined", socket, channel }
+        state = { phase: "joined", socket }
         backOff.reset()
         resume = message.resume.slice()
         socket.settled(message.limits.heartbeatMs)
@@ -358,9 +359,7 @@ function openSocket(
       cancelConcern()
       cancelDeadline()
       socket.close(code)
-      const cancel = clock.after(CLOSE_TIMEOUT_MS, gone)
-      await whenGone
-      cancel()
+      await within(clock, CLOSE_TIMEOUT_MS, whenGone, null)
       socket.terminate?.()
     },
   }
