@@ -29,9 +29,8 @@ function several(networks: readonly MemoryNetwork[], isThere: (at: number) => bo
   return {
     name: "several",
     start(host: TransportHost) {
-      const running = networks.map(
-        (network, at): RunningTransport =>
-          network.transport().start({ ...host, wantsLinks: () => isThere(at) && host.wantsLinks() }),
+      const running = networks.map((network, at): RunningTransport =>
+        network.transport().start({ ...host, wantsLinks: () => isThere(at) && host.wantsLinks() }),
       )
       return {
         reconnect() {

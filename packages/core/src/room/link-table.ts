@@ -183,8 +183,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       return
     }
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
-    if (present.device !== device || spares.size >= MAX_SPARES)
-      return refuse("duplicate", channel, remote)
+    if (present.device !== device || spares.size >= MAX_SPARES) return refuse("duplicate", channel, remote)
     const decides = ownSession < session
     const isLess = (): boolean => !isTab && linksBySession.get(session)?.channel.path() === "tab"
     if (decides && isTab && present.channel.path() !== "tab") return void install(entrant)

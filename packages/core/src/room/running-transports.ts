@@ -85,7 +85,12 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   const stopAll = async (ending: readonly RunningTransport[]): Promise<void> => {
     const stopOne = async (transport: RunningTransport): Promise<unknown> => transport.stop()
     const stops = ending.map((transport) =>
-      within(clock, STOP_PATIENCE_MS, stopOne(transport).then(() => null, errorText), "it hangs"),
+      within(
+        clock,
+        STOP_PATIENCE_MS,
+        stopOne(transport).then(() => null, errorText),
+        "it hangs",
+      ),
     )
     for (const why of await Promise.all(stops)) if (why !== null) failed(`a transport did not stop: ${why}`)
   }

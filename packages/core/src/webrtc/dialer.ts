@@ -117,8 +117,7 @@ export function createDialer(options: DialerOptions): Dialer {
   const idsOf = (isMeant: (remote: Remote) => boolean): readonly string[] =>
     [...remotesById].filter(([, remote]) => isMeant(remote)).map(([id]) => id)
 
-  const isLinked = ({ call, former }: Remote): boolean =>
-    call?.isOpen() === true || former?.isOpen() === true
+  const isLinked = ({ call, former }: Remote): boolean => call?.isOpen() === true || former?.isOpen() === true
 
   const hasRoomFor = (remote: Remote): boolean => host.wantsLinks() || mesh.makeRoom(bytesToHex(remote.id))
 
@@ -409,8 +408,7 @@ export function createDialer(options: DialerOptions): Dialer {
       for (const remote of [...remotesById.values()]) {
         stopRetry(remote)
         // What is open belongs to the room, which closes it.
-        for (const call of [remote.former, remote.call])
-          if (!call?.isOpen()) call?.close()
+        for (const call of [remote.former, remote.call]) if (!call?.isOpen()) call?.close()
       }
       remotesById.clear()
     },

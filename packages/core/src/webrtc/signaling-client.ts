@@ -150,7 +150,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   /** Gives a socket up and schedules the next try. */
-  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: "refused" | "draining"): void {
+  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: SignalingReport["state"]): void {
     const wasJoined = state.phase === "joined"
     cancelRenewal()
     void socket.close()
@@ -201,8 +201,10 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     if (refusals.has(error.code)) {
       return leave(socket, detail, Math.max(error.retryMs, REFUSED_RETRY_MS), "refused")
     }
-    leave(socket, detail, error.retryMs)
-    if (error.code === "peer-id-taken") events.taken()
+    // The server is there and would take us: there is nothing to tell people.
+    const isTaken = error.code === "peer-id-taken"
+    leave(socket, detail, error.retryMs, isTaken ? "connecting" : "unreachable")
+    if (isTaken) events.taken()
   }
 
   function renewIn(socket: Socket, expiresInMs: number): void {
