@@ -93,7 +93,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   const barredUntil = new Map<string, number>()
   const peers = createState<ReadonlyMap<string, LinkedPeer>>(new Map())
   const waiting: { readonly pipe: Pipe; readonly via: Transport }[] = []
-  const handshakes = new Set<SecureChannel>()
+  const handshakes = new Set<Pipe>()
   const spares = new Map<SecureChannel, Entrant>()
   const ownSession = bytesToHex(options.session)
   let isClosed = false
@@ -118,10 +118,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         ...(detail !== undefined && { detail }),
       })
     let session: string | null = null
-    let isGreeting = false
+    handshakes.add(pipe)
     stage("started")
-    /** A pipe that died while it waited reports that before `createSecureChannel` returns. */
-    let isOver = false
     const channel: SecureChannel = createSecureChannel({
       ...options,
       pipe,
@@ -131,11 +129,11 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
           session = bytesToHex(peer.session)
           void admit(peer, channel, pipe.remote, via)
             .catch((error: unknown) => failed(error, channel))
-            .finally(() => finished(channel))
+            .finally(() => finished(pipe))
         },
         closed(reason, cause) {
-          isOver = true
-          if (isGreeting) finished(channel)
+          // Of a pipe that died while it waited this comes before `createSecureChannel` returns.
+          finished(pipe)
           if (session === null) {
             stage("failed", explain(reason, cause))
             options.refused(reason, pipe.remote)
@@ -146,17 +144,10 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         pathChanged: () => publish(),
       },
     })
-    isGreeting = true
-    if (isOver) next()
-    else if (!isClosed) handshakes.add(channel)
   }
 
-  function finished(channel: SecureChannel): void {
-    handshakes.delete(channel)
-    next()
-  }
-
-  function next(): void {
+  function finished(pipe: Pipe): void {
+    handshakes.delete(pipe)
     if (handshakes.size >= MAX_HANDSHAKES) return
     const first = waiting.shift()
     if (first !== undefined) accept(first.pipe, first.via)
@@ -171,7 +162,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     const session = bytesToHex(peer.session)
     const device = bytesToHex(peer.device)
     const role = await judge({ session, device, path: channel.path() })
-    if (channel.isClosed()) return
+    if (isClosed || channel.isClosed()) return
     if (role !== "writer" && role !== "reader") return refuse(role, channel, remote)
     const entrant: Entrant = { session, device, channel, role, via }
     const present = linksBySession.get(session)
@@ -196,7 +187,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       message(lane, bytes) {
         // Said before the other took the path between tabs.
         if (isLess()) channel.close()
-        else install(entrant)?.message(lane, bytes)
+        else install(entrant).message(lane, bytes)
       },
       drained() {},
       doubted() {},
@@ -225,13 +216,9 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   }
 
   /** In place of the link that its session may have. */
-  function install(entrant: Entrant): ChannelReceiver | null {
+  function install(entrant: Entrant): ChannelReceiver {
     const { session, device, channel, role } = entrant
     spares.delete(channel)
-    if (isClosed) {
-      channel.close()
-      return null
-    }
     const former = linksBySession.get(session)
     if (former !== undefined) {
       linksBySession.delete(session)
@@ -348,7 +335,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     close() {
       isClosed = true
       for (const { pipe } of waiting.splice(0)) pipe.close()
-      for (const channel of [...handshakes, ...spares.keys()]) channel.close()
+      for (const each of [...handshakes, ...spares.keys()]) each.close()
       for (const link of linksBySession.values()) remove(link, "the room was closed")
     },
   }

@@ -58,17 +58,15 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   }
 
   /** A tab that takes over goes on with those transports that do start. */
-  const startAgain = (): RunningTransport[] => {
-    const started: RunningTransport[] = []
-    for (const transport of reaching) {
+  const startAgain = (): RunningTransport[] =>
+    reaching.flatMap((transport) => {
       try {
-        start([transport], started)
+        return transport.start(options.host(transport))
       } catch (cause) {
         failed(`${transport.name} did not start: ${errorText(cause)}`)
+        return []
       }
-    }
-    return started
-  }
+    })
 
   async function settle(): Promise<void> {
     await stopping

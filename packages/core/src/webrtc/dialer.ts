@@ -2,7 +2,6 @@ import { compareBytes } from "../protocol/byte-order.ts"
 import type { Envelope, EnvelopeType } from "../crypto/envelope.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { TransportHost } from "../ports/transport.ts"
-import { DecodeError } from "../protocol/decode-error.ts"
 import { bytesToHex } from "../protocol/hex.ts"
 import { sameBytes } from "../protocol/same-bytes.ts"
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
@@ -66,7 +65,7 @@ interface Remote {
   former: Call | null
   cancelRetry: (() => void) | null
   /** Candidates whose offer is still on its way. */
-  early: Pick<Envelope, "connection" | "payload">[]
+  early: Envelope[]
 }
 
 interface Call extends PeerConnection {
@@ -195,8 +194,7 @@ export function createDialer(options: DialerOptions): Dialer {
       return call
     } catch (error) {
       // Chromium allows 500 connections per page and gives closed ones back late.
-      const detail = errorText(error)
-      host.report({ type: "warning", code: "no-more-connections", detail })
+      host.report({ type: "warning", code: "no-more-connections", detail: errorText(error) })
       remote.call = remote.former
       remote.former = null
       return null
@@ -267,16 +265,14 @@ export function createDialer(options: DialerOptions): Dialer {
     const call = start(remote, id.slice())
     if (call === null) return
     void call.describe(sdp)
-    for (const batch of remote.early.splice(0)) {
-      if (sameBytes(batch.connection, id)) call.addCandidates(decodeCandidates(batch.payload))
-    }
+    for (const batch of remote.early.splice(0)) addCandidates(remote, batch)
   }
 
-  function addCandidates(remote: Remote, { connection, payload }: Envelope): void {
-    const call = callOf(remote, connection)
-    if (call !== undefined) return call.addCandidates(decodeCandidates(payload))
+  function addCandidates(remote: Remote, batch: Envelope): void {
+    const call = callOf(remote, batch.connection)
+    if (call !== undefined) return call.addCandidates(decodeCandidates(batch.payload))
     if (!remote.isCaller) return
-    remote.early.push({ connection: connection.slice(), payload: payload.slice() })
+    remote.early.push(batch)
     if (remote.early.length > MAX_EARLY_BATCHES) remote.early.shift()
   }
 
@@ -373,8 +369,7 @@ export function createDialer(options: DialerOptions): Dialer {
         }
       } catch (error) {
         // A member of the room wrote nonsense: another version, or worse. There is nothing to lose by ignoring it.
-        const detail = error instanceof DecodeError ? error.message : String(error)
-        host.report({ type: "warning", code: "bad-envelope", detail })
+        host.report({ type: "warning", code: "bad-envelope", detail: errorText(error) })
       }
     },
     reconnect(hasLostSignals) {

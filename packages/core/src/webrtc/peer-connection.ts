@@ -100,7 +100,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let cancelDeadline = deadlineOf("signaling")
 
   function deadlineOf(attempted: keyof typeof STAGE_TIMEOUTS_MS): () => void {
-    return clock.after(STAGE_TIMEOUTS_MS[attempted], () => close({ stage, detail: explain(stage) }))
+    return clock.after(STAGE_TIMEOUTS_MS[attempted], () => fail(explain(stage)))
   }
 
   function close(failure: ConnectionFailure | null = null): void {
@@ -144,7 +144,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
 
   function hear(lane: Lane, data: unknown): void {
     if (!(data instanceof ArrayBuffer) || heard.length >= MAX_HEARD_EARLY)
-      return fail("the remote sent too much before both channels were open")
+      return fail("too much came before both channels were open")
     heard.push({ lane, bytes: new Uint8Array(data) })
   }
 
