@@ -72,7 +72,10 @@ export type ElectionRole = "undecided" | "holder" | "follower"
 export interface RunningTransport {
   /** Drops back-off and tries again now. */
   reconnect(): void
-  /** Closes sockets and connections that were not handed over, and resolves when nothing is left of them. */
+  /**
+   * Closes sockets and connections that were not handed over, and resolves when nothing is left of them. After five seconds the
+   * room goes on without it: it closes, or starts the transport again if it is the holder again.
+   */
   stop(): Promise<void>
   /** A room runs its other transports if it is the holder, or while it is a follower and the holder lacks one of its replicas. */
   readonly election?: State<ElectionRole>

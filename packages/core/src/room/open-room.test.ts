@@ -456,18 +456,18 @@ describe("replicas", () => {
 test("a link stands although another transport connects the same two over and over", async () => {
   const networks = [createMemoryNetwork(), createMemoryNetwork()]
   const invite = createInvite()
-  const clock = hurriedClock(100)
+  const clock = hurriedClock(20)
   const opened = { ada: 0, bob: 0 }
   const member = (name: keyof typeof opened): Promise<Room> =>
     open({
       invite,
       transports: networks.map((network) => network.transport()),
-      clock: { ...clock, monotonic: () => clock.monotonic() * 100 },
+      clock: { ...clock, monotonic: () => clock.monotonic() * 20 },
       onDiagnostic: ({ type }) => void (opened[name] += Number(type === "link-opened")),
     })
   const [ada, bob] = [await member("ada"), await member("bob")]
   await until(() => ada.peers.get().length === 1 && bob.peers.get().length === 1, "the link")
-  await pause(100)
+  await pause(300)
   const before = { ...opened }
   for (let round = 0; round < 10; round++) {
     ada.reconnect()
