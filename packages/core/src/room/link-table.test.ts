@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest"
 import { memoryIdentity } from "../crypto/identity.ts"
 import { type Clock, systemClock } from "../ports/clock.ts"
-import type { RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
+import type { Pipe, RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
 import { createMemoryReplica } from "../testing/memory-replica.ts"
 import { createMemoryNetwork, type MemoryNetwork } from "../testing/memory-transport.ts"
 import { createInvite } from "./invite.ts"
@@ -172,6 +172,38 @@ test("a peer that leaves is gone, whatever is in reserve", async () => {
   await pause(60)
   expect(ada.linksOpened()).toBe(before)
   expect(ada.warnings()).not.toContain("refused-by-peer")
+})
+
+test("a peer that breaks the protocol is out, whatever is in reserve", async () => {
+  const networks = [createMemoryNetwork(), createMemoryNetwork()]
+  const invite = createInvite()
+  let isThere = false
+  const pipes: Pipe[] = []
+  const reaching = several(networks, (at) => at === 0 || isThere)
+  const tapped: Transport = {
+    ...reaching,
+    start: (host) =>
+      reaching.start({
+        ...host,
+        connected(pipe) {
+          pipes.push(pipe)
+          host.connected(pipe)
+        },
+      }),
+  }
+  const ada = await join({ invite, transports: [reaching] })
+  const bob = await join({ invite, transports: [tapped] })
+  await eventually(() => areLinked(ada, bob)).toBe(true)
+  isThere = true
+  ada.room.reconnect()
+  await exchange(ada, bob)
+  await eventually(() => pipes.length).toBe(2)
+  await pause(60)
+  pipes[0]?.send("control", Uint8Array.of(255, 255, 255))
+  await eventually(() => ada.room.diagnostics.recent().some(({ type }) => type === "violation")).toBe(true)
+  await pause(60)
+  expect(ada.room.peers.get()).toEqual([])
+  expect(ada.linksOpened()).toBe(1)
 })
 
 test("both sides come to the same one of many connections that are made at once", async () => {
