@@ -33,12 +33,14 @@ export interface JoinDesk {
 const CROWDED_RETRY_MS = 30_000
 const DRAIN_SPREAD_MS = 10_000
 
-/** Failures that only a broken or hostile client causes. */
-const suspiciousCodes: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
+/**
+ * Failures that count against the address. "peer-id-taken" is none: an honest client causes it when the answer to its join
+ * was lost with its socket, and a whole office behind one address may have lost its network at once.
+ */
+const authFailures: ReadonlySet<SignalingErrorCode> = new Set<SignalingErrorCode>([
   "unauthorized",
   "token-expired",
   "forbidden",
-  "peer-id-taken",
 ])
 
 export function createJoinDesk(deps: {
@@ -68,8 +70,8 @@ export function createJoinDesk(deps: {
     retryMs = 0,
   ): void => {
     count(counters.joins, code)
-    if (suspiciousCodes.has(code)) {
-      if (code !== "peer-id-taken") counters.authFailures += 1
+    if (authFailures.has(code)) {
+      counters.authFailures += 1
       replies.countFailure(connection)
     }
     replies.fail(connection, channel, code, detail, retryMs)

@@ -246,6 +246,19 @@ describe("an address", () => {
     expect(await metric(host, "dunlin_auth_failures_total")).toBe(6)
   })
 
+  test("is not blocked for peer ids that are taken: honest clients ask for one when an answer was lost", async () => {
+    const host = await start({ addressFailedJoinsPerMinute: 3 })
+    const topic = someTopic()
+    const first = await connect(host)
+    await first.joined({ topic })
+    const again = await connect(host)
+    for (let channel = 1; channel <= 8; channel++) {
+      const answer = await again.join({ channel, topic, peer: first.peer })
+      expect(answer).toMatchObject({ code: "peer-id-taken" })
+    }
+    expect(await again.join({ channel: 9, topic })).toMatchObject({ type: "joined" })
+  })
+
   test("is blocked after too many malformed frames", async () => {
     const host = await start({ addressFailedJoinsPerMinute: 3 })
     for (let index = 0; index < 4; index++) {

@@ -1,3 +1,5 @@
+import { systemClock } from "../ports/clock.ts"
+import { within } from "../ports/within.ts"
 import { type DeviceKey, deviceKey, type Identity, IdentityError } from "./identity.ts"
 import { generateSigningKey } from "./primitives.ts"
 
@@ -50,16 +52,9 @@ async function loadKey(name: string): Promise<DeviceKey> {
 async function openDatabase(name: string): Promise<IDBDatabase> {
   const request = indexedDB.open(name, 1)
   request.addEventListener("upgradeneeded", () => request.result.createObjectStore(STORE))
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    const fail = (): void => reject(new Error(`IndexedDB did not open within ${OPEN_TIMEOUT_MS / 1000} s`))
-    timer = setTimeout(fail, OPEN_TIMEOUT_MS)
-  })
-  try {
-    return await Promise.race([settled(request), late])
-  } finally {
-    clearTimeout(timer)
-  }
+  const database = await within(systemClock(), OPEN_TIMEOUT_MS, settled(request), null)
+  if (database !== null) return database
+  throw new Error(`IndexedDB did not open within ${OPEN_TIMEOUT_MS / 1000} s`)
 }
 
 function settled<T>(request: IDBRequest<T>): Promise<T> {

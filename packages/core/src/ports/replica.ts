@@ -240,7 +240,10 @@ export interface AttachedReplica<Handle = unknown> {
   flush?(): Promise<void>
   /** Present when entries of this replica refer to blobs. */
   readonly blobs?: BlobStore
-  /** Stops reporting, waits for what is under way, and lets another room attach the replica. Idempotent. */
+  /**
+   * Stops reporting, waits for what is under way, and lets another room attach the replica. Idempotent. After 30 seconds the room
+   * goes on without it, and reports a warning.
+   */
   detach(): Promise<void>
 }
 

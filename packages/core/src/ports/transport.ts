@@ -72,7 +72,10 @@ export type ElectionRole = "undecided" | "holder" | "follower"
 export interface RunningTransport {
   /** Drops back-off and tries again now. */
   reconnect(): void
-  /** Closes sockets and connections that were not handed over, and resolves when nothing is left of them. */
+  /**
+   * Closes sockets and connections that were not handed over, and resolves when nothing is left of them. After five seconds the
+   * room goes on without it: it closes, or starts the transport again if it is the holder again.
+   */
   stop(): Promise<void>
   /** A room runs its other transports if it is the holder, or while it is a follower and the holder lacks one of its replicas. */
   readonly election?: State<ElectionRole>
@@ -158,5 +161,17 @@ export class TransportError extends Error {
   constructor(code: TransportErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options)
     this.code = code
+  }
+}
+
+/** What every `Pipe.send` begins with. */
+export function assertSendable(
+  { length }: Uint8Array,
+  maxMessageBytes: number,
+  closedBy: PipeCloseReason | null,
+): void {
+  if (closedBy !== null) throw new TransportError("pipe-closed", "This pipe is closed.")
+  if (length > maxMessageBytes) {
+    throw new TransportError("message-too-large", `${length} bytes; this pipe takes ${maxMessageBytes}.`)
   }
 }

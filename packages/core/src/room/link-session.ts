@@ -72,7 +72,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     if (presenceDue) self.sendPresence(options.presence())
     if (wants.length > 0) void askNext()
     outbox.flush()
-    if (outbox.overflowing) end("the peer does not read", false)
+    if (outbox.overflowing) end("the peer does not read")
   }
 
   const askNext = async (): Promise<void> => {
@@ -133,14 +133,14 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     random,
     ping: (nonce) => {
       if (inbox.holdsPlace && clock.monotonic() - payloadAt > STALLED_MS) {
-        return end("a large entry stalled", false)
+        return end("a large entry stalled")
       }
       outbox.control({ type: "ping", nonce })
       const roots = matched.roots(initiator)
       if (roots.length > 0) outbox.control({ type: "root", roots })
       flush()
     },
-    silent: () => end("silent", false),
+    silent: () => end("silent"),
     measured: events.statusChanged,
   })
 
@@ -171,10 +171,10 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       reconciled: (report) => events.reconciled(room, report),
     })
 
-  const end = (reason: string, penalise: boolean): void => {
+  const end = (reason: string): void => {
     if (closed) return
     dispose()
-    link.close(reason, { penalise })
+    link.close(reason)
     events.closed(reason)
   }
 
@@ -261,7 +261,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       case "pong":
         return heartbeat.pong(frame.nonce)
       case "bye":
-        return end(`peer left: ${frame.reason}`, false)
+        return end(`peer left: ${frame.reason}`)
       case "synced-want": {
         if (link.device !== options.device) throw new DecodeError("protocol-violation", "device")
         const { nonce, positions, slots } = frame
@@ -334,7 +334,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error
         events.violation(error.code, error.message)
-        end(`protocol violation: ${error.message}`, true)
+        end(`protocol violation: ${error.message}`)
         return
       }
       pump()
@@ -392,7 +392,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       if (closed) return
       outbox.control({ type: "bye", reason: reasonForWire(reason) })
       flush()
-      end(reason, false)
+      end(reason)
     },
   }
 

@@ -1,6 +1,4 @@
-import { compareBytes } from "../protocol/byte-order.ts"
 import { bytesToHex } from "../protocol/hex.ts"
-import { sameBytes } from "../protocol/same-bytes.ts"
 import type { ProvenPeer } from "../crypto/handshake.ts"
 import type { DeviceKey } from "../crypto/identity.ts"
 import type { RoomKeys } from "../crypto/key-schedule.ts"
@@ -8,9 +6,15 @@ import type { Clock } from "../ports/clock.ts"
 import type { Random } from "../ports/random.ts"
 import { createState, type State } from "../ports/state.ts"
 import type { PathKind, Pipe, Transport } from "../ports/transport.ts"
+import { within } from "../ports/within.ts"
 import type { Finding } from "./diagnostics.ts"
 import type { AuthenticatedPeer, PeerRole } from "./room.ts"
-import { createSecureChannel, type SecureChannel, type SecureCloseReason } from "./secure-channel.ts"
+import {
+  type ChannelReceiver,
+  createSecureChannel,
+  type SecureChannel,
+  type SecureCloseReason,
+} from "./secure-channel.ts"
 import type { LinkInput, SecureLink } from "./sync-engine-api.ts"
 
 /** An authenticated peer that this room has let in. */
@@ -29,7 +33,7 @@ export type RefusalReason =
   | "authorization-failed" // the application's function threw
   | "penalised"
   | "room-full"
-  | "duplicate" // another connection to the same session is kept
+  | "duplicate" // of a link to another device, or one more than are kept in reserve
   | "handshake-queue-full"
   | "refused-by-peer" // the peer closed the link without saying anything
 
@@ -57,13 +61,18 @@ export interface LinkTable {
   close(): void
 }
 
-interface Link {
-  readonly peer: ProvenPeer
+/** A connection to a peer that was let in. */
+interface Entrant {
+  readonly session: string
+  readonly device: string
   readonly channel: SecureChannel
-  readonly openedAt: number
-  readonly input: LinkInput
   readonly role: PeerRole
   readonly via: Transport
+}
+
+interface Link extends Entrant {
+  readonly input: LinkInput
+  readonly openedAt: number
   /** Nothing has arrived yet. */
   isSilent: boolean
 }
@@ -73,13 +82,10 @@ const MAX_WAITING_PIPES = 32
 const AUTHORIZATION_TIMEOUT_MS = 10_000
 const PENALTY_MS = 60_000
 const MAX_PENALTIES = 1024
-/**
- * Two connections to one session that are both younger than this are a coincidence that both sides see. A second connection
- * from the same transport beside an older one means that the other side has given the older one up.
- */
+/** Further connections to sessions that have a link. They are kept, because their transports would only make them again. */
+const MAX_SPARES = 16
+/** Several transports may find the same peer within this, while nothing has happened to the first connection. */
 const COINCIDENCE_MS = 5_000
-/** The path between tabs of one browser is preferred; all others are equal. */
-const preference: Readonly<Partial<Record<PathKind, number>>> = { tab: 1 }
 
 export function createLinkTable(options: LinkTableOptions): LinkTable {
   const { clock, report } = options
@@ -87,7 +93,9 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   const barredUntil = new Map<string, number>()
   const peers = createState<ReadonlyMap<string, LinkedPeer>>(new Map())
   const waiting: { readonly pipe: Pipe; readonly via: Transport }[] = []
-  const handshakes = new Set<SecureChannel>()
+  const handshakes = new Set<Pipe>()
+  const spares = new Map<SecureChannel, Entrant>()
+  const ownSession = bytesToHex(options.session)
   let isClosed = false
 
   function accept(pipe: Pipe, via: Transport): void {
@@ -110,10 +118,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         ...(detail !== undefined && { detail }),
       })
     let session: string | null = null
-    let isGreeting = false
+    handshakes.add(pipe)
     stage("started")
-    /** A pipe that died while it waited reports that before `createSecureChannel` returns. */
-    let isOver = false
     const channel: SecureChannel = createSecureChannel({
       ...options,
       pipe,
@@ -122,15 +128,12 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
           stage("passed")
           session = bytesToHex(peer.session)
           void admit(peer, channel, pipe.remote, via)
-            .catch((error: unknown) => {
-              report({ type: "warning", code: "internal-error", detail: String(error) })
-              channel.close()
-            })
-            .finally(() => finished(channel))
+            .catch((error: unknown) => failed(error, channel))
+            .finally(() => finished(pipe))
         },
         closed(reason, cause) {
-          isOver = true
-          if (isGreeting) finished(channel)
+          // Of a pipe that died while it waited this comes before `createSecureChannel` returns.
+          finished(pipe)
           if (session === null) {
             stage("failed", explain(reason, cause))
             options.refused(reason, pipe.remote)
@@ -141,17 +144,10 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         pathChanged: () => publish(),
       },
     })
-    isGreeting = true
-    if (isOver) next()
-    else if (!isClosed) handshakes.add(channel)
   }
 
-  function finished(channel: SecureChannel): void {
-    handshakes.delete(channel)
-    next()
-  }
-
-  function next(): void {
+  function finished(pipe: Pipe): void {
+    handshakes.delete(pipe)
     if (handshakes.size >= MAX_HANDSHAKES) return
     const first = waiting.shift()
     if (first !== undefined) accept(first.pipe, first.via)
@@ -164,12 +160,38 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     via: Transport,
   ): Promise<void> {
     const session = bytesToHex(peer.session)
-    const role = await judge({ session, device: bytesToHex(peer.device), path: channel.path() })
-    if (channel.isClosed()) return
+    const device = bytesToHex(peer.device)
+    const role = await judge({ session, device, path: channel.path() })
+    if (isClosed || channel.isClosed()) return
     if (role !== "writer" && role !== "reader") return refuse(role, channel, remote)
-    const obstacle = findObstacle(session, peer, channel, via)
-    if (obstacle !== null) return refuse(obstacle, channel, remote)
-    install(session, peer, channel, role, via)
+    const entrant: Entrant = { session, device, channel, role, via }
+    const present = linksBySession.get(session)
+    const isTab = channel.path() === "tab"
+    if (present === undefined) {
+      // A tab has no other way into the room.
+      if (isTab || wantsLinks()) install(entrant)
+      else refuse("room-full", channel, remote)
+      return
+    }
+    // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
+    if (present.device !== device || spares.size >= MAX_SPARES) return refuse("duplicate", channel, remote)
+    const decides = ownSession < session
+    const isLess = (): boolean => !isTab && linksBySession.get(session)?.channel.path() === "tab"
+    if (decides && isTab && present.channel.path() !== "tab") return void install(entrant)
+    spares.set(channel, entrant)
+    // If that one has died meanwhile, this one is wanted now.
+    if (clock.monotonic() - present.openedAt > COINCIDENCE_MS) present.input.doubted?.()
+    if (decides || isLess()) return
+    // The two sides may have begun with different connections: one of them goes where the other speaks.
+    channel.start({
+      message(lane, bytes) {
+        // Said before the other took the path between tabs.
+        if (isLess()) channel.close()
+        else install(entrant).message(lane, bytes)
+      },
+      drained() {},
+      doubted() {},
+    })
   }
 
   function refuse(reason: RefusalReason, channel: SecureChannel, remote: string): void {
@@ -180,68 +202,29 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   /** Asks the application; whatever that does, there is an answer in bounded time. */
   async function judge(peer: AuthenticatedPeer): Promise<PeerRole | RefusalReason> {
     if (isBarred(peer.session)) return "penalised"
-    let cancel = (): void => {}
-    const late = new Promise<RefusalReason>((resolve) => {
-      cancel = clock.after(AUTHORIZATION_TIMEOUT_MS, () => resolve("authorization-timeout"))
-    })
     const ask = async (): Promise<PeerRole | RefusalReason> => {
       if (!(await options.isPeerValid(peer))) return "refused-by-isPeerValid"
       const role = await options.authorize(peer)
       return role === false ? "refused-by-authorize" : role
     }
     try {
-      return await Promise.race([ask(), late])
+      return await within(clock, AUTHORIZATION_TIMEOUT_MS, ask(), "authorization-timeout")
     } catch (error) {
       report({ type: "warning", code: "authorization-failed", detail: String(error) })
       return "authorization-failed"
-    } finally {
-      cancel()
     }
   }
 
-  function findObstacle(
-    session: string,
-    peer: ProvenPeer,
-    channel: SecureChannel,
-    via: Transport,
-  ): RefusalReason | null {
-    const present = linksBySession.get(session)
-    // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
-    if (present !== undefined && !sameBytes(present.peer.device, peer.device)) return "duplicate"
-    if (present !== undefined) return isBetter(peer, channel, via, present) ? null : "duplicate"
-    // A tab has no other way into the room.
-    return channel.path() === "tab" || linksBySession.size < options.maxLinks ? null : "room-full"
-  }
-
-  /** Decides by what both sides know of the two connections, so that both decide alike. */
-  function isBetter(peer: ProvenPeer, channel: SecureChannel, via: Transport, present: Link): boolean {
-    const byPath = (preference[channel.path()] ?? 0) - (preference[present.channel.path()] ?? 0)
-    if (byPath !== 0) return byPath > 0
-    if (clock.monotonic() - present.openedAt <= COINCIDENCE_MS)
-      return compareBytes(peer.transcript, present.peer.transcript) < 0
-    if (via === present.via) return true
-    // Of another transport nobody has given anything up: were it to win, so would the next attempt of the one that lost.
-    present.input.doubted?.()
-    return false
-  }
-
-  function install(
-    session: string,
-    peer: ProvenPeer,
-    channel: SecureChannel,
-    role: PeerRole,
-    via: Transport,
-  ): void {
-    if (isClosed) return channel.close()
+  /** In place of the link that its session may have. */
+  function install(entrant: Entrant): ChannelReceiver {
+    const { session, device, channel, role } = entrant
+    spares.delete(channel)
     const former = linksBySession.get(session)
     if (former !== undefined) {
       linksBySession.delete(session)
       guard(session, () => former.input.closed("replaced"))
       former.channel.close()
     }
-    const device = bytesToHex(peer.device)
-    const path = channel.path()
-    let link: Link | null = null
     const input = options.addLink({
       session,
       device,
@@ -249,42 +232,54 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       maxMessageBytes: channel.maxMessageBytes,
       send: (lane, message) => channel.send(lane, message),
       buffered: (lane) => channel.buffered(lane),
-      close(reason, { penalise = false } = {}) {
-        if (penalise) bar(session)
-        if (link !== null && linksBySession.get(session) === link) remove(session, link, reason)
+      close(reason) {
+        // One of the two sides wants no link; only silence says nothing of other connections.
+        if (reason !== "silent") dismissSpares(session)
+        const link = linksBySession.get(session)
+        if (link?.channel === channel) remove(link, reason)
         channel.close()
       },
     })
-    const opened: Link = { peer, channel, input, role, via, openedAt: clock.monotonic(), isSilent: true }
-    link = opened
+    const link: Link = { ...entrant, input, openedAt: clock.monotonic(), isSilent: true }
     linksBySession.set(session, link)
-    report({ type: "link-opened", peer: session, device, path })
+    report({ type: "link-opened", peer: session, device, path: channel.path() })
     publish()
-    channel.start({
+    const receiver: ChannelReceiver = {
       message(lane, bytes) {
-        opened.isSilent = false
+        link.isSilent = false
         guard(session, () => input.message(lane, bytes))
       },
       drained: (lane) => guard(session, () => input.drained(lane)),
       doubted: () => guard(session, () => input.doubted?.()),
-    })
+    }
+    channel.start(receiver)
+    return receiver
   }
+
   function drop(session: string, channel: SecureChannel, reason: string): void {
+    spares.delete(channel)
     const link = linksBySession.get(session)
     if (link?.channel !== channel) return
-    remove(session, link, reason)
+    remove(link, reason)
     // Each side decides for itself whom it lets in, and closes the link to anyone else without a word. But while a
     // handshake is under way here, the peer may only be keeping another connection.
-    if (link.isSilent && reason === "remote" && handshakes.size === 0)
+    if (link.isSilent && reason === "remote" && handshakes.size === 0 && !linksBySession.has(session))
       options.refused("refused-by-peer", session)
   }
 
-  function remove(session: string, link: Link, reason: string): void {
+  function remove(link: Link, reason: string): void {
+    const { session } = link
     linksBySession.delete(session)
     guard(session, () => link.input.closed(reason))
     report({ type: "link-closed", peer: session, reason })
     publish()
     link.channel.close()
+    for (const spare of spares.values()) if (spare.session === session) return void install(spare)
+  }
+
+  function dismissSpares(of: string | Transport): void {
+    for (const { channel, session, via } of [...spares.values()])
+      if (session === of || via === of) channel.close()
   }
 
   /** An error here is ours, not the peer's; it must not tear down the transport that called us. */
@@ -292,10 +287,14 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     try {
       call()
     } catch (error) {
-      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      report({ type: "warning", code: "internal-error", detail })
-      linksBySession.get(session)?.channel.close()
+      failed(error, linksBySession.get(session)?.channel)
     }
+  }
+
+  function failed(error: unknown, channel?: SecureChannel): void {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    report({ type: "warning", code: "internal-error", detail })
+    channel?.close()
   }
 
   function bar(session: string): void {
@@ -304,12 +303,14 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     if (barredUntil.size < MAX_PENALTIES) barredUntil.set(session, now + PENALTY_MS)
   }
 
+  const wantsLinks = (): boolean => !isClosed && linksBySession.size < options.maxLinks
+
   const isBarred = (session: string): boolean => (barredUntil.get(session) ?? -Infinity) > clock.monotonic()
 
   function publish(): void {
     const next = new Map<string, LinkedPeer>()
-    for (const [session, { peer, channel, role }] of linksBySession) {
-      next.set(session, { session, device: bytesToHex(peer.device), role, path: channel.path() })
+    for (const { session, device, channel, role } of linksBySession.values()) {
+      next.set(session, { session, device, role, path: channel.path() })
     }
     peers.set(next)
   }
@@ -318,24 +319,24 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     peers,
     accept,
     closeAllOf(via) {
-      for (const [session, link] of [...linksBySession]) {
-        if (link.via !== via) continue
-        remove(session, link, "another tab now has the connections")
-      }
+      dismissSpares(via)
+      for (const link of [...linksBySession.values()])
+        if (link.via === via) remove(link, "another tab now has the connections")
     },
-    wantsLinks: () => !isClosed && linksBySession.size < options.maxLinks,
+    wantsLinks,
     violated(session, code, detail) {
       report({ type: "violation", peer: session, code, detail })
       const link = linksBySession.get(session)
       if (link === undefined) return
       bar(session)
-      remove(session, link, `protocol violation: ${code}`)
+      dismissSpares(session)
+      remove(link, `protocol violation: ${code}`)
     },
     close() {
       isClosed = true
       for (const { pipe } of waiting.splice(0)) pipe.close()
-      for (const channel of [...handshakes]) channel.close()
-      for (const [session, link] of linksBySession) remove(session, link, "the room was closed")
+      for (const each of [...handshakes, ...spares.keys()]) each.close()
+      for (const link of linksBySession.values()) remove(link, "the room was closed")
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import type { AttachOptions, Replica, StandingReplica } from "../ports/replica.ts"
 import { ReplicaError } from "../ports/replica.ts"
+import { within } from "../ports/within.ts"
 import { MAX_NAME_BYTES, MAX_REPLICAS, MAX_SLOTS } from "../protocol/limits.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import type { SharedReplica } from "./shared-replica.ts"
@@ -115,17 +116,15 @@ export function createOpeningReplicas({
     },
     attached: (name) => openings.get(name)?.done,
     standing: () => [...standingByName.values()],
-    close: () =>
-      new Promise((resolve) => {
-        standingByName.clear()
-        const all = [...openings.values()].map((opening) => {
-          opening.released = true
-          opening.reject(closing.reason)
-          return opening.done
-        })
-        const cancel = clock.after(ATTACH_PATIENCE_MS, () => resolve(null))
-        void Promise.allSettled(all).then(resolve).then(cancel)
-      }),
+    close() {
+      standingByName.clear()
+      const all = [...openings.values()].map((opening) => {
+        opening.released = true
+        opening.reject(closing.reason)
+        return opening.done
+      })
+      return within(clock, ATTACH_PATIENCE_MS, Promise.allSettled(all), null)
+    },
   }
 }
 

@@ -133,11 +133,9 @@ function describeIncompatible(list: readonly Peer[]): RoomProblem | null {
 function describeOffline(
   servers: readonly Extract<TransportReport, { type: "signaling" }>[],
 ): RoomProblem | null {
-  const fine = servers.find(
-    ({ state }) => state === "joined" || state === "connecting" || state === "draining",
-  )
   const [worst] = servers
-  if (fine !== undefined || worst === undefined) return null
+  const isFine = servers.some(({ state }) => state !== "unreachable" && state !== "refused")
+  if (isFine || worst === undefined) return null
   const { state, server, detail = "no connection", retryInMs } = worst
   const again = retryInMs === undefined ? "" : `; retrying in ${Math.ceil(retryInMs / 1000)} s`
   const verb = state === "refused" ? "refused" : "no signaling server"

@@ -29,7 +29,10 @@ export interface Room extends AsyncDisposable {
   synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Drops every back-off and tries all transports now; WebRTC takes it once a second, however often it is called. */
   reconnect(): void
-  /** Idempotent. */
+  /**
+   * Idempotent. Waits for replicas to detach and for transports to stop, but for a replica that hangs no longer than 30 seconds,
+   * and for a transport five.
+   */
   close(): Promise<void>
 }
 

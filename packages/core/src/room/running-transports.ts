@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { State } from "../ports/state.ts"
+import { within } from "../ports/within.ts"
 import type { ElectionRole, RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
 
 export interface RunningTransportsOptions {
@@ -19,11 +20,11 @@ export interface RunningTransportsOptions {
 
 export interface RunningTransports {
   reconnect(): void
-  /** Resolves once all have stopped, or after five seconds. */
+  /** Resolves once each has stopped, or has had five seconds for it. */
   stop(): Promise<void>
 }
 
-/** A transport that stops has only goodbyes to say: a room that closes waits no longer than this for one that hangs. */
+/** A transport that stops has only goodbyes to say: one that hangs keeps no room from closing, and no tab from starting again. */
 const STOP_PATIENCE_MS = 5_000
 
 /**
@@ -57,17 +58,15 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   }
 
   /** A tab that takes over goes on with those transports that do start. */
-  const startAgain = (): RunningTransport[] => {
-    const started: RunningTransport[] = []
-    for (const transport of reaching) {
+  const startAgain = (): RunningTransport[] =>
+    reaching.flatMap((transport) => {
       try {
-        start([transport], started)
+        return transport.start(options.host(transport))
       } catch (cause) {
         failed(`${transport.name} did not start: ${errorText(cause)}`)
+        return []
       }
-    }
-    return started
-  }
+    })
 
   async function settle(): Promise<void> {
     await stopping
@@ -82,9 +81,16 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   }
 
   const stopAll = async (ending: readonly RunningTransport[]): Promise<void> => {
-    const stops = ending.map(async (transport) => transport.stop())
-    for (const stop of await Promise.allSettled(stops))
-      if (stop.status === "rejected") failed(`a transport did not stop: ${errorText(stop.reason)}`)
+    const stopOne = async (transport: RunningTransport): Promise<unknown> => transport.stop()
+    const stops = ending.map((transport) =>
+      within(
+        clock,
+        STOP_PATIENCE_MS,
+        stopOne(transport).then(() => null, errorText),
+        "it hangs",
+      ),
+    )
+    for (const why of await Promise.all(stops)) if (why !== null) failed(`a transport did not stop: ${why}`)
   }
 
   let unsubscribe: readonly (() => void)[] = []
@@ -92,12 +98,7 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
   const stop = async (): Promise<void> => {
     isStopped = true
     for (const end of unsubscribe) end()
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(STOP_PATIENCE_MS, resolve)
-      void Promise.all([settle(), stopAll(elections)])
-        .then(() => resolve())
-        .finally(cancel)
-    })
+    await Promise.all([settle(), stopAll(elections)])
   }
 
   const changed = (): void => {

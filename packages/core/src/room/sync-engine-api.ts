@@ -18,8 +18,7 @@ export interface SecureLink {
   /** Never throws: on a dead link the message is dropped, and `closed` has been called or will be. */
   send(lane: Lane, message: Uint8Array): void
   buffered(lane: Lane): number
-  /** Ends the link; `penalise` bars the session for 60 s. */
-  close(reason: string, options?: { readonly penalise?: boolean }): void
+  close(reason: string): void
 }
 
 /** What a room tells the engine about a link that it added. */

@@ -49,8 +49,7 @@ function hostileLink(
     maxMessageBytes,
     send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
     buffered: () => buffered,
-    close: (reason, options) =>
-      void closed.push(options?.penalise === true ? `penalised: ${reason}` : reason),
+    close: (reason) => void closed.push(reason),
   })
   return {
     say(...frames) {
@@ -102,7 +101,7 @@ describe("a peer that breaks the protocol", () => {
       const { say, closed } = hostileLink(node)
       say(...frames)
       expect(closed).toHaveLength(1)
-      expect(closed[0]).toContain("penalised: protocol violation")
+      expect(closed[0]).toContain("protocol violation")
       expect(node.told).toContain("violation protocol-violation")
       await time.runFor(2_000)
       expect(node.engine.links.get().size).toBe(0)

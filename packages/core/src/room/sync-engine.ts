@@ -1,5 +1,6 @@
 import type { Replica, ReplicaHost, ReplicaLinkStatus } from "../ports/replica.ts"
 import { createState, type MutableState } from "../ports/state.ts"
+import { within } from "../ports/within.ts"
 import type { PushFrame } from "../protocol/frame.ts"
 import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
@@ -31,6 +32,9 @@ const STATUS_DELAY_MS = 50
 const LINKS_DELAY_MS = 50
 const FEW_WAITS = 64
 const PROBE_DELAY_MS = 250
+/** Longer than a full disk queue takes: whoever closes a room may close the database next. */
+const DETACH_PATIENCE_MS = 30_000
+
 /** The engine that rooms run, for simulators and for links made in other ways. It needs no transport: add links to it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { clock, random, events } = options
@@ -213,11 +217,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     for (const session of sessions.values()) session.removed(replica)
     waits.withdrawn(replica)
     publish()
-    try {
-      await replica.shared.close()
-    } catch (cause) {
-      events.replicaReport(name, { type: "warning", reason: "the replica could not be detached", cause })
-    }
+    const detached = replica.shared.close().then(
+      () => null,
+      (cause: unknown) => ({ cause }),
+    )
+    const failure = await within(clock, DETACH_PATIENCE_MS, detached, { cause: "it hangs" })
+    if (failure !== null)
+      events.replicaReport(name, { type: "warning", reason: "the replica could not be detached", ...failure })
   }
 
   const released = async (name: string): Promise<void> => {

@@ -1,10 +1,10 @@
 import type { Clock } from "../ports/clock.ts"
 import {
+  assertSendable,
   type Lane,
   type Pipe,
   type PipeCloseReason,
   type PipeReceiver,
-  TransportError,
 } from "../ports/transport.ts"
 
 /** What the two ends of a channel between tabs say to each other. Same origin, same code, yet checked. */
@@ -112,13 +112,7 @@ export function createTabPipe({ channel, remote, clock, closed }: TabPipeOptions
         for (const { lane, bytes } of early.splice(0)) given.message(lane, bytes)
       },
       send(lane, message) {
-        if (closedBy !== null) throw new TransportError("pipe-closed", "This pipe is closed.")
-        if (message.length > MAX_MESSAGE_BYTES) {
-          throw new TransportError(
-            "message-too-large",
-            `${message.length} bytes; tabs take ${MAX_MESSAGE_BYTES}.`,
-          )
-        }
+        assertSendable(message, MAX_MESSAGE_BYTES, closedBy)
         outgoing[lane].send(message, (bytes) => pass(lane, bytes))
         if (outgoing[lane].buffered() > MAX_QUEUED_BYTES) end("failed")
       },

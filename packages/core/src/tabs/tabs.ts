@@ -61,7 +61,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
 
   function seek(): void {
     cancelSeeking()
-    if (isStopped || election.get() !== "follower" || endsByTab.size > 0) return
+    if (election.get() !== "follower" || endsByTab.size > 0) return
     call({ type: "seek", from: self })
     seekLater()
   }
@@ -143,7 +143,6 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
     election,
     reconnect: seek,
     async stop() {
-      if (isStopped) return
       isStopped = true
       cancelSeeking()
       square.close()

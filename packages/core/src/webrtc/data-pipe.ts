@@ -1,11 +1,11 @@
 import type { Clock } from "../ports/clock.ts"
 import {
+  assertSendable,
   type Lane,
   type PathKind,
   type Pipe,
   type PipeCloseReason,
   type PipeReceiver,
-  TransportError,
 } from "../ports/transport.ts"
 
 export interface DataPipeOptions {
@@ -97,13 +97,7 @@ export function createDataPipe(options: DataPipeOptions): DataPipe {
       for (const { lane, bytes } of early.splice(0)) given.message(lane, bytes)
     },
     send(lane, message) {
-      if (closedBy !== null) throw new TransportError("pipe-closed", "This connection is closed.")
-      if (message.length > options.maxMessageBytes) {
-        throw new TransportError(
-          "message-too-large",
-          `The message has ${message.length} bytes, and ${options.maxMessageBytes} is the most.`,
-        )
-      }
+      assertSendable(message, options.maxMessageBytes, closedBy)
       lanes[lane].send(message)
     },
     buffered: (lane) => lanes[lane].buffered(),

@@ -271,6 +271,47 @@ describe("a peer that left its server", () => {
   })
 })
 
+describe("an offer that does not arrive", () => {
+  async function callInVain(): Promise<readonly [Side, Side]> {
+    const [lower, higher] = createPair()
+    const { take } = higher
+    higher.take = () => {}
+    meet(lower, higher)
+    await until(() => lower.sent.includes("offer"), "the offer")
+    higher.take = take
+    return [lower, higher]
+  }
+
+  test("is made anew when the called one asks for a call", async () => {
+    const [lower, higher] = await callInVain()
+    higher.dialer.reconnect(false)
+    await until(() => higher.pipes.length === 1, "the connection")
+    // It says so of a call that it has waited for in vain.
+    expect(lower.sent).not.toContain("hang-up")
+  })
+
+  test("is made anew after a time without server", async () => {
+    const [lower, higher] = await callInVain()
+    lower.dialer.reconnect(true)
+    await until(() => higher.pipes.length === 1, "the connection")
+    expect(lower.sent).not.toContain("hang-up")
+  })
+
+  test("is not waited for where the server says so", async () => {
+    const [lower, higher] = await callInVain()
+    lower.dialer.away(higher.id)
+    expect(lower.reports).toContainEqual(expect.objectContaining({ stage: "signaling", outcome: "failed" }))
+    await until(() => higher.pipes.length === 1, "the connection")
+  })
+
+  test("leaves connections alone that have found a path", async () => {
+    const [lower, higher] = await connect()
+    for (const { dialer } of [lower, higher]) dialer.reconnect(true)
+    lower.dialer.away(higher.id)
+    expect([...lower.closings, ...higher.closings]).toEqual([])
+  })
+})
+
 test("who was the last to go is told of, once nothing of it is left", async () => {
   const [lower, higher] = await connect()
   const isAlone = (): boolean => lower.reports.some(({ type }) => type === "alone")

@@ -2,7 +2,6 @@ import { compareBytes } from "../protocol/byte-order.ts"
 import type { Envelope, EnvelopeType } from "../crypto/envelope.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { TransportHost } from "../ports/transport.ts"
-import { DecodeError } from "../protocol/decode-error.ts"
 import { bytesToHex } from "../protocol/hex.ts"
 import { sameBytes } from "../protocol/same-bytes.ts"
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts"
@@ -42,8 +41,11 @@ export interface Dialer {
   /** A signal could not be passed on: the peer lost its server, or is gone. */
   away(peer: Uint8Array): void
   receive(envelope: Envelope): void
-  /** Resets all back-off, and calls or asks to be called. */
-  reconnect(): void
+  /**
+   * Resets all back-off, and calls or asks to be called. After a time without server, signals were lost: then it also gives up
+   * all calls that wait for one.
+   */
+  reconnect(hasLostSignals: boolean): void
   /** New ICE servers or credentials. */
   reconfigure(): void
   /** The page goes away, perhaps to come back: closes every connection at once. */
@@ -63,12 +65,11 @@ interface Remote {
   former: Call | null
   cancelRetry: (() => void) | null
   /** Candidates whose offer is still on its way. */
-  early: Pick<Envelope, "connection" | "payload">[]
+  early: Envelope[]
 }
 
-interface Call {
+interface Call extends PeerConnection {
   readonly id: Uint8Array
-  readonly connection: PeerConnection
   readonly startedAt: number
   openedAt: number | null
 }
@@ -107,7 +108,7 @@ export function createDialer(options: DialerOptions): Dialer {
     surplus(id) {
       const remote = remotesById.get(id)
       if (remote?.call == null) return
-      post(remote, "hang-up", remote.call.id, encodeHangUp({ reason: "lost" }))
+      sayLost(remote, remote.call.id)
       closeQuietly(remote, remote.call)
     },
   })
@@ -115,8 +116,7 @@ export function createDialer(options: DialerOptions): Dialer {
   const idsOf = (isMeant: (remote: Remote) => boolean): readonly string[] =>
     [...remotesById].filter(([, remote]) => isMeant(remote)).map(([id]) => id)
 
-  const isLinked = ({ call, former }: Remote): boolean =>
-    call?.connection.isOpen() === true || former?.connection.isOpen() === true
+  const isLinked = ({ call, former }: Remote): boolean => call?.isOpen() === true || former?.isOpen() === true
 
   const hasRoomFor = (remote: Remote): boolean => host.wantsLinks() || mesh.makeRoom(bytesToHex(remote.id))
 
@@ -149,6 +149,9 @@ export function createDialer(options: DialerOptions): Dialer {
   const post = (remote: Remote, type: EnvelopeType, connection: Uint8Array, payload: Uint8Array): void =>
     options.send({ type, to: remote.id, connection, payload })
 
+  const sayLost = (remote: Remote, id: Uint8Array): void =>
+    post(remote, "hang-up", id, encodeHangUp({ reason: "lost" }))
+
   const stage = (
     remote: Remote,
     call: Pick<Call, "startedAt">,
@@ -159,8 +162,8 @@ export function createDialer(options: DialerOptions): Dialer {
   }
 
   function start(remote: Remote, id: Uint8Array): Call | null {
-    if (remote.former !== null) remote.former.connection.close()
-    if (remote.call !== null && !remote.call.connection.isOpen()) remote.call.connection.close()
+    remote.former?.close()
+    if (remote.call?.isOpen() === false) remote.call.close()
     remote.former = remote.call
     const times = { startedAt: clock.monotonic() }
     const role = remote.isCaller ? "answerer" : "offerer"
@@ -179,20 +182,19 @@ export function createDialer(options: DialerOptions): Dialer {
             call.openedAt = clock.monotonic()
             host.connected(pipe)
             // The room has both now and closes the one it does not want; a former one without a pipe is of no use.
-            if (remote.former !== null && !remote.former.connection.isOpen()) remote.former = null
+            if (remote.former?.isOpen() === false) remote.former = null
           },
           broken: () => checkPresence(remote, call),
           closed: (failure) => ended(remote, call, failure),
           stage: (name, outcome) => stage(remote, times, { stage: name, outcome }),
         },
       })
-      const call: Call = { id, connection, ...times, openedAt: null }
+      const call: Call = { id, ...times, openedAt: null, ...connection }
       remote.call = call
       return call
     } catch (error) {
       // Chromium allows 500 connections per page and gives closed ones back late.
-      const detail = errorText(error)
-      host.report({ type: "warning", code: "no-more-connections", detail })
+      host.report({ type: "warning", code: "no-more-connections", detail: errorText(error) })
       remote.call = remote.former
       remote.former = null
       return null
@@ -210,7 +212,7 @@ export function createDialer(options: DialerOptions): Dialer {
     if (remote.call !== null || isClosed) return
     if (call.openedAt !== null && clock.monotonic() - call.openedAt > WORTHWHILE_MS) remote.backOff.reset()
     if (failure !== null) {
-      post(remote, "hang-up", call.id, encodeHangUp({ reason: "lost" }))
+      sayLost(remote, call.id)
       if (call.openedAt !== null) options.pathLost()
     }
     retryLater(remote, remote.isCaller ? CALL_ME_AFTER_MS + remote.backOff.next() : remote.backOff.next())
@@ -221,7 +223,7 @@ export function createDialer(options: DialerOptions): Dialer {
   function checkPresence(remote: Remote, call: Call): void {
     if (!remote.isPresent) return closeQuietly(remote, call)
     // A hang-up for an unknown connection means nothing to its receiver: all that counts is whether it gets there.
-    post(remote, "hang-up", random.bytes(CONNECTION_ID_BYTES), encodeHangUp({ reason: "lost" }))
+    sayLost(remote, random.bytes(CONNECTION_ID_BYTES))
   }
 
   function retryLater(remote: Remote, delayMs: number): void {
@@ -248,31 +250,29 @@ export function createDialer(options: DialerOptions): Dialer {
   }
 
   const attempts = (): number =>
-    [...remotesById.values()].filter(({ call }) => call !== null && !call.connection.isOpen()).length
+    [...remotesById.values()].filter(({ call }) => call !== null && !call.isOpen()).length
 
   const openCount = (): number => idsOf(isLinked).length
 
   function answerOffer(remote: Remote, { connection: id, payload }: Envelope): void {
     const sdp = decodeUtf8(payload)
     const known = callOf(remote, id)
-    if (known !== null) return void known.connection.describe(sdp)
+    if (known !== undefined) return void known.describe(sdp)
     if (!remote.isCaller) return
     if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     if (attempts() >= MAX_ATTEMPTS) return
     stopRetry(remote)
     const call = start(remote, id.slice())
     if (call === null) return
-    void call.connection.describe(sdp)
-    for (const batch of remote.early.splice(0)) {
-      if (sameBytes(batch.connection, id)) call.connection.addCandidates(decodeCandidates(batch.payload))
-    }
+    void call.describe(sdp)
+    for (const batch of remote.early.splice(0)) addCandidates(remote, batch)
   }
 
-  function addCandidates(remote: Remote, { connection, payload }: Envelope): void {
-    const call = callOf(remote, connection)
-    if (call !== null) return call.connection.addCandidates(decodeCandidates(payload))
+  function addCandidates(remote: Remote, batch: Envelope): void {
+    const call = callOf(remote, batch.connection)
+    if (call !== undefined) return call.addCandidates(decodeCandidates(batch.payload))
     if (!remote.isCaller) return
-    remote.early.push({ connection: connection.slice(), payload: payload.slice() })
+    remote.early.push(batch)
     if (remote.early.length > MAX_EARLY_BATCHES) remote.early.shift()
   }
 
@@ -286,15 +286,16 @@ export function createDialer(options: DialerOptions): Dialer {
     const told = decodeHangUp(payload)
     const isFull = told.reason === "full"
     if (isFull) host.report({ type: "room-full", count: told.count, limit: told.limit })
-    else if (call === null) return
-    if (call !== null) closeQuietly(remote, call)
+    else if (call === undefined) return
+    if (call !== undefined) closeQuietly(remote, call)
     retryLater(remote, isFull ? FULL_RETRY_MS * (1 + random.unit()) : remote.backOff.next())
   }
 
   /** The called side has no connection with us, whatever we believe. */
   function calledFor(remote: Remote, { connection: id }: Envelope): void {
     if (remote.isCaller) return
-    if (remote.call?.connection.isBroken()) closeQuietly(remote, remote.call)
+    const { call } = remote
+    if (call?.isOpen() === false || call?.isBroken()) closeQuietly(remote, call)
     if (remote.call === null && !hasRoomFor(remote)) return refuseAsFull(remote, id)
     remote.backOff.reset()
     // Its list of peers may differ from ours: we also answer for links that only its plan has.
@@ -309,7 +310,7 @@ export function createDialer(options: DialerOptions): Dialer {
     } else if (remote.former === call) {
       remote.former = null
     }
-    call.connection.close()
+    call.close()
   }
 
   return {
@@ -333,16 +334,15 @@ export function createDialer(options: DialerOptions): Dialer {
       stopRetry(remote)
       for (const call of [remote.former, remote.call]) {
         // The peer is gone from the server, so ICE need not notice first. A connection can outlive its server, though.
-        if (call?.connection.isOpen() && !call.connection.isBroken()) call.connection.doubt()
+        if (call?.isOpen() && !call.isBroken()) call.doubt()
         else if (call != null) closeQuietly(remote, call)
       }
       forgetIfIdle(remote)
     },
     away(peer) {
       const call = remotesById.get(bytesToHex(peer))?.call
-      if (call?.connection.isBroken()) {
-        call.connection.close({ stage: "live", detail: "the peer has left" })
-      }
+      if (call?.isBroken() || call?.isSeeking())
+        call.close({ stage: "signaling", detail: "the peer has left" })
     },
     receive(envelope) {
       const remote = remoteOf(envelope.from)
@@ -358,7 +358,7 @@ export function createDialer(options: DialerOptions): Dialer {
             return answerOffer(remote, envelope)
           case "answer":
             if (!remote.isCaller)
-              void callOf(remote, envelope.connection)?.connection.describe(decodeUtf8(envelope.payload))
+              void callOf(remote, envelope.connection)?.describe(decodeUtf8(envelope.payload))
             return
           case "candidates":
             return addCandidates(remote, envelope)
@@ -369,22 +369,24 @@ export function createDialer(options: DialerOptions): Dialer {
         }
       } catch (error) {
         // A member of the room wrote nonsense: another version, or worse. There is nothing to lose by ignoring it.
-        const detail = error instanceof DecodeError ? error.message : String(error)
-        host.report({ type: "warning", code: "bad-envelope", detail })
+        host.report({ type: "warning", code: "bad-envelope", detail: errorText(error) })
       }
     },
-    reconnect() {
+    reconnect(hasLostSignals) {
       for (const remote of [...remotesById.values()]) {
         remote.backOff.reset()
         const { call } = remote
-        const isStuck =
-          call !== null && !call.connection.isOpen() && clock.monotonic() - call.startedAt > STUCK_AFTER_MS
-        if (isStuck || call?.connection.isBroken()) closeQuietly(remote, call)
+        if (call !== null) {
+          const isStuck = hasLostSignals
+            ? call.isSeeking()
+            : !call.isOpen() && clock.monotonic() - call.startedAt > STUCK_AFTER_MS
+          if (isStuck || call.isBroken()) closeQuietly(remote, call)
+        }
         dial(remote)
       }
     },
     reconfigure() {
-      for (const { call } of remotesById.values()) call?.connection.reconfigure(options.configuration())
+      for (const { call } of remotesById.values()) call?.reconfigure(options.configuration())
     },
     suspend() {
       for (const remote of [...remotesById.values()]) {
@@ -401,8 +403,7 @@ export function createDialer(options: DialerOptions): Dialer {
       for (const remote of [...remotesById.values()]) {
         stopRetry(remote)
         // What is open belongs to the room, which closes it.
-        for (const call of [remote.former, remote.call])
-          if (!call?.connection.isOpen()) call?.connection.close()
+        for (const call of [remote.former, remote.call]) if (!call?.isOpen()) call?.close()
       }
       remotesById.clear()
     },
@@ -416,8 +417,7 @@ function stopRetry(remote: Remote): void {
   remote.cancelRetry = null
 }
 
-function callOf(remote: Remote, id: Uint8Array): Call | null {
-  if (remote.call !== null && sameBytes(remote.call.id, id)) return remote.call
-  if (remote.former !== null && sameBytes(remote.former.id, id)) return remote.former
-  return null
+function callOf({ call, former }: Remote, id: Uint8Array): Call | undefined {
+  for (const each of [call, former]) if (each !== null && sameBytes(each.id, id)) return each
+  return undefined
 }

@@ -42,6 +42,8 @@ export interface PeerConnection {
   /** From `opened` until the pipe closes. */
   readonly isOpen: () => boolean
   readonly isBroken: () => boolean
+  /** Signals are still needed to find a path: where one got lost, it finds none. */
+  readonly isSeeking: () => boolean
   /** The remote's description: an answer at the offerer; at the answerer an offer, or one for an ICE restart. */
   describe(sdp: string): Promise<void>
   addCandidates(candidates: readonly Candidate[]): void
@@ -98,7 +100,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let cancelDeadline = deadlineOf("signaling")
 
   function deadlineOf(attempted: keyof typeof STAGE_TIMEOUTS_MS): () => void {
-    return clock.after(STAGE_TIMEOUTS_MS[attempted], () => close({ stage, detail: explain(stage) }))
+    return clock.after(STAGE_TIMEOUTS_MS[attempted], () => fail(explain(stage)))
   }
 
   function close(failure: ConnectionFailure | null = null): void {
@@ -142,7 +144,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
 
   function hear(lane: Lane, data: unknown): void {
     if (!(data instanceof ArrayBuffer) || heard.length >= MAX_HEARD_EARLY)
-      return fail("the remote sent too much before both channels were open")
+      return fail("too much came before both channels were open")
     heard.push({ lane, bytes: new Uint8Array(data) })
   }
 
@@ -309,6 +311,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   return {
     isOpen: () => pipe !== null && !isOver,
     isBroken: () => pipe !== null && connection.connectionState !== "connected",
+    isSeeking: () => stage !== "dtls",
     describe,
     addCandidates(candidates) {
       if (isOver) return

@@ -231,7 +231,7 @@ describe("a client of a signaling server", () => {
   })
 
   test("does not take up a session that another has: it asks for a fresh peer id", async () => {
-    const { join, time, newest, told } = createWorld()
+    const { join, time, newest, told, reports } = createWorld()
     const first = await join()
     first.drop(1006)
     await time.runFor(500)
@@ -239,6 +239,8 @@ describe("a client of a signaling server", () => {
     await time.runFor(0)
     newest().say(refusal(2, "peer-id-taken"))
     expect(told.at(-1)).toBe("taken")
+    // A fresh id will do: people are not told that there is no server.
+    expect(reports.at(-1)).toMatchObject({ type: "signaling", state: "connecting" })
   })
 
   test("renews its token before it expires", async () => {

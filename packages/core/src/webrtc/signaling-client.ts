@@ -2,6 +2,7 @@ import type { Clock } from "../ports/clock.ts"
 import { errorText } from "../ports/error-text.ts"
 import type { Random } from "../ports/random.ts"
 import type { TransportReport } from "../ports/transport.ts"
+import { within } from "../ports/within.ts"
 import {
   DecodeError,
   decodeHostMessage,
@@ -85,7 +86,7 @@ type SignalingReport = Extract<TransportReport, { type: "signaling" }>
 type State =
   | { readonly phase: "waiting"; readonly cancel: () => void }
   | { readonly phase: "connecting"; readonly socket: Socket }
-  | { readonly phase: "joined"; readonly socket: Socket; readonly channel: number }
+  | { readonly phase: "joined"; readonly socket: Socket }
   | { readonly phase: "closed" }
 
 export function createSignalingClient(options: SignalingClientOptions): SignalingClient {
@@ -149,7 +150,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   /** Gives a socket up and schedules the next try. */
-  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: "refused" | "draining"): void {
+  function leave(socket: Socket, detail: string, atLeastMs = 0, kind?: SignalingReport["state"]): void {
     const wasJoined = state.phase === "joined"
     cancelRenewal()
     void socket.close()
@@ -163,7 +164,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     switch (message.type) {
       case "joined":
         if (state.phase !== "connecting") return
-        state = { phase: "joined", socket, channel }
+        state = { phase: "joined", socket }
         backOff.reset()
         resume = message.resume.slice()
         socket.settled(message.limits.heartbeatMs)
@@ -200,8 +201,10 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
     if (refusals.has(error.code)) {
       return leave(socket, detail, Math.max(error.retryMs, REFUSED_RETRY_MS), "refused")
     }
-    leave(socket, detail, error.retryMs)
-    if (error.code === "peer-id-taken") events.taken()
+    // The server is there and would take us: there is nothing to tell people.
+    const isTaken = error.code === "peer-id-taken"
+    leave(socket, detail, error.retryMs, isTaken ? "connecting" : "unreachable")
+    if (isTaken) events.taken()
   }
 
   function renewIn(socket: Socket, expiresInMs: number): void {
@@ -358,9 +361,7 @@ function openSocket(
       cancelConcern()
       cancelDeadline()
       socket.close(code)
-      const cancel = clock.after(CLOSE_TIMEOUT_MS, gone)
-      await whenGone
-      cancel()
+      await within(clock, CLOSE_TIMEOUT_MS, whenGone, null)
       socket.terminate?.()
     },
   }

@@ -83,6 +83,8 @@ function createWorld() {
     transport,
     isReader,
     socketOf,
+    /** How often Bob has been called. */
+    calls: () => calls,
     /** Lets the newest socket to a server join; `channel` counts the joins. */
     async join(url: string, channel: number, peers: readonly Uint8Array[], ice = JOINED.ice) {
       const socket = socketOf(url)
@@ -129,6 +131,19 @@ test("a peer that only the dead server knew is called until the server is back a
   expect(socketOf("wss://one")).toBe(again)
   await join("wss://one", 2, [])
   expect(await callsWithin(WHILE_MS)).toBe(0)
+})
+
+test("a call whose offer was lost with the socket begins again, once, as soon as the server is back", async () => {
+  const { time, join, socketOf, calls } = createWorld()
+  await time.runFor(0)
+  await join("wss://one", 1, [BOB])
+  await time.runFor(500)
+  socketOf("wss://one").die()
+  await time.runFor(800)
+  const before = calls()
+  const dan = new Uint8Array(16).fill(11)
+  await join("wss://one", 2, [BOB, dan])
+  expect(calls()).toBe(before + 2)
 })
 
 test("a reader comes into a large room again under an id that says so, and leaves a small one alone", async () => {

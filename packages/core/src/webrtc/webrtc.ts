@@ -217,10 +217,10 @@ function runAs(
           presence.set(client, here)
           const now = new Set(peers.map(bytesToHex))
           for (const id of [...here]) if (!now.has(id)) depart(hexToBytes(id))
-          arrive(peers)
-          // Offers and candidates were lost meanwhile: connections that are broken or stuck start again.
-          if (hasJoined) dialer.reconnect()
+          // Before new calls begin.
+          if (hasJoined) dialer.reconnect(true)
           hasJoined = true
+          arrive(peers)
         },
         presence(joined, left) {
           arrive(joined)
@@ -266,7 +266,7 @@ function runAs(
     if (waitMs > 0) return void (cancelReconnect = clock.after(waitMs, reconnect))
     reconnectedAt = now
     for (const client of presence.keys()) client.reconnect()
-    dialer.reconnect()
+    dialer.reconnect(false)
   }
   /** Makes the others notice now, not only when ICE does. */
   function suspend(): void {

@@ -9,6 +9,7 @@ import {
 import type { Subscription } from "rxjs"
 import { base64FromBytes, bytesFromBase64, hexFromBytes } from "../byte-text.ts"
 import type { WebRTCMessage, WebRTCConnectionHandler } from "./connection-handler.ts"
+import { createOpeningBudget, type OpeningBudget } from "./opening-budget.ts"
 
 export interface HandlerTransportOptions<PeerType> {
   readonly create: () => Promise<WebRTCConnectionHandler<PeerType>>
@@ -23,6 +24,12 @@ const MAX_WAITING = 256
 const REOPEN_MS = 1_000
 /** A handler that is still being made, or never ends, must not keep its database open. It is closed once made. */
 const CLOSE_PATIENCE_MS = 5_000
+/**
+ * Each pipe begins a handshake, and whoever may send a message begins a pipe with it: a peer that restarts, or one that only
+ * wants us to compute. One peer gets so many, and all of them together.
+ */
+const PEER_OPENINGS = { burst: 4, perSecond: 1 }
+const ALL_OPENINGS = { burst: 64, perSecond: 16 }
 /** The method that RxDB's own handler, and handlers modelled on it, pass on as a message. */
 const METHOD = "masterWrite"
 
@@ -32,6 +39,7 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
     name: "connection-handler",
     start(host) {
       const ends = new Map<PeerType, HandlerEnd>()
+      const openings = createOpeningBudget(host.clock, ALL_OPENINGS)
       const subscriptions: Subscription[] = []
       let stopped = false
       const listen = (handler: WebRTCConnectionHandler<PeerType>): void => {
@@ -63,7 +71,7 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
 
       async function admit(handler: WebRTCConnectionHandler<PeerType>, peer: PeerType): Promise<void> {
         // Registered first: messages may come before the application has decided.
-        const end = createEnd(host, (message) => handler.send(peer, message))
+        const end = createEnd(host, openings, (message) => handler.send(peer, message))
         ends.set(peer, end)
         if (await options.isPeerValid(peer)) end.start()
         else if (ends.get(peer) === end) ends.delete(peer)
@@ -95,7 +103,13 @@ interface HandlerEnd {
 }
 
 /** One pipe at a time to one peer. Each side gives its pipes random ids, so that both notice a restart. */
-function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promise<void>): HandlerEnd {
+function createEnd(
+  host: TransportHost,
+  openings: OpeningBudget,
+  send: (message: WebRTCMessage) => Promise<void>,
+): HandlerEnd {
+  const ownOpenings = createOpeningBudget(host.clock, PEER_OPENINGS)
+  const mayOpen = (): boolean => ownOpenings.take() && openings.take()
   let pipe: HandlerPipe | null = null
   let theirs: string | null = null
   let started = false
@@ -110,8 +124,18 @@ function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promis
     return tail
   }
 
+  const reopenLater = (): void => {
+    cancelReopen()
+    cancelReopen = host.clock.after(REOPEN_MS * (1 + host.random.unit()), open)
+  }
+
   const open = (): void => {
     if (gone || pipe !== null || !started || !host.wantsLinks()) return
+    if (mayOpen()) make()
+    else reopenLater()
+  }
+
+  const make = (): void => {
     const own = hexFromBytes(host.random.bytes(8))
     theirs = null
     const made = createPipe(
@@ -121,7 +145,7 @@ function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promis
         pipe = null
         if (gone) return
         void say(own, "end", "")
-        cancelReopen = host.clock.after(REOPEN_MS * (1 + host.random.unit()), open)
+        reopenLater()
       },
     )
     pipe = made
@@ -134,21 +158,21 @@ function createEnd(host: TransportHost, send: (message: WebRTCMessage) => Promis
     if (method !== METHOD || !Array.isArray(params)) return
     const [from, lane, data] = params as readonly unknown[]
     if (typeof from !== "string" || typeof data !== "string") return
-    if (theirs !== null && theirs !== from) {
-      pipe?.end("remote")
-      pipe = null
-    }
     if (lane === "end") {
       if (theirs === from) {
         pipe?.end("remote")
         pipe = null
-        cancelReopen()
-        cancelReopen = host.clock.after(REOPEN_MS * (1 + host.random.unit()), open)
+        reopenLater()
       }
       return
     }
     if (lane !== "control" && lane !== "bulk") return
-    if (pipe === null) open()
+    if (theirs !== null && theirs !== from) {
+      if (!mayOpen()) return
+      pipe?.end("remote")
+      pipe = null
+      if (host.wantsLinks()) make()
+    } else if (pipe === null) open()
     theirs = from
     pipe?.receive(lane, data)
   }
