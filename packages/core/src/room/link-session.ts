@@ -34,6 +34,8 @@ import { wantFrames } from "./want-frames.ts"
 const STALLED_MS = 60_000
 /** With the longest summaries 3 MB: less than what makes a peer look as if it does not read. */
 const WANTS_AT_ONCE = 256
+/** A peer that does not read may announce ever more entries, and take them back at once. Each time they are thousands. */
+const MAX_WANTS = 32
 
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
@@ -369,7 +371,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     },
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
-      wants.push({ shared: replica.shared, positions: [...positions] })
+      // What is not asked for is asked of another peer, or found again by a later comparison.
+      if (wants.length < MAX_WANTS || outbox.wantsControl)
+        wants.push({ shared: replica.shared, positions: [...positions] })
       flush()
     },
     flush,

@@ -86,4 +86,28 @@ describe("a send queue", () => {
     queue.clear()
     expect([queue.size, queue.take(1).length]).toEqual([0, 0])
   })
+
+  test("gives everything twice at most, however often a peer says that it has nothing", () => {
+    const queue = createSendQueue(indexOf(2_000))
+    const taken = Array.from({ length: 1_000 }, () => queue.addNode(0, 0))
+    expect(taken.filter(Boolean)).toHaveLength(2)
+    expect(queue.size).toBe(4_000)
+    expect(takeAll(queue, 300).length).toBeLessThanOrEqual(4_000)
+    expect(queue.addNode(0, 0)).toBe(true)
+    expect(takeAll(queue, 300)).toHaveLength(2_000)
+  })
+
+  test("keeps no more than a few megabytes of what peers say that they hold", () => {
+    const queue = createSendQueue(indexOf(0))
+    const summary = new Uint8Array(262_144)
+    const keptBytes = (): number => queue.take(1_000).reduce((sum, one) => sum + one.summary.length, 0)
+    const ask = (): void => {
+      for (let n = 0; n < 100; n++) expect(queue.addEntry(random.bytes(16), summary)).toBe(true)
+    }
+    ask()
+    expect(keptBytes()).toBe(31 * 262_144)
+    // What was taken makes room for others.
+    ask()
+    expect(keptBytes()).toBe(31 * 262_144)
+  })
 })

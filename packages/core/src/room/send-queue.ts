@@ -25,6 +25,11 @@ export interface SendQueue {
 }
 
 const MAX_QUEUED = 65_536
+/**
+ * If all that is queued had a summary this long, they would take so many bytes: a longer one is not kept, and the peer
+ * gets the entry whole. Otherwise, one that asks and does not read could fill the memory with them.
+ */
+const MAX_SUMMARIES_BYTES = 8_000_000
 /** A subtree larger than this is opened into its children before its entries are listed. */
 const LISTED_ENTRIES = 1_024
 const NOTHING = new Uint8Array(0)
@@ -60,7 +65,8 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
 
   return {
     addNode(depth, prefix) {
-      if (nodes.length >= MAX_QUEUED) return false
+      // A peer may say thousands of times in one message that it has nothing: it gets everything twice at most.
+      if (nodes.length >= MAX_QUEUED || nodeEntries > index.count) return false
       queueNode(depth, prefix)
       return true
     },
@@ -68,7 +74,8 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
       const key = mapKey(position)
       if (summaryByPosition.size >= MAX_QUEUED && !summaryByPosition.has(key)) return false
       // A later request knows more about the peer.
-      summaryByPosition.set(key, summary ?? summaryByPosition.get(key) ?? NOTHING)
+      const isKept = summary !== null && summary.length * summaryByPosition.size <= MAX_SUMMARIES_BYTES
+      summaryByPosition.set(key, (isKept ? summary : summaryByPosition.get(key)) ?? NOTHING)
       return true
     },
     addUnasked(position) {

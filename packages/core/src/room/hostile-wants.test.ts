@@ -1,0 +1,59 @@
+import { expect, test } from "vitest"
+import { announceNotes, createNode, memory } from "../../test/simulated-engines.ts"
+import type { Frame } from "../protocol/frame.ts"
+import { encodeFrame } from "../protocol/frame-codec.ts"
+import { decodeMessage, encodeMessage } from "../protocol/message.ts"
+import { createSimulatedTime } from "../testing/simulated-clock.ts"
+
+const session = new Uint8Array(16).fill(0xee)
+const ITEMS = 1_024
+
+function positionOf(n: number): Uint8Array {
+  const position = new Uint8Array(16)
+  new DataView(position.buffer).setUint32(0, n)
+  return position
+}
+
+test("a peer that does not read, and takes back what it announces, leaves no more than some questions", async () => {
+  const time = createSimulatedTime()
+  const node = createNode(time, "honest")
+  await node.engine.replicate(memory())
+  const heard: Frame[] = []
+  const closed: string[] = []
+  let buffered = 1_000_000
+  const input = node.engine.addLink({
+    session: "ee".repeat(16),
+    device: "ff".repeat(32),
+    role: "writer",
+    maxMessageBytes: 65_536,
+    send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
+    buffered: () => buffered,
+    close: (reason) => void closed.push(reason),
+  })
+  const say = (...frames: Frame[]): void => input.message("control", encodeMessage(frames.map(encodeFrame)))
+  say({ type: "hello", version: 1, session, maxMessageBytes: 65_536, refusesEntries: false }, announceNotes)
+
+  let announced = 0
+  for (let round = 0; round < 34; round++) {
+    for (let frame = 0; frame < 8; frame++) {
+      const positions = Array.from({ length: ITEMS }, () => positionOf(announced++))
+      const items = positions.map((position) => ({ position, digest: new Uint8Array(16).fill(1), size: 0 }))
+      say({ type: "offer", slot: 0, items })
+    }
+    await time.runFor(60)
+    for (let at = announced - 8 * ITEMS; at < announced; at += ITEMS) {
+      const positions = Array.from({ length: ITEMS }, (_, n) => positionOf(at + n))
+      say({ type: "withheld", slot: 0, positions })
+    }
+  }
+
+  buffered = 0
+  input.drained("control")
+  await time.runFor(1_000)
+  const asked = heard.flatMap((frame) => (frame.type === "want" ? frame.items : []))
+  expect(asked.length).toBeGreaterThan(0)
+  expect(asked.length).toBeLessThanOrEqual(32 * 8_192)
+  expect(closed).toEqual([])
+  await node.engine.close()
+  expect(time.pending).toBe(0)
+})
