@@ -1,5 +1,6 @@
 import type { JsonObject, RegisterValue } from "@dunlin/core"
-import type { RxCollection, RxDocumentData, WithDeleted } from "rxdb"
+import type { RxCollection, RxDocumentData, RxJsonSchema, WithDeleted } from "rxdb"
+import { getSchemaByObjectPath, objectPathMonad } from "rxdb/plugins/core"
 import { type StoredAttachments, storedAttachments } from "./stored-attachments.ts"
 
 /** A row as RxDB's storages keep it, of a collection whose document type is not known here. */
@@ -50,6 +51,7 @@ export function documentShape(collection: RxCollection): DocumentShape {
   const attachments = storedAttachments(jsonSchema.attachments)
   const composed = typeof jsonSchema.primaryKey !== "string"
   const maxKeyLength = keyLength(jsonSchema.properties, path)
+  const indexed = indexedFields(jsonSchema)
 
   return {
     primaryPath: path,
@@ -77,6 +79,9 @@ export function documentShape(collection: RxCollection): DocumentShape {
         if (!isStubs(payload["_attachments"])) return "its attachments are malformed"
       }
       if (composed && composedKey(collection, payload) !== key) return "its key does not match its fields"
+      for (const field of indexed)
+        if (!field.takes(field.read(payload)))
+          return `its field ${field.path} has a type that an index cannot hold`
       return null
     },
   }
@@ -123,3 +128,28 @@ function keyLength(properties: unknown, path: string): number {
   const property = (properties as Record<string, { readonly maxLength?: number }>)[path]
   return property?.maxLength ?? Number.MAX_SAFE_INTEGER
 }
+
+interface IndexedField {
+  readonly path: string
+  read(payload: JsonObject): unknown
+  takes(value: unknown): boolean
+}
+
+/**
+ * Some storages make texts of indexed values, and throw where that fails. RxDB's memory storage throws later, when
+ * nobody can catch it: the document and those written with it are lost, and in Node the process ends.
+ */
+function indexedFields(schema: RxJsonSchema<DocumentData>): readonly IndexedField[] {
+  const paths = new Set((schema.indexes ?? []).flat())
+  return [...paths].flatMap((path) => {
+    // The types say that there always is one; RxDB itself checks this only in its dev mode.
+    const part = getSchemaByObjectPath(schema, path) as { readonly type?: unknown } | undefined
+    const takes = part?.type === "string" ? isText : part?.type === "boolean" ? null : isPrimitive
+    return takes === null ? [] : [{ path, read: objectPathMonad<JsonObject, unknown>(path), takes }]
+  })
+}
+
+/** What is missing, null or empty counts as an empty text. */
+const isText = (value: unknown): boolean => typeof value === "string" || !value
+
+const isPrimitive = (value: unknown): boolean => typeof value !== "object" || value === null

@@ -4,6 +4,7 @@ import {
   encodeDelta,
   hashValue,
   type JoinOutcome,
+  type JsonObject,
   type RegisterDelta,
   type ReplicaHost,
   type ReplicaReport,
@@ -36,8 +37,16 @@ async function attached() {
         version: 0,
         primaryKey: "id",
         type: "object",
-        properties: { id: { type: "string", maxLength: 20 }, text: { type: "string" } },
-        required: ["id"],
+        properties: {
+          id: { type: "string", maxLength: 20 },
+          text: { type: "string" },
+          name: { type: "string", maxLength: 20 },
+          rank: { type: "number", minimum: 0, maximum: 100, multipleOf: 1 },
+          done: { type: "boolean" },
+          place: { type: "object", properties: { length: { type: "string", maxLength: 20 } } },
+        },
+        required: ["id", "name", "rank", "done", "place"],
+        indexes: ["name", ["done", "rank"], "place.length"],
         attachments: {},
       },
     },
@@ -80,6 +89,9 @@ function forged(text: string, by: string): Uint8Array {
   bytes.set(Buffer.from(by), at)
   return bytes
 }
+
+const indexed = (payload: JsonObject): Uint8Array =>
+  encodeDelta(write({ deleted: false, payload: { text: "x", ...payload } }))
 
 const stub = (digest: string, length: number) => ({
   deleted: false,
@@ -126,6 +138,17 @@ describe("entries of a hostile peer", () => {
       encodeDelta(write(stub("ab".repeat(32), 0))),
       "refused",
     ],
+    ["a number where an index holds texts", "x", indexed({ name: 5 }), "refused"],
+    ["an object where an index holds texts", "x", indexed({ name: { padEnd: 1 } }), "refused"],
+    ["an array where an index holds texts", "x", indexed({ name: ["a"] }), "refused"],
+    [
+      "an object where an index holds numbers",
+      "x",
+      indexed({ rank: { valueOf: 1, toString: 1 } }),
+      "refused",
+    ],
+    ["a number within an indexed object", "x", indexed({ place: { length: 1 } }), "refused"],
+    ["a text in place of an indexed object", "x", indexed({ place: "four" }), "refused"],
     [
       "a block longer than the message",
       "x",
@@ -156,4 +179,20 @@ describe("entries of a hostile peer", () => {
       expect(({} as { a?: unknown }).a).toBeUndefined()
       await replica.detach()
     })
+
+  test("may leave indexed fields out, or give them any value that an index can hold", async () => {
+    const { notes, replica } = await attached()
+    const payloads: JsonObject[] = [
+      {},
+      { name: null, rank: null, place: null },
+      { name: "", rank: "", done: "yes", place: {} },
+      { name: "n".repeat(1_000), rank: 1e308, done: {}, place: { length: "far" } },
+      { name: 0, rank: "x", place: { length: false } },
+    ]
+    const entries = payloads.map((payload, n) => ({ key: `k${n}`, delta: indexed(payload) }))
+    const outcomes = await replica.join(entries, somebody)
+    expect(outcomes.map(({ type }) => type)).toEqual(payloads.map(() => "joined"))
+    expect(await notes.count().exec()).toBe(payloads.length + 1)
+    await replica.detach()
+  })
 })
