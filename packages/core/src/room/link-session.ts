@@ -34,8 +34,8 @@ import { wantFrames } from "./want-frames.ts"
 const STALLED_MS = 60_000
 /** With the longest summaries 3 MB: less than what makes a peer look as if it does not read. */
 const WANTS_AT_ONCE = 256
-/** A peer that does not read may announce ever more entries, and take them back at once. Each time they are thousands. */
-const MAX_WANTS = 32
+/** A peer that does not read may announce ever more entries, and take them back at once. As many as four replicas may want. */
+const MAX_WANTS = 32_768
 
 export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const { link, clock, random, events } = options
@@ -59,6 +59,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
    * not read, and more than memory should hold: summaries are read only when there is room.
    */
   const wants: { readonly shared: SharedReplica; readonly positions: Uint8Array[] }[] = []
+  let wanted = 0
   let asking = false
   /** Entries on the bulk lane that overtook the announcement of their replica: one that was opened while this link was there. */
   const early: ReceivedPayload[] = []
@@ -81,7 +82,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     const [next] = wants
     if (asking || next === undefined || !outbox.wantsControl) return
     asking = true
-    const frames = await wantFrames(next.shared, next.positions.splice(0, WANTS_AT_ONCE))
+    const asked = next.positions.splice(0, WANTS_AT_ONCE)
+    wanted -= asked.length
+    const frames = await wantFrames(next.shared, asked)
     asking = false
     if (next.positions.length === 0) wants.shift()
     for (const frame of frames) outbox.control(frame)
@@ -371,9 +374,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     },
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
-      // What is not asked for is asked of another peer, or found again by a later comparison.
-      if (wants.length < MAX_WANTS || outbox.wantsControl)
+      // What is not asked for now is asked for again, of this peer or another.
+      if (wanted < MAX_WANTS) {
         wants.push({ shared: replica.shared, positions: [...positions] })
+        wanted += positions.length
+      }
       flush()
     },
     flush,

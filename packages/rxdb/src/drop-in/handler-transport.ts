@@ -19,8 +19,15 @@ export interface HandlerTransportOptions<PeerType> {
 
 /** RxDB's handlers cut messages into parts of 16 KiB of text by themselves. */
 const MAX_MESSAGE_BYTES = 64 * 1024
+/** The same as base64. */
+const MAX_DATA_CHARS = Math.ceil(MAX_MESSAGE_BYTES / 3) * 4
 const LOW_BYTES = 256 * 1024
 const MAX_WAITING = 256
+/**
+ * Text of messages kept from one peer before the application and the room let it in. Until then it may be anybody who
+ * found the signaling server of the handler, and sends no more than a handshake.
+ */
+const MAX_WAITING_CHARS = 64 * 1024
 const REOPEN_MS = 1_000
 /** A handler that is still being made, or never ends, must not keep its database open. It is closed once made. */
 const CLOSE_PATIENCE_MS = 5_000
@@ -30,6 +37,7 @@ const CLOSE_PATIENCE_MS = 5_000
  */
 const PEER_OPENINGS = { burst: 4, perSecond: 1 }
 const ALL_OPENINGS = { burst: 64, perSecond: 16 }
+const MAX_ID_CHARS = 64
 /** The method that RxDB's own handler, and handlers modelled on it, pass on as a message. */
 const METHOD = "masterWrite"
 
@@ -115,6 +123,7 @@ function createEnd(
   let started = false
   let gone = false
   const early: WebRTCMessage[] = []
+  let earlyChars = 0
   let cancelReopen = (): void => {}
   let tail: Promise<void> = Promise.resolve()
 
@@ -157,7 +166,7 @@ function createEnd(
     // What a peer sends arrives here parsed but unchecked, before the peer has proved anything.
     if (method !== METHOD || !Array.isArray(params)) return
     const [from, lane, data] = params as readonly unknown[]
-    if (typeof from !== "string" || typeof data !== "string") return
+    if (typeof from !== "string" || typeof data !== "string" || from.length > MAX_ID_CHARS) return
     if (lane === "end") {
       if (theirs === from) {
         pipe?.end("remote")
@@ -184,8 +193,11 @@ function createEnd(
       for (const message of early.splice(0)) receive(message)
     },
     receive(message) {
-      if (started) receive(message)
-      else if (early.length < MAX_WAITING) early.push(message)
+      if (started) return receive(message)
+      const chars = charsOf(message)
+      if (chars === null || early.length >= MAX_WAITING || earlyChars + chars > MAX_WAITING_CHARS) return
+      earlyChars += chars
+      early.push(message)
     },
     lost() {
       gone = true
@@ -196,6 +208,13 @@ function createEnd(
   }
 }
 
+/** Characters of a message that may be one of ours, null for any other. */
+function charsOf({ method, params }: Partial<WebRTCMessage>): number | null {
+  if (method !== METHOD || !Array.isArray(params) || params.length !== 3) return null
+  const texts = params as readonly unknown[]
+  return texts.every((text) => typeof text === "string") ? texts.join("").length : null
+}
+
 interface HandlerPipe {
   readonly pipe: Pipe
   receive(lane: Lane, data: string): void
@@ -204,6 +223,7 @@ interface HandlerPipe {
 
 function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: () => void): HandlerPipe {
   const waiting: (readonly [Lane, Uint8Array])[] = []
+  let waitingChars = 0
   const bufferedBytes = { control: 0, bulk: 0 }
   let receiver: PipeReceiver | null = null
   let over = false
@@ -215,6 +235,8 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
     maxMessageBytes: MAX_MESSAGE_BYTES,
     remote: "connection handler",
     open(given) {
+      // It waited for the room, and ended meanwhile.
+      if (over) return given.closed("failed")
       receiver = given
       for (const [lane, bytes] of waiting.splice(0)) given.message(lane, bytes)
     },
@@ -232,6 +254,7 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
     close() {
       if (over) return
       over = true
+      waiting.length = 0
       closed()
       receiver?.closed("local")
     },
@@ -240,6 +263,8 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
     pipe,
     receive(lane, data) {
       if (over) return
+      if (receiver === null) waitingChars += data.length
+      if (data.length > MAX_DATA_CHARS || waitingChars > MAX_WAITING_CHARS) return pipe.close()
       let bytes: Uint8Array
       try {
         bytes = bytesFromBase64(data)
@@ -255,6 +280,7 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
     end(reason) {
       if (over) return
       over = true
+      waiting.length = 0
       receiver?.closed(reason)
     },
   }
