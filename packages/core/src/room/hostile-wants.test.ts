@@ -6,7 +6,7 @@ import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 
 const session = new Uint8Array(16).fill(0xee)
-const ITEMS = 1_024
+const ITEMS = 512
 
 function positionOf(n: number): Uint8Array {
   const position = new Uint8Array(16)
@@ -35,13 +35,13 @@ test("a peer that does not read, and takes back what it announces, leaves no mor
 
   let announced = 0
   for (let round = 0; round < 34; round++) {
-    for (let frame = 0; frame < 8; frame++) {
+    for (let frame = 0; frame < 16; frame++) {
       const positions = Array.from({ length: ITEMS }, () => positionOf(announced++))
-      const items = positions.map((position) => ({ position, digest: new Uint8Array(16).fill(1), size: 0 }))
+      const items = positions.map((position) => ({ position, digest: new Uint8Array(8).fill(1) }))
       say({ type: "offer", slot: 0, items })
     }
     await time.runFor(60)
-    for (let at = announced - 8 * ITEMS; at < announced; at += ITEMS) {
+    for (let at = announced - 16 * ITEMS; at < announced; at += ITEMS) {
       const positions = Array.from({ length: ITEMS }, (_, n) => positionOf(at + n))
       say({ type: "withheld", slot: 0, positions })
     }
