@@ -66,6 +66,38 @@ test("a tab whose replica the holder has not opened reaches out by itself", asyn
   expect(peers.map(({ path }) => path).toSorted()).toEqual(["direct", "tab"])
 })
 
+test("who cannot reach other devices, such as a worker, leaves the connections to a tab that can", async () => {
+  const site = await harness.site(pageEntry)
+  const host = await harness.host()
+  const options = { invite: createInvite(), webrtc: { signaling: host.url } }
+  const ada = await harness.chromium()
+  const [first, second, page] = [
+    await ada.open<RoomPage>(site),
+    await ada.open<RoomPage>(site),
+    await ada.open<RoomPage>(site),
+  ]
+  const other = await harness.peer<RoomPeer>(peerModule)
+  await other.call("join", options)
+  await first.call("join", { ...options, tabs: "alone" })
+  await first.call("waitForTab", "holder", 20_000)
+  await second.call("join", { ...options, tabs: "alone" })
+  await second.call("waitForPeers", 1, 20_000)
+  await first.call("set", "things", "before", "1")
+  await page.call("join", { ...options, tabs: true })
+  await other.call("waitFor", "things", "before", 30_000)
+  await other.call("set", "things", "from-other", "1")
+  for (const tab of [first, second, page]) await tab.call("waitFor", "things", "from-other", 30_000)
+  expect(await page.call("facts")).toMatchObject({ tab: "holder" })
+
+  // Somebody takes over, and gives way to the next page.
+  await page.close()
+  await Promise.any([first, second].map((tab) => tab.call("waitForTab", "holder", 20_000)))
+  const next = await ada.open<RoomPage>(site)
+  await next.call("join", { ...options, tabs: true })
+  await second.call("set", "things", "afterwards", "1")
+  await other.call("waitFor", "things", "afterwards", 30_000)
+})
+
 test("when the holder's page crashes another tab takes over", async () => {
   const site = await harness.site(pageEntry)
   const host = await harness.host()

@@ -6,8 +6,8 @@ export interface JoinOptions {
   readonly invite: string
   readonly webrtc: Pick<WebRtcOptions, "signaling" | "privacy" | "iceServers" | "holdMs" | "token">
   readonly replicas?: readonly string[]
-  /** In pages: shares one set of connections with the other tabs. */
-  readonly tabs?: boolean
+  /** In pages: shares one set of connections with the other tabs. "alone": has none itself, like a worker. */
+  readonly tabs?: boolean | "alone"
   /** Uses the device's own key, as an application does. Default: a separate key for each member. */
   readonly deviceKey?: boolean
 }

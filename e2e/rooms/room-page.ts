@@ -5,4 +5,7 @@ import { reachBy } from "./room-member.ts"
 /** A member of a room in a page. */
 export * from "./room-member.ts"
 
-reachBy((options) => [...(options.tabs === true ? [tabs()] : []), webrtc(options.webrtc)])
+reachBy(({ tabs: shared = false, webrtc: reach }) => [
+  ...(shared === false ? [] : [tabs()]),
+  ...(shared === "alone" ? [] : [webrtc(reach)]),
+])

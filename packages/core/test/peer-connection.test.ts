@@ -79,6 +79,36 @@ function listen(pipe: Pipe): Heard {
   return heard
 }
 
+/** A platform whose bulk channel opens only when told to, as if its last packet came late. */
+function withLateBulk(): { readonly held: RtcPlatform; openBulk(): void } {
+  const platform = findRtcPlatform(wrtc)
+  let openBulk = (): void => {}
+  const held: RtcPlatform = {
+    ...platform,
+    create(configuration: RTCConfiguration) {
+      const connection = platform.create(configuration)
+      const createDataChannel = connection.createDataChannel.bind(connection)
+      connection.createDataChannel = (label) => {
+        const channel = createDataChannel(label)
+        if (label !== "bulk") return channel
+        // The channel is open and does not know it yet.
+        let isHeld = true
+        const state = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(channel), "readyState")?.get
+        Object.defineProperty(channel, "readyState", {
+          get: () => (isHeld ? "connecting" : (state?.call(channel) as RTCDataChannelState)),
+        })
+        openBulk = () => {
+          isHeld = false
+          channel.onopen?.(new Event("open"))
+        }
+        return channel
+      }
+      return connection
+    },
+  }
+  return { held, openBulk: () => openBulk() }
+}
+
 test.each<{ readonly last: string; readonly where: string; readonly configuration: RTCConfiguration }>([
   { last: "caller", where: "on a direct path", configuration: {} },
   { last: "answerer", where: "through a relay", configuration: { iceTransportPolicy: "relay" } },
@@ -191,31 +221,7 @@ describe("a pipe over real channels", () => {
   })
 
   test("loses nothing that overtakes the opening of the other channel", async () => {
-    const platform = findRtcPlatform(wrtc)
-    let openBulk = (): void => {}
-    const held = {
-      ...platform,
-      create(configuration: RTCConfiguration) {
-        const connection = platform.create(configuration)
-        const createDataChannel = connection.createDataChannel.bind(connection)
-        connection.createDataChannel = (label) => {
-          const channel = createDataChannel(label)
-          if (label !== "bulk") return channel
-          // As if its last packet came late: the channel is open and does not know it yet.
-          let isHeld = true
-          const open = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(channel), "readyState")?.get
-          Object.defineProperty(channel, "readyState", {
-            get: () => (isHeld ? "connecting" : (open?.call(channel) as RTCDataChannelState)),
-          })
-          openBulk = () => {
-            isHeld = false
-            channel.onopen?.(new Event("open"))
-          }
-          return channel
-        }
-        return connection
-      },
-    }
+    const { held, openBulk } = withLateBulk()
     const b: End = createEnd("answerer", () => a.connection)
     const a: End = createEnd("offerer", () => b.connection, held)
     await until(() => b.pipe !== null, "the other end to open")
@@ -227,6 +233,16 @@ describe("a pipe over real channels", () => {
     const heard = listen(a.pipe as unknown as Pipe)
     await until(() => heard.messages.length > 0, "the message", 5_000)
     expect(heard.messages[0]?.bytes).toEqual(Uint8Array.of(1, 2, 3))
+  })
+
+  test("takes no more while a channel is missing than it takes before the room opens it", async () => {
+    const { held } = withLateBulk()
+    const b: End = createEnd("answerer", () => a.connection)
+    const a: End = createEnd("offerer", () => b.connection, held)
+    await until(() => b.pipe !== null, "the other end to open")
+    b.pipe?.send("control", new Uint8Array(16_384))
+    await until(() => a.failure !== undefined, "the end", 5_000)
+    expect(a.failure).toMatchObject({ detail: "too much came before both channels were open" })
   })
 
   test("passes a doubt about the remote on", async () => {

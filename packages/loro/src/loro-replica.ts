@@ -34,19 +34,19 @@ export interface LoroReplicaOptions {
   /** Where the documents are kept: `memoryStore()`, `indexedDbStore(name)`, `lmdbStore({ path })`. */
   readonly store: DocumentStore
   /** Devices with different tags exchange no documents: raise the tag when old applications could not read new documents. */
-  readonly schemaTag?: string
-  readonly direction?: Direction
+  readonly schemaTag?: string | undefined
+  readonly direction?: Direction | undefined
   /** The largest update or snapshot that is taken from a peer; a snapshot may unpack to twice as much. 32 MiB by default. */
-  readonly maxDocumentBytes?: number
+  readonly maxDocumentBytes?: number | undefined
   /**
    * How many operations a document may have when some of them come from a peer: a character typed or deleted is one,
    * so is a value set. 4,194,304 by default, for which Loro may need more than a gigabyte in the worst case.
    */
-  readonly maxDocumentOperations?: number
+  readonly maxDocumentOperations?: number | undefined
   /** How many documents stay in memory although nobody has them open. 200 by default. */
-  readonly maxIdleDocuments?: number
-  readonly clock?: Clock
-  readonly random?: Random
+  readonly maxIdleDocuments?: number | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
 }
 
 const MAX_DOCUMENT_BYTES = 33_554_432

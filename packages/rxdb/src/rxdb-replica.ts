@@ -35,13 +35,13 @@ import { openTabChannel } from "./tab-channel.ts"
 /** How a collection takes part in a room. */
 export interface RxdbReplicaOptions<RxDocType = DocumentData> {
   /** Pairs collections across peers; the collection's name by default. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** "both" by default; what one side does not send or take, the other does not expect. */
-  readonly direction?: Direction
+  readonly direction?: Direction | undefined
   /** What others see of a local document: the modifier runs once for each write, and null keeps it on this device. */
-  readonly push?: { readonly modifier?: Modifier<RxDocType> }
+  readonly push?: { readonly modifier?: Modifier<RxDocType> } | undefined
   /** How a shared document is kept here; what others see of it stays as it is. */
-  readonly pull?: { readonly modifier?: Modifier<RxDocType> }
+  readonly pull?: { readonly modifier?: Modifier<RxDocType> } | undefined
 }
 
 /** What `room.replicate(rxdbReplica(collection))` resolves to. */

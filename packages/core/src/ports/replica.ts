@@ -52,7 +52,10 @@ export interface StandingReplica<Handle = unknown> {
    * was stored here before the call, by the same rules. A call that is still open when the replica's turn comes asks the
    * host, which waits until the replica is attached.
    */
-  synced(options: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
+  synced(options: {
+    readonly peers?: number | undefined
+    readonly signal?: AbortSignal | undefined
+  }): Promise<void>
 }
 
 /** What a room gives to a replica that is attached to it. */
@@ -78,7 +81,7 @@ export interface ReplicaHost {
    */
   synced(options?: {
     readonly keys?: readonly string[]
-    readonly peers?: number
+    readonly peers?: number | undefined
     readonly session?: string
     readonly signal?: AbortSignal | undefined
   }): Promise<void>

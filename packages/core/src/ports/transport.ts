@@ -98,6 +98,8 @@ export interface TransportHost {
    * use to others, so in a large room it attaches to them instead of carrying the mesh.
    */
   readonly isReader: State<boolean>
+  /** Whether the room has transports that do not elect. A tab without any leaves the connections to one that has some. */
+  readonly reaches: boolean
   /** How many links the room takes, for telling peers that it refuses. */
   readonly linkLimit: number
   report(report: TransportReport): void

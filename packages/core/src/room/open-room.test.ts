@@ -277,6 +277,7 @@ describe("opening", () => {
     "a cut invite": [{ invite: createInvite().slice(0, 30) }, "bad-invite"],
     "maxLinks 0": [{ maxLinks: 0 }, "invalid-option"],
     "maxLinks 1000": [{ maxLinks: 1000 }, "invalid-option"],
+    "no transports": [{ transports: undefined as never }, "invalid-option"],
     "an identity that cannot be had": [
       { identity: { load: () => Promise.reject(new IdentityError("storage-failed", "the disk is full")) } },
       "identity-unavailable",

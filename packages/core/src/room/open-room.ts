@@ -32,23 +32,23 @@ export interface OpenRoomOptions {
    */
   readonly transports: readonly Transport[]
   /** Default: a key stored in IndexedDB in pages, and in a file of the user in Node. */
-  readonly identity?: Identity
+  readonly identity?: Identity | undefined
   /** Called once a peer has proved that it has the invite and its device key. False, an error or no answer within 10 s keeps it out. */
-  readonly isPeerValid?: (peer: AuthenticatedPeer) => boolean | Promise<boolean>
+  readonly isPeerValid?: ((peer: AuthenticatedPeer) => boolean | Promise<boolean>) | undefined
   /** Decides what a peer may do here, after `isPeerValid` and within the same 10 s; false keeps it out. Default: everyone is a writer. */
-  readonly authorize?: (peer: AuthenticatedPeer) => PeerRole | false | Promise<PeerRole | false>
+  readonly authorize?: ((peer: AuthenticatedPeer) => PeerRole | false | Promise<PeerRole | false>) | undefined
   /** Receives every diagnostic from the first moment on, even before `openRoom` resolves. */
-  readonly onDiagnostic?: (diagnostic: Diagnostic) => void
+  readonly onDiagnostic?: ((diagnostic: Diagnostic) => void) | undefined
   /** Aborting it cancels the opening, or closes the room if it is open already. */
   readonly signal?: AbortSignal | undefined
   /**
    * Direct links at a time, 1 to 64 (default 12); tabs of the same browser are let in beyond that. In a larger room changes
    * travel from peer to peer.
    */
-  readonly maxLinks?: number
+  readonly maxLinks?: number | undefined
   /** Time and randomness, for simulations. Default: those of the platform. */
-  readonly clock?: Clock
-  readonly random?: Random
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
 }
 
 const MAX_LINKS = 12
@@ -62,6 +62,9 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   if (!Number.isInteger(maxLinks) || maxLinks < 1 || maxLinks > 64) {
     throw new RoomError("invalid-option", "maxLinks must be an integer between 1 and 64.")
   }
+  // Some callers have no compiler that asks for them.
+  if (!Array.isArray(options.transports))
+    throw new RoomError("invalid-option", "transports must be an array.")
   signal?.throwIfAborted()
   const invite = readInvite(options.invite)
   // In parallel: each waits for a different part of the platform.
@@ -172,6 +175,7 @@ function assemble(parts: Parts): Room {
       servers: parts.invite.servers,
     },
     isReader,
+    reaches: parts.transports.some(({ elects = false }) => !elects),
     linkLimit: maxLinks,
     connected: (pipe) => table.accept(pipe, transport),
     wantsLinks: () => table.wantsLinks(),

@@ -26,7 +26,10 @@ export interface Room extends AsyncDisposable {
    * Without a signal it rejects with `RoomError` "no-peers" after 30 s in a row with too few other devices connected.
    * Rejects with "refused" once every connected device has answered and too few of them took everything.
    */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
+  synced(options?: {
+    readonly peers?: number | undefined
+    readonly signal?: AbortSignal | undefined
+  }): Promise<void>
   /** Drops every back-off and tries all transports now; WebRTC takes it once a second, however often it is called. */
   reconnect(): void
   /**

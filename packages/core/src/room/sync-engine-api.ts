@@ -91,7 +91,10 @@ export interface SyncEngine {
   /** Encoded value of at most 2 KiB, or null; sent now (at most 10/s, the last wins) and to every later link. */
   setPresence(value: Uint8Array | null): void
   /** Resolves when the entries known now are durable on `peers` other devices; rejects with the signal's reason or `RoomError`. */
-  synced(options?: { readonly peers?: number; readonly signal?: AbortSignal | undefined }): Promise<void>
+  synced(options?: {
+    readonly peers?: number | undefined
+    readonly signal?: AbortSignal | undefined
+  }): Promise<void>
   /** Says BYE on every link, detaches every replica. Idempotent. */
   close(): Promise<void>
 }

@@ -13,7 +13,7 @@ import type { DeviceHolding } from "./synced-questions.ts"
 export interface SyncedWait {
   readonly replica?: string
   readonly keys?: readonly string[]
-  readonly peers?: number
+  readonly peers?: number | undefined
   /** The one peer that counts. */
   readonly session?: string
   readonly signal?: AbortSignal | undefined

@@ -6,9 +6,11 @@ export interface TabLocks {
   watch(name: string, free: () => void): () => void
   /**
    * Competes for a lock that one tab has at a time. Calls `decided` at once with whether it is this tab, and again when
-   * it becomes this tab.
+   * it becomes this tab. Resolves once this tab has had the lock.
    */
   contend(name: string, decided: (isHolder: boolean) => void): Promise<void>
+  /** Gives the lock up to the next tab that competes for it. */
+  resign(): void
   /** Releases all locks and ends all watches. */
   release(): void
 }
@@ -19,7 +21,12 @@ export function createTabLocks(locks: LockManager): TabLocks {
     ended.signal.addEventListener("abort", () => resolve(), { once: true })
   })
 
+  let resign = (): void => {}
+  const untilResigned = (): Promise<void> =>
+    Promise.race([untilEnded, new Promise<void>((resolve) => (resign = resolve))])
+
   return {
+    resign: () => resign(),
     hold: (name) =>
       new Promise((resolve, reject) => {
         locks
@@ -40,15 +47,14 @@ export function createTabLocks(locks: LockManager): TabLocks {
       const isTaken = await locks.request(name, { ifAvailable: true }, async (lock) => {
         if (ended.signal.aborted) return false
         decided(lock !== null)
-        if (lock === null) return true
-        await untilEnded
-        return false
+        if (lock !== null) await untilResigned()
+        return lock === null
       })
       if (!isTaken || ended.signal.aborted) return
       await locks
         .request(name, { signal: ended.signal }, () => {
           decided(true)
-          return untilEnded
+          return untilResigned()
         })
         .catch((error: unknown) => {
           if (!ended.signal.aborted) throw error

@@ -4,11 +4,15 @@ import { bytesToHex } from "../protocol/hex.ts"
 import { createTabLocks } from "./tab-locks.ts"
 import { createTabPipe } from "./tab-pipe.ts"
 
-/** What the tabs of one room say to all of them. */
-type TabCall =
-  | { readonly type: "holder"; readonly from: string }
-  | { readonly type: "seek"; readonly from: string }
-  | { readonly type: "found"; readonly from: string; readonly to: string }
+/** What the tabs of one room say to all of them: where `from` leads, look for who leads, or answer the one who looked. */
+interface TabCall {
+  readonly type: "holder" | "seek" | "found"
+  readonly from: string
+  /** Of "found": the tab that looked. */
+  readonly to?: unknown
+  /** Of "seek": whether that tab could reach other devices by itself. */
+  readonly reaches?: unknown
+}
 
 /** A holder may have missed a call while it took over. */
 const SEEK_EVERY_MS = 1_000
@@ -62,7 +66,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
   function seek(): void {
     cancelSeeking()
     if (election.get() !== "follower" || endsByTab.size > 0) return
-    call({ type: "seek", from: self })
+    call({ type: "seek", from: self, reaches: host.reaches })
     seekLater()
   }
 
@@ -76,7 +80,6 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
     const other = self === holder ? follower : holder
     if (endsByTab.has(other)) return
     const channel = new BroadcastChannel(`${base}/${holder}/${follower}`)
-    let isHandedOver = false
     const { pipe, lost } = createTabPipe({
       channel,
       remote: other.slice(0, 8),
@@ -88,22 +91,16 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
       },
     })
     const unwatch = locks.watch(lifeOf(other), lost)
-    endsByTab.set(other, () => {
-      if (!isHandedOver) pipe.close()
-    })
-    const handOver = (): void => {
-      isHandedOver = true
-      host.connected(pipe)
-    }
+    endsByTab.set(other, pipe.close)
     if (self === follower) {
       channel.postMessage(READY)
-      return handOver()
+      return host.connected(pipe)
     }
     const onData = channel.onmessage
     channel.onmessage = (event: MessageEvent<unknown>) => {
       if (event.data !== READY) return
       channel.onmessage = onData
-      handOver()
+      host.connected(pipe)
     }
     call({ type: "found", from: self, to: follower })
   }
@@ -115,22 +112,34 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
       case "holder":
         return seek()
       case "seek":
-        if (election.get() === "holder") link(self, message.from)
-        return
+        if (election.get() !== "holder") return
+        return message.reaches && !host.reaches ? resign() : link(self, message.from)
       case "found":
         if (message.to === self && election.get() === "follower") link(message.from, self)
     }
+  }
+
+  function endAll(): void {
+    for (const end of [...endsByTab.values()]) end()
+  }
+
+  /** A worker without WebRTC, say, leaves the others to a page that has it. */
+  function resign(): void {
+    election.set("follower")
+    endAll()
+    locks.resign()
   }
 
   async function elect(): Promise<void> {
     try {
       // By this lock others learn when we end, so we must hold it before they can learn of us.
       await locks.hold(lifeOf(self))
-      await locks.contend(`${base}/holder`, (isHolder) => {
-        election.set(isHolder ? "holder" : "follower")
-        if (isHolder) call({ type: "holder", from: self })
-        else seek()
-      })
+      while (!isStopped)
+        await locks.contend(`${base}/holder`, (isHolder) => {
+          election.set(isHolder ? "holder" : "follower")
+          if (isHolder) call({ type: "holder", from: self })
+          else seek()
+        })
     } catch (error) {
       if (isStopped) return
       host.report({ type: "warning", code: "no-tabs", detail: `Web Locks failed: ${String(error)}` })
@@ -146,7 +155,7 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
       isStopped = true
       cancelSeeking()
       square.close()
-      for (const end of [...endsByTab.values()]) end()
+      endAll()
       locks.release()
     },
   }
@@ -154,10 +163,8 @@ function run(host: TransportHost, manager: LockManager): RunningTransport {
 
 const READY = "ready"
 
+/** Types that nobody knows are passed over. */
 function readCall(data: unknown): TabCall | null {
-  if (typeof data !== "object" || data === null) return null
-  const { type, from, to } = data as Readonly<Record<string, unknown>>
-  if (typeof from !== "string") return null
-  if (type === "found") return typeof to === "string" ? { type, from, to } : null
-  return type === "holder" || type === "seek" ? { type, from } : null
+  const call = data as Partial<TabCall> | null
+  return typeof call?.from === "string" ? (call as TabCall) : null
 }

@@ -149,6 +149,7 @@ async function openPair(subject: TransportSubject): Promise<readonly [End, End]>
         servers: [],
       },
       isReader: createState(false),
+      reaches: true,
       linkLimit: 12,
       connected: (pipe) => void pipes.push(pipe),
       wantsLinks: () => true,

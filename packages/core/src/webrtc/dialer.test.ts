@@ -60,6 +60,7 @@ function createPair(): readonly [lower: Side, higher: Side] {
         random: systemRandom(),
         peerId: id,
         credentials: {} as never,
+        reaches: true,
         linkLimit: 12,
         isReader: self.isReader,
         wantsLinks: () => self.wantsLinks,

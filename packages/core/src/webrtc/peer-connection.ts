@@ -67,6 +67,8 @@ const MAX_MESSAGE_BYTES = 262_144
 const MAX_REMOTE_CANDIDATES = 64
 /** Messages kept from one channel while the other opens: more than a handshake sends, or an application adds to the contract suite. */
 const MAX_HEARD_EARLY = 64
+/** Of each of these: who is let in says little before the other side has answered. */
+const MAX_HEARD_BYTES = 4_096
 const LANES: readonly Lane[] = ["control", "bulk"]
 
 /** Throws what the platform throws when it cannot make another connection. */
@@ -143,8 +145,8 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   }
 
   function hear(lane: Lane, data: unknown): void {
-    if (!(data instanceof ArrayBuffer) || heard.length >= MAX_HEARD_EARLY)
-      return fail("too much came before both channels were open")
+    const isFit = data instanceof ArrayBuffer && data.byteLength <= MAX_HEARD_BYTES
+    if (!isFit || heard.length >= MAX_HEARD_EARLY) return fail("too much came before both channels were open")
     heard.push({ lane, bytes: new Uint8Array(data) })
   }
 

@@ -24,7 +24,7 @@ export function findRtcPlatform(given: WebRtcImplementation | undefined): RtcPla
   if (Connection === undefined) {
     throw new TransportError(
       "no-webrtc",
-      'This runtime has no WebRTC. Install the package `node-datachannel` and pass it: import * as wrtc from "node-datachannel/polyfill", then webrtc({ signaling, wrtc }).',
+      "This runtime has no WebRTC. In a browser, open the room in a page, not in a worker. In Node, install `node-datachannel` and pass `node-datachannel/polyfill` as webrtc({ wrtc }).",
     )
   }
   const isLibDataChannel = "selectedCandidatePair" in Connection.prototype

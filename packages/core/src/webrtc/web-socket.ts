@@ -1,3 +1,4 @@
+import { requireWs } from "#ws"
 import { TransportError } from "../ports/transport.ts"
 
 /** The part of the W3C WebSocket that signaling uses; browsers, Node ≥ 22 and `ws` have it. */
@@ -21,25 +22,16 @@ export type WebSocketConstructor = new (url: string, protocols?: string | string
 /** The one passed in, the platform's, or the `ws` package of a Node that has none of its own. */
 export function findWebSocket(given: WebSocketConstructor | undefined): WebSocketConstructor {
   if (given !== undefined) return given
-  const { WebSocket: own, process } = globalThis as {
-    WebSocket?: WebSocketConstructor
-    process?: NodeJS.Process
-  }
+  const { WebSocket: own } = globalThis as { WebSocket?: WebSocketConstructor }
   if (own !== undefined) return own
+  let cause: unknown
   try {
-    // Not an import: bundlers for browsers would look for `ws`.
-    const required: unknown = process?.getBuiltinModule("node:module").createRequire(import.meta.url)("ws")
-    // Under some export conditions this gives the namespace of its ES module instead of the class.
-    const found = (required as { readonly WebSocket?: unknown } | undefined)?.WebSocket ?? required
-    if (typeof found === "function") return found as WebSocketConstructor
-  } catch (cause) {
-    throw missing(cause)
+    const found = requireWs()
+    if (found !== null) return found
+  } catch (error) {
+    cause = error
   }
-  throw missing(undefined)
-}
-
-function missing(cause: unknown): TransportError {
-  return new TransportError(
+  throw new TransportError(
     "no-websocket",
     "This runtime has no WebSocket. Install the package `ws`, or pass a constructor: webrtc({ webSocket }).",
     { cause },

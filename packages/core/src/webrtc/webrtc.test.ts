@@ -68,6 +68,7 @@ function createWorld() {
     peerId: ADA,
     credentials: { topic: new Uint8Array(32), epoch: 0, signalKey: {} as never, roomTagHex: "", servers: [] },
     isReader,
+    reaches: true,
     linkLimit: 12,
     wantsLinks: () => true,
     connected: () => undefined,

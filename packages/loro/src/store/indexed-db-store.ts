@@ -12,7 +12,7 @@ export interface IndexedDbStoreOptions {
    * "relaxed" (the default): a write survives the end of the browser. "strict": also that of the machine, at several
    * milliseconds per write.
    */
-  readonly durability?: "relaxed" | "strict"
+  readonly durability?: "relaxed" | "strict" | undefined
 }
 
 interface Schema extends DBSchema {

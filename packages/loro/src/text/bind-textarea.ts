@@ -19,9 +19,9 @@ export type TextField = HTMLTextAreaElement | HTMLInputElement
 /** What a bound field shares with other bindings of its document, and with the peers. */
 export interface BindTextareaOptions {
   /** An undo for all bindings of the document; by default the binding makes its own. */
-  readonly undo?: TextUndo
+  readonly undo?: TextUndo | undefined
   /** Where others learn of this caret, see `presenceCursor`. */
-  readonly cursor?: PresenceCursorSink
+  readonly cursor?: PresenceCursorSink | undefined
 }
 
 /** A bound field, until `unbind`. */

@@ -29,7 +29,7 @@ export interface RxWebRTCReplicationPool<RxDocType, PeerType>
   /** Whether this is a key of `peerStates$`. */
   isPeerConnected(peer: SimplePeer): boolean
   /** Resolves with the peers as soon as there is one; rejects when the pool is canceled, or with the signal's reason. */
-  awaitFirstPeer(options?: { readonly signal?: AbortSignal }): Promise<PeerStates<RxDocType>>
+  awaitFirstPeer(options?: { readonly signal?: AbortSignal | undefined }): Promise<PeerStates<RxDocType>>
   /** Ends the replication, even while it starts, and the connections that no other pool uses. Idempotent. */
   cancel(): Promise<void>
 }

@@ -47,11 +47,11 @@ export interface SyncOptionsWebRTC<RxDocType, PeerType> extends Pick<
   pull?: WebRTCSyncPullOptions<RxDocType>
   push?: WebRTCSyncPushOptions<RxDocType>
   /** A secret of the room's own, instead of the topic. */
-  readonly secret?: string
+  readonly secret?: string | undefined
   /** Whose key this device proves; by default, the device keeps one of its own. */
-  readonly identity?: Identity
+  readonly identity?: Identity | undefined
   /** What the room notices, for logs. */
-  readonly onDiagnostic?: (diagnostic: Diagnostic) => void
+  readonly onDiagnostic?: ((diagnostic: Diagnostic) => void) | undefined
 }
 
 /** Throws `DropInError` "invalid-option" for what is missing, and for RxDB features that no peer can follow. */
