@@ -26,8 +26,8 @@ export function ShareDialog({ onClose }: { readonly onClose: () => void }) {
   return (
     <Dialog title="Share this workspace" onClose={onClose}>
       <p className="soft">
-        Whoever has this link can read and change everything in the workspace. Send it like a key. The part after # never
-        leaves the browser, so no server learns it.
+        Whoever has this link can read and change everything in the workspace. Send it like a key. Browsers
+        do not send the part after # to the server of this page, but they may keep it in their history.
       </p>
       <div className="share-link">
         <input ref={field} className="field" aria-label="Invite link" readOnly value={link} onFocus={(event) => event.target.select()} />

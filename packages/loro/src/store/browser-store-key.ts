@@ -6,8 +6,9 @@ const DATABASE = "dunlin-keys"
 const TABLE = "keys"
 
 /**
- * A key for `encryptedStore` that this browser profile makes and keeps: scripts can use it but never read it. It lasts
- * as long as the browser's storage, and is lost together with the documents when that is cleared.
+ * A key for `encryptedStore` that this browser profile makes and keeps. Scripts can use it but never read it; the files of
+ * the profile contain it, so it does not protect a copied profile. It lasts as long as the browser's storage, and is lost
+ * together with the documents when that is cleared.
  */
 export async function browserStoreKey(name: string): Promise<CryptoKey> {
   if (typeof indexedDB === "undefined") {
