@@ -179,8 +179,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const end = (reason: string): void => {
     if (closed) return
     dispose()
-    link.close(reason)
     events.closed(reason)
+    // Last: a connection in reserve may become the next link of this session at once.
+    link.close(reason)
   }
 
   const dispose = (): void => {
