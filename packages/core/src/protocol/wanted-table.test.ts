@@ -30,6 +30,23 @@ describe("a wanted entry", () => {
     expect([table.size, table.pending("a"), table.pending("b")]).toEqual([0, 0, 0])
   })
 
+  test("is asked of another while there is no room to ask a link, and waits for the only one", () => {
+    const table = createWantedTable()
+    const isFull = (link: string): boolean => link === "a"
+    table.add("p", "a", 0)
+    table.add("p", "b", 0)
+    table.add("q", "a", 0)
+    const asked = Array.from({ length: 100 }, (_, at) =>
+      table.due(at * 1_000, () => at * 1_000, isFull),
+    ).flat()
+    expect(asked).toEqual([
+      { position: "p", link: "b" },
+      { position: "p", link: "b" },
+    ])
+    expect([table.pending("a"), table.pending("b")]).toEqual([1, 1])
+    expect(table.due(100_000)).toContainEqual({ position: "q", link: "a" })
+  })
+
   test("is waited for while its link brings entries, but not for ever", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)

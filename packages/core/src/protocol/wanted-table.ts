@@ -35,9 +35,13 @@ export interface WantedTable {
   add(position: string, link: string, at: number, digest?: Uint8Array | null): boolean
   /**
    * Requests that are due; each counts as asked from now on. `heardAt` tells when a link last brought an entry or a piece of
-   * one, so that what is on its way over a slow link is not asked for again.
+   * one, so that what is on its way over a slow link is not asked for again. A link that `isFull` is not asked now.
    */
-  due(now: number, heardAt?: (link: string) => number): readonly WantedRequest[]
+  due(
+    now: number,
+    heardAt?: (link: string) => number,
+    isFull?: (link: string) => boolean | undefined,
+  ): readonly WantedRequest[]
   /** The entry is no longer wanted. */
   resolve(position: string): void
   /**
@@ -119,7 +123,7 @@ export function createWantedTable(
       count(link, 1)
       return true
     },
-    due(now, heardAt = () => Number.NEGATIVE_INFINITY) {
+    due(now, heardAt = () => Number.NEGATIVE_INFINITY, isFull = () => false) {
       const requests: WantedRequest[] = []
       for (const [position, wanted] of wantedByPosition) {
         if (wanted.at > now) continue
@@ -138,6 +142,7 @@ export function createWantedTable(
         }
         // A source that does not answer goes to the end: the others may not have it either.
         sources.push(link)
+        if (isFull(link)) continue
         count(from, -1)
         wanted.from = link
         wanted.asked = true

@@ -57,3 +57,44 @@ test("a peer that does not read, and takes back what it announces, leaves no mor
   await node.engine.close()
   expect(time.pending).toBe(0)
 })
+
+test("what there is no room to ask a slow peer for is asked for once it reads", async () => {
+  const time = createSimulatedTime()
+  const node = createNode(time, "honest")
+  const REPLICAS = 6
+  const heard: Frame[] = []
+  let buffered = 1_000_000
+  const input = node.engine.addLink({
+    session: "ee".repeat(16),
+    device: "ff".repeat(32),
+    role: "writer",
+    maxMessageBytes: 65_536,
+    send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
+    buffered: () => buffered,
+    close: () => {},
+  })
+  const say = (...frames: Frame[]): void => input.message("control", encodeMessage(frames.map(encodeFrame)))
+  say({ type: "hello", version: 1, session, maxMessageBytes: 65_536, refusesEntries: false })
+  for (let slot = 0; slot < REPLICAS; slot++) {
+    await node.engine.replicate(memory({ name: `notes ${slot}` }))
+    say({ ...announceNotes, slot, name: `notes ${slot}` })
+    for (let frame = 0; frame < 16; frame++) {
+      const items = Array.from({ length: ITEMS }, (_, n) => ({
+        position: positionOf(frame * ITEMS + n),
+        digest: new Uint8Array(8).fill(1),
+      }))
+      say({ type: "offer", slot, items })
+    }
+  }
+  await time.runFor(1_000)
+  buffered = 0
+  input.drained("control")
+  await time.runFor(2_000)
+  const asked = heard.flatMap((frame) =>
+    frame.type === "want" ? frame.items.map(({ position }) => `${frame.slot} ${position.join()}`) : [],
+  )
+  expect(asked.length).toBe(REPLICAS * 8_192)
+  expect(new Set(asked).size).toBe(REPLICAS * 8_192)
+  await node.engine.close()
+  expect(time.pending).toBe(0)
+})

@@ -66,6 +66,8 @@ export interface LinkSession extends LinkInput {
   sendPresence(value: Uint8Array | null): void
   /** Passes on the presence of another peer, unless this one is not keeping up. */
   relayPresence(frame: PresenceRelayFrame): void
+  /** So much waits to be asked for that nothing more should be. */
+  isFull(): boolean
   /** Asks for entries. */
   want(replica: RoomReplica, positions: readonly Uint8Array[]): void
   flush(): void

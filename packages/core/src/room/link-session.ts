@@ -30,7 +30,10 @@ import type { SharedReplica } from "./shared-replica.ts"
 import { createSyncedQuestions } from "./synced-questions.ts"
 import { wantFrames } from "./want-frames.ts"
 
-/** The room has one place for a large entry; a peer that stops sending such an entry loses its link after this long. */
+/**
+ * The room has one place for a large entry. A peer that stops sending such an entry, or sends one and does not announce
+ * its replica, loses its link after this long.
+ */
 const STALLED_MS = 60_000
 /** With the longest summaries 3 MB: less than what makes a peer look as if it does not read. */
 const WANTS_AT_ONCE = 256
@@ -137,7 +140,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     clock,
     random,
     ping: (nonce) => {
-      if (inbox.holdsPlace && clock.monotonic() - payloadAt > STALLED_MS) {
+      if ((inbox.holdsPlace || early.length > 0) && clock.monotonic() - payloadAt > STALLED_MS) {
         return end("a large entry stalled")
       }
       outbox.control({ type: "ping", nonce })
@@ -373,13 +376,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     relayPresence(frame) {
       if (outbox.wantsControl) outbox.control(frame)
     },
+    isFull: () => wanted >= MAX_WANTS,
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
-      // What is not asked for now is asked for again, of this peer or another.
-      if (wanted < MAX_WANTS) {
-        wants.push({ shared: replica.shared, positions: [...positions] })
-        wanted += positions.length
-      }
+      wants.push({ shared: replica.shared, positions: [...positions] })
+      wanted += positions.length
       flush()
     },
     flush,

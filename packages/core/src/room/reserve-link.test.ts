@@ -31,7 +31,8 @@ test("what was asked of a peer that fell silent is asked again over the connecti
     })
     inputs.push(input)
     const offer: Frame = { type: "offer", slot: 0, items: [item] }
-    for (const frame of [hello, announceNotes, offer]) input.message("control", encodeMessage([encodeFrame(frame)]))
+    for (const frame of [hello, announceNotes, offer])
+      input.message("control", encodeMessage([encodeFrame(frame)]))
   }
   const asks = (at: number): boolean => heard[at]?.some(({ type }) => type === "want") === true
 

@@ -236,28 +236,42 @@ describe("a peer that acknowledges nothing", () => {
   })
 })
 
-describe("a peer that sends no more of a large entry", () => {
-  test("loses its link, so that others get the place", async () => {
-    const time = createSimulatedTime()
-    const node = createNode(time, "honest")
-    await node.engine.replicate(memory())
-    const { say, closed } = hostileLink(node)
-    say(hello, announceNotes)
-    const bytes = new Uint8Array(60_000)
-    for (let piece = 0; piece < 90; piece++) say({ type: "fragment", size: 6_000_000, bytes })
-    for (let at = 0; at < 50_000; at += 5_000) {
-      await time.runFor(5_000)
-      say({ type: "ping", nonce: 1 })
-    }
-    expect(closed).toEqual([])
-    for (let at = 0; at < 30_000; at += 5_000) {
-      await time.runFor(5_000)
-      say({ type: "ping", nonce: 1 })
-    }
-    expect(closed).toEqual([expect.stringContaining("a large entry stalled")])
-    await node.engine.close()
-    expect(time.pending).toBe(0)
+describe("a large entry that stalls", () => {
+  const whole = encodeFrame({
+    type: "data",
+    slot: 1,
+    kind: 0,
+    key: "k",
+    digest: new Uint8Array(8),
+    delta: new Uint8Array(6_000_000),
   })
+  const cases: readonly [string, number][] = [
+    ["because no more of it comes", whole.length - 600_000],
+    ["because its replica is never announced", whole.length],
+  ]
+  for (const [why, sent] of cases) {
+    test(`${why} costs the link, so that others get the place`, async () => {
+      const time = createSimulatedTime()
+      const node = createNode(time, "honest")
+      await node.engine.replicate(memory())
+      const { say, closed } = hostileLink(node)
+      say(hello, announceNotes)
+      for (let at = 0; at < sent; at += 60_000)
+        say({ type: "fragment", size: whole.length, bytes: whole.subarray(at, at + 60_000) })
+      for (let at = 0; at < 50_000; at += 5_000) {
+        await time.runFor(5_000)
+        say({ type: "ping", nonce: 1 })
+      }
+      expect(closed).toEqual([])
+      for (let at = 0; at < 30_000; at += 5_000) {
+        await time.runFor(5_000)
+        say({ type: "ping", nonce: 1 })
+      }
+      expect(closed).toEqual([expect.stringContaining("a large entry stalled")])
+      await node.engine.close()
+      expect(time.pending).toBe(0)
+    })
+  }
 })
 
 describe("a wanted entry that is also written here", () => {

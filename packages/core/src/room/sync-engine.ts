@@ -155,7 +155,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     for (const replica of replicasByName.values()) {
       const positionsByLink = new Map<string, Uint8Array[]>()
       const heardAt = (link: string): number => sessions.get(link)?.payloadAt() ?? Number.NEGATIVE_INFINITY
-      for (const { position, link } of replica.wanted.due(now, heardAt)) {
+      const isFull = (link: string): boolean | undefined => sessions.get(link)?.isFull()
+      for (const { position, link } of replica.wanted.due(now, heardAt, isFull)) {
         const positions = positionsByLink.get(link)
         if (positions === undefined) positionsByLink.set(link, [mapKeyBytes(position)])
         else positions.push(mapKeyBytes(position))
