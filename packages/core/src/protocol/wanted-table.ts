@@ -123,7 +123,7 @@ export function createWantedTable(
       count(link, 1)
       return true
     },
-    due(now, heardAt = () => Number.NEGATIVE_INFINITY, isFull = () => false) {
+    due(now, heardAt = () => -Infinity, isFull = () => false) {
       const requests: WantedRequest[] = []
       for (const [position, wanted] of wantedByPosition) {
         if (wanted.at > now) continue

@@ -68,9 +68,9 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const early: ReceivedPayload[] = []
   let changes = 0
   /** When an entry, or a piece of one, last arrived other than by a push. */
-  let payloadAt = Number.NEGATIVE_INFINITY
+  let payloadAt = -Infinity
   /** When an answer of any comparison last arrived. */
-  let comparedAt = Number.NEGATIVE_INFINITY
+  let comparedAt = -Infinity
 
   const flush = (): void => {
     if (closed) return

@@ -45,7 +45,7 @@ export function createPresenceLinks(options: PresenceLinksOptions): PresenceLink
   const lostSessions = new Set<string>()
   const timers = createPurposeTimers(clock)
   let value: Uint8Array | null = null
-  let sentAt = Number.NEGATIVE_INFINITY
+  let sentAt = -Infinity
   let closed = false
 
   /** Whether somebody is several links away: a peer lacks a link that we have, or has one that we lack. */

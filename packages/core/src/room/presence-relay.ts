@@ -60,7 +60,7 @@ export function createPresenceRelay(options: PresenceRelayOptions): PresenceRela
   const knownBySession = new Map<string, Known>()
   let value: Uint8Array | null = null
   let sequence = 0
-  let signedAt = Number.NEGATIVE_INFINITY
+  let signedAt = -Infinity
   let checks = 0
   let closed = false
   let cancelPublish: (() => void) | null = null

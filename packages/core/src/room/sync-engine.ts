@@ -154,7 +154,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     let left = 0
     for (const replica of replicasByName.values()) {
       const positionsByLink = new Map<string, Uint8Array[]>()
-      const heardAt = (link: string): number => sessions.get(link)?.payloadAt() ?? Number.NEGATIVE_INFINITY
+      const heardAt = (link: string): number => sessions.get(link)?.payloadAt() ?? -Infinity
       const isFull = (link: string): boolean | undefined => sessions.get(link)?.isFull()
       for (const { position, link } of replica.wanted.due(now, heardAt, isFull)) {
         const positions = positionsByLink.get(link)

@@ -147,6 +147,19 @@ test("a call whose offer was lost with the socket begins again, once, as soon as
   expect(calls()).toBe(before + 2)
 })
 
+test("a server that comes and goes does not disturb calls that another server carries", async () => {
+  const { time, join, socketOf, calls } = createWorld()
+  await time.runFor(0)
+  for (const url of ["wss://one", "wss://two"]) await join(url, 1, [BOB])
+  const before = calls()
+  for (const channel of [2, 3]) {
+    socketOf("wss://one").die()
+    await time.runFor(600)
+    await join("wss://one", channel, [BOB])
+  }
+  expect(calls()).toBe(before)
+})
+
 test("a reader comes into a large room again under an id that says so, and leaves a small one alone", async () => {
   const { time, join, isReader, socketOf } = createWorld()
   const joinedAs = (): Uint8Array | undefined =>

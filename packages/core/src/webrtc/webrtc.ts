@@ -183,6 +183,9 @@ function runAs(
     let waiting = 0
     let hasJoined = false
 
+    /** Who is at each of the other servers. */
+    const others = (): readonly ReadonlySet<string>[] =>
+      [...presence.values()].filter((each) => each !== here)
     const arrive = (peers: readonly Uint8Array[]): void => {
       for (const peer of peers) here.add(bytesToHex(peer))
       dialer.present(peers)
@@ -190,7 +193,7 @@ function runAs(
     const depart = (peer: Uint8Array): void => {
       const id = bytesToHex(peer)
       here.delete(id)
-      if ([...presence.values()].every((others) => !others.has(id))) dialer.absent(peer)
+      if (others().every((each) => !each.has(id))) dialer.absent(peer)
     }
     const open = async (before: Promise<void>, from: Uint8Array, blob: Uint8Array): Promise<void> => {
       const opened = await opener.open(blob, from)
@@ -217,8 +220,8 @@ function runAs(
           presence.set(client, here)
           const now = new Set(peers.map(bytesToHex))
           for (const id of [...here]) if (!now.has(id)) depart(hexToBytes(id))
-          // Before new calls begin.
-          if (hasJoined) dialer.reconnect(true)
+          // Before new calls begin. Where others are joined, they carried the signals.
+          if (hasJoined) dialer.reconnect(others().every(({ size }) => size === 0))
           hasJoined = true
           arrive(peers)
         },
@@ -236,7 +239,7 @@ function runAs(
         away(peer) {
           const id = bytesToHex(peer)
           // Another server may still have the peer.
-          if ([...presence.values()].every((others) => others === here || !others.has(id))) dialer.away(peer)
+          if (others().every((each) => !each.has(id))) dialer.away(peer)
         },
         taken: rename,
         ice(given) {
