@@ -156,6 +156,48 @@ test("a connection in reserve takes the place of one that breaks, without anothe
   await eventually(() => ada.room.peers.get().length + bob.room.peers.get().length).toBe(0)
 })
 
+test("a connection in reserve that died unnoticed does not keep out the one that is made next", async () => {
+  const networks = [createMemoryNetwork(), createMemoryNetwork(), createMemoryNetwork()] as const
+  const invite = createInvite()
+  const clock = systemClock()
+  let age = 0
+  let there = 1
+  let isMute = false
+  const inReserve: Pipe[] = []
+  const mutable = (pipe: Pipe): Pipe => ({
+    ...pipe,
+    send: (lane, message) => void (isMute || pipe.send(lane, message)),
+    close: () => void (isMute || pipe.close()),
+  })
+  const second: Transport = {
+    name: "second",
+    start: (host) =>
+      several([networks[1]], () => there >= 2).start({
+        ...host,
+        connected: (pipe) => host.connected(inReserve[inReserve.push(mutable(pipe)) - 1] as Pipe),
+      }),
+  }
+  const member = (): Promise<Member> =>
+    join({
+      invite,
+      clock: { ...clock, monotonic: () => clock.monotonic() + age },
+      transports: [networks[0].transport(), second, several([networks[2]], () => there >= 3)],
+    })
+  const [ada, bob] = [await member(), await member()]
+  await eventually(() => areLinked(ada, bob)).toBe(true)
+  there = 2
+  ada.room.reconnect()
+  await eventually(() => inReserve.length).toBe(2)
+  await pause(100)
+  age = 10_000
+  isMute = true
+  networks[0].cutAll()
+  await eventually(() => areLinked(ada, bob) && ada.linksOpened() === 2 && bob.linksOpened() === 2).toBe(true)
+  there = 3
+  ada.room.reconnect()
+  await exchange(ada, bob)
+})
+
 test("a peer that leaves is gone, whatever is in reserve", async () => {
   const networks = [createMemoryNetwork(), createMemoryNetwork(), createMemoryNetwork()]
   const invite = createInvite()

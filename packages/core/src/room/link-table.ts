@@ -68,11 +68,12 @@ interface Entrant {
   readonly channel: SecureChannel
   readonly role: PeerRole
   readonly via: Transport
+  /** When it was let in. What has been in reserve since then may have died unnoticed. */
+  readonly enteredAt: number
 }
 
 interface Link extends Entrant {
   readonly input: LinkInput
-  readonly openedAt: number
   /** Nothing has arrived yet. */
   isSilent: boolean
 }
@@ -164,7 +165,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     const role = await judge({ session, device, path: channel.path() })
     if (isClosed || channel.isClosed()) return
     if (role !== "writer" && role !== "reader") return refuse(role, channel, remote)
-    const entrant: Entrant = { session, device, channel, role, via }
+    const entrant: Entrant = { session, device, channel, role, via, enteredAt: clock.monotonic() }
     const present = linksBySession.get(session)
     const isTab = channel.path() === "tab"
     if (present === undefined) {
@@ -180,7 +181,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     if (decides && isTab && present.channel.path() !== "tab") return void install(entrant)
     spares.set(channel, entrant)
     // If that one has died meanwhile, this one is wanted now.
-    if (clock.monotonic() - present.openedAt > COINCIDENCE_MS) present.input.doubted?.()
+    if (entrant.enteredAt - present.enteredAt > COINCIDENCE_MS) present.input.doubted?.()
     if (decides || isLess()) return
     // The two sides may have begun with different connections: one of them goes where the other speaks.
     channel.start({
@@ -240,7 +241,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
         channel.close()
       },
     })
-    const link: Link = { ...entrant, input, openedAt: clock.monotonic(), isSilent: true }
+    const link: Link = { ...entrant, input, isSilent: true }
     linksBySession.set(session, link)
     report({ type: "link-opened", peer: session, device, path: channel.path() })
     publish()
