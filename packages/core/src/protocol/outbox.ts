@@ -233,17 +233,15 @@ function createReferenceLog(): {
   take(upTo: number): readonly EntryReference[] | null
   readonly length: number
 } {
-  let log: EntryReference[] = []
+  const log: EntryReference[] = []
   let taken = 0
   return {
     add: (reference) => void log.push(reference),
     take(upTo) {
       const count = upTo - taken
       if (count < 0 || count > log.length) return null
-      const confirmed = log.slice(0, count)
-      log = log.slice(count)
       taken = upTo
-      return confirmed
+      return log.splice(0, count)
     },
     get length() {
       return log.length

@@ -68,8 +68,8 @@ export interface LinkSession extends LinkInput {
   relayPresence(frame: PresenceRelayFrame): void
   /** So much waits to be asked for that nothing more should be. */
   isFull(): boolean
-  /** Asks for entries. */
-  want(replica: RoomReplica, positions: readonly Uint8Array[]): void
+  /** Asks for entries; takes the list over. */
+  want(replica: RoomReplica, positions: Uint8Array[]): void
   flush(): void
   /** Sends entries as long as there is room for them, and all frames. */
   pump(): void

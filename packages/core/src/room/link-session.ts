@@ -379,7 +379,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     isFull: () => wanted >= MAX_WANTS,
     want(replica, positions) {
       matched.targets.get(replica.shared.replica.name)?.own.feed.graft()
-      wants.push({ shared: replica.shared, positions: [...positions] })
+      wants.push({ shared: replica.shared, positions })
       wanted += positions.length
       flush()
     },

@@ -156,45 +156,78 @@ test("a connection in reserve takes the place of one that breaks, without anothe
   await eventually(() => ada.room.peers.get().length + bob.room.peers.get().length).toBe(0)
 })
 
-test("a connection in reserve that died unnoticed does not keep out the one that is made next", async () => {
-  const networks = [createMemoryNetwork(), createMemoryNetwork(), createMemoryNetwork()] as const
+/** Two members that are linked by the first network, and hold those of the next in reserve. The pipes of `at` can be muted. */
+async function withReserve(reserves: number, at: "link" | "reserve") {
+  const networks = Array.from({ length: reserves + 2 }, () => createMemoryNetwork())
   const invite = createInvite()
   const clock = systemClock()
   let age = 0
   let there = 1
   let isMute = false
-  const inReserve: Pipe[] = []
-  const mutable = (pipe: Pipe): Pipe => ({
+  let connected = 0
+  const silenced = (pipe: Pipe): Pipe => ({
     ...pipe,
     send: (lane, message) => void (isMute || pipe.send(lane, message)),
     close: () => void (isMute || pipe.close()),
   })
-  const second: Transport = {
-    name: "second",
-    start: (host) =>
-      several([networks[1]], () => there >= 2).start({
+  const by = (some: readonly MemoryNetwork[], from: number, canMute: boolean): Transport => {
+    const inner = several(some, () => there >= from)
+    const start = (host: TransportHost) =>
+      inner.start({
         ...host,
-        connected: (pipe) => host.connected(inReserve[inReserve.push(mutable(pipe)) - 1] as Pipe),
-      }),
+        connected(pipe) {
+          connected++
+          host.connected(canMute ? silenced(pipe) : pipe)
+        },
+      })
+    return { name: `from ${from}`, start }
   }
   const member = (): Promise<Member> =>
     join({
       invite,
       clock: { ...clock, monotonic: () => clock.monotonic() + age },
-      transports: [networks[0].transport(), second, several([networks[2]], () => there >= 3)],
+      transports: [
+        by(networks.slice(0, 1), 1, at === "link"),
+        by(networks.slice(1, -1), 2, at === "reserve"),
+        by(networks.slice(-1), 3, false),
+      ],
     })
   const [ada, bob] = [await member(), await member()]
   await eventually(() => areLinked(ada, bob)).toBe(true)
   there = 2
   ada.room.reconnect()
-  await eventually(() => inReserve.length).toBe(2)
+  await eventually(() => connected).toBe(2 + reserves * 2)
   await pause(100)
-  age = 10_000
-  isMute = true
-  networks[0].cutAll()
+  return {
+    ada,
+    bob,
+    network: networks[0] as MemoryNetwork,
+    /** Ten seconds later nothing is heard any more over what can be muted. */
+    mute() {
+      age = 10_000
+      isMute = true
+    },
+    /** One more network can be reached. */
+    more() {
+      there = 3
+      ada.room.reconnect()
+    },
+  }
+}
+
+test("a connection in reserve that died unnoticed does not keep out the one that is made next", async () => {
+  const { ada, bob, network, mute, more } = await withReserve(1, "reserve")
+  mute()
+  network.cutAll()
   await eventually(() => areLinked(ada, bob) && ada.linksOpened() === 2 && bob.linksOpened() === 2).toBe(true)
-  there = 3
-  ada.room.reconnect()
+  more()
+  await exchange(ada, bob)
+})
+
+test("a connection for which there is no room in reserve still shows that the link is dead", async () => {
+  const { ada, bob, mute, more } = await withReserve(17, "link")
+  mute()
+  more()
   await exchange(ada, bob)
 })
 

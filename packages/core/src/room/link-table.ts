@@ -149,9 +149,8 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
 
   function finished(pipe: Pipe): void {
     handshakes.delete(pipe)
-    if (handshakes.size >= MAX_HANDSHAKES) return
-    const first = waiting.shift()
-    if (first !== undefined) accept(first.pipe, first.via)
+    const first = handshakes.size < MAX_HANDSHAKES && waiting.shift()
+    if (first) accept(first.pipe, first.via)
   }
 
   async function admit(
@@ -175,13 +174,15 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       return
     }
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
-    if (present.device !== device || spares.size >= MAX_SPARES) return refuse("duplicate", channel, remote)
+    const isSame = present.device === device
+    // If that one has died meanwhile, this one is wanted now, or the next. Not at once: asking can end it.
+    if (isSame && entrant.enteredAt - present.enteredAt > COINCIDENCE_MS)
+      clock.after(0, () => present.input.doubted?.())
+    if (!isSame || spares.size >= MAX_SPARES) return refuse("duplicate", channel, remote)
     const decides = ownSession < session
     const isLess = (): boolean => !isTab && linksBySession.get(session)?.channel.path() === "tab"
     if (decides && isTab && present.channel.path() !== "tab") return void install(entrant)
     spares.set(channel, entrant)
-    // If that one has died meanwhile, this one is wanted now.
-    if (entrant.enteredAt - present.enteredAt > COINCIDENCE_MS) present.input.doubted?.()
     if (decides || isLess()) return
     // The two sides may have begun with different connections: one of them goes where the other speaks.
     channel.start({
@@ -202,7 +203,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
 
   /** Asks the application; whatever that does, there is an answer in bounded time. */
   async function judge(peer: AuthenticatedPeer): Promise<PeerRole | RefusalReason> {
-    if (isBarred(peer.session)) return "penalised"
+    if ((barredUntil.get(peer.session) ?? -Infinity) > clock.monotonic()) return "penalised"
     const ask = async (): Promise<PeerRole | RefusalReason> => {
       if (!(await options.isPeerValid(peer))) return "refused-by-isPeerValid"
       const role = await options.authorize(peer)
@@ -298,15 +299,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     channel?.close()
   }
 
-  function bar(session: string): void {
-    const now = clock.monotonic()
-    for (const [barred, until] of barredUntil) if (until <= now) barredUntil.delete(barred)
-    if (barredUntil.size < MAX_PENALTIES) barredUntil.set(session, now + PENALTY_MS)
-  }
-
   const wantsLinks = (): boolean => !isClosed && linksBySession.size < options.maxLinks
-
-  const isBarred = (session: string): boolean => (barredUntil.get(session) ?? -Infinity) > clock.monotonic()
 
   function publish(): void {
     const next = new Map<string, LinkedPeer>()
@@ -329,7 +322,9 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
       report({ type: "violation", peer: session, code, detail })
       const link = linksBySession.get(session)
       if (link === undefined) return
-      bar(session)
+      const now = clock.monotonic()
+      for (const [barred, until] of barredUntil) if (until <= now) barredUntil.delete(barred)
+      if (barredUntil.size < MAX_PENALTIES) barredUntil.set(session, now + PENALTY_MS)
       dismissSpares(session)
       remove(link, `protocol violation: ${code}`)
     },

@@ -157,9 +157,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       const heardAt = (link: string): number => sessions.get(link)?.payloadAt() ?? -Infinity
       const isFull = (link: string): boolean | undefined => sessions.get(link)?.isFull()
       for (const { position, link } of replica.wanted.due(now, heardAt, isFull)) {
-        const positions = positionsByLink.get(link)
-        if (positions === undefined) positionsByLink.set(link, [mapKeyBytes(position)])
-        else positions.push(mapKeyBytes(position))
+        const positions = positionsByLink.get(link) ?? []
+        positions.push(mapKeyBytes(position))
+        positionsByLink.set(link, positions)
       }
       for (const [link, positions] of positionsByLink) sessions.get(link)?.want(replica, positions)
       left += replica.wanted.size
