@@ -31,6 +31,7 @@ test("how long ago something was stays true while it is shown", async () => {
   const ada = await person()
   await ada.newDocument("Left alone")
   const time = ada.page.locator(".row time")
+  await ada.page.locator(".row", { hasText: "Left alone" }).waitFor()
   expect(await time.innerText()).toBe("just now")
   await letMinutesPass(ada, 5)
   await expect.poll(() => time.innerText(), { timeout: WAIT_MS }).toBe("5 min ago")
