@@ -17,7 +17,7 @@ import { createSerialQueue } from "./serial-queue.ts"
 import { createSetAside } from "./set-aside.ts"
 import { openSidecar, type Sidecar } from "./sidecar.ts"
 import type { Stamper } from "./stamper.ts"
-import { metaWithRecords, openMeta } from "./store-meta.ts"
+import { metaWithRecords, openMeta, renewMeta } from "./store-meta.ts"
 
 /** A collection whose lock this tab has. */
 export interface OpeningCollection {
@@ -68,7 +68,7 @@ async function openBeside(
     host.report(one)
     error$.next(one)
   }
-  const meta = await openMeta(sidecar, report)
+  let meta = await openMeta(sidecar, report)
   const { shape } = stamper
   const rows = collectionRows(collection, shape)
   const clock = systemClock()
@@ -85,7 +85,9 @@ async function openBeside(
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })
   const setAside = createSetAside(sidecar, own.setAside)
-  await setAside.open()
+  await setAside.open(async () => {
+    meta = await renewMeta(sidecar, meta)
+  })
   const storeDeps: RegisterStoreDeps = {
     collection,
     shape,

@@ -11,10 +11,16 @@ export type Reasons = ReadonlyMap<string, string>
  * the next start knows them, and tries them again, perhaps with a newer version of the application.
  */
 export interface SetAside {
-  /** Reads what an earlier session left. */
-  open(): Promise<void>
+  /** Reads what an earlier session left. Where that does not tell all, calls `readAllAgain`: only a scan then finds them. */
+  open(readAllAgain: () => Promise<void>): Promise<void>
   /** Takes in documents as they were just read: those without trouble can be shared, or are gone. */
   note(read: readonly Pick<Held, "key" | "trouble">[]): Promise<void>
+}
+
+interface StoredList {
+  readonly listed: readonly (readonly [key: string, reason: string])[]
+  /** Whether there were no more. */
+  readonly isWhole: boolean
 }
 
 const ASIDE_RECORD = "aside"
@@ -29,20 +35,25 @@ export function createSetAside(
   let stored = ""
 
   const store = async (): Promise<void> => {
-    const listed = [...reasons.get()].slice(0, MAX_STORED)
-    const text = listed.length === 0 ? "" : JSON.stringify(listed)
+    const all = [...reasons.get()]
+    const list: StoredList = { listed: all.slice(0, MAX_STORED), isWhole: all.length <= MAX_STORED }
+    const text = all.length === 0 ? "" : JSON.stringify(list)
     if (text === stored) return
     await sidecar.put(new Map([[ASIDE_RECORD, text === "" ? null : text]]))
     stored = text
   }
 
   return {
-    async open() {
+    async open(readAllAgain) {
       const text = (await sidecar.get([ASIDE_RECORD])).get(ASIDE_RECORD)
       if (text === undefined) return
       stored = text
-      // Damaged, it tells nothing, and its documents are known again once they are read.
-      reasons.set(new Map(parseNote(text, isListOf(isEntry)) ?? []))
+      const list = parseNote(text, isStoredList)
+      reasons.set(new Map(list?.listed ?? []))
+      if (list?.isWhole === true) return
+      await readAllAgain()
+      // Whatever the scan finds is noted anew. Left as it is, this would make every start read everything.
+      await store()
     },
     async note(read) {
       const known = reasons.get()
@@ -63,6 +74,12 @@ export function createSetAside(
 
 function reasonOf(trouble: Trouble | undefined): string | undefined {
   return trouble?.reason.slice(0, MAX_REASON_LENGTH)
+}
+
+function isStoredList(value: unknown): value is StoredList {
+  if (typeof value !== "object" || value === null) return false
+  const { listed, isWhole } = value as Readonly<Record<string, unknown>>
+  return typeof isWhole === "boolean" && isListOf(isEntry)(listed)
 }
 
 function isEntry(value: unknown): value is readonly [key: string, reason: string] {

@@ -31,7 +31,7 @@ export async function openMeta(
   // In place of a damaged note: with another identity, every document is read anew, and records may be there. A row
   // without a stamp then counts as older than it may be, so that it yields to what others wrote at the same time.
   const meta: StoreMeta = {
-    storeId: hexFromBytes(systemRandom().bytes(8)),
+    storeId: newStoreId(),
     bornBefore: now(),
     holdsRecords: text !== undefined,
   }
@@ -40,8 +40,23 @@ export async function openMeta(
       type: "warning",
       reason: "what was noted beside the rows was damaged and is made anew: all documents are read again",
     })
-  await sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
+  await putMeta(sidecar, meta)
   return meta
+}
+
+/** The same under another identity: every document is read anew. */
+export async function renewMeta(sidecar: Pick<Sidecar, "put">, meta: StoreMeta): Promise<StoreMeta> {
+  const renewed: StoreMeta = { ...meta, storeId: newStoreId() }
+  await putMeta(sidecar, renewed)
+  return renewed
+}
+
+function putMeta(sidecar: Pick<Sidecar, "put">, meta: StoreMeta): Promise<void> {
+  return sidecar.put(new Map([[META_RECORD, JSON.stringify(meta)]]))
+}
+
+function newStoreId(): string {
+  return hexFromBytes(systemRandom().bytes(8))
 }
 
 function isMeta(value: unknown): value is StoreMeta {

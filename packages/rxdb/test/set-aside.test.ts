@@ -1,7 +1,9 @@
 // Documents of this device that cannot be shared as they are: what peers write meanwhile must not replace them.
 import "fake-indexeddb/auto"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { OVERLAP_MS } from "../src/collection-cursor.ts"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
+import { openSidecar } from "../src/sidecar.ts"
 import {
   type Bird,
   contents,
@@ -132,6 +134,40 @@ describe.each(Object.entries(unshareable))("an edit %s", (_, edit) => {
     await b.handle.synced()
   })
 })
+
+test("all are shared by a repaired application, also if the stored list is damaged or too short for them", async () => {
+  const damageList = async ({ collection }: Bird): Promise<void> => {
+    const sidecar = await openSidecar(collection)
+    await sidecar.put(new Map([["aside", "{"]]))
+    await sidecar.close()
+  }
+  const sharedAfter = async (count: number, between: (bird: Bird) => Promise<void>): Promise<number> => {
+    const { modifier, fix } = buggyModifier()
+    const own = { creator, storage: dexie(), name: freshName(), replica: { push: { modifier } } }
+    const peers = createFlock()
+    const peer = await peers.join({ creator })
+    const first = await peers.join(own)
+    const ids = Array.from({ length: count }, (_, index) => `of-${index}`)
+    await first.collection.bulkInsert(ids.map((id) => ({ id, text: "of a" })))
+    await until(() => first.handle.setAside.get().size === count, "all to be set aside")
+    await first.room.close()
+    await first.database.close()
+    // The next scan then ends after them, and the one after it begins there.
+    await wait(OVERLAP_MS)
+    const second = await peers.join(own)
+    await second.handle.close()
+    await between(second)
+    await second.room.close()
+    await second.database.close()
+    fix()
+    const third = await peers.join(own)
+    await third.handle.synced()
+    const shared = Object.keys(await contents(peer.collection)).length
+    await peers.close()
+    return shared
+  }
+  expect(await Promise.all([sharedAfter(1, damageList), sharedAfter(1_001, async () => {})])).toEqual([1, 1_001])
+}, 120_000)
 
 test("an edit that cannot be shared keeps its clocks, field by field", async () => {
   const options = { creator: { schema, conflictHandler: mergeFields() } }
