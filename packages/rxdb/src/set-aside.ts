@@ -33,13 +33,17 @@ export function createSetAside(
   reasons: MutableState<Reasons>,
 ): SetAside {
   let stored = ""
+  /** The last list could not be stored. */
+  let isOwed = false
 
   const store = async (): Promise<void> => {
     const all = [...reasons.get()]
     const list: StoredList = { listed: all.slice(0, MAX_STORED), isWhole: all.length <= MAX_STORED }
     const text = all.length === 0 ? "" : JSON.stringify(list)
-    if (text === stored) return
+    isOwed = text !== stored
+    if (!isOwed) return
     await sidecar.put(new Map([[ASIDE_RECORD, text === "" ? null : text]]))
+    isOwed = false
     stored = text
   }
 
@@ -58,15 +62,15 @@ export function createSetAside(
     async note(read) {
       const known = reasons.get()
       const changed = read.filter(({ key, trouble }) => known.get(key) !== reasonOf(trouble))
-      if (changed.length === 0) return
+      if (changed.length === 0 && !isOwed) return
       const next = new Map(known)
       for (const { key, trouble } of changed) {
         const reason = reasonOf(trouble)
         if (reason === undefined) next.delete(key)
         else next.set(key, reason)
       }
-      reasons.set(next)
-      // If this fails, the next start does not know them until they are written again: no reason to fail a read.
+      if (changed.length > 0) reasons.set(next)
+      // No reason to fail a read: the next read tries again.
       await store().catch(() => undefined)
     },
   }

@@ -15,6 +15,7 @@ export function JoinDialog({ onClose }: { readonly onClose: () => void }) {
 
   function join(event: FormEvent): void {
     event.preventDefault()
+    if (text.trim() === "") return
     const outcome = enterByInvite(text)
     if (outcome === "joins") return onClose()
     const { title, advice } = inviteWords(outcome)

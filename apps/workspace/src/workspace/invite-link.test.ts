@@ -30,6 +30,8 @@ describe("invites in the address", () => {
       `(${link}).`,
       `Join me: ${link} see you`,
       `${head}\n${tail}\n`,
+      `Join me: ${link}\nIt is about ticket #42`,
+      `#welcome #team ${link}`,
       ` ${link} `,
     ])
       expect(readInvite(text), text).toMatchObject({ type: "invite", invite })

@@ -24,7 +24,14 @@ export type InviteReading =
 
 /** Identifies the workspace of an invite, so that its data opens even without a room. */
 export function readInvite(text: string): InviteReading {
-  const part = text.slice(text.lastIndexOf("#") + 1)
+  // The text around a link may have a # of its own.
+  const [bare = "", ...behindHash] = text.split("#")
+  const readings = (behindHash.length === 0 ? [bare] : behindHash).map(readPart)
+  const wanted = (["invite", "too-new"] as const).find((type) => readings.some((one) => one.type === type))
+  return readings.find((one) => one.type === wanted) ?? { type: "damaged" }
+}
+
+function readPart(part: string): InviteReading {
   // People copy what surrounds a link as well, and mail programs break a link into lines.
   const whole = SURROUNDED.exec(part)?.[0]
   const reading = whole === undefined ? null : readExactly(whole)
