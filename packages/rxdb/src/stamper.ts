@@ -149,16 +149,25 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
     }
     if (!attachments.isMeasured(document)) return
     const key = shape.keyOf(document)
+    const seen = seenBy(key, previous)
     const stamped = stamp({
-      seen: seenBy(key, previous),
+      seen,
       previous: mergesFields && previous !== undefined ? previousSide(previous, shape) : null,
       value: shape.valueOf(document),
       revision: document._rev,
     })
-    if (stamped.type === "unshareable") return keepClocks(document, stamped.fields)
+    const lengths = attachments.stampedLengths(document)
+    if (stamped.type === "unshareable") {
+      const { fields } = stamped
+      if (fields !== undefined)
+        keepClocks(document, fields, () =>
+          storedStamp({ context: seen, dot: null, hash: NO_HASH, fields }, NO_HEIGHT, lengths),
+        )
+      return
+    }
     const { made, state } = stamped
     // All inserts of a batch share one `_meta` object: it is replaced, never changed.
-    const stored = storedStamp(made, made.height, attachments.stampedLengths(document))
+    const stored = storedStamp(made, made.height, lengths)
     Object.assign(document, { _meta: { ...document._meta, [STAMP_FIELD]: stored } })
     if (writtenByStamp.size < MAX_ROWS_AT_HAND) writtenByStamp.set(stored, { revision: document._rev, state })
     if (document._deleted) remember(deletedContexts, key, made.context)
@@ -200,11 +209,18 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
   }
 }
 
-/** The earlier stamp stays, with newer clocks: the write after this one is compared with this row, field by field. */
-function keepClocks(document: Row, fields: FieldClocks | undefined): void {
-  const { [STAMP_FIELD]: stored, ...others } = document._meta as Readonly<Record<string, unknown>>
-  if (fields === undefined || typeof stored !== "object" || stored === null) return
-  Object.assign(document, { _meta: { ...others, [STAMP_FIELD]: { ...stored, fields } } })
+/** A stamp that fits no row: revisions are counted from one, and no content has this hash. */
+const NO_HEIGHT = 0
+const NO_HASH = new Uint8Array(32)
+
+/**
+ * The write after this one is compared with this row, field by field: an earlier stamp stays, with newer clocks. A row
+ * without one, new or older than Dunlin, gets one that says no more than what was seen, and when fields were written.
+ */
+function keepClocks(document: Row, fields: FieldClocks, begin: () => object): void {
+  const { [STAMP_FIELD]: earlier, ...others } = document._meta as Readonly<Record<string, unknown>>
+  const kept = typeof earlier === "object" && earlier !== null ? { ...earlier, fields } : begin()
+  Object.assign(document, { _meta: { ...others, [STAMP_FIELD]: kept } })
 }
 
 /** Null for what cannot be shared. */

@@ -1,5 +1,6 @@
 // Documents of this device that cannot be shared as they are: what peers write meanwhile must not replace them.
 import "fake-indexeddb/auto"
+import type { RxCollection } from "rxdb/plugins/core"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { OVERLAP_MS } from "../src/collection-cursor.ts"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
@@ -169,9 +170,10 @@ test("all are shared by a repaired application, also if the stored list is damag
   expect(await Promise.all([sharedAfter(1, damageList), sharedAfter(1_001, async () => {})])).toEqual([1, 1_001])
 }, 120_000)
 
+const fieldwise = { creator: { schema, conflictHandler: mergeFields() } }
+
 test("an edit that cannot be shared keeps its clocks, field by field", async () => {
-  const options = { creator: { schema, conflictHandler: mergeFields() } }
-  const [a, b] = [await flock.join(options), await flock.join(options)]
+  const [a, b] = [await flock.join(fieldwise), await flock.join(fieldwise)]
   await a.collection.insert({ id: "x", text: "start", done: false, rank: 1 })
   await settled([a, b])
   await patch(a, { text: "of a", due: Number.NaN })
@@ -183,4 +185,27 @@ test("an edit that cannot be shared keeps its clocks, field by field", async () 
   await patch(b, { rank: 2 })
   await patch(a, { due: 0 })
   expect(await settled([a, b])).toEqual({ x: { id: "x", text: "of a, later", done: true, rank: 2, due: 0 } })
+})
+
+test("so does the first edit of a document that is older than Dunlin", async () => {
+  const before = (collection: RxCollection) => collection.insert({ id: "x", text: "start", rank: 1 })
+  const [a, b] = [await flock.join({ ...fieldwise, before }), await flock.join({ ...fieldwise, before })]
+  await settled([a, b])
+  await patch(a, { text: "of a", due: Number.NaN })
+  await until(() => a.handle.setAside.get().has("x"), "the edit to be set aside")
+  await patch(b, { rank: 2 })
+  await patch(a, { due: 0 })
+  expect(await settled([a, b])).toEqual({ x: { id: "x", text: "of a", rank: 2, due: 0 } })
+})
+
+test("so does a new document", async () => {
+  const [a, b] = [await flock.join(fieldwise), await flock.join(fieldwise)]
+  await b.room.close()
+  await b.collection.insert({ id: "x", text: "the earlier one" })
+  await wait(5)
+  await a.collection.insert({ id: "x", text: "of a", due: Number.NaN })
+  await until(() => a.handle.setAside.get().has("x"), "the document to be set aside")
+  await patch(a, { due: 0 })
+  await (await flock.openRoom()).replicate(rxdbReplica(b.collection))
+  expect(await settled([a, b])).toEqual({ x: { id: "x", text: "of a", due: 0 } })
 })
