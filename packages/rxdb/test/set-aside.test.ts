@@ -167,7 +167,9 @@ test("all are shared by a repaired application, also if the stored list is damag
     await peers.close()
     return shared
   }
-  expect(await Promise.all([sharedAfter(1, damageList), sharedAfter(1_001, async () => {})])).toEqual([1, 1_001])
+  expect(await Promise.all([sharedAfter(1, damageList), sharedAfter(1_001, async () => {})])).toEqual([
+    1, 1_001,
+  ])
 }, 120_000)
 
 const fieldwise = { creator: { schema, conflictHandler: mergeFields() } }
