@@ -97,7 +97,11 @@ async function openBeside(
     policy: mergePolicy(collection, shape, leaving.signal),
     modifiers,
     report,
-    setAside,
+    setAside: {
+      // What waited for an answer when the room was left may be in order: the next scan begins before it.
+      note: (read) =>
+        setAside.note(leaving.signal.aborted ? read.filter(({ trouble }) => trouble?.of !== "moment") : read),
+    },
     bornBefore: meta.bornBefore,
     holdsRecords: meta.holdsRecords,
     firstRecord: () => metaWithRecords(meta),

@@ -172,6 +172,26 @@ test("all are shared by a repaired application, also if the stored list is damag
   ])
 }, 120_000)
 
+test("what was not answered before the room was left is not listed, and shared by the next", async () => {
+  const own = { creator, storage: dexie(), name: freshName() }
+  let isAsked = false
+  const modifier = (): Promise<never> => {
+    isAsked = true
+    return new Promise(() => {})
+  }
+  const first = await flock.join({ ...own, replica: { push: { modifier } } })
+  await first.collection.insert({ id: "x", text: "of a" })
+  await until(() => isAsked, "the question")
+  await first.room.close()
+  expect(first.handle.setAside.get().size).toBe(0)
+  await first.database.close()
+  const b = await flock.join({ creator })
+  const again = await flock.join({ ...own, replica: { push: { modifier: (document) => document } } })
+  expect(again.handle.setAside.get().size).toBe(0)
+  await again.handle.synced()
+  expect(await shown(b)).toBe("of a")
+})
+
 const fieldwise = { creator: { schema, conflictHandler: mergeFields() } }
 
 test("an edit that cannot be shared keeps its clocks, field by field", async () => {
