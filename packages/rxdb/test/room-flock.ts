@@ -28,9 +28,8 @@ export const noteSchema = {
 export const dexie = (): RxStorage<unknown, unknown> =>
   getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
 
-let names = 0
 /** A name for a database that nobody opened before. */
-export const freshName = (): string => `fresh-${Date.now()}-${names++}`
+export const freshName = (): string => `bird-${crypto.randomUUID()}`
 
 export interface Bird {
   readonly database: RxDatabase
@@ -55,13 +54,12 @@ export function createFlock() {
   const network = createMemoryNetwork()
   const databases = new Set<RxDatabase>()
   const rooms = new Set<Room>()
-  let count = 0
 
   const openDatabase = async (
     options: BirdOptions,
   ): Promise<{ database: RxDatabase; collection: RxCollection }> => {
     const database = await createRxDatabase({
-      name: options.name ?? `bird-${Date.now()}-${count++}`,
+      name: options.name ?? freshName(),
       storage: options.storage ?? (getRxStorageMemory() as RxStorage<unknown, unknown>),
       multiInstance: false,
       ...(options.password === undefined ? {} : { password: options.password }),
