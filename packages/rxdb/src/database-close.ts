@@ -1,10 +1,8 @@
-import type { RxDatabase, RxPlugin } from "rxdb"
-import { addRxPlugin } from "rxdb/plugins/core"
+import type { RxDatabase } from "rxdb"
+import { type HookState, processPlugin } from "./process-plugin.ts"
 
 type Leave = () => Promise<void>
-type LeavesByDatabase = WeakMap<object, Set<Leave>>
 
-/** Two copies of RxDB or of this package in one process must not register the hook twice. */
 const REGISTRY = Symbol.for("dunlin.rxdb.database-close")
 
 /**
@@ -19,13 +17,8 @@ export function leaveBeforeClose(database: RxDatabase, leave: Leave): () => void
   return () => void own.delete(leave)
 }
 
-function leavesOfProcess(): LeavesByDatabase {
-  const scope = globalThis as { [REGISTRY]?: LeavesByDatabase }
-  const known = scope[REGISTRY]
-  if (known !== undefined) return known
-  const leaves: LeavesByDatabase = new WeakMap()
-  scope[REGISTRY] = leaves
-  const plugin: RxPlugin = {
+function leavesOfProcess(): HookState<Set<Leave>> {
+  return processPlugin(REGISTRY, (leaves) => ({
     name: "dunlin-database-close",
     rxdb: true,
     hooks: {
@@ -34,7 +27,5 @@ function leavesOfProcess(): LeavesByDatabase {
         after: (database) => Promise.allSettled([...(leaves.get(database) ?? [])].map((leave) => leave())),
       },
     },
-  }
-  addRxPlugin(plugin)
-  return leaves
+  }))
 }

@@ -18,10 +18,11 @@ import {
   systemRandom,
   writeRegister,
 } from "@dunlin/core"
-import type { BulkWriteRow, RxCollection, RxPlugin } from "rxdb"
-import { addRxPlugin, getHeightOfRevision } from "rxdb/plugins/core"
+import type { BulkWriteRow, RxCollection } from "rxdb"
+import { getHeightOfRevision } from "rxdb/plugins/core"
 import { type DocumentData, documentShape, type DocumentShape, type Row } from "./document-shape.ts"
 import { clocksAfter } from "./field-clocks.ts"
+import { type HookState, processPlugin } from "./process-plugin.ts"
 import { readStamp, type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
 
 /** Stamps the writes of one collection in this tab, inside the writes themselves. */
@@ -70,10 +71,7 @@ const MAX_ROWS_AT_HAND = 256
 /** Contexts of documents deleted in this tab, for when they come back: RxDB drops `_meta` over a tombstone. */
 const MAX_REMEMBERED_DELETES = 4096
 
-/** Two copies of RxDB or of this package in one process must not register the hook twice. */
 const REGISTRY = Symbol.for("dunlin.rxdb.stampers")
-
-type Stampers = WeakMap<object, Stamper>
 
 /** The one stamper of a collection, made at the first call. */
 export function stamperOf(collection: RxCollection, options: StamperOptions): Stamper {
@@ -261,13 +259,8 @@ function remember(contexts: Map<string, Context>, key: string, context: Context)
   }
 }
 
-function stampersOfProcess(): Stampers {
-  const scope = globalThis as { [REGISTRY]?: Stampers }
-  const known = scope[REGISTRY]
-  if (known !== undefined) return known
-  const stampers: Stampers = new WeakMap()
-  scope[REGISTRY] = stampers
-  const plugin: RxPlugin = {
+function stampersOfProcess(): HookState<Stamper> {
+  return processPlugin(REGISTRY, (stampers) => ({
     name: "dunlin-stamps",
     rxdb: true,
     hooks: {
@@ -275,7 +268,5 @@ function stampersOfProcess(): Stampers {
         after: ({ storageInstance, rows }) => stampers.get(storageInstance)?.stampRows(rows),
       },
     },
-  }
-  addRxPlugin(plugin)
-  return stampers
+  }))
 }

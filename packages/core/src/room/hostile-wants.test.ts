@@ -14,10 +14,9 @@ function positionOf(n: number): Uint8Array {
   return position
 }
 
-test("a peer that does not read, and takes back what it announces, leaves no more than some questions", async () => {
-  const time = createSimulatedTime()
+/** An engine, and a peer of it that reads nothing until `readOn`. */
+function meetDeafPeer(time: ReturnType<typeof createSimulatedTime>) {
   const node = createNode(time, "honest")
-  await node.engine.replicate(memory())
   const heard: Frame[] = []
   const closed: string[] = []
   let buffered = 1_000_000
@@ -31,7 +30,24 @@ test("a peer that does not read, and takes back what it announces, leaves no mor
     close: (reason) => void closed.push(reason),
   })
   const say = (...frames: Frame[]): void => input.message("control", encodeMessage(frames.map(encodeFrame)))
-  say({ type: "hello", version: 1, session, maxMessageBytes: 65_536, refusesEntries: false }, announceNotes)
+  say({ type: "hello", version: 1, session, maxMessageBytes: 65_536, refusesEntries: false })
+  return {
+    node,
+    heard,
+    closed,
+    say,
+    readOn() {
+      buffered = 0
+      input.drained("control")
+    },
+  }
+}
+
+test("a peer that does not read, and takes back what it announces, leaves no more than some questions", async () => {
+  const time = createSimulatedTime()
+  const { node, heard, closed, say, readOn } = meetDeafPeer(time)
+  await node.engine.replicate(memory())
+  say(announceNotes)
 
   let announced = 0
   for (let round = 0; round < 34; round++) {
@@ -47,8 +63,7 @@ test("a peer that does not read, and takes back what it announces, leaves no mor
     }
   }
 
-  buffered = 0
-  input.drained("control")
+  readOn()
   await time.runFor(1_000)
   const asked = heard.flatMap((frame) => (frame.type === "want" ? frame.items : []))
   expect(asked.length).toBeGreaterThan(0)
@@ -60,21 +75,8 @@ test("a peer that does not read, and takes back what it announces, leaves no mor
 
 test("what there is no room to ask a slow peer for is asked for once it reads", async () => {
   const time = createSimulatedTime()
-  const node = createNode(time, "honest")
+  const { node, heard, say, readOn } = meetDeafPeer(time)
   const REPLICAS = 6
-  const heard: Frame[] = []
-  let buffered = 1_000_000
-  const input = node.engine.addLink({
-    session: "ee".repeat(16),
-    device: "ff".repeat(32),
-    role: "writer",
-    maxMessageBytes: 65_536,
-    send: (_lane, message) => void heard.push(...decodeMessage(message).map(({ frame }) => frame)),
-    buffered: () => buffered,
-    close: () => {},
-  })
-  const say = (...frames: Frame[]): void => input.message("control", encodeMessage(frames.map(encodeFrame)))
-  say({ type: "hello", version: 1, session, maxMessageBytes: 65_536, refusesEntries: false })
   for (let slot = 0; slot < REPLICAS; slot++) {
     await node.engine.replicate(memory({ name: `notes ${slot}` }))
     say({ ...announceNotes, slot, name: `notes ${slot}` })
@@ -87,8 +89,7 @@ test("what there is no room to ask a slow peer for is asked for once it reads", 
     }
   }
   await time.runFor(1_000)
-  buffered = 0
-  input.drained("control")
+  readOn()
   await time.runFor(2_000)
   const asked = heard.flatMap((frame) =>
     frame.type === "want" ? frame.items.map(({ position }) => `${frame.slot} ${position.join()}`) : [],
