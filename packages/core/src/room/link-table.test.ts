@@ -165,34 +165,39 @@ async function withReserve(reserves: number, at: "link" | "reserve") {
   let there = 1
   let isMute = false
   let connected = 0
-  const silenced = (pipe: Pipe): Pipe => ({
+  const losses: Record<string, () => void> = {}
+  const silenced = (pipe: Pipe, name: string): Pipe => ({
     ...pipe,
+    open(receiver) {
+      losses[name] = () => receiver.closed("failed")
+      pipe.open(receiver)
+    },
     send: (lane, message) => void (isMute || pipe.send(lane, message)),
     close: () => void (isMute || pipe.close()),
   })
-  const by = (some: readonly MemoryNetwork[], from: number, canMute: boolean): Transport => {
+  const by = (some: readonly MemoryNetwork[], from: number, mutable: string | null): Transport => {
     const inner = several(some, () => there >= from)
     const start = (host: TransportHost) =>
       inner.start({
         ...host,
         connected(pipe) {
           connected++
-          host.connected(canMute ? silenced(pipe) : pipe)
+          host.connected(mutable === null ? pipe : silenced(pipe, mutable))
         },
       })
     return { name: `from ${from}`, start }
   }
-  const member = (): Promise<Member> =>
+  const member = (name: "ada" | "bob"): Promise<Member> =>
     join({
       invite,
       clock: { ...clock, monotonic: () => clock.monotonic() + age },
       transports: [
-        by(networks.slice(0, 1), 1, at === "link"),
-        by(networks.slice(1, -1), 2, at === "reserve"),
-        by(networks.slice(-1), 3, false),
+        by(networks.slice(0, 1), 1, at === "link" ? name : null),
+        by(networks.slice(1, -1), 2, at === "reserve" ? name : null),
+        by(networks.slice(-1), 3, null),
       ],
     })
-  const [ada, bob] = [await member(), await member()]
+  const [ada, bob] = [await member("ada"), await member("bob")]
   await eventually(() => areLinked(ada, bob)).toBe(true)
   there = 2
   ada.room.reconnect()
@@ -207,6 +212,9 @@ async function withReserve(reserves: number, at: "link" | "reserve") {
       age = 10_000
       isMute = true
     },
+    /** One side loses what can be muted, and the other hears nothing of it. */
+    lose: (name: "ada" | "bob") => losses[name]?.(),
+    connected: () => connected,
     /** One more network can be reached. */
     more() {
       there = 3
@@ -223,6 +231,26 @@ test("a connection in reserve that died unnoticed does not keep out the one that
   more()
   await exchange(ada, bob)
 })
+
+test("a peer that is gone looks gone soon and once, however many connections to it are in reserve", async () => {
+  const { ada, bob, network, mute } = await withReserve(4, "reserve")
+  mute()
+  network.cutAll()
+  await eventually(() => ada.room.peers.get().length + bob.room.peers.get().length).toBe(0)
+  await pause(100)
+  expect([ada.lonely(), bob.lonely()]).toEqual([1, 1])
+})
+
+for (const side of ["decides", "does not decide"] as const) {
+  test(`a link that only one side has lost is replaced by the reserve: the side that ${side}`, async () => {
+    const { ada, bob, mute, lose, connected } = await withReserve(1, "link")
+    const before = connected()
+    mute()
+    lose(ada.room.session < bob.room.session === (side === "decides") ? "ada" : "bob")
+    await exchange(ada, bob)
+    expect([ada.lonely(), bob.lonely(), connected()]).toEqual([0, 0, before])
+  })
+}
 
 test("a connection for which there is no room in reserve still shows that the link is dead", async () => {
   const { ada, bob, mute, more } = await withReserve(17, "link")

@@ -9,12 +9,7 @@ import type { PathKind, Pipe, Transport } from "../ports/transport.ts"
 import { within } from "../ports/within.ts"
 import type { Finding } from "./diagnostics.ts"
 import type { AuthenticatedPeer, PeerRole } from "./room.ts"
-import {
-  type ChannelReceiver,
-  createSecureChannel,
-  type SecureChannel,
-  type SecureCloseReason,
-} from "./secure-channel.ts"
+import { createSecureChannel, type SecureChannel, type SecureCloseReason } from "./secure-channel.ts"
 import type { LinkInput, SecureLink } from "./sync-engine-api.ts"
 
 /** An authenticated peer that this room has let in. */
@@ -87,6 +82,11 @@ const MAX_PENALTIES = 1024
 const MAX_SPARES = 16
 /** Several transports may find the same peer within this, while nothing has happened to the first connection. */
 const COINCIDENCE_MS = 5_000
+/**
+ * By then something must have arrived on a connection that came out of reserve. The other side may have to find out first
+ * that the link is dead.
+ */
+const RESERVE_LIMIT_MS = 5_000
 
 export function createLinkTable(options: LinkTableOptions): LinkTable {
   const { clock, report } = options
@@ -142,6 +142,10 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
             drop(session, channel, reason)
           }
         },
+        held() {
+          const spare = spares.get(channel)
+          if (spare !== undefined) spoken(spare)
+        },
         pathChanged: () => publish(),
       },
     })
@@ -169,31 +173,33 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     const isTab = channel.path() === "tab"
     if (present === undefined) {
       // A tab has no other way into the room.
-      if (isTab || wantsLinks()) install(entrant)
-      else refuse("room-full", channel, remote)
-      return
+      if (isTab || wantsLinks()) return install(entrant)
+      return refuse("room-full", channel, remote)
     }
     // A session id is only claimed, a device key is proven: nobody takes over the session of another device.
     const isSame = present.device === device
-    // If that one has died meanwhile, this one is wanted now, or the next. Not at once: asking can end it.
-    if (isSame && entrant.enteredAt - present.enteredAt > COINCIDENCE_MS)
-      clock.after(0, () => present.input.doubted?.())
+    // If that one has died meanwhile, this one is wanted now, or the next.
+    if (isSame) doubt(present)
     if (!isSame || spares.size >= MAX_SPARES) return refuse("duplicate", channel, remote)
-    const decides = ownSession < session
-    const isLess = (): boolean => !isTab && linksBySession.get(session)?.channel.path() === "tab"
-    if (decides && isTab && present.channel.path() !== "tab") return void install(entrant)
+    if (ownSession < session && isTab && present.channel.path() !== "tab") return install(entrant)
     spares.set(channel, entrant)
-    if (decides || isLess()) return
-    // The two sides may have begun with different connections: one of them goes where the other speaks.
-    channel.start({
-      message(lane, bytes) {
-        // Said before the other took the path between tabs.
-        if (isLess()) channel.close()
-        else install(entrant).message(lane, bytes)
-      },
-      drained() {},
-      doubted() {},
-    })
+    if (channel.holds()) spoken(entrant)
+  }
+
+  /** The other side speaks over a connection that is in reserve here. */
+  function spoken(spare: Entrant): void {
+    const present = linksBySession.get(spare.session)
+    if (present === undefined) return
+    // It has lost the link, or began with this connection.
+    if (ownSession < spare.session) doubt(present)
+    // The two sides may have begun with different connections: this one goes where the other speaks. What it says
+    // elsewhere than between tabs, it said before it took that path.
+    else if (spare.channel.path() === "tab" || present.channel.path() !== "tab") install(spare)
+  }
+
+  /** Later, because asking can end the link. */
+  function doubt({ input, enteredAt }: Link): void {
+    if (clock.monotonic() - enteredAt > COINCIDENCE_MS) clock.after(0, () => input.doubted?.())
   }
 
   function refuse(reason: RefusalReason, channel: SecureChannel, remote: string): void {
@@ -218,7 +224,7 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   }
 
   /** In place of the link that its session may have. */
-  function install(entrant: Entrant): ChannelReceiver {
+  function install(entrant: Entrant): void {
     const { session, device, channel, role } = entrant
     spares.delete(channel)
     const former = linksBySession.get(session)
@@ -246,16 +252,14 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     linksBySession.set(session, link)
     report({ type: "link-opened", peer: session, device, path: channel.path() })
     publish()
-    const receiver: ChannelReceiver = {
+    channel.start({
       message(lane, bytes) {
         link.isSilent = false
         guard(session, () => input.message(lane, bytes))
       },
       drained: (lane) => guard(session, () => input.drained(lane)),
       doubted: () => guard(session, () => input.doubted?.()),
-    }
-    channel.start(receiver)
-    return receiver
+    })
   }
 
   function drop(session: string, channel: SecureChannel, reason: string): void {
@@ -274,9 +278,17 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
     linksBySession.delete(session)
     guard(session, () => link.input.closed(reason))
     report({ type: "link-closed", peer: session, reason })
-    publish()
     link.channel.close()
-    for (const spare of spares.values()) if (spare.session === session) return void install(spare)
+    const spare = [...spares.values()].find((each) => each.session === session)
+    if (spare === undefined) return publish()
+    install(spare)
+    clock.after(RESERVE_LIMIT_MS, () => {
+      const now = linksBySession.get(session)
+      if (now?.channel !== spare.channel || !now.isSilent) return
+      // The peer is gone. If only the path is, the transports find it again sooner than each reserve could be tried.
+      dismissSpares(session)
+      remove(now, "silent")
+    })
   }
 
   function dismissSpares(of: string | Transport): void {
@@ -345,8 +357,6 @@ function explain(reason: SecureCloseReason, cause: unknown): string {
       return "the other side presents a device key that is not its own"
     case "handshake-timeout":
       return "no answer to the handshake within 10 s"
-    case "handshake-own-session":
-      return "the other side is this session itself, or a copy of it"
     case "handshake-own-key":
       return `this device's key failed to sign: ${String(cause)}`
     default:

@@ -61,6 +61,7 @@ async function createEnd(
     events: {
       proven: () => void (end.proven = true),
       closed: (reason) => void reasons.push(reason),
+      held() {},
       pathChanged() {},
     },
   })

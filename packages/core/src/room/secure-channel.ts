@@ -25,6 +25,8 @@ export interface SecureChannelEvents {
   proven(peer: ProvenPeer): void
   /** The last event, before or after `proven`. `cause` is what this device's own key threw, if that was the reason. */
   closed(reason: SecureCloseReason, cause?: unknown): void
+  /** A message arrived that waits for `start`. */
+  held(): void
   pathChanged(path: PathKind): void
 }
 
@@ -48,6 +50,8 @@ export interface SecureChannel {
   readonly maxMessageBytes: number
   path(): PathKind
   isClosed(): boolean
+  /** Whether messages wait for `start`. */
+  holds(): boolean
   /** Begins delivery, with the messages that arrived early first. */
   start(receiver: ChannelReceiver): void
   /** A message for a closed channel is dropped. */
@@ -154,8 +158,9 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
 
   function deliver(lane: Lane, bytes: Uint8Array): void {
     if (isClosed) return
-    if (receiver === null) hold(held, lane, bytes, MAX_HELD_BYTES)
-    else receiver.message(lane, bytes)
+    if (receiver !== null) return receiver.message(lane, bytes)
+    hold(held, lane, bytes, MAX_HELD_BYTES)
+    events.held()
   }
 
   function hold(queue: Message[], lane: Lane, bytes: Uint8Array, limit: number): void {
@@ -188,6 +193,7 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
     maxMessageBytes: pipe.maxMessageBytes - (pipe.binding === null ? RECORD_OVERHEAD_BYTES : 0),
     path: () => pipe.path,
     isClosed: () => isClosed,
+    holds: () => held.length > 0,
     start(given) {
       receiver = given
       for (const { lane, bytes } of held.splice(0)) deliver(lane, bytes)
