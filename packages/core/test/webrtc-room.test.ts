@@ -1,3 +1,4 @@
+import * as wrtc from "node-datachannel/polyfill"
 import { afterEach, expect, test } from "vitest"
 import { memoryIdentity } from "../src/crypto/identity.ts"
 import { bytesToHex } from "../src/protocol/hex.ts"
@@ -5,6 +6,7 @@ import { sameBytes } from "../src/protocol/same-bytes.ts"
 import { createInvite } from "../src/room/invite.ts"
 import type { OpenRoomOptions } from "../src/room/open-room.ts"
 import type { Room } from "../src/room/room.ts"
+import { webrtc } from "../src/webrtc/index.ts"
 import { type Member, openMember, until } from "./room-pair.ts"
 import { type ScriptedSignaling, startScriptedSignaling } from "./scripted-signaling.ts"
 
@@ -52,6 +54,28 @@ test("a room whose peer id somebody else has at the server goes on under a fresh
   const bob = await openMember({ invite }, { signaling: url })
   keep(bob.room)
   await until(() => bob.room.peers.get().length === 1, "the connection")
+})
+
+test("two transports of one room at one server leave each other alone, also under fresh peer ids", async () => {
+  const server = await start()
+  const { url } = server
+  const taken = new Set<string>()
+  server.admit((peer) => {
+    // The first two ids are refused.
+    if (taken.size < 2) taken.add(bytesToHex(peer))
+    return taken.has(bytesToHex(peer)) ? "peer-id-taken" : null
+  })
+  const invite = createInvite()
+  const transports = [webrtc({ wrtc, signaling: url }), webrtc({ wrtc, signaling: url })]
+  const ada = await openMember({ invite, transports }, {})
+  keep(ada.room)
+  await until(() => ada.room.status.get().problem?.code === "no-peers", "being alone")
+  const bob = await openMember({ invite }, { signaling: url })
+  keep(bob.room)
+  await until(() => bob.room.peers.get().length === 1, "the connection")
+  const found = ada.room.diagnostics.recent()
+  expect(found.filter(({ type }) => type === "warning")).toEqual([])
+  expect(ada.room.peers.get()).toMatchObject([{ device: bob.room.device }])
 })
 
 test("readers of a room that is larger than its links hang on writers, whoever came first", async () => {

@@ -85,7 +85,10 @@ export interface RunningTransport {
 export interface TransportHost {
   readonly clock: Clock
   readonly random: Random
-  /** 16 random bytes for this session of the room: the signaling peer id, fresh at each start. */
+  /**
+   * 16 random bytes, fresh at each start: the signaling peer id. Bytes 8 to 14 are the same for all transports of a session
+   * of the room, so that none of them calls another.
+   */
   readonly peerId: Uint8Array
   /** What the transport needs to find peers; the room's secret is not part of it. */
   readonly credentials: TransportCredentials

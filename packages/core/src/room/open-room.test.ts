@@ -592,6 +592,19 @@ test("a transport whose stop hangs keeps no tab that takes over again from start
   expect(warnings(room)).toEqual(["transport-failed"])
 })
 
+test("two transports that elect are refused: they would elect each other", async () => {
+  const electing: Transport = {
+    name: "electing",
+    elects: true,
+    start: () => ({ reconnect() {}, stop: async () => {} }),
+  }
+  const transports = [electing, createMemoryNetwork().transport(), electing]
+  await expect(openRoom({ invite: createInvite(), transports })).rejects.toMatchObject({
+    code: "invalid-option",
+    message: expect.stringContaining("tabs()") as string,
+  })
+})
+
 test("a room without an invite says what is missing", async () => {
   const nothing = { transports: [] } as unknown as OpenRoomOptions
   await expect(openRoom(nothing)).rejects.toMatchObject({

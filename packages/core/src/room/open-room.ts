@@ -28,7 +28,7 @@ export interface OpenRoomOptions {
   readonly invite: string
   /**
    * Ways to reach peers, such as `[webrtc(…), tabs()]`. All of them run, but one that elects, such as `tabs()`, decides
-   * when the others do.
+   * when the others do. At most one elects.
    */
   readonly transports: readonly Transport[]
   /** Default: a key stored in IndexedDB in pages, and in a file of the user in Node. */
@@ -63,8 +63,8 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
     throw new RoomError("invalid-option", "maxLinks must be an integer between 1 and 64.")
   }
   // Some callers have no compiler that asks for them.
-  if (!Array.isArray(options.transports))
-    throw new RoomError("invalid-option", "transports must be an array.")
+  if (!Array.isArray(options.transports) || options.transports.filter(elects).length > 1)
+    throw new RoomError("invalid-option", "transports must be an array with at most one tabs().")
   signal?.throwIfAborted()
   const invite = readInvite(options.invite)
   // In parallel: each waits for a different part of the platform.
@@ -72,13 +72,12 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
   // Without cryptography this rejects too, with a less helpful error than those below.
   loading.catch(() => {})
   const missing = await findMissingCrypto()
-  if (missing === "insecure-context") {
-    throw new RoomError(missing, "WebCrypto is not available: serve the page over https, or from localhost.")
-  }
-  if (missing === "missing-crypto") {
+  if (missing !== null) {
     throw new RoomError(
       missing,
-      "This platform lacks Ed25519 or X25519: use a current browser, or Node 20.19 or newer.",
+      missing === "insecure-context"
+        ? "WebCrypto is not available: serve the page over https, or from localhost."
+        : "This platform lacks Ed25519 or X25519: use a current browser, or Node 20.19 or newer.",
     )
   }
   const [device, keys] = await unlessAborted(loading, signal)
@@ -107,6 +106,7 @@ interface Parts extends Omit<OpenRoomOptions, "invite"> {
 function assemble(parts: Parts): Room {
   const { clock, random, device, keys, maxLinks } = parts
   const session = random.bytes(16)
+  const sharedId = random.bytes(7)
   const deviceHex = bytesToHex(device.publicKey)
   const diagnostics = createDiagnostics(clock, () => engine.counters())
   if (parts.onDiagnostic !== undefined) diagnostics.subscribe(parts.onDiagnostic)
@@ -154,19 +154,12 @@ function assemble(parts: Parts): Room {
   })
   const list = createPeerList({ clock, linked: table.peers, links: engine.links, presence: presence.others })
   const status = createRoomStatus({ clock, device: deviceHex, peers: list.peers })
-  // A peer that is no longer linked is no longer present, whether or not it said so.
-  let linked: ReadonlySet<string> = new Set()
-  const forgetPresence = table.peers.subscribe((now) => {
-    for (const peer of linked) if (!now.has(peer)) presence.receive(peer, null, null)
-    linked = new Set(now.keys())
-  })
-
   const service = createServiceWatch({ clock, peers: list.peers, replicas: engine.replicas })
 
   const host = (transport: Transport): TransportHost => ({
     clock,
     random,
-    peerId: random.bytes(16),
+    peerId: Uint8Array.of(...random.bytes(8), ...sharedId, ...random.bytes(1)),
     credentials: {
       topic: keys.topic,
       epoch: keys.epoch,
@@ -175,7 +168,7 @@ function assemble(parts: Parts): Room {
       servers: parts.invite.servers,
     },
     isReader,
-    reaches: parts.transports.some(({ elects = false }) => !elects),
+    reaches: !parts.transports.every(elects),
     linkLimit: maxLinks,
     connected: (pipe) => table.accept(pipe, transport),
     wantsLinks: () => table.wantsLinks(),
@@ -194,8 +187,7 @@ function assemble(parts: Parts): Room {
       stopped: (transport) => table.closeAllOf(transport),
       failed: (detail) => diagnostics.add({ type: "warning", code: "transport-failed", detail }),
       roleChanged(role) {
-        const isElected = parts.transports.some(({ elects = false }) => elects)
-        status.setTab(isElected && role !== "undecided" ? role : "alone")
+        status.setTab(role === undefined || role === "undecided" ? "alone" : role)
         service.look()
       },
     })
@@ -206,7 +198,6 @@ function assemble(parts: Parts): Room {
     await engine.close()
     table.close()
     await transports?.stop()
-    forgetPresence()
     service.close()
     parts.signal?.removeEventListener("abort", abort)
     list.close()
@@ -256,6 +247,8 @@ function assemble(parts: Parts): Room {
   }
   return room
 }
+
+const elects = (transport: Transport): boolean => transport.elects === true
 
 /** A database that another tab blocks may take long to answer. */
 function unlessAborted<Loaded>(loading: Promise<Loaded>, signal: AbortSignal | undefined): Promise<Loaded> {

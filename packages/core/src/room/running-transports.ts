@@ -5,6 +5,7 @@ import { within } from "../ports/within.ts"
 import type { ElectionRole, RunningTransport, Transport, TransportHost } from "../ports/transport.ts"
 
 export interface RunningTransportsOptions {
+  /** At most one of them elects. */
   readonly transports: readonly Transport[]
   readonly clock: Clock
   /** Makes the host for one start of a transport. */
@@ -13,7 +14,8 @@ export interface RunningTransportsOptions {
   readonly isUnserved: State<boolean>
   /** Closes the links of a transport that this session no longer runs. */
   stopped(transport: Transport): void
-  roleChanged(role: ElectionRole): void
+  /** Undefined if no transport elects. */
+  roleChanged(role: ElectionRole | undefined): void
   /** A transport threw where no caller waits; `detail` says which one, and what it threw. */
   failed(detail: string): void
 }
@@ -28,30 +30,22 @@ export interface RunningTransports {
 const STOP_PATIENCE_MS = 5_000
 
 /**
- * Runs transports that elect a holder all the time, and the others only while this session must reach peers itself. Throws
+ * Runs a transport that elects a holder all the time, and the others only while this session must reach peers itself. Throws
  * what a transport throws at its first start, and leaves nothing running then.
  */
 export function runTransports(options: RunningTransportsOptions): RunningTransports {
   const { isUnserved, clock, failed } = options
-  const electing = options.transports.filter(({ elects = false }) => elects)
-  const reaching = options.transports.filter(({ elects = false }) => !elects)
+  const reaching = options.transports.filter(({ elects }) => !elects)
   const elections: RunningTransport[] = []
   let running: RunningTransport[] | null = null
   /** Starts and stops take turns: nothing starts while anything is still stopping. */
   let stopping: Promise<void> = Promise.resolve()
   let isStopped = false
 
-  const role = (): ElectionRole => {
-    const roles = elections.map(({ election }) => election?.get() ?? "holder")
-    if (roles.includes("follower")) return "follower"
-    return roles.includes("undecided") ? "undecided" : "holder"
-  }
+  const role = (): ElectionRole | undefined => elections[0]?.election?.get()
 
-  const wantsOut = (): boolean => {
-    if (isStopped) return false
-    const now = role()
-    return now === "holder" || (now === "follower" && isUnserved.get())
-  }
+  const wantsOut = (): boolean =>
+    !isStopped && role() !== "undecided" && (role() !== "follower" || isUnserved.get())
 
   const start = (transports: readonly Transport[], into: RunningTransport[]): void => {
     for (const transport of transports) into.push(transport.start(options.host(transport)))
@@ -106,7 +100,10 @@ export function runTransports(options: RunningTransportsOptions): RunningTranspo
     void settle()
   }
   try {
-    start(electing, elections)
+    start(
+      options.transports.filter(({ elects }) => elects),
+      elections,
+    )
     unsubscribe = [
       isUnserved.subscribe(() => void settle()),
       ...elections.flatMap(({ election }) => election?.subscribe(changed) ?? []),

@@ -116,7 +116,7 @@ export function createDialer(options: DialerOptions): Dialer {
   const idsOf = (isMeant: (remote: Remote) => boolean): readonly string[] =>
     [...remotesById].filter(([, remote]) => isMeant(remote)).map(([id]) => id)
 
-  const isLinked = ({ call, former }: Remote): boolean => call?.isOpen() === true || former?.isOpen() === true
+  const isLinked = (remote: Remote): boolean => callsOf(remote).some((call) => call.isOpen())
 
   const hasRoomFor = (remote: Remote): boolean => host.wantsLinks() || mesh.makeRoom(bytesToHex(remote.id))
 
@@ -124,7 +124,9 @@ export function createDialer(options: DialerOptions): Dialer {
     const key = bytesToHex(id)
     const known = remotesById.get(key)
     if (known !== undefined) return known
-    if (remotesById.size >= MAX_REMOTES) return null
+    // Another transport of this session is no peer.
+    if (remotesById.size >= MAX_REMOTES || sameBytes(id.subarray(8, 15), host.peerId.subarray(8, 15)))
+      return null
     const remote: Remote = {
       id: id.slice(),
       isCaller: compareBytes(host.peerId, id) > 0,
@@ -249,8 +251,7 @@ export function createDialer(options: DialerOptions): Dialer {
     }
   }
 
-  const attempts = (): number =>
-    [...remotesById.values()].filter(({ call }) => call !== null && !call.isOpen()).length
+  const attempts = (): number => idsOf(({ call }) => call?.isOpen() === false).length
 
   const openCount = (): number => idsOf(isLinked).length
 
@@ -332,10 +333,10 @@ export function createDialer(options: DialerOptions): Dialer {
       remote.isPresent = false
       mesh.changed()
       stopRetry(remote)
-      for (const call of [remote.former, remote.call]) {
+      for (const call of callsOf(remote)) {
         // The peer is gone from the server, so ICE need not notice first. A connection can outlive its server, though.
-        if (call?.isOpen() && !call.isBroken()) call.doubt()
-        else if (call != null) closeQuietly(remote, call)
+        if (call.isOpen() && !call.isBroken()) call.doubt()
+        else closeQuietly(remote, call)
       }
       forgetIfIdle(remote)
     },
@@ -392,7 +393,7 @@ export function createDialer(options: DialerOptions): Dialer {
       for (const remote of [...remotesById.values()]) {
         remote.isPresent = false
         stopRetry(remote)
-        for (const call of [remote.former, remote.call]) if (call !== null) closeQuietly(remote, call)
+        for (const call of callsOf(remote)) closeQuietly(remote, call)
         forgetIfIdle(remote)
       }
     },
@@ -403,7 +404,7 @@ export function createDialer(options: DialerOptions): Dialer {
       for (const remote of [...remotesById.values()]) {
         stopRetry(remote)
         // What is open belongs to the room, which closes it.
-        for (const call of [remote.former, remote.call]) if (!call?.isOpen()) call?.close()
+        for (const call of callsOf(remote)) if (!call.isOpen()) call.close()
       }
       remotesById.clear()
     },
@@ -417,7 +418,8 @@ function stopRetry(remote: Remote): void {
   remote.cancelRetry = null
 }
 
-function callOf({ call, former }: Remote, id: Uint8Array): Call | undefined {
-  for (const each of [call, former]) if (each !== null && sameBytes(each.id, id)) return each
-  return undefined
+const callsOf = ({ former, call }: Remote): readonly Call[] => [former ?? [], call ?? []].flat()
+
+function callOf(remote: Remote, id: Uint8Array): Call | undefined {
+  return callsOf(remote).find((call) => sameBytes(call.id, id))
 }

@@ -27,10 +27,7 @@ export function readFingerprint(sdp: string): Uint8Array | DescriptionDefect {
 
 /** Removes the candidates, so that all of them trickle. */
 export function withoutCandidates(sdp: string): string {
-  return sdp
-    .split("\r\n")
-    .filter((line) => !/^a=(candidate:|end-of-candidates)/.test(line))
-    .join("\r\n")
+  return sdp.replaceAll(/^a=(candidate:|end-of-candidates).*\s*/gm, "")
 }
 
 /** libdatachannel marks its descriptions in this way. */

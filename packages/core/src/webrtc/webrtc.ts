@@ -99,7 +99,7 @@ function run(host: TransportHost, options: RunOptions): RunningTransport {
     // connections are closed, because they are where a reader's should not be.
     if (host.isReader.get()) current.suspend()
     stopping = Promise.all([stopping, current.stop()])
-    current = start(random.bytes(host.peerId.length))
+    current = start(Uint8Array.of(...random.bytes(8), ...host.peerId.subarray(8)))
   }
   let current = start(host.peerId)
 
@@ -190,10 +190,10 @@ function runAs(
       for (const peer of peers) here.add(bytesToHex(peer))
       dialer.present(peers)
     }
+    const isElsewhere = (peer: Uint8Array): boolean => others().some((each) => each.has(bytesToHex(peer)))
     const depart = (peer: Uint8Array): void => {
-      const id = bytesToHex(peer)
-      here.delete(id)
-      if (others().every((each) => !each.has(id))) dialer.absent(peer)
+      here.delete(bytesToHex(peer))
+      if (!isElsewhere(peer)) dialer.absent(peer)
     }
     const open = async (before: Promise<void>, from: Uint8Array, blob: Uint8Array): Promise<void> => {
       const opened = await opener.open(blob, from)
@@ -237,9 +237,8 @@ function runAs(
         },
         gone: depart,
         away(peer) {
-          const id = bytesToHex(peer)
           // Another server may still have the peer.
-          if (others().every((each) => !each.has(id))) dialer.away(peer)
+          if (!isElsewhere(peer)) dialer.away(peer)
         },
         taken: rename,
         ice(given) {
