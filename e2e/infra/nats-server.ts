@@ -1,6 +1,9 @@
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { connect, createServer, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 
 export interface NatsServer {
@@ -18,10 +21,14 @@ export function natsServerProblem(): string | null {
   return findNatsServer() === null ? "nats-server is not installed (apt install nats-server)" : null
 }
 
-export async function startNatsServer(port: number): Promise<NatsServer> {
+/** `settings` are in the server's own configuration language. */
+export async function startNatsServer(port: number, settings = ""): Promise<NatsServer> {
   const program = findNatsServer()
   if (program === null) throw new Error("nats-server is not installed")
-  const child = spawn(program, ["-a", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
+  const folder = await mkdtemp(join(tmpdir(), "dunlin-nats-"))
+  const file = join(folder, "nats.conf")
+  await writeFile(file, settings)
+  const child = spawn(program, ["-a", "127.0.0.1", "-p", String(port), "-c", file], { stdio: "ignore" })
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
   const deadline = Date.now() + START_LIMIT_MS
   while (!(await accepts(port))) {
@@ -34,6 +41,7 @@ export async function startNatsServer(port: number): Promise<NatsServer> {
     async stop() {
       child.kill("SIGKILL")
       await exited
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }

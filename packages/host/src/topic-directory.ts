@@ -110,8 +110,8 @@ export interface TopicDirectory {
   remoteLeft(topic: Topic, peer: string, node: string): void
   /** `peers` is everyone the host has in the topic: whoever is missing has left without our hearing of it. */
   retainRemote(topic: Topic, node: string, peers: ReadonlySet<string>): void
-  /** A host of the cluster is gone, and all its members with it. */
-  forgetNode(node: string): void
+  /** Hosts of the cluster are gone, and all their members with them. */
+  forgetNodes(nodes: ReadonlySet<string>): void
   observe(observer: DirectoryObserver): void
   topics(): IterableIterator<Topic>
   readonly topicCount: number
@@ -347,10 +347,10 @@ export function createTopicDirectory(
           remove(member)
       }
     },
-    forgetNode(node) {
+    forgetNodes(nodes) {
       for (const topic of topics.values()) {
         for (const member of topic.members.values()) {
-          if (member.place.type === "remote" && member.place.node === node) remove(member)
+          if (member.place.type === "remote" && nodes.has(member.place.node)) remove(member)
         }
       }
     },

@@ -567,6 +567,52 @@ describe("a cluster of hosts", () => {
     expect(asked).toBe(0)
   })
 
+  test("names of hosts that are made up on and on do not make this one say everything each time", async () => {
+    const { time, start } = createWorld()
+    const a = start("a")
+    const nats = start("stranger").link
+    join(a, "ada")
+    await time.runFor(5000)
+    let asked = 0
+    const publish = a.link.publish.bind(a.link)
+    a.link.publish = (subject, bytes) => {
+      if (decodeClusterMessage(bytes).type === "ask") asked += 1
+      return publish(subject, bytes)
+    }
+    for (let index = 0; index < 100; index++) {
+      nats.publish(
+        "sig.hb",
+        encodeClusterMessage({ type: "heartbeat", node: `n${index}`, uptimeMs: 60_000 }),
+      )
+      await time.runFor(100)
+    }
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThanOrEqual(6)
+  })
+
+  test("many hosts that fall silent at once are forgotten in one pass over the members", async () => {
+    const { time, start } = createWorld()
+    const a = start("a")
+    const nats = start("stranger").link
+    join(a, "ada")
+    await time.runFor(500)
+    for (let index = 0; index < 900; index++) {
+      nats.publish("sig.hb", encodeClusterMessage({ type: "heartbeat", node: `n${index}`, uptimeMs: 0 }))
+    }
+    await time.runFor(1000)
+    const { forgetNodes } = a.directory
+    let passes = 0
+    Object.assign(a.directory, {
+      forgetNodes(nodes: ReadonlySet<string>) {
+        passes += 1
+        forgetNodes(nodes)
+      },
+    })
+    await time.runFor(8000)
+    expect(a.cluster.nodeCount).toBe(1)
+    expect(passes).toBe(1)
+  })
+
   test("what only a hostile or broken host says is dropped, and no fault of this one's", async () => {
     const { time, start } = createWorld()
     const a = start("a")
@@ -605,10 +651,10 @@ describe("a cluster of hosts", () => {
     join(b, "bob")
     await time.runFor(500)
     const fault = new Error("of the directory")
-    const forgetNode = a.directory.forgetNode
+    const forgetNodes = a.directory.forgetNodes
     Object.assign(a.directory, {
-      forgetNode: () => {
-        Object.assign(a.directory, { forgetNode })
+      forgetNodes: () => {
+        Object.assign(a.directory, { forgetNodes })
         throw fault
       },
     })

@@ -36,6 +36,8 @@ const STALL_MS = 1000
 /** After a gap, this many topics are announced again in one turn; then other work gets its turn. */
 const CATCH_UP_SLICE = 500
 const CATCH_UP_PAUSE_MS = 20
+/** Whoever makes up names of hosts must not keep all real ones announcing and asking all the time. */
+const CATCH_UP_EVERY_MS = 2000
 /** Changes within this time travel together. */
 const GATHER_MS = 5
 /** Interest in a new topic takes a moment to reach every NATS server, so the host asks again for what it missed. */
@@ -81,6 +83,7 @@ export function createHostCluster(deps: {
   let beatAt = Number.NEGATIVE_INFINITY
   let cancelTick = (): void => {}
   let cancelCatchUp: (() => void) | null = null
+  let caughtUpAt = Number.NEGATIVE_INFINITY
   let slice = 0
 
   /** Runs work whose faults no caller could catch. */
@@ -151,9 +154,11 @@ export function createHostCluster(deps: {
   /** After a gap no host knows what it missed: everything is announced and asked for again, in slices. */
   const catchUp = (): void => {
     if (cancelCatchUp !== null) return
-    const left = [...sharedByTopic.values()]
+    let left: SharedTopic[] | null = null
     const turn = (): void => {
       cancelCatchUp = null
+      caughtUpAt = clock.monotonic()
+      left ??= [...sharedByTopic.values()]
       for (const shared of left.splice(0, CATCH_UP_SLICE)) {
         if (sharedByTopic.get(shared.topic) !== shared) continue
         announceAll(shared, subjects.topic(shared.hash))
@@ -161,7 +166,8 @@ export function createHostCluster(deps: {
       }
       if (left.length > 0 && link.up) cancelCatchUp = later(CATCH_UP_PAUSE_MS, turn)
     }
-    cancelCatchUp = later(CATCH_UP_PAUSE_MS, turn)
+    const waitMs = caughtUpAt + CATCH_UP_EVERY_MS - clock.monotonic()
+    cancelCatchUp = later(Math.max(CATCH_UP_PAUSE_MS, waitMs), turn)
   }
 
   directory.observe({
@@ -297,14 +303,15 @@ export function createHostCluster(deps: {
   }
 
   const forgetSilentNodes = (now: Millis, stalledMs: Millis): void => {
+    const silent = new Set<string>()
     for (const [other, at] of heardAt) {
       // What other hosts sent while this one was stalled is still waiting to be read.
       if (stalledMs > 0) heardAt.set(other, at + stalledMs)
-      else if (now - at >= NODE_LIFE_MS) {
-        directory.forgetNode(other)
-        heardAt.delete(other)
-      }
+      else if (now - at >= NODE_LIFE_MS) silent.add(other)
     }
+    // All in one pass over the members: somebody may have made up a thousand names.
+    if (silent.size > 0) directory.forgetNodes(silent)
+    for (const other of silent) heardAt.delete(other)
   }
 
   const beat = (now: Millis): void => {

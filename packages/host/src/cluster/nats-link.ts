@@ -1,9 +1,17 @@
-import { connect, credsAuthenticator, type NatsConnection, type Subscription } from "@nats-io/transport-node"
+import {
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  PermissionViolationError,
+  type Subscription,
+} from "@nats-io/transport-node"
 import type { Clock, Millis } from "@dunlin/core"
 import type { ClusterLink } from "./cluster-link.ts"
 
 /** Pause between two attempts to reach any NATS server. */
 const RETRY_MS = 1000
+/** Pause after NATS let this host in and then did not let it speak or listen: somebody has to change its settings first. */
+const REFUSED_RETRY_MS = 30_000
 /** If NATS does not answer a flush within this time it counts as stuck: anything sent to it would only pile up. */
 const STUCK_MS = 2000
 const CHECK_MS = 500
@@ -21,7 +29,7 @@ export function createNatsLink(options: {
   readonly name: string
   readonly clock: Clock
   /** For the log; contains no secrets. */
-  readonly report: (event: "connected" | "lost" | "unreachable", detail: string) => void
+  readonly report: (event: "connected" | "lost" | "unreachable" | "refused", detail: string) => void
 }): ClusterLink {
   const { clock } = options
   const servers = options.servers.map(parseServer)
@@ -103,6 +111,7 @@ export function createNatsLink(options: {
   }
 
   const watchStatus = async (from: NatsConnection): Promise<void> => {
+    let isRefused = false
     for await (const status of from.status()) {
       if (status.type === "disconnect") {
         setState(() => (connected = false))
@@ -110,6 +119,12 @@ export function createNatsLink(options: {
       } else if (status.type === "reconnect") {
         setState(() => (connected = true))
         options.report("connected", status.server)
+      } else if (status.type === "error" && status.error instanceof PermissionViolationError && !isRefused) {
+        // A host that may not speak or listen would look connected, and its rooms would be split for ever.
+        isRefused = true
+        setState(() => (connected = false))
+        options.report("refused", status.error.message)
+        void from.close()
       }
     }
     // The client gives up only on what it holds to be final, such as refused credentials; the server may still mend it.
@@ -117,7 +132,7 @@ export function createNatsLink(options: {
     setState(() => (connected = false))
     connection = null
     active.clear()
-    cancelRetry = clock.after(RETRY_MS, () => void open())
+    cancelRetry = clock.after(isRefused ? REFUSED_RETRY_MS : RETRY_MS, () => void open())
   }
 
   /** The client buffers without bound. A flush without an answer shows that the server does not take what is sent. */
