@@ -580,10 +580,7 @@ describe("a cluster of hosts", () => {
       return publish(subject, bytes)
     }
     for (let index = 0; index < 100; index++) {
-      nats.publish(
-        "sig.hb",
-        encodeClusterMessage({ type: "heartbeat", node: `n${index}`, uptimeMs: 60_000 }),
-      )
+      nats.publish("sig.hb", encodeClusterMessage({ type: "heartbeat", node: `n${index}`, uptimeMs: 60_000 }))
       await time.runFor(100)
     }
     expect(asked).toBeGreaterThan(0)
