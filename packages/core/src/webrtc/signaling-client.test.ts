@@ -194,6 +194,16 @@ describe("a client of a signaling server", () => {
     expect(gaps[5]).toBe(0)
   })
 
+  test("comes back to a server within 15 s, however long that was away", async () => {
+    const { time, sockets } = createWorld()
+    for (let round = 0; round < 20; round++) {
+      const from = time.now
+      await time.runUntil(() => sockets.length === round + 1, 60_000)
+      expect(time.now - from).toBeLessThanOrEqual(15_000)
+      sockets.at(-1)?.drop(1006)
+    }
+  })
+
   test("asks a server that said no rarely", async () => {
     for (const code of ["unauthorized", "forbidden", "room-full", "blocked"] as const) {
       const { time, newest, reports } = createWorld()

@@ -63,7 +63,11 @@ const CONNECT_TIMEOUT_MS = 10_000
 const JOIN_TIMEOUT_MS = 5_000
 const PROBE_TIMEOUT_MS = 4_000
 const CLOSE_TIMEOUT_MS = 1_000
-const RETRY = { firstMs: 500, longestMs: 30_000 }
+/**
+ * Whoever opens a room while a server is away and back again meets the others only once they are back there, too, although
+ * they may still be linked to each other.
+ */
+const RETRY = { firstMs: 500, longestMs: 15_000 }
 /** A server that said no is asked again rarely: a token may have been renewed or a place become free. */
 const REFUSED_RETRY_MS = 30_000
 /** Durations that a server gives are believed up to an hour: a timer beyond 2^31 ms would fire at once. */
