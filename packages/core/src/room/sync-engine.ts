@@ -168,6 +168,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       for (const { own } of targets.values()) own.check()
     })
     if (left > 0) timers.startOnce("wanted", WANTED_TICK_MS, askWanted)
+    statusChanged()
   }
 
   const sendLinks = (): void => tellAll((session) => session.sendLinks())
@@ -250,6 +251,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
           },
           onBatch: () => {
             for (const session of sessions.values()) session.pump()
+            statusChanged()
           },
           attach,
         })
