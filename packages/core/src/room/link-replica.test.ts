@@ -39,6 +39,7 @@ function sideOf(
       unacknowledgedBulk: 0,
       control: (frame) => void frames.push(frame),
     },
+    keptSummaries: { bytes: 0 },
     lease: createReconcileLease(),
     clock: createSimulatedTime().clock(),
     random: createSeededRandom("link"),

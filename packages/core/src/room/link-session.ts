@@ -49,6 +49,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const initiator = bytesToHex(options.sessionId) < link.session
   /** Our links when this one opened: both sides judge by the links of that time, and so agree on whether they share any. */
   const linkedAtFirst = options.linkedSessions()
+  const keptSummaries = { bytes: 0 }
   let linkedTo: ReadonlySet<string> = new Set()
   let greeted = false
   let refusesEntries = false
@@ -162,6 +163,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       initiator,
       permissions: permissionsFor(room.shared.replica.direction, announced, link.role, refusesEntries),
       outbox,
+      keptSummaries,
       lease: room.lease,
       clock,
       random,
