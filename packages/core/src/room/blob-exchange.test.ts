@@ -275,6 +275,51 @@ describe("a blob", () => {
   })
 })
 
+describe("a request for more chunks than an honest peer asks for", () => {
+  const everything = (size: number): ChunkWantFrame => ({
+    type: "chunk-want",
+    slot: 0,
+    position: new Uint8Array(16).fill(3),
+    blob: blob.digest,
+    size,
+    first: 0,
+    bitmap: new Uint8Array(1_024).fill(0xff),
+  })
+  const LONG = 8_192 * CHUNK_BYTES
+
+  test("is answered once where the entry is gone, or nothing of the blob is held", async () => {
+    for (const isGone of [true, false]) {
+      const time = createSimulatedTime()
+      const theirs = createStore([])
+      const reads = vi.spyOn(theirs.blobs, "read")
+      const [near, far] = createLink(time, [createStore([]), theirs])
+      if (isGone) vi.spyOn(far.own.shared.index, "get").mockReturnValue(null)
+      far.exchange.wanted(far.own, everything(LONG))
+      await time.runFor(60_000)
+      expect(near.chunkFrames.map(({ index, bytes }) => [index, bytes.length])).toEqual([[0, 0]])
+      expect(reads).toHaveBeenCalledTimes(isGone ? 0 : 1)
+    }
+  })
+
+  test("gets as many as an honest one, and none beyond the end of the blob", async () => {
+    for (const [size, first, answers] of [
+      [LONG, 0, 16],
+      [blob.size, 0, 16],
+      [blob.size, CHUNKS - 3, 3],
+      [blob.size, CHUNKS, 0],
+      [0, 0, 0],
+    ] as const) {
+      const time = createSimulatedTime()
+      const [near, far] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())])
+      far.exchange.wanted(far.own, { ...everything(size), first })
+      await time.runFor(60_000)
+      expect(near.chunkFrames.map(({ index }) => index)).toEqual(
+        Array.from({ length: answers }, (_, at) => first + at),
+      )
+    }
+  })
+})
+
 describe("entries that wait for blobs", () => {
   test("are few enough to leave credit for the chunks, and one at least, however long it is", () => {
     const link = (): Side => createLink(createSimulatedTime(), [createStore([]), createStore([])])[0]
