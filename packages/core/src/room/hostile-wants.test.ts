@@ -2,10 +2,10 @@ import { expect, test } from "vitest"
 import { announceNotes, createNode, memory } from "../../test/simulated-engines.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
+import { bytesToHex } from "../protocol/hex.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 
-const session = new Uint8Array(16).fill(0xee)
 const ITEMS = 512
 
 function positionOf(n: number): Uint8Array {
@@ -14,14 +14,18 @@ function positionOf(n: number): Uint8Array {
   return position
 }
 
-/** An engine, and a peer of it that reads nothing until `readOn`. */
-function meetDeafPeer(time: ReturnType<typeof createSimulatedTime>) {
-  const node = createNode(time, "honest")
+/** A peer of the engine that reads nothing until `readOn`. */
+function meetDeafPeer(
+  time: ReturnType<typeof createSimulatedTime>,
+  node = createNode(time, "honest"),
+  byte = 0xee,
+) {
+  const session = new Uint8Array(16).fill(byte)
   const heard: Frame[] = []
   const closed: string[] = []
   let buffered = 1_000_000
   const input = node.engine.addLink({
-    session: "ee".repeat(16),
+    session: bytesToHex(session),
     device: "ff".repeat(32),
     role: "writer",
     maxMessageBytes: 65_536,
@@ -98,4 +102,34 @@ test("what there is no room to ask a slow peer for is asked for once it reads", 
   expect(new Set(asked).size).toBe(REPLICAS * 8_192)
   await node.engine.close()
   expect(time.pending).toBe(0)
+})
+
+test("what one peer announces is asked for, however much others announce that they never bring", async () => {
+  const time = createSimulatedTime()
+  const node = createNode(time, "honest")
+  await node.engine.replicate(memory())
+  const offer = (say: (...frames: Frame[]) => void, from: number, count: number): void => {
+    for (let at = 0; at < count; at += ITEMS) {
+      const items = Array.from({ length: Math.min(ITEMS, count - at) }, (_, n) => ({
+        position: positionOf(from + at + n),
+        digest: new Uint8Array(8).fill(1),
+      }))
+      say({ type: "offer", slot: 0, items })
+    }
+  }
+  for (let at = 0; at < 5; at++) {
+    const { say, readOn } = meetDeafPeer(time, node, 0xd0 + at)
+    readOn()
+    say(announceNotes)
+    offer(say, at * 10_000, 8_192)
+  }
+  await time.runFor(1_000)
+  const { heard, say, readOn } = meetDeafPeer(time, node)
+  readOn()
+  say(announceNotes)
+  offer(say, 100_000, 1)
+  await time.runFor(1_000)
+  const asked = heard.flatMap((frame) => (frame.type === "want" ? frame.items : []))
+  expect(asked.map(({ position }) => position)).toEqual([positionOf(100_000)])
+  await node.engine.close()
 })
