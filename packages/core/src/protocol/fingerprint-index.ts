@@ -70,9 +70,9 @@ export function createFingerprint(): Fingerprint {
  * insert touches one bucket and the few aggregate nodes above it, one for each nibble.
  *
  * Fingerprints add digests in four 32-bit lanes, each mod 2^32. Like the integers mod 2^128 this is a group of 2^128
- * elements, but it needs no carries, and it resists the same attacks: in both, finding two sets with equal sums is a
- * lattice problem. XOR would not do, because linear algebra finds colliding sets in milliseconds. Digests are keyed by
- * the room, so only members could try.
+ * elements, but it needs no carries. XOR would not do, because linear algebra finds colliding sets in milliseconds. A
+ * generalised birthday attack finds two sets of 128 entries with equal sums in some ten million hashes. Digests are keyed
+ * by the room, so only members can; THREAT_MODEL.md says what they gain.
  */
 export function createFingerprintIndex(): FingerprintIndex {
   const slab = new BucketSlab()
