@@ -1,4 +1,4 @@
-import { sameBytes } from "../protocol/same-bytes.ts"
+import { NO_BYTES, sameBytes } from "../protocol/same-bytes.ts"
 import { sha256 } from "../protocol/sha256.ts"
 import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
@@ -173,7 +173,7 @@ async function agreeOn(
   const transcript = hashTranscript(role, first, remoteFirst, options)
   const master = await hkdf(shared, options.psk, concatBytes(label("hs-master"), transcript))
   const derive = async (name: string): Promise<CryptoKey> =>
-    importAesKey(await hkdf(master, NO_SALT, label(name)))
+    importAesKey(await hkdf(master, NO_BYTES, label(name)))
   const remoteRole = otherRole(role)
   const [ownProofKey, remoteProofKey, send, receive] = await Promise.all([
     derive(`hs ${role}`),
@@ -186,8 +186,6 @@ async function agreeOn(
   const ownProof = await seal(ownProofKey, PROOF_NONCE, concatBytes(device.publicKey, signature), transcript)
   return { role, remoteSession, transcript, remoteProofKey, recordKeys: { send, receive }, ownProof }
 }
-
-const NO_SALT = new Uint8Array(0)
 
 /** The remote's device key if it has proved that it has the private half, otherwise what is wrong. */
 async function checkProof(

@@ -6,7 +6,7 @@ import type { Inbox, Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
-import { sameBytes } from "../protocol/same-bytes.ts"
+import { NO_BYTES, sameBytes } from "../protocol/same-bytes.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 
 /** An entry that was received without the blobs that it refers to. */
@@ -216,7 +216,7 @@ export function createBlobExchange({
     // Told once that a chunk is missing, the peer gives up the entry.
     if (bytes === null) request.indices = []
     const slot = own.shared.slot
-    outbox.bulk({ type: "chunk", slot, position, blob, index, bytes: bytes ?? new Uint8Array(0) }, null)
+    outbox.bulk({ type: "chunk", slot, position, blob, index, bytes: bytes ?? NO_BYTES }, null)
     flush()
   }
 

@@ -124,7 +124,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (permissions.send && !queue.addEntry(position, null)) postponed()
     },
     differs: (position, theirs) => {
-      if (refusals.hasDeclinedItem(position, theirs)) return
+      if (refusals.hasDeclined(position, theirs)) return
       if (permissions.receive && !options.want(position)) delegate(position)
       else if (!permissions.receive) held.announce(position, 0)
     },

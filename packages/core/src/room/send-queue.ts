@@ -1,3 +1,4 @@
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 import { createFingerprint, type FingerprintIndex, MAX_NODE_DEPTH } from "../protocol/fingerprint-index.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 
@@ -37,8 +38,6 @@ const MAX_QUEUED = 65_536
 const MAX_SUMMARIES_BYTES = 8_000_000
 /** A subtree larger than this is opened into its children before its entries are listed. */
 const LISTED_ENTRIES = 1_024
-const NOTHING = new Uint8Array(0)
-
 export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = { bytes: 0 }): SendQueue {
   /** Null for what nobody asked for. */
   const summaryByPosition = new Map<string, Uint8Array | null>()
@@ -64,7 +63,7 @@ export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = {
     }
     index.forEachIn(depth, prefix, (position) => {
       const key = mapKey(position)
-      summaryByPosition.set(key, summaryByPosition.get(key) ?? NOTHING)
+      summaryByPosition.set(key, summaryByPosition.get(key) ?? NO_BYTES)
     })
   }
 
@@ -78,7 +77,7 @@ export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = {
     addEntry(position, summary) {
       const key = mapKey(position)
       if (summaryByPosition.size >= MAX_QUEUED && !summaryByPosition.has(key)) return false
-      const former = summaryByPosition.get(key) ?? NOTHING
+      const former = summaryByPosition.get(key) ?? NO_BYTES
       // A later request knows more about the peer.
       const grownBytes = (summary ?? former).length - former.length
       const isKept = kept.bytes + grownBytes <= MAX_SUMMARIES_BYTES
@@ -95,7 +94,7 @@ export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = {
       const taken: QueuedEntry[] = []
       for (const [key, summary] of summaryByPosition) {
         if (taken.length >= limit) break
-        taken.push({ position: mapKeyBytes(key), summary: summary ?? NOTHING, unasked: summary === null })
+        taken.push({ position: mapKeyBytes(key), summary: summary ?? NO_BYTES, unasked: summary === null })
         summaryByPosition.delete(key)
         kept.bytes -= summary?.length ?? 0
       }
