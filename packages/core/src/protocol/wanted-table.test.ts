@@ -87,6 +87,16 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(0)
   })
 
+  test("is asked of a link that comes to have it later, however many others say so and never bring it", () => {
+    const table = createWantedTable()
+    const liars = Array.from({ length: 12 }, (_, n) => `liar ${n}`)
+    for (const link of liars) table.add("p", link, 0, new Uint8Array(8))
+    expect(table.due(0)).toHaveLength(1)
+    table.add("p", "honest", 1_000)
+    for (const link of liars) table.add("p", link, 2_000, new Uint8Array(8))
+    expect(table.due(4_000)).toEqual([{ position: "p", link: "honest" }])
+  })
+
   test("that a link does not bring is asked of the next at once, and given up with the last", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)
