@@ -7,11 +7,12 @@ import { encodeDelta } from "../protocol/register/codec.ts"
 import type { Dot } from "../protocol/register/dot.ts"
 import type { JsonObject } from "../protocol/register/json.ts"
 import { hashValue } from "../protocol/register/value.ts"
+import { createSeededRandom, type SeededRandom } from "../testing/seeded-random.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 
 const session = new Uint8Array(16).fill(0xee)
 
-/** A member that gives the node one state of the document "k", and leaves. */
+/** A member that gives the node one state of the document "k", and falls silent. */
 function plant(node: Node, delta: Uint8Array): void {
   const input = node.engine.addLink({
     session: "ee".repeat(16),
@@ -72,4 +73,43 @@ test("two states that no honest peer makes, and that join to nothing, keep two p
   await bob.engine.close()
   await time.runFor(1_000)
   expect(time.pending).toBe(0)
+})
+
+/** Any state that decodes, with values left out here and there. */
+function anyState(random: SeededRandom): Uint8Array {
+  const context = new Map<string, number>()
+  for (const digit of ["a", "b", "c"])
+    if (random.below(3) > 0) context.set(digit.repeat(16), 5 + random.below(2))
+  const siblings = [...context]
+    .filter(() => random.below(2) > 0)
+    .map(([incarnation, hlc]) => ({
+      ...hashValue({ deleted: false, payload: { v: random.below(2) } }),
+      dot: { incarnation, hlc: hlc - random.below(2) },
+    }))
+  if (siblings.length === 0) return anyState(random)
+  const dots = siblings.map(({ dot }) => dot)
+  const values = siblings.filter(() => random.below(6) > 0)
+  const complete = random.below(5) > 0
+  return encodeDelta({ complete, context, dots, siblings: values, view: null, fingerprint: null })
+}
+
+test("whatever a member makes two peers hold, they come to an end, and to the same unless they refuse", async () => {
+  const random = createSeededRandom("states")
+  for (let round = 0; round < 30; round++) {
+    const time = createSimulatedTime()
+    const [ada, bob] = [createNode(time, "ada"), createNode(time, "bob")]
+    const notes = [await ada.engine.replicate(memory()), await bob.engine.replicate(memory())] as const
+    for (const node of [ada, bob]) plant(node, anyState(random))
+    await time.runFor(60_000)
+    const wire = connect(time, [ada, bob])
+    const exchanged = (): number => wire.sent.flat().filter(({ type }) => type === "data").length
+    await time.runFor(20_000)
+    const before = exchanged()
+    await time.runFor(60_000)
+    expect(exchanged()).toBe(before)
+    const isRefused = ada.told.some((told) => told.includes("contradicts"))
+    if (!isRefused) expect(notes[0].get("k")).toEqual(notes[1].get("k"))
+    await ada.engine.close()
+    await bob.engine.close()
+  }
 })
