@@ -1,9 +1,11 @@
 import { expect, test } from "vitest"
-import { announceNotes, createNode, memory } from "../../test/simulated-engines.ts"
+import { announceNotes, connect, createNode, DIGEST_KEY, memory } from "../../test/simulated-engines.ts"
 import type { Frame } from "../protocol/frame.ts"
 import { encodeFrame } from "../protocol/frame-codec.ts"
 import { bytesToHex } from "../protocol/hex.ts"
+import { createKeyedDigest } from "../protocol/keyed-digest.ts"
 import { decodeMessage, encodeMessage } from "../protocol/message.ts"
+import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createSimulatedTime } from "../testing/simulated-clock.ts"
 
 const ITEMS = 512
@@ -132,4 +134,33 @@ test("what one peer announces is asked for, however much others announce that th
   const asked = heard.flatMap((frame) => (frame.type === "want" ? frame.items : []))
   expect(asked.map(({ position }) => position)).toEqual([positionOf(100_000)])
   await node.engine.close()
+})
+
+test("a long change comes from the peer that has it, however many others say all the time that they have a newer one", async () => {
+  const time = createSimulatedTime()
+  const random = createSeededRandom("liars")
+  const [ada, bob] = [createNode(time, "ada"), createNode(time, "bob")]
+  const notes = [await ada.engine.replicate(memory()), await bob.engine.replicate(memory())] as const
+  const position = createKeyedDigest(DIGEST_KEY).position("k")
+  const liars = Array.from({ length: 16 }, (_, at) => meetDeafPeer(time, at % 2 === 0 ? ada : bob, 0xd0 + at))
+  for (const { say, readOn } of liars) {
+    readOn()
+    say(announceNotes)
+  }
+  connect(time, [ada, bob])
+  await notes[0].set("k", { long: "" })
+  await time.runFor(3_000)
+  expect(notes[1].get("k")).toEqual({ long: "" })
+  const long = "x".repeat(20_000)
+  for (let ms = 0; ms < 120_000 && notes[1].get("k")?.["long"] !== long; ms += 50) {
+    for (const { say } of liars) {
+      say({ type: "have", slot: 0, items: [{ position, digest: random.bytes(8) }] })
+      if (ms % 5_000 === 0) say({ type: "ping", nonce: 1 })
+    }
+    if (ms === 1_000) await notes[0].set("k", { long })
+    await time.runFor(50)
+  }
+  expect(notes[1].get("k")).toEqual({ long })
+  await ada.engine.close()
+  await bob.engine.close()
 })
