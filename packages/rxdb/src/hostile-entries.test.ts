@@ -121,7 +121,7 @@ describe("entries of a hostile peer", () => {
       "a context without a write",
       "x",
       encodeDelta({ ...write({ deleted: true, payload: {} }), dots: [], siblings: [] }),
-      "incomplete",
+      "refused",
     ],
     [
       "a write whose value is left out",

@@ -127,6 +127,8 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
   switch (joined.type) {
     case "incomplete":
       return { type: "settled", outcome: { type: "incomplete" } }
+    case "contradicts":
+      return refuse(deps, key, "it contradicts what is held: each says that the other was overwritten")
     case "context-full":
       return refuse(deps, key, "too many sessions wrote it: its context is full")
     case "joined": {

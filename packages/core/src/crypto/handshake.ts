@@ -1,4 +1,4 @@
-import { sameBytes } from "../protocol/same-bytes.ts"
+import { NO_BYTES, sameBytes } from "../protocol/same-bytes.ts"
 import { sha256 } from "../protocol/sha256.ts"
 import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
@@ -89,7 +89,7 @@ const PROOF_NONCE = new Uint8Array(12)
 
 type State =
   | { readonly phase: "greeting" }
-  | { readonly phase: "proving"; readonly agreed: Agreement; readonly ownProof: Uint8Array }
+  | { readonly phase: "proving"; readonly agreed: Agreement }
   | { readonly phase: "over" }
 
 interface Agreement {
@@ -98,6 +98,7 @@ interface Agreement {
   readonly transcript: Uint8Array
   readonly remoteProofKey: CryptoKey
   readonly recordKeys: ProvenPeer["recordKeys"]
+  readonly ownProof: Uint8Array
 }
 
 export async function createHandshake(options: HandshakeOptions): Promise<Handshake> {
@@ -117,11 +118,11 @@ export async function createHandshake(options: HandshakeOptions): Promise<Handsh
         case "greeting": {
           const agreed = await agreeOn(message, first, ephemeral, options)
           if (typeof agreed === "string") return fail(agreed)
-          state = { phase: "proving", agreed, ownProof: agreed.ownProof }
+          state = { phase: "proving", agreed }
           return { type: "reply", message: agreed.ownProof }
         }
         case "proving": {
-          const device = await checkProof(message, state.agreed, state.ownProof)
+          const device = await checkProof(message, state.agreed)
           if (typeof device === "string") return fail(device)
           const { remoteSession, role, transcript, recordKeys } = state.agreed
           state = { phase: "over" }
@@ -151,7 +152,7 @@ async function agreeOn(
   first: Uint8Array,
   ephemeral: EphemeralKey,
   options: HandshakeOptions,
-): Promise<(Agreement & { readonly ownProof: Uint8Array }) | HandshakeFailure> {
+): Promise<Agreement | HandshakeFailure> {
   if (remoteFirst.length !== FIRST_MESSAGE_BYTES) return "bad-length"
   const read = new ByteReader(remoteFirst)
   if (read.u8() !== VERSION) return "unknown-version"
@@ -172,8 +173,8 @@ async function agreeOn(
   const transcript = hashTranscript(role, first, remoteFirst, options)
   const master = await hkdf(shared, options.psk, concatBytes(label("hs-master"), transcript))
   const derive = async (name: string): Promise<CryptoKey> =>
-    importAesKey(await hkdf(master, NO_SALT, label(name)))
-  const remoteRole = role === "offerer" ? "answerer" : "offerer"
+    importAesKey(await hkdf(master, NO_BYTES, label(name)))
+  const remoteRole = otherRole(role)
   const [ownProofKey, remoteProofKey, send, receive] = await Promise.all([
     derive(`hs ${role}`),
     derive(`hs ${remoteRole}`),
@@ -186,21 +187,22 @@ async function agreeOn(
   return { role, remoteSession, transcript, remoteProofKey, recordKeys: { send, receive }, ownProof }
 }
 
-const NO_SALT = new Uint8Array(0)
-
 /** The remote's device key if it has proved that it has the private half, otherwise what is wrong. */
 async function checkProof(
   message: Uint8Array,
-  { role, transcript, remoteProofKey }: Agreement,
-  ownProof: Uint8Array,
+  { role, transcript, remoteProofKey, ownProof }: Agreement,
 ): Promise<Uint8Array | HandshakeFailure> {
   if (message.length !== PROOF_MESSAGE_BYTES) return "bad-length"
   if (sameBytes(message, ownProof)) return "reflected"
   const proof = await unseal(remoteProofKey, PROOF_NONCE, message, transcript)
   if (proof === null) return "wrong-key"
   const device = proof.slice(0, 32)
-  const text = proofText(role === "offerer" ? "answerer" : "offerer", transcript, device)
+  const text = proofText(otherRole(role), transcript, device)
   return (await verify(device, proof.subarray(32), text)) ? device : "bad-signature"
+}
+
+function otherRole(role: HandshakeRole): HandshakeRole {
+  return role === "offerer" ? "answerer" : "offerer"
 }
 
 function hashTranscript(

@@ -1,15 +1,14 @@
 import { concatBytes } from "@noble/hashes/utils.js"
+import { encodeUtf8 } from "../protocol/utf8.ts"
 
 /**
  * The one place that speaks to WebCrypto. Fixed suite: X25519, Ed25519, HKDF-SHA-256, AES-256-GCM.
  * Nothing here decides what is derived from what; see `key-schedule.ts` and `handshake.ts`.
  */
 
-const encoder = new TextEncoder()
-
 /** Every label begins with protocol and version, so that keys of others can never coincide with these. */
 export function label(name: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(`dunlin/1 ${name}`)
+  return encodeUtf8(`dunlin/1 ${name}`)
 }
 
 export async function hkdf(

@@ -1,3 +1,4 @@
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 import type { Lane } from "../ports/transport.ts"
 import { seal, unseal } from "./primitives.ts"
 
@@ -31,8 +32,6 @@ export const RECORD_OVERHEAD_BYTES = 16
 
 /** Bytes that may wait to be opened; a sender that honours flow control never comes near this. */
 const MAX_OPENING_BYTES = 16 * 1024 * 1024
-const NO_AAD = new Uint8Array(0)
-
 export function createRecordLayer(options: RecordLayerOptions): RecordLayer {
   let over = false
   const outgoing = { control: createSequence(), bulk: createSequence() }
@@ -48,7 +47,7 @@ export function createRecordLayer(options: RecordLayerOptions): RecordLayer {
     send(lane, message) {
       if (over) return
       const sequence = outgoing[lane]
-      const sealing = seal(options.keys.send, sequence.nextNonce(lane), message, NO_AAD)
+      const sealing = seal(options.keys.send, sequence.nextNonce(lane), message, NO_BYTES)
       sequence.run(message.length, sealing, (sealed) => {
         if (!over) options.transmit(lane, sealed)
       })
@@ -57,7 +56,7 @@ export function createRecordLayer(options: RecordLayerOptions): RecordLayer {
       if (over) return
       const sequence = incoming[lane]
       if (sequence.bytes() + sealed.length > MAX_OPENING_BYTES) return fail("backlog")
-      const opened = unseal(options.keys.receive, sequence.nextNonce(lane), sealed, NO_AAD)
+      const opened = unseal(options.keys.receive, sequence.nextNonce(lane), sealed, NO_BYTES)
       sequence.run(sealed.length, opened, (message) => {
         if (over) return
         if (message === null) return fail("forged")

@@ -21,7 +21,7 @@ export interface Pipe {
    * path below is not encrypted end to end: a record layer follows the handshake there.
    */
   readonly binding: { readonly local: Uint8Array; readonly remote: Uint8Array } | null
-  /** The largest message `send` accepts, in bytes. */
+  /** The largest message `send` accepts, in bytes: at least 16,384, and 16 more where `binding` is null. */
   readonly maxMessageBytes: number
   /** A name for the remote in diagnostics, such as its signaling id. Proves nothing. */
   readonly remote: string

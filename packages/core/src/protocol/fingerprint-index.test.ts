@@ -5,8 +5,8 @@ import {
   createFingerprintIndex,
   type Fingerprint,
   type FingerprintIndex,
-  type IndexEntry,
 } from "./fingerprint-index.ts"
+import { type IndexEntry, packEntries } from "../testing/pack-entries.ts"
 import { bytesToHex } from "./hex.ts"
 
 /** The same index, obviously right: a map, with sums computed afresh for each question. */
@@ -93,7 +93,7 @@ describe("fingerprint index", () => {
           } else if (type === "delete") {
             expect(index.delete(one.position)).toBe(model.entries.delete(at))
           } else {
-            index.build([...model.entries.values(), one])
+            index.build(packEntries([...model.entries.values(), one]))
             model.entries.set(at, one)
           }
         }
@@ -126,7 +126,7 @@ describe("fingerprint index", () => {
     const entries = pseudoEntries(3_000)
     const one = createFingerprintIndex()
     const other = createFingerprintIndex()
-    one.build(entries)
+    one.build(packEntries(entries))
     for (const { position: at, digest, key } of entries.toReversed()) other.set(at, digest, key)
     expect(other.root()).toEqual(one.root())
     expect(other.count).toBe(one.count)
@@ -136,7 +136,7 @@ describe("fingerprint index", () => {
     const [one] = pseudoEntries(1) as [IndexEntry]
     const newer = { ...one, digest: new Uint8Array(16).fill(7) }
     const index = createFingerprintIndex()
-    index.build([one, newer])
+    index.build(packEntries([one, newer]))
     expect(index.count).toBe(1)
     expect(index.get(one.position)?.digest).toEqual(newer.digest)
   })

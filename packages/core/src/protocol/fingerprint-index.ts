@@ -9,15 +9,6 @@ import {
   writeWords,
 } from "./entry-words.ts"
 
-/** Position, digest and key of an entry, as `build` takes them. */
-export interface IndexEntry {
-  /** 16 bytes. */
-  readonly position: Uint8Array
-  /** 16 bytes. */
-  readonly digest: Uint8Array
-  readonly key: string
-}
-
 /** What is under one node: how many entries, and the sum of their digests as four 32-bit lanes, highest first. */
 export interface Fingerprint {
   count: number
@@ -48,7 +39,7 @@ export interface FingerprintIndex {
   set(position: Uint8Array, digest: Uint8Array, key: string): void
   delete(position: Uint8Array): boolean
   /** Replaces the whole content. If several entries have the same position, the last wins. */
-  build(entries: EntryPack | Iterable<IndexEntry>): void
+  build(entries: EntryPack): void
   clear(): void
   /** Writes the fingerprint of a node into `into` and returns it. */
   node(depth: number, prefix: number, into: Fingerprint): Fingerprint
@@ -79,9 +70,9 @@ export function createFingerprint(): Fingerprint {
  * insert touches one bucket and the few aggregate nodes above it, one for each nibble.
  *
  * Fingerprints add digests in four 32-bit lanes, each mod 2^32. Like the integers mod 2^128 this is a group of 2^128
- * elements, but it needs no carries, and it resists the same attacks: in both, finding two sets with equal sums is a
- * lattice problem. XOR would not do, because linear algebra finds colliding sets in milliseconds. Digests are keyed by
- * the room, so only members could try.
+ * elements, but it needs no carries. XOR would not do, because linear algebra finds colliding sets in milliseconds. A
+ * generalised birthday attack finds two sets of 128 entries with equal sums in some ten million hashes. Digests are keyed
+ * by the room, so only members can; THREAT_MODEL.md says what they gain.
  */
 export function createFingerprintIndex(): FingerprintIndex {
   const slab = new BucketSlab()
@@ -191,8 +182,7 @@ export function createFingerprintIndex(): FingerprintIndex {
     return true
   }
 
-  const build = (entries: EntryPack | Iterable<IndexEntry>): void => {
-    const pack = "words" in entries ? entries : packEntries(entries)
+  const build = (pack: EntryPack): void => {
     let bits = 0
     while (pack.count >>> bits > BUILT_BUCKET && bits < MAX_BITS) bits++
     slab.build(pack, bits)
@@ -261,7 +251,7 @@ export function createFingerprintIndex(): FingerprintIndex {
     set,
     delete: remove,
     build,
-    clear: () => build([]),
+    clear: () => build(createEntryPack(0)),
     node,
     forEachIn,
   }
@@ -277,12 +267,6 @@ function createLevels(bits: number): Level[] {
   for (let levelBits = 0; levelBits < bits; levelBits += 4) add(levelBits)
   add(bits)
   return levels
-}
-
-function packEntries(entries: Iterable<IndexEntry>): EntryPack {
-  const pack = createEntryPack(Array.isArray(entries) ? entries.length : 1024)
-  for (const { position, digest, key } of entries) pack.add(position, digest, key)
-  return pack
 }
 
 function addLanes(sums: Uint32Array, at: number, from: Uint32Array, fromAt: number): void {

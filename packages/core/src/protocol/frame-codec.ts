@@ -1,3 +1,4 @@
+import { NO_BYTES } from "./same-bytes.ts"
 import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
@@ -67,7 +68,7 @@ function writeHead(frame: Frame, capacity: number): ByteWriter {
 /** The application data at the end of a frame, if it carries any. */
 function payloadOf(frame: Frame): Uint8Array {
   if (frame.type === "data" || frame.type === "push") return frame.delta
-  return frame.type === "chunk" || frame.type === "fragment" ? frame.bytes : NO_PAYLOAD
+  return frame.type === "chunk" || frame.type === "fragment" ? frame.bytes : NO_BYTES
 }
 
 type Bodies = {
@@ -243,4 +244,3 @@ function items<Item>(item: Field<Item>, minBytes: number): Field<readonly Item[]
 
 /** Holds the head of most frames. Runtimes keep buffers of this size in their own heap, and allocate longer ones outside it. */
 const HEAD_BYTES = 64
-const NO_PAYLOAD = new Uint8Array(0)

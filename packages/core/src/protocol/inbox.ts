@@ -14,8 +14,6 @@ import { type Lane, laneOf } from "./message.ts"
 /** One received payload frame, until it is durable, refused or dropped. */
 export interface Receipt {
   readonly lane: Lane
-  /** Whether an acknowledgement counts it: DATA and PUSH, not CHUNK. */
-  readonly entry: boolean
   readonly held: number
   readonly credit: number
   done: boolean
@@ -52,6 +50,8 @@ export interface Inbox {
 export interface LargeEntryGate {
   acquire(): boolean
   release(): void
+  /** Some link has asked in vain since the place was last given away. */
+  readonly isWanted: boolean
 }
 
 /** Credit is returned in steps, so that small entries do not each cost a frame: sending is expensive amid a flood. */
@@ -101,9 +101,9 @@ export function createInbox(gate: LargeEntryGate): Inbox {
 
   const taken = (frame: ReceivedPayload["frame"], heldBytes: number, credit: number): ReceivedPayload => {
     const lane = laneOf(frame.type)
-    const entry = frame.type !== "chunk"
-    const receipt: Receipt = { lane, entry, held: heldBytes, credit, done: false }
-    if (entry) {
+    const receipt: Receipt = { lane, held: heldBytes, credit, done: false }
+    // An acknowledgement counts DATA and PUSH, not CHUNK.
+    if (frame.type !== "chunk") {
       // An honest sender stops at MAX_UNACKNOWLEDGED; after that it sends only what it has already read.
       if (receipts[lane].push(receipt) > MAX_UNACKNOWLEDGED * 2)
         throw new DecodeError("protocol-violation", "too many unacknowledged entries")

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/index-blob.json" with { type: "json" }
 import { bytesToHex, hexToBytes } from "./hex.ts"
 import { DecodeError } from "./decode-error.ts"
-import { createFingerprintIndex, type FingerprintIndex, type IndexEntry } from "./fingerprint-index.ts"
+import { type IndexEntry, packEntries } from "../testing/pack-entries.ts"
+import { createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
 import { decodeIndexBlob, encodeIndexBlob } from "./index-blob.ts"
 import { sha256 } from "./sha256.ts"
 
@@ -20,7 +21,7 @@ const head = fc.record({
 
 function indexOf(entries: Iterable<IndexEntry>): FingerprintIndex {
   const index = createFingerprintIndex()
-  index.build(entries)
+  index.build(packEntries(entries))
   return index
 }
 

@@ -77,7 +77,8 @@ interface QueuedFrame {
 }
 
 export function createOutbox(path: OutboxPath): Outbox {
-  let cap = path.maxMessageBytes
+  /** The longest bulk message. No side allows less than a control message takes. */
+  let cap = Math.min(path.maxMessageBytes, BULK_MESSAGE_BYTES)
   let creditTotal = CREDIT_WINDOW_BYTES
   let creditUsed = 0
   const counters = { bytesOut: 0, framesOut: 0, entriesOut: 0 }
@@ -110,12 +111,11 @@ export function createOutbox(path: OutboxPath): Outbox {
 
   const flushControl = (): void => {
     if (controlQueue.length === 0 || path.buffered("control") > CONTROL_HIGH_BYTES) return
-    const limit = Math.min(cap, CONTROL_MESSAGE_BYTES)
     let frames: EncodedFrame[] = []
     let size = 0
     for (const frame of controlQueue) {
       const framed = framedBytes(frame.length)
-      if (frames.length > 0 && size + framed > limit) {
+      if (frames.length > 0 && size + framed > CONTROL_MESSAGE_BYTES) {
         send("control", frames)
         frames = []
         size = 0
@@ -128,13 +128,13 @@ export function createOutbox(path: OutboxPath): Outbox {
     controlBytes = 0
   }
 
-  const nextBulkMessage = (limit: number): readonly EncodedFrame[] => {
+  const nextBulkMessage = (): readonly EncodedFrame[] => {
     const frames: EncodedFrame[] = []
     let size = 0
     for (let head = bulkQueue[bulkHead]; head !== undefined; head = bulkQueue[bulkHead]) {
       const framed = framedBytes(head.frame.length)
       if (creditUsed + head.credit > creditTotal) break
-      if (frames.length > 0 && size + framed > limit) break
+      if (frames.length > 0 && size + framed > cap) break
       frames.push(head.frame)
       size += framed
       creditUsed += head.credit
@@ -151,7 +151,7 @@ export function createOutbox(path: OutboxPath): Outbox {
   const flushBulk = (): void => {
     // Asks the transport last: that is a call out of the runtime, and most flushes have nothing for this lane.
     while (bulkHead < bulkQueue.length && path.buffered("bulk") < BULK_HIGH_BYTES) {
-      const frames = nextBulkMessage(Math.min(cap, BULK_MESSAGE_BYTES))
+      const frames = nextBulkMessage()
       if (frames.length === 0) return
       send("bulk", frames)
     }
@@ -162,7 +162,7 @@ export function createOutbox(path: OutboxPath): Outbox {
     push(frame, reference) {
       const encoded = splitFrame(frame)
       if (references.control.length >= MAX_UNACKNOWLEDGED) return false
-      const tooLong = framedBytes(encoded.length) > Math.min(cap, CONTROL_MESSAGE_BYTES)
+      const tooLong = framedBytes(encoded.length) > CONTROL_MESSAGE_BYTES
       if (tooLong || creditUsed + encoded.length > creditTotal || !this.wantsControl) return false
       creditUsed += encoded.length
       queueControl(encoded)
@@ -177,7 +177,7 @@ export function createOutbox(path: OutboxPath): Outbox {
       }
       const pieceBytes = Math.min(FRAGMENT_BYTES, cap - 64)
       const encoded = splitFrame(frame)
-      if (framedBytes(encoded.length) <= Math.min(cap, BULK_MESSAGE_BYTES)) {
+      if (framedBytes(encoded.length) <= cap) {
         queueBulk(encoded, encoded.length)
         return
       }

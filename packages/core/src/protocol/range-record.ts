@@ -1,3 +1,4 @@
+import { hasBit, setBit } from "./bitmap.ts"
 import type { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
@@ -69,7 +70,7 @@ export function encodeRangeRecord(record: RangeRecord): Uint8Array<ArrayBuffer> 
       for (let child = 0; child < width; child++) {
         const fingerprint = record.children[child]
         if (fingerprint === null || fingerprint === undefined) continue
-        bitmap[child >> 3] = (bitmap[child >> 3] as number) | (1 << (child & 7))
+        setBit(bitmap, child)
         fingerprints.u32(fingerprint)
       }
       write.bytes(bitmap).bytes(fingerprints.view())
@@ -128,8 +129,7 @@ function readSplit(read: ByteReader, depth: number, prefix: number, levels: 1 | 
   const bitmap = read.bytes(width / 8)
   const children: (number | null)[] = []
   for (let child = 0; child < width; child++) {
-    const present = ((bitmap[child >> 3] as number) >> (child & 7)) & 1
-    children.push(present === 1 ? read.u32() : null)
+    children.push(hasBit(bitmap, child) ? read.u32() : null)
   }
   return { type: "split", depth, prefix, levels, children }
 }

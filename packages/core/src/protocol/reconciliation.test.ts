@@ -369,6 +369,8 @@ describe("a run", () => {
     }
     expect(asked).toBeGreaterThan(100_000)
     expect(rest).toBeLessThanOrEqual(4_194_304)
+    // It is over, but has not compared everything.
+    expect([reconciliation.done, reconciliation.deferred]).toEqual([true, true])
   })
 
   test("with bad records throws a DecodeError on either side", () => {

@@ -26,7 +26,10 @@ export interface Reconciliation {
   readonly done: boolean
   /** The responder asked to be left alone for now. */
   readonly postponed: boolean
-  /** The responder asks another peer first for something this run found: what differs afterwards may still be exchanged. */
+  /**
+   * What differs afterwards may still be exchanged: the responder asks another peer first for something that this run found,
+   * or there was more to ask about than can be kept.
+   */
   readonly deferred: boolean
   /** Answered requests so far. */
   readonly rounds: number
@@ -51,7 +54,7 @@ const LATE_MS = 25
 const REPLY_GRANT_BYTES = 65_536
 /** A reply longer than four grants is malice: an honest one ends within its grant, or with the record that exceeds it. */
 const MAX_REPLY_BYTES = 4 * REPLY_GRANT_BYTES
-/** Limit of records still to be asked about. What is left out shows in the roots, and the next run asks about it. */
+/** Limit of records still to be asked about: a million entries that all differ can cause more. The next run asks about the rest. */
 const MAX_OPEN_BYTES = 4_194_304
 
 export function createReconciliation(
@@ -77,7 +80,10 @@ export function createReconciliation(
   let deferred = false
 
   const add = (record: Uint8Array): void => {
-    if (openBytes + record.length > MAX_OPEN_BYTES) return
+    if (openBytes + record.length > MAX_OPEN_BYTES) {
+      deferred = true
+      return
+    }
     open.push(record)
     openBytes += record.length
   }

@@ -1,3 +1,6 @@
+/** For whatever is empty. */
+export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+
 /** Not in constant time: for digests and ids, never for secrets. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && startsWithBytes(a, b)

@@ -87,6 +87,16 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(0)
   })
 
+  test("is asked of a link that comes to have it later, however many others say so and never bring it", () => {
+    const table = createWantedTable()
+    const liars = Array.from({ length: 12 }, (_, n) => `liar ${n}`)
+    for (const link of liars) table.add("p", link, 0, new Uint8Array(8))
+    expect(table.due(0)).toHaveLength(1)
+    table.add("p", "honest", 1_000)
+    for (const link of liars) table.add("p", link, 2_000, new Uint8Array(8))
+    expect(table.due(4_000)).toEqual([{ position: "p", link: "honest" }])
+  })
+
   test("that a link does not bring is asked of the next at once, and given up with the last", () => {
     const table = createWantedTable()
     table.add("p", "a", 0)
@@ -217,10 +227,17 @@ describe("the table", () => {
     expect(table.add("one more", "a", 0)).toBe(false)
     expect(table.add("p1", "a", 0)).toBe(true)
     expect(table.size).toBe(8_192)
-    // However much one link makes up, others are still heard, up to a limit for all of them.
+    // However much one link makes up, others are still heard.
     expect(table.add("one more", "b", 0)).toBe(true)
-    for (const link of ["b", "c", "d", "e"]) for (let n = 0; n < 8_192; n++) table.add(`${link}${n}`, link, 0)
+  })
+
+  test("has some room for each link, however much the others make up", () => {
+    const table = createWantedTable()
+    for (const link of ["a", "b", "c", "d"]) for (let n = 0; n < 8_192; n++) table.add(`${link}${n}`, link, 0)
     expect(table.size).toBe(32_768)
+    for (let n = 0; n < 512; n++) expect(table.add(`e${n}`, "e", 0)).toBe(true)
+    expect([table.add("one more", "e", 0), table.add("one more", "a", 0)]).toEqual([false, false])
+    expect(table.due(0).filter(({ link }) => link === "e")).toHaveLength(512)
   })
 
   test("counts for each link what is pending, through anything that happens", () => {

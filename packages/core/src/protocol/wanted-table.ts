@@ -62,7 +62,8 @@ export interface WantedTable {
 const MAX_WANTED = 32_768
 /** A peer that announces entries which nobody has leaves room for what others announce. */
 const MAX_WANTED_OF_LINK = 8_192
-const MAX_SOURCES = 4
+/** What several such peers announce keeps nobody else's entries out for good: each link has this many places in any case. */
+const ALWAYS_WANTED_OF_LINK = 512
 const MAX_ATTEMPTS = 4
 const ANSWER_TIMEOUT_MS = 4_000
 /** For the only link that has an entry. Asked twice, it would bring it twice: one message may take seconds on a slow path. */
@@ -100,7 +101,8 @@ export function createWantedTable(
         if (digest === null || wanted.digest === null || !sameBytes(digest, wanted.digest))
           wanted.digest = null
         if (digest === null && wanted.from === link) wanted.found = link
-        if (!wanted.sources.includes(link) && wanted.sources.length < MAX_SOURCES) {
+        // Not limited but by the number of links: some that never bring it must not keep out one that does.
+        if (!wanted.sources.includes(link)) {
           // Before the link that was asked, which is the last.
           if (wanted.asked) wanted.sources.unshift(link)
           else wanted.sources.push(link)
@@ -108,8 +110,8 @@ export function createWantedTable(
         if (!wanted.asked) wanted.at = Math.min(wanted.at, at)
         return wanted.from === link
       }
-      if (wantedByPosition.size >= MAX_WANTED || (pendingByLink.get(link) ?? 0) >= MAX_WANTED_OF_LINK)
-        return false
+      const most = wantedByPosition.size < MAX_WANTED ? MAX_WANTED_OF_LINK : ALWAYS_WANTED_OF_LINK
+      if ((pendingByLink.get(link) ?? 0) >= most) return false
       wantedByPosition.set(position, {
         sources: [link],
         digest,

@@ -79,7 +79,7 @@ function createLink(
   const sides: Side[] = []
   let freeAt = 0
   for (const at of [0, 1]) {
-    const inbox = createInbox({ acquire: () => true, release: () => {} })
+    const inbox = createInbox({ acquire: () => true, release: () => {}, isWanted: false })
     const clock = time.clock()
     const outbox = createOutbox({
       maxMessageBytes: 262_144,
@@ -272,6 +272,51 @@ describe("a blob", () => {
     const time = createSimulatedTime()
     const [near] = createLink(time, [null, createStore([])])
     expect(fetchAt(near).ends).toEqual(["drop"])
+  })
+})
+
+describe("a request for more chunks than an honest peer asks for", () => {
+  const everything = (size: number): ChunkWantFrame => ({
+    type: "chunk-want",
+    slot: 0,
+    position: new Uint8Array(16).fill(3),
+    blob: blob.digest,
+    size,
+    first: 0,
+    bitmap: new Uint8Array(1_024).fill(0xff),
+  })
+  const LONG = 8_192 * CHUNK_BYTES
+
+  test("is answered once where the entry is gone, or nothing of the blob is held", async () => {
+    for (const isGone of [true, false]) {
+      const time = createSimulatedTime()
+      const theirs = createStore([])
+      const reads = vi.spyOn(theirs.blobs, "read")
+      const [near, far] = createLink(time, [createStore([]), theirs])
+      if (isGone) vi.spyOn(far.own.shared.index, "get").mockReturnValue(null)
+      far.exchange.wanted(far.own, everything(LONG))
+      await time.runFor(60_000)
+      expect(near.chunkFrames.map(({ index, bytes }) => [index, bytes.length])).toEqual([[0, 0]])
+      expect(reads).toHaveBeenCalledTimes(isGone ? 0 : 1)
+    }
+  })
+
+  test("gets as many as an honest one, and none beyond the end of the blob", async () => {
+    for (const [size, first, answers] of [
+      [LONG, 0, 16],
+      [blob.size, 0, 16],
+      [blob.size, CHUNKS - 3, 3],
+      [blob.size, CHUNKS, 0],
+      [0, 0, 0],
+    ] as const) {
+      const time = createSimulatedTime()
+      const [near, far] = createLink(time, [createStore([]), createStore(Array(CHUNKS).keys())])
+      far.exchange.wanted(far.own, { ...everything(size), first })
+      await time.runFor(60_000)
+      expect(near.chunkFrames.map(({ index }) => index)).toEqual(
+        Array.from({ length: answers }, (_, at) => first + at),
+      )
+    }
   })
 })
 

@@ -1,11 +1,12 @@
 import type { Clock } from "../ports/clock.ts"
 import type { BlobRef } from "../ports/replica.ts"
+import { hasBit, setBit } from "../protocol/bitmap.ts"
 import type { ChunkFrame, ChunkWantFrame } from "../protocol/frame.ts"
 import type { Inbox, Receipt } from "../protocol/inbox.ts"
 import { CHUNK_BYTES } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
-import { sameBytes } from "../protocol/same-bytes.ts"
+import { NO_BYTES, sameBytes } from "../protocol/same-bytes.ts"
 import type { LinkReplica } from "./link-replica-api.ts"
 
 /** An entry that was received without the blobs that it refers to. */
@@ -61,11 +62,8 @@ interface Serving {
   readonly key: string | undefined
   readonly position: Uint8Array
   readonly blob: Uint8Array
-  readonly chunks: number
-  readonly first: number
-  readonly bitmap: Uint8Array
-  /** The next bit to look at. */
-  bit: number
+  /** Chunks still to send, the next one first. */
+  indices: number[]
 }
 
 /** Credit comes back in steps of 1 MiB: if more of it were kept, no chunk could come. Entries only name digests, so some thousand fit. */
@@ -76,7 +74,7 @@ const MAX_WAITING_BYTES = 786_432
  */
 const MAX_PLACES = 64
 const PLACE_BYTES = 4_000_000
-/** 1 MiB on the way: half the credit window. */
+/** 1 MiB on the way: half the credit window. One request gets no more, so that a short one cannot cause thousands of answers. */
 const CHUNKS_OUT = 16
 const STALLED_MS = 30_000
 /** A peer never brings what it cannot read, and on a link that is never quiet such an entry would keep others out of its places. */
@@ -152,10 +150,7 @@ export function createBlobExchange({
     const first = indices[0] as number
     const near = indices.filter((index) => index - first < 8 * 1_024)
     const bitmap = new Uint8Array((((near.at(-1) as number) - first) >> 3) + 1)
-    for (const index of near) {
-      const bit = index - first
-      bitmap[bit >> 3] = (bitmap[bit >> 3] as number) | (1 << (bit & 7))
-    }
+    for (const index of near) setBit(bitmap, index - first)
     entry.blob = blob
     entry.out = new Set(near)
     outbox.control({
@@ -205,8 +200,8 @@ export function createBlobExchange({
   }
 
   const sendNext = async (request: Serving): Promise<void> => {
-    const index = nextChunk(request)
-    if (index === null || request.own.closed) {
+    const index = request.indices.shift()
+    if (index === undefined || request.own.closed) {
       serving.shift()
       return
     }
@@ -218,8 +213,10 @@ export function createBlobExchange({
       // The peer is told "not held", and asks another one.
     }
     if (closed) return
+    // Told once that a chunk is missing, the peer gives up the entry.
+    if (bytes === null) request.indices = []
     const slot = own.shared.slot
-    outbox.bulk({ type: "chunk", slot, position, blob, index, bytes: bytes ?? new Uint8Array(0) }, null)
+    outbox.bulk({ type: "chunk", slot, position, blob, index, bytes: bytes ?? NO_BYTES }, null)
     flush()
   }
 
@@ -264,10 +261,9 @@ export function createBlobExchange({
     },
     wanted(own, frame) {
       if (own === null || !own.permissions.send || serving.length >= MAX_SERVING) return
-      const { position, blob, first, bitmap } = frame
+      const { position, blob } = frame
       const key = own.shared.index.get(position)?.key
-      const chunks = Math.ceil(frame.size / CHUNK_BYTES)
-      serving.push({ own, key, position, blob, chunks, first, bitmap, bit: 0 })
+      serving.push({ own, key, position, blob, indices: wantedChunks(frame) })
       void serve()
     },
     pump() {
@@ -283,15 +279,12 @@ export function createBlobExchange({
   }
 }
 
-/** The next chunk that the bitmap asks for; null after the last. */
-function nextChunk(request: Serving): number | null {
-  const { bitmap, first, chunks } = request
-  while (request.bit < bitmap.length * 8) {
-    const bit = request.bit++
-    const wanted = ((bitmap[bit >> 3] as number) >> (bit & 7)) & 1
-    if (wanted === 1 && first + bit < chunks) return first + bit
-  }
-  return null
+function wantedChunks({ size, first, bitmap }: ChunkWantFrame): number[] {
+  const indices: number[] = []
+  const end = Math.min(bitmap.length * 8, Math.ceil(size / CHUNK_BYTES) - first)
+  for (let bit = 0; bit < end && indices.length < CHUNKS_OUT; bit++)
+    if (hasBit(bitmap, bit)) indices.push(first + bit)
+  return indices
 }
 
 function chunkLength(size: number, index: number): number {

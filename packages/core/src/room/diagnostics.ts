@@ -13,23 +13,21 @@ export interface DiagnosticsLog extends Diagnostics {
 
 const KEPT = 512
 
-/** A ring of the last findings; adding one costs an allocation and a store when nobody listens. */
+/** The last findings. */
 export function createDiagnostics(
   clock: Clock,
   counters: () => ReadonlyMap<string, LinkCounters>,
 ): DiagnosticsLog {
-  const ring: Diagnostic[] = []
-  let next = 0
+  const kept: Diagnostic[] = []
   const listeners = createListeners<Diagnostic>()
 
   return {
     add(finding) {
       const diagnostic: Diagnostic = { at: clock.now(), ...finding }
-      ring[next] = diagnostic
-      next = (next + 1) % KEPT
+      if (kept.push(diagnostic) > KEPT) kept.shift()
       listeners.tell(diagnostic)
     },
-    recent: () => (ring.length < KEPT ? [...ring] : [...ring.slice(next), ...ring.slice(0, next)]),
+    recent: () => [...kept],
     subscribe: listeners.add,
     counters,
   }

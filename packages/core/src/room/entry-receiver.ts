@@ -6,6 +6,7 @@ import type { DataFrame, HaveItem, PushFrame } from "../protocol/frame.ts"
 import type { Inbox, Receipt } from "../protocol/inbox.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import type { Outbox } from "../protocol/outbox.ts"
+import { itemDigestOf } from "../protocol/range-record.ts"
 import { startsWithBytes } from "../protocol/same-bytes.ts"
 import type { BlobExchange } from "./blob-exchange.ts"
 import { reasonForWire } from "./reason.ts"
@@ -192,7 +193,7 @@ export function createEntryReceiver(options: EntryReceiverOptions): EntryReceive
       if (held !== undefined && startsWithBytes(held, digest)) {
         room.wanted.came(mapKey(position), peer.session, digest, false)
         if (by === "offer" && own.phase === "live") own.feed.confirm(position, held)
-      } else if (own.permissions.receive && !own.refusals.hasDeclined(position, digest)) {
+      } else if (own.permissions.receive && !own.refusals.hasDeclined(position, itemDigestOf(digest))) {
         want(room, position, by === "offer" && !own.sharesLinks ? 0 : shortDelayMs(), digest)
       }
     },

@@ -5,6 +5,7 @@ import { DIGEST_BYTES, POSITION_BYTES } from "../protocol/limits.ts"
 import { mapKey } from "../protocol/map-key.ts"
 import { decodeMessage } from "../protocol/message.ts"
 import { createOutbox } from "../protocol/outbox.ts"
+import { packEntries } from "../testing/pack-entries.ts"
 import { createSeededRandom } from "../testing/seeded-random.ts"
 import { createEntrySender } from "./entry-sender.ts"
 import { createRefusals } from "./refusals.ts"
@@ -30,7 +31,7 @@ function createRefusedSender() {
     digest,
     key: "",
   }))
-  index.build(entries)
+  index.build(packEntries(entries))
   for (const { position } of entries.slice(TAKEN)) refusals.byPeer.set(mapKey(position), digest)
   const queue = createSendQueue(index)
   const path = { buffered: 0, most: 0, isEndless: false, isEnded: false, withheld: new Set<string>() }

@@ -2,11 +2,8 @@ import type { Clock } from "../ports/clock.ts"
 import { type AttachedReplica, ReplicaError } from "../ports/replica.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
 import { problemOfKey } from "../protocol/entry-key.ts"
-import {
-  createFingerprintIndex,
-  type FingerprintIndex,
-  type IndexEntry,
-} from "../protocol/fingerprint-index.ts"
+import { createEntryPack, type EntryPack } from "../protocol/entry-words.ts"
+import { createFingerprintIndex, type FingerprintIndex } from "../protocol/fingerprint-index.ts"
 import { decodeIndexBlob, encodeIndexBlob } from "../protocol/index-blob.ts"
 import type { KeyedDigest } from "../protocol/keyed-digest.ts"
 import { sameBytes, sameDigest } from "../protocol/same-bytes.ts"
@@ -56,12 +53,6 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   let cancelTimer: (() => void) | null = null
   let closed = false
 
-  const entryOf = (key: string, stateHash: Uint8Array): IndexEntry => ({
-    position: digests.position(key),
-    digest: digests.digest(kind, key, stateHash),
-    key,
-  })
-
   const loadStored = async (): Promise<void> => {
     const blob = await attached.loadIndex()
     if (blob === null) return
@@ -79,22 +70,22 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   }
 
   const replay = async (signal?: AbortSignal): Promise<void> => {
-    let fresh: IndexEntry[] | null = cursor === null ? [] : null
+    let fresh: EntryPack | null = cursor === null ? createEntryPack() : null
     for await (const page of attached.scan(cursor, signal === undefined ? {} : { signal })) {
       for (const { key, stateHash } of page.entries) {
         if (!options.accepts(key)) continue
+        const position = digests.position(key)
+        unsaved++
         if (stateHash === null) {
           // The entry may be among those not built yet: they are built now, and the rest is applied one by one.
           if (fresh !== null) index.build(fresh)
           fresh = null
-          index.delete(digests.position(key))
-          unsaved++
+          index.delete(position)
           continue
         }
-        const entry = entryOf(key, stateHash)
-        if (fresh !== null) fresh.push(entry)
-        else index.set(entry.position, entry.digest, key)
-        unsaved++
+        const digest = digests.digest(kind, key, stateHash)
+        if (fresh !== null) fresh.add(position, digest, key)
+        else index.set(position, digest, key)
       }
       cursor = page.cursor
     }

@@ -3,8 +3,10 @@ import type { LargeEntryGate } from "../protocol/inbox.ts"
 /** The one place of a room for an entry beyond the usual limit; `freed` is called each time the place is given back. */
 export function createLargeEntryGate(freed: () => void): LargeEntryGate {
   let taken = false
+  let isWanted = false
   return {
     acquire() {
+      isWanted = taken
       if (taken) return false
       taken = true
       return true
@@ -12,6 +14,9 @@ export function createLargeEntryGate(freed: () => void): LargeEntryGate {
     release() {
       taken = false
       freed()
+    },
+    get isWanted() {
+      return isWanted
     },
   }
 }

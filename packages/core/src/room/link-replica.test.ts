@@ -39,6 +39,7 @@ function sideOf(
       unacknowledgedBulk: 0,
       control: (frame) => void frames.push(frame),
     },
+    keptSummaries: { bytes: 0 },
     lease: createReconcileLease(),
     clock: createSimulatedTime().clock(),
     random: createSeededRandom("link"),
@@ -93,6 +94,31 @@ test("a run that found more than can be queued has not compared everything: the 
   }
   link.root(root)
   expect([link.phase, link.compared]).toEqual(["live", false])
+  link.close()
+})
+
+test("a run that had more to ask about than can be kept has not shown that the rest may not travel", () => {
+  const index = createFingerprintIndex()
+  const theirs = createFingerprintIndex()
+  const random = createSeededRandom("open")
+  for (let n = 0; n < 500; n++) index.set(random.bytes(16), random.bytes(16), String(n))
+  theirs.set(random.bytes(16), random.bytes(16), "theirs")
+  const { link, frames } = sideOf(index, theirs)
+  link.start()
+  // "I list none of your entries", eight thousand times a frame: each is answered by a split of 71 bytes.
+  const records = new Uint8Array(16_000).map((_, at) => (at % 2 === 0 ? 0x30 : 0))
+  for (let at = 0; at < frames.length; at++) {
+    const request = frames[at] as RangeFrame
+    if (request.type !== "range") continue
+    const { slot, salt, sequence } = request
+    if (sequence === 1)
+      for (let times = 0; times < 12; times++) link.range({ ...request, reply: true, grant: 0, records })
+    link.rangeAck({ type: "range-ack", slot, salt, sequence, answered: 10_000, later: false })
+  }
+  const root = { slot: 0, count: 1, root: theirs.root(), settled: true, answer: false, agreed: false }
+  link.root(root)
+  expect(frames.filter(({ type }) => type === "root")).toMatchObject([{ roots: [{ agreed: false }] }])
+  expect(link.compared).toBe(false)
   link.close()
 })
 

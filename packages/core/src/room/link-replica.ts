@@ -18,7 +18,7 @@ import type { ReconcileLease } from "./reconcile-lease.ts"
 import { createReconcileRunner, type ReconcileReport } from "./reconcile-runner.ts"
 import { createRefusals } from "./refusals.ts"
 import { createRunRecord } from "./run-record.ts"
-import { createSendQueue } from "./send-queue.ts"
+import { createSendQueue, type KeptSummaries } from "./send-queue.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 
 export interface LinkReplicaOptions {
@@ -30,6 +30,7 @@ export interface LinkReplicaOptions {
   readonly initiator: boolean
   readonly permissions: Permissions
   readonly outbox: Outbox
+  readonly keptSummaries: KeptSummaries
   readonly lease: ReconcileLease
   readonly clock: Clock
   readonly random: Random
@@ -73,7 +74,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
   const { session, shared, announced, initiator, permissions, outbox, clock } = options
   const { index, slot } = shared
   const comparable = permissions.send && permissions.receive
-  const queue = createSendQueue(index)
+  const queue = createSendQueue(index, options.keptSummaries)
   const refusals = createRefusals()
   const owed = createOwed()
   const timers = createPurposeTimers(clock, options.pump)
@@ -123,7 +124,7 @@ export function createLinkReplica(options: LinkReplicaOptions): LinkReplica {
       if (permissions.send && !queue.addEntry(position, null)) postponed()
     },
     differs: (position, theirs) => {
-      if (refusals.hasDeclinedItem(position, theirs)) return
+      if (refusals.hasDeclined(position, theirs)) return
       if (permissions.receive && !options.want(position)) delegate(position)
       else if (!permissions.receive) held.announce(position, 0)
     },

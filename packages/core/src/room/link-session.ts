@@ -35,6 +35,8 @@ import { wantFrames } from "./want-frames.ts"
  * its replica, loses its link after this long.
  */
 const STALLED_MS = 60_000
+/** The same for an entry that comes, but no sooner than this while another peer waits for the place. */
+const LONGEST_TURN_MS = 1_800_000
 /** With the longest summaries 3 MB: less than what makes a peer look as if it does not read. */
 const WANTS_AT_ONCE = 256
 /** A peer that does not read may announce ever more entries, and take them back at once. As many as four replicas may want. */
@@ -49,6 +51,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   const initiator = bytesToHex(options.sessionId) < link.session
   /** Our links when this one opened: both sides judge by the links of that time, and so agree on whether they share any. */
   const linkedAtFirst = options.linkedSessions()
+  const keptSummaries = { bytes: 0 }
   let linkedTo: ReadonlySet<string> = new Set()
   let greeted = false
   let refusesEntries = false
@@ -69,6 +72,8 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
   let changes = 0
   /** When an entry, or a piece of one, last arrived other than by a push. */
   let payloadAt = -Infinity
+  /** When this link was last seen without the room's place for a large entry. */
+  let noPlaceAt = clock.monotonic()
   /** When an answer of any comparison last arrived. */
   let comparedAt = -Infinity
 
@@ -140,9 +145,11 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
     clock,
     random,
     ping: (nonce) => {
-      if ((inbox.holdsPlace || early.length > 0) && clock.monotonic() - payloadAt > STALLED_MS) {
+      const now = clock.monotonic()
+      if (!inbox.holdsPlace) noPlaceAt = now
+      const isStalled = (inbox.holdsPlace || early.length > 0) && now - payloadAt > STALLED_MS
+      if (isStalled || (options.gate.isWanted && now - noPlaceAt > LONGEST_TURN_MS))
         return end("a large entry stalled")
-      }
       outbox.control({ type: "ping", nonce })
       const roots = matched.roots(initiator)
       if (roots.length > 0) outbox.control({ type: "root", roots })
@@ -162,6 +169,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       initiator,
       permissions: permissionsFor(room.shared.replica.direction, announced, link.role, refusesEntries),
       outbox,
+      keptSummaries,
       lease: room.lease,
       clock,
       random,

@@ -1,6 +1,6 @@
 import { mapKey } from "../protocol/map-key.ts"
 import { itemDigestOf } from "../protocol/range-record.ts"
-import { sameBytes, startsWithBytes } from "../protocol/same-bytes.ts"
+import { NO_BYTES, sameBytes, startsWithBytes } from "../protocol/same-bytes.ts"
 
 /** Entries of one replica that cannot travel over one link as they are: nobody offers or asks for them again. */
 export interface Refusals {
@@ -17,9 +17,8 @@ export interface Refusals {
    * first time while this side holds the state `held`.
    */
   decline(position: Uint8Array, digest: Uint8Array, held: Uint8Array | undefined): boolean
-  hasDeclined(position: Uint8Array, digest: Uint8Array): boolean
-  /** The same, for what a RANGE record says of a digest. */
-  hasDeclinedItem(position: Uint8Array, itemDigest: number): boolean
+  /** With as much of the digest as a RANGE record says. */
+  hasDeclined(position: Uint8Array, itemDigest: number): boolean
 }
 
 /** Beyond this a refused entry is asked for, and refused, once more. */
@@ -29,15 +28,13 @@ const MAX_DECLINED = 4_096
  * acknowledgements of all that come after it; beyond this limit, some entries would count as held that are not.
  */
 const MAX_PUT_OFF = 65_536
-const NO_DIGEST = new Uint8Array(0)
-
 export function createRefusals(): Refusals {
-  const declined = new Map<string, { readonly digest: Uint8Array; readonly held: Uint8Array | undefined }>()
+  const declined = new Map<string, { readonly itemDigest: number; readonly held: Uint8Array | undefined }>()
   const putOffCounts = new Map<string, number>()
   const byPeer = new Map<string, Uint8Array>()
   return {
     byPeer,
-    isByPeer: (position, digest) => startsWithBytes(byPeer.get(mapKey(position)) ?? NO_DIGEST, digest),
+    isByPeer: (position, digest) => startsWithBytes(byPeer.get(mapKey(position)) ?? NO_BYTES, digest),
     putOff(position, digest) {
       const key = mapKey(position) + mapKey(digest)
       if (putOffCounts.size < MAX_PUT_OFF) putOffCounts.set(key, (putOffCounts.get(key) ?? 0) + 1)
@@ -53,18 +50,11 @@ export function createRefusals(): Refusals {
       const key = mapKey(position)
       const former = declined.get(key)?.held
       declined.delete(key)
-      declined.set(key, { digest, held })
+      declined.set(key, { itemDigest: itemDigestOf(digest), held })
       const oldest = declined.keys().next().value
       if (declined.size > MAX_DECLINED && oldest !== undefined) declined.delete(oldest)
       return held !== undefined && (former === undefined || !sameBytes(former, held))
     },
-    hasDeclined(position, digest) {
-      const refused = declined.get(mapKey(position))?.digest
-      return refused !== undefined && sameBytes(refused, digest)
-    },
-    hasDeclinedItem(position, itemDigest) {
-      const refused = declined.get(mapKey(position))?.digest
-      return refused !== undefined && itemDigestOf(refused) === itemDigest
-    },
+    hasDeclined: (position, itemDigest) => declined.get(mapKey(position))?.itemDigest === itemDigest,
   }
 }

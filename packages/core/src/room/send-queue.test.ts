@@ -105,9 +105,48 @@ describe("a send queue", () => {
       for (let n = 0; n < 100; n++) expect(queue.addEntry(random.bytes(16), summary)).toBe(true)
     }
     ask()
-    expect(keptBytes()).toBe(31 * 262_144)
+    expect(keptBytes()).toBe(30 * 262_144)
     // What was taken makes room for others.
     ask()
-    expect(keptBytes()).toBe(31 * 262_144)
+    expect(keptBytes()).toBe(30 * 262_144)
+  })
+
+  test("keeps no more of them from a peer that fills the queue with ever shorter ones, and never reads", () => {
+    const queue = createSendQueue(indexOf(0))
+    const positions = Array.from({ length: 65_536 }, () => random.bytes(16))
+    // Each as long as an average of all that is queued may be.
+    for (const [n, position] of positions.entries())
+      queue.addEntry(position, new Uint8Array(Math.min(16_000, Math.floor(8_000_000 / (n + 1)))))
+    const kept = queue.take(65_536).reduce((sum, { summary }) => sum + summary.length, 0)
+    expect(kept).toBeGreaterThan(7_900_000)
+    expect(kept).toBeLessThanOrEqual(8_000_000)
+  })
+
+  test("shares that room with the other queues of a link", () => {
+    const kept = { bytes: 0 }
+    const [one, other] = [createSendQueue(indexOf(0), kept), createSendQueue(indexOf(0), kept)]
+    const position = random.bytes(16)
+    one.addEntry(position, new Uint8Array(5_000_000))
+    other.addEntry(position, new Uint8Array(5_000_000))
+    expect(other.take(1)[0]?.summary.length).toBe(0)
+    one.clear()
+    other.addEntry(position, new Uint8Array(5_000_000))
+    expect(other.take(1)[0]?.summary.length).toBe(5_000_000)
+    expect(kept.bytes).toBe(0)
+  })
+
+  test("forgets a summary for a newer one, and all of them when it is cleared", () => {
+    const queue = createSendQueue(indexOf(0))
+    const [one, other] = [random.bytes(16), random.bytes(16)]
+    const longest = new Uint8Array(8_000_000)
+    for (let times = 0; times < 3; times++) {
+      queue.addEntry(one, longest)
+      queue.addEntry(one, longest.subarray(1))
+      expect(queue.take(1)[0]?.summary.length).toBe(longest.length - 1)
+      queue.addEntry(other, longest)
+      queue.clear()
+    }
+    queue.addEntry(one, longest)
+    expect(queue.take(1)[0]?.summary.length).toBe(longest.length)
   })
 })

@@ -1,3 +1,4 @@
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 import { createFingerprint, type FingerprintIndex, MAX_NODE_DEPTH } from "../protocol/fingerprint-index.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
 
@@ -24,17 +25,20 @@ export interface SendQueue {
   readonly size: number
 }
 
+/** What all queues of a link keep of the peer's summaries. */
+export interface KeptSummaries {
+  bytes: number
+}
+
 const MAX_QUEUED = 65_536
 /**
- * If all that is queued had a summary this long, they would take so many bytes: a longer one is not kept, and the peer
- * gets the entry whole. Otherwise, one that asks and does not read could fill the memory with them.
+ * One that asks and does not read could fill the memory with summaries. Beyond this they are not kept, and the peer gets the
+ * entry whole.
  */
 const MAX_SUMMARIES_BYTES = 8_000_000
 /** A subtree larger than this is opened into its children before its entries are listed. */
 const LISTED_ENTRIES = 1_024
-const NOTHING = new Uint8Array(0)
-
-export function createSendQueue(index: FingerprintIndex): SendQueue {
+export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = { bytes: 0 }): SendQueue {
   /** Null for what nobody asked for. */
   const summaryByPosition = new Map<string, Uint8Array | null>()
   let nodes: { readonly depth: number; readonly prefix: number; readonly count: number }[] = []
@@ -59,7 +63,7 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
     }
     index.forEachIn(depth, prefix, (position) => {
       const key = mapKey(position)
-      summaryByPosition.set(key, summaryByPosition.get(key) ?? NOTHING)
+      summaryByPosition.set(key, summaryByPosition.get(key) ?? NO_BYTES)
     })
   }
 
@@ -73,9 +77,12 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
     addEntry(position, summary) {
       const key = mapKey(position)
       if (summaryByPosition.size >= MAX_QUEUED && !summaryByPosition.has(key)) return false
+      const former = summaryByPosition.get(key) ?? NO_BYTES
       // A later request knows more about the peer.
-      const isKept = summary !== null && summary.length * summaryByPosition.size <= MAX_SUMMARIES_BYTES
-      summaryByPosition.set(key, (isKept ? summary : summaryByPosition.get(key)) ?? NOTHING)
+      const grownBytes = (summary ?? former).length - former.length
+      const isKept = kept.bytes + grownBytes <= MAX_SUMMARIES_BYTES
+      if (isKept) kept.bytes += grownBytes
+      summaryByPosition.set(key, isKept && summary !== null ? summary : former)
       return true
     },
     addUnasked(position) {
@@ -87,15 +94,16 @@ export function createSendQueue(index: FingerprintIndex): SendQueue {
       const taken: QueuedEntry[] = []
       for (const [key, summary] of summaryByPosition) {
         if (taken.length >= limit) break
-        taken.push({ position: mapKeyBytes(key), summary: summary ?? NOTHING, unasked: summary === null })
+        taken.push({ position: mapKeyBytes(key), summary: summary ?? NO_BYTES, unasked: summary === null })
         summaryByPosition.delete(key)
+        kept.bytes -= summary?.length ?? 0
       }
       return taken
     },
     clear() {
-      summaryByPosition.clear()
       nodes = []
       nodeEntries = 0
+      this.take(summaryByPosition.size)
     },
     get size() {
       return summaryByPosition.size + nodeEntries

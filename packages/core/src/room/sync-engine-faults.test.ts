@@ -24,6 +24,8 @@ import type { PresenceSigner } from "./presence-relay.ts"
 /** For rooms in which nobody forges anything. */
 const credulous: PresenceSigner = { sign: async () => new Uint8Array(64), verify: async () => true }
 
+type CreditFrame = Extract<Frame, { type: "credit" }>
+
 /** A link whose far side the test writes by hand. */
 function hostileLink(
   node: Node,
@@ -272,6 +274,50 @@ describe("a large entry that stalls", () => {
       expect(time.pending).toBe(0)
     })
   }
+
+  test("in that it comes ever so slowly costs the link after half an hour, if somebody else waits for the place", async () => {
+    for (const isWanted of [false, true]) {
+      const time = createSimulatedTime()
+      const node = createNode(time, "honest")
+      await node.engine.replicate(memory())
+      const slow = hostileLink(node)
+      slow.say(hello, announceNotes)
+      const other = hostileLink(node, { byte: 0xdd })
+      other.say({ ...hello, session: new Uint8Array(16).fill(0xdd) }, announceNotes)
+      const sender = ({ say, heard }: ReturnType<typeof hostileLink>) => {
+        let [at, used] = [0, 0]
+        /** False once there is no credit for it. */
+        return (bytes: number): boolean => {
+          const frame: Frame = { type: "fragment", size: whole.length, bytes: whole.subarray(at, at + bytes) }
+          const credit = heard.findLast(({ type }) => type === "credit") as CreditFrame | undefined
+          used += encodeFrame(frame).length
+          if (used > (credit?.total ?? 2_097_152)) return false
+          say(frame)
+          at += bytes
+          return at < whole.length
+        }
+      }
+      const sendSlowly = sender(slow)
+      for (let pieces = 0; pieces < 100; pieces++) sendSlowly(50_000)
+      const sendOther = sender(other)
+      while (isWanted && sendOther(50_000)) {
+        // Goes on until its credit is used up.
+      }
+      const credits = (): number => other.heard.filter(({ type }) => type === "credit").length
+      const before = credits()
+      for (let ms = 0; ms < 1_900_000 && slow.closed.length === 0; ms += 10_000) {
+        await time.runFor(10_000)
+        sendSlowly(512)
+        for (const { say } of [slow, other]) say({ type: "ping", nonce: 1 })
+        if (ms < 1_790_000) expect(slow.closed).toEqual([])
+      }
+      expect(slow.closed).toEqual(isWanted ? [expect.stringContaining("a large entry stalled")] : [])
+      // The other gets the place, and with it the credit for the rest.
+      expect(credits() > before).toBe(isWanted)
+      await node.engine.close()
+      expect(time.pending).toBe(0)
+    }
+  })
 })
 
 describe("a wanted entry that is also written here", () => {

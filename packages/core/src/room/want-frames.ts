@@ -1,3 +1,4 @@
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 import type { Frame, WantItem } from "../protocol/frame.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 
@@ -5,8 +6,6 @@ import type { SharedReplica } from "./shared-replica.ts"
 const MAX_SUMMARIES_BYTES = 12_288
 const MAX_WANT_ITEMS = 512
 const ITEM_OVERHEAD_BYTES = 24
-const NO_SUMMARY = new Uint8Array(0)
-
 /** WANT frames for entries, with summaries of what is held of them; without a summary the whole entry is asked for. */
 export async function wantFrames(
   shared: SharedReplica,
@@ -17,8 +16,8 @@ export async function wantFrames(
   let items: WantItem[] = []
   let bytes = 0
   for (const [at, position] of positions.entries()) {
-    const held = summaries[at] ?? NO_SUMMARY
-    const summary = held.length > MAX_SUMMARIES_BYTES ? NO_SUMMARY : held
+    const held = summaries[at] ?? NO_BYTES
+    const summary = held.length > MAX_SUMMARIES_BYTES ? NO_BYTES : held
     const size = summary.length + ITEM_OVERHEAD_BYTES
     if (items.length > 0 && (items.length >= MAX_WANT_ITEMS || bytes + size > MAX_SUMMARIES_BYTES)) {
       frames.push({ type: "want", slot: shared.slot, items })

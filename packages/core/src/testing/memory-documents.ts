@@ -273,6 +273,7 @@ export async function openMemoryDocuments(options: MemoryDocumentsOptions): Prom
     const held = staged.get(key) ?? entryByKey.get(key) ?? null
     const joined = steps.join(held?.state ?? EMPTY_REGISTER, delta)
     if (joined.type === "incomplete") return { type: "incomplete" }
+    if (joined.type === "contradicts") return { type: "refused", reason: "it contradicts what is held" }
     if (joined.type === "context-full") return { type: "refused", reason: "written in too many sessions" }
     minter.observe(delta.context)
     const next = hashed(await folded(key, joined.state))

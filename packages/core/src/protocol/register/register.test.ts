@@ -78,9 +78,9 @@ describe("register", () => {
     )
     const context = new Map([["aaaaaaaaaaaaaaaa", 9_000]])
     const bare = { complete: true, context, dots: [], siblings: [], view: null, fingerprint: null }
-    expect(joinRegister(held, bare)).toEqual({ type: "incomplete" })
+    expect(joinRegister(held, bare)).toEqual({ type: "contradicts" })
     const covered = { ...bare, dots: [{ incarnation: "aaaaaaaaaaaaaaaa", hlc: 4_000 }] }
-    expect(joinRegister(held, covered)).toEqual({ type: "incomplete" })
+    expect(joinRegister(held, covered)).toEqual({ type: "contradicts" })
   })
 
   test("senderLacks is null exactly when the sender's state is what the join gives", async () => {

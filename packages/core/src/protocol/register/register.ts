@@ -60,6 +60,8 @@ export type RegisterJoin =
   | { readonly type: "incomplete" }
   /** More writers than a context may list: nothing changed. */
   | { readonly type: "context-full" }
+  /** Nothing would be left: each side says that the writes of the other were overwritten, by none that it has. Nothing changed. */
+  | { readonly type: "contradicts" }
   | {
       readonly type: "joined"
       /** Its view is null when several siblings must still be folded. */
@@ -158,9 +160,9 @@ export function joinRegister(local: RegisterState, delta: RegisterDelta): Regist
   const merged = mergeSiblings(local, delta)
   if (merged === null) return { type: "incomplete" }
   // No honest pair of states joins to nothing, since nothing overwrites the newest write of the two. A context alone would
-  // erase the document and leave no tombstone.
+  // erase the document and leave no tombstone. It is not "incomplete": the whole state would say the same, again and again.
   if (merged.siblings.length === 0 && local.context.size + delta.context.size > 0)
-    return { type: "incomplete" }
+    return { type: "contradicts" }
   const context = joinContexts(local.context, delta.context)
   if (context.size > MAX_CONTEXT_ENTRIES) return { type: "context-full" }
   const contentChanged = merged.changed || context !== local.context
