@@ -161,6 +161,8 @@ async function openBeside(
     report,
     storeId: meta.storeId,
     holdsAttachments,
+    sends: options.direction !== "receive-only",
+    setAside: own.setAside,
     giveUp: () => leaving.abort(),
     async release() {
       owedRows.stop()

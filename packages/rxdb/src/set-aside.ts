@@ -1,4 +1,4 @@
-import type { MutableState } from "@dunlin/core"
+import { type MutableState, RoomError } from "@dunlin/core"
 import type { Held, Trouble } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { isListOf, isText, parseNote } from "./stored-note.ts"
@@ -74,6 +74,18 @@ export function createSetAside(
       await store().catch(() => undefined)
     },
   }
+}
+
+/** Throws if one of these is set aside; without keys, if anything is. It is on no other device, however long one waits. */
+export function assertShared(setAside: Reasons, keys: readonly string[] | undefined): void {
+  const missing = keys === undefined ? [...setAside.keys()] : keys.filter((key) => setAside.has(key))
+  const [first] = missing
+  if (first === undefined) return
+  const others = missing.length === 1 ? "" : `, and ${missing.length - 1} more`
+  throw new RoomError(
+    "refused",
+    `Documents of this device cannot be shared as they are: "${first}" (${setAside.get(first)})${others}. "setAside" of the handle lists them; the others are held.`,
+  )
 }
 
 function reasonOf(trouble: Trouble | undefined): string | undefined {

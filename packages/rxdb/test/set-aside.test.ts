@@ -130,8 +130,10 @@ describe.each(Object.entries(unshareable))("an edit %s", (_, edit) => {
       message: expect.stringContaining('"x"') as string,
     })
     await expect(a.handle.synced({ keys: ["x"] })).rejects.toMatchObject({ code: "refused" })
+    await expect(a.room.synced()).rejects.toMatchObject({ code: "refused" })
     await a.handle.synced({ keys: ["later"] })
     await a.handle.synced({ peers: 0 })
+    await a.room.synced({ peers: 0 })
     await b.handle.synced()
   })
 })
@@ -171,6 +173,20 @@ test("all are shared by a repaired application, also if the stored list is damag
     1, 1_001,
   ])
 }, 120_000)
+
+test("a document whose modifier does not answer is what synced() waits for in vain; the others are held", async () => {
+  const modifier = (document: { readonly id?: unknown }): unknown =>
+    document.id === "x" ? new Promise(() => {}) : document
+  const a = await flock.join({ creator, replica: { push: { modifier } } })
+  const b = await flock.join({ creator })
+  await a.collection.insert({ id: "x", text: "of a" })
+  await until(() => a.handle.setAside.get().has("x"), "the document to be set aside")
+  await a.collection.insert({ id: "later", text: "of a" })
+  await a.handle.synced({ keys: ["later"] })
+  expect(Object.keys(await contents(b.collection))).toEqual(["later"])
+  await expect(a.handle.synced()).rejects.toMatchObject({ code: "refused" })
+  await expect(a.room.synced()).rejects.toMatchObject({ code: "refused" })
+})
 
 test("what was not answered before the room was left is not listed, and shared by the next", async () => {
   const own = { creator, storage: dexie(), name: freshName() }
