@@ -38,6 +38,22 @@ async function crash({ page }: Tab): Promise<void> {
   await crashed
 }
 
+/**
+ * Nothing runs in this tab until the returned function is called, as in one that a phone has suspended. Chromium's own
+ * `Page.setWebLifecycleState` leaves a tab of a browser without windows running.
+ */
+async function suspend({ page }: Tab): Promise<() => Promise<void>> {
+  const session = await page.context().newCDPSession(page)
+  await session.send("Debugger.enable")
+  const paused = new Promise((resolve) => session.once("Debugger.paused", resolve))
+  await session.send("Debugger.pause")
+  await paused
+  return async () => {
+    await session.send("Debugger.resume")
+    await session.detach()
+  }
+}
+
 test("what a tab stored as it died, and told no other tab of, reaches the peers of the tab that lives", async () => {
   const { ada, bob } = await createRoom()
   const holder = await ada()
@@ -134,4 +150,41 @@ test("tabs that keep the same collection in memory stand by for nobody, and each
   const far = await bob()
   await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
   expect(await far.call("ids")).toContain("of the second")
+})
+
+test("while the tab that replicates is suspended, others write, synced() tells, and all travels once it wakes or dies", async () => {
+  const { ada, bob } = await createRoom()
+  const holder = await ada()
+  const second = await ada()
+  const far = await bob()
+  const resume = await suspend(holder)
+  await second.call("insert", "while it sleeps")
+  expect(await second.call("codeOfSynced")).toBe("no-peers")
+  const third = await ada()
+  expect(await third.call("standsBy")).toBe(true)
+  expect(await third.call("ids")).toEqual(["while it sleeps"])
+  expect(await far.call("ids")).toEqual([])
+  await second.call("beginSynced")
+  await resume()
+  await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
+  expect(await far.call("ids")).toEqual(["while it sleeps"])
+
+  await suspend(holder)
+  await second.call("insert", "while it sleeps again")
+  await crash(holder)
+  await eventually(() => far.call("ids")).toContain("while it sleeps again")
+  await eventually(() => second.call("standsBy")).toBe(false)
+})
+
+test("a tab that steps back before it is suspended leaves the collection to the next one", async () => {
+  const { ada, bob } = await createRoom()
+  const holder = await ada()
+  const second = await ada()
+  const far = await bob()
+  await holder.call("stepBack")
+  await eventually(() => second.call("standsBy")).toBe(false)
+  expect(await holder.call("standsBy")).toBe(true)
+  await suspend(holder)
+  await second.call("insert", "of the second")
+  await eventually(() => far.call("ids")).toEqual(["of the second"])
 })

@@ -79,6 +79,22 @@ export function outcomesOfSynced(): readonly string[] {
   return outcomes.toSorted()
 }
 
+/** What `synced()` without a limit of one's own rejects with. */
+export function codeOfSynced(): Promise<string | undefined> {
+  return opened(handle)
+    .synced()
+    .then(
+      () => undefined,
+      (error: unknown) => (error as { readonly code?: string }).code,
+    )
+}
+
+/** Leaves the collection to another tab, if one waits for it. */
+export async function stepBack(): Promise<void> {
+  await opened(handle).close()
+  handle = await opened(room).replicate(rxdbReplica(opened(notes)))
+}
+
 export async function closeDatabase(): Promise<void> {
   await opened(notes).database.close()
 }
