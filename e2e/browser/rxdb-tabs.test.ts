@@ -71,6 +71,31 @@ test("what a tab stored as it died, and told no other tab of, reaches the peers 
   await reaches("afterwards")
 })
 
+test("tabs that crash in the middle of writes leave nothing that their profile shows and its peer does not", async () => {
+  const { ada, bob } = await createRoom()
+  const far = await bob()
+  let holder = await ada()
+  const survivor = await ada()
+  for (const round of [1, 2, 3]) {
+    const dying = await ada()
+    await dying.call("insertForEver", `dying ${round}`)
+    await holder.call("insertForEver", `holder ${round}`)
+    await eventually(async () => (await far.call("ids")).some((id) => id.startsWith(`dying ${round}`))).toBe(
+      true,
+    )
+    await crash(dying)
+    if (round === 2) {
+      await crash(holder)
+      await eventually(() => survivor.call("standsBy")).toBe(false)
+      holder = survivor
+    } else await holder.call("insertNoMore")
+  }
+  await holder.call("insertNoMore")
+  const stored = await (await ada()).call("ids")
+  expect(stored.length).toBeGreaterThan(6)
+  await eventually(() => far.call("ids")).toEqual(stored)
+})
+
 test("a second tab is open at once, stands by, and takes over with the same handle when the first crashes", async () => {
   const { ada, bob } = await createRoom()
   const holder = await ada()

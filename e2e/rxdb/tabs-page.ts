@@ -50,6 +50,21 @@ export async function insert(id: string): Promise<void> {
   await opened(notes).insert({ id, text: "written" })
 }
 
+let writes = false
+
+/** Inserts one document after the other, several at a time. */
+export function insertForEver(prefix: string): void {
+  writes = true
+  const go = async (lane: number): Promise<void> => {
+    for (let n = 0; writes; n++) await insert(`${prefix} ${lane}-${n}`)
+  }
+  for (const lane of [1, 2, 3]) void go(lane)
+}
+
+export function insertNoMore(): void {
+  writes = false
+}
+
 export async function ids(): Promise<readonly string[]> {
   return (await opened(notes).find().exec()).map(({ id }) => id)
 }
