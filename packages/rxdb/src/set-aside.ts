@@ -29,9 +29,11 @@ const PARTS = 64
 const MAX_STORED = 1_000
 const MAX_REASON_LENGTH = 300
 
+/** `freed` hears of documents that were listed and can be shared now: whoever read them may have had another reason to. */
 export function createSetAside(
   sidecar: Pick<Sidecar, "get" | "put">,
   reasons: MutableState<Reasons>,
+  freed: (keys: readonly string[]) => void = () => {},
 ): SetAside {
   const storedByPart = new Map<string, string>()
   /** Parts that may differ from what is stored. */
@@ -88,6 +90,8 @@ export function createSetAside(
       if (changed.length > 0) reasons.set(next)
       // No reason to fail a read: the next read tries again.
       await store().catch(() => undefined)
+      const free = changed.filter(({ key, trouble }) => trouble === undefined && known.has(key))
+      if (free.length > 0) freed(free.map(({ key }) => key))
     },
   }
 }
