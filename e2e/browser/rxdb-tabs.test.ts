@@ -38,6 +38,22 @@ async function crash({ page }: Tab): Promise<void> {
   await crashed
 }
 
+/**
+ * Nothing runs in this tab until the returned function is called, as in one that a phone has suspended. Chromium's own
+ * `Page.setWebLifecycleState` leaves a tab of a browser without windows running.
+ */
+async function suspend({ page }: Tab): Promise<() => Promise<void>> {
+  const session = await page.context().newCDPSession(page)
+  await session.send("Debugger.enable")
+  const paused = new Promise((resolve) => session.once("Debugger.paused", resolve))
+  await session.send("Debugger.pause")
+  await paused
+  return async () => {
+    await session.send("Debugger.resume")
+    await session.detach()
+  }
+}
+
 test("what a tab stored as it died, and told no other tab of, reaches the peers of the tab that lives", async () => {
   const { ada, bob } = await createRoom()
   const holder = await ada()
@@ -53,6 +69,31 @@ test("what a tab stored as it died, and told no other tab of, reaches the peers 
   await reaches("untold")
   await holder.call("insert", "afterwards")
   await reaches("afterwards")
+})
+
+test("tabs that crash in the middle of writes leave nothing that their profile shows and its peer does not", async () => {
+  const { ada, bob } = await createRoom()
+  const far = await bob()
+  let holder = await ada()
+  const survivor = await ada()
+  for (const round of [1, 2, 3]) {
+    const dying = await ada()
+    await dying.call("insertForEver", `dying ${round}`)
+    await holder.call("insertForEver", `holder ${round}`)
+    await eventually(async () => (await far.call("ids")).some((id) => id.startsWith(`dying ${round}`))).toBe(
+      true,
+    )
+    await crash(dying)
+    if (round === 2) {
+      await crash(holder)
+      await eventually(() => survivor.call("standsBy")).toBe(false)
+      holder = survivor
+    } else await holder.call("insertNoMore")
+  }
+  await holder.call("insertNoMore")
+  const stored = await (await ada()).call("ids")
+  expect(stored.length).toBeGreaterThan(6)
+  await eventually(() => far.call("ids")).toEqual(stored)
 })
 
 test("a second tab is open at once, stands by, and takes over with the same handle when the first crashes", async () => {
@@ -134,4 +175,41 @@ test("tabs that keep the same collection in memory stand by for nobody, and each
   const far = await bob()
   await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
   expect(await far.call("ids")).toContain("of the second")
+})
+
+test("while the tab that replicates is suspended, others write, synced() tells, and all travels once it wakes or dies", async () => {
+  const { ada, bob } = await createRoom()
+  const holder = await ada()
+  const second = await ada()
+  const far = await bob()
+  const resume = await suspend(holder)
+  await second.call("insert", "while it sleeps")
+  expect(await second.call("codeOfSynced")).toBe("no-peers")
+  const third = await ada()
+  expect(await third.call("standsBy")).toBe(true)
+  expect(await third.call("ids")).toEqual(["while it sleeps"])
+  expect(await far.call("ids")).toEqual([])
+  await second.call("beginSynced")
+  await resume()
+  await eventually(() => second.call("outcomesOfSynced")).toEqual(["handle: held", "room: held"])
+  expect(await far.call("ids")).toEqual(["while it sleeps"])
+
+  await suspend(holder)
+  await second.call("insert", "while it sleeps again")
+  await crash(holder)
+  await eventually(() => far.call("ids")).toContain("while it sleeps again")
+  await eventually(() => second.call("standsBy")).toBe(false)
+})
+
+test("a tab that steps back before it is suspended leaves the collection to the next one", async () => {
+  const { ada, bob } = await createRoom()
+  const holder = await ada()
+  const second = await ada()
+  const far = await bob()
+  await holder.call("stepBack")
+  await eventually(() => second.call("standsBy")).toBe(false)
+  expect(await holder.call("standsBy")).toBe(true)
+  await suspend(holder)
+  await second.call("insert", "of the second")
+  await eventually(() => far.call("ids")).toEqual(["of the second"])
 })

@@ -50,6 +50,21 @@ export async function insert(id: string): Promise<void> {
   await opened(notes).insert({ id, text: "written" })
 }
 
+let writes = false
+
+/** Inserts one document after the other, several at a time. */
+export function insertForEver(prefix: string): void {
+  writes = true
+  const go = async (lane: number): Promise<void> => {
+    for (let n = 0; writes; n++) await insert(`${prefix} ${lane}-${n}`)
+  }
+  for (const lane of [1, 2, 3]) void go(lane)
+}
+
+export function insertNoMore(): void {
+  writes = false
+}
+
 export async function ids(): Promise<readonly string[]> {
   return (await opened(notes).find().exec()).map(({ id }) => id)
 }
@@ -77,6 +92,22 @@ export function beginSynced(): void {
 
 export function outcomesOfSynced(): readonly string[] {
   return outcomes.toSorted()
+}
+
+/** What `synced()` without a limit of one's own rejects with. */
+export function codeOfSynced(): Promise<string | undefined> {
+  return opened(handle)
+    .synced()
+    .then(
+      () => undefined,
+      (error: unknown) => (error as { readonly code?: string }).code,
+    )
+}
+
+/** Leaves the collection to another tab, if one waits for it. */
+export async function stepBack(): Promise<void> {
+  await opened(handle).close()
+  handle = await opened(room).replicate(rxdbReplica(opened(notes)))
 }
 
 export async function closeDatabase(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   ReplicaError,
   type ReplicaHost,
   shownValue,
+  type State,
   stateHash,
   summarizeRegister,
 } from "@dunlin/core"
@@ -22,6 +23,7 @@ import { joinBatch, type JoinBatchDeps } from "./join-batch.ts"
 import { watchLocalChanges } from "./local-changes.ts"
 import type { Modifiers } from "./modifiers.ts"
 import type { Held } from "./register-store.ts"
+import { assertShared, type Reasons } from "./set-aside.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
 
@@ -33,6 +35,9 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
   readonly shelf: AttachmentShelf
   readonly modifiers: Modifiers
   readonly holdsAttachments: boolean
+  /** Whether documents of this device may travel. */
+  readonly sends: boolean
+  readonly setAside: State<Reasons>
   /** Stops every wait for the application's modifiers. */
   readonly giveUp: () => void
   /** Frees what was opened for this attachment to a room. */
@@ -138,6 +143,9 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
       }),
     async flush() {
       if (detached === null) await changes.flush()
+    },
+    assertShared({ keys, peers }) {
+      if (deps.sends && peers !== 0) assertShared(deps.setAside.get(), keys)
     },
     join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {

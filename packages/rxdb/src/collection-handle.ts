@@ -3,7 +3,6 @@ import {
   type MutableState,
   type ReplicaHost,
   type ReplicaReport,
-  RoomError,
   systemClock,
   systemRandom,
 } from "@dunlin/core"
@@ -40,15 +39,12 @@ export interface CollectionHandle {
 export interface CollectionHandleOptions {
   readonly collection: RxCollection
   readonly host: ReplicaHost
-  /** Whether documents of this device may travel. */
-  readonly sends: boolean
   readonly leave: () => Promise<void>
 }
 
 export function createCollectionHandle({
   collection,
   host,
-  sends,
   leave,
 }: CollectionHandleOptions): CollectionHandle {
   const conflicts = createConflictLog()
@@ -82,7 +78,6 @@ export function createCollectionHandle({
           // The host does not know when a replica ends, and heeds the signal only once the replica is attached.
           call.signal.throwIfAborted()
           await unlessAborted(host.synced(own), call.signal)
-          if (sends && options.peers !== 0) assertShared(setAside.get(), options.keys)
         } finally {
           call.close()
         }
@@ -115,16 +110,4 @@ export function createCollectionHandle({
       attachments$.complete()
     },
   }
-}
-
-/** What cannot be shared is on no other device, however long one waits. */
-function assertShared(setAside: Reasons, keys: readonly string[] | undefined): void {
-  const missing = keys === undefined ? [...setAside.keys()] : keys.filter((key) => setAside.has(key))
-  const [first] = missing
-  if (first === undefined) return
-  const others = missing.length === 1 ? "" : `, and ${missing.length - 1} more`
-  throw new RoomError(
-    "refused",
-    `Documents of this device cannot be shared as they are: "${first}" (${setAside.get(first)})${others}. "setAside" of the handle lists them; the others are held.`,
-  )
 }

@@ -18,7 +18,7 @@ import type { Materialiser } from "./materialiser.ts"
 import type { Modifiers } from "./modifiers.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
-import type { SidecarRecord } from "./sidecar-record.ts"
+import { revisionOf, type SidecarRecord } from "./sidecar-record.ts"
 import { type UnheardRows, watchUnheardRows } from "./unheard-rows.ts"
 
 export interface LocalChangesDeps {
@@ -37,7 +37,9 @@ export interface LocalChangesDeps {
 }
 
 export interface LocalChanges {
-  /** Resolves when every write completed before the call is reported; rejects when one cannot be reported now. */
+  /**
+   * Resolves when every write completed before the call is reported, or set aside; rejects when one can be neither now.
+   */
   flush(): Promise<void>
   /** Rows that no event announced. */
   readonly unheard: UnheardRows
@@ -61,6 +63,13 @@ interface RowEvent {
  * Null when only storage knows it.
  */
 type Befores = Map<string, RegisterState | null>
+
+/** Why a change could not be reported. */
+interface Unreported {
+  readonly cause: unknown
+  /** Its document is set aside, where everybody can see it. */
+  readonly isSetAside: boolean
+}
 
 /** The pause doubles with each failed try. */
 const RETRY = { firstMs: 5_000, longestMs: 80_000 }
@@ -106,22 +115,25 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     return true
   }
 
-  /** Changes that cannot be reported stay noted, under the state before the first. Rejects with the first cause. */
+  /**
+   * Changes that cannot be reported stay noted, under the state before the first. Rejects with the first cause that nothing
+   * else tells of.
+   */
   const reportPending = async (): Promise<void> => {
     const befores: Befores = new Map(beforeByKey)
     beforeByKey.clear()
     const troubles = await reportKeys(befores).catch(
-      (cause: unknown): ReadonlyMap<string, unknown> =>
-        new Map([...befores.keys()].map((key) => [key, cause])),
+      (cause: unknown): ReadonlyMap<string, Unreported> =>
+        new Map([...befores.keys()].map((key) => [key, { cause, isSetAside: false }])),
     )
-    const [first] = troubles
-    if (first === undefined) {
+    if (troubles.size === 0) {
       if (owed.size === 0) retryMs = RETRY.firstMs
       return
     }
     for (const key of troubles.keys()) owed.set(key, befores.get(key) ?? null)
     retryLater()
-    throw first[1]
+    const untold = [...troubles.values()].find(({ isSetAside }) => !isSetAside)
+    if (untold !== undefined) throw untold.cause
   }
 
   const takeOwed = (): void => {
@@ -145,8 +157,8 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     schedule()
   }
 
-  const reportKeys = async (befores: Befores): Promise<ReadonlyMap<string, unknown>> => {
-    const troubles = new Map<string, unknown>()
+  const reportKeys = async (befores: Befores): Promise<ReadonlyMap<string, Unreported>> => {
+    const troubles = new Map<string, Unreported>()
     const states = new Map<string, RegisterState>()
     const records = new Map<string, SidecarRecord>()
     const recorded = new Set<string>()
@@ -154,7 +166,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     const resolved: Held[] = []
     for (const held of await store.load([...befores.keys()])) {
       if (held.trouble?.of === "moment") {
-        troubles.set(held.key, held.trouble.cause)
+        troubles.set(held.key, { cause: held.trouble.cause, isSetAside: true })
         continue
       }
       states.set(held.key, held.state)
@@ -166,7 +178,8 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
       if (record !== null) records.set(held.key, record)
     }
     // A tombstone counts as durable only once it outlives a cleanup.
-    for (const [key, cause] of await store.putRecords(records)) troubles.set(key, cause)
+    for (const [key, cause] of await store.putRecords(records))
+      troubles.set(key, { cause, isSetAside: false })
     // The author had not seen everything held here: the row must show what the writes merge to.
     const shown = await materialiser.materialise(conflicted.map((held) => ({ held, next: held.state })))
     for (const [key, outcome] of shown) {
@@ -266,9 +279,6 @@ export function changeOf(key: string, before: RegisterState | null, after: Regis
 function lastingRecord({ row, record, state }: Held): SidecarRecord | null {
   if (shownValue(state)?.deleted !== true) return null
   if (record !== null && record.state.context === state.context) return null
-  return {
-    state,
-    revision: record?.revision === row?._rev ? (record?.revision ?? null) : null,
-    hidden: false,
-  }
+  const isOfRow = row !== undefined && record?.revision === revisionOf(row)
+  return { state, revision: isOfRow ? record.revision : null, hidden: false }
 }

@@ -1,4 +1,10 @@
-import { createState, type ReplicaHost, type ReplicaLinkStatus, type ReplicaReport } from "@dunlin/core"
+import {
+  createState,
+  type EntryChange,
+  type ReplicaHost,
+  type ReplicaLinkStatus,
+  type ReplicaReport,
+} from "@dunlin/core"
 import {
   createRxDatabase,
   type RxCollection,
@@ -45,10 +51,11 @@ async function collectionOf(name: string, ids: readonly string[]): Promise<RxCol
 
 async function attach(collection: RxCollection, options: RxdbReplicaOptions = {}) {
   const reports: ReplicaReport[] = []
+  const changed: EntryChange[] = []
   const host: ReplicaHost = {
     roomTag: new Uint8Array(32),
     device: "00".repeat(32),
-    changed() {},
+    changed: (changes) => void changed.push(...changes),
     report: (report) => void reports.push(report),
     released: () => void attached.detach(),
     synced: () => Promise.resolve(),
@@ -56,7 +63,7 @@ async function attach(collection: RxCollection, options: RxdbReplicaOptions = {}
   }
   const attached = await rxdbReplica(collection, options).attach(host)
   const late = (): number => reports.filter(({ reason }) => reason.includes("no answer within 10 s")).length
-  return { attached, late }
+  return { attached, changed, late }
 }
 
 /** Never answers for most documents. */
@@ -211,6 +218,28 @@ describe("a modifier that never answers", () => {
     await within(100, () => stateHashes(again.attached))
     expect((await a.findOne("x").exec(true)).text).toBe("of a + of b")
   })
+})
+
+test("a document on which push.modifier throws no more is reported, whoever reads it first", async () => {
+  let isBroken = true
+  const sometimes = (document: Record<string, unknown>): unknown => {
+    if (isBroken) throw new Error("not ready")
+    return document
+  }
+  const collection = await collectionOf("a", [])
+  const { attached, changed } = await attach(collection, { push: { modifier: sometimes } })
+  await collection.insert({ id: "x", text: "of a" })
+  await attached.flush?.()
+  isBroken = false
+  const before = changed.length
+  // A peer asks about it.
+  await attached.summarize(["x"])
+  await attached.flush?.()
+  const told = changed
+    .slice(before)
+    .map(({ key, stateHash }) => [key, Buffer.from(stateHash ?? []).toString("hex")])
+  expect(told).toEqual([...(await stateHashes(attached))])
+  await attached.detach()
 })
 
 describe("a conflict handler that never answers", () => {

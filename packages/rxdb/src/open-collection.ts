@@ -84,7 +84,9 @@ async function openBeside(
     ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })
-  const setAside = createSetAside(sidecar, own.setAside)
+  const setAside = createSetAside(sidecar, own.setAside, (keys) => {
+    for (const key of keys) attached?.tryNow(key)
+  })
   await setAside.open(async () => {
     meta = await renewMeta(sidecar, meta)
   })
@@ -161,6 +163,8 @@ async function openBeside(
     report,
     storeId: meta.storeId,
     holdsAttachments,
+    sends: options.direction !== "receive-only",
+    setAside: own.setAside,
     giveUp: () => leaving.abort(),
     async release() {
       owedRows.stop()

@@ -13,6 +13,7 @@ import {
 } from "@dunlin/core"
 import type { RxCollection } from "rxdb"
 import type { Row } from "./document-shape.ts"
+import { isKept, keptDeletion, tombstoneOf } from "./kept-deletion.ts"
 import type { MergePolicy } from "./merge-policy.ts"
 import { birth, createRowClaims, type RowClaim, type RowClaimsDeps, stampedWrite } from "./row-claim.ts"
 import { noteContextAhead } from "./row-knowledge.ts"
@@ -23,6 +24,7 @@ import {
   encodeRecord,
   holdsUnmigrated,
   recordId,
+  revisionOf,
   type SidecarRecord,
 } from "./sidecar-record.ts"
 import { recognise, stampedValue } from "./stamp.ts"
@@ -134,14 +136,14 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     const old = stamp === null && seen.size === 0 && row._meta.lwt <= deps.bornBefore
     const value = stamp?.fields === undefined ? local : { ...local, fields: stamp.fields }
     const shared = await modifiers.toShared(key, value)
-    if (shared === null) return { state: known, revision: row._rev, hidden: true }
+    if (shared === null) return { state: known, revision: revisionOf(row), hidden: true }
     const hashed = hashValue(shared)
     const write = old
       ? birth(key, hashed)
       : writeRegister(seen, stamp?.dot ?? stamper.minter.mint(joinContexts(seen, known.context)), hashed)
     const joined = joinStates(known, write)
     assertMigrated(joined, record)
-    return { state: await fold(key, joined), revision: row._rev, hidden: false }
+    return { state: await fold(key, joined), revision: revisionOf(row), hidden: false }
   }
 
   const fold = async (key: string, state: RegisterState): Promise<RegisterState> => {
@@ -191,6 +193,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     records: ReadonlyMap<string, SidecarRecord>,
   ): Promise<readonly Held[]> => {
     const adopted = new Map<string, SidecarRecord>()
+    /** Records in which a deletion is kept that the state lacks. */
+    const keeping = new Map<string, SidecarRecord>()
     const heldByKey = new Map<string, Held>()
     const take = (key: string, held: Held): void => {
       const { row, record } = held
@@ -204,7 +208,11 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     const setAside = (key: string, cause: unknown): void => {
       const reason = cause instanceof RegisterError ? cause.message : `it cannot be shared: ${String(cause)}`
       const of = cause instanceof NoAnswerError ? "moment" : "document"
-      heldByKey.set(key, aside(key, rowsByKey.get(key), records.get(key) ?? null, { reason, cause, of }))
+      const row = rowsByKey.get(key)
+      const known = records.get(key) ?? null
+      const record = row === undefined ? known : keep(row, known)
+      if (record !== null && record !== known) keeping.set(key, record)
+      heldByKey.set(key, aside(key, row, record, { reason, cause, of }))
     }
     /** Slow application code is waited for once, not once per document. */
     const waiting: Promise<void>[] = []
@@ -218,7 +226,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       }
       try {
         // A record of this very revision has the lengths. Asked first: a wait for each row would slow down every start.
-        if (row !== undefined && record?.revision !== row._rev && !shape.attachments.isMeasured(row))
+        if (row !== undefined && record?.revision !== revisionOf(row) && !shape.attachments.isMeasured(row))
           await rows.measure(row)
         const made = holdOne(key, row, record)
         if (!(made instanceof Promise)) take(key, made)
@@ -235,8 +243,9 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     }
     await Promise.all(waiting)
     // A dot that could not be stored is minted anew later, so nobody may learn of it.
-    const failures = await putRecords(adopted).catch(
-      (cause: unknown) => new Map([...adopted.keys()].map((key) => [key, cause])),
+    const news = new Map([...adopted, ...keeping])
+    const failures = await putRecords(news).catch(
+      (cause: unknown) => new Map([...news.keys()].map((key) => [key, cause])),
     )
     for (const [key, cause] of failures) {
       adopted.delete(key)
@@ -254,9 +263,10 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   }
 
   const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {
-    const claim: RowClaim = row === undefined ? { type: "nothing" } : claimOf(key, row, record)
-    if (row !== undefined && claim.type === "adopt")
-      return adopt(key, row, record, claim).then((made) => ({ key, row, record: made, state: made.state }))
+    const said = row ?? purgedRow(key, record)
+    const claim: RowClaim = said === undefined ? { type: "nothing" } : claimOf(key, said, record)
+    if (said !== undefined && claim.type === "adopt")
+      return adopt(key, said, record, claim).then((made) => ({ key, row, record: made, state: made.state }))
     const known = record?.state ?? EMPTY_REGISTER
     const state = claim.type === "write" ? joinStates(known, claim.write) : known
     assertMigrated(state, record)
@@ -271,8 +281,21 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     why: Omit<Trouble, "holdsEdit">,
   ): Held => {
     report({ type: "quarantined", key, reason: why.reason, cause: why.cause })
-    const trouble: Trouble = { ...why, holdsEdit: row !== undefined && saysMore(key, row, record) }
+    const said = row ?? purgedRow(key, record)
+    const trouble: Trouble = { ...why, holdsEdit: said !== undefined && saysMore(key, said, record) }
     return { key, row, record, state: record?.state ?? EMPTY_REGISTER, trouble }
+  }
+
+  /** The row of a deletion that could not be shared, after a cleanup. */
+  const purgedRow = (key: string, record: SidecarRecord | null): Row | undefined =>
+    record?.deletion === undefined ? undefined : tombstoneOf(shape, key, record.deletion)
+
+  /** The record in which the deletion is kept that this row tells of, if that is what it does. */
+  const keep = (row: Row, record: SidecarRecord | null): SidecarRecord | null => {
+    if (!row._deleted || (record?.deletion !== undefined && isKept(row, record.deletion))) return record
+    const { state, revision, hidden } = record ?? { state: EMPTY_REGISTER, revision: null, hidden: false }
+    if (revision === revisionOf(row)) return record
+    return { ...record, state, revision, hidden, deletion: keptDeletion(row) }
   }
 
   const saysMore = (key: string, row: Row, record: SidecarRecord | null): boolean => {

@@ -13,10 +13,11 @@ import {
 import { getHeightOfRevision } from "rxdb/plugins/core"
 import type { CollectionRows } from "./collection-rows.ts"
 import type { DocumentShape, Row } from "./document-shape.ts"
+import { isKept, tombstoneOf } from "./kept-deletion.ts"
 import type { Modifiers } from "./modifiers.ts"
 import { showsOneContent } from "./same-content.ts"
-import type { SidecarRecord } from "./sidecar-record.ts"
-import { recognise, type Stamp, stampedValue } from "./stamp.ts"
+import { revisionOf, type SidecarRecord } from "./sidecar-record.ts"
+import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
 
 /** How a row enters the state of its document. */
 export type RowClaim =
@@ -50,11 +51,16 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
   }
 
   const claimOf = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
-    if (record !== null && record.revision === row._rev) return { type: "nothing" }
+    if (record !== null && record.revision === revisionOf(row)) return { type: "nothing" }
     const claim = claimOfRow(key, row, record)
-    const seen = seenBefore(row, record)
-    if (seen === null || claim.type === "nothing") return claim
+    if (claim.type === "nothing") return claim
+    const unshared = contextOfUnshared(row, record)
+    const seen = joined(seenBefore(row, record), unshared)
+    if (seen === null) return claim
     if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
+    // The record of that deletion is replaced, and with it what tells that it was seen.
+    if (unshared !== null)
+      return { type: "adopt", seen: joinContexts(claim.write.context, seen), stamp: readStamp(row) }
     const { write } = claim
     return { type: "write", write: { ...write, context: joinContexts(write.context, seen) } }
   }
@@ -67,6 +73,13 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
     if (record === null || record.hidden || record.revision === null) return null
     if (getHeightOfRevision(row._rev) <= getHeightOfRevision(record.revision)) return null
     return showsOneContent(record.state) ? record.state.context : null
+  }
+
+  /** What the author of a deletion saw that is kept for an earlier row: whoever wrote this one found nothing there. */
+  const contextOfUnshared = (row: Row, record: SidecarRecord | null): Context | null => {
+    const kept = record?.deletion
+    if (kept === undefined || isKept(row, kept)) return null
+    return readStamp(tombstoneOf(shape, "", kept))?.context ?? null
   }
 
   const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
@@ -89,8 +102,12 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
           return claimOfStamp(row, stamp, known)
         return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
       }
-      case "stamped":
-        return claimOfStamp(row, recognition.stamp, known)
+      case "stamped": {
+        const { stamp } = recognition
+        if (row._deleted || shownValue(known)?.deleted !== true || !beganAnew(stamp, known.context))
+          return claimOfStamp(row, stamp, known)
+        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
+      }
     }
   }
 
@@ -109,6 +126,18 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
   }
 
   return claimOf
+}
+
+/**
+ * Whether the author found no document there, although the record tells of one: the row of its deletion was purged, or RxDB
+ * dropped its stamp. A stamp of a deletion's own author tells what that author knew.
+ */
+function beganAnew({ dot, context }: Stamp, known: Context): boolean {
+  return dot !== null && context.size === 1 && !known.has(dot.incarnation)
+}
+
+function joined(a: Context | null, b: Context | null): Context | null {
+  return a === null ? b : b === null ? a : joinContexts(a, b)
 }
 
 /** The state of a document older than Dunlin: every device that holds the same content derives the same state. */

@@ -21,7 +21,7 @@ import type { Modifiers } from "./modifiers.ts"
 import { type Held, holdsUnsharedEdit } from "./register-store.ts"
 import { hasSeen, rowTells } from "./row-knowledge.ts"
 import { sameContent, showsOneContent } from "./same-content.ts"
-import type { SidecarRecord } from "./sidecar-record.ts"
+import { revisionOf, type SidecarRecord } from "./sidecar-record.ts"
 
 export interface RowPlannerDeps {
   readonly rows: CollectionRows
@@ -104,7 +104,7 @@ export function createRowPlanner({
         key,
         held,
         state: next,
-        record: { state: next, revision: null, hidden: false },
+        record: { state: next, revision: null, hidden: false, ...keptOf(held) },
         write: null,
         shows: [],
       }
@@ -130,7 +130,7 @@ export function createRowPlanner({
       // Whoever edits this row has seen every write with the same content. Where other content was merged, the row is
       // written again: its stamp and RxDB's revision check then tell edits made before from edits made after.
       if (showsOneContent(next) || hasSeen(row, next)) {
-        const record: SidecarRecord = { state: next, revision: row._rev, hidden: false }
+        const record: SidecarRecord = { state: next, revision: revisionOf(row), hidden: false }
         return { key, held, state: next, record, write: null, shows }
       }
     }
@@ -192,7 +192,12 @@ export function createRowPlanner({
 
 function recordOf(state: RegisterState, row: Row | undefined, held: Held): SidecarRecord {
   const hidden = held.record?.hidden === true
-  return { state, revision: held.record !== null && row !== undefined ? held.record.revision : null, hidden }
+  const revision = held.record !== null && row !== undefined ? held.record.revision : null
+  return { state, revision, hidden, ...keptOf(held) }
+}
+
+function keptOf({ record }: Held): Pick<SidecarRecord, "deletion"> {
+  return record?.deletion === undefined ? {} : { deletion: record.deletion }
 }
 
 /** The digests of its attachments; none for a deleted value. */

@@ -78,8 +78,7 @@ export interface RxdbHandle<RxDocType = DocumentData> {
   /**
    * Resolves when other devices hold every write that was complete before the call. Same rules as `room.synced()`. A
    * tab that stands by asks the one that replicates. Rejects with `RoomError` "refused" when all else is held and `setAside`
-   * lists documents that were asked for; `room.synced()` does not wait for those. What `push.modifier` keeps on this device
-   * is not waited for either.
+   * lists documents that were asked for. What `push.modifier` keeps on this device is not waited for.
    */
   synced: ReplicaHost["synced"]
 }
@@ -155,7 +154,7 @@ function replicaOfRows(
           await nextTurnAfter(over.settled)
         }
       }
-      const own = createCollectionHandle({ collection, host, sends: direction !== "receive-only", leave })
+      const own = createCollectionHandle({ collection, host, leave })
       collection.onClose.push(leave)
       const stay = leaveBeforeClose(collection.database, leave)
       let unlock = (): Promise<void> => Promise.resolve()

@@ -1,4 +1,4 @@
-import type { MutableState } from "@dunlin/core"
+import { type MutableState, RoomError } from "@dunlin/core"
 import type { Held, Trouble } from "./register-store.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { isListOf, isText, parseNote } from "./stored-note.ts"
@@ -23,38 +23,55 @@ interface StoredList {
   readonly isWhole: boolean
 }
 
-const ASIDE_RECORD = "aside"
-/** A modifier may refuse every document of a large collection, and the list is stored as a whole. */
+/** The list is stored in parts, and a change of one document costs a part. */
+const PARTS = 64
+/** A modifier may refuse every document of a large collection. */
 const MAX_STORED = 1_000
 const MAX_REASON_LENGTH = 300
 
+/** `freed` hears of documents that were listed and can be shared now: whoever read them may have had another reason to. */
 export function createSetAside(
   sidecar: Pick<Sidecar, "get" | "put">,
   reasons: MutableState<Reasons>,
+  freed: (keys: readonly string[]) => void = () => {},
 ): SetAside {
-  let stored = ""
-  /** The last list could not be stored. */
-  let isOwed = false
+  const storedByPart = new Map<string, string>()
+  /** Parts that may differ from what is stored. */
+  const owed = new Set<string>()
 
   const store = async (): Promise<void> => {
-    const all = [...reasons.get()]
-    const list: StoredList = { listed: all.slice(0, MAX_STORED), isWhole: all.length <= MAX_STORED }
-    const text = all.length === 0 ? "" : JSON.stringify(list)
-    isOwed = text !== stored
-    if (!isOwed) return
-    await sidecar.put(new Map([[ASIDE_RECORD, text === "" ? null : text]]))
-    isOwed = false
-    stored = text
+    const parts = [...owed]
+    const listedByPart = new Map<string, StoredList["listed"][number][]>(parts.map((part) => [part, []]))
+    for (const entry of reasons.get()) listedByPart.get(partOf(entry[0]))?.push(entry)
+    const changed = new Map<string, string | null>()
+    for (const [part, listed] of listedByPart) {
+      const text = textOf(listed)
+      if (text !== (storedByPart.get(part) ?? null)) changed.set(part, text)
+    }
+    owed.clear()
+    if (changed.size === 0) return
+    try {
+      await sidecar.put(changed)
+    } catch (error) {
+      for (const part of parts) owed.add(part)
+      throw error
+    }
+    for (const [part, text] of changed)
+      if (text === null) storedByPart.delete(part)
+      else storedByPart.set(part, text)
   }
 
   return {
     async open(readAllAgain) {
-      const text = (await sidecar.get([ASIDE_RECORD])).get(ASIDE_RECORD)
-      if (text === undefined) return
-      stored = text
-      const list = parseNote(text, isStoredList)
-      reasons.set(new Map(list?.listed ?? []))
-      if (list?.isWhole === true) return
+      const known = new Map<string, string>()
+      for (const [part, text] of await sidecar.get(ALL_PARTS)) {
+        storedByPart.set(part, text)
+        const list = parseNote(text, isStoredList)
+        for (const [key, reason] of list?.listed ?? []) known.set(key, reason)
+        if (list?.isWhole !== true) owed.add(part)
+      }
+      if (storedByPart.size > 0) reasons.set(known)
+      if (owed.size === 0) return
       await readAllAgain()
       // Whatever the scan finds is noted anew. Left as it is, this would make every start read everything.
       await store()
@@ -62,9 +79,10 @@ export function createSetAside(
     async note(read) {
       const known = reasons.get()
       const changed = read.filter(({ key, trouble }) => known.get(key) !== reasonOf(trouble))
-      if (changed.length === 0 && !isOwed) return
+      if (changed.length === 0 && owed.size === 0) return
       const next = new Map(known)
       for (const { key, trouble } of changed) {
+        owed.add(partOf(key))
         const reason = reasonOf(trouble)
         if (reason === undefined) next.delete(key)
         else next.set(key, reason)
@@ -72,8 +90,36 @@ export function createSetAside(
       if (changed.length > 0) reasons.set(next)
       // No reason to fail a read: the next read tries again.
       await store().catch(() => undefined)
+      const free = changed.filter(({ key, trouble }) => trouble === undefined && known.has(key))
+      if (free.length > 0) freed(free.map(({ key }) => key))
     },
   }
+}
+
+const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
+
+/** The record of the sidecar that lists a document if it is set aside. */
+export function partOf(key: string): string {
+  let sum = 0
+  for (let at = 0; at < key.length; at++) sum = (Math.imul(sum, 31) + key.charCodeAt(at)) >>> 0
+  return `aside-${sum % PARTS}`
+}
+
+function textOf(listed: StoredList["listed"]): string | null {
+  const list: StoredList = { listed: listed.slice(0, MAX_STORED), isWhole: listed.length <= MAX_STORED }
+  return listed.length === 0 ? null : JSON.stringify(list)
+}
+
+/** Throws if one of these is set aside; without keys, if anything is. It is on no other device, however long one waits. */
+export function assertShared(setAside: Reasons, keys: readonly string[] | undefined): void {
+  const missing = keys === undefined ? [...setAside.keys()] : keys.filter((key) => setAside.has(key))
+  const [first] = missing
+  if (first === undefined) return
+  const others = missing.length === 1 ? "" : `, and ${missing.length - 1} more`
+  throw new RoomError(
+    "refused",
+    `Documents of this device cannot be shared as they are: "${first}" (${setAside.get(first)})${others}. "setAside" of the handle lists them; the others are held.`,
+  )
 }
 
 function reasonOf(trouble: Trouble | undefined): string | undefined {

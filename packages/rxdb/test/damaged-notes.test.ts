@@ -29,7 +29,7 @@ const storages = {
 }
 /** With attachments, what is on the shelf is noted as well. */
 const creator = { schema: { ...noteSchema, attachments: {} } }
-const notes = ["meta", "journal", "aside", "index", "shelf", "database"]
+const notes = ["meta", "journal", "aside-0", "index", "shelf", "database"]
 const damages = ["", "{", '{"storeId":1}']
 
 /** A conflict, a deletion and a plain document, all known to both. */

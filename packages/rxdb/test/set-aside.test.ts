@@ -4,6 +4,7 @@ import type { RxCollection } from "rxdb/plugins/core"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { OVERLAP_MS } from "../src/collection-cursor.ts"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
+import { partOf } from "../src/set-aside.ts"
 import { openSidecar } from "../src/sidecar.ts"
 import {
   type Bird,
@@ -130,8 +131,10 @@ describe.each(Object.entries(unshareable))("an edit %s", (_, edit) => {
       message: expect.stringContaining('"x"') as string,
     })
     await expect(a.handle.synced({ keys: ["x"] })).rejects.toMatchObject({ code: "refused" })
+    await expect(a.room.synced()).rejects.toMatchObject({ code: "refused" })
     await a.handle.synced({ keys: ["later"] })
     await a.handle.synced({ peers: 0 })
+    await a.room.synced({ peers: 0 })
     await b.handle.synced()
   })
 })
@@ -139,18 +142,25 @@ describe.each(Object.entries(unshareable))("an edit %s", (_, edit) => {
 test("all are shared by a repaired application, also if the stored list is damaged or too short for them", async () => {
   const damageList = async ({ collection }: Bird): Promise<void> => {
     const sidecar = await openSidecar(collection)
-    await sidecar.put(new Map([["aside", "{"]]))
+    await sidecar.put(new Map([[partOf("of-0"), "{"]]))
     await sidecar.close()
   }
-  const sharedAfter = async (count: number, between: (bird: Bird) => Promise<void>): Promise<number> => {
+  /** More than one part of the list has room for. */
+  const many: string[] = []
+  for (let index = 0; many.length < 1_001; index++)
+    if (partOf(`of-${index}`) === partOf("of-0")) many.push(`of-${index}`)
+
+  const sharedAfter = async (
+    ids: readonly string[],
+    between: (bird: Bird) => Promise<void>,
+  ): Promise<number> => {
     const { modifier, fix } = buggyModifier()
     const own = { creator, storage: dexie(), name: freshName(), replica: { push: { modifier } } }
     const peers = createFlock()
     const peer = await peers.join({ creator })
     const first = await peers.join(own)
-    const ids = Array.from({ length: count }, (_, index) => `of-${index}`)
     await first.collection.bulkInsert(ids.map((id) => ({ id, text: "of a" })))
-    await until(() => first.handle.setAside.get().size === count, "all to be set aside")
+    await until(() => first.handle.setAside.get().size === ids.length, "all to be set aside")
     await first.room.close()
     await first.database.close()
     // The next scan then ends after them, and the one after it begins there.
@@ -167,10 +177,24 @@ test("all are shared by a repaired application, also if the stored list is damag
     await peers.close()
     return shared
   }
-  expect(await Promise.all([sharedAfter(1, damageList), sharedAfter(1_001, async () => {})])).toEqual([
+  expect(await Promise.all([sharedAfter(["of-0"], damageList), sharedAfter(many, async () => {})])).toEqual([
     1, 1_001,
   ])
 }, 120_000)
+
+test("a document whose modifier does not answer is what synced() waits for in vain; the others are held", async () => {
+  const modifier = (document: Record<string, unknown>): unknown =>
+    document["id"] === "x" ? new Promise(() => {}) : document
+  const a = await flock.join({ creator, replica: { push: { modifier } } })
+  const b = await flock.join({ creator })
+  await a.collection.insert({ id: "x", text: "of a" })
+  await until(() => a.handle.setAside.get().has("x"), "the document to be set aside")
+  await a.collection.insert({ id: "later", text: "of a" })
+  await a.handle.synced({ keys: ["later"] })
+  expect(Object.keys(await contents(b.collection))).toEqual(["later"])
+  await expect(a.handle.synced()).rejects.toMatchObject({ code: "refused" })
+  await expect(a.room.synced()).rejects.toMatchObject({ code: "refused" })
+})
 
 test("what was not answered before the room was left is not listed, and shared by the next", async () => {
   const own = { creator, storage: dexie(), name: freshName() }

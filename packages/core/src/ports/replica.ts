@@ -241,6 +241,15 @@ export interface AttachedReplica<Handle = unknown> {
    * for it. Left out by replicas that report a write before they resolve it. Rejects when such a write cannot be kept.
    */
   flush?(): Promise<void>
+  /**
+   * Throws where entries of this device are in no state that could be shared; `synced()` calls it once all else is held.
+   * Left out by replicas that can share whatever they hold.
+   */
+  assertShared?(wait: {
+    /** Only these; without it, all. */
+    readonly keys?: readonly string[]
+    readonly peers?: number | undefined
+  }): void
   /** Present when entries of this replica refer to blobs. */
   readonly blobs?: BlobStore
   /**

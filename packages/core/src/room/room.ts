@@ -24,7 +24,8 @@ export interface Room extends AsyncDisposable {
    * Resolves when every entry known at the time of the call is durable on `peers` other devices (default 1). Tabs and
    * processes that share this device's key do not count; a tab that reaches the room through another tab counts its devices, too.
    * Without a signal it rejects with `RoomError` "no-peers" after 30 s in a row with too few other devices connected.
-   * Rejects with "refused" once every connected device has answered and too few of them took everything.
+   * Rejects with "refused" once every connected device has answered and too few of them took everything, or when everything
+   * else is held and this device has entries that it cannot share.
    */
   synced(options?: {
     readonly peers?: number | undefined
@@ -197,7 +198,7 @@ export type RoomErrorCode =
   | "insecure-context" // no WebCrypto: the page is neither https nor localhost
   | "missing-crypto" // WebCrypto without Ed25519 or X25519
   | "no-peers" // `synced()` without a signal: too few connected devices shared the data for 30 s in a row
-  | "refused" // `synced()`: every connected device has answered, and too few took everything
+  | "refused" // `synced()`: every connected device has answered, and too few took everything; or some cannot be shared
   | "closed" // the room was closed, before the call or while it waited
   | "presence-too-large" // over 2 KiB as JSON
   | "identity-unavailable" // the device key could not be loaded; `cause` says why, such as an `IdentityError`

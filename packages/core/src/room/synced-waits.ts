@@ -109,9 +109,6 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     }
   }
 
-  const isKin = ({ link }: LinkSession, wait: OpenWait): boolean =>
-    link.device === options.device && wait.session === undefined
-
   const holdingOf = (session: LinkSession, wait: OpenWait): Holding => {
     if (wait.session !== undefined && wait.session !== session.session) return "no-peers"
     const holdings = wait.replicas.map((replica) => holdingOfReplica(session, replica, wait))
@@ -123,7 +120,9 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const own = session.targets.get(shared.replica.name)?.own
     if (own === undefined) return "no-peers"
     const { send } = own.permissions
-    if (!send && wait.session === undefined && (wait.tell || !sendsNothing(replica))) return "no-peers"
+    // Nothing written here travels to anyone from a replica that only receives, so there is nothing to wait for.
+    const isSender = shared.replica.direction !== "receive-only"
+    if (!send && wait.session === undefined && (wait.tell || isSender)) return "no-peers"
     if (own.phase !== "live" || !own.compared) return "pending"
     if (!send) return "synced"
     if (own.owed.includes(wait.positions)) return "pending"
@@ -138,12 +137,13 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
     const others: DeviceHolding[] = []
     let isIncomplete = false
     for (const session of options.sessions()) {
-      const kin = isKin(session, wait)
+      const { device } = session.link
+      const kin = device === options.device && wait.session === undefined
       if (kin && wait.tell) continue
       const holding = holdingOf(session, wait)
       // Only a session that holds everything can say who else does.
       const asked = kin && holding === "synced" ? wait.ask(session) : []
-      if (!kin) others.push({ device: session.link.device, holding })
+      if (!kin) others.push({ device, holding })
       else if (asked === null || holding === "pending") isIncomplete = true
       else others.push(...asked)
     }
@@ -257,6 +257,7 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       )
       const outcome = await begin(replicas, keys?.map(options.digests.position), wait)
       if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
+      for (const { shared } of replicas) shared.attached.assertShared?.(wait)
     },
     answer({ replicas, positions, signal, tell }) {
       let told = ""
@@ -280,9 +281,4 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
 
 function goneError({ shared }: RoomReplica): ReplicaError {
   return new ReplicaError("replica-closed", `The replica "${shared.replica.name}" was closed.`)
-}
-
-/** Nothing written here travels to anyone, so there is nothing to wait for. */
-function sendsNothing({ shared }: RoomReplica): boolean {
-  return shared.replica.direction === "receive-only"
 }
