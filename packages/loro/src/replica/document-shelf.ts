@@ -44,6 +44,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const entriesById = new Map<string, ShelfEntry>()
   /** Documents that are whole in memory, but of which something stored cannot be read. */
   const brokenOnDisk = new WeakSet<ShelfEntry>()
+  /** By damaged document, the devices that got something of it from here: kept while the document is out of memory. */
+  const taughtById = new Map<string, Set<string>>()
 
   const createEntry = (id: string): ShelfEntry => {
     const entry: ShelfEntry = {
@@ -141,6 +143,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     )
     resume(entry, stored, row, { version, waiting })
     if (damage !== null && !isCovered(damage, version)) return setDamaged(entry, damage)
+    taughtById.delete(entry.id)
     // With edits in the inbox, the row may be ahead of the log, because it was written from a document that held them. It is
     // written again when they are taken in.
     if (read === null || !options.isHolder() || inbox.length > 0) return
@@ -158,7 +161,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     })
 
   const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
-    entry.damage = openDamage(damage, options.device)
+    const taught = taughtById.get(entry.id) ?? new Set<string>()
+    taughtById.set(entry.id, taught)
+    entry.damage = openDamage(damage, options.device, taught)
     options.report({
       type: "quarantined",
       key: entry.id,
@@ -396,6 +401,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       entry.live?.abandon()
       entry.audit.stop()
       entry.damage = null
+      taughtById.delete(entry.id)
       entry.phase = "deleted"
       for (const watcher of [...entry.watchers]) watcher()
     },
