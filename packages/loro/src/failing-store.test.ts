@@ -112,6 +112,39 @@ describe("an edit that cannot be stored", () => {
     await expect.poll(() => there.doc.getText("body").toString(), { timeout: 30_000 }).toBe("late hello")
   })
 
+  test("is not acknowledged to one caller while it is tried again for another", async () => {
+    const { a, store } = await holding()
+    await using handle = await a.docs.open("x")
+    store.failing = true
+    handle.doc.getText("body").insert(0, "late ")
+    const callers = await Promise.allSettled([handle.saved(), handle.saved(), handle.saved()])
+    expect(callers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"])
+    store.failing = false
+    await Promise.all([handle.saved(), handle.saved()])
+    expect(await restarted(store)).toBe("late hello")
+  })
+
+  test("is not acknowledged to a second peer that sends it while it is being stored for the first", async () => {
+    const { a, store } = await holding()
+    const b = await attachByHand({ name: "notes", store: memoryStore() }, "cd".repeat(32))
+    await using theirs = await b.docs.open("x")
+    theirs.doc.getText("body").insert(0, "theirs ")
+    await theirs.saved()
+    const [delta] = b.changes.flatMap((change) => change.delta ?? [])
+    if (delta === undefined) throw new Error("nothing was pushed")
+    const entries = [{ key: "x", delta }]
+    store.failing = true
+    const other = { session: "dd".repeat(16), device: "dd".repeat(32) }
+    const joins = await Promise.allSettled([
+      a.attached.join(entries, STRANGER),
+      a.attached.join(entries, other),
+    ])
+    expect(joins.map(({ status }) => status)).toEqual(["rejected", "rejected"])
+    store.failing = false
+    expect(await a.attached.join(entries, other)).toMatchObject([{ type: "joined", changed: false }])
+    expect(await restarted(store)).toContain("theirs ")
+  })
+
   test("keeps an index that knows of it from being stored", async () => {
     const { a, store } = await holding()
     await using handle = await a.docs.open("x")

@@ -69,7 +69,7 @@ export interface DocumentJournal {
   refresh(live: LiveDocument, batch?: WriterBatch): Promise<void>
   /** Resolves when all is durable; tries again what failed before. */
   saved(live: LiveDocument): Promise<void>
-  /** Whether a write failed, so that its content is in memory only. */
+  /** Whether a write failed, so that its content is in memory only, and perhaps being written again. */
   isUnsaved(): boolean
   isIdle(): boolean
   stop(): void
@@ -82,6 +82,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   let unsaved: Version | null = null
   // Everything since then, as it was to be stored: an instance that breaks can no longer be asked for it.
   let unstored: Uint8Array[] = []
+  // The write under way that carries what could not be stored before.
+  let recovery: Promise<void> | null = null
   // Blobs to set aside go with every write until one succeeds: the next write may overwrite what they were made from.
   let owed: NonNullable<WriterBatch["blobs"]> | null = null
   let burial: Burial = { phase: "none" }
@@ -174,6 +176,11 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     forgetUnsaved()
     const written = writeUpdate(live, bytes, from, batch)
     if (!recovers) return written
+    recovery = written
+    const ended = (): void => {
+      if (recovery === written) recovery = null
+    }
+    written.then(ended, ended)
     return written.then(() => options.onRecovered())
   }
 
@@ -297,6 +304,8 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     async saved(live) {
       live.settle()
       await last
+      // What could not be stored may be under way again, for another caller or with a later edit.
+      while (unsaved === null && recovery !== null) await last
       if (unsaved === null) return
       try {
         await append(live, new Uint8Array(0), unsaved)
@@ -308,7 +317,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
         )
       }
     },
-    isUnsaved: () => unsaved !== null || burial.phase === "failed",
+    isUnsaved: () => unsaved !== null || recovery !== null || burial.phase === "failed",
     isIdle: () => underWay === 0 && unsaved === null && burial.phase !== "failed" && cancelRetry === null,
     stop() {
       stopped = true
