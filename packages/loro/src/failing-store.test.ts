@@ -5,6 +5,7 @@ import { failingStore, type FailingStore } from "../test/failing-store.ts"
 import { attachByHand, type HandDriven, keysOf, pull } from "../test/hand-driven.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
 import { TOMBSTONE_HASH } from "./replica/document-state.ts"
+import type { DocumentStore } from "./store/document-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
 
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
@@ -123,6 +124,44 @@ describe("an edit that cannot be stored", () => {
     await Promise.all([handle.saved(), handle.saved()])
     expect(await restarted(store)).toBe("late hello")
   })
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    "is not acknowledged before all it builds on is stored (%i writes fail while somebody types)",
+    async (failures) => {
+      const { store: full } = await holding()
+      let left = failures
+      const store: DocumentStore = {
+        name: "unsteady",
+        async open() {
+          const opened = await full.disk.open()
+          return {
+            ...opened,
+            async commit(batch) {
+              await new Promise((resolve) => setImmediate(resolve))
+              if (left-- > 0) throw new Error("no space left")
+              return opened.commit(batch)
+            },
+          }
+        },
+      }
+      const time = createSimulatedTime()
+      const a = await attachByHand({ name: "notes", store, clock: time.clock() })
+      const handle = await a.docs.open("x")
+      const checks: Promise<unknown>[] = []
+      for (let word = 0; word < 8; word++) {
+        handle.doc.getText("body").push(` w${word}`)
+        const saved = handle.saved().then(
+          async () => expect(await restarted(full)).toContain(`w${word}`),
+          (error: unknown) => expect(error).toMatchObject({ code: "storage-failed" }),
+        )
+        checks.push(saved)
+        for (let turn = 0; turn < word; turn++) await new Promise((resolve) => setImmediate(resolve))
+      }
+      await Promise.all(checks)
+      await time.runFor(10_000)
+      expect(await restarted(full)).toBe(handle.doc.getText("body").toString())
+    },
+  )
 
   test("is not acknowledged to a second peer that sends it while it is being stored for the first", async () => {
     const { a, store } = await holding()
