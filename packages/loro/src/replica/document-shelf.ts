@@ -101,7 +101,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       onForeignPeerId: () =>
         options.report({
           type: "warning",
-          reason: `document "${entry.id}" was edited under a Loro peer id that the application set: do not call setPeerId(), since an id used twice makes documents differ for ever`,
+          reason: `document "${entry.id}" was edited under a Loro peer id that the application set, or Loro for an edit of an earlier version: do not call setPeerId(), since an id used twice makes documents differ for ever`,
         }),
       onFailure: ({ trap, reason }) => {
         options.report({
