@@ -285,6 +285,24 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     }
   }
 
+  /** The application closed its own document, and does with it what it likes: that is no business of the replica any more. */
+  const giveBack = (entry: ShelfEntry): void => {
+    entry.live?.settle()
+    const { live } = entry
+    // Loro broke it just now, and it is being read again.
+    if (entry.phase !== "live" || live === null || entry.owned) return
+    if (entry.journal.isIdle()) return drop(entry)
+    try {
+      const own = createLoroDoc(random)
+      copyInto(own, live)
+      live.abandon()
+      entry.owned = true
+      watch(entry, own)
+    } catch (error) {
+      failed(entry, live, error, "Loro failed to export what is to be stored")
+    }
+  }
+
   const readKnown = async (ids: readonly string[]): Promise<Known> => {
     const [rows, inbox] = await Promise.all([store.rows(ids), store.inbox(0, INBOX_LOOK)])
     const stored = new Set(ids.filter((_, index) => rows[index] !== null))
@@ -339,7 +357,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     },
     release(entry) {
       entry.pins -= 1
-      if (entry.pins === 0) evict()
+      if (entry.pins > 0) return
+      if (!entry.owned) giveBack(entry)
+      evict()
     },
     get: (id) => entriesById.get(id),
     entries: () => entriesById.values(),
@@ -347,11 +367,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       const own = entry.live
       if (own === null) return
       own.settle()
-      const stored = own.state().hash === null ? null : own.snapshot()
       doc.commit()
       if (doc.isShallow()) throw new Error("it is shallow: without its early history it cannot be shared")
       // Our instance stays in place until the application's holds all of it.
-      if (stored !== null && doc.import(stored).pending !== null) throw new Error("it lacks edits")
+      copyInto(doc, own)
       own.abandon()
       if (entry.owned) freeQuietly(own.doc)
       prepareLoroDoc(doc)
@@ -418,6 +437,14 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
 
 function assertWhole({ id, damage, handles }: ShelfEntry): void {
   if (damage !== null && handles > 0) throw describeDamage(id, damage)
+}
+
+/** Also the updates that wait for others: the log keeps such an update only as long as the document in memory has it. */
+function copyInto(doc: LoroDoc, live: LiveDocument): void {
+  const waiting = live.pending()
+  if (live.state().hash !== null && doc.import(live.snapshot()).pending !== null)
+    throw new Error("it lacks edits")
+  if (waiting !== null) doc.import(waiting)
 }
 
 function isNew({ stored, waiting }: Known, id: string): boolean {
