@@ -159,3 +159,24 @@ test("contents are hashed alike, in whatever order they came", () => {
   other.getMap("map").set("x", 1)
   expect(hashContent(one)).not.toEqual(hashContent(other))
 })
+
+test.each([
+  ["to a whole number", [0.1, 0.2, 0.3, 0.1, 0.3]],
+  ["to nothing", [0.1, 0.2, 0.4, -0.7]],
+])("counters whose fractions add up %s are hashed alike, in whatever order they came", (_, parts) => {
+  const devices = parts.map((part, device) => {
+    const doc = new LoroDoc()
+    doc.setPeerId(`${device + 1}`)
+    doc.getCounter("counter").increment(part)
+    doc.commit()
+    return doc.export({ mode: "update" })
+  })
+  const counted = (updates: readonly Uint8Array[]): LoroDoc => {
+    const doc = new LoroDoc()
+    for (const update of updates) doc.import(update)
+    return doc
+  }
+  const [one, other] = [counted(devices), counted(devices.toReversed())]
+  expect(one.getCounter("counter").value).not.toBe(other.getCounter("counter").value)
+  expect(hashContent(one)).toEqual(hashContent(other))
+})
