@@ -321,6 +321,9 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     refresh: (live, batch = {}) => write({ ...batch, ...log.describe(live) }, ignore),
     async saved(live) {
       live.settle()
+      // A subscriber that calls this while it hears of an import is in the middle of that.
+      await Promise.resolve()
+      live.settle()
       await last
       if (unsaved === null) return
       try {
