@@ -127,7 +127,9 @@ function canonicalJson(value: unknown): string {
 /** Replicas may add up the fractions of a counter in different orders, whose sums differ after some fifteen digits. */
 function canonicalNumber(value: number): string {
   if (Number.isInteger(value)) return `${value}`
-  return Math.abs(value) < NOISE ? "0" : `${Number(value.toPrecision(12))}`
+  if (Math.abs(value) < NOISE) return "0"
+  const rounded = Number(value.toPrecision(12))
+  return Number.isInteger(rounded) ? `${rounded}` : value.toPrecision(12)
 }
 
 /** What a report says when another device has different content for the same edits. */
