@@ -5,7 +5,8 @@ import { afterEach, expect, test } from "vitest"
 import { failingStore } from "../test/failing-store.ts"
 import { attachByHand, type HandDriven, pull, push } from "../test/hand-driven.ts"
 import { readFrom, writeTo } from "../test/tamper.ts"
-import { memoryStore } from "./store/memory-store.ts"
+import type { DocumentStore } from "./store/document-store.ts"
+import { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 
 const attached: HandDriven[] = []
 afterEach(async () => {
@@ -82,4 +83,65 @@ test("one document of the application is not attached under two ids", async () =
   await second.close()
   expect([await readFrom(a, "x"), await readFrom(a, "y")]).toEqual(["mine ", "mine more"])
   expect(a.reports).toEqual([])
+})
+
+/** A disk that holds "two " without "one ", on which it builds: the process died between the two writes. "one " is on a peer. */
+async function tornDisk(): Promise<{ readonly torn: MemoryStore; readonly peer: HandDriven }> {
+  const disk = memoryStore()
+  let torn: MemoryStore | null = null
+  let failAt = Number.POSITIVE_INFINITY
+  const store: DocumentStore = {
+    name: "torn",
+    async open() {
+      const opened = await disk.open()
+      return {
+        ...opened,
+        async commit(batch) {
+          const left = failAt--
+          await new Promise((resolve) => setImmediate(resolve))
+          if (left === 1) throw new Error("no space left")
+          const keys = await opened.commit(batch)
+          if (left === 0) torn = disk.copy()
+          return keys
+        },
+      }
+    },
+  }
+  const a = await attachByHand({ name: "notes", store })
+  attached.push(a)
+  const peer = await start(memoryStore(), "cd".repeat(32))
+  const note = await a.docs.open("x")
+  note.doc.getText("body").push("base ")
+  await note.saved()
+  await push(a, peer)
+  failAt = 1
+  const saves: Promise<unknown>[] = []
+  for (const word of ["one ", "two "]) {
+    note.doc.getText("body").push(word)
+    saves.push(note.saved())
+    if (word === "one ") await push(a, peer)
+  }
+  await Promise.all(saves)
+  if (torn === null) throw new Error("the disk was never torn")
+  return { torn, peer }
+}
+
+test("an update that waits for its base on the disk is not lost to the document of the application", async () => {
+  const { torn, peer } = await tornDisk()
+  expect(await readFrom(peer, "x")).toBe("base one ")
+  const time = createSimulatedTime()
+  const a = await attachByHand({ name: "notes", store: torn, clock: time.clock() })
+  const own = new LoroDoc()
+  await a.docs.attach("x", own)
+  expect(own.getText("body").toString()).toBe("base ")
+  for (let key = 0; key < 70; key++) {
+    own.getText("other").push("!")
+    own.commit()
+    await time.runFor(20)
+  }
+  await time.runFor(1_000)
+  await pull(a, peer, "x")
+  expect(own.getText("body").toString()).toBe("base one two ")
+  await a.attached.detach()
+  expect(await readFrom(await start(torn), "x")).toBe("base one two ")
 })

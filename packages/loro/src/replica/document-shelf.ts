@@ -9,6 +9,7 @@ import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry, ShelfOptions } from "./document-shelf-api.ts"
 import { readState, sameHash } from "./document-state.ts"
 import {
+  copyInto,
   createLoroDoc,
   freeQuietly,
   type LiveDocument,
@@ -22,6 +23,7 @@ import {
   type DocumentDamage,
   findDamage,
   inboxOf,
+  isCovered,
   openStored,
   storedBlobs,
   withInbox,
@@ -439,19 +441,6 @@ function assertWhole({ id, damage, handles }: ShelfEntry): void {
   if (damage !== null && handles > 0) throw describeDamage(id, damage)
 }
 
-/** Also the updates that wait for others: the log keeps such an update only as long as the document in memory has it. */
-function copyInto(doc: LoroDoc, live: LiveDocument): void {
-  const waiting = live.pending()
-  if (live.state().hash !== null && doc.import(live.snapshot()).pending !== null)
-    throw new Error("it lacks edits")
-  if (waiting !== null) doc.import(waiting)
-}
-
 function isNew({ stored, waiting }: Known, id: string): boolean {
   return !stored.has(id) && waiting !== "many" && !waiting.has(id)
-}
-
-/** Whether the readable parts hold all that the document held, as when it was mended in memory and could not be stored. */
-function isCovered(damage: DocumentDamage, version: Version): boolean {
-  return damage.version !== null && covers(version, damage.version)
 }

@@ -99,6 +99,14 @@ export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
   doc.setPeerId((id >> 1n).toString() as PeerID)
 }
 
+/** Imports all that a live document holds, also the updates that wait for others: the log keeps such an update only as long as the document in memory has it. */
+export function copyInto(doc: LoroDoc, live: LiveDocument): void {
+  const waiting = live.pending()
+  if (live.state().hash !== null && doc.import(live.snapshot()).pending !== null)
+    throw new Error("it lacks edits")
+  if (waiting !== null) doc.import(waiting)
+}
+
 /** Frees a document that a crafted update may have broken, so that even freeing may throw. */
 export function freeQuietly(doc: LoroDoc): void {
   try {
