@@ -129,8 +129,11 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let authoredPeer: PeerID | null = null
   let ownPeer = doc.peerIdStr
   let abandoned = false
-  /** Subscribers of the application may edit the document while they hear of an import: that is reported after it. */
-  let importing = false
+  /**
+   * Subscribers of the application may edit the document while they hear of an import or a commit: that is reported after
+   * what they heard of.
+   */
+  let busy = false
   /** Operations in memory when last counted: an application may import into its document itself, and Loro reports that to nobody. */
   let seenOperations = doc.opCount()
 
@@ -164,13 +167,26 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   const settle = (): void =>
     guard(() => {
       if (doc.getPendingTxnLength() > 0) doc.commit()
-      if (importing) return schedule()
+      if (busy) return schedule()
       if (buffered.length > 0 || doc.opCount() !== seenOperations) flush()
     })
 
   const flush = (): void => {
     cancelTimer?.()
     cancelTimer = null
+    const change = whileBusy(readChange)
+    // Only now: an instance that fails above is abandoned, and gives back what is not reported yet.
+    buffered = []
+    if (change === null) return
+    state = change.after
+    options.onLocal(change)
+    if (doc.peerIdStr === ownPeer) return
+    // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
+    renewPeerId()
+    options.onForeignPeerId()
+  }
+
+  const readChange = (): LocalChange | null => {
     if (buffered.length > 0 && authoredPeer !== doc.peerIdStr) {
       authoredPeer = doc.peerIdStr
       recordAuthor(doc, options.device)
@@ -181,22 +197,14 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     const operations = doc.opCount() - seenOperations
     seenOperations += operations
     // A subscriber's commit may be told before the one that it heard of, and was stored with that.
-    if (operations === 0) return void (buffered = [])
+    if (operations === 0) return null
     // One export of several commits is far smaller than the commits one by one.
     const [only] = buffered.length === 1 ? buffered : []
     const isAll =
       only !== undefined &&
       operations === ownOperations(doc.peerIdStr, before, after) &&
       isBetween(only, doc.peerIdStr, before, after)
-    const update = isAll ? only : updateSince(before.version)
-    // Only now: an instance that fails above is abandoned, and gives back what is not reported yet.
-    buffered = []
-    state = after
-    options.onLocal({ before, after, update })
-    if (doc.peerIdStr === ownPeer) return
-    // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
-    renewPeerId()
-    options.onForeignPeerId()
+    return { before, after, update: isAll ? only : updateSince(before.version) }
   }
 
   const renewPeerId = (): void => {
@@ -220,12 +228,45 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     if (clock.monotonic() - countedAt >= RECOUNT_MS) pending()
   }
 
-  const importBytes = (bytes: Uint8Array): ImportStatus => {
-    importing = true
+  const whileBusy = <Result>(work: () => Result): Result => {
+    busy = true
     try {
-      return doc.import(bytes)
+      return work()
     } finally {
-      importing = false
+      busy = false
+    }
+  }
+
+  const importBytes = (bytes: Uint8Array, maxOperations: number): IntegrateOutcome => {
+    const before = state
+    try {
+      const status = doc.import(bytes)
+      // Without its early history, the document cannot import what older replicas still hold.
+      if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
+      const operations = doc.opCount()
+      const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
+      if (mass !== null) return { type: "trapped", reason: mass }
+      const now = readState(doc)
+      const made = ownOperations(doc.peerIdStr, before, now) - countSpan(status.success.get(doc.peerIdStr))
+      state = made === 0 ? now : readStateWithout(doc, now, made)
+      const crowd =
+        maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
+      if (crowd !== null) return { type: "trapped", reason: crowd }
+      const foreign = operations - made - seenOperations
+      seenOperations += foreign
+      const changed = !sameHash(before.hash, state.hash)
+      const pending = status.pending !== null
+      // Subscribers may even have imported something else.
+      const whole = !pending && waitingBytes === 0 && foreign === countImported(status)
+      const update = changed ? (whole ? bytes : updateSince(before.version)) : null
+      if (pending) waitingBytes += bytes.length
+      if (changed) countSometimes()
+      const collision = holdsOwnOperations(doc, status)
+      if (collision) renewPeerId()
+      return { type: "integrated", before, changed, pending, update, collision }
+    } catch (error) {
+      const { trap, reason } = describeLoroFailure(error)
+      return { type: trap ? "trapped" : "refused", reason }
     }
   }
 
@@ -236,11 +277,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       // A lone key press is sent from within the commit; otherwise an editor that commits in the middle of its update
       // would draw first. An author's first key press is not alone, see `recordAuthor`.
       const alone =
-        buffered.length === 1 &&
-        !importing &&
-        authoredPeer === doc.peerIdStr &&
-        cancelTimer === null &&
-        !microtask
+        buffered.length === 1 && !busy && authoredPeer === doc.peerIdStr && cancelTimer === null && !microtask
       if (alone && clock.monotonic() - flushedAt >= COALESCE_MS) flush()
       else schedule()
     })
@@ -258,36 +295,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     settle,
     integrate(bytes, maxOperations = Number.POSITIVE_INFINITY) {
       settle()
-      const before = state
-      try {
-        const status = importBytes(bytes)
-        // Without its early history, the document cannot import what older replicas still hold.
-        if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
-        const operations = doc.opCount()
-        const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
-        if (mass !== null) return { type: "trapped", reason: mass }
-        const now = readState(doc)
-        const made = ownOperations(doc.peerIdStr, before, now) - countSpan(status.success.get(doc.peerIdStr))
-        state = made === 0 ? now : readStateWithout(doc, now, made)
-        const crowd =
-          maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
-        if (crowd !== null) return { type: "trapped", reason: crowd }
-        const foreign = operations - made - seenOperations
-        seenOperations += foreign
-        const changed = !sameHash(before.hash, state.hash)
-        const pending = status.pending !== null
-        // Subscribers may even have imported something else.
-        const whole = !pending && waitingBytes === 0 && foreign === countImported(status)
-        const update = changed ? (whole ? bytes : updateSince(before.version)) : null
-        if (pending) waitingBytes += bytes.length
-        if (changed) countSometimes()
-        const collision = holdsOwnOperations(doc, status)
-        if (collision) renewPeerId()
-        return { type: "integrated", before, changed, pending, update, collision }
-      } catch (error) {
-        const { trap, reason } = describeLoroFailure(error)
-        return { type: trap ? "trapped" : "refused", reason }
-      }
+      return whileBusy(() => importBytes(bytes, maxOperations))
     },
     updateSince,
     snapshot: () => doc.export({ mode: "snapshot" }),
