@@ -1,8 +1,12 @@
-import type { LoroDoc, LoroEventBatch } from "loro-crdt"
+import { systemRandom } from "@dunlin/core"
+import { createSimulatedTime } from "@dunlin/core/testing"
+import { LoroDoc, type LoroEventBatch } from "loro-crdt"
 import { afterEach, expect, test } from "vitest"
 
 import { attachByHand, type HandDriven, pull, push } from "../test/hand-driven.ts"
 import type { LoroDocument } from "./loro-documents.ts"
+import { readState } from "./replica/document-state.ts"
+import { type LocalChange, watchDocument } from "./replica/live-document.ts"
 import { memoryStore, type MemoryStore } from "./store/memory-store.ts"
 
 const attached: HandDriven[] = []
@@ -121,4 +125,35 @@ test("a subscriber that asks for it hears when the edit that it heard of is dura
   await push(there.replica, here.replica)
   expect(durable).toHaveLength(1)
   expect(await Promise.all(durable)).toEqual([["there ", {}]])
+})
+
+test("an edit that a subscriber makes while an edit is exported is told after that, not within it", () => {
+  const doc = new LoroDoc()
+  const told: LocalChange[] = []
+  const live = watchDocument({
+    doc,
+    clock: createSimulatedTime().clock(),
+    random: systemRandom(),
+    device: "ab".repeat(32),
+    onLocal: (change) => void told.push(change),
+    onForeignPeerId: () => undefined,
+    onFailure: ({ reason }) => expect.fail(reason),
+  })
+  const text = doc.getText("body")
+  text.push("first ")
+  live.settle()
+  let heard = 0
+  doc.subscribe(() => {
+    heard++
+    if (heard > 2) return
+    doc.getMap("seen").set("heard", heard)
+    // The first of these is committed by the export.
+    if (heard === 2) live.settle()
+  })
+  text.push("second")
+  live.settle()
+  live.settle()
+  expect(told.slice(1).map(({ before }) => before)).toEqual(told.slice(0, -1).map(({ after }) => after))
+  expect(live.state()).toEqual(readState(doc))
+  live.abandon()
 })
