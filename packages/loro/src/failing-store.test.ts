@@ -5,6 +5,7 @@ import { failingStore, type FailingStore } from "../test/failing-store.ts"
 import { attachByHand, type HandDriven, keysOf, pull } from "../test/hand-driven.ts"
 import { encodeDelta } from "./replica/document-delta.ts"
 import { TOMBSTONE_HASH } from "./replica/document-state.ts"
+import type { DocumentStore } from "./store/document-store.ts"
 import { memoryStore } from "./store/memory-store.ts"
 
 const STRANGER = { session: "ee".repeat(16), device: "ee".repeat(32) }
@@ -110,6 +111,77 @@ describe("an edit that cannot be stored", () => {
     await time.runFor(10_000)
     expect(await restarted(store)).toBe("late hello")
     await expect.poll(() => there.doc.getText("body").toString(), { timeout: 30_000 }).toBe("late hello")
+  })
+
+  test("is not acknowledged to one caller while it is tried again for another", async () => {
+    const { a, store } = await holding()
+    await using handle = await a.docs.open("x")
+    store.failing = true
+    handle.doc.getText("body").insert(0, "late ")
+    const callers = await Promise.allSettled([handle.saved(), handle.saved(), handle.saved()])
+    expect(callers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"])
+    store.failing = false
+    await Promise.all([handle.saved(), handle.saved()])
+    expect(await restarted(store)).toBe("late hello")
+  })
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    "is not acknowledged before all it builds on is stored (%i writes fail while somebody types)",
+    async (failures) => {
+      const { store: full } = await holding()
+      let left = failures
+      const store: DocumentStore = {
+        name: "unsteady",
+        async open() {
+          const opened = await full.disk.open()
+          return {
+            ...opened,
+            async commit(batch) {
+              await new Promise((resolve) => setImmediate(resolve))
+              if (left-- > 0) throw new Error("no space left")
+              return opened.commit(batch)
+            },
+          }
+        },
+      }
+      const time = createSimulatedTime()
+      const a = await attachByHand({ name: "notes", store, clock: time.clock() })
+      const handle = await a.docs.open("x")
+      const checks: Promise<unknown>[] = []
+      for (let word = 0; word < 8; word++) {
+        handle.doc.getText("body").push(` w${word}`)
+        const saved = handle.saved().then(
+          async () => expect(await restarted(full)).toContain(`w${word}`),
+          (error: unknown) => expect(error).toMatchObject({ code: "storage-failed" }),
+        )
+        checks.push(saved)
+        for (let turn = 0; turn < word; turn++) await new Promise((resolve) => setImmediate(resolve))
+      }
+      await Promise.all(checks)
+      await time.runFor(10_000)
+      expect(await restarted(full)).toBe(handle.doc.getText("body").toString())
+    },
+  )
+
+  test("is not acknowledged to a second peer that sends it while it is being stored for the first", async () => {
+    const { a, store } = await holding()
+    const b = await attachByHand({ name: "notes", store: memoryStore() }, "cd".repeat(32))
+    await using theirs = await b.docs.open("x")
+    theirs.doc.getText("body").insert(0, "theirs ")
+    await theirs.saved()
+    const [delta] = b.changes.flatMap((change) => change.delta ?? [])
+    if (delta === undefined) throw new Error("nothing was pushed")
+    const entries = [{ key: "x", delta }]
+    store.failing = true
+    const other = { session: "dd".repeat(16), device: "dd".repeat(32) }
+    const joins = await Promise.allSettled([
+      a.attached.join(entries, STRANGER),
+      a.attached.join(entries, other),
+    ])
+    expect(joins.map(({ status }) => status)).toEqual(["rejected", "rejected"])
+    store.failing = false
+    expect(await a.attached.join(entries, other)).toMatchObject([{ type: "joined", changed: false }])
+    expect(await restarted(store)).toContain("theirs ")
   })
 
   test("keeps an index that knows of it from being stored", async () => {

@@ -11,7 +11,10 @@ export interface LoroDocuments {
    * with `LoroReplicaError` "document-deleted", "document-corrupt", "invalid-document-id" or "closed".
    */
   open(id: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<LoroDocument>
-  /** Like `open`, but with a `LoroDoc` of yours, into which what is stored is imported. It stays yours: nothing frees it. */
+  /**
+   * Like `open`, but with a `LoroDoc` of yours, into which what is stored is imported. It stays yours:
+   * nothing frees it, and once its handles are closed, nothing reads or changes it either.
+   */
   attach(id: string, doc: LoroDoc): Promise<LoroDocument>
   /**
    * Imports a Loro export, such as a file, also into a damaged document, which then opens again. Resolves when durable;

@@ -69,6 +69,29 @@ test("documents that say the same are not, whoever writes", async () => {
   expect([...a.reports, ...b.reports]).toEqual([])
 })
 
+test("a document that somebody has checked out to look at an earlier version is not looked at", async () => {
+  const { time, a, b, inA, inB } = await openPair(["one", "one"])
+  const then = inA.doc.frontiers()
+  inA.doc.getText("body").insert(0, "!")
+  await inA.saved()
+  await push(a, b)
+  inA.doc.checkout(then)
+  inB.doc.getText("body").insert(0, "?")
+  await inB.saved()
+  await push(b, a)
+  await time.runFor(3_000)
+  inB.doc.getText("body").insert(0, "?")
+  await inB.saved()
+  await push(b, a)
+  await time.runFor(3_000)
+  inA.doc.checkoutToLatest()
+  inA.doc.getText("body").insert(0, "!")
+  await inA.saved()
+  await push(a, b)
+  expect(inB.doc.getText("body").toString()).toBe(inA.doc.getText("body").toString())
+  expect([...a.reports, ...b.reports]).toEqual([])
+})
+
 test("of edits that follow each other closely only the first is looked at", async () => {
   const { time, a, inA } = await openPair(["one", "one"])
   await time.runFor(3_000)
@@ -135,4 +158,25 @@ test("contents are hashed alike, in whatever order they came", () => {
   expect(hashContent(one)).toEqual(hashContent(other))
   other.getMap("map").set("x", 1)
   expect(hashContent(one)).not.toEqual(hashContent(other))
+})
+
+test.each([
+  ["to a whole number", [0.1, 0.2, 0.3, 0.1, 0.3]],
+  ["to nothing", [0.1, 0.2, 0.4, -0.7]],
+])("counters whose fractions add up %s are hashed alike, in whatever order they came", (_, parts) => {
+  const devices = parts.map((part, device) => {
+    const doc = new LoroDoc()
+    doc.setPeerId(`${device + 1}`)
+    doc.getCounter("counter").increment(part)
+    doc.commit()
+    return doc.export({ mode: "update" })
+  })
+  const counted = (updates: readonly Uint8Array[]): LoroDoc => {
+    const doc = new LoroDoc()
+    for (const update of updates) doc.import(update)
+    return doc
+  }
+  const [one, other] = [counted(devices), counted(devices.toReversed())]
+  expect(one.getCounter("counter").value).not.toBe(other.getCounter("counter").value)
+  expect(hashContent(one)).toEqual(hashContent(other))
 })

@@ -13,8 +13,8 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end()
 })
 
-async function attach(store: MemoryStore, device?: string): Promise<HandDriven> {
-  const one = await attachByHand({ name: "notes", store }, device)
+async function attach(store: MemoryStore, device?: string, maxIdleDocuments?: number): Promise<HandDriven> {
+  const one = await attachByHand({ name: "notes", store, maxIdleDocuments }, device)
   endings.push(() => one.attached.detach())
   return one
 }
@@ -115,6 +115,19 @@ test("a device that got from here what it has proves nothing, nor does another t
     await pull(a, from, "bad")
     await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
   }
+})
+
+test("such a device still proves nothing when the document has left memory and is read again", async () => {
+  const { store } = await damaged()
+  const a = await attach(store, undefined, 0)
+  const fresh = await attach(memoryStore(), "ef".repeat(32))
+  await pull(fresh, a, "bad")
+  const reads = (): number => a.reports.filter(({ reason }) => reason.includes("waits for another")).length
+  expect(reads()).toBeGreaterThan(0)
+  const before = reads()
+  await pull(a, fresh, "bad")
+  expect(reads()).toBeGreaterThan(before)
+  await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
 })
 
 test("a tab that holds all of it in memory writes it anew when it takes over", async () => {

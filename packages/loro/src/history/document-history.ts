@@ -44,6 +44,8 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
     restore(version) {
       const present = doc()
       present.commit()
+      // Whoever has checked out a version to look at it goes back to it from there; Loro makes no edits in that state.
+      if (present.isDetached()) present.checkoutToLatest()
       const authors = readAuthorEntries(present)
       present.revertTo([...version])
       restoreAuthors(present, authors)

@@ -17,7 +17,7 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { describeDevice } from "./change-source.ts"
 import { isDocumentId } from "./document-id.ts"
 import { parseDelta } from "./document-delta.ts"
-import type { DocumentSet } from "./document-set.ts"
+import type { Applied, DocumentSet } from "./document-set.ts"
 import type { DocumentReader } from "./document-reader.ts"
 import type { DocumentShelf, ShelfEntry, UnreadableEntry } from "./document-shelf-api.ts"
 import { hashOfRow } from "./row-hash.ts"
@@ -155,13 +155,18 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       store: "write",
     })
     if (!("trapped" in applied)) {
-      // If earlier writes of this document failed, it counts as durable only once they succeed too.
-      return entry.phase === "live" && entry.live !== null && entry.journal.isUnsaved()
-        ? { ...applied, durable: entry.journal.saved(entry.live) }
-        : applied
+      return { outcome: applied.outcome, durable: stored(entry, applied) }
     }
     await shelf.reload(entry)
     return refuse(applied.trapped)
+  }
+
+  /** What is acknowledged must be durable, also what came by another way and is still being stored, or could not be stored. */
+  const stored = async (entry: ShelfEntry, { outcome, durable }: Applied): Promise<void> => {
+    await durable
+    const { journal, live } = entry
+    if (outcome.type !== "joined" || entry.phase !== "live" || live === null) return
+    if (outcome.changed ? journal.isUnsaved() : !journal.isIdle()) await journal.saved(live)
   }
 
   const settleEntry = async (entry: ShelfEntry): Promise<void> => {

@@ -6,7 +6,7 @@ import type { StoreWriter, WriterBatch } from "../store/store-writer.ts"
 import { encodeDelta } from "./document-delta.ts"
 import type { LiveDocument } from "./live-document.ts"
 import { createLogLayout, type LogPosition } from "./log-layout.ts"
-import { EMPTY_VERSION, meet, type Version } from "./version.ts"
+import { covers, EMPTY_VERSION, meet, type Version } from "./version.ts"
 
 /** Folding a long log waits for a pause in typing. */
 const FOLD_DELAY_MS = 250
@@ -69,7 +69,7 @@ export interface DocumentJournal {
   refresh(live: LiveDocument, batch?: WriterBatch): Promise<void>
   /** Resolves when all is durable; tries again what failed before. */
   saved(live: LiveDocument): Promise<void>
-  /** Whether a write failed, so that its content is in memory only. */
+  /** Whether a write failed, so that its content is in memory only until another one succeeds. */
   isUnsaved(): boolean
   isIdle(): boolean
   stop(): void
@@ -78,10 +78,13 @@ export interface DocumentJournal {
 export function createJournal(options: JournalOptions): DocumentJournal {
   const { id, writer, clock } = options
   const log = createLogLayout(id, () => clock.now())
-  // The version after which nothing counts as durable, because a write failed.
+  // The version after which nothing counts as durable, because a write failed. Every write carries all that came after it,
+  // until one succeeds: of several that are under way, any may fail.
   let unsaved: Version | null = null
   // Everything since then, as it was to be stored: an instance that breaks can no longer be asked for it.
   let unstored: Uint8Array[] = []
+  // The latest of those writes while it is under way.
+  let recovery: Promise<void> | null = null
   // Blobs to set aside go with every write until one succeeds: the next write may overwrite what they were made from.
   let owed: NonNullable<WriterBatch["blobs"]> | null = null
   let burial: Burial = { phase: "none" }
@@ -120,17 +123,21 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     bytes: Uint8Array,
     batch: WriterBatch,
     inbox?: Uint8Array,
-  ): Promise<void> =>
-    write(
+  ): Promise<void> => {
+    const recovers = unsaved !== null
+    return write(
       batch,
       () => {
         if (burial.phase !== "none") return
+        // One that was to carry everything still does.
+        if (recovers) unstored = []
         unstored.push(bytes)
         unsaved = unsaved === null ? before : meet(unsaved, before)
         retryLater()
       },
       inbox,
     )
+  }
 
   const retryLater = (): void => {
     if (stopped) return
@@ -138,7 +145,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       cancelRetry = null
       const live = options.live()
       if (burial.phase === "failed") bury().catch(ignore)
-      else if (unsaved !== null && live !== null) retry(live, unsaved)
+      else if (unsaved !== null && recovery === null && live !== null) retry(live, unsaved)
     })
   }
 
@@ -171,10 +178,28 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     // In case the instance cannot export it.
     if (recovers && update.length > 0) unstored.push(update)
     const bytes = recovers ? live.updateSince(from) : update
-    forgetUnsaved()
     const written = writeUpdate(live, bytes, from, batch)
-    if (!recovers) return written
-    return written.then(() => options.onRecovered())
+    return recovers ? recover(written, from) : written
+  }
+
+  const recover = (written: Promise<void>, from: Version): Promise<void> => {
+    recovery = written
+    const ended = (): void => {
+      if (recovery === written) recovery = null
+    }
+    return written.then(
+      () => {
+        ended()
+        // Something from before that version may have failed since.
+        if (unsaved === null || !covers(unsaved, from)) return
+        forgetUnsaved()
+        options.onRecovered()
+      },
+      (error: unknown) => {
+        ended()
+        throw error
+      },
+    )
   }
 
   const writeUpdate = (
@@ -296,10 +321,14 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     refresh: (live, batch = {}) => write({ ...batch, ...log.describe(live) }, ignore),
     async saved(live) {
       live.settle()
+      // A subscriber that calls this while it hears of an import is in the middle of that.
+      await Promise.resolve()
+      live.settle()
       await last
       if (unsaved === null) return
       try {
-        await append(live, new Uint8Array(0), unsaved)
+        if (recovery !== null) await recovery
+        if (unsaved !== null) await append(live, new Uint8Array(0), unsaved)
       } catch (error) {
         throw new LoroReplicaError(
           "storage-failed",

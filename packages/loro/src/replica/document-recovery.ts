@@ -20,9 +20,9 @@ export interface OpenDamage extends DocumentDamage {
   readonly taught: Set<string>
 }
 
-export function openDamage(damage: DocumentDamage, device: string): OpenDamage {
+export function openDamage(damage: DocumentDamage, device: string, taught: Set<string>): OpenDamage {
   const stateHash = sha256(new TextEncoder().encode(`dunlin/1 loro damaged ${device}`))
-  return { ...damage, stateHash, taught: new Set() }
+  return { ...damage, stateHash, taught }
 }
 
 /** The state hash that the room is told of an entry; null while nothing of it is in memory. */

@@ -17,7 +17,7 @@ import {
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
 import type { LiveDocument, LocalChange } from "./live-document.ts"
-import { type DocumentLimits, readStart, refuseUpdate } from "./update-check.ts"
+import { type DocumentLimits, readSpan, refuseUpdate } from "./update-check.ts"
 import { covers, EMPTY_VERSION, type Version } from "./version.ts"
 
 export interface DocumentSetOptions extends DocumentNewsOptions {
@@ -209,7 +209,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (source.batch === undefined || delta.type === "tombstone") return DONE
     const bytes = delta.type === "snapshot" ? delta.snapshot : delta.update
     const { version } = live.state()
-    const since = new Map([...version, ...readStart(bytes)])
+    const since = new Map([...version, ...readSpan(bytes).start])
     return entry.journal.append(live, live.updateSince(since), since, source.batch)
   }
 
@@ -377,6 +377,6 @@ function lackedBySender(live: LiveDocument, delta: DocumentDelta): Uint8Array | 
 
 /** Whether operations of the same author are missing between those held and those of an update. */
 function hasGap(version: Version, bytes: Uint8Array): boolean {
-  for (const [peer, start] of readStart(bytes)) if ((version.get(peer) ?? 0) < start) return true
+  for (const [peer, start] of readSpan(bytes).start) if ((version.get(peer) ?? 0) < start) return true
   return false
 }

@@ -9,6 +9,7 @@ import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry, ShelfOptions } from "./document-shelf-api.ts"
 import { readState, sameHash } from "./document-state.ts"
 import {
+  copyInto,
   createLoroDoc,
   freeQuietly,
   type LiveDocument,
@@ -22,6 +23,7 @@ import {
   type DocumentDamage,
   findDamage,
   inboxOf,
+  isCovered,
   openStored,
   storedBlobs,
   withInbox,
@@ -44,6 +46,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const entriesById = new Map<string, ShelfEntry>()
   /** Documents that are whole in memory, but of which something stored cannot be read. */
   const brokenOnDisk = new WeakSet<ShelfEntry>()
+  /** By damaged document, the devices that got something of it from here: kept while the document is out of memory. */
+  const taughtById = new Map<string, Set<string>>()
 
   const createEntry = (id: string): ShelfEntry => {
     const entry: ShelfEntry = {
@@ -99,7 +103,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       onForeignPeerId: () =>
         options.report({
           type: "warning",
-          reason: `document "${entry.id}" was edited under a Loro peer id that the application set: do not call setPeerId(), since an id used twice makes documents differ for ever`,
+          reason: `document "${entry.id}" was edited under a Loro peer id that the application set, or Loro for an edit of an earlier version: do not call setPeerId(), since an id used twice makes documents differ for ever`,
         }),
       onFailure: ({ trap, reason }) => {
         options.report({
@@ -141,6 +145,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     )
     resume(entry, stored, row, { version, waiting })
     if (damage !== null && !isCovered(damage, version)) return setDamaged(entry, damage)
+    taughtById.delete(entry.id)
     // With edits in the inbox, the row may be ahead of the log, because it was written from a document that held them. It is
     // written again when they are taken in.
     if (read === null || !options.isHolder() || inbox.length > 0) return
@@ -158,7 +163,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     })
 
   const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
-    entry.damage = openDamage(damage, options.device)
+    const taught = taughtById.get(entry.id) ?? new Set<string>()
+    taughtById.set(entry.id, taught)
+    entry.damage = openDamage(damage, options.device, taught)
     options.report({
       type: "quarantined",
       key: entry.id,
@@ -280,6 +287,24 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     }
   }
 
+  /** The application closed its own document, and does with it what it likes: that is no business of the replica any more. */
+  const giveBack = (entry: ShelfEntry): void => {
+    entry.live?.settle()
+    const { live } = entry
+    // Loro broke it just now, and it is being read again.
+    if (entry.phase !== "live" || live === null || entry.owned) return
+    if (entry.journal.isIdle()) return drop(entry)
+    try {
+      const own = createLoroDoc(random)
+      copyInto(own, live)
+      live.abandon()
+      entry.owned = true
+      watch(entry, own)
+    } catch (error) {
+      failed(entry, live, error, "Loro failed to export what is to be stored")
+    }
+  }
+
   const readKnown = async (ids: readonly string[]): Promise<Known> => {
     const [rows, inbox] = await Promise.all([store.rows(ids), store.inbox(0, INBOX_LOOK)])
     const stored = new Set(ids.filter((_, index) => rows[index] !== null))
@@ -334,7 +359,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     },
     release(entry) {
       entry.pins -= 1
-      if (entry.pins === 0) evict()
+      if (entry.pins > 0) return
+      if (!entry.owned) giveBack(entry)
+      evict()
     },
     get: (id) => entriesById.get(id),
     entries: () => entriesById.values(),
@@ -342,11 +369,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       const own = entry.live
       if (own === null) return
       own.settle()
-      const stored = own.state().hash === null ? null : own.snapshot()
       doc.commit()
       if (doc.isShallow()) throw new Error("it is shallow: without its early history it cannot be shared")
       // Our instance stays in place until the application's holds all of it.
-      if (stored !== null && doc.import(stored).pending !== null) throw new Error("it lacks edits")
+      copyInto(doc, own)
       own.abandon()
       if (entry.owned) freeQuietly(own.doc)
       prepareLoroDoc(doc)
@@ -396,6 +422,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       entry.live?.abandon()
       entry.audit.stop()
       entry.damage = null
+      taughtById.delete(entry.id)
       entry.phase = "deleted"
       for (const watcher of [...entry.watchers]) watcher()
     },
@@ -416,9 +443,4 @@ function assertWhole({ id, damage, handles }: ShelfEntry): void {
 
 function isNew({ stored, waiting }: Known, id: string): boolean {
   return !stored.has(id) && waiting !== "many" && !waiting.has(id)
-}
-
-/** Whether the readable parts hold all that the document held, as when it was mended in memory and could not be stored. */
-function isCovered(damage: DocumentDamage, version: Version): boolean {
-  return damage.version !== null && covers(version, damage.version)
 }

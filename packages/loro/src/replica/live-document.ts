@@ -1,10 +1,10 @@
 import type { Clock, Random } from "@dunlin/core"
-import { type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
+import { type CounterSpan, type ImportStatus, LoroDoc, type PeerID } from "loro-crdt"
 
 import { recordAuthor } from "../history/authors.ts"
 import { describeLoroFailure } from "../loro-replica-error.ts"
-import { type DocumentState, readState, sameHash } from "./document-state.ts"
-import { refuseCrowd, refuseOperations } from "./update-check.ts"
+import { type DocumentState, readState, readStateWithout, sameHash } from "./document-state.ts"
+import { readSpan, refuseCrowd, refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together are sent and stored as one update: in a commit of 20 characters, each costs 5 bytes; alone, 88. */
@@ -99,6 +99,14 @@ export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
   doc.setPeerId((id >> 1n).toString() as PeerID)
 }
 
+/** Imports all that a live document holds, also the updates that wait for others: the log keeps such an update only as long as the document in memory has it. */
+export function copyInto(doc: LoroDoc, live: LiveDocument): void {
+  const waiting = live.pending()
+  if (live.state().hash !== null && doc.import(live.snapshot()).pending !== null)
+    throw new Error("it lacks edits")
+  if (waiting !== null) doc.import(waiting)
+}
+
 /** Frees a document that a crafted update may have broken, so that even freeing may throw. */
 export function freeQuietly(doc: LoroDoc): void {
   try {
@@ -121,6 +129,11 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let authoredPeer: PeerID | null = null
   let ownPeer = doc.peerIdStr
   let abandoned = false
+  /**
+   * Subscribers of the application may edit the document while they hear of an import or a commit: that is reported after
+   * what they heard of.
+   */
+  let busy = false
   /** Operations in memory when last counted: an application may import into its document itself, and Loro reports that to nobody. */
   let seenOperations = doc.opCount()
 
@@ -154,12 +167,26 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   const settle = (): void =>
     guard(() => {
       if (doc.getPendingTxnLength() > 0) doc.commit()
+      if (busy) return schedule()
       if (buffered.length > 0 || doc.opCount() !== seenOperations) flush()
     })
 
   const flush = (): void => {
     cancelTimer?.()
     cancelTimer = null
+    const change = whileBusy(readChange)
+    // Only now: an instance that fails above is abandoned, and gives back what is not reported yet.
+    buffered = []
+    if (change === null) return
+    state = change.after
+    options.onLocal(change)
+    if (doc.peerIdStr === ownPeer) return
+    // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
+    renewPeerId()
+    options.onForeignPeerId()
+  }
+
+  const readChange = (): LocalChange | null => {
     if (buffered.length > 0 && authoredPeer !== doc.peerIdStr) {
       authoredPeer = doc.peerIdStr
       recordAuthor(doc, options.device)
@@ -169,21 +196,15 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     const after = readState(doc)
     const operations = doc.opCount() - seenOperations
     seenOperations += operations
+    // A subscriber's commit may be told before the one that it heard of, and was stored with that.
+    if (operations === 0) return null
     // One export of several commits is far smaller than the commits one by one.
-    const update =
-      buffered.length === 1 &&
-      buffered[0] !== undefined &&
-      operations === ownOperations(doc.peerIdStr, before, after)
-        ? buffered[0]
-        : updateSince(before.version)
-    // Only now: an instance that fails above is abandoned, and gives back what is not reported yet.
-    buffered = []
-    state = after
-    options.onLocal({ before, after, update })
-    if (doc.peerIdStr === ownPeer) return
-    // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
-    renewPeerId()
-    options.onForeignPeerId()
+    const [only] = buffered.length === 1 ? buffered : []
+    const isAll =
+      only !== undefined &&
+      operations === ownOperations(doc.peerIdStr, before, after) &&
+      isBetween(only, doc.peerIdStr, before, after)
+    return { before, after, update: isAll ? only : updateSince(before.version) }
   }
 
   const renewPeerId = (): void => {
@@ -207,6 +228,48 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     if (clock.monotonic() - countedAt >= RECOUNT_MS) pending()
   }
 
+  const whileBusy = <Result>(work: () => Result): Result => {
+    busy = true
+    try {
+      return work()
+    } finally {
+      busy = false
+    }
+  }
+
+  const importBytes = (bytes: Uint8Array, maxOperations: number): IntegrateOutcome => {
+    const before = state
+    try {
+      const status = doc.import(bytes)
+      // Without its early history, the document cannot import what older replicas still hold.
+      if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
+      const operations = doc.opCount()
+      const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
+      if (mass !== null) return { type: "trapped", reason: mass }
+      const now = readState(doc)
+      const made = ownOperations(doc.peerIdStr, before, now) - countSpan(status.success.get(doc.peerIdStr))
+      state = made === 0 ? now : readStateWithout(doc, now, made)
+      const crowd =
+        maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
+      if (crowd !== null) return { type: "trapped", reason: crowd }
+      const foreign = operations - made - seenOperations
+      seenOperations += foreign
+      const changed = !sameHash(before.hash, state.hash)
+      const pending = status.pending !== null
+      // Subscribers may even have imported something else.
+      const whole = !pending && waitingBytes === 0 && foreign === countImported(status)
+      const update = changed ? (whole ? bytes : updateSince(before.version)) : null
+      if (pending) waitingBytes += bytes.length
+      if (changed) countSometimes()
+      const collision = holdsOwnOperations(doc, status)
+      if (collision) renewPeerId()
+      return { type: "integrated", before, changed, pending, update, collision }
+    } catch (error) {
+      const { trap, reason } = describeLoroFailure(error)
+      return { type: trap ? "trapped" : "refused", reason }
+    }
+  }
+
   const unsubscribe = doc.subscribeLocalUpdates((bytes) => {
     // An exception in here would end the process: Loro rethrows it outside any call.
     guard(() => {
@@ -214,7 +277,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       // A lone key press is sent from within the commit; otherwise an editor that commits in the middle of its update
       // would draw first. An author's first key press is not alone, see `recordAuthor`.
       const alone =
-        buffered.length === 1 && authoredPeer === doc.peerIdStr && cancelTimer === null && !microtask
+        buffered.length === 1 && !busy && authoredPeer === doc.peerIdStr && cancelTimer === null && !microtask
       if (alone && clock.monotonic() - flushedAt >= COALESCE_MS) flush()
       else schedule()
     })
@@ -232,32 +295,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     settle,
     integrate(bytes, maxOperations = Number.POSITIVE_INFINITY) {
       settle()
-      const before = state
-      try {
-        const status = doc.import(bytes)
-        // Without its early history, the document cannot import what older replicas still hold.
-        if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
-        const operations = doc.opCount()
-        const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
-        if (mass !== null) return { type: "trapped", reason: mass }
-        state = readState(doc)
-        const crowd =
-          maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
-        if (crowd !== null) return { type: "trapped", reason: crowd }
-        seenOperations = operations
-        const changed = !sameHash(before.hash, state.hash)
-        const pending = status.pending !== null
-        const whole = !pending && waitingBytes === 0
-        const update = changed ? (whole ? bytes : updateSince(before.version)) : null
-        if (pending) waitingBytes += bytes.length
-        if (changed) countSometimes()
-        const collision = holdsOwnOperations(doc, status)
-        if (collision) renewPeerId()
-        return { type: "integrated", before, changed, pending, update, collision }
-      } catch (error) {
-        const { trap, reason } = describeLoroFailure(error)
-        return { type: trap ? "trapped" : "refused", reason }
-      }
+      return whileBusy(() => importBytes(bytes, maxOperations))
     },
     updateSince,
     snapshot: () => doc.export({ mode: "snapshot" }),
@@ -280,6 +318,22 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
 
 function ownOperations(peer: PeerID, before: DocumentState, after: DocumentState): number {
   return (after.version.get(peer) ?? 0) - (before.version.get(peer) ?? 0)
+}
+
+/** Whether an update holds all operations of this peer from one state to another. */
+function isBetween(update: Uint8Array, peer: PeerID, before: DocumentState, after: DocumentState): boolean {
+  const { start, end } = readSpan(update)
+  return start.get(peer) === (before.version.get(peer) ?? 0) && end.get(peer) === after.version.get(peer)
+}
+
+function countSpan(span: CounterSpan | undefined): number {
+  return span === undefined ? 0 : span.end - span.start
+}
+
+function countImported({ success }: ImportStatus): number {
+  let count = 0
+  for (const span of success.values()) count += countSpan(span)
+  return count
 }
 
 /** Operations of our own peer id never come from elsewhere unless somebody else uses it. */

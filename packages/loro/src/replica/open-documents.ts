@@ -181,12 +181,10 @@ export function createDocuments(options: OpenDocumentsOptions): {
     },
     async attach(id, doc) {
       const entry = await take(id)
-      if (entry.handles > 0 || entry.live === null) {
+      const refusal = refuseAttach(entry, doc, shelf)
+      if (refusal !== null) {
         shelf.release(entry)
-        throw new LoroReplicaError(
-          "document-open",
-          `document "${id}" is open already: close it before you attach your own`,
-        )
+        throw new LoroReplicaError("document-open", refusal)
       }
       try {
         adopt(entry, doc, shelf, set)
@@ -250,6 +248,14 @@ export function createDocuments(options: OpenDocumentsOptions): {
       await Promise.allSettled([...handles].map((open) => open.close()))
     },
   }
+}
+
+function refuseAttach(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf): string | null {
+  if (entry.handles > 0 || entry.live === null)
+    return `document "${entry.id}" is open already: close it before you attach your own`
+  for (const { id, live } of shelf.entries())
+    if (live?.doc === doc) return `this LoroDoc is open as document "${id}" already: close that first`
+  return null
 }
 
 /** Replaces our instance by the application's document, and announces what only that one held. */

@@ -6,7 +6,7 @@ import type { StoredDocument } from "../store/document-store.ts"
 import { parseDelta } from "./document-delta.ts"
 import type { StoredRowState } from "./document-row.ts"
 import { createLoroDoc, freeQuietly } from "./live-document.ts"
-import type { Version } from "./version.ts"
+import { covers, type Version } from "./version.ts"
 
 /** An edit of another tab, not in the log yet. */
 interface InboxEdit {
@@ -77,6 +77,11 @@ export function findDamage(
   if (row.status !== "damaged" || stored.row === null) return null
   // The document may have been deleted, or its content may be lost too. Assuming either would affect all devices.
   return { reason: row.reason, pieces: stored.row.length > 0 ? [stored.row, ...pieces] : pieces, version }
+}
+
+/** Whether the readable parts hold all that the document held, as when it was mended in memory and could not be stored. */
+export function isCovered(damage: DocumentDamage, version: Version): boolean {
+  return damage.version !== null && covers(version, damage.version)
 }
 
 export function describeNewer(id: string, reason: string): LoroReplicaError {

@@ -90,12 +90,12 @@ export function isTooLarge(reason: string): boolean {
   return /(bytes|operations|authors), of at most \d+$/.test(reason)
 }
 
-/** For each peer with operations in an update or snapshot, the counter at which they begin. */
-export function readStart(bytes: Uint8Array): Version {
+/** For each peer with operations in an update or snapshot, the counters at which they begin and end. */
+export function readSpan(bytes: Uint8Array): { readonly start: Version; readonly end: Version } {
   const meta = decodeImportBlobMeta(bytes, false)
   const end = takeVersion(meta.partialEndVersionVector)
   const start = takeVersion(meta.partialStartVersionVector)
-  return new Map([...end.keys()].map((peer) => [peer, start.get(peer) ?? 0]))
+  return { start: new Map([...end.keys()].map((peer) => [peer, start.get(peer) ?? 0])), end }
 }
 
 function isSnapshot(bytes: Uint8Array): boolean {

@@ -42,6 +42,18 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
   }
   let managed = doc
   let manager = manage(doc)
+  const dismiss = (): void => {
+    unwatch()
+    freeQuietly(manager)
+  }
+  // A checkout empties the manager, and leaves it blind for the next edit.
+  const renewAfterCheckouts = (of: LoroDoc): (() => void) =>
+    of.subscribe(({ by }) => {
+      if (by !== "checkout" || of.isDetached()) return
+      dismiss()
+      manager = manage(of)
+    })
+  let unsubscribe = renewAfterCheckouts(doc)
   let closed = false
   const step = (which: "undo" | "redo"): boolean => {
     if (closed) return false
@@ -56,16 +68,17 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
     canRedo: () => !closed && manager.canRedo(),
     follow(next) {
       if (closed || next === managed) return
-      unwatch()
-      freeQuietly(manager)
+      unsubscribe()
+      dismiss()
       managed = next
       manager = manage(next)
+      unsubscribe = renewAfterCheckouts(next)
     },
     close() {
       if (closed) return
       closed = true
-      unwatch()
-      freeQuietly(manager)
+      unsubscribe()
+      dismiss()
     },
   }
 }
