@@ -4,7 +4,7 @@ import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { unpackArchive, type Portable, type PortableDocument } from "./archive.ts"
-import { loadedNotes } from "./loaded-notes.ts"
+import { loadedNotes } from "../room/loaded-notes.ts"
 
 export interface Imported {
   readonly documents: number
