@@ -220,6 +220,34 @@ test("the focus can be seen wherever Tab goes, and always comes on", async () =>
   }
 })
 
+test("a screen reader hears how sync is once that has settled, and nothing while somebody types", async () => {
+  ada = await person()
+  await ada.newDocument("Tides")
+  const ben = await person(await ada.invite())
+  await ben.openDocument("Tides")
+  const announced = ada.page.getByTestId("announced")
+  await announced.getByText("Synced with 1 device").waitFor({ state: "attached" })
+  await ada.page.evaluate(() => {
+    const heard: string[] = []
+    Object.assign(window, { heard })
+    const watch = new MutationObserver((changes) =>
+      heard.push(...changes.map(({ target }) => target.textContent ?? "")),
+    )
+    for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]"))
+      watch.observe(region, { childList: true, characterData: true, subtree: true })
+  })
+  await ada.editor().click()
+  for (const letter of "the tide comes in and the flock comes close") {
+    await ada.page.keyboard.type(letter)
+    await ada.page.waitForTimeout(80)
+  }
+  const text = await ada.text()
+  await expect.poll(() => ben.text()).toBe(text)
+  expect(await ada.page.evaluate(() => (window as unknown as { heard: string[] }).heard)).toEqual([])
+  await ada.pause()
+  await announced.getByText("Sync is paused").waitFor({ state: "attached" })
+})
+
 test("single keys can be turned off, and the text says its language", async () => {
   ada = await person()
   await startFromSample()

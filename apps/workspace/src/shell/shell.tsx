@@ -10,6 +10,7 @@ import { readId } from "./paths.ts"
 import { ScreenBoundary } from "./screen-boundary.tsx"
 import { OverlayFailed, ScreenFailed } from "./screen-failed.tsx"
 import { SideBar } from "./side-bar.tsx"
+import { SyncAnnouncer } from "./sync-announcer.tsx"
 import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
 import { Troubles } from "./troubles.tsx"
@@ -74,6 +75,7 @@ export function Shell() {
         </ScreenBoundary>
       </main>
       <TabBar />
+      <SyncAnnouncer />
       <Overlays />
     </div>
   )
