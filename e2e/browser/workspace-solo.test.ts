@@ -161,6 +161,26 @@ test("what is exported comes back, also into an empty workspace", async () => {
   await timeUntil("the note", async () => (await note.inputValue()) === "Keys are at the harbour office.")
 })
 
+test("a text that other devices would refuse is not taken in, and said to be too long", async () => {
+  ada = await person()
+  await ada.newDocument("Short")
+  await ada.editor().click()
+  await ada.page.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text/plain", `${"line\n".repeat(800_000)}and more`)
+    const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true })
+    document.querySelector(".cm-content")?.dispatchEvent(paste)
+  })
+  await ada.page.getByText("That is too long").waitFor()
+  await ada.page.keyboard.type("still here")
+  expect(await ada.text()).toBe("still here")
+  await ada.goto("/settings")
+  const file = { name: "long.txt", mimeType: "text/plain", buffer: Buffer.alloc(4_000_001, "a") }
+  await ada.page.getByLabel("Files to import").setInputFiles(file)
+  await ada.page.getByText("Could not import: “long” has more than 4,000,000 characters").waitFor()
+  expect(await titles()).toEqual(["Short"])
+})
+
 test("the board by keyboard alone", async () => {
   ada = await person()
   await ada.goto("/board")
