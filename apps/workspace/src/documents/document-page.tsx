@@ -111,6 +111,7 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
   return (
     <article className="document">
       <header className="document-head measure">
+        <h2 className="visually-hidden">{entry.title || "Untitled"}</h2>
         <div ref={tools} className="document-tools">
           <Readers id={entry.id} />
           <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={!isReady} onClick={() => setHistory(!history)}>

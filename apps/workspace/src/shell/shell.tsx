@@ -15,6 +15,7 @@ import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
 import { Troubles } from "./troubles.tsx"
 import { useShortcuts } from "./shortcuts.ts"
+import { useKeptFocus } from "./use-kept-focus.ts"
 
 const BoardScreen = lazy(async () => ({ default: (await import("../board/board-screen.tsx")).BoardScreen }))
 const NoteScreen = lazy(async () => ({ default: (await import("../note/note-screen.tsx")).NoteScreen }))
@@ -34,6 +35,7 @@ export function Shell() {
   const [location] = useLocation()
   const section = location.split("/")[1] ?? ""
   useShortcuts()
+  useKeptFocus()
   useShowOwnPresence(location)
   return (
     <div
