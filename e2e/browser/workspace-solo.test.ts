@@ -244,6 +244,27 @@ test("the board by keyboard alone", async () => {
   expect(await order("doing")).toEqual([])
 })
 
+test("a pasted list becomes a task for each line, and can be taken back", async () => {
+  ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("First")
+  await ada.page.getByRole("textbox", { name: "New task in To do" }).evaluate(
+    (field, lines) => {
+      const clipboardData = new DataTransfer()
+      clipboardData.setData("text/plain", lines)
+      field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+    },
+    Array.from({ length: 1_000 }, (_, index) => `- Task ${index}`).join("\n"),
+  )
+  await ada.page.getByText("Added 1000 tasks.").waitFor()
+  const count = ada.page.locator('[data-column="todo"] header .numbers')
+  await expect.poll(() => count.innerText()).toBe("1001")
+  await ada.card("Task 999").waitFor()
+  await ada.page.getByRole("button", { name: "Undo" }).click()
+  await expect.poll(() => count.innerText()).toBe("1")
+  await ada.card("First").waitFor()
+})
+
 test("the board by mouse", async () => {
   ada = await person()
   await ada.goto("/board")
