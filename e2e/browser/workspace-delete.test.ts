@@ -1,3 +1,4 @@
+import { AxeBuilder } from "@axe-core/playwright"
 import type { Page } from "playwright-core"
 import { expect, test } from "vitest"
 import { testWorkspace } from "../workspace/test-workspace.ts"
@@ -130,4 +131,37 @@ test("deleting asks first, and leaves the focus on the page", async () => {
   await ada.page.getByText("Deleted forever.").waitFor()
   expect(await ada.page.evaluate(() => document.activeElement?.id)).toBe("main")
   expect(await ada.page.locator(".row").count()).toBe(0)
+})
+
+test("no barrier where a document is deleted, also on a phone, light or dark", async () => {
+  const ada = await person()
+  const { page } = ada
+  const check = async (): Promise<void> => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme })
+      await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)))
+      const { violations } = await new AxeBuilder({ page })
+        .withTags(["wcag2a", "wcag2aa", "wcag22aa"])
+        .analyze()
+      expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual(
+        [],
+      )
+    }
+  }
+  await ada.newDocument("Tides")
+  await archive(ada)
+  await page.setViewportSize({ width: 360, height: 740 })
+  await page.getByRole("button", { name: "Archived" }).click()
+  await page.locator(".row", { hasText: "Tides" }).click()
+  await page.getByRole("button", { name: "More" }).click()
+  await page.getByRole("menuitem", { name: "Delete forever…" }).click()
+  await page.getByRole("dialog").waitFor()
+  await check()
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+  const address = page.url()
+  await page.getByRole("dialog").getByRole("button", { name: "Delete forever" }).click()
+  await page.getByText("Deleted forever.").waitFor()
+  await page.goto(address)
+  await page.getByText("This document was deleted forever.").waitFor()
+  await check()
 })
