@@ -220,6 +220,76 @@ test("the focus can be seen wherever Tab goes, and always comes on", async () =>
   }
 })
 
+test("a screen reader hears how sync is once that has settled, and nothing while somebody types", async () => {
+  ada = await person()
+  await ada.newDocument("Tides")
+  const ben = await person(await ada.invite())
+  await ben.openDocument("Tides")
+  const announced = ada.page.getByTestId("announced")
+  await announced.getByText("Synced with 1 device").waitFor({ state: "attached" })
+  await ada.page.evaluate(() => {
+    const heard: string[] = []
+    Object.assign(window, { heard })
+    const watch = new MutationObserver((changes) =>
+      heard.push(...changes.map(({ target }) => target.textContent ?? "")),
+    )
+    for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]"))
+      watch.observe(region, { childList: true, characterData: true, subtree: true })
+  })
+  await ada.editor().click()
+  for (const letter of "the tide comes in and the flock comes close") {
+    await ada.page.keyboard.type(letter)
+    await ada.page.waitForTimeout(80)
+  }
+  const text = await ada.text()
+  await expect.poll(() => ben.text()).toBe(text)
+  expect(await ada.page.evaluate(() => (window as unknown as { heard: string[] }).heard)).toEqual([])
+  await ada.pause()
+  await announced.getByText("Sync is paused").waitFor({ state: "attached" })
+})
+
+test("a menu opened by keyboard has the focus, and stays on the screen", async () => {
+  ada = await person()
+  await ada.goto("/board")
+  for (const title of ["One", "Two", "Three", "Four"]) await ada.addTask(title)
+  await ada.page.setViewportSize({ width: 1000, height: 560 })
+  const focused = (): Promise<string | null> =>
+    ada.page.evaluate(
+      () => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? null,
+    )
+  await ada.page.getByRole("button", { name: "Actions for “Four”" }).focus()
+  await ada.page.keyboard.press("Enter")
+  await expect.poll(focused).toBe("Move to Doing")
+  await ada.page.keyboard.press("ArrowDown")
+  expect(await focused()).toBe("Move to Done")
+  const box = await ada.page.locator(".menu:popover-open").boundingBox()
+  expect((box?.y ?? 0) + (box?.height ?? 560)).toBeLessThanOrEqual(560)
+  await ada.page.keyboard.press("Tab")
+  await ada.page.locator(".menu:popover-open").waitFor({ state: "detached" })
+  expect(await focused()).toBe("New task in To do")
+})
+
+test("the focus stays on the page when what had it disappears", async () => {
+  ada = await person()
+  const focused = (): Promise<string | undefined> => ada.page.evaluate(() => document.activeElement?.id)
+  await ada.page.getByRole("button", { name: /Start from a sample/ }).press("Enter")
+  await ada.page.locator(".row").first().waitFor()
+  await expect.poll(focused).toBe("main")
+  await ada.page.keyboard.press("Tab")
+  expect(await ada.page.evaluate(() => document.activeElement?.textContent)).toBe("New")
+  await ada.page.setViewportSize({ width: 360, height: 740 })
+  await ada.page.locator(".row", { hasText: "Winter count" }).press("Enter")
+  await ada.editor().waitFor()
+  await expect.poll(focused).toBe("main")
+  await ada.goto("/board")
+  await ada.page.locator(".card-face").first().press("Enter")
+  await ada.page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter")
+  await ada.page.getByRole("dialog").waitFor({ state: "detached" })
+  await expect.poll(focused).toBe("main")
+  await ada.page.getByRole("button", { name: "Undo" }).press("Enter")
+  await expect.poll(focused).toBe("main")
+})
+
 test("single keys can be turned off, and the text says its language", async () => {
   ada = await person()
   await startFromSample()

@@ -103,3 +103,38 @@ test("the name at a caret stays within the page, and comes back under the pointe
   await page.mouse.move(caret.x - 40, caret.y + caret.height / 2)
   await expect.poll(opacity).toBe(1)
 })
+
+test("the names of people at one place can all be read", async () => {
+  const ada = await person()
+  const invite = await ada.invite()
+  await ada.newDocument("Names")
+  await ada.editor().click()
+  await ada.page.keyboard.insertText("first\nsecond\nthird\nfourth")
+  const others = [await person(invite), await person(invite), await person(invite)]
+  for (const other of others) {
+    await other.openDocument("Names")
+    await timeUntil("the text is there", async () => (await other.text()).endsWith("fourth"))
+    await other.editor().click()
+    await other.page.keyboard.press("Control+Home")
+    await other.page.keyboard.press("ArrowDown")
+  }
+  const boxes = (): Promise<readonly DOMRect[]> =>
+    ada.page
+      .locator(".dunlin-caret-name")
+      .evaluateAll((names) => names.map((name) => name.getBoundingClientRect().toJSON() as DOMRect))
+  const atOnePlace = (): Promise<boolean> =>
+    ada.page
+      .locator(".dunlin-caret")
+      .evaluateAll(
+        (carets) =>
+          carets.length === 3 &&
+          new Set(carets.map((caret) => JSON.stringify(caret.getBoundingClientRect()))).size === 1,
+      )
+  await timeUntil("all carets are there", atOnePlace)
+  const drawn = await boxes()
+  for (const [at, a] of drawn.entries())
+    for (const b of drawn.slice(at + 1)) {
+      const isApart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top
+      expect(isApart, `${JSON.stringify(a)} and ${JSON.stringify(b)}`).toBe(true)
+    }
+})

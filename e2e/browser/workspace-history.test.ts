@@ -224,6 +224,15 @@ test("the first change of a step is in sight, however far down", async () => {
     return top > 0 && bottom < innerHeight
   })
   expect(isInSight).toBe(true)
+  // A change longer than the page is shown from its beginning.
+  await rows(ada).last().click()
+  await expect.poll(async () => (await mark.allInnerTexts()).join("").length).toBeGreaterThan(2_000)
+  const beginsInSight = (): Promise<boolean> =>
+    mark.first().evaluate((element) => {
+      const { top } = element.getBoundingClientRect()
+      return top > 0 && top < innerHeight
+    })
+  await expect.poll(beginsInSight).toBe(true)
 })
 
 test("what is written while the history is open is told of, and shown when asked", async () => {

@@ -161,6 +161,26 @@ test("what is exported comes back, also into an empty workspace", async () => {
   await timeUntil("the note", async () => (await note.inputValue()) === "Keys are at the harbour office.")
 })
 
+test("a text that other devices would refuse is not taken in, and said to be too long", async () => {
+  ada = await person()
+  await ada.newDocument("Short")
+  await ada.editor().click()
+  await ada.page.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text/plain", `${"line\n".repeat(800_000)}and more`)
+    const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true })
+    document.querySelector(".cm-content")?.dispatchEvent(paste)
+  })
+  await ada.page.getByText("That is too long").waitFor()
+  await ada.page.keyboard.type("still here")
+  expect(await ada.text()).toBe("still here")
+  await ada.goto("/settings")
+  const file = { name: "long.txt", mimeType: "text/plain", buffer: Buffer.alloc(4_000_001, "a") }
+  await ada.page.getByLabel("Files to import").setInputFiles(file)
+  await ada.page.getByText("Could not import: “long” has more than 4,000,000 characters").waitFor()
+  expect(await titles()).toEqual(["Short"])
+})
+
 test("the board by keyboard alone", async () => {
   ada = await person()
   await ada.goto("/board")
@@ -222,6 +242,27 @@ test("the board by keyboard alone", async () => {
   await timeUntil("two to the right", async () => (await order("done")).join() === "Two,One")
   await focused("Two")
   expect(await order("doing")).toEqual([])
+})
+
+test("a pasted list becomes a task for each line, and can be taken back", async () => {
+  ada = await person()
+  await ada.goto("/board")
+  await ada.addTask("First")
+  await ada.page.getByRole("textbox", { name: "New task in To do" }).evaluate(
+    (field, lines) => {
+      const clipboardData = new DataTransfer()
+      clipboardData.setData("text/plain", lines)
+      field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+    },
+    Array.from({ length: 1_000 }, (_, index) => `- Task ${index}`).join("\n"),
+  )
+  await ada.page.getByText("Added 1000 tasks.").waitFor()
+  const count = ada.page.locator('[data-column="todo"] header .numbers')
+  await expect.poll(() => count.innerText()).toBe("1001")
+  await ada.card("Task 999").waitFor()
+  await ada.page.getByRole("button", { name: "Undo" }).click()
+  await expect.poll(() => count.innerText()).toBe("1")
+  await ada.card("First").waitFor()
 })
 
 test("the board by mouse", async () => {

@@ -1,9 +1,11 @@
-import { useRef, useState, type FormEvent } from "react"
+import { useRef, useState, type ClipboardEvent, type FormEvent } from "react"
 import { MAX_TITLE, type Column, type Task } from "../data/entries.ts"
 import { attempt } from "../ui/attempt.ts"
 import { Icon } from "../ui/icon.tsx"
+import { toast } from "../ui/toasts.tsx"
 import { VirtualRows } from "../ui/virtual-rows.tsx"
 import { useWorkspace } from "../workspace/workspace-context.ts"
+import { readTitles } from "./pasted-titles.ts"
 import type { BoardMoves } from "./board-screen.tsx"
 import { Card } from "./card.tsx"
 import { CARD_ROW_REM, type CardDrag } from "./use-card-drag.ts"
@@ -67,10 +69,26 @@ function NewTask({ column, name, created }: NewTaskProps) {
     else setTitle(text)
   }
 
+  /** A field of one line would make one long title of a list. */
+  async function addPasted(event: ClipboardEvent): Promise<void> {
+    const titles = readTitles(event.clipboardData.getData("text/plain"))
+    if (titles.length < 2 || title !== "") return
+    event.preventDefault()
+    const isAdded = await attempt(
+      tasks.createList(titles, column).then((ids) =>
+        toast(`Added ${titles.length} tasks.`, {
+          label: "Undo",
+          run: () => void attempt(tasks.removeMany(ids)),
+        }),
+      ),
+    )
+    if (isAdded) requestAnimationFrame(created)
+  }
+
   return (
     <form className="new-task" onSubmit={(event) => void add(event)}>
       <Icon name="plus" size={16} />
-      <input dir="auto" aria-label={`New task in ${name}`} placeholder="Add a task" value={title} maxLength={MAX_TITLE} onChange={(event) => setTitle(event.target.value)} />
+      <input dir="auto" aria-label={`New task in ${name}`} placeholder="Add a task" value={title} maxLength={MAX_TITLE} onChange={(event) => setTitle(event.target.value)} onPaste={(event) => void addPasted(event)} />
     </form>
   ) // prettier-ignore
 }

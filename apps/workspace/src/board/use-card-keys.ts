@@ -44,7 +44,7 @@ export function useCardKeys(surface: RefObject<HTMLElement | null>, moves: Board
     const face = surface.current?.querySelector<HTMLElement>(
       `[data-card="${CSS.escape(goal.id)}"] .card-face`,
     )
-    if (document.activeElement === document.body) face?.focus()
+    if (document.activeElement === null || document.activeElement.contains(face ?? null)) face?.focus()
     face?.scrollIntoView({ block: "nearest" })
     const isThere = moves.byColumn.get(goal.column)?.[goal.index]?.id === goal.id
     if (isThere || performance.now() > goal.until) arriving.current = null

@@ -12,6 +12,10 @@ export interface BodyCache {
   put(id: string, text: string): void
   /** The text cannot be read now, so no `put` is to be expected. */
   giveUp(id: string): void
+  /** The document was deleted for ever. */
+  remove(id: string): Promise<void>
+  /** Ids of all texts in this cache. */
+  ids(): readonly string[]
   /** Includes what has just been put and is not in `texts` yet. */
   text(id: string): string | undefined
   /** Texts changed after this time may be out of date here, because the last page ended too soon. Null: none. */
@@ -93,6 +97,16 @@ export function createBodyCache(database: WorkspaceDatabase, name: string): Body
       expected.delete(id)
       unmark()
     },
+    async remove(id) {
+      // What is stored must be known first, or the read would bring it back.
+      await (loading ??= readAll())
+      expected.delete(id)
+      unsaved.delete(id)
+      if (known.delete(id)) show()
+      await database.bodies.bulkRemove([id])
+      unmark()
+    },
+    ids: () => [...known.keys()],
     close() {
       if (timer !== null) clearTimeout(timer)
       if (shown !== null) clearTimeout(shown)

@@ -20,6 +20,8 @@ export interface DocumentList {
   addTag(id: string, tag: string): Promise<void>
   removeTag(id: string, tag: string): Promise<void>
   setArchived(id: string, archived: boolean): Promise<void>
+  /** For ever: it also beats what others change without knowing of it. The text is deleted apart from this. */
+  remove(id: string): Promise<void>
   /** Notes that the text changed. Written at most every half minute, so that typing does not flood the list. */
   touch(id: string): void
 }
@@ -37,12 +39,13 @@ export function createDocumentList(
     fields: RowPatch<DocumentRow>["fields"],
     seen?: Partial<DocumentRow>,
   ): Promise<void> {
-    await patchRow(database.documents, id, {
+    const isThere = await patchRow(database.documents, id, {
       fields,
       seen,
       groups: DOCUMENT_GROUPS,
       overwritten: (clash) => overwritten("document", clash),
     })
+    if (!isThere) throw new Error("the document was deleted.")
   }
 
   return {
@@ -62,6 +65,9 @@ export function createDocumentList(
     addTag: (id, tag) => patch(id, ({ tags }) => ({ tags: [...cleanTags([...cleanTags(tags), tag])] })),
     removeTag: (id, tag) => patch(id, ({ tags }) => ({ tags: tags.filter((other) => other !== tag) })),
     setArchived: (id, archived) => patch(id, { archived }),
+    async remove(id) {
+      await (await database.documents.findOne(id).exec())?.incrementalRemove()
+    },
     touch(id) {
       const entry = entries.get()?.find((document) => document.id === id)
       if (entry && Date.now() - entry.updated > TOUCH_EVERY_MS) void patch(id, {}).catch(() => undefined)

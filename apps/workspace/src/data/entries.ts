@@ -41,6 +41,8 @@ export function columnName(id: string): string {
 export const QUICK_NOTE = "quick-note"
 
 export const MAX_TITLE = 200
+/** Each character is an operation, and devices refuse a document of 4,194,304 (`maxDocumentOperations` of Loro's replica). */
+export const MAX_BODY = 4_000_000
 export const MAX_NOTE = 4_000
 export const MAX_TAGS = 12
 export const MAX_TAG = 40

@@ -92,6 +92,13 @@ describe("field-wise merge", () => {
     expect(mergeRows({ ...base, _deleted: true }, edited, GROUPS)).toBe(edited)
   })
 
+  it("prefers a deletion that wins, whichever comes first", () => {
+    const edited = write(base, { title: "Count waders" }, "title", ada, 200)
+    const deleted = { ...base, _deleted: true }
+    expect(mergeRows(deleted, edited, GROUPS, "wins")).toBe(deleted)
+    expect(mergeRows(edited, deleted, GROUPS, "wins")).toBe(deleted)
+  })
+
   it("is a join, whatever peers send", () => {
     const edit = fc.record({
       at: fc.nat(3),

@@ -25,6 +25,9 @@ export interface MergeableRow {
 /** Fields that only make sense together are one group: a task's column and its rank there. */
 export type FieldGroups = { readonly [group: string]: readonly string[] }
 
+/** What becomes of a deletion that meets a change whose author did not know of it. */
+export type DeletionRule = "wins" | "yields"
+
 /** Two people chose different values for one field without knowing of each other. */
 export interface FieldClash {
   readonly target: string
@@ -61,11 +64,16 @@ export function recordEdits(
 
 /**
  * Group by group, the later edit wins. This is commutative, associative and idempotent, so every device gets the same.
- * A change wins over a deletion, because a deleted task can be deleted again, but a lost sentence stays lost.
+ * A change wins over a deletion that yields, because a deleted task can be deleted again, but a lost sentence stays lost.
  */
-export function mergeRows<Row extends MergeableRow>(a: Row, b: Row, groups: FieldGroups): Row {
-  if (a._deleted) return b
-  if (b._deleted) return a
+export function mergeRows<Row extends MergeableRow>(
+  a: Row,
+  b: Row,
+  groups: FieldGroups,
+  deletion: DeletionRule = "yields",
+): Row {
+  if (a._deleted) return deletion === "wins" ? a : b
+  if (b._deleted) return deletion === "wins" ? b : a
   const latest = isNewer(b, a) ? b : a
   const merged: Record<string, unknown> = { ...(latest as object), created: Math.min(a.created, b.created) }
   const edits: Record<string, FieldEdit> = {}

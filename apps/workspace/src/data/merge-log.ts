@@ -6,6 +6,7 @@ import type { ConflictHandlers, WorkspaceDatabase } from "./database.ts"
 import {
   findClashes,
   mergeRows,
+  type DeletionRule,
   type FieldClash,
   type FieldEdit,
   type FieldGroups,
@@ -29,6 +30,8 @@ export interface MergeLog {
   overwritten(kind: MergeKind, clash: FieldClash): void
   attach(database: WorkspaceDatabase): void
   markSeen(): Promise<void>
+  /** Forgets the merges of something that was deleted for ever: they contain its title, and what was lost in it. */
+  forget(target: string): Promise<void>
   close(): void
 }
 
@@ -36,7 +39,17 @@ export type Merge = Readonly<MergeRow>
 export type MergeKind = "document" | "task"
 
 const KEPT = 200
-const GROUPS: Readonly<Record<MergeKind, FieldGroups>> = { document: DOCUMENT_GROUPS, task: TASK_GROUPS }
+
+interface MergeRules {
+  readonly groups: FieldGroups
+  readonly deletion: DeletionRule
+}
+
+const RULES: Readonly<Record<MergeKind, MergeRules>> = {
+  // The deletion of its text beats every edit, so a row that came back would have none.
+  document: { groups: DOCUMENT_GROUPS, deletion: "wins" },
+  task: { groups: TASK_GROUPS, deletion: "yields" },
+}
 
 export function createMergeLog(): MergeLog {
   const merges = createState<readonly Merge[]>([])
@@ -57,13 +70,13 @@ export function createMergeLog(): MergeLog {
   }
 
   return {
-    handlers: { documents: handlerFor(GROUPS.document), tasks: handlerFor(GROUPS.task) },
+    handlers: { documents: handlerFor(RULES.document), tasks: handlerFor(RULES.task) },
     merges,
     resolved(kind, { writes }) {
       const rows = writes.map(({ document }) => document as unknown as MergeableRow)
       // Otherwise someone just invited would get the conflicts of everyone who was here before.
       if (!rows.some((row) => wroteOn(row))) return
-      for (const clash of clashesAmong(rows, GROUPS[kind])) record(kind, clash)
+      for (const clash of clashesAmong(rows, RULES[kind])) record(kind, clash)
     },
     overwritten: record,
     attach(opened) {
@@ -81,6 +94,10 @@ export function createMergeLog(): MergeLog {
       const unseen = merges.get().filter((merge) => !merge.seen)
       await database?.merges.bulkUpsert(unseen.map((merge) => ({ ...merge, seen: true })))
     },
+    async forget(target) {
+      const rows = await database?.merges.find({ selector: { target } }).exec()
+      await database?.merges.bulkRemove((rows ?? []).map(({ id }) => id))
+    },
     close() {
       end?.()
       database = null
@@ -94,22 +111,25 @@ function wroteOn({ edits }: Partial<MergeableRow>): boolean {
 }
 
 /** Merges the rows one by one, as the handler does. */
-function clashesAmong([first, ...rows]: readonly MergeableRow[], groups: FieldGroups): readonly FieldClash[] {
+function clashesAmong(
+  [first, ...rows]: readonly MergeableRow[],
+  { groups, deletion }: MergeRules,
+): readonly FieldClash[] {
   const clashes: FieldClash[] = []
   let merged = first
   for (const row of rows) {
     if (merged === undefined) break
     clashes.push(...findClashes(merged, row, groups))
-    merged = mergeRows(merged, row, groups)
+    merged = mergeRows(merged, row, groups, deletion)
   }
-  return clashes
+  return merged?._deleted === true ? [] : clashes
 }
 
-function handlerFor<Row extends MergeableRow>(groups: FieldGroups): RxConflictHandler<Row> {
+function handlerFor<Row extends MergeableRow>({ groups, deletion }: MergeRules): RxConflictHandler<Row> {
   return {
     isEqual: (a, b) => deepEqual(a, b),
     resolve: async ({ realMasterState, newDocumentState }) =>
-      mergeRows<Row>(realMasterState, newDocumentState, groups) as typeof realMasterState,
+      mergeRows<Row>(realMasterState, newDocumentState, groups, deletion) as typeof realMasterState,
   }
 }
 

@@ -15,11 +15,14 @@ export interface TaskBoard {
   readonly entries: LiveList<Task>
   /** Adds the task at the end of the column. */
   create(title: string, column: Column): Promise<string>
+  /** Adds tasks with these titles at the end of the column. Resolves to their ids. */
+  createList(titles: readonly string[], column: Column): Promise<readonly string[]>
   createMany(tasks: readonly Omit<Task, "id" | "editor">[]): Promise<void>
   move(id: string, column: Column, index: number): Promise<void>
   /** `seen` holds the fields as they were when the author began to write. */
   edit(id: string, fields: TaskFields, seen?: TaskFields): Promise<void>
   remove(id: string): Promise<void>
+  removeMany(ids: readonly string[]): Promise<void>
   /** Brings a removed task back as it was. */
   restore(task: Task): Promise<void>
 }
@@ -33,13 +36,23 @@ export function createTaskBoard(
   /** A task just added is not listed yet, but the next one must still go below it. */
   const lastRankByColumn = new Map<Column, string>()
 
-  async function rankAtEnd(column: Column): Promise<string> {
+  async function ranksAtEnd(column: Column, count: number): Promise<readonly string[]> {
     const listed = (await inColumn(column)).at(-1)?.rank ?? null
     const given = lastRankByColumn.get(column) ?? null
     const last = listed === null || (given !== null && given > listed) ? given : listed
-    const [rank = "a0"] = ranksAfter(last, 1)
-    lastRankByColumn.set(column, rank)
-    return rank
+    const ranks = ranksAfter(last, count)
+    lastRankByColumn.set(column, ranks.at(-1) ?? last ?? "a0")
+    return ranks
+  }
+
+  async function createList(titles: readonly string[], column: Column): Promise<readonly string[]> {
+    const now = Date.now()
+    const ranks = await ranksAtEnd(column, titles.length)
+    const rows = ranks.map((rank, at) =>
+      rowOf({ id: randomId(), title: titles[at] ?? "", note: "", column, rank, created: now, updated: now }),
+    )
+    await database.tasks.bulkInsert(rows)
+    return rows.map(({ id }) => id)
   }
 
   async function inColumn(column: Column): Promise<readonly Task[]> {
@@ -60,11 +73,12 @@ export function createTaskBoard(
     entries,
     async create(title, column) {
       const now = Date.now()
-      const rank = await rankAtEnd(column)
+      const [rank = "a0"] = await ranksAtEnd(column, 1)
       const row = rowOf({ id: randomId(), title, note: "", column, rank, created: now, updated: now })
       await database.tasks.insert(row)
       return row.id
     },
+    createList,
     async createMany(tasks) {
       await database.tasks.bulkInsert(tasks.map((task) => rowOf({ ...task, id: randomId() })))
     },
@@ -74,6 +88,9 @@ export function createTaskBoard(
     edit: patch,
     async remove(id) {
       await (await database.tasks.findOne(id).exec())?.incrementalRemove()
+    },
+    async removeMany(ids) {
+      await database.tasks.bulkRemove([...ids])
     },
     async restore(task) {
       await database.tasks.upsert(rowOf({ ...task, updated: Date.now() }))

@@ -14,6 +14,9 @@ import { Menu, type MenuItem } from "../ui/menu.tsx"
 import { toast } from "../ui/toasts.tsx"
 import { useScreenMenu } from "../shell/screen-menu.ts"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
+import { deleteDocument } from "./delete-document.ts"
+import { DeleteDialog } from "./delete-dialog.tsx"
+import { DeletedDocument } from "./deleted-document.tsx"
 import { DocumentAbout } from "./document-about.tsx"
 import { readMeta, type DocumentMeta } from "./document-meta.ts"
 import { DocumentHistory } from "./document-history.tsx"
@@ -21,25 +24,48 @@ import { EngineFailed } from "./engine-failed.tsx"
 import { MarkdownEditor } from "./markdown-editor.tsx"
 import { TagEditor } from "./tag-editor.tsx"
 import { useIsShown } from "../ui/use-is-shown.ts"
-import { useNote } from "./use-note.ts"
+import { type OpenNote, useNote } from "./use-note.ts"
+
+const LEFT_OVER_AFTER_MS = 5_000
 
 export function DocumentPage({ id }: { readonly id: string }) {
   const documents = useDocuments()
+  const list = useWorkspace().documents
+  const note = useNote(id)
   const entry = documents?.find((document) => document.id === id)
+  const seen = useRef<DocumentEntry | null>(null)
+  seen.current = entry ?? seen.current
+  const isLeftOver = note.type === "deleted" && entry !== undefined
+  useEffect(() => {
+    if (!isLeftOver) return
+    // Whoever deleted the text may have gone before they could delete its row, which otherwise follows in a moment.
+    const timer = setTimeout(() => void list.remove(id).catch(() => undefined), LEFT_OVER_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [list, id, isLeftOver])
   if (documents === null) return null
+  if (note.type === "deleted" || (entry === undefined && seen.current !== null))
+    return <DeletedDocument title={seen.current?.title ?? null} text={textOf(note)} />
   if (entry === undefined) return <Missing />
-  return <OpenDocument entry={entry} />
+  return <OpenDocument entry={entry} note={note} />
 }
+
+function textOf(note: OpenNote): string {
+  if (note.type === "ready") return note.doc.getText("body").toString()
+  return note.type === "deleted" ? note.text : ""
+}
+
+type LiveNote = Exclude<OpenNote, { type: "deleted" }>
 
 /** Whoever has just made a document names it first. */
 const NEW_FOR_MS = 3_000
 
-function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
-  const { documents } = useWorkspace()
+function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly note: LiveNote }) {
+  const workspace = useWorkspace()
+  const { documents } = workspace
   const [, navigate] = useLocation()
-  const note = useNote(entry.id)
   const isShown = useIsShown()
   const [history, setHistory] = useState(false)
+  const [deleting, setDeleting] = useState(false)
   const [isNew] = useState(() => entry.title === "" && Date.now() - entry.created < NEW_FOR_MS)
   const tools = useRef<HTMLDivElement>(null)
   const isReady = note.type === "ready"
@@ -58,11 +84,19 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
     if (isShown()) navigate("/documents")
   }
 
+  async function remove(): Promise<void> {
+    navigate("/documents")
+    if (await attempt(deleteDocument(workspace, entry.id))) toast("Deleted forever.")
+  }
+
   const archive: MenuItem = {
     label: entry.archived ? "Bring back from archive" : "Archive",
     icon: <Icon name="archive" />,
     run: () => void setArchived(!entry.archived),
   }
+  const deletion: readonly MenuItem[] = entry.archived
+    ? [{ label: "Delete forever…", icon: <Icon name="trash" />, danger: true, run: () => setDeleting(true) }]
+    : []
   useScreenMenu([
     {
       label: history ? "Back to the text" : "History",
@@ -71,17 +105,19 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
       run: () => setHistory(!history),
     },
     archive,
+    ...deletion,
   ])
 
   return (
     <article className="document">
       <header className="document-head measure">
+        <h2 className="visually-hidden">{entry.title || "Untitled"}</h2>
         <div ref={tools} className="document-tools">
           <Readers id={entry.id} />
           <button type="button" className="icon-button" aria-label="History" aria-pressed={history} disabled={!isReady} onClick={() => setHistory(!history)}>
             <Icon name="history" />
           </button>
-          <Menu label="Document" button={<Icon name="more" />} items={[archive]} />
+          <Menu label="Document" button={<Icon name="more" />} items={[archive, ...deletion]} />
         </div>
         <DraftArea className="title-input" aria-label="Title" placeholder="Untitled" rows={1} maxLength={MAX_TITLE} value={entry.title} keepAs={`title of ${entry.id}`} save={(title, seen) => attempt(documents.rename(entry.id, title.replaceAll(/\s*\n\s*/g, " "), seen))} onKeyDown={enterText} />
         <TagEditor tags={entry.tags} add={(tag) => attempt(documents.addTag(entry.id, tag))} remove={(tag) => attempt(documents.removeTag(entry.id, tag))} />
@@ -91,6 +127,7 @@ function OpenDocument({ entry }: { readonly entry: DocumentEntry }) {
       {note.type === "ready" && (
         <OpenText id={entry.id} {...note} history={history} closeHistory={closeHistory} />
       )}
+      {deleting && <DeleteDialog title={entry.title} onDelete={() => void remove()} onClose={() => setDeleting(false)} />}
     </article>
   ) // prettier-ignore
 }

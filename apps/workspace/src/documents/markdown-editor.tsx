@@ -8,9 +8,11 @@ import { type LoroDocument, textOf } from "@dunlin/loro"
 import { loroCodeMirror } from "@dunlin/loro/codemirror"
 import { useRoom } from "@dunlin/react"
 import { useEffect, useRef, useState } from "react"
+import { toast } from "../ui/toasts.tsx"
 import { lineLayout } from "./line-layout.ts"
 import { markdown } from "./markdown-language.ts"
 import { searchCount } from "./search-count.ts"
+import { textLimit } from "./text-limit.ts"
 
 /** The body of a document: its Markdown source, with the carets of the others. */
 export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
@@ -24,6 +26,7 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
       doc: text.text().toString(),
       extensions: [
         loroCodeMirror(room === null ? { text } : { text, presence: room.presence }),
+        textLimit(() => toast("That is too long: other devices would refuse this document.")),
         markdown(),
         lineLayout(),
         search({ top: true }),

@@ -2,13 +2,15 @@ import type { LoroDocument } from "@dunlin/loro"
 import { useStateValue } from "@dunlin/react"
 import { useLoroDoc } from "@dunlin/react/loro"
 import type { LoroDoc } from "loro-crdt"
-import { useEffect } from "react"
+import { useEffect, useRef } from "react"
 import { useWorkspace } from "../workspace/workspace-context.ts"
-import { whyUnreadable } from "./unreadable-text.ts"
+import { codeOf, whyUnreadable } from "./unreadable-text.ts"
 
 export type OpenNote =
   | { readonly type: "loading" }
   | { readonly type: "ready"; readonly doc: LoroDoc; readonly note: LoroDocument }
+  /** For ever. The text as it was then is known if it was open here. */
+  | { readonly type: "deleted"; readonly text: string }
   | { readonly type: "failed"; readonly reason: string; readonly retry: () => void }
 
 /** Opens the Loro document of an entry for as long as the component lives. */
@@ -20,6 +22,13 @@ export function useNote(id: string): OpenNote {
     if (session.notes.get().type !== "failed") session.loadNotes()
   }, [session])
   const opened = useLoroDoc(phase.type === "ready" ? phase.notes : null, id)
+  const last = useRef<LoroDoc | string>("")
+  if (opened.status === "open") last.current = opened.doc
+  /** Read once, since a document that was deleted is freed when it is closed. */
+  const lastText = (): string => {
+    if (typeof last.current !== "string") last.current = last.current.getText("body").toString()
+    return last.current
+  }
   if (phase.type === "failed") return { type: "failed", reason: phase.reason, retry: session.loadNotes }
   switch (opened.status) {
     case "loading":
@@ -27,8 +36,9 @@ export function useNote(id: string): OpenNote {
     case "open":
       return { type: "ready", doc: opened.doc, note: opened.document }
     case "deleted":
-      return { type: "failed", reason: "The text was deleted on another device.", retry: opened.retry }
+      return { type: "deleted", text: lastText() }
     case "failed":
+      if (codeOf(opened.error) === "document-deleted") return { type: "deleted", text: lastText() }
       return {
         type: "failed",
         reason: `The text did not open: ${whyUnreadable(opened.error)}.`,

@@ -5,7 +5,11 @@ import type { TextPart } from "./versions.ts"
 export function VersionText({ parts }: { readonly parts: readonly TextPart[] }) {
   const first = useRef<HTMLModElement>(null)
   useLayoutEffect(() => {
-    first.current?.scrollIntoView({ block: "center" })
+    const change = first.current
+    if (change === null) return
+    // The middle of a long change, such as a pasted text, is nowhere in particular.
+    const isLong = change.getBoundingClientRect().height > innerHeight / 2
+    change.scrollIntoView({ block: isLong ? "start" : "center" })
   }, [parts])
   const firstChange = parts.findIndex(({ type }) => type !== "same")
   if (parts.length === 0) return <span className="soft">Empty</span>

@@ -2,6 +2,7 @@ import "./note.css"
 import { QUICK_NOTE } from "../data/entries.ts"
 import { EngineFailed } from "../documents/engine-failed.tsx"
 import { useNote } from "../documents/use-note.ts"
+import { Notice } from "../ui/notice.tsx"
 import { NoteArea } from "./note-area.tsx"
 
 export function NoteScreen() {
@@ -13,6 +14,9 @@ export function NoteScreen() {
         <p className="soft">One sheet for everybody here. Write at the same time; nothing is overwritten.</p>
       </header>
       {note.type === "failed" && <EngineFailed reason={note.reason} retry={note.retry} text={undefined} />}
+      {note.type === "deleted" && (
+        <Notice tone="warn" title="The quick note of this workspace was deleted." />
+      )}
       {note.type === "loading" && (
         <textarea className="sheet" aria-label="Quick note" disabled placeholder="Opening…" />
       )}

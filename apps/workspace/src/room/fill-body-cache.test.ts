@@ -50,10 +50,38 @@ async function readBody(documents: LoroDocuments, id: string): Promise<string> {
   return document.doc.getText("body").toString()
 }
 
+const isListed = async (id: string): Promise<boolean> => id === "listed"
+
+it("a text that was deleted while no page was open is not kept", async () => {
+  const documents = await openDocuments()
+  const bodies = await openBodies("deleted", [
+    { id: "gone", text: "a secret" },
+    { id: "listed", text: "the only copy" },
+  ])
+  await fillBodyCache({
+    documents,
+    bodies,
+    readBody: (id) => readBody(documents, id),
+    isListed,
+    isClosed: () => false,
+  })
+  expect(["gone", "listed", "a"].map((id) => bodies.text(id))).toEqual([
+    undefined,
+    "the only copy",
+    "text of a",
+  ])
+})
+
 it("a text that cannot be read keeps none of the others from being found", async () => {
   const documents = await openDocuments()
   const bodies = await openBodies("damaged")
-  await fillBodyCache({ documents, bodies, readBody: (id) => readBody(documents, id), isClosed: () => false })
+  await fillBodyCache({
+    documents,
+    bodies,
+    readBody: (id) => readBody(documents, id),
+    isListed,
+    isClosed: () => false,
+  })
   expect(["a", "b", "c"].map((id) => bodies.text(id))).toEqual(["text of a", undefined, "text of c"])
 })
 
@@ -66,6 +94,6 @@ it("what a page did not come to is left to the next one", async () => {
     isClosed = id === "b"
     return readBody(documents, id)
   }
-  await fillBodyCache({ documents, bodies, readBody: readUntilClosed, isClosed: () => isClosed })
+  await fillBodyCache({ documents, bodies, readBody: readUntilClosed, isListed, isClosed: () => isClosed })
   expect(smallStore.read("unstored-ended")).toBe("1")
 })

@@ -5,15 +5,28 @@ export interface FillOptions {
   readonly documents: LoroDocuments
   readonly readBody: (id: string) => Promise<string>
   readonly bodies: BodyCache
+  /** Whether the list of documents has an entry for it. */
+  readonly isListed: (id: string) => Promise<boolean>
   readonly isClosed: () => boolean
 }
 
-/** Reads texts that were never opened here, or that changed while the last page was closing. Never rejects. */
-export async function fillBodyCache({ documents, readBody, bodies, isClosed }: FillOptions): Promise<void> {
+/**
+ * Reads texts that were never opened here, or that changed while the last page was closing, and forgets those that were
+ * deleted then. Never rejects.
+ */
+export async function fillBodyCache(options: FillOptions): Promise<void> {
+  const { documents, readBody, bodies, isListed, isClosed } = options
   try {
     await bodies.load()
     const staleSince = bodies.staleSince ?? Infinity
-    const stale = (await documents.list()).filter(
+    const stored = await documents.list()
+    const storedIds = new Set(stored.map(({ id }) => id))
+    for (const id of bodies.ids()) {
+      // What is listed without a text may have lost it: then this is the only copy.
+      if (!storedIds.has(id) && !(await isListed(id))) await bodies.remove(id)
+      if (isClosed()) return
+    }
+    const stale = stored.filter(
       ({ id, changedAt }) => bodies.text(id) === undefined || changedAt >= staleSince,
     )
     // All are announced before the first is read: a page that ends in between leaves the rest to the next one.

@@ -17,7 +17,10 @@ export interface NotesLoader {
   prepareRemoval(): Promise<() => Promise<void>>
 }
 
-export interface NotesLoaderOptions extends Pick<SessionOptions, "database" | "bodies" | "textChanged"> {
+export interface NotesLoaderOptions extends Pick<
+  SessionOptions,
+  "database" | "bodies" | "textChanged" | "textDeleted"
+> {
   readonly room: State<RoomPhase>
   readonly storeName: string
 }
@@ -32,6 +35,7 @@ export function createNotesLoader({
   database,
   bodies,
   textChanged,
+  textDeleted,
 }: NotesLoaderOptions): NotesLoader {
   const phase = createState<NotesPhase>({ type: "loading" })
   let opened: Opened | null = null
@@ -46,9 +50,14 @@ export function createNotesLoader({
       if (isClosed) return
       opened = await engine.openNotes({ room: settled, storeName, durable: database.durable })
       const { documents } = opened
-      documents.subscribe((event) => event.type === "changed" && textChanged(event.id, event.origin))
+      documents.subscribe((event) => {
+        if (event.type === "changed") textChanged(event.id, event.origin)
+        else textDeleted(event.id)
+      })
       phase.set({ type: "ready", notes: documents })
-      void fillBodyCache({ ...opened, bodies, isClosed: () => isClosed })
+      const isListed = async (id: string): Promise<boolean> =>
+        (await database.documents.findOne(id).exec()) !== null
+      void fillBodyCache({ ...opened, bodies, isListed, isClosed: () => isClosed })
     } catch (error) {
       loading = null
       phase.set({ type: "failed", reason: reasonOf(error) })

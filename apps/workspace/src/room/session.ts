@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly merges: Pick<MergeLog, "resolved">
   /** A text has changed, here or elsewhere. */
   readonly textChanged: (id: string, origin: "local" | "remote" | "tab") => void
+  /** A text was deleted for ever, here or elsewhere. */
+  readonly textDeleted: (id: string) => void
 }
 
 export function openSession(options: SessionOptions): Session {

@@ -10,10 +10,12 @@ import { readId } from "./paths.ts"
 import { ScreenBoundary } from "./screen-boundary.tsx"
 import { OverlayFailed, ScreenFailed } from "./screen-failed.tsx"
 import { SideBar } from "./side-bar.tsx"
+import { SyncAnnouncer } from "./sync-announcer.tsx"
 import { TabBar } from "./tab-bar.tsx"
 import { TopBar } from "./top-bar.tsx"
 import { Troubles } from "./troubles.tsx"
 import { useShortcuts } from "./shortcuts.ts"
+import { useKeptFocus } from "./use-kept-focus.ts"
 
 const BoardScreen = lazy(async () => ({ default: (await import("../board/board-screen.tsx")).BoardScreen }))
 const NoteScreen = lazy(async () => ({ default: (await import("../note/note-screen.tsx")).NoteScreen }))
@@ -33,6 +35,7 @@ export function Shell() {
   const [location] = useLocation()
   const section = location.split("/")[1] ?? ""
   useShortcuts()
+  useKeptFocus()
   useShowOwnPresence(location)
   return (
     <div
@@ -74,6 +77,7 @@ export function Shell() {
         </ScreenBoundary>
       </main>
       <TabBar />
+      <SyncAnnouncer />
       <Overlays />
     </div>
   )

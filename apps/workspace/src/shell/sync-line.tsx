@@ -7,7 +7,7 @@ export function SyncLine({ compact = false }: { readonly compact?: boolean }) {
   return (
     <Link href="/people" className="sync-line" title={words.long}>
       <span className={`dot ${words.tone}`} />
-      <span data-testid="sync" role="status" className={compact ? "visually-hidden" : undefined}>
+      <span data-testid="sync" className={compact ? "visually-hidden" : undefined}>
         {words.short}
       </span>
     </Link>

@@ -40,7 +40,7 @@ const MISSING = "missing.txt"
 const FORMAT = 1
 const MAX_FILES = 20_000
 const MAX_FILE_BYTES = 20_000_000
-const MAX_TOTAL_BYTES = 300_000_000
+export const MAX_TOTAL_BYTES = 300_000_000
 
 /** Markdown files for people, one JSON index for machines. */
 export function packArchive(
@@ -110,7 +110,7 @@ function unzipBounded(bytes: Uint8Array): Readonly<Record<string, Uint8Array>> {
   }
 }
 
-function tooLarge(): ArchiveError {
+export function tooLarge(): ArchiveError {
   return new ArchiveError("too-large", "The zip holds more than this app imports: split it into smaller ones")
 }
 

@@ -5,7 +5,7 @@ import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { codeOf, whyUnreadable } from "../documents/unreadable-text.ts"
 import { type MissingText, packArchive, type PortableDocument } from "./archive.ts"
-import { loadedNotes } from "./loaded-notes.ts"
+import { loadedNotes } from "../room/loaded-notes.ts"
 
 export interface Exported {
   readonly blob: Blob

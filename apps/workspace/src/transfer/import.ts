@@ -1,10 +1,17 @@
 import { insertText, type LoroDocuments } from "@dunlin/loro"
-import { QUICK_NOTE, readDocument, type Task } from "../data/entries.ts"
+import { MAX_BODY, QUICK_NOTE, readDocument, type Task } from "../data/entries.ts"
 import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
 import type { Workspace } from "../workspace/workspace.ts"
-import { unpackArchive, type Portable, type PortableDocument } from "./archive.ts"
-import { loadedNotes } from "./loaded-notes.ts"
+import {
+  ArchiveError,
+  MAX_TOTAL_BYTES,
+  tooLarge,
+  unpackArchive,
+  type Portable,
+  type PortableDocument,
+} from "./archive.ts"
+import { loadedNotes } from "../room/loaded-notes.ts"
 
 export interface Imported {
   readonly documents: number
@@ -25,6 +32,9 @@ export async function importFiles(workspace: Workspace, files: readonly File[]):
   })
 }
 
+/** Each waits for the disk. All at once would be in memory together. */
+const WRITTEN_AT_ONCE = 20
+
 /**
  * Adds documents under fresh ids. An old id would join the imported text to the history that another device still holds
  * under it, and everything would be there twice.
@@ -33,11 +43,13 @@ export async function addPortable(
   workspace: Workspace,
   { documents, tasks, quickNote }: Portable,
 ): Promise<Imported> {
+  for (const { entry, body } of documents) if (body.length > MAX_BODY) throw tooLong(entry.title)
+  if (quickNote.length > MAX_BODY) throw tooLong("The quick note")
   const notes = await loadedNotes(workspace.session)
   const known = await fingerprintsHere(workspace)
   const fresh = documents.filter(({ entry, body }) => !known.has(fingerprint(entry.title, body)))
   const added = fresh.map((document) => ({ ...document, entry: { ...document.entry, id: randomId() } }))
-  for (const { entry, body, description, language } of added) {
+  const write = async ({ entry, body, description, language }: PortableDocument): Promise<void> => {
     await using document = await notes.open(entry.id)
     const { doc } = document
     insertText(doc.getText("body"), 0, body)
@@ -45,6 +57,9 @@ export async function addPortable(
     if (language !== "") doc.getMap("meta").set("language", language)
     document.commit()
     workspace.bodies.put(entry.id, body)
+  }
+  for (let at = 0; at < added.length; at += WRITTEN_AT_ONCE) {
+    await Promise.all(added.slice(at, at + WRITTEN_AT_ONCE).map(write))
   }
   await workspace.documents.createMany(added.map(({ entry }) => entry))
   const newTasks = await tasksNotHere(workspace, tasks)
@@ -56,6 +71,9 @@ export async function addPortable(
 }
 
 async function readFile(file: File): Promise<Portable> {
+  // Before it is read, since a file may be larger than memory. No character takes more than three bytes per unit of length.
+  if (!/\.zip$/i.test(file.name) && file.size > 3 * MAX_BODY) throw tooLong(file.name)
+  if (file.size > MAX_TOTAL_BYTES) throw tooLarge()
   if (/\.zip$/i.test(file.name)) return unpackArchive(new Uint8Array(await file.arrayBuffer()))
   const now = Date.now()
   const title = file.name.replace(/\.[^.]+$/, "")
@@ -63,6 +81,11 @@ async function readFile(file: File): Promise<Portable> {
   const document: PortableDocument = { entry, body: await file.text(), description: "", language: "" }
   return { documents: [document], tasks: [], quickNote: "" }
 }
+
+function tooLong(name: string): ArchiveError {
+  const most = MAX_BODY.toLocaleString("en")
+  return new ArchiveError("too-large", `“${name.slice(0, 50)}” has more than ${most} characters, which other devices refuse`)
+} // prettier-ignore
 
 /** Adds the text below what is there, unless it is there already. */
 async function addToQuickNote(notes: LoroDocuments, text: string): Promise<void> {

@@ -1,4 +1,12 @@
-import { useId, useRef, useState, type KeyboardEvent, type ReactNode, type ToggleEvent } from "react"
+import {
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactNode,
+  type ToggleEvent,
+} from "react"
 
 export interface MenuItem {
   readonly label: string
@@ -23,11 +31,15 @@ export function Menu({ label, items, button, className = "icon-button", buttonPr
   const trigger = useRef<HTMLButtonElement>(null)
   const menu = useRef<HTMLDivElement>(null)
 
-  function toggled(event: ToggleEvent<HTMLDivElement>): void {
-    setOpen(event.newState === "open")
-    if (event.newState !== "open" || !trigger.current || !menu.current) return
+  // Without its items, the menu has neither a size nor anything to focus.
+  useLayoutEffect(() => {
+    if (!open || !trigger.current || !menu.current) return
     place(trigger.current, menu.current)
     menu.current.querySelector<HTMLElement>("button:not(:disabled)")?.focus()
+  }, [open])
+
+  function toggled(event: ToggleEvent<HTMLDivElement>): void {
+    setOpen(event.newState === "open")
   }
 
   function choose(item: MenuItem): void {
@@ -67,6 +79,8 @@ function place(trigger: HTMLElement, menu: HTMLElement): void {
 }
 
 function moveFocus(event: KeyboardEvent<HTMLElement>): void {
+  // Tab leaves the menu, and goes on from its button.
+  if (event.key === "Tab") return event.currentTarget.hidePopover()
   const items = [...event.currentTarget.querySelectorAll<HTMLElement>("button:not(:disabled)")]
   const at = items.indexOf(document.activeElement as HTMLElement)
   const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key]

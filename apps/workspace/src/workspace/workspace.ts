@@ -2,6 +2,7 @@ import { createBodyCache, type BodyCache } from "../data/body-cache.ts"
 import { openDatabase, type WorkspaceDatabase } from "../data/database.ts"
 import { createDocumentList, type DocumentList } from "../data/document-list.ts"
 import { createMergeLog, type MergeLog } from "../data/merge-log.ts"
+import { startPurge } from "../data/purge.ts"
 import { createTaskBoard, type TaskBoard } from "../data/task-board.ts"
 import { storageName } from "../device/namespace.ts"
 import { reportStorageTrouble } from "../device/storage-health.ts"
@@ -32,6 +33,7 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
   if (!database.durable) reportStorageTrouble("refused")
   mergeLog.attach(database)
   const bodies = createBodyCache(database, id.slice(0, 16))
+  const endPurge = startPurge(database, id.slice(0, 16))
   const documents = createDocumentList(database, mergeLog)
   const tasks = createTaskBoard(database, mergeLog)
   const texts = createTextWatch({ documents, bodies })
@@ -42,6 +44,9 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
     bodies,
     merges: mergeLog,
     textChanged: texts.changed,
+    textDeleted(textId) {
+      void Promise.allSettled([bodies.remove(textId), mergeLog.forget(textId)])
+    },
   })
   texts.attach(session)
 
@@ -49,6 +54,7 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
     documents.entries.close()
     tasks.entries.close()
     texts.close()
+    endPurge()
     bodies.close()
     mergeLog.close()
     await session.close()

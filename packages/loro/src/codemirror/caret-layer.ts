@@ -1,6 +1,8 @@
 import { EditorSelection, type EditorState, type Extension } from "@codemirror/state"
 import { EditorView, layer, type LayerMarker, RectangleMarker } from "@codemirror/view"
 
+import { arrangeNames, type CaretSpot, NAME_HEIGHT, type NamePlace } from "./caret-names.ts"
+
 /** Somebody else's caret, at its place in the current text. */
 export interface RemoteCaret {
   readonly session: string
@@ -12,17 +14,7 @@ export interface RemoteCaret {
   readonly moves: number
 }
 
-interface Place {
-  readonly left: number
-  readonly top: number
-  readonly height: number
-  readonly name: "above" | "below"
-  /** The side of the caret on which the name stands: a name that overflowed the text would let it scroll sideways. */
-  readonly side: "left" | "right"
-}
-
-/** The name needs this much above its line. */
-const NAME_HEIGHT = 18
+interface Place extends CaretSpot, NamePlace {}
 
 /**
  * Draws carets over the text. Inside the text, the layout would treat each as a word: lines would break beside it, and
@@ -38,26 +30,30 @@ export function caretLayer(caretsOf: (state: EditorState) => readonly RemoteCare
       update: ({ startState, state, viewportChanged }) =>
         viewportChanged || caretsOf(startState) !== caretsOf(state),
       // One marker per caret, visible or not: the layer compares markers by their order.
-      markers: (view) =>
-        caretsOf(view.state).map((caret) => createCaretMarker(caret, placeOf(view, caret.at))),
+      markers: (view) => markersOf(view, caretsOf(view.state)),
     }),
   ]
 }
 
+function markersOf(view: EditorView, carets: readonly RemoteCaret[]): readonly CaretMarker[] {
+  const placed = carets.map((caret) => ({ caret, spot: spotOf(view, caret.at), name: caret.name }))
+  const drawn = placed.flatMap(({ spot, name }) => (spot === null ? [] : [{ spot, name }]))
+  const { offsetLeft, clientWidth } = view.contentDOM
+  const places = arrangeNames(drawn, offsetLeft + clientWidth / 2)
+  let next = 0
+  return placed.map(({ caret, spot }) => {
+    const name = spot === null ? undefined : places[next++]
+    return createCaretMarker(caret, spot === null || name === undefined ? null : { ...spot, ...name })
+  })
+}
+
 /** Null where the editor has not drawn the text. */
-function placeOf(view: EditorView, at: number): Place | null {
+function spotOf(view: EditorView, at: number): CaretSpot | null {
   if (at < view.viewport.from || at > view.viewport.to) return null
   const [rectangle] = RectangleMarker.forRange(view, "", EditorSelection.cursor(at))
   if (rectangle === undefined) return null
   const { left, top, height } = rectangle
-  const isFarRight = left > view.contentDOM.offsetLeft + view.contentDOM.clientWidth / 2
-  return {
-    left,
-    top,
-    height,
-    name: top < NAME_HEIGHT ? "below" : "above",
-    side: isFarRight ? "left" : "right",
-  }
+  return { left, top, height }
 }
 
 interface CaretMarker extends LayerMarker {
@@ -99,9 +95,8 @@ function isSameCaret(a: RemoteCaret, b: RemoteCaret): boolean {
 
 function isSamePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b
-  return (
-    a.left === b.left && a.top === b.top && a.height === b.height && a.name === b.name && a.side === b.side
-  )
+  const isSameSpot = a.left === b.left && a.top === b.top && a.height === b.height
+  return isSameSpot && a.name === b.name && a.side === b.side && a.level === b.level
 }
 
 function nameOf({ name, color }: RemoteCaret): HTMLElement {
@@ -121,6 +116,7 @@ function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null):
   element.style.top = `${place.top}px`
   element.style.height = `${place.height}px`
   element.dataset["name"] = `${place.name} ${place.side}`
+  element.style.setProperty("--dunlin-caret-name-gap", `${place.level * NAME_HEIGHT}px`)
 }
 
 const POINTED = "dunlin-caret-pointed"
@@ -148,7 +144,7 @@ const theme = EditorView.baseTheme({
   ".dunlin-caret[hidden]": { display: "none" },
   ".dunlin-caret-name": {
     position: "absolute",
-    bottom: "100%",
+    bottom: "calc(100% + var(--dunlin-caret-name-gap, 0px))",
     left: "-2px",
     padding: "0 4px",
     borderRadius: "3px 3px 3px 0",
@@ -163,7 +159,11 @@ const theme = EditorView.baseTheme({
     animation: "dunlin-caret-name-fades 0.4s ease 4s forwards",
   },
   '[data-name~="left"] > .dunlin-caret-name': { left: "auto", right: "0", borderRadius: "3px 3px 0 3px" },
-  '[data-name~="below"] > .dunlin-caret-name': { bottom: "auto", top: "100%", borderRadius: "0 3px 3px 3px" },
+  '[data-name~="below"] > .dunlin-caret-name': {
+    bottom: "auto",
+    top: "calc(100% + var(--dunlin-caret-name-gap, 0px))",
+    borderRadius: "0 3px 3px 3px",
+  },
   [`.${POINTED} > .dunlin-caret-name`]: { animation: "none" },
   "@keyframes dunlin-caret-name-fades": { to: { opacity: "0" } },
   ".dunlin-caret-name:empty": { display: "none" },

@@ -1,6 +1,6 @@
 import type { LoroDocuments } from "@dunlin/loro"
 import { awaitState } from "../data/await-state.ts"
-import type { Session } from "../room/session.ts"
+import type { Session } from "./session.ts"
 
 /** The documents once Loro is loaded; rejects with the reason if loading fails. */
 export async function loadedNotes(session: Session): Promise<LoroDocuments> {

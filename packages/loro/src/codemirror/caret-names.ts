@@ -1,0 +1,66 @@
+/** Where a caret stands in the text, in pixels. */
+export interface CaretSpot {
+  readonly left: number
+  readonly top: number
+  readonly height: number
+}
+
+/** Where the name at a caret stands. */
+export interface NamePlace {
+  readonly name: "above" | "below"
+  /** The side of the caret on which the name stands: a name that overflowed the text would let it scroll sideways. */
+  readonly side: "left" | "right"
+  /** How many names it leaves room for between itself and its caret. */
+  readonly level: number
+}
+
+export interface NamedSpot {
+  readonly spot: CaretSpot
+  readonly name: string
+}
+
+interface Box {
+  readonly left: number
+  readonly right: number
+  readonly top: number
+  readonly bottom: number
+}
+
+/** The name needs this much above or below its line. */
+export const NAME_HEIGHT = 18
+/** At 11 pixels most letters are narrower. A name is arranged before it is drawn, so it cannot be measured. */
+const LETTER_WIDTH = 7
+const PADDING = 10
+const LEVELS = 4
+
+/** Arranges the names of carets that are close together so that each can be read. `middle` divides left from right. */
+export function arrangeNames(spots: readonly NamedSpot[], middle: number): readonly NamePlace[] {
+  const taken: Box[] = []
+  return spots.map(({ spot, name }) => {
+    const side = spot.left > middle ? "left" : "right"
+    const places = candidates(spot, side)
+    const free = places.find((place) => !taken.some((box) => intersects(box, boxOf(spot, name, place))))
+    const place = free ?? places[0] ?? { name: "above", side, level: 0 }
+    if (name !== "") taken.push(boxOf(spot, name, place))
+    return place
+  })
+}
+
+/** The nearest come first. Above the first line there is no room. */
+function candidates({ top }: CaretSpot, side: NamePlace["side"]): readonly NamePlace[] {
+  return Array.from({ length: LEVELS }, (_, level) => level).flatMap((level) => {
+    const below: NamePlace = { name: "below", side, level }
+    return top < NAME_HEIGHT * (level + 1) ? [below] : [{ name: "above" as const, side, level }, below]
+  })
+}
+
+function boxOf({ left, top, height }: CaretSpot, name: string, { name: where, side, level }: NamePlace): Box {
+  const width = name.length * LETTER_WIDTH + PADDING
+  const y = where === "above" ? top - NAME_HEIGHT * (level + 1) : top + height + NAME_HEIGHT * level
+  const x = side === "left" ? left - width : left
+  return { left: x, right: x + width, top: y, bottom: y + NAME_HEIGHT }
+}
+
+function intersects(a: Box, b: Box): boolean {
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+}
