@@ -73,6 +73,8 @@ const REFUSED_RETRY_MS = 30_000
 /** Durations that a server gives are believed up to an hour: a timer beyond 2^31 ms would fire at once. */
 const LONGEST_WAIT_MS = 3_600_000
 const DEFAULT_HEARTBEAT_MS = 25_000
+/** Characters of what a runtime says of a failed connection: a certificate with the wrong names is quoted in it. */
+const MAX_SHOWN = 200
 /** The close code that ends the session with the socket. */
 const LEFT = 1000
 
@@ -290,6 +292,7 @@ function openSocket(
   const socket: WebSocketLike = new WebSocket(url, SIGNALING_SUBPROTOCOL)
   let over = false
   let isConnected = false
+  let failure = "no connection"
   let heartbeatMs = DEFAULT_HEARTBEAT_MS
   let heardAt = clock.monotonic()
   let pinged = 0
@@ -338,10 +341,12 @@ function openSocket(
   }
   socket.onclose = ({ code }: { readonly code: number }) => {
     gone()
-    end(isConnected ? `the server closed the connection (${code})` : "no connection")
+    end(isConnected ? `the server closed the connection (${code})` : failure)
   }
-  // The close event that follows says all there is to say; without a listener `ws` would throw.
-  socket.onerror = () => {}
+  // A close event follows. Browsers keep to themselves what failed.
+  socket.onerror = ({ message }: { readonly message?: unknown }) => {
+    if (message) failure = `no connection: ${String(message).slice(0, MAX_SHOWN)}`
+  }
   cancelDeadline = clock.after(CONNECT_TIMEOUT_MS, () =>
     end(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`),
   )
