@@ -11,7 +11,7 @@ import {
   type SimulatedTime,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
-import { createPlainEngine, type PlainEngine } from "./plain-engine.ts"
+import { createPlainEngine, openReplica, type PlainEngine } from "./plain-engine.ts"
 
 /** The path between two devices, the same both ways. */
 export interface MeetingPath {
@@ -94,11 +94,7 @@ async function startDevice(name: string, time: SimulatedTime, random: SeededRand
   const { engine, clock, chance } = plain
   const store = createMemoryStore()
   const replica = createMemoryReplica({ name: "notes", store, clock, random: chance.fork("replica") })
-  let collection: MemoryCollection | null = null
-  void engine.replicate(replica).then((opened) => (collection = opened))
-  await time.runUntil(() => collection !== null, 5_000)
-  if (collection === null) throw new Error("a replica did not open")
-  return { ...plain, collection }
+  return { ...plain, collection: await openReplica(engine, replica, time) }
 }
 
 function link(

@@ -9,7 +9,7 @@ import {
   type SimulatedTime,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
-import { createPlainEngine, type PlainEngine } from "./plain-engine.ts"
+import { createPlainEngine, openReplica, type PlainEngine } from "./plain-engine.ts"
 
 export interface CrossingWrites {
   /** How long after the writes some device last showed that something was pending, as its application sees it. */
@@ -71,11 +71,7 @@ async function startDevice(name: string, time: SimulatedTime, random: SeededRand
     clock,
     random: chance.fork("replica"),
   })
-  let collection: MemoryCollection | null = null
-  void engine.replicate(replica).then((opened) => (collection = opened))
-  await time.runUntil(() => collection !== null, 5_000)
-  if (collection === null) throw new Error("a replica did not open")
-  return { ...plain, collection }
+  return { ...plain, collection: await openReplica(engine, replica, time) }
 }
 
 function link(one: Device, other: Device, time: SimulatedTime, random: SeededRandom): void {

@@ -15,6 +15,7 @@ import {
   type SyncEngine,
 } from "@dunlin/core/testing"
 import { linkEngine } from "./engine-link.ts"
+import { openReplica } from "./plain-engine.ts"
 import { strictEvents } from "./strict-events.ts"
 
 /** What happens to a device between two meetings with a peer that remembers their last common root. */
@@ -253,10 +254,7 @@ async function startProfile(profile: Profile, time: SimulatedTime, random: Seede
     clock,
     random: chance.fork("replica"),
   })
-  let collection: MemoryCollection | null = null
-  void engine.replicate(replica).then((opened) => (collection = opened))
-  await time.runUntil(() => collection !== null, 5_000)
-  if (collection === null) throw new Error("a replica did not open")
+  const collection = await openReplica(engine, replica, time)
   const running: Running = {
     session: Buffer.from(sessionId).toString("hex"),
     engine,

@@ -1,5 +1,7 @@
 import {
+  type createMemoryReplica,
   createSyncEngine,
+  type MemoryCollection,
   type SeededRandom,
   type SimulatedClock,
   type SimulatedTime,
@@ -34,4 +36,18 @@ export function createPlainEngine(name: string, time: SimulatedTime, random: See
     events: strictEvents,
   })
   return { engine, clock, chance, session: Buffer.from(sessionId).toString("hex"), device }
+}
+
+/** The collection of a replica that an engine of this simulated time has opened. */
+export async function openReplica(
+  engine: SyncEngine,
+  replica: ReturnType<typeof createMemoryReplica>,
+  time: SimulatedTime,
+): Promise<MemoryCollection> {
+  const opened: MemoryCollection[] = []
+  void engine.replicate(replica).then((collection) => opened.push(collection))
+  await time.runUntil(() => opened.length > 0, 5_000)
+  const [collection] = opened
+  if (collection === undefined) throw new Error("a replica did not open")
+  return collection
 }

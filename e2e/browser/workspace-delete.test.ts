@@ -7,6 +7,24 @@ import { openTab, type Person, timeUntil, WAIT_MS } from "../workspace/workspace
 const workspace = testWorkspace()
 const { person } = workspace
 
+/** Two people who have the same document open. */
+async function shareDocument(title: string): Promise<readonly [Person, Person]> {
+  const ada = await person()
+  await ada.newDocument(title)
+  await ada.editor().click()
+  await ada.page.keyboard.type("High water at noon.")
+  const ben = await person(await ada.invite())
+  await ben.openDocument(title)
+  await timeUntil("Ben has the text", async () => (await ben.text()) === "High water at noon.")
+  return [ada, ben]
+}
+
+async function appendText(one: Person, text: string): Promise<void> {
+  await one.editor().click()
+  await one.page.keyboard.press("Control+End")
+  await one.page.keyboard.type(text)
+}
+
 async function archive({ page }: Person): Promise<void> {
   await page.getByRole("button", { name: "Document", exact: true }).click()
   await page.getByRole("menuitem", { name: "Archive" }).click()
@@ -52,19 +70,10 @@ function stored(page: Page): Promise<string> {
 }
 
 test("a document deleted forever stays deleted, whatever somebody wrote in it while they were away", async () => {
-  const ada = await person()
-  await ada.newDocument("Tides of Ameland")
-  await ada.editor().click()
-  await ada.page.keyboard.type("High water at noon.")
-  const ben = await person(await ada.invite())
-  await ben.openDocument("Tides of Ameland")
-  await timeUntil("Ben has the text", async () => (await ben.text()) === "High water at noon.")
+  const [ada, ben] = await shareDocument("Tides of Ameland")
   await ben.pause()
-  await ben.editor().click()
-  await ben.page.keyboard.press("Control+End")
-  await ben.page.keyboard.type(" Low water at six.")
+  await appendText(ben, " Low water at six.")
   await ben.page.getByRole("textbox", { name: "Title" }).fill("Tides of Ameland, and of Texel")
-
   await ben.page.locator(".row", { hasText: "and of Texel" }).waitFor()
   // With the document open, this page would delete what is left of it.
   await ben.goto("/documents")
@@ -90,19 +99,11 @@ test("a document deleted forever stays deleted, whatever somebody wrote in it wh
 })
 
 test("who had a deleted document open can keep its text", async () => {
-  const ada = await person()
-  await ada.newDocument("Tides")
-  await ada.editor().click()
-  await ada.page.keyboard.type("High water at noon.")
-  const ben = await person(await ada.invite())
-  await ben.openDocument("Tides")
-  await timeUntil("Ben has the text", async () => (await ben.text()) === "High water at noon.")
+  const [ada, ben] = await shareDocument("Tides")
   // Ben himself stays with the document.
   const tab = await openTab(ben, workspace.server.url)
   await tab.pause()
-  await ben.editor().click()
-  await ben.page.keyboard.press("Control+End")
-  await ben.page.keyboard.type(" Low water at six.")
+  await appendText(ben, " Low water at six.")
   await deleteForever(ada, "Tides")
   await tab.resume()
   await ben.page.getByText("was deleted forever.").waitFor()

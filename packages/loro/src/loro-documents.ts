@@ -12,8 +12,9 @@ export interface LoroDocuments {
    */
   open(id: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<LoroDocument>
   /**
-   * Like `open`, but with a `LoroDoc` of yours, into which what is stored is imported. It stays yours:
-   * nothing frees it, and once its handles are closed, nothing reads or changes it either.
+   * Like `open`, but with a `LoroDoc` of yours, into which what is stored is imported. It stays yours: nothing frees it, and
+   * once its handles are closed, nothing reads or changes it either. Rejects also with "document-open", if the id or this
+   * `LoroDoc` is open already.
    */
   attach(id: string, doc: LoroDoc): Promise<LoroDocument>
   /**

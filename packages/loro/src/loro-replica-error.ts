@@ -1,7 +1,7 @@
 /** What went wrong, for programs. */
 export type LoroReplicaErrorCode =
   | "document-deleted"
-  | "document-open" // `attach` of an id that is open already
+  | "document-open" // `attach` of an id, or of a `LoroDoc`, that is open already
   | "document-corrupt" // stored bytes that Loro cannot read
   | "invalid-document-id"
   | "invalid-update"

@@ -37,9 +37,7 @@ export interface LocalChangesDeps {
 }
 
 export interface LocalChanges {
-  /**
-   * Resolves when every write completed before the call is reported, or set aside; rejects when one can be neither now.
-   */
+  /** Resolves when every write completed before the call is reported or set aside; rejects when one can be neither now. */
   flush(): Promise<void>
   /** Rows that no event announced. */
   readonly unheard: UnheardRows

@@ -193,8 +193,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     records: ReadonlyMap<string, SidecarRecord>,
   ): Promise<readonly Held[]> => {
     const adopted = new Map<string, SidecarRecord>()
-    /** Records in which a deletion is kept that the state lacks. */
-    const keeping = new Map<string, SidecarRecord>()
+    /** Records that keep a deletion which the state lacks. */
+    const withDeletions = new Map<string, SidecarRecord>()
     const heldByKey = new Map<string, Held>()
     const take = (key: string, held: Held): void => {
       const { row, record } = held
@@ -210,8 +210,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const of = cause instanceof NoAnswerError ? "moment" : "document"
       const row = rowsByKey.get(key)
       const known = records.get(key) ?? null
-      const record = row === undefined ? known : keep(row, known)
-      if (record !== null && record !== known) keeping.set(key, record)
+      const record = row === undefined ? known : withDeletion(row, known)
+      if (record !== null && record !== known) withDeletions.set(key, record)
       heldByKey.set(key, aside(key, row, record, { reason, cause, of }))
     }
     /** Slow application code is waited for once, not once per document. */
@@ -243,9 +243,9 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     }
     await Promise.all(waiting)
     // A dot that could not be stored is minted anew later, so nobody may learn of it.
-    const news = new Map([...adopted, ...keeping])
-    const failures = await putRecords(news).catch(
-      (cause: unknown) => new Map([...news.keys()].map((key) => [key, cause])),
+    const unstored = new Map([...adopted, ...withDeletions])
+    const failures = await putRecords(unstored).catch(
+      (cause: unknown) => new Map([...unstored.keys()].map((key) => [key, cause])),
     )
     for (const [key, cause] of failures) {
       adopted.delete(key)
@@ -263,10 +263,10 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   }
 
   const holdOne = (key: string, row: Row | undefined, record: SidecarRecord | null): Held | Promise<Held> => {
-    const said = row ?? purgedRow(key, record)
-    const claim: RowClaim = said === undefined ? { type: "nothing" } : claimOf(key, said, record)
-    if (said !== undefined && claim.type === "adopt")
-      return adopt(key, said, record, claim).then((made) => ({ key, row, record: made, state: made.state }))
+    const latest = row ?? purgedRow(key, record)
+    const claim: RowClaim = latest === undefined ? { type: "nothing" } : claimOf(key, latest, record)
+    if (latest !== undefined && claim.type === "adopt")
+      return adopt(key, latest, record, claim).then((made) => ({ key, row, record: made, state: made.state }))
     const known = record?.state ?? EMPTY_REGISTER
     const state = claim.type === "write" ? joinStates(known, claim.write) : known
     assertMigrated(state, record)
@@ -281,17 +281,17 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     why: Omit<Trouble, "holdsEdit">,
   ): Held => {
     report({ type: "quarantined", key, reason: why.reason, cause: why.cause })
-    const said = row ?? purgedRow(key, record)
-    const trouble: Trouble = { ...why, holdsEdit: said !== undefined && saysMore(key, said, record) }
+    const latest = row ?? purgedRow(key, record)
+    const trouble: Trouble = { ...why, holdsEdit: latest !== undefined && saysMore(key, latest, record) }
     return { key, row, record, state: record?.state ?? EMPTY_REGISTER, trouble }
   }
 
-  /** The row of a deletion that could not be shared, after a cleanup. */
+  /** The row of a deletion that could not be shared, which a cleanup has purged. */
   const purgedRow = (key: string, record: SidecarRecord | null): Row | undefined =>
     record?.deletion === undefined ? undefined : tombstoneOf(shape, key, record.deletion)
 
-  /** The record in which the deletion is kept that this row tells of, if that is what it does. */
-  const keep = (row: Row, record: SidecarRecord | null): SidecarRecord | null => {
+  /** The record with the deletion that this row tells of and the state lacks; for any other row the record as it is. */
+  const withDeletion = (row: Row, record: SidecarRecord | null): SidecarRecord | null => {
     if (!row._deleted || (record?.deletion !== undefined && isKept(row, record.deletion))) return record
     const { state, revision, hidden } = record ?? { state: EMPTY_REGISTER, revision: null, hidden: false }
     if (revision === revisionOf(row)) return record

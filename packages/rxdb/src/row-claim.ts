@@ -55,7 +55,7 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
     const claim = claimOfRow(key, row, record)
     if (claim.type === "nothing") return claim
     const unshared = contextOfUnshared(row, record)
-    const seen = joined(seenBefore(row, record), unshared)
+    const seen = joinKnown(seenBefore(row, record), unshared)
     if (seen === null) return claim
     if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
     // The record of that deletion is replaced, and with it what tells that it was seen.
@@ -75,7 +75,7 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
     return showsOneContent(record.state) ? record.state.context : null
   }
 
-  /** What the author of a deletion saw that is kept for an earlier row: whoever wrote this one found nothing there. */
+  /** What the author of the kept deletion of an earlier row had seen: whoever wrote this row found nothing there. */
   const contextOfUnshared = (row: Row, record: SidecarRecord | null): Context | null => {
     const kept = record?.deletion
     if (kept === undefined || isKept(row, kept)) return null
@@ -136,8 +136,9 @@ function beganAnew({ dot, context }: Stamp, known: Context): boolean {
   return dot !== null && context.size === 1 && !known.has(dot.incarnation)
 }
 
-function joined(a: Context | null, b: Context | null): Context | null {
-  return a === null ? b : b === null ? a : joinContexts(a, b)
+function joinKnown(a: Context | null, b: Context | null): Context | null {
+  if (a === null || b === null) return a ?? b
+  return joinContexts(a, b)
 }
 
 /** The state of a document older than Dunlin: every device that holds the same content derives the same state. */

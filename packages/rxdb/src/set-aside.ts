@@ -25,11 +25,12 @@ interface StoredList {
 
 /** The list is stored in parts, and a change of one document costs a part. */
 const PARTS = 64
-/** A modifier may refuse every document of a large collection. */
+const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
+/** In each part. A modifier may refuse every document of a large collection. */
 const MAX_STORED = 1_000
 const MAX_REASON_LENGTH = 300
 
-/** `freed` hears of documents that were listed and can be shared now: whoever read them may have had another reason to. */
+/** `freed` hears of documents that were listed and can be shared now, since whoever read them may not report them. */
 export function createSetAside(
   sidecar: Pick<Sidecar, "get" | "put">,
   reasons: MutableState<Reasons>,
@@ -39,7 +40,7 @@ export function createSetAside(
   /** Parts that may differ from what is stored. */
   const owed = new Set<string>()
 
-  const store = async (): Promise<void> => {
+  const storeOwed = async (): Promise<void> => {
     const parts = [...owed]
     const listedByPart = new Map<string, StoredList["listed"][number][]>(parts.map((part) => [part, []]))
     for (const entry of reasons.get()) listedByPart.get(partOf(entry[0]))?.push(entry)
@@ -56,9 +57,10 @@ export function createSetAside(
       for (const part of parts) owed.add(part)
       throw error
     }
-    for (const [part, text] of changed)
+    for (const [part, text] of changed) {
       if (text === null) storedByPart.delete(part)
       else storedByPart.set(part, text)
+    }
   }
 
   return {
@@ -74,7 +76,7 @@ export function createSetAside(
       if (owed.size === 0) return
       await readAllAgain()
       // Whatever the scan finds is noted anew. Left as it is, this would make every start read everything.
-      await store()
+      await storeOwed()
     },
     async note(read) {
       const known = reasons.get()
@@ -89,14 +91,12 @@ export function createSetAside(
       }
       if (changed.length > 0) reasons.set(next)
       // No reason to fail a read: the next read tries again.
-      await store().catch(() => undefined)
+      await storeOwed().catch(() => undefined)
       const free = changed.filter(({ key, trouble }) => trouble === undefined && known.has(key))
       if (free.length > 0) freed(free.map(({ key }) => key))
     },
   }
 }
-
-const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
 
 /** The record of the sidecar that lists a document if it is set aside. */
 export function partOf(key: string): string {

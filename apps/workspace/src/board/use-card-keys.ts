@@ -44,6 +44,7 @@ export function useCardKeys(surface: RefObject<HTMLElement | null>, moves: Board
     const face = surface.current?.querySelector<HTMLElement>(
       `[data-card="${CSS.escape(goal.id)}"] .card-face`,
     )
+    // Nobody has gone on to another place: the focus is on the page, or on the content around the card.
     if (document.activeElement === null || document.activeElement.contains(face ?? null)) face?.focus()
     face?.scrollIntoView({ block: "nearest" })
     const isThere = moves.byColumn.get(goal.column)?.[goal.index]?.id === goal.id

@@ -14,8 +14,8 @@ import { Menu, type MenuItem } from "../ui/menu.tsx"
 import { toast } from "../ui/toasts.tsx"
 import { useScreenMenu } from "../shell/screen-menu.ts"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
-import { deleteDocument } from "./delete-document.ts"
 import { DeleteDialog } from "./delete-dialog.tsx"
+import { deleteDocument } from "./delete-document.ts"
 import { DeletedDocument } from "./deleted-document.tsx"
 import { DocumentAbout } from "./document-about.tsx"
 import { readMeta, type DocumentMeta } from "./document-meta.ts"
@@ -26,27 +26,32 @@ import { TagEditor } from "./tag-editor.tsx"
 import { useIsShown } from "../ui/use-is-shown.ts"
 import { type OpenNote, useNote } from "./use-note.ts"
 
-const LEFT_OVER_AFTER_MS = 5_000
-
 export function DocumentPage({ id }: { readonly id: string }) {
   const documents = useDocuments()
-  const list = useWorkspace().documents
   const note = useNote(id)
   const entry = documents?.find((document) => document.id === id)
+  /** What the list last said of it, for when it is deleted. */
   const seen = useRef<DocumentEntry | null>(null)
   seen.current = entry ?? seen.current
-  const isLeftOver = note.type === "deleted" && entry !== undefined
-  useEffect(() => {
-    if (!isLeftOver) return
-    // Whoever deleted the text may have gone before they could delete its row, which otherwise follows in a moment.
-    const timer = setTimeout(() => void list.remove(id).catch(() => undefined), LEFT_OVER_AFTER_MS)
-    return () => clearTimeout(timer)
-  }, [list, id, isLeftOver])
+  useRemovedLeftOver(id, note.type === "deleted" && entry !== undefined)
   if (documents === null) return null
   if (note.type === "deleted" || (entry === undefined && seen.current !== null))
     return <DeletedDocument title={seen.current?.title ?? null} text={textOf(note)} />
   if (entry === undefined) return <Missing />
   return <OpenDocument entry={entry} note={note} />
+}
+
+/** The row follows its deleted text in a moment, unless whoever deleted the text had to stop in between. */
+const LEFT_OVER_AFTER_MS = 5_000
+
+/** Removes the row of a document whose text was deleted, if it is still there after a while. */
+function useRemovedLeftOver(id: string, isLeftOver: boolean): void {
+  const { documents } = useWorkspace()
+  useEffect(() => {
+    if (!isLeftOver) return
+    const timer = setTimeout(() => void documents.remove(id).catch(() => undefined), LEFT_OVER_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [documents, id, isLeftOver])
 }
 
 function textOf(note: OpenNote): string {
@@ -86,7 +91,10 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
 
   async function remove(): Promise<void> {
     navigate("/documents")
-    if (await attempt(deleteDocument(workspace, entry.id))) toast("Deleted forever.")
+    const isDeleted = await attempt(deleteDocument(workspace, entry.id), (reason) =>
+      toast(`The document could not be deleted: ${reason}`),
+    )
+    if (isDeleted) toast("Deleted forever.")
   }
 
   const archive: MenuItem = {

@@ -26,7 +26,11 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
       doc: text.text().toString(),
       extensions: [
         loroCodeMirror(room === null ? { text } : { text, presence: room.presence }),
-        textLimit(() => toast("That is too long: other devices would refuse this document.")),
+        textLimit(() =>
+          toast(
+            "That is too long: other devices would refuse this document. Put some of it into another one.",
+          ),
+        ),
         markdown(),
         lineLayout(),
         search({ top: true }),

@@ -9,7 +9,7 @@ import { codeOf, whyUnreadable } from "./unreadable-text.ts"
 export type OpenNote =
   | { readonly type: "loading" }
   | { readonly type: "ready"; readonly doc: LoroDoc; readonly note: LoroDocument }
-  /** For ever. The text as it was then is known if it was open here. */
+  /** For ever. `text` is as it was then if it was open here, and otherwise empty. */
   | { readonly type: "deleted"; readonly text: string }
   | { readonly type: "failed"; readonly reason: string; readonly retry: () => void }
 

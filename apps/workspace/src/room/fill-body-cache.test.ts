@@ -2,11 +2,11 @@ import { type LoroDocuments, loroReplica, memoryStore } from "@dunlin/loro"
 import { createRxDatabase, type RxCollection } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { afterEach, expect, it } from "vitest"
-import { createBodyCache } from "../data/body-cache.ts"
+import { type BodyCache, createBodyCache } from "../data/body-cache.ts"
 import type { WorkspaceDatabase } from "../data/database.ts"
 import { bodySchema, type BodyRow } from "../data/schemas.ts"
 import { smallStore } from "../device/small-store.ts"
-import { fillBodyCache } from "./fill-body-cache.ts"
+import { fillBodyCache, type FillOptions } from "./fill-body-cache.ts"
 import { noRoom } from "./no-room.ts"
 
 const opened: { close(): unknown }[] = []
@@ -50,7 +50,15 @@ async function readBody(documents: LoroDocuments, id: string): Promise<string> {
   return document.doc.getText("body").toString()
 }
 
-const isListed = async (id: string): Promise<boolean> => id === "listed"
+function fillOptions(documents: LoroDocuments, bodies: BodyCache): FillOptions {
+  return {
+    documents,
+    bodies,
+    readBody: (id) => readBody(documents, id),
+    isListed: async (id) => id === "listed",
+    isClosed: () => false,
+  }
+}
 
 it("a text that was deleted while no page was open is not kept", async () => {
   const documents = await openDocuments()
@@ -58,13 +66,7 @@ it("a text that was deleted while no page was open is not kept", async () => {
     { id: "gone", text: "a secret" },
     { id: "listed", text: "the only copy" },
   ])
-  await fillBodyCache({
-    documents,
-    bodies,
-    readBody: (id) => readBody(documents, id),
-    isListed,
-    isClosed: () => false,
-  })
+  await fillBodyCache(fillOptions(documents, bodies))
   expect(["gone", "listed", "a"].map((id) => bodies.text(id))).toEqual([
     undefined,
     "the only copy",
@@ -75,13 +77,7 @@ it("a text that was deleted while no page was open is not kept", async () => {
 it("a text that cannot be read keeps none of the others from being found", async () => {
   const documents = await openDocuments()
   const bodies = await openBodies("damaged")
-  await fillBodyCache({
-    documents,
-    bodies,
-    readBody: (id) => readBody(documents, id),
-    isListed,
-    isClosed: () => false,
-  })
+  await fillBodyCache(fillOptions(documents, bodies))
   expect(["a", "b", "c"].map((id) => bodies.text(id))).toEqual(["text of a", undefined, "text of c"])
 })
 
@@ -94,6 +90,10 @@ it("what a page did not come to is left to the next one", async () => {
     isClosed = id === "b"
     return readBody(documents, id)
   }
-  await fillBodyCache({ documents, bodies, readBody: readUntilClosed, isListed, isClosed: () => isClosed })
+  await fillBodyCache({
+    ...fillOptions(documents, bodies),
+    readBody: readUntilClosed,
+    isClosed: () => isClosed,
+  })
   expect(smallStore.read("unstored-ended")).toBe("1")
 })

@@ -4,8 +4,8 @@ import { QUICK_NOTE } from "../data/entries.ts"
 import { readMeta } from "../documents/document-meta.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import { codeOf, whyUnreadable } from "../documents/unreadable-text.ts"
-import { type MissingText, packArchive, type PortableDocument } from "./archive.ts"
 import { loadedNotes } from "../room/loaded-notes.ts"
+import { type MissingText, packArchive, type PortableDocument } from "./archive.ts"
 
 export interface Exported {
   readonly blob: Blob

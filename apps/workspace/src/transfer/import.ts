@@ -2,6 +2,7 @@ import { insertText, type LoroDocuments } from "@dunlin/loro"
 import { MAX_BODY, QUICK_NOTE, readDocument, type Task } from "../data/entries.ts"
 import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
+import { loadedNotes } from "../room/loaded-notes.ts"
 import type { Workspace } from "../workspace/workspace.ts"
 import {
   ArchiveError,
@@ -11,7 +12,6 @@ import {
   type Portable,
   type PortableDocument,
 } from "./archive.ts"
-import { loadedNotes } from "../room/loaded-notes.ts"
 
 export interface Imported {
   readonly documents: number
@@ -71,10 +71,11 @@ export async function addPortable(
 }
 
 async function readFile(file: File): Promise<Portable> {
+  const isZip = /\.zip$/i.test(file.name)
   // Before it is read, since a file may be larger than memory. No character takes more than three bytes per unit of length.
-  if (!/\.zip$/i.test(file.name) && file.size > 3 * MAX_BODY) throw tooLong(file.name)
+  if (!isZip && file.size > 3 * MAX_BODY) throw tooLong(file.name)
   if (file.size > MAX_TOTAL_BYTES) throw tooLarge()
-  if (/\.zip$/i.test(file.name)) return unpackArchive(new Uint8Array(await file.arrayBuffer()))
+  if (isZip) return unpackArchive(new Uint8Array(await file.arrayBuffer()))
   const now = Date.now()
   const title = file.name.replace(/\.[^.]+$/, "")
   const entry = readDocument({ id: randomId(), title, tags: [], created: now, updated: now, archived: false })
@@ -84,7 +85,7 @@ async function readFile(file: File): Promise<Portable> {
 
 function tooLong(name: string): ArchiveError {
   const most = MAX_BODY.toLocaleString("en")
-  return new ArchiveError("too-large", `“${name.slice(0, 50)}” has more than ${most} characters, which other devices refuse`)
+  return new ArchiveError("too-large", `“${name.slice(0, 50)}” has more than ${most} characters, which other devices refuse: split it into smaller ones`)
 } // prettier-ignore
 
 /** Adds the text below what is there, unless it is there already. */

@@ -1,5 +1,5 @@
-import { NO_BYTES } from "../protocol/same-bytes.ts"
 import type { Lane } from "../ports/transport.ts"
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 import { seal, unseal } from "./primitives.ts"
 
 /**
@@ -32,6 +32,7 @@ export const RECORD_OVERHEAD_BYTES = 16
 
 /** Bytes that may wait to be opened; a sender that honours flow control never comes near this. */
 const MAX_OPENING_BYTES = 16 * 1024 * 1024
+
 export function createRecordLayer(options: RecordLayerOptions): RecordLayer {
   let over = false
   const outgoing = { control: createSequence(), bulk: createSequence() }

@@ -242,12 +242,14 @@ export interface AttachedReplica<Handle = unknown> {
    */
   flush?(): Promise<void>
   /**
-   * Throws where entries of this device are in no state that could be shared; `synced()` calls it once all else is held.
-   * Left out by replicas that can share whatever they hold.
+   * Throws, such as a `RoomError` "refused", if this device has entries that it cannot share as they are; `synced()` calls
+   * this once the peers hold everything else, and rejects with what it throws. Left out by replicas that can share whatever
+   * they hold.
    */
   assertShared?(wait: {
-    /** Only these; without it, all. */
+    /** The entries that were asked for; all if left out. */
     readonly keys?: readonly string[]
+    /** How many devices were to hold them, 1 if left out. With 0 nothing need be shared. */
     readonly peers?: number | undefined
   }): void
   /** Present when entries of this replica refer to blobs. */

@@ -59,7 +59,7 @@ export type PipeCloseReason =
 export interface Transport {
   /** Short name in diagnostics, such as "webrtc". */
   readonly name: string
-  /** Whether what `start` returns has an `election`; the room starts such a transport before the others. */
+  /** Whether what `start` returns has an `election`. A room has at most one such transport, and starts it before the others. */
   readonly elects?: boolean
   /** Begins to look for peers; returns at once, and keeps trying until `stop`. */
   start(host: TransportHost): RunningTransport

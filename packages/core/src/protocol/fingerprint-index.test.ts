@@ -1,12 +1,12 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { type IndexEntry, packEntries } from "../testing/pack-entries.ts"
 import {
   createFingerprint,
   createFingerprintIndex,
   type Fingerprint,
   type FingerprintIndex,
 } from "./fingerprint-index.ts"
-import { type IndexEntry, packEntries } from "../testing/pack-entries.ts"
 import { bytesToHex } from "./hex.ts"
 
 /** The same index, obviously right: a map, with sums computed afresh for each question. */

@@ -1,4 +1,3 @@
-import { NO_BYTES } from "./same-bytes.ts"
 import { ByteReader } from "./byte-reader.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { DecodeError } from "./decode-error.ts"
@@ -21,6 +20,7 @@ import {
 } from "./field.ts"
 import type { AnnounceFrame, Frame, Holding, RootItem } from "./frame.ts"
 import * as limits from "./limits.ts"
+import { NO_BYTES } from "./same-bytes.ts"
 
 /** An encoded frame whose payload is still in its own buffer, so that it is copied only once, into the message. */
 export interface SplitFrame {

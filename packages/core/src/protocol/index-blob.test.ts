@@ -1,9 +1,9 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import vectors from "../../vectors/index-blob.json" with { type: "json" }
+import { type IndexEntry, packEntries } from "../testing/pack-entries.ts"
 import { bytesToHex, hexToBytes } from "./hex.ts"
 import { DecodeError } from "./decode-error.ts"
-import { type IndexEntry, packEntries } from "../testing/pack-entries.ts"
 import { createFingerprintIndex, type FingerprintIndex } from "./fingerprint-index.ts"
 import { decodeIndexBlob, encodeIndexBlob } from "./index-blob.ts"
 import { sha256 } from "./sha256.ts"

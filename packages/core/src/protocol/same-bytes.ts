@@ -1,4 +1,4 @@
-/** For whatever is empty. */
+/** One empty array for every field, summary and salt that has no bytes. */
 export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
 /** Not in constant time: for digests and ids, never for secrets. */

@@ -101,7 +101,7 @@ export function createWantedTable(
         if (digest === null || wanted.digest === null || !sameBytes(digest, wanted.digest))
           wanted.digest = null
         if (digest === null && wanted.from === link) wanted.found = link
-        // Not limited but by the number of links: some that never bring it must not keep out one that does.
+        // As many as there are links: some that never bring it must not keep out one that does.
         if (!wanted.sources.includes(link)) {
           // Before the link that was asked, which is the last.
           if (wanted.asked) wanted.sources.unshift(link)

@@ -35,7 +35,7 @@ import { wantFrames } from "./want-frames.ts"
  * its replica, loses its link after this long.
  */
 const STALLED_MS = 60_000
-/** The same for an entry that comes, but no sooner than this while another peer waits for the place. */
+/** While another peer waits for the place, an entry that comes, but slowly, loses its link after this long. */
 const LONGEST_TURN_MS = 1_800_000
 /** With the longest summaries 3 MB: less than what makes a peer look as if it does not read. */
 const WANTS_AT_ONCE = 256

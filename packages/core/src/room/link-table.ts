@@ -190,10 +190,10 @@ export function createLinkTable(options: LinkTableOptions): LinkTable {
   function spoken(spare: Entrant): void {
     const present = linksBySession.get(spare.session)
     if (present === undefined) return
-    // It has lost the link, or began with this connection.
+    // The other side has lost the link, or began with this connection.
     if (ownSession < spare.session) doubt(present)
-    // The two sides may have begun with different connections: this one goes where the other speaks. What it says
-    // elsewhere than between tabs, it said before it took that path.
+    // The two sides may have begun with different connections, and the other one decides. But where the link is a path
+    // between tabs, what comes over another connection was sent before the other side moved to that path.
     else if (spare.channel.path() === "tab" || present.channel.path() !== "tab") install(spare)
   }
 

@@ -248,7 +248,9 @@ function assemble(parts: Parts): Room {
   return room
 }
 
-const elects = (transport: Transport): boolean => transport.elects === true
+function elects(transport: Transport): boolean {
+  return transport.elects === true
+}
 
 /** A database that another tab blocks may take long to answer. */
 function unlessAborted<Loaded>(loading: Promise<Loaded>, signal: AbortSignal | undefined): Promise<Loaded> {

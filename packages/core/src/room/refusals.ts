@@ -28,6 +28,7 @@ const MAX_DECLINED = 4_096
  * acknowledgements of all that come after it; beyond this limit, some entries would count as held that are not.
  */
 const MAX_PUT_OFF = 65_536
+
 export function createRefusals(): Refusals {
   const declined = new Map<string, { readonly itemDigest: number; readonly held: Uint8Array | undefined }>()
   const putOffCounts = new Map<string, number>()

@@ -1,6 +1,6 @@
-import { NO_BYTES } from "../protocol/same-bytes.ts"
 import { createFingerprint, type FingerprintIndex, MAX_NODE_DEPTH } from "../protocol/fingerprint-index.ts"
 import { mapKey, mapKeyBytes } from "../protocol/map-key.ts"
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 
 export interface QueuedEntry {
   readonly position: Uint8Array
@@ -32,12 +32,13 @@ export interface KeptSummaries {
 
 const MAX_QUEUED = 65_536
 /**
- * One that asks and does not read could fill the memory with summaries. Beyond this they are not kept, and the peer gets the
- * entry whole.
+ * A peer that asks and does not read could fill the memory with summaries. Beyond this they are not kept, and the peer gets
+ * the entries whole.
  */
 const MAX_SUMMARIES_BYTES = 8_000_000
 /** A subtree larger than this is opened into its children before its entries are listed. */
 const LISTED_ENTRIES = 1_024
+
 export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = { bytes: 0 }): SendQueue {
   /** Null for what nobody asked for. */
   const summaryByPosition = new Map<string, Uint8Array | null>()
@@ -103,7 +104,8 @@ export function createSendQueue(index: FingerprintIndex, kept: KeptSummaries = {
     clear() {
       nodes = []
       nodeEntries = 0
-      this.take(summaryByPosition.size)
+      for (const summary of summaryByPosition.values()) kept.bytes -= summary?.length ?? 0
+      summaryByPosition.clear()
     },
     get size() {
       return summaryByPosition.size + nodeEntries

@@ -1,11 +1,12 @@
-import { NO_BYTES } from "../protocol/same-bytes.ts"
 import type { Frame, WantItem } from "../protocol/frame.ts"
+import { NO_BYTES } from "../protocol/same-bytes.ts"
 import type { SharedReplica } from "./shared-replica.ts"
 
 /** Bytes of summaries in one WANT frame, which must fit a control message. A summary that is longer is left out. */
 const MAX_SUMMARIES_BYTES = 12_288
 const MAX_WANT_ITEMS = 512
 const ITEM_OVERHEAD_BYTES = 24
+
 /** WANT frames for entries, with summaries of what is held of them; without a summary the whole entry is asked for. */
 export async function wantFrames(
   shared: SharedReplica,

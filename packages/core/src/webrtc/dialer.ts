@@ -124,9 +124,7 @@ export function createDialer(options: DialerOptions): Dialer {
     const key = bytesToHex(id)
     const known = remotesById.get(key)
     if (known !== undefined) return known
-    // Another transport of this session is no peer.
-    if (remotesById.size >= MAX_REMOTES || sameBytes(id.subarray(8, 15), host.peerId.subarray(8, 15)))
-      return null
+    if (remotesById.size >= MAX_REMOTES || isOwnSession(id, host.peerId)) return null
     const remote: Remote = {
       id: id.slice(),
       isCaller: compareBytes(host.peerId, id) > 0,
@@ -418,7 +416,14 @@ function stopRetry(remote: Remote): void {
   remote.cancelRetry = null
 }
 
-const callsOf = ({ former, call }: Remote): readonly Call[] => [former ?? [], call ?? []].flat()
+/** Whether a peer id is that of another transport of this session, which is no peer: see `TransportHost.peerId`. */
+function isOwnSession(id: Uint8Array, own: Uint8Array): boolean {
+  return sameBytes(id.subarray(8, 15), own.subarray(8, 15))
+}
+
+function callsOf({ former, call }: Remote): readonly Call[] {
+  return [former, call].filter((each) => each !== null)
+}
 
 function callOf(remote: Remote, id: Uint8Array): Call | undefined {
   return callsOf(remote).find((call) => sameBytes(call.id, id))

@@ -64,8 +64,8 @@ const JOIN_TIMEOUT_MS = 5_000
 const PROBE_TIMEOUT_MS = 4_000
 const CLOSE_TIMEOUT_MS = 1_000
 /**
- * Whoever opens a room while a server is away and back again meets the others only once they are back there, too, although
- * they may still be linked to each other.
+ * A newcomer finds only peers that are at the server. After an outage these must be back soon, also those that are still
+ * linked to each other and would not need the server themselves.
  */
 const RETRY = { firstMs: 500, longestMs: 15_000 }
 /** A server that said no is asked again rarely: a token may have been renewed or a place become free. */

@@ -96,7 +96,7 @@ function isSameCaret(a: RemoteCaret, b: RemoteCaret): boolean {
 function isSamePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b
   const isSameSpot = a.left === b.left && a.top === b.top && a.height === b.height
-  return isSameSpot && a.name === b.name && a.side === b.side && a.level === b.level
+  return isSameSpot && a.where === b.where && a.side === b.side && a.level === b.level
 }
 
 function nameOf({ name, color }: RemoteCaret): HTMLElement {
@@ -115,7 +115,7 @@ function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null):
   element.style.left = `${place.left}px`
   element.style.top = `${place.top}px`
   element.style.height = `${place.height}px`
-  element.dataset["name"] = `${place.name} ${place.side}`
+  element.dataset["name"] = `${place.where} ${place.side}`
   element.style.setProperty("--dunlin-caret-name-gap", `${place.level * NAME_HEIGHT}px`)
 }
 

@@ -7,7 +7,7 @@ export interface CaretSpot {
 
 /** Where the name at a caret stands. */
 export interface NamePlace {
-  readonly name: "above" | "below"
+  readonly where: "above" | "below"
   /** The side of the caret on which the name stands: a name that overflowed the text would let it scroll sideways. */
   readonly side: "left" | "right"
   /** How many names it leaves room for between itself and its caret. */
@@ -31,6 +31,7 @@ export const NAME_HEIGHT = 18
 /** At 11 pixels most letters are narrower. A name is arranged before it is drawn, so it cannot be measured. */
 const LETTER_WIDTH = 7
 const PADDING = 10
+/** Names further away from their caret than this would not be seen to belong to it. */
 const LEVELS = 4
 
 /** Arranges the names of carets that are close together so that each can be read. `middle` divides left from right. */
@@ -40,7 +41,7 @@ export function arrangeNames(spots: readonly NamedSpot[], middle: number): reado
     const side = spot.left > middle ? "left" : "right"
     const places = candidates(spot, side)
     const free = places.find((place) => !taken.some((box) => intersects(box, boxOf(spot, name, place))))
-    const place = free ?? places[0] ?? { name: "above", side, level: 0 }
+    const place = free ?? places[0] ?? { where: "above", side, level: 0 }
     if (name !== "") taken.push(boxOf(spot, name, place))
     return place
   })
@@ -49,12 +50,13 @@ export function arrangeNames(spots: readonly NamedSpot[], middle: number): reado
 /** The nearest come first. Above the first line there is no room. */
 function candidates({ top }: CaretSpot, side: NamePlace["side"]): readonly NamePlace[] {
   return Array.from({ length: LEVELS }, (_, level) => level).flatMap((level) => {
-    const below: NamePlace = { name: "below", side, level }
-    return top < NAME_HEIGHT * (level + 1) ? [below] : [{ name: "above" as const, side, level }, below]
+    const above: NamePlace = { where: "above", side, level }
+    const below: NamePlace = { where: "below", side, level }
+    return top < NAME_HEIGHT * (level + 1) ? [below] : [above, below]
   })
 }
 
-function boxOf({ left, top, height }: CaretSpot, name: string, { name: where, side, level }: NamePlace): Box {
+function boxOf({ left, top, height }: CaretSpot, name: string, { where, side, level }: NamePlace): Box {
   const width = name.length * LETTER_WIDTH + PADDING
   const y = where === "above" ? top - NAME_HEIGHT * (level + 1) : top + height + NAME_HEIGHT * level
   const x = side === "left" ? left - width : left

@@ -44,7 +44,7 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
     restore(version) {
       const present = doc()
       present.commit()
-      // Whoever has checked out a version to look at it goes back to it from there; Loro makes no edits in that state.
+      // Somebody may have checked out a version to look at it. Loro makes no edits in that state.
       if (present.isDetached()) present.checkoutToLatest()
       const authors = readAuthorEntries(present)
       present.revertTo([...version])

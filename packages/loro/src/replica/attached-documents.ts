@@ -155,14 +155,14 @@ export function attachDocuments(options: AttachedOptions): Omit<AttachedReplica,
       store: "write",
     })
     if (!("trapped" in applied)) {
-      return { outcome: applied.outcome, durable: stored(entry, applied) }
+      return { outcome: applied.outcome, durable: untilStored(entry, applied) }
     }
     await shelf.reload(entry)
     return refuse(applied.trapped)
   }
 
-  /** What is acknowledged must be durable, also what came by another way and is still being stored, or could not be stored. */
-  const stored = async (entry: ShelfEntry, { outcome, durable }: Applied): Promise<void> => {
+  /** What is acknowledged must be durable, also if it came another way and is still being stored, or could not be stored. */
+  const untilStored = async (entry: ShelfEntry, { outcome, durable }: Applied): Promise<void> => {
     await durable
     const { journal, live } = entry
     if (outcome.type !== "joined" || entry.phase !== "live" || live === null) return

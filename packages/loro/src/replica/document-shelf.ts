@@ -287,7 +287,10 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     }
   }
 
-  /** The application closed its own document, and does with it what it likes: that is no business of the replica any more. */
+  /**
+   * Lets go of the application's own document, which may be edited or freed from now on. One of ours takes its place while
+   * something is still to be stored.
+   */
   const giveBack = (entry: ShelfEntry): void => {
     entry.live?.settle()
     const { live } = entry

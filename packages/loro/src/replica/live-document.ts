@@ -99,7 +99,10 @@ export function takeFreshPeerId(doc: LoroDoc, random: Random): void {
   doc.setPeerId((id >> 1n).toString() as PeerID)
 }
 
-/** Imports all that a live document holds, also the updates that wait for others: the log keeps such an update only as long as the document in memory has it. */
+/**
+ * Imports all that a live document holds, also updates that wait for others: the log keeps such an update only as long as
+ * the document in memory has it.
+ */
 export function copyInto(doc: LoroDoc, live: LiveDocument): void {
   const waiting = live.pending()
   if (live.state().hash !== null && doc.import(live.snapshot()).pending !== null)

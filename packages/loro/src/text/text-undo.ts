@@ -46,7 +46,7 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
     unwatch()
     freeQuietly(manager)
   }
-  // A checkout empties the manager, and leaves it blind for the next edit.
+  // A checkout empties the manager, which then misses the next edit.
   const renewAfterCheckouts = (of: LoroDoc): (() => void) =>
     of.subscribe(({ by }) => {
       if (by !== "checkout" || of.isDetached()) return
