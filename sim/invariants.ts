@@ -126,17 +126,19 @@ function lossIn(group: readonly Device[], exempt: ReadonlySet<string>, history: 
     const state = first.process?.collection?.state(document) ?? null
     const known = knownIn(state, history)
     for (const write of history.writes) {
-      if (write.document !== document || !write.acknowledged || write.gone || !members.has(write.device))
-        continue
-      // Its author lost it with a disk, and those who hold it are not linked with this group.
-      if (write.heldBy !== null && ![...write.heldBy].some((holder) => members.has(holder))) continue
-      if (!known.has(write.id)) return `${nameOf(write)} of ${document} is lost`
+      if (write.document !== document || !write.acknowledged || !members.has(write.device)) continue
+      if (!isLostTo(write, members) && !known.has(write.id)) return `${nameOf(write)} of ${document} is lost`
     }
     const unseen = unhandledIn(state, history)
     if (unseen !== null)
       return `${nameOf(unseen)} of ${document} is in conflict and was never passed to the handler`
   }
   return null
+}
+
+/** Its author lost it with a disk, and nobody holds it, or nobody who is linked with these devices. */
+function isLostTo({ gone, heldBy }: GhostWrite, devices: ReadonlySet<number>): boolean {
+  return gone || (heldBy !== null && ![...heldBy].some((holder) => devices.has(holder)))
 }
 
 function knownIn(state: RegisterState | null, history: History): ReadonlySet<number> {
@@ -163,21 +165,27 @@ function leafDivergence(
   forbidden: ReadonlySet<string>,
   history: History,
 ): string | null {
+  const groups = components(devices, edges, isFull)
   for (const leaf of devices) {
     if (leaf.process === null || isFull(leaf.plan)) continue
     for (const { ends } of edges) {
       const host = ends[0] === leaf ? ends[1] : ends[1] === leaf ? ends[0] : null
       if (host?.process == null || !isFull(host.plan) || host.plan.schemaTag !== leaf.plan.schemaTag) continue
-      const reason = towardsLeaf(leaf, host, forbidden, history) ?? fromLeaf(leaf, host, forbidden, history)
+      const group = groups.find((each) => each.includes(host)) ?? [host]
+      const linked = new Set(group.map(({ index }) => index))
+      const reason =
+        towardsLeaf(leaf, host, linked, forbidden, history) ?? fromLeaf(leaf, host, forbidden, history)
       if (reason !== null) return reason
     }
   }
   return null
 }
 
+/** `linked`: the full devices that the host reaches, and itself. */
 function towardsLeaf(
   leaf: Device,
   host: Device,
+  linked: ReadonlySet<number>,
   forbidden: ReadonlySet<string>,
   history: History,
 ): string | null {
@@ -187,16 +195,24 @@ function towardsLeaf(
     if (exempt) continue
     // What a leaf wrote itself stays with it, and so does what it alone received before a disk was rolled back.
     const mayBeAhead = history.writes.some(
-      (write) => write.document === document && (write.device === leaf.index || write.gone),
+      (write) => write.document === document && (write.device === leaf.index || isLostTo(write, linked)),
     )
-    const reason = mayBeAhead ? behindOf(host, leaf, document, history) : differenceOf(host, leaf, document)
+    const reason = mayBeAhead
+      ? behindOf(host, leaf, linked, document, history)
+      : differenceOf(host, leaf, document)
     if (reason !== null) return reason
   }
   return null
 }
 
 /** A leaf that is ahead of its host must hold all that the host does and, beyond that, only its own writes and lost ones. */
-function behindOf(host: Device, leaf: Device, document: string, history: History): string | null {
+function behindOf(
+  host: Device,
+  leaf: Device,
+  linked: ReadonlySet<number>,
+  document: string,
+  history: History,
+): string | null {
   const [theirs, own] = [host, leaf].map((device) => device.process?.collection?.state(document) ?? null)
   if (theirs == null) return null
   const joined = joinRegister(own ?? EMPTY_REGISTER, wholeDelta(theirs))
@@ -204,7 +220,8 @@ function behindOf(host: Device, leaf: Device, document: string, history: History
     return `${leaf.index} lacks what ${host.index} holds of ${document}`
   for (const { dot } of own?.siblings ?? []) {
     const write = history.byDot(dot)
-    if (covers(theirs.context, dot) || write === null || write.gone || write.device === leaf.index) continue
+    if (covers(theirs.context, dot) || write === null || write.device === leaf.index) continue
+    if (isLostTo(write, linked)) continue
     return `${leaf.index} holds ${nameOf(write)} of ${document} and its host ${host.index} does not`
   }
   return null
