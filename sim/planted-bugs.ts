@@ -204,7 +204,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "count-a-twin-as-another-device",
     mutation: {
       file: "room/synced-waits.ts",
-      find: "const kin = isKin(session, wait)",
+      find: "const kin = device === options.device && wait.session === undefined",
       replace: "const kin = false",
     },
   },

@@ -164,3 +164,24 @@ test("a long change comes from the peer that has it, however many others say all
   await ada.engine.close()
   await bob.engine.close()
 })
+
+test("while an entry does not come, nobody is told again and again that it is awaited", async () => {
+  const time = createSimulatedTime()
+  const { node, say, readOn } = meetDeafPeer(time)
+  await node.engine.replicate(memory())
+  readOn()
+  say(announceNotes)
+  await time.runFor(5_000)
+  const pending: number[] = []
+  node.engine.links.subscribe((links) => {
+    for (const { replicas } of links.values())
+      for (const { pendingIn } of replicas.values()) pending.push(pendingIn)
+  })
+  say({ type: "offer", slot: 0, items: [{ position: positionOf(1), digest: new Uint8Array(8).fill(1) }] })
+  await time.runFor(30_000)
+  expect(pending).toContain(1)
+  expect(pending.length).toBeLessThan(20)
+  await time.runFor(60_000)
+  expect(pending.at(-1)).toBe(0)
+  await node.engine.close()
+})

@@ -40,8 +40,7 @@ export function createPurposeTimers(clock: Clock, afterwards = (): void => {}): 
     cancel,
     close() {
       closed = true
-      for (const cancelTimer of cancelByPurpose.values()) cancelTimer()
-      cancelByPurpose.clear()
+      for (const purpose of cancelByPurpose.keys()) cancel(purpose)
     },
   }
 }

@@ -53,6 +53,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   /** The latest opening of each replica name, identified by its own `links` state. */
   const openedLast = new Map<string, EngineReplica["links"]>()
   let closed: Promise<void> | null = null
+  /** How many entries were wanted when that was last looked at. */
+  let wanted = 0
   /** Set before anything is closed, so that nothing that closing triggers starts anything. */
   let ending = false
 
@@ -139,8 +141,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         target.held.announce(position, HAVE_DELAY_MS * (1 + random.unit()))
         continue
       }
-      const delta = push !== null && continues(transition, push) ? push.delta : undefined
-      target.push(delta === undefined ? transition : { ...transition, delta })
+      target.push(
+        push !== null && continues(transition, push) ? { ...transition, delta: push.delta } : transition,
+      )
       session.flush()
     }
     statusChanged()
@@ -161,14 +164,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         positions.push(mapKeyBytes(position))
         positionsByLink.set(link, positions)
       }
-      for (const [link, positions] of positionsByLink) sessions.get(link)?.want(replica, positions)
+      for (const [link, positions] of positionsByLink) {
+        sessions.get(link)?.want(replica, positions)
+        statusChanged()
+      }
       left += replica.wanted.size
     }
     tellAll(({ targets }) => {
       for (const { own } of targets.values()) own.check()
     })
     if (left > 0) timers.startOnce("wanted", WANTED_TICK_MS, askWanted)
-    statusChanged()
+    // Not with every tick: an entry may take minutes to come.
+    if (left !== wanted) statusChanged()
+    wanted = left
   }
 
   const sendLinks = (): void => tellAll((session) => session.sendLinks())
