@@ -88,10 +88,11 @@ export function createSetAside(
         else next.set(key, reason)
       }
       if (changed.length > 0) reasons.set(next)
-      // No reason to fail a read: the next read tries again.
-      await store().catch(() => undefined)
+      // Before anything else can find that they are no longer listed.
       const free = changed.filter(({ key, trouble }) => trouble === undefined && known.has(key))
       if (free.length > 0) freed(free.map(({ key }) => key))
+      // No reason to fail a read: the next read tries again.
+      await store().catch(() => undefined)
     },
   }
 }

@@ -250,6 +250,8 @@ export interface AttachedReplica<Handle = unknown> {
     readonly keys?: readonly string[]
     readonly peers?: number | undefined
   }): void
+  /** How many times entries that `assertShared` complained of became ones that can be shared. Goes with `assertShared`. */
+  unblocked?(): number
   /** Present when entries of this replica refer to blobs. */
   readonly blobs?: BlobStore
   /**
