@@ -68,7 +68,8 @@ export function createSetAside(
         storedByPart.set(part, text)
         const list = parseNote(text, isStoredList)
         for (const [key, reason] of list?.listed ?? []) known.set(key, reason)
-        if (list?.isWhole !== true) owed.add(part)
+        if (list?.isWhole !== true || part === WHOLE_LIST) owed.add(part)
+        if (part === WHOLE_LIST) for (const key of known.keys()) owed.add(partOf(key))
       }
       if (storedByPart.size > 0) reasons.set(known)
       if (owed.size === 0) return
@@ -97,7 +98,12 @@ export function createSetAside(
   }
 }
 
-const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
+/** Where earlier builds stored the list. It comes apart at the first start. */
+const WHOLE_LIST = "aside"
+const ALL_PARTS: readonly string[] = [
+  WHOLE_LIST,
+  ...Array.from({ length: PARTS }, (_, index) => `aside-${index}`),
+]
 
 /** The record of the sidecar that lists a document if it is set aside. */
 export function partOf(key: string): string {
