@@ -85,6 +85,19 @@ test("one document of the application is not attached under two ids", async () =
   expect(a.reports).toEqual([])
 })
 
+test("the document of the application goes on under another id when it was deleted under the first", async () => {
+  const a = await start()
+  const own = documentOf("mine ")
+  const first = await a.docs.attach("x", own)
+  await first.saved()
+  await a.docs.delete("x")
+  await first.close()
+  const second = await a.docs.attach("y", own)
+  own.getText("body").push("more")
+  await second.close()
+  expect(await readFrom(a, "y")).toBe("mine more")
+})
+
 /** A disk that holds "two " without "one ", on which it builds: the process died between the two writes. "one " is on a peer. */
 async function tornDisk(): Promise<{ readonly torn: MemoryStore; readonly peer: HandDriven }> {
   const disk = memoryStore()

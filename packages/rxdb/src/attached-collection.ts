@@ -38,6 +38,8 @@ export interface AttachedCollectionDeps<Handle> extends ScanDeps, JoinBatchDeps 
   /** Whether documents of this device may travel. */
   readonly sends: boolean
   readonly setAside: State<Reasons>
+  /** How many times documents have left that list. */
+  readonly freedCount: () => number
   /** Stops every wait for the application's modifiers. */
   readonly giveUp: () => void
   /** Frees what was opened for this attachment to a room. */
@@ -147,6 +149,7 @@ export function attachedCollection<Handle>(deps: AttachedCollectionDeps<Handle>)
     assertShared({ keys, peers }) {
       if (deps.sends && peers !== 0) assertShared(deps.setAside.get(), keys)
     },
+    unblocked: deps.freedCount,
     join: (entries, peer) => inTurn(() => joinBatch(deps, entries, peer)),
     detach() {
       detached ??= (async () => {

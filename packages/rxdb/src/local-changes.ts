@@ -18,7 +18,7 @@ import type { Materialiser } from "./materialiser.ts"
 import type { Modifiers } from "./modifiers.ts"
 import type { Held, RegisterStore } from "./register-store.ts"
 import type { SerialQueue } from "./serial-queue.ts"
-import { revisionOf, type SidecarRecord } from "./sidecar-record.ts"
+import { accountsFor, revisionOf, type SidecarRecord } from "./sidecar-record.ts"
 import { type UnheardRows, watchUnheardRows } from "./unheard-rows.ts"
 
 export interface LocalChangesDeps {
@@ -277,6 +277,6 @@ export function changeOf(key: string, before: RegisterState | null, after: Regis
 function lastingRecord({ row, record, state }: Held): SidecarRecord | null {
   if (shownValue(state)?.deleted !== true) return null
   if (record !== null && record.state.context === state.context) return null
-  const isOfRow = row !== undefined && record?.revision === revisionOf(row)
-  return { state, revision: isOfRow ? record.revision : null, hidden: false }
+  const isOfRow = row !== undefined && record !== null && accountsFor(record, row)
+  return { state, revision: isOfRow ? revisionOf(row) : null, hidden: false }
 }

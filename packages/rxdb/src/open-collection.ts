@@ -84,7 +84,9 @@ async function openBeside(
     ...(options.push?.modifier === undefined ? {} : { push: options.push.modifier }),
     ...(options.pull?.modifier === undefined ? {} : { pull: options.pull.modifier }),
   })
+  let freedCount = 0
   const setAside = createSetAside(sidecar, own.setAside, (keys) => {
+    freedCount++
     for (const key of keys) attached?.tryNow(key)
   })
   await setAside.open(async () => {
@@ -165,6 +167,7 @@ async function openBeside(
     holdsAttachments,
     sends: options.direction !== "receive-only",
     setAside: own.setAside,
+    freedCount: () => freedCount,
     giveUp: () => leaving.abort(),
     async release() {
       owedRows.stop()

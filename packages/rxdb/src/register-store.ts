@@ -20,6 +20,7 @@ import { noteContextAhead } from "./row-knowledge.ts"
 import type { SetAside } from "./set-aside.ts"
 import type { Sidecar } from "./sidecar.ts"
 import {
+  accountsFor,
   decodeRecord,
   encodeRecord,
   holdsUnmigrated,
@@ -226,8 +227,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       }
       try {
         // A record of this very revision has the lengths. Asked first: a wait for each row would slow down every start.
-        if (row !== undefined && record?.revision !== revisionOf(row) && !shape.attachments.isMeasured(row))
-          await rows.measure(row)
+        const isKnown = row === undefined || (record !== null && accountsFor(record, row))
+        if (!isKnown && !shape.attachments.isMeasured(row)) await rows.measure(row)
         const made = holdOne(key, row, record)
         if (!(made instanceof Promise)) take(key, made)
         else
@@ -293,8 +294,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   /** The record with the deletion that this row tells of and the state lacks; for any other row the record as it is. */
   const withDeletion = (row: Row, record: SidecarRecord | null): SidecarRecord | null => {
     if (!row._deleted || (record?.deletion !== undefined && isKept(row, record.deletion))) return record
+    if (record !== null && accountsFor(record, row)) return record
     const { state, revision, hidden } = record ?? { state: EMPTY_REGISTER, revision: null, hidden: false }
-    if (revision === revisionOf(row)) return record
     return { ...record, state, revision, hidden, deletion: keptDeletion(row) }
   }
 
@@ -337,6 +338,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
 export function joinStates(a: RegisterState, b: RegisterState): RegisterState {
   if (a.context.size === 0) return b
   const joined = joinRegister(a, wholeDelta(b))
+  if (joined.type === "contradicts")
+    throw new Error("its row and what is noted beside it each say that the other was overwritten")
   if (joined.type !== "joined")
     throw new RegisterError("context-full", "Too many sessions wrote this document.")
   return joined.state

@@ -16,7 +16,7 @@ import type { DocumentShape, Row } from "./document-shape.ts"
 import { isKept, tombstoneOf } from "./kept-deletion.ts"
 import type { Modifiers } from "./modifiers.ts"
 import { showsOneContent } from "./same-content.ts"
-import { revisionOf, type SidecarRecord } from "./sidecar-record.ts"
+import { accountsFor, type SidecarRecord } from "./sidecar-record.ts"
 import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
 
 /** How a row enters the state of its document. */
@@ -51,7 +51,7 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
   }
 
   const claimOf = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
-    if (record !== null && record.revision === revisionOf(row)) return { type: "nothing" }
+    if (record !== null && accountsFor(record, row)) return { type: "nothing" }
     const claim = claimOfRow(key, row, record)
     if (claim.type === "nothing") return claim
     const unshared = contextOfUnshared(row, record)

@@ -25,7 +25,12 @@ interface StoredList {
 
 /** The list is stored in parts, and a change of one document costs a part. */
 const PARTS = 64
-const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
+/** Where earlier builds stored the list. It comes apart at the first start. */
+const WHOLE_LIST = "aside"
+const ALL_PARTS: readonly string[] = [
+  WHOLE_LIST,
+  ...Array.from({ length: PARTS }, (_, index) => `aside-${index}`),
+]
 /** In each part. A modifier may refuse every document of a large collection. */
 const MAX_STORED = 1_000
 const MAX_REASON_LENGTH = 300
@@ -70,7 +75,8 @@ export function createSetAside(
         storedByPart.set(part, text)
         const list = parseNote(text, isStoredList)
         for (const [key, reason] of list?.listed ?? []) known.set(key, reason)
-        if (list?.isWhole !== true) owed.add(part)
+        if (list?.isWhole !== true || part === WHOLE_LIST) owed.add(part)
+        if (part === WHOLE_LIST) for (const key of known.keys()) owed.add(partOf(key))
       }
       if (storedByPart.size > 0) reasons.set(known)
       if (owed.size === 0) return
@@ -90,10 +96,11 @@ export function createSetAside(
         else next.set(key, reason)
       }
       if (changed.length > 0) reasons.set(next)
-      // No reason to fail a read: the next read tries again.
-      await storeOwed().catch(() => undefined)
+      // Before anything else can find that they are no longer listed.
       const free = changed.filter(({ key, trouble }) => trouble === undefined && known.has(key))
       if (free.length > 0) freed(free.map(({ key }) => key))
+      // No reason to fail a read: the next read tries again.
+      await storeOwed().catch(() => undefined)
     },
   }
 }

@@ -196,6 +196,47 @@ test("a document whose modifier does not answer is what synced() waits for in va
   await expect(a.room.synced()).rejects.toMatchObject({ code: "refused" })
 })
 
+/** A modifier that keeps each document until it is let through. */
+function gatekeeper() {
+  const gates = new Map<unknown, () => void>()
+  return {
+    modifier: async (document: Record<string, unknown>): Promise<unknown> => {
+      await new Promise<void>((resolve) => gates.set(document["id"], resolve))
+      return document
+    },
+    reached: (id: string) => until(() => gates.has(id), `${id} to arrive`),
+    open: (id: string) => gates.get(id)?.(),
+  }
+}
+
+test.each(["handle", "room"] as const)(
+  "synced() of the %s waits for a document that can be shared while it waits for others",
+  async (which) => {
+    const push = buggyModifier()
+    const gate = gatekeeper()
+    const a = await flock.join({ creator, replica: { push } })
+    const b = await flock.join({ creator, replica: { pull: { modifier: gate.modifier } } })
+    await a.collection.insert({ id: "x", text: "of a" })
+    await until(() => a.handle.setAside.get().has("x"), "the document to be set aside")
+    await a.collection.insert({ id: "first", text: "first" })
+    await gate.reached("first")
+    gate.open("first")
+    await a.handle.synced({ keys: ["first"] })
+    await a.collection.insert({ id: "later", text: "later" })
+    const held = a[which].synced().then(() => contents(b.collection))
+    await gate.reached("later")
+    push.fix()
+    await patch(a, { rank: 1 })
+    await until(() => a.handle.setAside.get().size === 0, "the document to be shared")
+    gate.open("later")
+    await gate.reached("x")
+    // Longer than it takes to confirm the other one.
+    await wait(200)
+    gate.open("x")
+    expect(Object.keys(await held)).toEqual(["first", "later", "x"])
+  },
+)
+
 test("what was not answered before the room was left is not listed, and shared by the next", async () => {
   const own = { creator, storage: dexie(), name: freshName() }
   let isAsked = false

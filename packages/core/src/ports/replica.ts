@@ -252,6 +252,8 @@ export interface AttachedReplica<Handle = unknown> {
     /** How many devices were to hold them, 1 if left out. With 0 nothing need be shared. */
     readonly peers?: number | undefined
   }): void
+  /** How many times entries that `assertShared` complained of became ones that can be shared. Goes with `assertShared`. */
+  unblocked?(): number
   /** Present when entries of this replica refer to blobs. */
   readonly blobs?: BlobStore
   /**

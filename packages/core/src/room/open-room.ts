@@ -76,8 +76,8 @@ export async function openRoom(options: OpenRoomOptions): Promise<Room> {
     throw new RoomError(
       missing,
       missing === "insecure-context"
-        ? "WebCrypto is not available: serve the page over https, or from localhost."
-        : "This platform lacks Ed25519 or X25519: use a current browser, or Node 20.19 or newer.",
+        ? "WebCrypto is missing: serve the page over https or from localhost."
+        : "This platform lacks Ed25519 or X25519: use a current browser or Node 20.19+.",
     )
   }
   const [device, keys] = await unlessAborted(loading, signal)

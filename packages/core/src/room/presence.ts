@@ -44,7 +44,7 @@ function encode(value: PresenceValue): Uint8Array {
   if (bytes.length <= MAX_PRESENCE_BYTES) return bytes
   throw new RoomError(
     "presence-too-large",
-    `A presence value has at most ${MAX_PRESENCE_BYTES} bytes; this one has ${bytes.length}. Keep more in a replica.`,
+    `A presence value has at most ${MAX_PRESENCE_BYTES} bytes; this one has ${bytes.length}.`,
   )
 }
 

@@ -89,8 +89,8 @@ interface Inquiry {
 const NO_PEERS_LIMIT_MS = 30_000
 
 const MESSAGES: Readonly<Record<Exclude<SyncedOutcome, "synced">, string>> = {
-  "no-peers": "For 30 s too few other devices with this data were connected. Changes are kept for them.",
-  refused: 'Other devices refused some entries, which stay on this one. The diagnostics "refused" say why.',
+  "no-peers": "For 30 s too few devices with this data were connected. Changes are kept.",
+  refused: 'Other devices refused entries: the diagnostics "refused" say why.',
 }
 
 export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
@@ -255,9 +255,16 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       const replicas = [...options.replicas()].filter(
         ({ shared }) => replica === undefined || shared.replica.name === replica,
       )
-      const outcome = await begin(replicas, keys?.map(options.digests.position), wait)
-      if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
-      for (const { shared } of replicas) shared.attached.assertShared?.(wait)
+      const attached = replicas.map(({ shared }) => shared.attached)
+      const unblocked = (): string => attached.map((one) => one.unblocked?.()).join()
+      let before: string
+      do {
+        before = unblocked()
+        const outcome = await begin(replicas, keys?.map(options.digests.position), wait)
+        if (outcome !== "synced") throw new RoomError(outcome, MESSAGES[outcome])
+        for (const one of attached) one.assertShared?.(wait)
+        // What can be shared since may have been reported after the changes that were waited for.
+      } while (unblocked() !== before)
     },
     answer({ replicas, positions, signal, tell }) {
       let told = ""

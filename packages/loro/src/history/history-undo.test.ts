@@ -117,13 +117,25 @@ test("somebody who has checked out a version to look at it can go back to it fro
   expect(read(theirs)).toBe(read(mine))
 })
 
-test("what is typed after a look at an earlier version can be undone from the first key press on", async () => {
-  const { mine, undo } = await restored()
-  const then = mine.doc.frontiers()
-  type(mine, " more")
-  mine.doc.checkout(then)
-  mine.doc.checkoutToLatest()
-  type(mine, "!")
-  expect([undo.undo(), read(mine)]).toEqual([true, "mine theirs more"])
-  expect([undo.redo(), read(mine)]).toEqual([true, "mine theirs more!"])
-})
+test.each<[string, (doc: LoroDoc) => void]>([
+  ["one step", (doc) => doc.checkoutToLatest()],
+  [
+    "two steps",
+    (doc) => {
+      doc.checkout(doc.oplogFrontiers())
+      doc.attach()
+    },
+  ],
+])(
+  "what is typed after a look at an earlier version, left in %s, can be undone from the first key press on",
+  async (_, leave) => {
+    const { mine, undo } = await restored()
+    const then = mine.doc.frontiers()
+    type(mine, " more")
+    mine.doc.checkout(then)
+    leave(mine.doc)
+    type(mine, "!")
+    expect([undo.undo(), read(mine)]).toEqual([true, "mine theirs more"])
+    expect([undo.redo(), read(mine)]).toEqual([true, "mine theirs more!"])
+  },
+)

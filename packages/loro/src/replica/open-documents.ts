@@ -253,8 +253,9 @@ export function createDocuments(options: OpenDocumentsOptions): {
 function refuseAttach(entry: ShelfEntry, doc: LoroDoc, shelf: DocumentShelf): string | null {
   if (entry.handles > 0 || entry.live === null)
     return `document "${entry.id}" is open already: close it before you attach your own`
-  for (const { id, live } of shelf.entries())
-    if (live?.doc === doc) return `this LoroDoc is open as document "${id}" already: close that first`
+  for (const { id, phase, live } of shelf.entries())
+    if (phase !== "deleted" && live?.doc === doc)
+      return `this LoroDoc is open as document "${id}" already: close that first`
   return null
 }
 

@@ -46,10 +46,11 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
     unwatch()
     freeQuietly(manager)
   }
-  // A checkout empties the manager, which then misses the next edit.
+  // A checkout empties the manager, and leaves it blind for the next edit. Each one counts: whoever checks out the latest
+  // version before attaching changes nothing by that, and nobody is told of it.
   const renewAfterCheckouts = (of: LoroDoc): (() => void) =>
     of.subscribe(({ by }) => {
-      if (by !== "checkout" || of.isDetached()) return
+      if (by !== "checkout") return
       dismiss()
       manager = manage(of)
     })
