@@ -102,6 +102,25 @@ test("the name at a caret stays within the page, and comes back under the pointe
   if (caret === null) throw new Error("not on the screen")
   await page.mouse.move(caret.x - 40, caret.y + caret.height / 2)
   await expect.poll(opacity).toBe(1)
+  await ben.goto("/settings")
+  await ben.page.getByRole("textbox", { name: "Name, as others see it" }).fill("W".repeat(40))
+  await ben.goto("/documents")
+  await ben.openDocument("Names")
+  await ben.editor().click()
+  await ben.page.keyboard.press("Control+Home")
+  await name.getByText("W".repeat(40)).waitFor()
+  for (let at = 0; at < 20; at++) {
+    const before = await caretAt(ada)
+    await ben.page.keyboard.press("ArrowRight")
+    await timeUntil("Ben's caret has moved", async () => {
+      const now = await caretAt(ada)
+      return now !== null && now !== before
+    })
+    const shown = await name.boundingBox()
+    if (shown === null) throw new Error("not on the screen")
+    expect(shown.x).toBeGreaterThanOrEqual(0)
+    expect(shown.x + shown.width).toBeLessThanOrEqual(360)
+  }
 })
 
 test("the names of people at one place can all be read", async () => {

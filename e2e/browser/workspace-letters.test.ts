@@ -76,6 +76,25 @@ test("with letters twice as large, rows and cards grow, and a card is dropped wh
     .toBe("Print sheets for the channel sector")
 })
 
+test("with letters twice as large on a phone, those who are here leave the tags free", async () => {
+  const ada = await person()
+  const invite = await ada.invite()
+  await ada.newDocument("Tides")
+  for (let others = 0; others < 5; others++) {
+    const other = await person(invite)
+    await other.openDocument("Tides")
+  }
+  await ada.page.setViewportSize({ width: 360, height: 740 })
+  await ada.page.addStyleTag({ content: ":root { font-size: 200% }" })
+  const avatars = ada.page.locator(".document-tools .avatar")
+  await expect.poll(() => avatars.count()).toBe(5)
+  const tags = await ada.page.locator(".tags input").boundingBox()
+  if (tags === null) throw new Error("not on the screen")
+  expect(tags.width).toBeGreaterThan(100)
+  const lefts = await avatars.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().left))
+  expect(Math.min(...lefts)).toBeGreaterThanOrEqual(tags.x + tags.width)
+})
+
 test("with colours chosen in the system, one sees what is current, pressed and whose", async () => {
   const ada = await person()
   await startFromSample(ada)

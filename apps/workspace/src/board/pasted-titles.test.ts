@@ -18,4 +18,5 @@ it("a line without text is no title, and a long one is cut", () => {
   expect(readTitles(" \n\t\n")).toEqual([])
   expect(readTitles("- \n-5 degrees")).toEqual(["-", "-5 degrees"])
   expect(readTitles("x".repeat(500))[0]).toHaveLength(200)
+  expect(readTitles(`${"x".repeat(199)}😀 and more`)).toEqual(["x".repeat(199)])
 })

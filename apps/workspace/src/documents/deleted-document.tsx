@@ -1,4 +1,5 @@
 import "./engine-failed.css"
+import { useState } from "react"
 import { useLocation } from "wouter"
 import { documentPath } from "../shell/paths.ts"
 import { attempt } from "../ui/attempt.ts"
@@ -19,12 +20,18 @@ export function DeletedDocument({ title, text }: DeletedDocumentProps) {
   const [, navigate] = useLocation()
   const isShown = useIsShown()
 
+  const [keeping, setKeeping] = useState(false)
+
   async function keep(): Promise<void> {
-    await attempt(
+    // A second press, while the first is still at work, would make a second document.
+    if (keeping) return
+    setKeeping(true)
+    const isKept = await attempt(
       keepText(workspace, title ?? "", text).then((id) => {
         if (isShown()) navigate(documentPath(id))
       }),
     )
+    if (!isKept) setKeeping(false)
   }
 
   return (
@@ -45,7 +52,7 @@ export function DeletedDocument({ title, text }: DeletedDocumentProps) {
         </p>
         {text !== "" && (
           <div className="notice-actions">
-            <button type="button" className="button" onClick={() => void keep()}>
+            <button type="button" className="button" aria-disabled={keeping} onClick={() => void keep()}>
               Keep the text as a new document
             </button>
           </div>

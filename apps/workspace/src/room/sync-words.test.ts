@@ -18,6 +18,11 @@ describe("describeSync", () => {
     ["alone", facts(), "Saved on this device"],
     ["before the room is open", facts({ room: { type: "opening" } }), "Saved on this device"],
     ["offline", facts({ online: false }), "Offline: changes are saved on this device"],
+    [
+      "offline, with no server either",
+      facts({ online: false, problem: { code: "no-signaling", message: "no signaling server" } }),
+      "Offline: changes are saved on this device",
+    ],
     ["full", facts({ isStorageFull: true, others: [done] }), "Not saved"],
     ["paused", facts({ paused: true }), "Sync is paused"],
     [

@@ -39,7 +39,7 @@ function markersOf(view: EditorView, carets: readonly RemoteCaret[]): readonly C
   const placed = carets.map((caret) => ({ caret, spot: spotOf(view, caret.at), name: caret.name }))
   const drawn = placed.flatMap(({ spot, name }) => (spot === null ? [] : [{ spot, name }]))
   const { offsetLeft, clientWidth } = view.contentDOM
-  const places = arrangeNames(drawn, offsetLeft + clientWidth / 2)
+  const places = arrangeNames(drawn, { left: offsetLeft, right: offsetLeft + clientWidth })
   let next = 0
   return placed.map(({ caret, spot }) => {
     const name = spot === null ? undefined : places[next++]
@@ -96,7 +96,7 @@ function isSameCaret(a: RemoteCaret, b: RemoteCaret): boolean {
 function isSamePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b
   const isSameSpot = a.left === b.left && a.top === b.top && a.height === b.height
-  return isSameSpot && a.where === b.where && a.side === b.side && a.level === b.level
+  return isSameSpot && a.where === b.where && a.side === b.side && a.level === b.level && a.room === b.room
 }
 
 function nameOf({ name, color }: RemoteCaret): HTMLElement {
@@ -117,6 +117,7 @@ function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null):
   element.style.height = `${place.height}px`
   element.dataset["name"] = `${place.where} ${place.side}`
   element.style.setProperty("--dunlin-caret-name-gap", `${place.level * NAME_HEIGHT}px`)
+  element.style.setProperty("--dunlin-caret-name-room", `${place.room}px`)
 }
 
 const POINTED = "dunlin-caret-pointed"
@@ -146,7 +147,11 @@ const theme = EditorView.baseTheme({
     position: "absolute",
     bottom: "calc(100% + var(--dunlin-caret-name-gap, 0px))",
     left: "-2px",
+    boxSizing: "border-box",
+    maxWidth: "var(--dunlin-caret-name-room, none)",
     padding: "0 4px",
+    overflow: "hidden",
+    textOverflow: "ellipsis",
     borderRadius: "3px 3px 3px 0",
     fontSize: "11px",
     fontFamily: "system-ui, sans-serif",

@@ -12,6 +12,14 @@ export interface NamePlace {
   readonly side: "left" | "right"
   /** How many names it leaves room for between itself and its caret. */
   readonly level: number
+  /** Pixels from the caret to the edge of the text on that side. A longer name is cut there. */
+  readonly room: number
+}
+
+/** The edges of the text, in pixels. */
+export interface TextEdges {
+  readonly left: number
+  readonly right: number
 }
 
 export interface NamedSpot {
@@ -32,26 +40,27 @@ export const NAME_HEIGHT = 18
 const LETTER_WIDTH = 7
 const PADDING = 10
 /** Names further away from their caret than this would not be seen to belong to it. */
-const LEVELS = 4
+const LEVELS = 8
 
-/** Arranges the names of carets that are close together so that each can be read. `middle` divides left from right. */
-export function arrangeNames(spots: readonly NamedSpot[], middle: number): readonly NamePlace[] {
+/** Arranges the names of carets that are close together so that each can be read. */
+export function arrangeNames(spots: readonly NamedSpot[], { left, right }: TextEdges): readonly NamePlace[] {
   const taken: Box[] = []
   return spots.map(({ spot, name }) => {
-    const side = spot.left > middle ? "left" : "right"
-    const places = candidates(spot, side)
+    const side = spot.left > (left + right) / 2 ? "left" : "right"
+    const room = Math.floor(side === "left" ? spot.left - left : right - spot.left)
+    const places = candidates(spot, { side, room })
     const free = places.find((place) => !taken.some((box) => intersects(box, boxOf(spot, name, place))))
-    const place = free ?? places[0] ?? { where: "above", side, level: 0 }
+    const place = free ?? places[0] ?? { where: "above", side, level: 0, room }
     if (name !== "") taken.push(boxOf(spot, name, place))
     return place
   })
 }
 
 /** The nearest come first. Above the first line there is no room. */
-function candidates({ top }: CaretSpot, side: NamePlace["side"]): readonly NamePlace[] {
+function candidates({ top }: CaretSpot, across: Pick<NamePlace, "side" | "room">): readonly NamePlace[] {
   return Array.from({ length: LEVELS }, (_, level) => level).flatMap((level) => {
-    const above: NamePlace = { where: "above", side, level }
-    const below: NamePlace = { where: "below", side, level }
+    const above: NamePlace = { ...across, where: "above", level }
+    const below: NamePlace = { ...across, where: "below", level }
     return top < NAME_HEIGHT * (level + 1) ? [below] : [above, below]
   })
 }
