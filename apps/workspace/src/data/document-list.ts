@@ -1,4 +1,5 @@
 import { randomId } from "../device/random-id.ts"
+import { cutText } from "./cut-text.ts"
 import type { WorkspaceDatabase } from "./database.ts"
 import { cleanTags, MAX_TITLE, readDocument, type DocumentEntry } from "./entries.ts"
 import { createLiveList, type LiveList } from "./live-list.ts"
@@ -60,7 +61,7 @@ export function createDocumentList(
       await database.documents.bulkInsert(rows.map(rowOf))
     },
     rename: (id, title, seen) =>
-      patch(id, { title: title.slice(0, MAX_TITLE) }, seen === undefined ? {} : { title: seen }),
+      patch(id, { title: cutText(title, MAX_TITLE) }, seen === undefined ? {} : { title: seen }),
     setTags: (id, tags) => patch(id, { tags: [...cleanTags(tags)] }),
     addTag: (id, tag) => patch(id, ({ tags }) => ({ tags: [...cleanTags([...cleanTags(tags), tag])] })),
     removeTag: (id, tag) => patch(id, ({ tags }) => ({ tags: tags.filter((other) => other !== tag) })),
@@ -77,7 +78,7 @@ export function createDocumentList(
 
 function rowOf(entry: DocumentFields): DocumentRow {
   const { id, created, updated, archived } = entry
-  const fields = { title: entry.title.slice(0, MAX_TITLE), tags: [...cleanTags(entry.tags)], archived }
+  const fields = { title: cutText(entry.title, MAX_TITLE), tags: [...cleanTags(entry.tags)], archived }
   return { id, created, ...fields, ...signature(DOCUMENT_GROUPS, fields, {}), updated }
 }
 

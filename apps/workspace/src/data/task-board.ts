@@ -1,4 +1,5 @@
 import { randomId } from "../device/random-id.ts"
+import { cutText } from "./cut-text.ts"
 import type { WorkspaceDatabase } from "./database.ts"
 import { MAX_NOTE, MAX_TITLE, readTask, type Column, type Task } from "./entries.ts"
 import { createLiveList, type LiveList } from "./live-list.ts"
@@ -100,6 +101,6 @@ export function createTaskBoard(
 
 function rowOf(task: Omit<Task, "editor">): TaskRow {
   const { id, column, rank, created, updated } = task
-  const fields = { title: task.title.slice(0, MAX_TITLE), note: task.note.slice(0, MAX_NOTE), column, rank }
+  const fields = { title: cutText(task.title, MAX_TITLE), note: cutText(task.note, MAX_NOTE), column, rank }
   return { id, created, ...fields, ...signature(TASK_GROUPS, fields, {}), updated }
 }

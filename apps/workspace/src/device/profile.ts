@@ -1,4 +1,5 @@
 import { createState, type State } from "@dunlin/core"
+import { cutText } from "../data/cut-text.ts"
 import { deviceName } from "./namespace.ts"
 import { randomId } from "./random-id.ts"
 import { smallStore } from "./small-store.ts"
@@ -43,12 +44,12 @@ export function saveProfile(next: Profile): void {
 /** Names come from strangers: they are kept short, in one line, without characters that reorder or hide text. */
 export function cleanName(value: unknown): string {
   if (typeof value !== "string") return ""
-  return value
+  const line = value
     .slice(0, 400)
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ")
     .replaceAll(/\s+/g, " ")
     .trim()
-    .slice(0, MAX_NAME)
+  return cutText(line, MAX_NAME)
 }
 
 export function cleanHue(value: unknown): number {

@@ -1,4 +1,5 @@
 import type { LoroDoc } from "loro-crdt"
+import { cutText } from "../data/cut-text.ts"
 
 export const LANGUAGES = [
   ["", "Not set"],
@@ -25,7 +26,7 @@ export function readMeta(doc: LoroDoc): DocumentMeta {
   const map = doc.getMap("meta")
   const [description, language] = [map.get("description"), map.get("language")]
   return {
-    description: typeof description === "string" ? description.slice(0, MAX_DESCRIPTION) : "",
+    description: typeof description === "string" ? cutText(description, MAX_DESCRIPTION) : "",
     language: LANGUAGES.find(([code]) => code === language)?.[0] ?? "",
   }
 }

@@ -6,6 +6,7 @@ import type { Workspace } from "../workspace/workspace.ts"
 import { codeOf, whyUnreadable } from "../documents/unreadable-text.ts"
 import { loadedNotes } from "../room/loaded-notes.ts"
 import { type MissingText, packArchive, type PortableDocument } from "./archive.ts"
+import { describeCounts } from "./describe-counts.ts"
 
 export interface Exported {
   readonly blob: Blob
@@ -55,7 +56,7 @@ const MAX_NAMED = 3
 
 /** The outcome of an export in words, for the person who asked for it. */
 export function describeExport({ documents, tasks, missing }: Exported): string {
-  const done = `Exported ${documents} documents and ${tasks} tasks.`
+  const done = `Exported ${describeCounts(documents, tasks)}.`
   if (missing.length === 0) return done
   const named = missing.slice(0, MAX_NAMED).map(({ title, reason }) => `“${title}” (${reason})`)
   const more = missing.length - named.length

@@ -2,6 +2,7 @@ import { useRef, useState, type ChangeEvent } from "react"
 import { attempt } from "../ui/attempt.ts"
 import { Icon } from "../ui/icon.tsx"
 import { useWorkspace } from "../workspace/workspace-context.ts"
+import { describeCounts } from "./describe-counts.ts"
 
 type Busy = "export" | "import" | null
 
@@ -36,8 +37,8 @@ export function TransferSettings() {
     await run("import", async () => {
       const { importFiles: read } = await import("./import.ts")
       const { documents, tasks, skipped } = await read(workspace, files)
-      const known = skipped > 0 ? ` ${skipped} were already here.` : ""
-      return `Imported ${documents} documents and ${tasks} tasks.${known}`
+      const known = skipped > 0 ? ` ${skipped} ${skipped === 1 ? "was" : "were"} already here.` : ""
+      return `Imported ${describeCounts(documents, tasks)}.${known}`
     })
   }
 
