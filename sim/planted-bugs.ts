@@ -181,6 +181,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     mutation: { file: "room/link-replica.ts", find: "compared && !unread", replace: "compared" },
   },
   {
+    name: "wait-for-ever-for-peers-that-do-not-come",
+    mutation: {
+      file: "room/synced-waits.ts",
+      find: "if (aloneMs >= NO_PEERS_LIMIT_MS && !isIncomplete)",
+      replace: "if (false)",
+    },
+  },
+  {
     name: "be-present-only-in-the-middle-of-a-line",
     mutation: {
       file: "room/presence-links.ts",

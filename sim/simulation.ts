@@ -45,6 +45,11 @@ export interface SimulationResult {
 /** After this only heartbeats may travel. */
 const QUIET_AFTER_MS = 60_000
 const OBSERVED_MS = 20_000
+/**
+ * A link that died silently is given up after at most 57 s, and may be the one that a `synced()` was still waiting for. That
+ * rejects 30 s later, and takes its questions back.
+ */
+const WAITS_END_AFTER_MS = 90_000
 /** Twenty times what the busiest of the usual worlds needs. */
 const MOST_MESSAGES_PER_EDGE = 20_000
 const CRASH_PATIENCE_MS = 400
@@ -52,6 +57,7 @@ const CRASH_POLL_MS = 4
 const CLOSING_POLL_MS = 50
 const POLL_MS = 500
 const HEARTBEATS: ReadonlySet<string> = new Set(["ping", "pong", "root", "presence-relay"])
+const WHILE_SOMEBODY_WAITS: ReadonlySet<string> = new Set([...HEARTBEATS, "synced-want", "synced-answer"])
 /** Presence of a device that left may have been under way over links that stood still while it aged. */
 const GHOST_LIMIT_MS = 30_000
 /** A question and its answer over the slowest link. */
@@ -87,7 +93,8 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
   let failure: string | null = null
   let messages = 0
   let digest = 0x811c_9dc5
-  let observing = false
+  /** The frames that may still travel; null while all may. */
+  let allowed: ReadonlySet<string> | null = null
 
   const fail = (reason: string): void => {
     failure ??= `${reason} (at ${Math.round(time.now)} ms)`
@@ -120,10 +127,9 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     if (frames === true) traceFrames(at, from, message)
     if (order < (lastOrderByDevice.get(at) ?? 0)) faults.count("reordered-across-links")
     else lastOrderByDevice.set(at, order)
-    if (!observing) return
+    if (allowed === null) return
     for (const { frame } of decodeMessage(message)) {
-      if (!HEARTBEATS.has(frame.type))
-        fail(`${frame.type} still travels ${QUIET_AFTER_MS / 1000} s after heal`)
+      if (!allowed.has(frame.type)) fail(`${frame.type} still travels ${QUIET_AFTER_MS / 1000} s after heal`)
     }
   }
   const traceFrames = (at: Device, from: Device, message: Uint8Array): void => {
@@ -361,6 +367,15 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     if (reason !== null) fail(reason)
   }
 
+  /** Nobody waits for ever. The last questions are still on their way when the last wait ends. */
+  const waitsEnd = async (limit: number): Promise<void> => {
+    while (failure === null && claims.waiting() !== null) {
+      if (time.now > limit) fail(`synced() of ${claims.waiting()?.index} neither resolves nor rejects`)
+      else await runFor(POLL_MS)
+    }
+    await runFor(SYNCED_AT_REST_MS)
+  }
+
   const countPlan = (): void => {
     faults.count(`topology:${scenario.topology}`)
     if (scenario.twoVersions) faults.count("two-handler-versions")
@@ -396,7 +411,9 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
       if (reason !== null) fail(reason)
       if (failure === null) await runFor(QUIET_AFTER_MS - convergedAfterMs)
       if (failure === null) await syncedAtRest()
-      observing = true
+      allowed = WHILE_SOMEBODY_WAITS
+      await waitsEnd(healedAt + WAITS_END_AFTER_MS)
+      allowed = HEARTBEATS
       if (failure === null) await runFor(OBSERVED_MS)
       if (failure === null) {
         const broken =

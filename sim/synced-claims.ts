@@ -9,6 +9,8 @@ export interface SyncedClaims {
   rollingBack(device: Device, session: string): void
   /** Asks all of these, at rest. The function that it returns names one that has had no answer by then. */
   askAll(askers: readonly Device[]): () => string | null
+  /** A device that still runs and has had no answer to `ask`; null when all have one. */
+  waiting(): Device | null
 }
 
 interface Loss {
@@ -26,6 +28,8 @@ export function createSyncedClaims(
   isTainted: (session: string) => boolean,
 ): SyncedClaims {
   const losses: Loss[] = []
+  const open = new Map<Process, number>()
+  const count = (process: Process, by: 1 | -1): void => void open.set(process, (open.get(process) ?? 0) + by)
 
   const known = ({ index }: Device, { collection }: Process): Known => {
     const documents = new Set(world.history.writes.map(({ document }) => document))
@@ -74,12 +78,17 @@ export function createSyncedClaims(
       if (process?.collection == null || plan.direction === "receive-only") return
       const asked = known(device, process)
       world.trace(`${device.index} waits for synced() of ${asked.length} writes by ${peers}`)
+      count(process, 1)
       process.collection.synced({ peers }).then(
         () => {
+          count(process, -1)
           world.trace(`${device.index} hears that all is synced`)
           check(device, process, peers, asked)
         },
-        (error: unknown) => world.faults.count(isRefusal(error) ? "synced-refused" : "synced-rejected"),
+        (error: unknown) => {
+          count(process, -1)
+          world.faults.count(isRefusal(error) ? "synced-refused" : "synced-rejected")
+        },
       )
     },
     askAll(askers) {
@@ -99,6 +108,7 @@ export function createSyncedClaims(
         return first === undefined ? null : `synced() of ${first.index} does not resolve at rest`
       }
     },
+    waiting: () => devices.find(({ process }) => process !== null && (open.get(process) ?? 0) > 0) ?? null,
     rollingBack(device, session) {
       losses.push({ key: device.key, session, image: device.disk.image() })
     },

@@ -203,6 +203,39 @@ describe("another session of the same device", () => {
     expect(outcome.is).toBe("refused")
   })
 
+  test.each([
+    ["and there is nobody else", []],
+    ["whoever else it knows", ["other"]],
+  ] as const)("that refuses an entry ends the wait, %s", async (_name, held) => {
+    const { time, ...family } = createFamily()
+    const notes = await family.tab.engine.replicate(memory())
+    await family.holder.engine.replicate(refusing())
+    await family.other.engine.replicate(memory())
+    connect(time, [family.tab, family.holder])
+    for (const name of held) connect(time, [family.holder, family[name]])
+    await time.runFor(2_000)
+    await notes.set("forbidden", { n: 1 })
+    const waiting = [outcomeOf(notes.synced()), outcomeOf(notes.synced(patient()))]
+    await time.runFor(5_000)
+    expect(waiting.map(({ is }) => is)).toEqual(["refused", "refused"])
+  })
+
+  test("that refuses an entry ends no wait while another device takes it", async () => {
+    const { time, tab, holder, other } = createFamily()
+    const notes = await tab.engine.replicate(memory())
+    await holder.engine.replicate(refusing())
+    await other.engine.replicate(slow(time, 3_000))
+    connect(time, [tab, holder])
+    connect(time, [tab, other])
+    await time.runFor(2_000)
+    await notes.set("forbidden", { n: 1 })
+    const outcome = outcomeOf(notes.synced())
+    await time.runFor(2_000)
+    expect(outcome.is).toBe("open")
+    await time.runFor(5_000)
+    expect(outcome.is).toBe("synced")
+  })
+
   test("is asked for one replica where one is waited for", async () => {
     const { time, tab, holder, other } = createFamily()
     const notes = await tab.engine.replicate(memory())

@@ -141,11 +141,14 @@ export function createSyncedWaits(options: SyncedWaitsOptions): SyncedWaits {
       const kin = device === options.device && wait.session === undefined
       if (kin && wait.tell) continue
       const holding = holdingOf(session, wait)
-      // Only a session that holds everything can say who else does.
-      const asked = kin && holding === "synced" ? wait.ask(session) : []
-      if (!kin) others.push({ device, holding })
-      else if (asked === null || holding === "pending") isIncomplete = true
-      else others.push(...asked)
+      // What one's own session refuses does not get past it: nobody has to wait 30 s for whoever is behind it.
+      if (!kin || holding === "refused") others.push({ device, holding })
+      else if (holding !== "no-peers") {
+        // Only a session that holds everything can say who else does.
+        const asked = holding === "synced" && wait.ask(session)
+        if (asked) others.push(...asked)
+        else isIncomplete = true
+      }
     }
     return {
       others,
