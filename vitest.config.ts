@@ -20,16 +20,23 @@ const maxWorkers = 2
  * limits in real time stand where they do not run beside twenty processes that start.
  */
 const LONGEST = [
+  "e2e/browser/room-unsteady.test.ts",
   "e2e/browser/workspace.test.ts",
+  "e2e/browser/rxdb-tabs.test.ts",
   "e2e/infra/room-cuts.test.ts",
   "e2e/infra/cluster.test.ts",
   "e2e/infra/network-faults.test.ts",
   "e2e/infra/turn-refresh.test.ts",
   "e2e/browser/workspace-access.test.ts",
   "e2e/browser/workspace-failures.test.ts",
+  "e2e/browser/workspace-unsaved.test.ts",
+  "e2e/browser/workspace-history.test.ts",
+  "e2e/browser/workspace-delete.test.ts",
   "packages/host/test/limits.test.ts",
   "packages/core/test/hostile-signaling.test.ts",
   "e2e/node/large-room.test.ts",
+  "packages/rxdb/test/purged-rows.test.ts",
+  "packages/rxdb/test/modifiers.test.ts",
   "e2e/browser/workspace-solo.test.ts",
   "e2e/browser/rxdb-crash.test.ts",
   "e2e/browser/loro-store.test.ts",
@@ -86,7 +93,8 @@ export default defineConfig({
           retry,
           include: ["packages/*/test/**/*.test.ts", "e2e/node/**/*.test.ts"],
           testTimeout: 120_000,
-          maxWorkers,
+          // Without browsers there is room for one more.
+          maxWorkers: 3,
         },
       },
       {
