@@ -16,10 +16,14 @@ export interface DeviceKey {
 
 /** Match this, not the message. */
 export type IdentityErrorCode =
-  | "no-storage" // `fileIdentity` outside of Node
-  | "storage-failed" // IndexedDB or the file cannot be opened, read or written; `cause` says why
-  | "damaged-key" // what is stored is not a key: delete it to become a new device
-  | "exposed-key" // others may read the key file
+  /** `fileIdentity` was used outside of Node. */
+  | "no-storage"
+  /** IndexedDB or the file cannot be opened, read or written; `cause` says why. */
+  | "storage-failed"
+  /** What is stored is not a key. Delete it to become a new device. */
+  | "damaged-key"
+  /** Other users of the machine may read the key file. */
+  | "exposed-key"
 
 /** Why a device has no key; `openRoom` rejects with `RoomError` "identity-unavailable", and has this as its cause. */
 export class IdentityError extends Error {

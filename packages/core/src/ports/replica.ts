@@ -284,13 +284,20 @@ export interface BlobStore {
 
 /** Match this, not the message. */
 export type ReplicaErrorCode =
-  | "replica-in-use" // attached to another room
-  | "replica-closed" // it was closed, with its collection or while it was being attached: make another
-  | "duplicate-name" // a replica of that name is in this room
-  | "stale-cursor" // from `scan`, for the room, which then scans all; an application never sees it
-  | "invalid-option" // a name, a schema tag or an option of the replica is out of its bounds
-  | "not-migrated" // its data is of an earlier schema: migrate it first
-  | "storage-failed" // the storage of the replica failed to read or write; `cause` says why
+  /** The replica is attached to another room. */
+  | "replica-in-use"
+  /** The replica was closed, with its collection or while it was being attached. Make another one. */
+  | "replica-closed"
+  /** A replica of that name is in this room. */
+  | "duplicate-name"
+  /** From `scan`, for the room, which then scans everything. An application never sees it. */
+  | "stale-cursor"
+  /** A name, a schema tag or an option of the replica is out of its bounds. */
+  | "invalid-option"
+  /** The data is of an earlier schema: migrate it first. */
+  | "not-migrated"
+  /** The storage of the replica failed to read or write; `cause` says why. */
+  | "storage-failed"
 
 /** What `room.replicate()` and the handle it gives reject with. */
 export class ReplicaError extends Error {

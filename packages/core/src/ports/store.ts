@@ -21,8 +21,11 @@ export interface StoreChange {
 
 /** Match this, not the message. */
 export type StoreErrorCode =
-  | "store-closed" // a call after `close`
-  | "write-failed" // nothing of this call is durable, or only its first few changes are
+  /** A call came after `close`. */
+  | "store-closed"
+  /** Nothing of this call is durable, or only its first few changes are. */
+  | "write-failed"
+  /** The disk or database could not be read. */
   | "read-failed"
 
 /** What a `Store` rejects with; `cause` is what its disk or database said. */

@@ -151,12 +151,18 @@ export type TransportReport =
 
 /** Match this, not the message. */
 export type TransportErrorCode =
-  | "pipe-closed" // a message for a pipe that has ended
-  | "message-too-large" // over the pipe's `maxMessageBytes`
-  | "no-webrtc" // Node without an implementation passed in
-  | "no-websocket" // Node without one of its own, without the package `ws`, and with none passed in
-  | "bad-url" // a signaling server that is no ws: or wss: URL
-  | "invalid-option" // an option is out of its bounds
+  /** A message was given to a pipe that has ended. */
+  | "pipe-closed"
+  /** A message is longer than the pipe's `maxMessageBytes`. */
+  | "message-too-large"
+  /** Node has no WebRTC of its own, and no implementation was passed in. */
+  | "no-webrtc"
+  /** This Node has no WebSocket of its own, the package `ws` is not installed, and no implementation was passed in. */
+  | "no-websocket"
+  /** A signaling server is not a ws: or wss: URL. */
+  | "bad-url"
+  /** An option is out of its bounds. */
+  | "invalid-option"
 
 /** Thrown where a transport is made, such as by `webrtc()`, and by `Pipe.send`; never for what a network does. */
 export class TransportError extends Error {

@@ -1,15 +1,24 @@
 /** Everything that can be wrong with bytes from outside. A closed union, so that callers can match it. */
 export type DecodeErrorCode =
-  | "truncated" // ends too early, or names a length beyond its end
-  | "trailing-bytes" // goes on after its end
+  /** The input ends too early, or names a length beyond its end. */
+  | "truncated"
+  /** The input continues after its end. */
+  | "trailing-bytes"
+  /** The frame or one of its parts is longer than it may be. */
   | "frame-too-large"
+  /** A list names more items than it may have. */
   | "too-many-items"
-  | "bad-number" // beyond its bound or 53 bits, or not in its shortest form
-  | "bad-text" // not UTF-8
-  | "unknown-tag" // a kind of frame or record that this version does not know
+  /** A number is beyond its bound or 53 bits, or not in its shortest form. */
+  | "bad-number"
+  /** A text is not UTF-8. */
+  | "bad-text"
+  /** A kind of frame or record that this version does not know. */
+  | "unknown-tag"
+  /** A format version that this version does not know. */
   | "unknown-version"
-  | "bad-value" // readable, but not allowed there: out of order, not canonical, of the wrong length
-  /** Well-formed bytes at a moment, or in an amount, that the protocol does not allow. */
+  /** A value is readable but not allowed there: out of order, not canonical, of the wrong length. */
+  | "bad-value"
+  /** The bytes are well-formed, but came at a moment, or in an amount, that the protocol does not allow. */
   | "protocol-violation"
 
 /** The one exception that bytes from a peer, a server or a file can cause. Caught once, at the boundary. */
