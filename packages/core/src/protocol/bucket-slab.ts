@@ -1,11 +1,11 @@
 import { copyEntry, createEntryPack, ENTRY_WORDS, type EntryPack } from "./entry-words.ts"
 
-/** Rooms are multiples of this many slots, so that a bucket that moves leaves a gap that another can use. */
+/** Capacities are multiples of this many slots, so that a bucket that moves leaves a gap that another can use. */
 const SLOT_STEP = 4
 
 /**
- * Unsorted buckets of entries by the leading bits of their positions, in one slab of words. Each bucket has a room
- * of slots; one that outgrows its room moves into a wider one.
+ * Unsorted buckets of entries by the leading bits of their positions, in one slab of words. Each bucket has a fixed
+ * capacity of slots; one that outgrows it moves to a wider place in the slab.
  */
 export class BucketSlab {
   /** Leading bits that name a bucket. */
@@ -17,11 +17,11 @@ export class BucketSlab {
   words: Uint32Array = new Uint32Array(0)
   /** By slot; empty where a slot is free. */
   keys: string[] = []
-  /** Slots of each bucket's room. */
-  #rooms = new Uint32Array(1)
-  /** First slot after the rooms handed out. */
+  /** Slots reserved for each bucket. */
+  #capacities = new Uint32Array(1)
+  /** First slot after all that are reserved. */
   #tail = 0
-  #gapsByRoom = new Map<number, number[]>()
+  #gapsByCapacity = new Map<number, number[]>()
 
   bucketOf(firstWord: number): number {
     // JavaScript would shift by 0 instead of 32.
@@ -44,7 +44,7 @@ export class BucketSlab {
   /** Adds an entry whose position is not held. */
   append(bucket: number, entry: Uint32Array, key: string): void {
     const used = this.counts[bucket] as number
-    if (used === this.#rooms[bucket]) this.#move(bucket, used)
+    if (used === this.#capacities[bucket]) this.#move(bucket, used)
     const slot = (this.starts[bucket] as number) + used
     copyEntry(this.words, slot * ENTRY_WORDS, entry, 0)
     this.keys[slot] = key
@@ -89,7 +89,7 @@ export class BucketSlab {
       const bucket = this.bucketOf(from[index * ENTRY_WORDS] as number)
       counts[bucket] = (counts[bucket] as number) + 1
     }
-    this.#makeRooms(counts)
+    this.#reserveAll(counts)
     counts.fill(0)
     for (let index = 0; index < pack.count; index++) {
       const at = index * ENTRY_WORDS
@@ -103,16 +103,16 @@ export class BucketSlab {
     this.counts = counts
   }
 
-  #makeRooms(counts: Uint32Array): void {
+  #reserveAll(counts: Uint32Array): void {
     this.starts = new Uint32Array(counts.length)
-    this.#rooms = new Uint32Array(counts.length)
-    this.#gapsByRoom = new Map()
+    this.#capacities = new Uint32Array(counts.length)
+    this.#gapsByCapacity = new Map()
     this.#tail = 0
     for (let bucket = 0; bucket < counts.length; bucket++) {
-      const room = roomFor(counts[bucket] as number)
+      const capacity = capacityFor(counts[bucket] as number)
       this.starts[bucket] = this.#tail
-      this.#rooms[bucket] = room
-      this.#tail += room
+      this.#capacities[bucket] = capacity
+      this.#tail += capacity
     }
     this.words = new Uint32Array(this.#tail * ENTRY_WORDS)
     this.keys = Array.from<string>({ length: this.#tail }).fill("")
@@ -143,9 +143,9 @@ export class BucketSlab {
   }
 
   #move(bucket: number, used: number): void {
-    const room = this.#rooms[bucket] as number
+    const capacity = this.#capacities[bucket] as number
     const from = this.starts[bucket] as number
-    const wider = roomFor(used)
+    const wider = capacityFor(used)
     const start = this.#reserve(wider)
     this.words.copyWithin(start * ENTRY_WORDS, from * ENTRY_WORDS, (from + used) * ENTRY_WORDS)
     for (let slot = 0; slot < used; slot++) {
@@ -153,18 +153,18 @@ export class BucketSlab {
       this.keys[from + slot] = ""
     }
     this.starts[bucket] = start
-    this.#rooms[bucket] = wider
-    if (room === 0) return
-    const gaps = this.#gapsByRoom.get(room)
-    if (gaps === undefined) this.#gapsByRoom.set(room, [from])
+    this.#capacities[bucket] = wider
+    if (capacity === 0) return
+    const gaps = this.#gapsByCapacity.get(capacity)
+    if (gaps === undefined) this.#gapsByCapacity.set(capacity, [from])
     else gaps.push(from)
   }
 
-  #reserve(room: number): number {
-    const gap = this.#gapsByRoom.get(room)?.pop()
+  #reserve(capacity: number): number {
+    const gap = this.#gapsByCapacity.get(capacity)?.pop()
     if (gap !== undefined) return gap
     const start = this.#tail
-    this.#tail += room
+    this.#tail += capacity
     if (this.#tail > this.keys.length) {
       const slots = this.#tail + (this.#tail >>> 2) + 64
       const wider = new Uint32Array(slots * ENTRY_WORDS)
@@ -176,6 +176,6 @@ export class BucketSlab {
   }
 }
 
-function roomFor(entries: number): number {
+function capacityFor(entries: number): number {
   return Math.ceil((entries + 2) / SLOT_STEP) * SLOT_STEP
 }

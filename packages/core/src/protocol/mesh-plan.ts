@@ -13,7 +13,7 @@ const LEAF_LINKS = 2
 
 /**
  * Every peer computes the same links from the same list of present peers, so nobody has to ask or refuse: an edge is in
- * the plans of both its ends or of neither. It is for more than `maxLinks` others; with fewer, everyone links to everyone.
+ * the plans of both its ends or of neither. With at most `maxLinks` others there is no plan: everyone links to everyone.
  * Relays form a ring, with chords that a hash of both ids ranks high on both sides. Leaves, which nobody relies on to pass
  * anything on, are attached to relays. They also have a ring of their own: two peers that accept entries from nobody turn
  * all others into leaves, who may well accept entries from each other. A peer that joins or leaves changes only edges near
@@ -27,16 +27,16 @@ export function planMesh(self: string, present: Iterable<string>, maxLinks: numb
   const isTight = leaves.length > relays.length * (maxLinks - 2 * RING_REACH)
   const reach = Math.min(isTight ? 1 : RING_REACH, maxLinks >> 1)
   const places = Math.min(Math.ceil((LEAF_LINKS * leaves.length) / (relays.length - 1)), maxLinks - 2 * reach)
-  const hung = hangLeaves(leaves, relays, Math.min(LEAF_LINKS, maxLinks - 2), places, self)
+  const attached = attachLeaves(leaves, relays, Math.min(LEAF_LINKS, maxLinks - 2), places, self)
   if (isLeafId(self)) {
     const others = ringNeighbours(leaves, self, 1)
-    return { ring: new Set([...hung, ...others]), chords: new Set() }
+    return { ring: new Set([...attached, ...others]), chords: new Set() }
   }
   const ring = new Set(ringNeighbours(relays, self, reach))
   const topRanked = (id: string): readonly string[] =>
     ranked(id, relays).slice(0, maxLinks - ring.size - places)
   const chords = topRanked(self).filter((id) => !ring.has(id) && topRanked(id).includes(self))
-  return { ring, chords: new Set([...chords, ...hung]) }
+  return { ring, chords: new Set([...chords, ...attached]) }
 }
 
 /** The lowest bit of an id says whether its peer is a leaf; the rest is random. */
@@ -52,7 +52,7 @@ export function isLeafId(id: string): boolean {
  * Each leaf in turn takes the relay that it ranks highest among those with a place left; then each takes a second one.
  * Returns the resulting links of `self`.
  */
-function hangLeaves(
+function attachLeaves(
   leaves: readonly string[],
   relays: readonly string[],
   rounds: number,
