@@ -50,14 +50,15 @@ export interface EnvelopeOpener {
   open(bytes: Uint8Array, from: Uint8Array): Promise<Envelope | EnvelopeDefect>
 }
 
-export const MAX_PAYLOAD_BYTES: number = 16_384 - 12
-
 const VERSION = 1
 const HEADER_BYTES = 38
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const CONNECTION_BYTES = 8
+/** The payload's length, 4, and the connection id, 8. */
+const BODY_HEAD_BYTES = 12
 const BODY_SIZES = [512, 1024, 2048, 4096, 8192, 16_384] as const
+export const MAX_PAYLOAD_BYTES: number = 16_384 - BODY_HEAD_BYTES
 const NONCE_CACHE = 4096
 
 /** A type's number is its place, counted from one. */
@@ -70,7 +71,7 @@ export async function sealEnvelope(
   random: Random,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { payload } = message
-  const size = BODY_SIZES.find((bytes) => bytes >= payload.length + 12)
+  const size = BODY_SIZES.find((bytes) => bytes >= payload.length + BODY_HEAD_BYTES)
   if (size === undefined) throw new RangeError(`an envelope holds at most ${MAX_PAYLOAD_BYTES} bytes`)
   const body = new Uint8Array(size)
   body.set(new ByteWriter(size).u32(payload.length).bytes(message.connection).bytes(payload).view())
@@ -90,7 +91,7 @@ export async function sealEnvelope(
     .finish()
 }
 
-/** Opens what is meant for this session, each envelope once. The cheap checks come first, the seal before any parsing. */
+/** Opens what is meant for this session, each envelope once. Cheap checks come first; nothing sealed is parsed before it is opened. */
 export function createEnvelopeOpener(context: EnvelopeContext): EnvelopeOpener {
   const seenNonces = new Set<string>()
 

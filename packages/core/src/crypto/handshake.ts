@@ -1,10 +1,10 @@
-import { NO_BYTES, sameBytes } from "../protocol/same-bytes.ts"
-import { sha256 } from "../protocol/sha256.ts"
 import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
+import { compareBytes } from "../protocol/byte-order.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
-import { compareBytes } from "../protocol/byte-order.ts"
+import { NO_BYTES, sameBytes } from "../protocol/same-bytes.ts"
+import { sha256 } from "../protocol/sha256.ts"
 import type { DeviceKey } from "./identity.ts"
 import {
   agree,
@@ -19,12 +19,13 @@ import {
 } from "./primitives.ts"
 
 /**
- * Mutual proof of membership and device, bound to the certificates of the path below. Both sides speak at once:
+ * Mutual proof of membership and of device keys, bound to the certificates of the path below. Both sides speak at once:
  *
  *     1st, 84 B:   version 1 | suite 1 | flags 2 | session id 16 | nonce 32 | ephemeral X25519 32
  *     2nd, 112 B:  AES-GCM(role key, nonce 0, AAD = transcript, device key 32 ‖ Ed25519 signature 64)
  *
- * Somebody in the middle of the path has a different certificate on each side, hence different transcripts and keys.
+ * Somebody in the middle of the path shows each side a different certificate, so the two sides get different transcripts
+ * and keys.
  */
 export type HandshakeStep =
   | { readonly type: "reply"; readonly message: Uint8Array }
@@ -74,7 +75,7 @@ export interface HandshakeOptions {
 export interface Handshake {
   /** To be sent at once. */
   readonly first: Uint8Array
-  /** Takes the remote's messages one after another; await each. */
+  /** Takes the remote's messages in order. Await each call before the next. */
   receive(message: Uint8Array): Promise<HandshakeStep>
 }
 

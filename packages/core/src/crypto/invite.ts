@@ -1,9 +1,9 @@
-import { sha256 } from "../protocol/sha256.ts"
 import { concatBytes } from "@noble/hashes/utils.js"
 import type { Random } from "../ports/random.ts"
 import { ByteReader } from "../protocol/byte-reader.ts"
 import { ByteWriter } from "../protocol/byte-writer.ts"
 import { DecodeError } from "../protocol/decode-error.ts"
+import { sha256 } from "../protocol/sha256.ts"
 import { encodeUtf8 } from "../protocol/utf8.ts"
 import { fromBase64Url, label, toBase64Url } from "./primitives.ts"
 
@@ -19,9 +19,12 @@ export interface Invite {
   readonly servers: readonly string[]
 }
 
-export type InviteDefect =
-  | { readonly code: "bad-invite"; readonly reason: string }
-  | { readonly code: "invite-too-new"; readonly reason: string }
+/** Why a text is not an invite that this version can use. */
+export interface InviteDefect {
+  readonly code: "bad-invite" | "invite-too-new"
+  /** The end of a sentence about the invite. */
+  readonly reason: string
+}
 
 const INVITE_VERSION = 1
 const SUITE = 1
@@ -56,7 +59,7 @@ export function inviteOfTopic(
   }
 }
 
-/** Throws `RangeError` when a server is no ws: or wss: URL or there are too many. */
+/** Throws `RangeError` when a server is not a ws: or wss: URL, or is too long, or there are too many. */
 export function encodeInvite(invite: Invite): string {
   if (invite.servers.length > MAX_SERVERS) {
     throw new RangeError(TOO_MANY_SERVERS)
@@ -98,7 +101,7 @@ export function isInviteDefect(value: Invite | InviteDefect): value is InviteDef
   return "code" in value
 }
 
-/** Why nobody can connect to this as a signaling server, or null. */
+/** Why this cannot be the address of a signaling server; null if it can. */
 export function problemOfServer(url: string): string | null {
   const { protocol, hash } = URL.canParse(url) ? new URL(url) : { protocol: "", hash: "" }
   // A WebSocket refuses a URL with a fragment by throwing.

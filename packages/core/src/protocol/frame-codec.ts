@@ -76,6 +76,8 @@ type Bodies = {
 }
 
 const MAX_U32 = 0xffff_ffff
+/** Holds the head of most frames. Runtimes keep buffers of this size in their own heap, and allocate longer ones outside it. */
+const HEAD_BYTES = 64
 const HOLDINGS: readonly Holding[] = ["synced", "no-peers", "refused", "pending"]
 const DIRECTIONS: readonly AnnounceFrame["direction"][] = ["both", "send-only", "receive-only"]
 
@@ -241,6 +243,3 @@ const TYPES = Object.keys(BODIES) as readonly Frame["type"][]
 function items<Item>(item: Field<Item>, minBytes: number): Field<readonly Item[]> {
   return list(item, limits.MAX_ITEMS, minBytes)
 }
-
-/** Holds the head of most frames. Runtimes keep buffers of this size in their own heap, and allocate longer ones outside it. */
-const HEAD_BYTES = 64

@@ -22,7 +22,7 @@ export type Frame =
   | { readonly type: "ack"; readonly control: number; readonly bulk: number }
   | { readonly type: "nak"; readonly slot: number; readonly items: readonly NakItem[] }
   | RootFrame
-  /** Entry-bearing bytes that the receiver may have sent in total since the link opened. */
+  /** Bytes of DATA, PUSH, CHUNK and FRAGMENT frames that the receiver may send in total, counted since the link opened. */
   | { readonly type: "credit"; readonly total: number }
   /** Session ids the sender is linked to. */
   | { readonly type: "links"; readonly sessions: readonly Uint8Array[] }
@@ -131,7 +131,7 @@ export interface NakItem {
   readonly reason: string
 }
 
-/** An entry that was asked for, or that reconciliation found missing at the receiver. */
+/** An entry that was asked for, that reconciliation found missing at the receiver, or that answers another DATA or PUSH. */
 export interface DataFrame {
   readonly type: "data"
   readonly slot: number

@@ -1,15 +1,15 @@
-import { createSha256 } from "./sha256.ts"
 import { ByteWriter } from "./byte-writer.ts"
 import { mapKeyBytes } from "./map-key.ts"
 import { nativeSha256 } from "./native-sha256.ts"
+import { createSha256 } from "./sha256.ts"
 import { encodeUtf8 } from "./utf8.ts"
 
 /**
  * Turns keys and states of entries into what the index holds, keyed so that nobody outside the room can craft two
  * entries that collide.
  *
- * Both are the first 16 bytes of a SHA-256. Its first 64-byte block is the 32-byte digest key followed by a label
- * that is padded with zeros to 32 bytes, so it is absorbed once; then come
+ * Both results are the first 16 bytes of a SHA-256. Its first 64-byte block is the 32-byte digest key followed by a label
+ * that is padded with zeros to 32 bytes, so this block is hashed only once. Then come
  *
  * - for `position`, label "dunlin position": the key in UTF-8;
  * - for `digest`, label "dunlin digest": one byte of kind, the length of the key in UTF-8 as a varint, the key, and the

@@ -34,6 +34,7 @@ const LISTED_ENTRIES = 10
 const COMPARED_ENTRIES = 64
 /** Above this the opening record names 256 children at once and saves a round trip. */
 const WIDE_OPENING_ENTRIES = 2_000
+
 /** The most bytes of reply that a record can cause: for a split, a list or a split of each child; for a list, 1,024 suffixes. */
 export function replyBound(record: RangeRecord): number {
   return record.type === "split" && record.levels === 2 ? 29_696 : 5_632
@@ -77,23 +78,6 @@ export function compareRecord(
   }
 }
 
-/**
- * Splits the node if many entries are held where the other side lists a few, or asks for a few. Splitting finds what it
- * has nothing of as whole subtrees, without going through their entries.
- */
-function splitLarge(
-  index: FingerprintIndex,
-  salt: number,
-  { depth, prefix }: RangeRecord,
-  findings: RangeFindings,
-): boolean {
-  if (depth === MAX_NODE_DEPTH || index.node(depth, prefix, createFingerprint()).count <= COMPARED_ENTRIES) {
-    return false
-  }
-  findings.reply(encodeRangeRecord(splitOf(index, salt, depth, prefix, 1)))
-  return true
-}
-
 /** All records of a frame, decoded before the first is compared. Throws `DecodeError`. */
 export function decodeRangeRecords(bytes: Uint8Array): readonly RangeRecord[] {
   const read = new ByteReader(bytes)
@@ -123,6 +107,23 @@ export function mixFingerprint({ count, w0, w1, w2, w3 }: Fingerprint, salt: num
 function absorb(hash: number, word: number): number {
   const mixed = Math.imul(hash ^ Math.imul(word, 0xcc9e_2d51), 0x1b87_3593)
   return (((mixed << 13) | (mixed >>> 19)) + 0xe654_6b64) | 0
+}
+
+/**
+ * Splits the node if many entries are held here where the other side lists or requests a few. What the other side lacks
+ * is then found as whole subtrees, without going through their entries.
+ */
+function splitLarge(
+  index: FingerprintIndex,
+  salt: number,
+  { depth, prefix }: RangeRecord,
+  findings: RangeFindings,
+): boolean {
+  if (depth === MAX_NODE_DEPTH || index.node(depth, prefix, createFingerprint()).count <= COMPARED_ENTRIES) {
+    return false
+  }
+  findings.reply(encodeRangeRecord(splitOf(index, salt, depth, prefix, 1)))
+  return true
 }
 
 function compareSplit(

@@ -1,7 +1,7 @@
 import { concatBytes } from "@noble/hashes/utils.js"
+import { DecodeError } from "./decode-error.ts"
 import type { FingerprintIndex } from "./fingerprint-index.ts"
 import type { RangeAckFrame, RangeFrame } from "./frame.ts"
-import { DecodeError } from "./decode-error.ts"
 import { CONTROL_MESSAGE_BYTES, MAX_RANGE_BYTES } from "./limits.ts"
 import {
   compareRecord,
@@ -42,9 +42,9 @@ export interface RangeAnswer {
   readonly ack: RangeAckFrame
 }
 
-/** Requests outstanding at a time on a link of which nothing is known yet, or on which answers come late. */
+/** Requests outstanding at a time while nothing is known of a link yet, or while its answers come late. */
 const NARROW_REQUESTS = 4
-/** The same after a first answer in time. Enough for 100,000 entries to take only as many round trips as their tree is deep. */
+/** The same after a first answer in time. Enough for 100,000 entries to need only as many round trips as their tree is deep. */
 const FIRST_WIDE_REQUESTS = 16
 /** The most, if further answers come in time: enough to fill a long path, and the grants keep memory bounded. */
 const WIDE_REQUESTS = 32
@@ -158,8 +158,8 @@ export function createReconciliation(
 
 /**
  * The responder's side: a function of the request and the index as it is now. Throws `DecodeError` on bad records.
- * At least one record is answered whatever the grant, so a request always makes progress. Less is answered if not `roomy`,
- * when much already waits to be sent, so that the answers to many requests never make an honest peer lose its link.
+ * At least one record is answered whatever the grant, so a request always makes progress. Unless `roomy`, much already
+ * waits to be sent and less is answered, so that the answers to many requests never cost an honest peer its link.
  */
 export function answerRange(
   index: FingerprintIndex,

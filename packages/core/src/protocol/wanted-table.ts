@@ -60,9 +60,9 @@ export interface WantedTable {
 }
 
 const MAX_WANTED = 32_768
-/** A peer that announces entries which nobody has leaves room for what others announce. */
+/** A peer that announces entries which nobody has must leave places for what others announce. */
 const MAX_WANTED_OF_LINK = 8_192
-/** What several such peers announce keeps nobody else's entries out for good: each link has this many places in any case. */
+/** Several such peers must not keep others' entries out for good: each link has this many places in any case. */
 const ALWAYS_WANTED_OF_LINK = 512
 const MAX_ATTEMPTS = 4
 const ANSWER_TIMEOUT_MS = 4_000

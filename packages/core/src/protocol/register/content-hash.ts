@@ -1,8 +1,8 @@
-import { createSha256 } from "../sha256.ts"
 import { mapKeyBytes } from "../map-key.ts"
 import { nativeSha256 } from "../native-sha256.ts"
+import { createSha256 } from "../sha256.ts"
 
-// One hasher serves every call, since calls are synchronous: making hashers was most of the garbage of a first sync.
+// One hasher serves every call, since calls are synchronous: a hasher for each call was most of the garbage of a first sync.
 const pristine = createSha256()
 const working = createSha256()
 
