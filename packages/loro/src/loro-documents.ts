@@ -43,6 +43,7 @@ export interface LoroDocuments {
 
 /** What is known of a document without opening it. */
 export interface DocumentInfo {
+  /** For `open`. */
   readonly id: string
   /** Wall clock of the last change here, in milliseconds. */
   readonly changedAt: number
@@ -52,14 +53,17 @@ export interface DocumentInfo {
 
 /** An open document. Close it: documents that nobody has open leave memory. */
 export interface LoroDocument extends AsyncDisposable {
+  /** The id under which it was opened. */
   readonly id: string
   /**
    * The document itself. Edits are committed for you at the end of the task in which you read this property, and
    * otherwise within 100 ms; `commit()` or Loro's own `doc.commit()` does it sooner. Read the property anew each time:
-   * after a fault inside Loro it is another instance (`status` tells).
+   * after a fault inside Loro it is another instance (`status` says so).
    */
   readonly doc: LoroDoc
+  /** Whether the document is open, and which instance `doc` is. */
   readonly status: State<DocumentStatus>
+  /** Earlier versions and their authors. */
   readonly history: DocumentHistory
   /** Commits what was edited: at once, or together with other edits of the same 16 ms. */
   commit(): void

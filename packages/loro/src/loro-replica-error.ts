@@ -1,15 +1,26 @@
-/** What went wrong, for programs. */
+/** Match this, not the message. */
 export type LoroReplicaErrorCode =
+  /** The document was deleted, here or elsewhere, for ever. */
   | "document-deleted"
-  | "document-open" // `attach` of an id, or of a `LoroDoc`, that is open already
-  | "document-corrupt" // stored bytes that Loro cannot read
+  /** `attach` was given an id, or a `LoroDoc`, that is open already. */
+  | "document-open"
+  /** The document is damaged in the store, or was written by a newer version of the application. */
+  | "document-corrupt"
+  /** A document id is not well-formed text of 1 to 512 UTF-8 bytes. */
   | "invalid-document-id"
+  /** Loro cannot take these bytes or this document in: damaged, of a form that is not accepted, or built on missing edits. */
   | "invalid-update"
+  /** An import has more bytes, operations or authors than the replica allows. */
   | "too-large"
+  /** The store is encrypted with another key, or a stored part does not decrypt. */
   | "wrong-key"
+  /** Another tab or process has the store open, and it cannot be shared. */
   | "store-in-use"
+  /** The disk or database failed, or is full; `cause` says why. */
   | "storage-failed"
+  /** The document, its store or its room is closed. */
   | "closed"
+  /** A name or schema tag is out of its bounds. */
   | "invalid-option"
 
 /** What the Loro replica, its stores and its bindings throw. Match on `code`; the message says what to do. */

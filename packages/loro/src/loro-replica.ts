@@ -15,7 +15,7 @@ import type { LoroDocuments } from "./loro-documents.ts"
 import { LoroReplicaError } from "./loro-replica-error.ts"
 import { attachDocuments } from "./replica/attached-documents.ts"
 import { createDocumentReader } from "./replica/document-reader.ts"
-import { toldHash } from "./replica/document-recovery.ts"
+import { announcedHash } from "./replica/document-recovery.ts"
 import { createDocumentSet, type DocumentSet } from "./replica/document-set.ts"
 import { createDocumentShelf } from "./replica/document-shelf.ts"
 import type { DocumentShelf } from "./replica/document-shelf-api.ts"
@@ -35,6 +35,7 @@ export interface LoroReplicaOptions {
   readonly store: DocumentStore
   /** Devices with different tags exchange no documents: raise the tag when old applications could not read new documents. */
   readonly schemaTag?: string | undefined
+  /** Whether edits travel both ways, the default, or only from or to this device. */
   readonly direction?: Direction | undefined
   /** The largest update or snapshot that is taken from a peer; a snapshot may unpack to twice as much. 32 MiB by default. */
   readonly maxDocumentBytes?: number | undefined
@@ -45,7 +46,9 @@ export interface LoroReplicaOptions {
   readonly maxDocumentOperations?: number | undefined
   /** How many documents stay in memory although nobody has them open. 200 by default. */
   readonly maxIdleDocuments?: number | undefined
+  /** For tests: the system's by default. */
   readonly clock?: Clock | undefined
+  /** For tests: the system's by default. */
   readonly random?: Random | undefined
 }
 
@@ -131,7 +134,7 @@ async function attachStore(
     onLocal: (entry, change) => set.local(entry, change),
     onInbox: (id, key, delta) => tabs.postInbox(id, key, delta),
     onRecovered: (entry) => set.recovered(entry),
-    onDamaged: (entry) => changed([{ key: entry.id, before: null, stateHash: toldHash(entry) }]),
+    onDamaged: (entry) => changed([{ key: entry.id, before: null, stateHash: announcedHash(entry) }]),
     report: (report) => host.report(report),
   })
   const set: DocumentSet = createDocumentSet({

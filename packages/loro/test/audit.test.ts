@@ -46,7 +46,7 @@ test("documents that hold the same edits and do not say the same are told of, on
     await type()
     expect(b.reports).toMatchObject([{ type: "warning" }])
   }
-  expect(JSON.stringify(b.reports)).toContain("does not say the same here as at device aaaaaaaa")
+  expect(JSON.stringify(b.reports)).toContain("has other content here than at device aaaaaaaa")
 })
 
 test("documents that say the same are not, whoever writes", async () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, test } from "vitest"
 
 import { encodeDelta } from "../src/replica/document-delta.ts"
 import { encodeRow, readRow } from "../src/replica/document-row.ts"
-import { refuseCrowd } from "../src/replica/update-check.ts"
+import { refuseAuthors } from "../src/replica/update-check.ts"
 import { takeVersion } from "../src/replica/version.ts"
 import { memoryStore } from "../src/store/memory-store.ts"
 import { attachByHand, type HandDriven, pull } from "./hand-driven.ts"
@@ -69,7 +69,7 @@ describe("more authors than a version may list", () => {
 
   test("are no reason to refuse what adds none", () => {
     const held = takeVersion(crowd.oplogVersion())
-    expect(refuseCrowd(held, new Map([["1", 9]]))).toBeNull()
-    expect(refuseCrowd(held, new Map([["99999", 9]]))).toContain("16386 authors")
+    expect(refuseAuthors(held, new Map([["1", 9]]))).toBeNull()
+    expect(refuseAuthors(held, new Map([["99999", 9]]))).toContain("16386 authors")
   })
 })

@@ -73,7 +73,7 @@ export function createDocumentAuditor({ clock, live, onFailure }: DocumentAudito
       isOff = content === null
       rested = content === null ? null : { hash, audit: { base: hash.slice(0, AUDIT_BYTES), content } }
     } catch (error) {
-      // What breaks Loro once breaks it again.
+      // What has broken Loro once would break it again.
       isOff = true
       onFailure(document, error)
     }
@@ -134,5 +134,5 @@ function canonicalNumber(value: number): string {
 
 /** What a report says when another device has different content for the same edits. */
 export function describeDifference(id: string, sender: string): string {
-  return `document "${id}" does not say the same here as at ${sender}, although both hold the same edits: a store is damaged, or two documents edited under one Loro peer id. Compare the two, and copy what is right into a new document`
+  return `document "${id}" has other content here than at ${sender}, although both hold the same edits: a store is damaged, or two documents were edited under one Loro peer id. Compare the two, and copy what is right into a new document`
 }

@@ -47,7 +47,7 @@ export interface DocumentJournal {
       readonly buried: boolean
     },
   ): void
-  /** A new instance is read from the store: gives back the updates that the old one could not store. */
+  /** Starts anew with an instance read from the store. Returns the updates that the old one could not store. */
   restart(): readonly Uint8Array[]
   /** Keeps an update in the inbox, for a document whose log must stay as it is. Resolves when durable. */
   leave(update: Uint8Array): Promise<void>
@@ -81,7 +81,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
   // The version after which nothing counts as durable, because a write failed. Every write carries all that came after it,
   // until one succeeds: of several that are under way, any may fail.
   let unsaved: Version | null = null
-  // Everything since then, as it was to be stored: an instance that breaks can no longer be asked for it.
+  // Everything since then, as it was to be stored: an instance that breaks cannot export it any more.
   let unstored: Uint8Array[] = []
   // The latest of those writes while it is under way.
   let recovery: Promise<void> | null = null
@@ -129,7 +129,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
       batch,
       () => {
         if (burial.phase !== "none") return
-        // One that was to carry everything still does.
+        // This write was to carry everything, and still does.
         if (recovers) unstored = []
         unstored.push(bytes)
         unsaved = unsaved === null ? before : meet(unsaved, before)
@@ -321,7 +321,7 @@ export function createJournal(options: JournalOptions): DocumentJournal {
     refresh: (live, batch = {}) => write({ ...batch, ...log.describe(live) }, ignore),
     async saved(live) {
       live.settle()
-      // A subscriber that calls this while it hears of an import is in the middle of that.
+      // A subscriber may call this from within an import: the import ends first.
       await Promise.resolve()
       live.settle()
       await last

@@ -11,7 +11,7 @@ import {
   encodeSummary,
 } from "./document-delta.ts"
 import { isDocumentId } from "./document-id.ts"
-import { toldHash } from "./document-recovery.ts"
+import { announcedHash } from "./document-recovery.ts"
 import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
@@ -57,7 +57,7 @@ export function createDocumentReader({ shelf, set, store, report }: DocumentRead
       const bytes = rows[index] ?? null
       const row = bytes === null ? null : readRow(bytes)
       if (row !== null && "hash" in row) rowsByKey.set(key, row)
-      // The document itself may tell what its row does not: once taken, it is on the shelf.
+      // The document itself may tell what its row does not. Once taken, it is on the shelf.
       else if (row !== null)
         for (const entry of await shelf.take([key])) if (entry.phase !== "unreadable") shelf.release(entry)
     }
@@ -79,7 +79,7 @@ export function createDocumentReader({ shelf, set, store, report }: DocumentRead
     if (entry?.phase === "deleted") return { hash: TOMBSTONE_HASH, version: null, snapshotOnly: false }
     if (entry?.phase !== "live" || entry.live === null) return undefined
     entry.live.settle()
-    const hash = toldHash(entry)
+    const hash = announcedHash(entry)
     const { version } = entry.live.state()
     return hash === null ? null : { hash, version, snapshotOnly: false }
   }
@@ -90,11 +90,11 @@ export function createDocumentReader({ shelf, set, store, report }: DocumentRead
     held: Held,
   ): Promise<ReadOutcome> => {
     const open = shelf.get(key)
-    if (open !== undefined) hear(open, summary, device)
+    if (open !== undefined) noteHolding(open, summary, device)
     if (held.version === null) return tombstone(held.hash)
     const known = summary.type === "version" ? summary.version : EMPTY_VERSION
     if (summary.type === "tombstone" || covers(known, held.version)) {
-      const hash = (open === undefined ? null : toldHash(open)) ?? held.hash
+      const hash = (open === undefined ? null : announcedHash(open)) ?? held.hash
       return delta(hash, { type: "update", version: held.version, update: new Uint8Array(0) })
     }
     if (summary.type === "nothing" && held.snapshotOnly) {
@@ -117,19 +117,19 @@ export function createDocumentReader({ shelf, set, store, report }: DocumentRead
       return { type: "refused", reason: "this document cannot be read here" }
     }
     try {
-      hear(entry, summary, device)
+      noteHolding(entry, summary, device)
       return exportEntry(entry, summary, known)
     } finally {
       shelf.release(entry)
     }
   }
 
-  /** What a device asks with says what it holds: of a damaged document that may be all there is. */
-  const hear = (entry: ShelfEntry, summary: DocumentSummary, device: string): void => {
+  /** A request says what its device holds. Of a damaged document that may be all there is. */
+  const noteHolding = (entry: ShelfEntry, summary: DocumentSummary, device: string): void => {
     if (entry.damage === null || entry.live === null || summary.type === "tombstone") return
     const version = summary.type === "version" ? summary.version : EMPTY_VERSION
     if (covers(version, entry.live.state().version)) set.heardOf(entry, { version, device })
-    else entry.damage.taught.add(device)
+    else entry.damage.supplied.add(device)
   }
 
   const exportEntry = (entry: ShelfEntry, summary: DocumentSummary, known: Version): ReadOutcome => {
@@ -137,7 +137,7 @@ export function createDocumentReader({ shelf, set, store, report }: DocumentRead
     const { live } = entry
     if (live === null) return { type: "none" }
     live.settle()
-    const hash = toldHash(entry)
+    const hash = announcedHash(entry)
     const { version } = live.state()
     if (hash === null) return { type: "none" }
     const whole = summary.type === "nothing" && countOperations(version) > SNAPSHOT_FROM_OPERATIONS

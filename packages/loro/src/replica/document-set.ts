@@ -11,8 +11,8 @@ import {
   mayMend,
   mendDocument,
   type OpenDamage,
-  toldFor,
-  toldHash,
+  announcedFor,
+  announcedHash,
 } from "./document-recovery.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
 import { TOMBSTONE_HASH } from "./document-state.ts"
@@ -158,7 +158,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     if (entry.damage !== null && "version" in delta && !covers(version, delta.version)) {
       return notTaken({ type: "incomplete" })
     }
-    const before = toldFor(entry.damage, result.before.hash)
+    const before = announcedFor(entry.damage, result.before.hash)
     const durable = keep(entry, live, delta, result.update, result.before.version, source)
     const senderLacks = lackedBySender(live, delta)
     const outcome = { type: "joined", changed: true, before, stateHash: hash, senderLacks } as const
@@ -225,7 +225,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
     // The sender holds more than this delta brought: the delta was made for another base.
     if ("version" in delta && !covers(version, delta.version)) return notTaken({ type: "incomplete" })
     const { damage } = entry
-    const before = toldFor(damage, hash)
+    const before = announcedFor(damage, hash)
     const outcome = { type: "joined", before, senderLacks: lacks } as const
     if (damage !== null && bringsWitness(damage, version, delta, source)) {
       const durable = mendDocument(entry, damage, live, { source, report: options.report })
@@ -275,7 +275,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
 
   const bury = (entry: ShelfEntry, live: LiveDocument, source: ApplySource): Applied => {
     live.settle()
-    const before = toldHash(entry)
+    const before = announcedHash(entry)
     shelf.kill(entry)
     const durable = source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch)
     const tombstone = encodeDelta({ type: "tombstone" })
@@ -326,7 +326,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       news.emit({ type: "changed", id: entry.id, origin: "local" })
     },
     async remove(entry) {
-      const before = entry.phase === "live" ? toldHash(entry) : TOMBSTONE_HASH
+      const before = entry.phase === "live" ? announcedHash(entry) : TOMBSTONE_HASH
       const durable =
         entry.phase === "live" && entry.live !== null
           ? bury(entry, entry.live, { origin: "local", sender: "here", store: "write" }).durable

@@ -7,7 +7,7 @@ import { createJournal } from "./document-journal.ts"
 import { openDamage } from "./document-recovery.ts"
 import { type DocumentRow, readRow } from "./document-row.ts"
 import type { DocumentShelf, ShelfEntry, ShelfOptions } from "./document-shelf-api.ts"
-import { readState, sameHash } from "./document-state.ts"
+import { sameHash } from "./document-state.ts"
 import {
   copyInto,
   createLoroDoc,
@@ -19,26 +19,13 @@ import {
 } from "./live-document.ts"
 import {
   describeDamage,
-  describeNewer,
   type DocumentDamage,
-  findDamage,
-  inboxOf,
+  findStored,
   isCovered,
-  openStored,
+  readStored,
   storedBlobs,
-  withInbox,
 } from "./stored-document.ts"
 import { covers, EMPTY_VERSION, sameVersion, type Version } from "./version.ts"
-
-/** What the store holds for some ids, so that ids it does not know need no lookup of their own. */
-interface Known {
-  readonly stored: ReadonlySet<string>
-  /** Ids with edits in the inbox; "many" if there are too many to look at. */
-  readonly waiting: ReadonlySet<string> | "many"
-}
-
-/** The inbox is usually empty. If it has this many entries, every document is looked up in the store instead. */
-const INBOX_LOOK = 32
 
 export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const { store, writer, clock, random } = options
@@ -46,8 +33,8 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   const entriesById = new Map<string, ShelfEntry>()
   /** Documents that are whole in memory, but of which something stored cannot be read. */
   const brokenOnDisk = new WeakSet<ShelfEntry>()
-  /** By damaged document, the devices that got something of it from here: kept while the document is out of memory. */
-  const taughtById = new Map<string, Set<string>>()
+  /** By damaged document, the devices that this one has sent some of it: kept while the document is out of memory. */
+  const suppliedById = new Map<string, Set<string>>()
 
   const createEntry = (id: string): ShelfEntry => {
     const entry: ShelfEntry = {
@@ -118,37 +105,31 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.phase = "live"
   }
 
-  const load = async (entry: ShelfEntry, known: Promise<Known> | null): Promise<void> => {
-    // Only the lease holder writes rows: a document without a row or an edit in the inbox has nothing to read.
-    if (known !== null && isNew(await known, entry.id)) {
+  const load = async (
+    entry: ShelfEntry,
+    mayBeStored: Promise<(id: string) => boolean> | null,
+  ): Promise<void> => {
+    if (mayBeStored !== null && !(await mayBeStored)(entry.id)) {
       watch(entry, createLoroDoc(random))
       return
     }
     const stored = await store.load(entry.id)
-    const read = stored.row === null ? null : readRow(stored.row)
-    if (read?.status === "newer") throw describeNewer(entry.id, read.reason)
-    const row = read?.status === "damaged" ? null : read
-    // Durable edits of tabs that the lease holder has yet to move into the log: they already belong to the document.
-    const inbox = inboxOf(stored)
-    if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone")) {
+    const read = readStored(entry.id, stored, random)
+    const { row } = read
+    if (read.type === "deleted") {
       entry.phase = "deleted"
       resume(entry, stored, row, { version: EMPTY_VERSION, waiting: null })
       return
     }
-    const opened = openStored(stored, random)
-    const { hash, version } = readState(opened.doc)
-    const waiting = opened.doc.exportPendingUpdates() ?? null
-    const damage = findDamage(stored, read, opened)
-    watch(
-      entry,
-      withInbox(opened.doc, inbox, () => openStored(stored, random).doc),
-    )
+    const { doc, damage, waiting } = read
+    const { hash, version } = read.state
+    watch(entry, doc)
     resume(entry, stored, row, { version, waiting })
     if (damage !== null && !isCovered(damage, version)) return setDamaged(entry, damage)
-    taughtById.delete(entry.id)
+    suppliedById.delete(entry.id)
     // With edits in the inbox, the row may be ahead of the log, because it was written from a document that held them. It is
     // written again when they are taken in.
-    if (read === null || !options.isHolder() || inbox.length > 0) return
+    if (stored.row === null || !options.isHolder() || stored.inbox.length > 0) return
     if (damage !== null && entry.live !== null) {
       reportRepair(entry)
       return void entry.journal.rewrite(entry.live, []).catch(() => undefined)
@@ -163,9 +144,9 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     })
 
   const setDamaged = (entry: ShelfEntry, damage: DocumentDamage): void => {
-    const taught = taughtById.get(entry.id) ?? new Set<string>()
-    taughtById.set(entry.id, taught)
-    entry.damage = openDamage(damage, options.device, taught)
+    const supplied = suppliedById.get(entry.id) ?? new Set<string>()
+    suppliedById.set(entry.id, supplied)
+    entry.damage = openDamage(damage, options.device, supplied)
     options.report({
       type: "quarantined",
       key: entry.id,
@@ -202,7 +183,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   }
 
   const reload = (entry: ShelfEntry): Promise<void> => {
-    // Whoever finds it broken while it is being read again means the same instance.
+    // A failure that is noticed while the document is being read again concerns the same instance.
     if (entry.phase === "loading") return entry.ready
     const left = entry.live?.abandon() ?? []
     const handles = entry.phase === "live"
@@ -269,7 +250,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     entry.journal.leave(update).catch((cause: unknown) =>
       options.report({
         type: "warning",
-        reason: `edits of document "${entry.id}" that could not be stored went with the instance that held them`,
+        reason: `edits of document "${entry.id}" that could not be stored were lost with the instance that held them`,
         cause,
       }),
     )
@@ -288,13 +269,13 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
   }
 
   /**
-   * Lets go of the application's own document, which may be edited or freed from now on. One of ours takes its place while
-   * something is still to be stored.
+   * Lets go of the application's own document, which may be edited or freed from now on. If something is still to be stored,
+   * one of ours takes its place.
    */
   const giveBack = (entry: ShelfEntry): void => {
     entry.live?.settle()
     const { live } = entry
-    // Loro broke it just now, and it is being read again.
+    // Loro has just broken it, and it is being read again.
     if (entry.phase !== "live" || live === null || entry.owned) return
     if (entry.journal.isIdle()) return drop(entry)
     try {
@@ -306,12 +287,6 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
     } catch (error) {
       failed(entry, live, error, "Loro failed to export what is to be stored")
     }
-  }
-
-  const readKnown = async (ids: readonly string[]): Promise<Known> => {
-    const [rows, inbox] = await Promise.all([store.rows(ids), store.inbox(0, INBOX_LOOK)])
-    const stored = new Set(ids.filter((_, index) => rows[index] !== null))
-    return { stored, waiting: inbox.length < INBOX_LOOK ? new Set(inbox.map((entry) => entry.id)) : "many" }
   }
 
   const drop = (entry: ShelfEntry): void => {
@@ -331,11 +306,11 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
         if (failed?.phase === "failed" && failed.pins === 0) drop(failed)
       }
       const missing = [...new Set(ids)].filter((id) => !entriesById.has(id))
-      const known = missing.length > 0 && options.isHolder() ? readKnown(missing) : null
-      known?.catch(() => undefined)
+      const mayBeStored = missing.length > 0 && options.isHolder() ? findStored(store, missing) : null
+      mayBeStored?.catch(() => undefined)
       for (const id of missing) {
         const entry = createEntry(id)
-        entry.ready = load(entry, known)
+        entry.ready = load(entry, mayBeStored)
         entry.ready.catch(() => undefined)
       }
       const taken = ids.map((id) => {
@@ -425,7 +400,7 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
       entry.live?.abandon()
       entry.audit.stop()
       entry.damage = null
-      taughtById.delete(entry.id)
+      suppliedById.delete(entry.id)
       entry.phase = "deleted"
       for (const watcher of [...entry.watchers]) watcher()
     },
@@ -442,8 +417,4 @@ export function createDocumentShelf(options: ShelfOptions): DocumentShelf {
 
 function assertWhole({ id, damage, handles }: ShelfEntry): void {
   if (damage !== null && handles > 0) throw describeDamage(id, damage)
-}
-
-function isNew({ stored, waiting }: Known, id: string): boolean {
-  return !stored.has(id) && waiting !== "many" && !waiting.has(id)
 }

@@ -4,7 +4,7 @@ import { type CounterSpan, type ImportStatus, LoroDoc, type PeerID } from "loro-
 import { recordAuthor } from "../history/authors.ts"
 import { describeLoroFailure } from "../loro-replica-error.ts"
 import { type DocumentState, readState, readStateWithout, sameHash } from "./document-state.ts"
-import { readSpan, refuseCrowd, refuseOperations } from "./update-check.ts"
+import { readSpan, refuseAuthors, refuseOperations } from "./update-check.ts"
 import { type Version, withVector } from "./version.ts"
 
 /** Commits this close together are sent and stored as one update: in a commit of 20 characters, each costs 5 bytes; alone, 88. */
@@ -133,11 +133,11 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
   let ownPeer = doc.peerIdStr
   let abandoned = false
   /**
-   * Subscribers of the application may edit the document while they hear of an import or a commit: that is reported after
-   * what they heard of.
+   * Subscribers of the application may edit the document while they are told of an import or a commit. Such an edit is
+   * reported after what they were told of.
    */
   let busy = false
-  /** Operations in memory when last counted: an application may import into its document itself, and Loro reports that to nobody. */
+  /** Operations in memory when last counted. An application may import into its document itself, and Loro reports that to nobody. */
   let seenOperations = doc.opCount()
 
   const guard = (work: () => void): void => {
@@ -184,7 +184,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     state = change.after
     options.onLocal(change)
     if (doc.peerIdStr === ownPeer) return
-    // Two documents edited under one peer id differ for ever, and nothing shows it: the next edits get a new id.
+    // Two documents that are edited under one peer id differ for ever without any sign: the next edits get a new id.
     renewPeerId()
     options.onForeignPeerId()
   }
@@ -199,7 +199,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     const after = readState(doc)
     const operations = doc.opCount() - seenOperations
     seenOperations += operations
-    // A subscriber's commit may be told before the one that it heard of, and was stored with that.
+    // Loro may report a subscriber's commit before the commit that the subscriber reacted to: both were reported then.
     if (operations === 0) return null
     // One export of several commits is far smaller than the commits one by one.
     const [only] = buffered.length === 1 ? buffered : []
@@ -226,7 +226,7 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
     return waiting
   }
 
-  /** Loro reveals what waits only by exporting it: with a thousand small updates of a stranger, that takes longer than all else. */
+  /** Loro tells what waits only by exporting it: with a thousand small updates of a stranger, that takes longer than all else. */
   const countSometimes = (): void => {
     if (clock.monotonic() - countedAt >= RECOUNT_MS) pending()
   }
@@ -247,14 +247,14 @@ export function watchDocument(options: LiveDocumentOptions): LiveDocument {
       // Without its early history, the document cannot import what older replicas still hold.
       if (doc.isShallow()) return { type: "trapped", reason: "a shallow snapshot" }
       const operations = doc.opCount()
-      const mass = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
-      if (mass !== null) return { type: "trapped", reason: mass }
+      const tooLarge = operations === seenOperations ? null : refuseOperations(operations, maxOperations)
+      if (tooLarge !== null) return { type: "trapped", reason: tooLarge }
       const now = readState(doc)
       const made = ownOperations(doc.peerIdStr, before, now) - countSpan(status.success.get(doc.peerIdStr))
       state = made === 0 ? now : readStateWithout(doc, now, made)
-      const crowd =
-        maxOperations === Number.POSITIVE_INFINITY ? null : refuseCrowd(before.version, state.version)
-      if (crowd !== null) return { type: "trapped", reason: crowd }
+      const tooMany =
+        maxOperations === Number.POSITIVE_INFINITY ? null : refuseAuthors(before.version, state.version)
+      if (tooMany !== null) return { type: "trapped", reason: tooMany }
       const foreign = operations - made - seenOperations
       seenOperations += foreign
       const changed = !sameHash(before.hash, state.hash)

@@ -8,16 +8,16 @@ import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
 import { createDocumentHandle } from "./document-handle.ts"
 import { assertDocumentId } from "./document-id.ts"
+import { announcedHash } from "./document-recovery.ts"
 import { readRow } from "./document-row.ts"
-import { toldHash } from "./document-recovery.ts"
 import type { DocumentSet } from "./document-set.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
-import { describeDamage } from "./stored-document.ts"
 import { freeQuietly } from "./live-document.ts"
+import { describeDamage } from "./stored-document.ts"
 import {
   type DocumentLimits,
   isTooLarge,
-  refuseCrowd,
+  refuseAuthors,
   refuseOperations,
   refuseUpdate,
 } from "./update-check.ts"
@@ -132,7 +132,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
       const isThere =
         entry.phase === "unreadable" ||
         entry.damage !== null ||
-        (entry.phase === "live" && toldHash(entry) !== null)
+        (entry.phase === "live" && announcedHash(entry) !== null)
       if (isThere) infos.set(id, { id, changedAt: clock.now(), storedBytes })
       if (entry.phase !== "unreadable") shelf.release(entry)
     }
@@ -144,7 +144,7 @@ export function createDocuments(options: OpenDocumentsOptions): {
     const held = entry.live?.state().version ?? EMPTY_VERSION
     const refusal = refuseUpdate(bytes, { ...options.limits, held, snapshot: "allowed" })
     if (refusal !== null) throw notImported(id, refusal)
-    const update = purify(bytes, entry, options.limits.maxOperations)
+    const update = reexport(bytes, entry, options.limits.maxOperations)
     if (update.length === 0 && entry.damage === null) return
     const result = await set.integrate(
       id,
@@ -278,23 +278,23 @@ function notImported(id: string, reason: string, cause?: unknown): LoroReplicaEr
 }
 
 /**
- * What bytes of unknown origin add to a document, as an export made here. A separate document imports them first, and
- * must survive an export and a reload, so that a crafted file breaks only that one.
+ * What bytes of unknown origin add to a document, exported anew. A separate document imports them first, and must survive
+ * an export and a reload, so that a crafted file breaks only that one.
  */
-function purify(bytes: Uint8Array, entry: ShelfEntry, maxOperations: number): Uint8Array {
+function reexport(bytes: Uint8Array, entry: ShelfEntry, maxOperations: number): Uint8Array {
   const held = entry.live?.state()
   const trial = new LoroDoc()
   const check = new LoroDoc()
   try {
     if (entry.live !== null && held !== undefined && held.hash !== null) trial.import(entry.live.snapshot())
     if (trial.import(bytes).pending !== null) throw new Error("they build on edits that are missing")
-    const mass = refuseOperations(trial.opCount(), maxOperations)
-    if (mass !== null) throw new Error(mass)
+    const tooLarge = refuseOperations(trial.opCount(), maxOperations)
+    if (tooLarge !== null) throw new Error(tooLarge)
     check.import(trial.export({ mode: "snapshot" }))
     const known = held?.version ?? EMPTY_VERSION
     const version = takeVersion(trial.oplogVersion())
-    const crowd = refuseCrowd(known, version)
-    if (crowd !== null) throw new Error(crowd)
+    const tooMany = refuseAuthors(known, version)
+    if (tooMany !== null) throw new Error(tooMany)
     if (sameVersion(known, version)) return new Uint8Array(0)
     return withVector(known, (from) => trial.export({ mode: "update", from }))
   } catch (cause) {

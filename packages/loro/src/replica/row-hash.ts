@@ -2,7 +2,7 @@ import type { ReplicaReport } from "@dunlin/core"
 
 import type { StoredRow } from "../store/document-store.ts"
 import { readRow } from "./document-row.ts"
-import { toldHash } from "./document-recovery.ts"
+import { announcedHash } from "./document-recovery.ts"
 import type { DocumentShelf } from "./document-shelf-api.ts"
 
 export interface RowHashOptions {
@@ -31,7 +31,7 @@ export async function hashOfRow(
     return null
   }
   try {
-    return { key: id, stateHash: toldHash(entry) }
+    return { key: id, stateHash: announcedHash(entry) }
   } finally {
     shelf.release(entry)
   }

@@ -2,17 +2,29 @@ import type { Random } from "@dunlin/core"
 import type { LoroDoc } from "loro-crdt"
 
 import { describeLoroFailure, LoroReplicaError } from "../loro-replica-error.ts"
-import type { StoredDocument } from "../store/document-store.ts"
+import type { OpenDocumentStore, StoredDocument } from "../store/document-store.ts"
 import { parseDelta } from "./document-delta.ts"
-import type { StoredRowState } from "./document-row.ts"
+import { type DocumentRow, readRow, type StoredRowState } from "./document-row.ts"
+import { type DocumentState, readState } from "./document-state.ts"
 import { createLoroDoc, freeQuietly } from "./live-document.ts"
 import { covers, type Version } from "./version.ts"
 
-/** An edit of another tab, not in the log yet. */
-interface InboxEdit {
-  readonly key: number
-  readonly delta: ReturnType<typeof parseDelta>
-}
+/** What could be read of a stored document. */
+export type StoredContent =
+  | { readonly type: "deleted"; readonly row: DocumentRow | null }
+  | {
+      readonly type: "present"
+      /** Holds the inbox as well: durable edits of tabs that the lease holder has yet to move into the log. */
+      readonly doc: LoroDoc
+      /** Null if it is missing or damaged. */
+      readonly row: DocumentRow | null
+      /** The state of snapshot and log, without the inbox. */
+      readonly state: DocumentState
+      /** Updates in the log that wait for operations missing from it. */
+      readonly waiting: Uint8Array | null
+      /** Null for a document that is whole, or that its own content restores, since its row says nothing more. */
+      readonly damage: DocumentDamage | null
+    }
 
 /** What is wrong with a stored document whose readable parts are in memory. */
 export interface DocumentDamage {
@@ -23,6 +35,58 @@ export interface DocumentDamage {
   readonly version: Version | null
 }
 
+/** The inbox is usually empty. If it has this many entries, every document is looked up in the store instead. */
+const INBOX_LOOK = 32
+
+/**
+ * Finds out which of these documents the store may hold something of, so that new ones need no lookup of their own. Only
+ * the lease holder may rely on it: nobody else writes rows.
+ */
+export async function findStored(
+  store: OpenDocumentStore,
+  ids: readonly string[],
+): Promise<(id: string) => boolean> {
+  const [rows, inbox] = await Promise.all([store.rows(ids), store.inbox(0, INBOX_LOOK)])
+  const stored = new Set(ids.filter((_, index) => rows[index] !== null))
+  for (const { id } of inbox) stored.add(id)
+  return (id) => inbox.length === INBOX_LOOK || stored.has(id)
+}
+
+/** Throws `LoroReplicaError` "document-corrupt" for a document that a newer version of the application wrote. */
+export function readStored(id: string, stored: StoredDocument, random: Random): StoredContent {
+  const read = stored.row === null ? null : readRow(stored.row)
+  if (read?.status === "newer") throw describeNewer(id, read.reason)
+  const row = read?.status === "damaged" ? null : read
+  const inbox = inboxOf(stored)
+  if (row?.status === "deleted" || inbox.some(({ delta }) => delta.type === "tombstone"))
+    return { type: "deleted", row }
+  const opened = openStored(stored, random)
+  const state = readState(opened.doc)
+  const waiting = opened.doc.exportPendingUpdates() ?? null
+  const damage = findDamage(stored, read, opened)
+  const doc = withInbox(opened.doc, inbox, () => openStored(stored, random).doc)
+  return { type: "present", doc, row, state, waiting, damage }
+}
+
+/** Whether the readable parts hold all that the document held, as when it was mended in memory and could not be stored. */
+export function isCovered(damage: DocumentDamage, version: Version): boolean {
+  return damage.version !== null && covers(version, damage.version)
+}
+
+/** The error with which opening a damaged document rejects. */
+export function describeDamage(id: string, { reason }: DocumentDamage): LoroReplicaError {
+  return new LoroReplicaError(
+    "document-corrupt",
+    `document "${id}" is damaged in the store and nothing of it was changed (${reason}): it opens again once another device that holds it was connected, or an export of it was imported; salvage() gives what can be read`,
+  )
+}
+
+/** What to import, in order. */
+export function storedBlobs({ snapshot, log }: StoredDocument): readonly Uint8Array[] {
+  const updates = log.map((item) => item.bytes)
+  return snapshot === null ? updates : [snapshot, ...updates]
+}
+
 interface OpenedStored {
   readonly doc: LoroDoc
   /** Why Loro rejects a part, by part. */
@@ -30,7 +94,7 @@ interface OpenedStored {
 }
 
 /** Reads what it can of the snapshot and the log. Updates that build on an unreadable part wait inside Loro. */
-export function openStored(stored: StoredDocument, random: Random): OpenedStored {
+function openStored(stored: StoredDocument, random: Random): OpenedStored {
   const reasonsByPart = new Map<Uint8Array, string>()
   return { doc: importParts(storedBlobs(stored), reasonsByPart, random), reasonsByPart }
 }
@@ -57,8 +121,7 @@ function importParts(
   return doc
 }
 
-/** Null for a document that is whole, or that can be restored from its own content, since its row says nothing more. */
-export function findDamage(
+function findDamage(
   stored: StoredDocument,
   row: StoredRowState | null,
   { reasonsByPart }: OpenedStored,
@@ -79,28 +142,25 @@ export function findDamage(
   return { reason: row.reason, pieces: stored.row.length > 0 ? [stored.row, ...pieces] : pieces, version }
 }
 
-/** Whether the readable parts hold all that the document held, as when it was mended in memory and could not be stored. */
-export function isCovered(damage: DocumentDamage, version: Version): boolean {
-  return damage.version !== null && covers(version, damage.version)
-}
-
-export function describeNewer(id: string, reason: string): LoroReplicaError {
+function describeNewer(id: string, reason: string): LoroReplicaError {
   return new LoroReplicaError("document-corrupt", `document "${id}" cannot be read here: ${reason}`)
 }
 
-/** The error with which opening a damaged document rejects. */
-export function describeDamage(id: string, { reason }: DocumentDamage): LoroReplicaError {
-  return new LoroReplicaError(
-    "document-corrupt",
-    `document "${id}" is damaged in the store and nothing of it was changed (${reason}): it opens again once another device that holds it was connected, or an export of it was imported; salvage() gives what can be read`,
-  )
+/** An edit of another tab, not in the log yet. */
+interface InboxEdit {
+  readonly key: number
+  readonly delta: ReturnType<typeof parseDelta>
+}
+
+function inboxOf(stored: StoredDocument): readonly InboxEdit[] {
+  return stored.inbox.map(({ key, bytes }) => ({ key, delta: parseDelta(bytes) }))
 }
 
 /**
  * Imports the edits into the document. Those that Loro rejects stay in the inbox, and whoever moves the inbox reports them. If
  * an edit breaks the instance, `open` makes another one without that edit.
  */
-export function withInbox(doc: LoroDoc, inbox: readonly InboxEdit[], open: () => LoroDoc): LoroDoc {
+function withInbox(doc: LoroDoc, inbox: readonly InboxEdit[], open: () => LoroDoc): LoroDoc {
   for (const { key, delta } of inbox) {
     try {
       if (delta.type === "push") doc.import(delta.update)
@@ -113,14 +173,4 @@ export function withInbox(doc: LoroDoc, inbox: readonly InboxEdit[], open: () =>
     }
   }
   return doc
-}
-
-export function inboxOf(stored: StoredDocument): readonly InboxEdit[] {
-  return stored.inbox.map(({ key, bytes }) => ({ key, delta: parseDelta(bytes) }))
-}
-
-/** What to import, in order. */
-export function storedBlobs({ snapshot, log }: StoredDocument): readonly Uint8Array[] {
-  const updates = log.map((item) => item.bytes)
-  return snapshot === null ? updates : [snapshot, ...updates]
 }

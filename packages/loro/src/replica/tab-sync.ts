@@ -4,7 +4,7 @@ import { LoroReplicaError } from "../loro-replica-error.ts"
 import type { InboxEntry, OpenDocumentStore } from "../store/document-store.ts"
 import type { StoreWriter } from "../store/store-writer.ts"
 import { parseDelta } from "./document-delta.ts"
-import { toldHash } from "./document-recovery.ts"
+import { announcedHash } from "./document-recovery.ts"
 import type { DocumentSet } from "./document-set.ts"
 import { sameHash } from "./document-state.ts"
 import type { DocumentShelf, ShelfEntry } from "./document-shelf-api.ts"
@@ -40,9 +40,9 @@ const RETRY_FROM_MS = 1_000
 const RETRY_UP_TO_MS = 30_000
 /** A document that cannot be read again after this many tries is given up, so that the others get a writer. */
 const TAKEOVER_PATIENCE = 5
-/** How often the inbox is looked at: a tab may die after it wrote an entry and before it told the others. */
+/** How often the inbox is looked at: a tab may die after it has written an entry and before it announces it. */
 const LOOK_EVERY_MS = 20_000
-/** An entry is reported when its base is missing at this many looks: the write of the base may have failed, and still come. */
+/** An entry is reported once its base is missing at this many looks: the write of the base may have failed and be tried again. */
 const LOOKS_BEFORE_REPORT = 3
 
 /** An entry that does not join is not stored, and stays in the inbox. */
@@ -59,7 +59,7 @@ export function createTabSync(
   const { store, writer, clock } = options
   const { lease } = store
   let holder = lease.held.get()
-  /** The room has read every row up to this sequence itself. Of the rows above it heard only from their writer, while that lived. */
+  /** The room has read every row up to this sequence itself. Of later rows only their writer told it, while it was alive. */
   let unheardAbove = holder ? null : writer.lastSequence()
   let stopped = false
   let takingOver = false
@@ -71,7 +71,7 @@ export function createTabSync(
   let lookDue = 0
   const looksByIncompleteKey = new Map<number, number>()
   /** A tab of another version sends something unreadable with every key press: one report is enough. */
-  let hasToldUnreadable = false
+  let hasReportedUnreadable = false
   /** Inbox entries that cannot be taken in: they stay, for a newer version of the application or a mended document. */
   const leftInInbox = new Set<number>()
   const stops: (() => void)[] = []
@@ -91,7 +91,7 @@ export function createTabSync(
     if (!holder) await follow(message)
   }
 
-  /** If the base of an entry is not here, it may be in the inbox: its tab may have died before it told of it. */
+  /** If the base of an entry is not here, it may be in the inbox: its tab may have died before it could announce it. */
   const takeInHeard = async (id: string, key: number, delta: Uint8Array): Promise<void> => {
     const { incomplete } = await takeIn(id, key, delta)
     if (incomplete) lookAfter(Math.min(LOOK_EVERY_MS, RETRY_FROM_MS * 2 ** fruitlessLooks))
@@ -168,9 +168,9 @@ export function createTabSync(
   /** A message was missed, but the store has it all. */
   const catchUp = async (entry: ShelfEntry): Promise<void> => {
     const { shelf, set } = options.parts()
-    const before = toldHash(entry)
+    const before = announcedHash(entry)
     await shelf.refresh(entry)
-    const stateHash = toldHash(entry)
+    const stateHash = announcedHash(entry)
     if (!sameHash(before, stateHash)) set.heard({ key: entry.id, before, stateHash })
   }
 
@@ -189,19 +189,19 @@ export function createTabSync(
     await writer.idle()
     await drainInbox()
     for (const entry of entries) await shelf.keepAll(entry)
-    await tellUnheard()
+    await reportUnheard()
   }
 
-  /** A tab that closed while it stored its last edits told nobody: tells the room the state of each document it may have written. */
-  const tellUnheard = async (): Promise<void> => {
+  /** A tab that closed while it stored its last edits told nobody. Reports the state of each document it may have written. */
+  const reportUnheard = async (): Promise<void> => {
     while (unheardAbove !== null) {
       const rows = await store.changes(unheardAbove, ROW_PAGE)
       const { shelf } = options.parts()
       for (const row of rows) {
         const entry = shelf.get(row.id)
-        const held = entry === undefined ? null : toldHash(entry)
-        const told = held ?? (await hashOfRow(row, { shelf, report: options.report }))?.stateHash ?? null
-        if (told !== null) options.changed({ key: row.id, before: told, stateHash: told })
+        const held = entry === undefined ? null : announcedHash(entry)
+        const stateHash = held ?? (await hashOfRow(row, { shelf, report: options.report }))?.stateHash ?? null
+        if (stateHash !== null) options.changed({ key: row.id, before: stateHash, stateHash })
       }
       const last = rows.at(-1)
       unheardAbove = last === undefined || rows.length < ROW_PAGE ? null : last.sequence
@@ -213,7 +213,7 @@ export function createTabSync(
       await catchUp(entry)
     } catch (error) {
       if (tries < TAKEOVER_PATIENCE) throw error
-      // To write on from here would damage its log: whoever opens it next reads it anew, or hears why that fails.
+      // Writing on from here would damage its log. Whoever opens it next reads it anew, or is told why that fails.
       await options
         .parts()
         .shelf.reload(entry)
@@ -313,8 +313,8 @@ export function createTabSync(
       .then(() => (stopped ? undefined : work()))
       .catch((cause: unknown) => {
         const isUnreadable = cause instanceof DecodeError
-        if (stopped || (isUnreadable && hasToldUnreadable)) return
-        hasToldUnreadable ||= isUnreadable
+        if (stopped || (isUnreadable && hasReportedUnreadable)) return
+        hasReportedUnreadable ||= isUnreadable
         const reason = isUnreadable
           ? "a message of another tab cannot be read"
           : "another tab's edits could not be taken over"

@@ -13,7 +13,7 @@ const MIN_UNPACKED_BYTES = 1_048_576
 /** How much one document may take up here if it comes from outside. */
 export interface DocumentLimits {
   readonly maxBytes: number
-  /** An operation that takes one byte of an update, or less of a snapshot, may take Loro some three hundred bytes of memory. */
+  /** One operation takes a byte of an update or less of a snapshot, and may take Loro some three hundred bytes of memory. */
   readonly maxOperations: number
 }
 
@@ -39,7 +39,7 @@ export function refuseUpdate(bytes: Uint8Array, rules: UpdateRules): string | nu
     if (!bounded || end === null) return "operation counters out of bounds"
     // Loro reads as many operations from a block as its counters claim, whatever else is in it.
     if (meta.mode === "update") {
-      return refuseCrowd(rules.held, end) ?? refuseMass(rules.held, end, rules.maxOperations)
+      return refuseAuthors(rules.held, end) ?? refuseAddedOperations(rules.held, end, rules.maxOperations)
     }
     if (meta.mode === "snapshot")
       return rules.snapshot === "allowed" ? null : "a snapshot where an update was expected"
@@ -59,24 +59,24 @@ function refuseBomb(bytes: Uint8Array, maxBytes: number): string | null {
   return tooLarge(`unpacked more than ${limit}`, limit)
 }
 
-function refuseMass(held: Version, end: Version, maxOperations: number): string | null {
+function refuseAddedOperations(held: Version, end: Version, maxOperations: number): string | null {
   let added = 0
   for (const [peer, counter] of end) added += Math.max(0, counter - (held.get(peer) ?? 0))
   return added === 0 ? null : refuseOperations(countOperations(held) + added, maxOperations)
 }
 
 /**
- * Why a document must not be kept with the authors that an update or snapshot adds, or null. With more of them than a version
- * may list, no device could say any more what it holds of the document.
+ * Why a document must not get the authors that an update or snapshot adds, or null. With more authors than a version may
+ * list, no device could say any more what it holds of the document.
  */
-export function refuseCrowd(held: Version, added: Version): string | null {
+export function refuseAuthors(held: Version, added: Version): string | null {
   let authors = held.size
   for (const peer of added.keys()) if (!held.has(peer)) authors += 1
-  const isCrowd = authors > held.size && authors > MAX_AUTHORS
-  return isCrowd ? `${authors} authors, of at most ${MAX_AUTHORS}` : null
+  const isTooMany = authors > held.size && authors > MAX_AUTHORS
+  return isTooMany ? `${authors} authors, of at most ${MAX_AUTHORS}` : null
 }
 
-/** Why a document of this many operations must not be kept, or null. For a snapshot the count shows after its import, before it is read. */
+/** Why a document of this many operations must not be kept, or null. A snapshot shows its count once imported, before it is read. */
 export function refuseOperations(count: number, maxOperations: number): string | null {
   return count <= maxOperations ? null : `${count} operations, of at most ${maxOperations}`
 }
