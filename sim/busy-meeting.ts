@@ -2,7 +2,6 @@ import {
   createMemoryReplica,
   createMemoryStore,
   createSeededRandom,
-  createSimulatedConnection,
   createSimulatedTime,
   decodeMessage,
   type MemoryCollection,
@@ -10,8 +9,7 @@ import {
   type SimulatedConnection,
   type SimulatedTime,
 } from "@dunlin/core/testing"
-import { linkEngine } from "./engine-link.ts"
-import { createPlainEngine, openReplica, type PlainEngine } from "./plain-engine.ts"
+import { createPlainEngine, linkPlainEngines, openReplica, type PlainEngine } from "./plain-engine.ts"
 
 /** The path between two devices, the same both ways. */
 export interface MeetingPath {
@@ -54,14 +52,20 @@ export async function runBusyMeeting(
   const [a, b] = devices
   for (let at = 0; at < ENTRIES; at++) void a.collection.set(`entry-${at}`, { at })
   await time.runFor(500)
-  const first = link(devices, { latencyMs: 1, bytesPerMs: Number.POSITIVE_INFINITY }, time, random)
+  const first = linkPlainEngines(devices, { latencyMs: 1 }, time, random.fork(`${time.now}`))
   await time.runFor(3_000)
   first.cut([0, 0])
   for (let at = 0; at < 2 * CHANGED_BY_EACH; at++)
     void (at % 2 === 0 ? a : b).collection.set(`entry-${at}`, { at, changed: true })
   await time.runFor(500)
 
-  const connection = link(devices, path, time, random)
+  const { latencyMs, bytesPerMs } = path
+  const connection = linkPlainEngines(
+    devices,
+    { latencyMs, bytesPerMs: [bytesPerMs, bytesPerMs] },
+    time,
+    random.fork(`${time.now}`),
+  )
   const requests = watchRequests(connection, time)
   const pressesMs: number[] = []
   const waiting = new Map<string, { readonly by: Device; readonly at: number }>()
@@ -95,26 +99,6 @@ async function startDevice(name: string, time: SimulatedTime, random: SeededRand
   const store = createMemoryStore()
   const replica = createMemoryReplica({ name: "notes", store, clock, random: chance.fork("replica") })
   return { ...plain, collection: await openReplica(engine, replica, time) }
-}
-
-function link(
-  devices: readonly [Device, Device],
-  { latencyMs, bytesPerMs }: MeetingPath,
-  time: SimulatedTime,
-  random: SeededRandom,
-): SimulatedConnection {
-  const connection = createSimulatedConnection({
-    time,
-    random: random.fork(`${time.now}`),
-    names: ["a", "b"],
-    latencyMs: [latencyMs, latencyMs],
-    bytesPerMs,
-  })
-  for (const end of [0, 1] as const) {
-    const { session, device } = devices[1 - end] as Device
-    linkEngine(devices[end].engine, connection, end, { session, device })
-  }
-  return connection
 }
 
 function watchRequests(

@@ -1,15 +1,13 @@
 import {
   createMemoryReplica,
   createSeededRandom,
-  createSimulatedConnection,
   createSimulatedDisk,
   createSimulatedTime,
   type MemoryCollection,
   type SeededRandom,
   type SimulatedTime,
 } from "@dunlin/core/testing"
-import { linkEngine } from "./engine-link.ts"
-import { createPlainEngine, openReplica, type PlainEngine } from "./plain-engine.ts"
+import { createPlainEngine, linkPlainEngines, openReplica, type PlainEngine } from "./plain-engine.ts"
 
 export interface CrossingWrites {
   /** How long after the writes some device last showed that something was pending, as its application sees it. */
@@ -35,8 +33,13 @@ export async function runCrossingWrites(seed: number): Promise<CrossingWrites> {
   const random = createSeededRandom(`crossing-writes/${seed}`)
   const devices: Device[] = []
   for (const name of NAMES) devices.push(await startDevice(name, time, random))
-  for (const [at, one] of devices.entries())
-    for (const other of devices.slice(at + 1)) link(one, other, time, random)
+  for (const [at, one] of devices.entries()) {
+    for (const other of devices.slice(at + 1)) {
+      const latencyMs = 1 + random.below(20)
+      const fork = random.fork(`${one.session},${other.session}`)
+      linkPlainEngines([one, other], { latencyMs }, time, fork)
+    }
+  }
   await time.runFor(2_000)
   void devices[0]?.collection.set("entry", { by: "the first" })
   await time.runFor(WATCHED_MS)
@@ -72,21 +75,4 @@ async function startDevice(name: string, time: SimulatedTime, random: SeededRand
     random: chance.fork("replica"),
   })
   return { ...plain, collection: await openReplica(engine, replica, time) }
-}
-
-function link(one: Device, other: Device, time: SimulatedTime, random: SeededRandom): void {
-  const pair = [one, other] as const
-  const names = [one.session, other.session] as const
-  const latencyMs = 1 + random.below(20)
-  const connection = createSimulatedConnection({
-    time,
-    random: random.fork(names.join()),
-    names,
-    latencyMs: [latencyMs, latencyMs],
-    bytesPerMs: Number.POSITIVE_INFINITY,
-  })
-  for (const end of [0, 1] as const) {
-    const { session, device } = pair[1 - end] as Device
-    linkEngine(pair[end].engine, connection, end, { session, device })
-  }
 }

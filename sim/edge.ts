@@ -29,9 +29,11 @@ export interface Edge {
   heal(): void
 }
 
+/** Sees every message on its way. */
 export interface EdgeEvents {
   /** A message arrives at the device; `order` counts messages of the whole world as they were sent. */
   arrived(at: Device, from: Device, lane: Lane, message: Uint8Array, order: number): void
+  /** A message leaves; returns its `order`. */
   sent(message: Uint8Array): number
 }
 
@@ -225,6 +227,12 @@ export function createEdge(
     },
   }
   return self
+}
+
+/** The device at the other end; null if this one is at neither. */
+export function otherEnd({ ends: [first, second] }: Pick<Edge, "ends">, device: Device): Device | null {
+  if (device === first) return second
+  return device === second ? first : null
 }
 
 function isRepeatable(message: Uint8Array): boolean {

@@ -10,7 +10,7 @@ import {
 } from "@dunlin/core"
 import { ATTACHMENT_FIELD, isAttachmentWhole } from "./attachments.ts"
 import type { Device } from "./device.ts"
-import type { Edge } from "./edge.ts"
+import { type Edge, otherEnd } from "./edge.ts"
 import type { GhostWrite, History } from "./history.ts"
 import { isFull, type PeerPlan } from "./scenario.ts"
 
@@ -59,10 +59,9 @@ export function findBrokenRule(devices: readonly Device[], history: History): st
 }
 
 function groupsOf(devices: readonly Device[], edges: readonly Edge[]): Group[] {
-  const full = (plan: PeerPlan): boolean => isFull(plan)
   const open = (plan: PeerPlan): boolean => isFull(plan) && !plan.refuses
   return [
-    ...components(devices, edges, full).map((group) => ({ devices: group, withForbidden: false })),
+    ...components(devices, edges, isFull).map((group) => ({ devices: group, withForbidden: false })),
     ...components(devices, edges, open).map((group) => ({ devices: group, withForbidden: true })),
   ]
 }
@@ -79,8 +78,8 @@ function components(
     left.delete(first)
     const group = [first]
     for (const device of group) {
-      for (const { ends } of edges) {
-        const other = ends[0] === device ? ends[1] : ends[1] === device ? ends[0] : null
+      for (const edge of edges) {
+        const other = otherEnd(edge, device)
         if (other === null || !left.has(other) || other.plan.schemaTag !== device.plan.schemaTag) continue
         left.delete(other)
         group.push(other)
@@ -168,8 +167,8 @@ function leafDivergence(
   const groups = components(devices, edges, isFull)
   for (const leaf of devices) {
     if (leaf.process === null || isFull(leaf.plan)) continue
-    for (const { ends } of edges) {
-      const host = ends[0] === leaf ? ends[1] : ends[1] === leaf ? ends[0] : null
+    for (const edge of edges) {
+      const host = otherEnd(edge, leaf)
       if (host?.process == null || !isFull(host.plan) || host.plan.schemaTag !== leaf.plan.schemaTag) continue
       const group = groups.find((each) => each.includes(host)) ?? [host]
       const linked = new Set(group.map(({ index }) => index))

@@ -1,12 +1,15 @@
 import {
   type createMemoryReplica,
+  createSimulatedConnection,
   createSyncEngine,
   type MemoryCollection,
   type SeededRandom,
   type SimulatedClock,
+  type SimulatedConnection,
   type SimulatedTime,
   type SyncEngine,
 } from "@dunlin/core/testing"
+import { linkEngine } from "./engine-link.ts"
 import { strictEvents } from "./strict-events.ts"
 
 /** A production engine on a device of its own, without faults: for worlds that are about the path between two devices. */
@@ -19,6 +22,16 @@ export interface PlainEngine {
   readonly session: string
   /** 64 hex digits. */
   readonly device: string
+}
+
+/** What lies between two engines. */
+export interface PlainPath {
+  /** One way. */
+  readonly latencyMs: number
+  /** How fast the path carries what each end sends; without limit by default. */
+  readonly bytesPerMs?: readonly [number, number]
+  /** Bytes that wait in the network, unseen by the ends. */
+  readonly queueBytes?: number
 }
 
 export function createPlainEngine(name: string, time: SimulatedTime, random: SeededRandom): PlainEngine {
@@ -36,6 +49,27 @@ export function createPlainEngine(name: string, time: SimulatedTime, random: See
     events: strictEvents,
   })
   return { engine, clock, chance, session: Buffer.from(sessionId).toString("hex"), device }
+}
+
+export function linkPlainEngines(
+  ends: readonly [PlainEngine, PlainEngine],
+  { latencyMs, bytesPerMs, queueBytes = 0 }: PlainPath,
+  time: SimulatedTime,
+  random: SeededRandom,
+): SimulatedConnection {
+  const connection = createSimulatedConnection({
+    time,
+    random,
+    names: [ends[0].session, ends[1].session],
+    latencyMs: [latencyMs, latencyMs],
+    queueBytes,
+  })
+  for (const end of [0, 1] as const) {
+    if (bytesPerMs !== undefined) connection.setBytesPerMs(end, bytesPerMs[end])
+    const { session, device } = ends[1 - end] as PlainEngine
+    linkEngine(ends[end].engine, connection, end, { session, device })
+  }
+  return connection
 }
 
 /** The collection of a replica that an engine of this simulated time has opened. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import type { PresenceSigner } from "@dunlin/core/testing"
 import type { Device, Process } from "./device.ts"
-import type { Edge } from "./edge.ts"
+import { type Edge, otherEnd } from "./edge.ts"
 
 /** The presence of others as one process was told it, by session. */
 export interface PresenceSeen {
@@ -61,8 +61,8 @@ export function findUnseen(devices: readonly Device[], edges: readonly Edge[]): 
 function reachableFrom(first: Device, edges: readonly Edge[]): ReadonlySet<Device> {
   const reached = new Set([first])
   for (const device of reached) {
-    for (const { ends } of edges) {
-      const other = ends[0] === device ? ends[1] : ends[1] === device ? ends[0] : null
+    for (const edge of edges) {
+      const other = otherEnd(edge, device)
       if (other?.process != null) reached.add(other)
     }
   }

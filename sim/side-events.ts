@@ -6,8 +6,8 @@ import type { PlannedEvent } from "./scenario.ts"
 const TELLING_SIZES = [1, 900, 12_000, 65_535, 65_536, 65_537, 131_072]
 
 /**
- * Attachments, failing reads, replicas that close, presence and `synced()`, in a part of the worlds. They have random sequences of their own, so
- * that a seed's links, crashes and writes stay what they are.
+ * Attachments, failing reads, replicas that close, presence and `synced()`, in some of the worlds. They have random
+ * sequences of their own, so that a seed's links, crashes and writes stay what they are.
  */
 export function planSideEvents(
   events: readonly PlannedEvent[],

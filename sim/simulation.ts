@@ -1,28 +1,23 @@
 import { inspect } from "node:util"
-import type { JsonObject, Lane } from "@dunlin/core"
-import {
-  createSeededRandom,
-  createSimulatedTime,
-  decodeMessage,
-  type DiskImage,
-  readStoredDocument,
-} from "@dunlin/core/testing"
-import { covers } from "@dunlin/core"
+import type { JsonObject } from "@dunlin/core"
+import { createSeededRandom, createSimulatedTime } from "@dunlin/core/testing"
 import { createDevice, type Device, type World } from "./device.ts"
 import { createEdge, type Edge } from "./edge.ts"
 import { createFaults, type Faults } from "./fault-counts.ts"
 import { createHistory, type History } from "./history.ts"
 import { findBrokenRule, findDivergence } from "./invariants.ts"
+import { markLostWrites } from "./lost-writes.ts"
 import type { PlantedBug } from "./planted-bug.ts"
 import { findGhost, findUnseen } from "./presence.ts"
 import { isFull, type PlannedEvent, type Scenario } from "./scenario.ts"
 import { createSyncedClaims } from "./synced-claims.ts"
+import { createTraffic } from "./traffic.ts"
 
 export interface SimulationOptions {
   readonly bug?: PlantedBug
   /** Receives a line for everything that happens. */
   readonly trace?: (line: string) => void
-  /** Also a line for every frame that arrives. */
+  /** Traces a line for every frame that arrives, too. */
   readonly frames?: boolean
   /** Sees every message as it is sent. */
   readonly capture?: (message: Uint8Array) => void
@@ -46,8 +41,8 @@ export interface SimulationResult {
 const QUIET_AFTER_MS = 60_000
 const OBSERVED_MS = 20_000
 /**
- * A link that died silently is given up after at most 57 s, and may be the one that a `synced()` was still waiting for. That
- * rejects 30 s later, and takes its questions back.
+ * A link that died silently is given up after at most 57 s. A `synced()` that still waited for it rejects 30 s later, and
+ * takes its questions back.
  */
 const WAITS_END_AFTER_MS = 90_000
 /** Twenty times what the busiest of the usual worlds needs. */
@@ -89,18 +84,10 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
   const random = createSeededRandom(`world/${scenario.seed}`)
   const faults: Faults = createFaults()
   const history: History = createHistory()
-  const lastOrderByDevice = new Map<Device, number>()
   let failure: string | null = null
-  let messages = 0
-  let digest = 0x811c_9dc5
-  /** The frames that may still travel; null while all may. */
-  let allowed: ReadonlySet<string> | null = null
 
   const fail = (reason: string): void => {
     failure ??= `${reason} (at ${Math.round(time.now)} ms)`
-  }
-  const absorb = (bytes: Uint8Array): void => {
-    for (const byte of bytes) digest = Math.imul(digest ^ byte, 0x0100_0193)
   }
 
   const isTainted = (session: string): boolean => edges.some((edge) => edge.isTainted(session))
@@ -123,33 +110,14 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     },
   }
 
-  const arrived = (at: Device, from: Device, _lane: Lane, message: Uint8Array, order: number): void => {
-    if (frames === true) traceFrames(at, from, message)
-    if (order < (lastOrderByDevice.get(at) ?? 0)) faults.count("reordered-across-links")
-    else lastOrderByDevice.set(at, order)
-    if (allowed === null) return
-    for (const { frame } of decodeMessage(message)) {
-      if (!allowed.has(frame.type)) fail(`${frame.type} still travels ${QUIET_AFTER_MS / 1000} s after heal`)
-    }
-  }
-  const traceFrames = (at: Device, from: Device, message: Uint8Array): void => {
-    for (const { frame, size } of decodeMessage(message)) {
-      const { type, ...body } = frame
-      if (type !== "ping" && type !== "pong")
-        world.trace(`  ${from.index} → ${at.index} ${type} ${size} B ${describe(body)}`)
-    }
-  }
-  const sent = (message: Uint8Array): number => {
-    absorb(message)
-    capture?.(message)
-    messages++
-    if (messages > MOST_MESSAGES_PER_EDGE * (scenario.edges.length + 2)) fail("this room never comes to rest")
-    return messages
-  }
-
+  const traffic = createTraffic(world, {
+    mostMessages: MOST_MESSAGES_PER_EDGE * (scenario.edges.length + 2),
+    traceFrames: frames ?? false,
+    capture,
+  })
   const devices = scenario.peers.map((plan, index) => createDevice(world, index, plan))
   const edges = scenario.edges.map(([a, b], index) =>
-    createEdge(world, index, [devices[a] as Device, devices[b] as Device], { arrived, sent }),
+    createEdge(world, index, [devices[a] as Device, devices[b] as Device], traffic),
   )
   const edgesOf = (device: Device): readonly Edge[] => edges.filter(({ ends }) => ends.includes(device))
   const claims = createSyncedClaims(world, devices, isTainted)
@@ -185,22 +153,6 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
   const dropLinks = (device: Device): void => {
     for (const edge of edgesOf(device)) {
       edge.lost(edge.ends[0] === device ? 0 : 1, chance.chance(0.3) ? null : chance.below(3_000))
-    }
-  }
-
-  /** Marks acknowledged writes that no disk can pass on any more: they were lost with a disk, not by the protocol. */
-  const writeOff = (): void => {
-    const images = new Map(devices.filter(({ gone }) => !gone).map((one) => [one, one.disk.image()]))
-    for (const write of history.writes) {
-      if (write.gone || !write.acknowledged) continue
-      const author = device(write.device)
-      const holders = [...images].filter(
-        ([holder, image]) =>
-          (holder === author || (isFull(holder.plan) && holder.plan.schemaTag === author.plan.schemaTag)) &&
-          holds(image, write.document, write.dot),
-      )
-      write.gone = holders.length === 0
-      write.heldBy = new Set(holders.map(([{ index }]) => index))
     }
   }
 
@@ -259,7 +211,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
         leaver.leave()
         if (event.backAfterMs === null) {
           leaver.gone = true
-          writeOff()
+          markLostWrites(devices, history)
         } else {
           time.schedule(event.backAfterMs + 2_000, () => {
             faults.count("returned")
@@ -316,7 +268,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
       faults.count("disk-rollback")
       world.trace(`${victim.index} gets its backup back`)
       victim.disk.restore(victim.backup)
-      writeOff()
+      markLostWrites(devices, history)
     }
     time.schedule(backAfterMs, () => start(victim))
   }
@@ -346,7 +298,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     await time.runUntil(() => failure !== null, durationMs)
   }
 
-  /** A device that has somebody to share everything with must hear that it has done so. */
+  /** At rest, `synced()` resolves on every device that has somebody to share everything with. */
   const syncedAtRest = async (): Promise<void> => {
     const partnersOf = (one: Device): readonly Device[] =>
       edgesOf(one)
@@ -356,7 +308,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
           ),
         )
         .flatMap(({ ends }) => ends.filter((end) => end !== one))
-    // A twin is no other device, but is asked for those that it knows.
+    // A twin does not count as another device, but is asked about the devices that it is linked to.
     const knows = (one: Device): boolean =>
       partnersOf(one).some((partner) =>
         [partner, ...(partner.key === one.key ? partnersOf(partner) : [])].some(({ key }) => key !== one.key),
@@ -367,7 +319,7 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     if (reason !== null) fail(reason)
   }
 
-  /** Nobody waits for ever. The last questions are still on their way when the last wait ends. */
+  /** Waits until nobody waits any more. The last questions are still on their way when the last wait ends. */
   const waitsEnd = async (limit: number): Promise<void> => {
     while (failure === null && claims.waiting() !== null) {
       if (time.now > limit) fail(`synced() of ${claims.waiting()?.index} neither resolves nor rejects`)
@@ -411,9 +363,9 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
       if (reason !== null) fail(reason)
       if (failure === null) await runFor(QUIET_AFTER_MS - convergedAfterMs)
       if (failure === null) await syncedAtRest()
-      allowed = WHILE_SOMEBODY_WAITS
+      traffic.allowOnly(WHILE_SOMEBODY_WAITS)
       await waitsEnd(healedAt + WAITS_END_AFTER_MS)
-      allowed = HEARTBEATS
+      traffic.allowOnly(HEARTBEATS)
       if (failure === null) await runFor(OBSERVED_MS)
       if (failure === null) {
         const broken =
@@ -431,23 +383,9 @@ function createRun(scenario: Scenario, { bug, trace, frames, capture, inspect }:
     },
     result() {
       inspect?.(devices)
-      for (const { disk } of devices) for (const [, value] of disk.image()) absorb(value)
-      return { failure, faults: faults.counts, digest: digest >>> 0, messages, writes: history.writes.length }
+      for (const { disk } of devices) for (const [, value] of disk.image()) traffic.absorb(value)
+      const { digest, messages } = traffic
+      return { failure, faults: faults.counts, digest, messages, writes: history.writes.length }
     },
   }
-}
-
-function holds(image: DiskImage, document: string, dot: Parameters<typeof covers>[1]): boolean {
-  const state = readStoredDocument(image, document)
-  return state !== null && covers(state.context, dot)
-}
-
-/** A frame's content in one line: bytes as their first hex digits. */
-function describe(body: object): string {
-  const text = JSON.stringify(body, (_key, value: unknown) =>
-    value instanceof Uint8Array
-      ? `${Buffer.from(value.subarray(0, 4)).toString("hex")}/${value.length}`
-      : value,
-  )
-  return text.length > 160 ? `${text.slice(0, 160)}…` : text
 }

@@ -2,24 +2,16 @@ import {
   createMemoryReplica,
   createMemoryStore,
   createSeededRandom,
-  createSimulatedConnection,
   createSimulatedTime,
   decodeMessage,
   type MemoryCollection,
   type SeededRandom,
-  type SimulatedConnection,
   type SimulatedTime,
 } from "@dunlin/core/testing"
-import { linkEngine } from "./engine-link.ts"
-import { createPlainEngine, type PlainEngine } from "./plain-engine.ts"
+import { createPlainEngine, linkPlainEngines, type PlainEngine, type PlainPath } from "./plain-engine.ts"
 
-/** A path between two ends, and how fast it carries what each of them sends. */
-export interface SlowPath {
-  readonly latencyMs: number
-  readonly bytesPerMs: readonly [number, number]
-  /** Bytes that wait in the network, unseen. */
-  readonly queueBytes?: number
-}
+/** A path of limited speed. */
+export type SlowPath = PlainPath & Required<Pick<PlainPath, "bytesPerMs">>
 
 /** How two devices differ, in each of their replicas. */
 export interface Differences {
@@ -70,7 +62,7 @@ export async function runSlowMeeting(
   const before = await startPair("before", stores, time, random)
   for (const collection of before[0].collections)
     for (let at = 0; at < shared; at++) void collection.set(`shared-${at}`, { text: textOf(random) })
-  const fast = link(before, FAST, time, random)
+  const fast = linkPlainEngines(before, FAST, time, random.fork(`${time.now}`))
   await time.runFor(5_000)
   fast.cut([0, 0])
   for (const { clock } of before) clock.stop()
@@ -86,7 +78,8 @@ export async function runSlowMeeting(
   }
   await time.runFor(500)
 
-  const connection = link(devices, slowAfterRequests > 0 ? FAST : slow, time, random)
+  const path = slowAfterRequests > 0 ? FAST : slow
+  const connection = linkPlainEngines(devices, path, time, random.fork(`${time.now}`))
   const startedAt = time.now
   const salts = new Set<number>()
   let requests = 0
@@ -149,26 +142,6 @@ async function startDevice(
   await time.runFor(1_000)
   if (Object.keys(collections).length < stores.length) throw new Error("a replica did not open")
   return { ...plain, collections }
-}
-
-function link(
-  devices: readonly [Device, Device],
-  { latencyMs, bytesPerMs, queueBytes = 0 }: SlowPath,
-  time: SimulatedTime,
-  random: SeededRandom,
-): SimulatedConnection {
-  const connection = createSimulatedConnection({
-    time,
-    random: random.fork(`${time.now}`),
-    names: ["a", "b"],
-    latencyMs: [latencyMs, latencyMs],
-    queueBytes,
-  })
-  for (const end of [0, 1] as const) {
-    connection.setBytesPerMs(end, bytesPerMs[end])
-    linkEngine(devices[end].engine, connection, end, devices[1 - end] as Device)
-  }
-  return connection
 }
 
 /** Random, so that texts are equal only if they were sent. */

@@ -1,8 +1,9 @@
-import { covers, type Dot, RoomError } from "@dunlin/core"
-import { type DiskImage, readStoredDocument } from "@dunlin/core/testing"
+import { type Dot, RoomError } from "@dunlin/core"
+import type { DiskImage } from "@dunlin/core/testing"
 import type { Device, Process, World } from "./device.ts"
+import { isOnDisk } from "./lost-writes.ts"
 
-/** Holds `synced()` to its word: what was known when it was called is on the disks of so many other devices when it resolves. */
+/** Checks what `synced()` promises: all that was known at the call is on the disks of so many other devices when it resolves. */
 export interface SyncedClaims {
   ask(device: Device, peers: number): void
   /** A device is about to lose what it held since its backup. Its peers may not have noticed yet that it is gone. */
@@ -31,16 +32,14 @@ export function createSyncedClaims(
   const open = new Map<Process, number>()
   const count = (process: Process, by: 1 | -1): void => void open.set(process, (open.get(process) ?? 0) + by)
 
-  const known = ({ index }: Device, { collection }: Process): Known => {
+  const known = ({ disk }: Device, { collection }: Process): Known => {
     const documents = new Set(world.history.writes.map(({ document }) => document))
     return [...documents].flatMap((document) =>
       (collection?.state(document)?.siblings ?? [])
-        .filter(({ dot }) => isDurable(index, document, dot))
+        .filter(({ dot }) => isOnDisk(disk.image(), document, dot))
         .map(({ dot }) => [document, dot] as const),
     )
   }
-  const isDurable = (index: number, document: string, dot: Dot): boolean =>
-    missingFrom((devices[index] as Device).disk.image(), [[document, dot]]).length === 0
 
   const check = (device: Device, process: Process, peers: number, asked: Known): void => {
     const linked = process.engine.links.get()
@@ -53,7 +52,7 @@ export function createSyncedClaims(
           key,
           lacking: missingFrom(disk.image(), asked),
         })),
-      // What a twin says may be older than the loss of a device to which only the twin is linked.
+      // A device to which only the twin is linked may have lost its disk after the twin answered.
       ...losses
         .filter(({ key, session }) => key !== device.key && (hasTwin || linked.has(session)))
         .map(({ key, session, image }) => ({ holder: session, key, lacking: missingFrom(image, asked) })),
@@ -63,7 +62,7 @@ export function createSyncedClaims(
     const [closest] = lacks.toSorted((a, b) => a.lacking.length - b.lacking.length)
     const holding = new Set(lacks.flatMap(({ key, lacking }) => (lacking.length === 0 ? key : [])))
     if (holding.size >= peers) return
-    // Garbage may refuse another entry and then acknowledge: a liar can say that it holds what it does not.
+    // Garbage may refuse another entry and then acknowledge this one, so a hostile peer can claim what it does not hold.
     if (isTainted(process.session)) return world.trace(`${device.index} was told so by garbage`)
     const [document] = closest?.lacking[0] ?? []
     world.fail(
@@ -120,8 +119,5 @@ function isRefusal(error: unknown): boolean {
 }
 
 function missingFrom(image: DiskImage, writes: Known): Known {
-  return writes.filter(([document, dot]) => {
-    const state = readStoredDocument(image, document)
-    return state === null || !covers(state.context, dot)
-  })
+  return writes.filter(([document, dot]) => !isOnDisk(image, document, dot))
 }
