@@ -1,14 +1,13 @@
 // `npm run bench -- connect`: how soon peers are connected and how well the connection is used, compared with y-webrtc
 // and the bare data channel. Browsers and peers run in processes of their own, all on loopback.
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
-import { cpus, loadavg } from "node:os"
-import { fileURLToPath } from "node:url"
 import { createInvite } from "@dunlin/core"
 import { createHarness, type Harness } from "../e2e/browser/harness.ts"
 import type { ChildPeer } from "../e2e/browser/harness/child-peer.ts"
 import { BUILT } from "./built.ts"
+import { createFigures } from "./figures.ts"
 import { spawnChild } from "./host/child-calls.ts"
 import { median, quantile } from "./quantile.ts"
+import type { SuiteOptions } from "./run-suite.ts"
 
 type Page = typeof import("./connect/dunlin-page.ts")
 type Peer = typeof import("./connect/peer-child.ts")
@@ -17,20 +16,17 @@ type Peer = typeof import("./connect/peer-child.ts")
 const WARM_UP = 300
 /** The runtime keeps compiling for a few thousand round trips. */
 const WARM_LATER = 4_000
-const OUT = fileURLToPath(new URL("out/connect.jsonl", import.meta.url))
+const figures = createFigures("connect")
 const peerModule = new URL("./connect/peer-child.ts", import.meta.url)
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
-  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
-  const [cpu] = cpus()
-  console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
+export async function run({ quick }: SuiteOptions): Promise<void> {
+  figures.begin()
   await using harness = createHarness()
   await comparePages(harness, quick ? 5 : 15)
   await measureNodePairs(harness, quick ? 20 : 100)
   await compareRoundTrips(harness, quick ? 100 : 500)
   await compareThroughput(harness, quick ? 3 : 5, quick ? 24 : 64)
-  console.log("JSON lines: bench/out/connect.jsonl")
+  console.log(`JSON lines: ${figures.file}`)
 }
 
 /** A page starts in a fresh profile and waits for an entry that another profile holds. */
@@ -154,16 +150,16 @@ async function measureRoundTrips(
     documents.push(await costing(peers, () => one.call("ping", count / 5)))
     numbers.push(await costing(peers, () => one.call("pingNumbers", count / 5)))
   }
-  const figures = (slices: readonly Costly<readonly number[]>[]): Readonly<Record<string, number>> => {
+  const figuresOf = (slices: readonly Costly<readonly number[]>[]): Readonly<Record<string, number>> => {
     const times = slices.flatMap(({ value }) => value)
     return { p50: median(times), p95: p95(times), cpu: sumOfCpu(slices) / times.length }
   }
   const title = `round trip of a small change, ${when}, ms; cpu: of both peers, for one`
   report(`${title}: a number, the least that a room replicates`, {
-    "raw channel": figures(raw),
-    dunlin: figures(numbers),
+    "raw channel": figuresOf(raw),
+    dunlin: figuresOf(numbers),
   })
-  report(`${title}: a JSON document`, { "raw channel": figures(raw), dunlin: figures(documents) })
+  report(`${title}: a JSON document`, { "raw channel": figuresOf(raw), dunlin: figuresOf(documents) })
 }
 
 interface Costly<T> {
@@ -212,13 +208,13 @@ async function compareThroughput(harness: Harness, rounds: number, megabytes: nu
       ours.push(await costing([one, two], async () => total / 1e3 / (await two.call("receive", count))))
     })
   }
-  const figures = (runs: readonly Costly<number>[]): Readonly<Record<string, number>> => ({
+  const figuresOf = (runs: readonly Costly<number>[]): Readonly<Record<string, number>> => ({
     p50: median(runs.map(({ value }) => value)),
     "cpu ms/MB": sumOfCpu(runs) / runs.length / (total / 1e6),
   })
   report(`throughput of ${megabytes} MB in entries of 32 KiB, MB/s (median of ${rounds})`, {
-    "raw channel": figures(raw),
-    dunlin: figures(ours),
+    "raw channel": figuresOf(raw),
+    dunlin: figuresOf(ours),
   })
 }
 
@@ -228,7 +224,7 @@ function report(title: string, rows: Readonly<Record<string, Readonly<Record<str
   console.table(
     Object.fromEntries(
       Object.entries(rows).map(([name, row]) => {
-        appendFileSync(OUT, `${JSON.stringify({ measure: title, name, ...row })}\n`)
+        figures.add({ measure: title, name, ...row })
         const shown = Object.entries(row).flatMap(([figure, value]) => {
           const rounded = [figure, Number(value.toFixed(2))] as const
           if (name === "dunlin") return [rounded]

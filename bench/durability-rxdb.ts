@@ -1,8 +1,9 @@
 // `npm run durability -- rxdb`: Chromium killed 200 times in the middle of writes on Dexie storage.
 import { createHarness } from "../e2e/browser/harness.ts"
 import { runCrashCycles } from "../e2e/rxdb/crash-cycles.ts"
+import type { SuiteOptions } from "./run-suite.ts"
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
+export async function run({ quick }: SuiteOptions): Promise<void> {
   const cycles = quick ? 20 : 200
   const harness = createHarness()
   try {

@@ -4,16 +4,18 @@
 //   npm run bench -- growth --largest          simulated rooms of 1,000 as well: ten minutes of processor time
 //   npm run bench -- growth --draw             only the charts, from the figures of earlier runs
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { cpus, loadavg } from "node:os"
+import { loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
 import { createSeededRandom } from "@dunlin/core/testing"
 import { createHarness } from "../e2e/browser/harness.ts"
 import { measureLargeRoom } from "../e2e/rooms/large-room.ts"
 import { createFingerprintIndex } from "../packages/core/src/protocol/fingerprint-index.ts"
 import { measureMesh } from "../sim/mesh-table.ts"
+import { printMachine } from "./figures.ts"
 import { growthChart, type Series } from "./growth/growth-chart.ts"
 import { measureReplicas } from "./growth/replica-growth.ts"
 import { createEntries, positionOf, reconcile } from "./reconcile.ts"
+import type { SuiteOptions } from "./run-suite.ts"
 
 const OUT = fileURLToPath(new URL("out/growth.jsonl", import.meta.url))
 const CHARTS = fileURLToPath(new URL("../docs/images/", import.meta.url))
@@ -84,11 +86,10 @@ const parts: Readonly<Record<string, Part>> = {
   },
 }
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
+export async function run({ quick }: SuiteOptions): Promise<void> {
   mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
   const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length)
-  const [cpu] = cpus()
-  console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
+  printMachine()
   const rowsByPart = readRows()
   for (const [name, part] of Object.entries(parts)) {
     if (process.argv.includes("--draw") || (only !== undefined && only !== name)) continue

@@ -1,20 +1,21 @@
 // `npm run bench -- host`: the signaling host beside a bare `ws` relay, y-webrtc's server and RxDB's server, in turn
 // in one run; each server and each driver is a process of its own, everything on loopback.
 //   npm run bench -- host --only=load    one part: load, idle, cluster, deadly, storm or containment
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { cpus, loadavg } from "node:os"
-import { fileURLToPath } from "node:url"
+import { readFileSync } from "node:fs"
+import { loadavg } from "node:os"
 import { freeTcpPort, natsServerProblem, startNatsServer } from "../e2e/infra/nats-server.ts"
+import { createFigures } from "./figures.ts"
 import { type BenchChild, spawnChild } from "./host/child-calls.ts"
 import type { Attack, AttackFigures } from "./host/containment.ts"
 import type { ServerKind } from "./host/dialects.ts"
 import type { TalkFigures } from "./host/honest-talk.ts"
 import type { ForwardFigures, JoinFigures } from "./host/load-driver.ts"
 import type { StormFigures } from "./host/malformed-storm.ts"
-import { median } from "./quantile.ts"
 import type { ServerUsage } from "./host/server-child.ts"
+import { median } from "./quantile.ts"
+import type { SuiteOptions } from "./run-suite.ts"
 
-const OUT = fileURLToPath(new URL("out/host.jsonl", import.meta.url))
+const out = createFigures("host")
 const kinds: readonly ServerKind[] = ["dunlin", "bare", "y-webrtc", "rxdb"]
 
 /** Limits per address and socket are off: one driver stands for thousands of clients. */
@@ -33,11 +34,8 @@ const unlimited = {
   maxLoopLagMs: 60_000,
 }
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
-  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
-  const [cpu] = cpus()
-  console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
+export async function run({ quick }: SuiteOptions): Promise<void> {
+  out.begin()
   const rounds = quick ? 1 : 3
   const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length)
   const parts: Readonly<Record<string, () => Promise<void>>> = {
@@ -50,7 +48,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
     containment: () => containment(quick ? 2 : 10),
   }
   for (const [name, part] of Object.entries(parts)) if (only === undefined || only === name) await part()
-  console.log("JSON lines: bench/out/host.jsonl")
+  console.log(`JSON lines: ${out.file}`)
 }
 
 interface Stage {
@@ -358,5 +356,5 @@ async function containment(seconds: number): Promise<void> {
 }
 
 function record(line: object): void {
-  appendFileSync(OUT, `${JSON.stringify({ ...line, load: loadavg()[0] })}\n`)
+  out.add({ ...line, load: loadavg()[0] })
 }

@@ -5,8 +5,9 @@ import { measureKeyPress } from "./loro/key-press.ts"
 import { measureManyDocuments } from "./loro/many-documents.ts"
 import { beginReport } from "./loro/report.ts"
 import { measureTrace } from "./loro/trace.ts"
+import type { SuiteOptions } from "./run-suite.ts"
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
+export async function run({ quick }: SuiteOptions): Promise<void> {
   beginReport()
   // The timers of idle rooms do not keep a process alive, and engines linked within one process have nothing else.
   setInterval(() => undefined, 1_000)

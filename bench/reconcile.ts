@@ -1,8 +1,5 @@
 // `npm run bench -- reconcile`: what it costs to find out how two replicas differ, the index behind it, and what a write
 // costs once a document has many writers. Bytes and trips are exact; times are of this machine.
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
-import { cpus, loadavg } from "node:os"
-import { fileURLToPath } from "node:url"
 import { createSeededRandom, type SeededRandom } from "@dunlin/core/testing"
 import {
   EMPTY_REGISTER,
@@ -26,8 +23,10 @@ import { encodeFrame } from "../packages/core/src/protocol/frame-codec.ts"
 import type { Frame } from "../packages/core/src/protocol/frame.ts"
 import { framedBytes } from "../packages/core/src/protocol/message.ts"
 import { answerRange, createReconciliation } from "../packages/core/src/protocol/reconciliation.ts"
+import { createFigures } from "./figures.ts"
+import type { SuiteOptions } from "./run-suite.ts"
 
-const OUT = fileURLToPath(new URL("out/reconcile.jsonl", import.meta.url))
+const figures = createFigures("reconcile")
 
 /** Bytes and one-way trips, both directions together, that a sketch of the protocol reached; not to be exceeded. */
 const LEVELS: Readonly<Record<string, { readonly bytes: number; readonly trips: number }>> = {
@@ -51,11 +50,8 @@ const INDEX_LEVELS: Readonly<
   1_000_000: { buildMs: 410, insertUs: 2, updateUs: 1.1 },
 }
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
-  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
-  const [cpu] = cpus()
-  console.log(`${cpus().length} × ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
+export async function run({ quick }: SuiteOptions): Promise<void> {
+  figures.begin()
   const sizes = quick ? [100_000] : [100_000, 1_000_000]
   for (const entries of sizes) {
     const pack = createEntries(entries)
@@ -66,11 +62,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
     }
   }
   measureContexts(quick ? [10, 1_000] : [10, 1_000, 10_000])
-  console.log("JSON lines: bench/out/reconcile.jsonl")
-}
-
-function note(line: object): void {
-  appendFileSync(OUT, `${JSON.stringify(line)}\n`)
+  console.log(`JSON lines: ${figures.file}`)
 }
 
 export function createEntries(count: number): EntryPack {
@@ -122,7 +114,7 @@ function measureIndex(entries: number, pack: EntryPack, rounds: number): void {
     return spent
   })
   const level = INDEX_LEVELS[entries]
-  note({ suite: "reconcile", table: "index", entries, buildMs, insertUs, updateUs, level })
+  figures.add({ suite: "reconcile", table: "index", entries, buildMs, insertUs, updateUs, level })
   console.log(
     `index of ${entries}: build ${buildMs.toFixed(0)} ms (level ${level?.buildMs}), ` +
       `insert ${insertUs.toFixed(2)} µs (${level?.insertUs}), update ${updateUs.toFixed(2)} µs (${level?.updateUs})`,
@@ -156,7 +148,7 @@ function measureDifference(entries: number, label: string, differences: number, 
   const spentMs = cpuMs() - startedAt
   const level = LEVELS[`${entries}/${label}`]
   const ratio = level === undefined ? "" : `${(cost.bytes / level.bytes).toFixed(2)} × level`
-  note({
+  figures.add({
     suite: "reconcile",
     table: "differences",
     entries,
@@ -267,7 +259,7 @@ function measureContexts(sessions: readonly number[]): void {
     const whole = encodeDelta(wholeDelta(after)).length
     const summary = encodeSummary(summarizeRegister(after)).length
     state = after
-    note({ suite: "reconcile", table: "contexts", sessions: count, push, whole, summary })
+    figures.add({ suite: "reconcile", table: "contexts", sessions: count, push, whole, summary })
     console.log(
       `document of ${String(count).padStart(6)} writing sessions: a live write sends ${push} B, ` +
         `all of it ${whole} B, its summary ${summary} B (${(summary / count).toFixed(1)} a session)`,

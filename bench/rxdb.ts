@@ -1,9 +1,10 @@
 // `npm run bench -- rxdb`: @dunlin/rxdb beside RxDB's own WebRTC plugin, in turn in one run. Peers are processes of
 // their own with memory storage and node-datachannel; bytes are data-channel payload both ways after the handshake.
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
-import { cpus, loadavg } from "node:os"
-import { fileURLToPath } from "node:url"
+import { loadavg } from "node:os"
+import { createFigures } from "./figures.ts"
 import { quantile } from "./quantile.ts"
+import type { SuiteOptions } from "./run-suite.ts"
+import { channelFloor } from "./rxdb/channel-floor.ts"
 import { type Flock, openFlock } from "./rxdb/flock.ts"
 import {
   cities,
@@ -16,7 +17,6 @@ import {
   thirdPeer,
   writeLatency,
 } from "./rxdb/rows.ts"
-import { channelFloor } from "./rxdb/channel-floor.ts"
 
 interface Task {
   readonly name: string
@@ -27,15 +27,10 @@ interface Task {
   readonly rxdb: ((flock: Flock) => Promise<Measured>) | null
 }
 
-const OUT = fileURLToPath(new URL("out/rxdb.jsonl", import.meta.url))
+const figures = createFigures("rxdb")
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
-  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
-  const [cpu] = cpus()
-  console.log(
-    `${cpus().length} × ${cpu?.model ?? "unknown CPU"}, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`,
-  )
+export async function run({ quick }: SuiteOptions): Promise<void> {
+  figures.begin()
   const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice(7)
   const dunlin = await openFlock("dunlin")
   const rxdb = await openFlock("rxdb")
@@ -53,7 +48,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
     await dunlin.close()
     await rxdb.close()
   }
-  console.log(`JSON lines: bench/out/rxdb.jsonl`)
+  console.log(`JSON lines: ${figures.file}`)
 }
 
 function tasks(quick: boolean): readonly Task[] {
@@ -169,7 +164,7 @@ function summary(rows: readonly Measured[], field: string): number | string | bo
 }
 
 function record(task: string, engine: string, result: Measured): Measured {
-  appendFileSync(OUT, `${JSON.stringify({ task, engine, load: loadavg()[0], ...result })}\n`)
+  figures.add({ task, engine, load: loadavg()[0], ...result })
   return result
 }
 

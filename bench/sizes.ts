@@ -1,10 +1,10 @@
 // `npm run bench -- sizes`: what a page loads, minified and gzipped, without what the application itself brings.
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { build } from "esbuild"
+import { createFigures } from "./figures.ts"
 
-const OUT = fileURLToPath(new URL("out/sizes.jsonl", import.meta.url))
+const figures = createFigures("sizes")
 
 const ROOM = `
   export { createInvite, openRoom } from "@dunlin/core"
@@ -24,16 +24,15 @@ const PAGES = {
 } as const
 
 export async function run(): Promise<void> {
-  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
+  figures.begin()
   const rows: Record<string, { readonly "KB gzip": number }> = {}
   for (const [page, source] of Object.entries(PAGES)) {
     const bytes = await gzippedBytes(source)
-    appendFileSync(OUT, `${JSON.stringify({ suite: "sizes", page, bytes })}\n`)
+    figures.add({ suite: "sizes", page, bytes })
     rows[page] = { "KB gzip": Number((bytes / 1_000).toFixed(1)) }
   }
   console.table(rows)
-  console.log("JSON lines: bench/out/sizes.jsonl")
+  console.log(`JSON lines: ${figures.file}`)
 }
 
 async function gzippedBytes(source: string): Promise<number> {

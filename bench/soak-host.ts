@@ -1,13 +1,14 @@
 // `npm run soak -- host`: ten minutes of coming, going, talking and misbehaving. Does the heap stay flat?
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
+import { createFigures } from "./figures.ts"
 import { type BenchChild, spawnChild } from "./host/child-calls.ts"
 import type { ChurnFigures } from "./host/churn.ts"
-import type { ServerUsage } from "./host/server-child.ts"
 import type { StormFigures } from "./host/malformed-storm.ts"
+import type { ServerUsage } from "./host/server-child.ts"
+import type { SuiteOptions } from "./run-suite.ts"
+import { slope } from "./slope.ts"
 
-const OUT = fileURLToPath(new URL("out/soak-host.jsonl", import.meta.url))
+const figures = createFigures("soak-host")
 const MAX_SLOPE_MIB_PER_MINUTE = 1
 
 /** The driver is one address with many clients; other settings are defaults, or shorter so that things happen often. */
@@ -31,9 +32,8 @@ interface Sample {
   readonly rssMiB: number
 }
 
-export async function run({ quick }: { readonly quick: boolean }): Promise<void> {
-  mkdirSync(fileURLToPath(new URL("out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
+export async function run({ quick }: SuiteOptions): Promise<void> {
+  figures.begin()
   const minutes = quick ? 1.5 : 10
   const warmUpMinutes = quick ? 0.4 : 2
   const server = await spawnChild("server-child.ts", ["dunlin", JSON.stringify(options)])
@@ -58,7 +58,7 @@ export async function run({ quick }: { readonly quick: boolean }): Promise<void>
       externalSlopeMiBPerMinute: round(externalSlope),
     }
     console.table([result])
-    appendFileSync(OUT, `${JSON.stringify(result)}\n`)
+    figures.add(result)
     if (heapSlope > MAX_SLOPE_MIB_PER_MINUTE) {
       throw new Error(
         `the heap grows by ${round(heapSlope)} MiB a minute; ${MAX_SLOPE_MIB_PER_MINUTE} is the limit`,
@@ -84,7 +84,7 @@ async function watch(server: BenchChild, minutes: number): Promise<readonly Samp
       rssMiB: usage.rssBytes / 2 ** 20,
     }
     samples.push(sample)
-    appendFileSync(OUT, `${JSON.stringify(sample)}\n`)
+    figures.add(sample)
   }
   return samples
 }
@@ -99,14 +99,6 @@ function stormNowAndThen(driver: BenchChild, port: number): { stop(): void } {
     }
   })()
   return { stop: () => void (stopped = true) }
-}
-
-/** Least squares: units of y per unit of x. */
-function slope(points: readonly (readonly [number, number])[]): number {
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length
-  const covariance = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0)
-  return covariance / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
 }
 
 function round(value: number): number {

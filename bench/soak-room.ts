@@ -1,7 +1,9 @@
+import { setTimeout as pause } from "node:timers/promises"
 import { createInvite } from "@dunlin/core"
 import { createHarness } from "../e2e/browser/harness.ts"
 import type { ChildPeer } from "../e2e/browser/harness/child-peer.ts"
 import type { SuiteOptions } from "./run-suite.ts"
+import { slope } from "./slope.ts"
 
 type Peer = ChildPeer<typeof import("./soak-room-peer.ts")>
 
@@ -80,14 +82,13 @@ export async function run({ quick }: SuiteOptions): Promise<void> {
     slopes.map((own, index) => ({
       peer: index + 1,
       "heap at the end, MiB": mebibytes(own.at(-1)?.heapBytes ?? 0),
-      "heap slope, KiB/min": kibibytes(slopePerMinute(own, "heapBytes")),
+      "heap slope, KiB/min": kibibytes(slopeOf(own, "heapBytes")),
       "RSS at the end, MiB": mebibytes(own.at(-1)?.rssBytes ?? 0),
-      "RSS slope, KiB/min": kibibytes(slopePerMinute(own, "rssBytes")),
+      "RSS slope, KiB/min": kibibytes(slopeOf(own, "rssBytes")),
     })),
   )
   for (const own of slopes) {
-    if (slopePerMinute(own, "heapBytes") > SLOPE_LIMIT_BYTES)
-      throw new Error("The heap of a steady peer grows.")
+    if (slopeOf(own, "heapBytes") > SLOPE_LIMIT_BYTES) throw new Error("The heap of a steady peer grows.")
   }
 }
 
@@ -103,25 +104,10 @@ async function settle(peers: readonly Peer[]): Promise<number> {
   }
 }
 
-/** Slope of the least-squares line through the samples. */
-function slopePerMinute(samples: readonly Sample[], field: "heapBytes" | "rssBytes"): number {
-  const times = samples.map(({ atMs }) => atMs / 60_000)
-  const values = samples.map((sample) => sample[field])
-  const meanTime = mean(times)
-  const meanValue = mean(values)
-  const spread = times.reduce((sum, time) => sum + (time - meanTime) ** 2, 0)
-  if (spread === 0) return 0
-  return (
-    times.reduce((sum, time, index) => sum + (time - meanTime) * ((values[index] ?? 0) - meanValue), 0) /
-    spread
-  )
+/** Per minute. */
+function slopeOf(samples: readonly Sample[], field: "heapBytes" | "rssBytes"): number {
+  return slope(samples.map((sample) => [sample.atMs / 60_000, sample[field]]))
 }
 
-const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
 const mebibytes = (bytes: number): string => (bytes / 1_048_576).toFixed(1)
 const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(0)
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}

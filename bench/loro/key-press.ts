@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises"
 import { createInvite } from "@dunlin/core"
 import { createHarness } from "../../e2e/browser/harness.ts"
 import { spawnChild } from "../host/child-calls.ts"
@@ -178,8 +179,4 @@ function intervals(from: readonly number[] = [], to: readonly number[] = []): re
     const next = from[index + 1] ?? Number.POSITIVE_INFINITY
     return end === undefined || end > next ? [] : [Math.max(0, end - start)]
   })
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

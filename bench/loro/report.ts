@@ -1,8 +1,7 @@
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
-import { cpus, loadavg } from "node:os"
-import { fileURLToPath } from "node:url"
+import { loadavg } from "node:os"
+import { createFigures } from "../figures.ts"
 
-const OUT = fileURLToPath(new URL("../out/loro.jsonl", import.meta.url))
+const figures = createFigures("loro")
 
 export interface Row {
   readonly work: string
@@ -14,14 +13,11 @@ export interface Row {
 }
 
 export function beginReport(): void {
-  mkdirSync(fileURLToPath(new URL("../out", import.meta.url)), { recursive: true })
-  writeFileSync(OUT, "")
-  const [cpu] = cpus()
-  console.log(`${cpus().length} × ${cpu?.model ?? "unknown CPU"}, load ${load()}, Node ${process.version}`)
+  figures.begin()
 }
 
 export function report(row: Row): void {
-  appendFileSync(OUT, `${JSON.stringify({ ...row, load: Number(load()) })}\n`)
+  figures.add({ ...row, load: loadavg()[0] })
   const verdict = row.target === undefined ? "" : `   [${row.met === true ? "met" : "MISSED"}: ${row.target}]`
   console.log(`\n${row.work}${verdict}`)
   for (const [name, value] of Object.entries(row.values)) console.log(`  ${name.padEnd(44)} ${show(value)}`)
@@ -30,8 +26,4 @@ export function report(row: Row): void {
 function show(value: number | string): string {
   if (typeof value === "string") return value
   return Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(value < 10 ? 2 : 1)
-}
-
-function load(): string {
-  return (loadavg()[0] ?? 0).toFixed(1)
 }
