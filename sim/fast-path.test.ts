@@ -79,7 +79,7 @@ test.each([
   expect(syncedTrips).toBeLessThanOrEqual(6)
 })
 
-test("what is long or much is offered first", async () => {
+test("entries that are long or many are offered before they are sent", async () => {
   const long = await runReunion({ entries: 3, by: "one", length: 20_000 })
   expect(long).toMatchObject({ trips: 4, reconciled: false, sent: { offer: 3, want: 3, entries: 3 } })
   const many = await runReunion({ entries: 300, by: "one", length: 10 })
@@ -91,7 +91,7 @@ test("what is long or much is offered first", async () => {
   expect(much.sent.offer).toBeLessThan(50)
 })
 
-test("who comes back to a room gets what is new from one of the others, without asking", async () => {
+test("a device that comes back to a room gets each new entry once", async () => {
   expect(await runHomecoming(2, 20)).toEqual({ trips: 2, copies: 1 })
   expect(await runHomecoming(5, 100)).toEqual({ trips: 2, copies: 1 })
   expect(await runHomecoming(5, 300)).toEqual({ trips: 4, copies: 1 })

@@ -52,7 +52,7 @@ test("a document of the application is left alone once it is closed", async () =
   expect(a.reports).toEqual([])
 })
 
-test("what could not be stored of it when it was closed is stored later on", async () => {
+test("what could not be stored of it when it was closed is stored later", async () => {
   const store = failingStore()
   const time = createSimulatedTime()
   const a = await attachByHand({ name: "notes", store, clock: time.clock() })

@@ -37,7 +37,7 @@ async function restarted(store: FailingStore): Promise<string> {
 }
 
 describe("a deletion that cannot be stored", () => {
-  test("is not acknowledged, however often it is asked for, and is told once it is stored", async () => {
+  test("is not acknowledged, however often it is asked for, and is announced once it is stored", async () => {
     const { a, store } = await holding()
     store.failing = true
     await expect(a.docs.delete("x")).rejects.toMatchObject({ code: "storage-failed" })
@@ -52,7 +52,7 @@ describe("a deletion that cannot be stored", () => {
     expect(a.changes).toHaveLength(1)
   })
 
-  test("is stored by itself later on", async () => {
+  test("is stored by itself later", async () => {
     const { a, store, time } = await holding()
     store.failing = true
     await expect(a.docs.delete("x")).rejects.toMatchObject({ code: "storage-failed" })
@@ -89,7 +89,7 @@ describe("a deletion that cannot be stored", () => {
   })
 })
 
-test("a store that takes nothing still tells what it holds", async () => {
+test("a store that refuses all writes can still be read", async () => {
   const { a, store } = await holding()
   store.failing = true
   expect(await a.docs.list()).toMatchObject([{ id: "x" }])

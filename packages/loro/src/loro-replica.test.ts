@@ -66,7 +66,7 @@ describe("a document", () => {
     expect(b.changes).toHaveLength(0)
   })
 
-  test("whose edits nobody commits is committed all the same", async () => {
+  test("is committed by itself if nobody commits its edits", async () => {
     const { a } = await pair()
     await using handle = await a.docs.open("x")
     const text = handle.doc.getText("body")
@@ -266,7 +266,7 @@ describe("the store", () => {
     await expect(foreign[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "stale-cursor" })
   })
 
-  test("frees the documents that were used least lately, and none that somebody has open", async () => {
+  test("frees the least recently used documents, and none that somebody has open", async () => {
     const a = await attachByHand({ name: "notes", store: memoryStore(), maxIdleDocuments: 3 })
     await using kept = await a.docs.open("kept")
     kept.doc.getText("body").insert(0, "open all the time")
@@ -342,7 +342,7 @@ describe("Loro peer ids", () => {
     expect(handle.doc.oplogVersion().toJSON().size).toBe(3)
   })
 
-  test("that the application sets are used for one commit, and told", async () => {
+  test("that the application sets are used for one commit, and reported", async () => {
     const { a } = await pair()
     await using handle = await a.docs.open("x")
     handle.doc.setPeerId("5")
@@ -352,7 +352,7 @@ describe("Loro peer ids", () => {
     expect(a.reports).toMatchObject([{ type: "warning", reason: expect.stringContaining("setPeerId") }])
   })
 
-  test("that come from elsewhere are given up, and told", async () => {
+  test("that come from elsewhere are replaced, and reported", async () => {
     const { a } = await pair()
     await type(a, "x", "mine")
     await using handle = await a.docs.open("x")

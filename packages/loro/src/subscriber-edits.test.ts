@@ -114,7 +114,7 @@ test("the room is told of what came and of the subscriber's edit one after the o
   expect(here.replica.changes.at(-1)).toMatchObject({ before: change.stateHash })
 })
 
-test("a subscriber that asks for it hears when the edit that it heard of is durable", async () => {
+test("saved(), called by a subscriber, resolves when the edit that it was told of is durable", async () => {
   const [here, there] = [await open("ab"), await open("cd")]
   const durable: Promise<unknown>[] = []
   here.note.doc.subscribe(() => {
@@ -127,7 +127,7 @@ test("a subscriber that asks for it hears when the edit that it heard of is dura
   expect(await Promise.all(durable)).toEqual([["there ", {}]])
 })
 
-test("an edit that a subscriber makes while an edit is exported is told after that, not within it", () => {
+test("an edit that a subscriber makes while another is exported is reported after that one, not within it", () => {
   const doc = new LoroDoc()
   const told: LocalChange[] = []
   const live = watchDocument({

@@ -98,7 +98,7 @@ describe("an edit that a tab has saved", () => {
     expect(await textOf(again, "x")).toBe("hello world")
   })
 
-  test("and that the holder had read when it wrote its last row makes no trouble", async () => {
+  test("and that the last row already covers is no damage", async () => {
     const [store, whole] = [memoryStore(), memoryStore()]
     const [part, all] = [
       await attachByHand({ name: "notes", store }),
@@ -140,7 +140,7 @@ describe("an edit that a tab has saved", () => {
     expect(await textOf(await attachByHand({ name: "notes", store }), "x")).toBe(text)
   })
 
-  test("is in the document that the holder opens before it was told", async () => {
+  test("is in the document even if the holder opens it before the edit is announced", async () => {
     const store = memoryStore()
     const holder = await attachByHand({ name: "notes", store })
     await holder.docs.import("known", snapshot)
@@ -166,7 +166,7 @@ describe("an edit that a tab has saved", () => {
     expect(await textOf(after, "new")).toBe("tab ")
   })
 
-  test("is taken in by the holder though its tab died before it told of it, also when others built upon it", async () => {
+  test("is taken in by the holder although its tab died before announcing it, also when others built upon it", async () => {
     const store = memoryStore()
     const time = createSimulatedTime()
     const options = { name: "notes", store, clock: time.clock() }
@@ -199,7 +199,7 @@ describe("an edit that a tab has saved", () => {
     expect(await textOf(after, "x")).toBe(here.doc.getText("body").toString())
   })
 
-  test("is told of once when what it builds on is nowhere, and taken in when that comes", async () => {
+  test("is reported once when its base is missing, and taken in when the base comes", async () => {
     const [store, elsewhere] = [memoryStore(), memoryStore()]
     const time = createSimulatedTime()
     const author = await attachByHand({ name: "notes", store: elsewhere }, "cd".repeat(32))
@@ -330,7 +330,7 @@ describe("a tab that takes over", () => {
     expect(await textOf(after, "good")).toBe("goes on hello world")
     expect(bad.status.get()).toEqual({ phase: "closed" })
   })
-  test("tells its room of what the tab before it stored, and told nobody", async () => {
+  test("reports to its room what the tab before it stored and did not announce", async () => {
     const store = memoryStore()
     const setup = await attachByHand({ name: "notes", store })
     for (const id of ["edited", "deleted", "untouched"]) {

@@ -38,7 +38,7 @@ describe("tabs over one store", () => {
     expect(new Set(hashes).size).toBe(1)
   })
 
-  test("hear of documents they do not have open", async () => {
+  test("are told of documents that they do not have open", async () => {
     const { tabs } = await openTabs(2)
     const events: DocumentsEvent[] = []
     at(tabs, 1).docs.subscribe((event) => void events.push(event))
@@ -84,7 +84,7 @@ describe("tabs over one store", () => {
     await opened.close()
   })
 
-  test("that all went without a word leave an inbox, which the next one takes in", async () => {
+  test("that all crashed leave an inbox, which the next one takes in", async () => {
     const { tabs, store } = await openTabs(2)
     const doc = await at(tabs, 1).docs.open("x")
     doc.doc.getText("body").insert(0, "from the second tab")
@@ -132,7 +132,7 @@ describe("tabs over one store", () => {
     await expect.poll(() => there.doc.getText("body").toString(), { timeout: 30_000 }).toBe("not stored yet")
   })
 
-  test("tell once of messages that they cannot read, and read the others", async () => {
+  test("report unreadable messages once, and read the others", async () => {
     const { tabs, store } = await openTabs(2)
     const stranger = await store.open()
     for (let n = 0; n < 50; n++) stranger.lease.post(Uint8Array.of(99, n))

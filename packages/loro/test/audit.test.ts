@@ -31,7 +31,7 @@ async function openPair(words: readonly [string, string]) {
   return { time, a, b, inA: await open(a), inB: await open(b) }
 }
 
-test("documents that hold the same edits and do not say the same are told of, once", async () => {
+test("documents with equal edits and different content are reported, once", async () => {
   const { time, a, b, inA } = await openPair(["one", "two"])
   const type = async (): Promise<void> => {
     inA.doc.getText("body").insert(0, "!")
@@ -49,7 +49,7 @@ test("documents that hold the same edits and do not say the same are told of, on
   expect(JSON.stringify(b.reports)).toContain("has other content here than at device aaaaaaaa")
 })
 
-test("documents that say the same are not, whoever writes", async () => {
+test("documents with equal content are not reported, whoever writes", async () => {
   const { time, a, b, inA, inB } = await openPair(["one", "one"])
   for (let round = 0; round < 6; round++) {
     // A container asked for and left empty, here only: no edit.
@@ -69,7 +69,7 @@ test("documents that say the same are not, whoever writes", async () => {
   expect([...a.reports, ...b.reports]).toEqual([])
 })
 
-test("a document that somebody has checked out to look at an earlier version is not looked at", async () => {
+test("a document that is checked out at an earlier version is not audited", async () => {
   const { time, a, b, inA, inB } = await openPair(["one", "one"])
   const then = inA.doc.frontiers()
   inA.doc.getText("body").insert(0, "!")
@@ -92,7 +92,7 @@ test("a document that somebody has checked out to look at an earlier version is 
   expect([...a.reports, ...b.reports]).toEqual([])
 })
 
-test("of edits that follow each other closely only the first is looked at", async () => {
+test("of edits that follow each other closely only the first is audited", async () => {
   const { time, a, inA } = await openPair(["one", "one"])
   await time.runFor(3_000)
   for (let key = 0; key < 10; key++) {
@@ -107,7 +107,7 @@ test("of edits that follow each other closely only the first is looked at", asyn
   expect(audited).toEqual([true, ...Array.from({ length: 9 }, () => false)])
 })
 
-test("an audit of a stranger's making costs a warning and no edit", async () => {
+test("a forged audit costs a warning and no edit", async () => {
   const { time, b, inB } = await openPair(["one", "one"])
   const author = new LoroDoc()
   author.import(await b.docs.export("x"))
@@ -126,7 +126,7 @@ test("an audit of a stranger's making costs a warning and no edit", async () => 
   expect(b.reports).toMatchObject([{ type: "warning" }])
 })
 
-test("a document that traps when it is looked at is read again, and not looked at again", async () => {
+test("a document that traps during an audit is read again, and not audited again", async () => {
   const { time, a, inA } = await openPair(["one", "one"])
   const broken = inA.doc
   let looks = 0

@@ -49,7 +49,7 @@ const asideOf = async (store: MemoryStore): Promise<string> => {
   return found
 }
 
-test("what another device has just as much of opens again, and keeps what cannot be read", async () => {
+test("a document opens again if another device holds just as much, and the unreadable parts are kept", async () => {
   const { store, theirs, whole, lost } = await damaged()
   const a = await share(store)
   const b = await share(theirs)
@@ -105,7 +105,7 @@ test("waiting for other devices ends although the document stays closed", async 
   await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-corrupt" })
 })
 
-test("a device that got from here what it has proves nothing, nor does another tab of this one", async () => {
+test("a device that was sent its part from here proves nothing, and neither does another tab", async () => {
   const { store } = await damaged()
   const a = await attach(store)
   const fresh = await attach(memoryStore(), "ef".repeat(32))

@@ -73,7 +73,7 @@ const damages: readonly (readonly [string, (row: Uint8Array) => Uint8Array])[] =
 ]
 
 describe("a damaged row", () => {
-  test.each(damages)("%s fails no other, and is made anew of its document", async (_, damage) => {
+  test.each(damages)("%s affects no other document, and is rebuilt from its own", async (_, damage) => {
     const store = await storeOfTwo()
     await tamper(store, async (raw) =>
       raw.commit({ rows: [{ id: "bad", sequence: 100, bytes: damage(await rowOf(raw, "bad")) }] }),
@@ -91,7 +91,7 @@ describe("a damaged row", () => {
     expect(again.reports).toEqual([])
   })
 
-  test("is told of in one answer, and spoils no other of its batch", async () => {
+  test("has an answer of its own, and spoils no other of its batch", async () => {
     const store = await storeOfTwo()
     const a = await attach(store)
     await tamper(store, (raw) =>
@@ -101,7 +101,7 @@ describe("a damaged row", () => {
     expect(summaries.every((summary) => summary.length > 0)).toBe(true)
   })
 
-  test("of a deletion stays one where that can still be read", async () => {
+  test("of a deletion still counts as one if its hash can be read", async () => {
     const store = await storeOfTwo()
     const first = await attach(store)
     await first.docs.delete("bad")
@@ -114,7 +114,7 @@ describe("a damaged row", () => {
     await expect(a.docs.open("bad")).rejects.toMatchObject({ code: "document-deleted" })
   })
 
-  test("that does not tell whether its document was deleted makes neither", async () => {
+  test("that does not tell whether its document was deleted counts neither way", async () => {
     const store = await storeOfTwo()
     const first = await attach(store)
     await first.docs.delete("bad")

@@ -32,12 +32,12 @@ async function socketsLeft(): Promise<readonly string[]> {
   return (await readdir(tmpdir())).filter((file) => file.startsWith(`dunlin-${name.slice(0, 24)}`))
 }
 
-test("of many that open a directory in the same moment one has it", async () => {
+test("of many that open a directory at the same moment exactly one gets it", async () => {
   for (let round = 0; round < 4; round++) expect(await lockAtOnce()).toBeLessThanOrEqual(1)
   expect(await socketsLeft()).toEqual([])
 })
 
-test("of many that find the lock of a killed process one has it", async () => {
+test("of many that find the lock of a killed process exactly one gets it", async () => {
   for (let round = 0; round < 10; round++) {
     const holder = spawn(process.execPath, ["--conditions=@dunlin/source", "--import", "tsx", HOLDER, path])
     await new Promise((resolve) => holder.stdout.once("data", resolve))

@@ -133,14 +133,14 @@ describe("drops", () => {
     expect(await createEnvelopeOpener(atBob).open(await sealRaw(body), ada)).toBe("bad-body")
   })
 
-  test("both of two equal envelopes that come at once but one", async () => {
+  test("one of two equal envelopes that come at once", async () => {
     const both = createEnvelopeOpener(atBob)
     const bytes = await sealed()
     const outcomes = await Promise.all([both.open(bytes, ada), both.open(bytes, ada)])
     expect(outcomes.filter((outcome) => outcome === "replayed")).toHaveLength(1)
   })
 
-  test("no envelope for a flood of forgeries that came before it", async () => {
+  test("no honest envelope because of a flood of forgeries before it", async () => {
     const flooded = createEnvelopeOpener(atBob)
     const first = await sealed()
     await flooded.open(first, ada)

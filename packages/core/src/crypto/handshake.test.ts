@@ -276,7 +276,7 @@ test("after success or failure nothing more is taken", async () => {
   })
 })
 
-test("frozen handshakes say what they always said", async () => {
+test("frozen handshakes have the frozen messages", async () => {
   for (const vector of vectors) {
     const side = async (name: "offerer" | "answerer"): Promise<Handshake> => {
       const own = vector[name]

@@ -42,7 +42,7 @@ function plannedFor(id: string, all: readonly string[], maxLinks: number): Reado
 }
 
 describe("planMesh", () => {
-  it.each(vectors)("plans what it always planned: $name", ({ maxLinks, ids: all, links }) => {
+  it.each(vectors)("has the frozen links: $name", ({ maxLinks, ids: all, links }) => {
     const planned = all.map((id) => [...plannedFor(id, all, maxLinks)].map((other) => all.indexOf(other)))
     expect(planned.map((places) => places.toSorted((a, b) => a - b))).toEqual(links)
   })
@@ -102,7 +102,7 @@ describe("planMesh with leaves", () => {
     )
   })
 
-  it("keeps relays together and hangs every leaf on them, on two where there is room", () => {
+  it("keeps relays in one piece and attaches every leaf to one of them, or to two where there is room", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 15 }), fc.integer({ min: 0, max: 80 }), (relayCount, perCent) => {
         const { relays, leaves, all } = createRoom(relayCount, Math.floor((relayCount * 10 * perCent) / 80))
@@ -120,7 +120,7 @@ describe("planMesh with leaves", () => {
     )
   })
 
-  it("keeps leaves in one piece without their relays, which may be those that take nothing from anybody", () => {
+  it("keeps leaves in one piece without their relays, which may accept entries from nobody", () => {
     for (const maxLinks of [4, 8, 12]) {
       const { leaves, all } = createRoom(2, 12)
       const links = (id: string): string[] => [...plannedFor(id, all, maxLinks)].filter(isLeafId)

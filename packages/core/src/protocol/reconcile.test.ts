@@ -38,7 +38,7 @@ function compare(index: FingerprintIndex, record: RangeRecord, mayReceive = true
   return found
 }
 
-test("a frozen set of entries has its root, and says of its nodes what it always said", () => {
+test("a frozen set of entries has the frozen root and fingerprints", () => {
   for (const { digestKey, kind, entries, count, root, salt, split, items } of vectors.sets) {
     const keyed = createKeyedDigest(hexToBytes(digestKey))
     const index = createFingerprintIndex()
@@ -95,7 +95,7 @@ describe("comparing a record", () => {
     expect(compare(mine, itemsOf(theirs), false).replies).toEqual([])
   })
 
-  test("tells entries that both hold in different states", () => {
+  test("finds entries that both hold in different states", () => {
     const [mine, theirs] = [createFingerprintIndex(), createFingerprintIndex()]
     const position = random.bytes(16)
     mine.set(position, random.bytes(16), "k")

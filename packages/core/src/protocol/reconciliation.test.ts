@@ -330,7 +330,7 @@ describe("a run", () => {
     expect(() => reconciliation.acknowledged({ ...ack, answered: 0 }, 0)).toThrow("answers nothing")
   })
 
-  test("takes no notice of frames of another run, or that answer nothing", () => {
+  test("ignores frames of another run, and those that answer no request", () => {
     const reconciliation = createReconciliation(index, 0, 1, nothing, true)
     const [request] = reconciliation.requests(0, true)
     reconciliation.acknowledged({ ...ack, salt: 2 }, 0)

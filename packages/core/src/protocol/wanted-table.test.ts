@@ -30,7 +30,7 @@ describe("a wanted entry", () => {
     expect([table.size, table.pending("a"), table.pending("b")]).toEqual([0, 0, 0])
   })
 
-  test("is asked of another while there is no room to ask a link, and waits for the only one", () => {
+  test("is asked of another link while the first is full, and waits if there is only one", () => {
     const table = createWantedTable()
     const isFull = (link: string): boolean => link === "a"
     table.add("p", "a", 0)
@@ -112,7 +112,7 @@ describe("a wanted entry", () => {
     expect([table.size, table.pending("b")]).toEqual([0, 0])
   })
 
-  test("that a comparison found at a link and that does not come from there is told of", () => {
+  test("found by a comparison at a link that does not bring it is reported", () => {
     const told: string[] = []
     const table = createWantedTable((position, link) => void told.push(`${position} at ${link}`))
     table.add("p", "a", 0)
@@ -146,7 +146,7 @@ describe("a wanted entry", () => {
     expect([table.size, table.pending("a")]).toEqual([0, 0])
   })
 
-  test("is still asked of the link where a comparison found it, whatever another brings", () => {
+  test("is still asked of the link at which a comparison found it, whatever another link brings", () => {
     const table = createWantedTable()
     const [known, other] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
     table.add("p", "a", 500)
@@ -172,7 +172,7 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(0)
   })
 
-  test("is still asked of a link that announced something else than others show to hold", () => {
+  test("is still asked of a link that announced another state than the others hold", () => {
     const table = createWantedTable()
     const [here, newer] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
     table.add("p", "a", 500, newer)
@@ -200,7 +200,7 @@ describe("a wanted entry", () => {
     expect(table.size).toBe(0)
   })
 
-  test("is no longer wanted once it is here as all that offered it hold it", () => {
+  test("is no longer wanted once it is here in the state that all links offered", () => {
     const table = createWantedTable()
     const [known, other] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
     const whole = new Uint8Array(16).fill(1)
@@ -231,7 +231,7 @@ describe("the table", () => {
     expect(table.add("one more", "b", 0)).toBe(true)
   })
 
-  test("has some room for each link, however much the others make up", () => {
+  test("keeps places for each link, however many entries the others invent", () => {
     const table = createWantedTable()
     for (const link of ["a", "b", "c", "d"]) for (let n = 0; n < 8_192; n++) table.add(`${link}${n}`, link, 0)
     expect(table.size).toBe(32_768)

@@ -29,7 +29,7 @@ it("names that are apart, or empty, leave each other in place", () => {
   expect(arrangeNames([at(10, 100, ""), at(10, 100)], edges)[1]).toMatchObject({ where: "above", level: 0 })
 })
 
-it("of more carets at one place than there are levels the others have their names nearest, over the first", () => {
+it("if there are more carets at one place than levels, the rest have their names at the nearest one", () => {
   const places = arrangeNames(
     Array.from({ length: 20 }, () => at(10, 200)),
     edges,

@@ -7,24 +7,27 @@ import { deleteIndexedDbStore, indexedDbStore } from "./indexed-db-store.ts"
 afterEach(() => vi.unstubAllGlobals())
 
 describe("without Web Locks", () => {
-  test.each(["document", "importScripts"])("tabs with %s have a store one after the other", async (mark) => {
-    vi.stubGlobal(mark, {})
-    vi.stubGlobal("navigator", {})
-    const first = await indexedDbStore("page").open()
-    expect(first.lease.held.get()).toBe(true)
-    for (let tries = 0; tries < 2; tries++) {
-      await expect(indexedDbStore("page").open()).rejects.toMatchObject({ code: "store-in-use" })
-    }
-    const other = await indexedDbStore("other page").open()
-    await other.close()
-    await first.close()
-    const next = await indexedDbStore("page").open()
-    await next.close()
-    for (const name of ["page", "other page"]) await deleteIndexedDbStore(name)
-    expect(await indexedDB.databases()).toEqual([])
-  })
+  test.each(["document", "importScripts"])(
+    "contexts with %s can use a store only one after the other",
+    async (mark) => {
+      vi.stubGlobal(mark, {})
+      vi.stubGlobal("navigator", {})
+      const first = await indexedDbStore("page").open()
+      expect(first.lease.held.get()).toBe(true)
+      for (let tries = 0; tries < 2; tries++) {
+        await expect(indexedDbStore("page").open()).rejects.toMatchObject({ code: "store-in-use" })
+      }
+      const other = await indexedDbStore("other page").open()
+      await other.close()
+      await first.close()
+      const next = await indexedDbStore("page").open()
+      await next.close()
+      for (const name of ["page", "other page"]) await deleteIndexedDbStore(name)
+      expect(await indexedDB.databases()).toEqual([])
+    },
+  )
 
-  test("of tabs that open a store in the same moment one has it", async () => {
+  test("of tabs that open a store at the same moment exactly one gets it", async () => {
     vi.stubGlobal("document", {})
     vi.stubGlobal("navigator", {})
     const opening = Array.from({ length: 5 }, () => indexedDbStore("rush").open())

@@ -66,7 +66,7 @@ describe("useLoroDoc", () => {
     expect(seen).toEqual([])
   })
 
-  it("tells that a document was deleted, and that one could not be opened", async () => {
+  it("says that a document was deleted, and that one could not be opened", async () => {
     const documents = await openDocuments()
     const { result } = renderHook(() => useLoroDoc(documents, "a"))
     await waitFor(() => expect(result.current.status).toBe("open"))
@@ -78,7 +78,7 @@ describe("useLoroDoc", () => {
 })
 
 describe("a document that closes while it is shown", () => {
-  it("is gone from the hook as soon as it is not to be read any more", async () => {
+  it("is gone from the hook as soon as it can no longer be read", async () => {
     const documents = await openDocuments()
     const { result, rerender } = renderHook(() => useLoroDoc(documents, "a"))
     await waitFor(() => expect(result.current.status).toBe("open"))
@@ -119,7 +119,7 @@ describe("a document that cannot be read from its store", () => {
     await raw.close()
   }
 
-  it("is told of by a typed error, and shown as soon as it can be opened", async () => {
+  it("gives a typed error, and is shown as soon as it can be opened", async () => {
     const { store, whole } = await damagedStore()
     const documents = await openDocuments(store)
     const { result } = renderHook(() => useLoroDoc(documents, "a"), { wrapper: StrictMode })
@@ -132,7 +132,7 @@ describe("a document that cannot be read from its store", () => {
     }
   })
 
-  it("is told of when it was open and is read again", async () => {
+  it("gives that error too when it was open and is read again", async () => {
     const store = memoryStore()
     const documents = await openDocuments(store)
     const { result } = renderHook(() => useLoroDoc(documents, "a"))
@@ -155,7 +155,7 @@ describe("a document that cannot be read from its store", () => {
     await waitFor(() => expect(result.current.status).toBe("open"))
   })
 
-  it("tells that its room was closed", async () => {
+  it("says that its room was closed", async () => {
     const documents = await openDocuments()
     const { result } = renderHook(() => useLoroDoc(documents, "a"))
     await waitFor(() => expect(result.current.status).toBe("open"))

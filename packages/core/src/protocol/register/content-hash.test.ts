@@ -13,7 +13,7 @@ test("is SHA-256 whoever computes it, whole or in two parts", () => {
   }
 })
 
-test("gives bytes that stand by themselves", () => {
+test("returns bytes that a later call does not change", () => {
   const one = contentHash(new Uint8Array(1_000))
   const before = one.slice()
   contentHash(new Uint8Array(2_000))

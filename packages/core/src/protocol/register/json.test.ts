@@ -25,7 +25,7 @@ test.each([new Date(0), new Map([[1, 2]]), new Set([1]), /x/, new Uint8Array(2),
   },
 )
 
-test("takes objects of any other making", () => {
+test("takes objects of any class, and those without a prototype", () => {
   const made = new (class {
     readonly x = 1
   })()
