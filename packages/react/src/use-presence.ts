@@ -9,6 +9,7 @@ export interface PresenceHandle {
   readonly others: ReadonlyMap<string, PresenceEntry>
   /** Replaces this session's value; null takes it back. Does nothing before the room is open. */
   readonly set: (value: PresenceValue | null) => void
+  /** Changes one field of this session's value. Does nothing before the room is open. */
   readonly setField: (field: string, value: unknown) => void
 }
 

@@ -9,6 +9,7 @@ import { createTextSync } from "./text-sync.ts"
 
 /** What the editor shows and shares. */
 export interface LoroCodeMirrorOptions {
+  /** The text that the editor shows, such as `textOf(document, "body")`. */
   readonly text: TextSource
   /** `room.presence`: shows the cursors of the others, and ours to them. */
   readonly presence?: Presence

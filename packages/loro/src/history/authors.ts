@@ -12,7 +12,7 @@ export const RESTORE_ORIGIN = "restore"
 
 const DEVICE_HEX = /^[0-9a-f]{64}$/
 
-/** Notes in the document that its present peer id belongs to this device. Does nothing if that is noted already, or not possible now. */
+/** Notes in the document that its present peer id belongs to this device, unless it is noted already or cannot be now. */
 export function recordAuthor(doc: LoroDoc, device: string): void {
   if (!DEVICE_HEX.test(device) || (doc.isDetached() && !doc.isDetachedEditingEnabled())) return
   const authors = doc.getMap(AUTHORS_CONTAINER)

@@ -12,6 +12,7 @@ export interface HistoryEntry {
   readonly device: string | null
   /** Wall clock of the author, in milliseconds, of the first edit of the stretch. */
   readonly at: number
+  /** How many operations the stretch has. */
   readonly operations: number
   /** The document as its author saw it after the stretch: for `at` and `restore`. */
   readonly version: DocumentVersion
@@ -55,8 +56,8 @@ export function createDocumentHistory(doc: () => LoroDoc): DocumentHistory {
 }
 
 /**
- * Loro's own `forkAt` takes a document back to the version and forth again, which for 100,000 operations takes seconds. To
- * export what the version holds, and import it, takes a fraction of that.
+ * Loro's own `forkAt` takes a document back to the version and forth again, which takes seconds for 100,000 operations.
+ * Exporting what the version holds, and importing it, takes a fraction of that.
  */
 function copyAt(present: LoroDoc, version: DocumentVersion): LoroDoc {
   const held = takeVersion(present.frontiersToVV([...version]))
@@ -116,7 +117,7 @@ function readAuthorEntries(doc: LoroDoc): readonly (readonly [string, unknown])[
   }
 }
 
-/** A restore must not forget who wrote the edits that it undoes. */
+/** After a restore, the document must still tell who wrote the edits that it took back. */
 function restoreAuthors(doc: LoroDoc, entries: readonly (readonly [string, unknown])[]): void {
   const map = doc.getMap(AUTHORS_CONTAINER)
   try {

@@ -11,6 +11,7 @@ import {
   type StoredRow,
 } from "./document-store.ts"
 
+/** A store that lasts as long as the object: for tests and throw-away documents. */
 export interface MemoryStore extends DocumentStore {
   /** A copy of what it holds now, as a disk would hold it if the process ended here. */
   copy(): MemoryStore

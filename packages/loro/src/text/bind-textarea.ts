@@ -20,12 +20,13 @@ export type TextField = HTMLTextAreaElement | HTMLInputElement
 export interface BindTextareaOptions {
   /** An undo for all bindings of the document; by default the binding makes its own. */
   readonly undo?: TextUndo | undefined
-  /** Where others learn of this caret, see `presenceCursor`. */
+  /** Where this caret is published for others, see `presenceCursor`. */
   readonly cursor?: PresenceCursorSink | undefined
 }
 
 /** A bound field, until `unbind`. */
 export interface TextBinding {
+  /** The undo that the binding was given or made. */
   readonly undo: TextUndo
   /** Leaves the element as it is. Idempotent. */
   unbind(): void

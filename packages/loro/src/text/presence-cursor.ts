@@ -9,7 +9,9 @@ export const CURSOR_FIELD = "cursor"
 
 /** Where a binding publishes its caret and selection. */
 export interface PresenceCursorSink {
+  /** Positions in UTF-16 units: `head` is where the caret is, `anchor` the other end of the selection. */
   set(source: TextSource, anchor: number, head: number): void
+  /** Takes the cursor back, as when the editor loses the focus. */
   clear(): void
 }
 
@@ -21,7 +23,9 @@ export interface RemoteCursor {
   readonly name: string
   /** `#rrggbb`: the peer's, or one made from its session. */
   readonly color: string
+  /** Where the selection began; equal to `head` if nothing is selected. */
   readonly anchor: number
+  /** Where the caret is. */
   readonly head: number
 }
 
@@ -88,7 +92,7 @@ export function readRemoteCursors(
   return cursors
 }
 
-/** Null for a text of a closed document: editors may outlive it, and hear of presence for as long as they do. */
+/** Null for a text of a closed document: an editor may outlive it, and is still told of presence. */
 function textIfOpen(source: TextSource): LoroText | null {
   try {
     return source.text()

@@ -6,11 +6,13 @@ import type { LoroDocument } from "../loro-documents.ts"
 export interface TextSource {
   /** Names the document to peers, for cursors; empty for a document without a replica. */
   readonly documentId: string
+  /** The present instance of the document. */
   doc(): LoroDoc
+  /** The text in that instance. */
   text(): LoroText
   /** Whether the text can be edited now. */
   isWritable(): boolean
-  /** Calls `listener` when `doc` and `text` became other objects, or the document was deleted or closed. */
+  /** Calls `listener` when `doc` and `text` have become other objects, or the document was deleted or closed. */
   subscribe(listener: () => void): () => void
 }
 

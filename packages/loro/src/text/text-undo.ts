@@ -4,22 +4,28 @@ import { DUNLIN_ORIGIN, RESTORE_ORIGIN } from "../history/authors.ts"
 
 /** How far undo goes back, and in what steps. */
 export interface TextUndoOptions {
-  /** Edits this close together are undone together. */
+  /** Edits this close together are undone together; 800 ms by default. */
   readonly mergeMs?: number
+  /** How many steps are kept; 300 by default. */
   readonly maxSteps?: number
 }
 
-/** Undoes what this person did in a document, and nothing else. Bindings of one document share it. */
+/** Undoes what was edited on this device in a document, and nothing else. Bindings of one document can share it. */
 export interface TextUndo {
+  /** Takes back the last step; false if there is none. */
   undo(): boolean
+  /** Makes the last undone step again; false if there is none. */
   redo(): boolean
+  /** For a button: whether there is a step to take back. */
   canUndo(): boolean
+  /** For a button: whether there is an undone step. */
   canRedo(): boolean
   /**
    * Continues with the instance that replaced a broken one. Edits made in the broken one can no longer be undone. Bindings
    * that share this undo call it by themselves.
    */
   follow(doc: LoroDoc): void
+  /** Frees what the undo holds. Idempotent; afterwards there is nothing to undo. */
   close(): void
 }
 
@@ -58,7 +64,7 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
   let closed = false
   const step = (which: "undo" | "redo"): boolean => {
     if (closed) return false
-    // What is pending is a step of its own. The manager would commit it too, while nobody else may use the manager.
+    // What is pending is a step of its own. The manager would commit it too, at a moment when nobody else may use it.
     managed.commit()
     return manager[which]()
   }
@@ -84,13 +90,13 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
   }
 }
 
-/** Somebody who goes back to a version and types on at once does not mean both by one undo. */
+/** Somebody who goes back to a version and types on at once does not want one undo for both. */
 function keepRestoresApart(doc: LoroDoc, manager: UndoManager, mergeMs: number): () => void {
   let isAfterRestore = false
   let intervalMs = mergeMs
   return doc.subscribePreCommit(({ origin, modifier }) => {
     modifier.free()
-    // A step back or forth holds the manager, and begins no step.
+    // An undo or redo is using the manager, and begins no step.
     if (origin === "undo" || origin?.startsWith(DUNLIN_ORIGIN)) return
     const isRestore = origin === RESTORE_ORIGIN
     const wantedMs = isRestore || isAfterRestore ? 0 : mergeMs
