@@ -16,7 +16,7 @@ export async function run({ quick }: SuiteOptions): Promise<void> {
   try {
     const site = await harness.site(new URL("../e2e/loro/loro-page.ts", import.meta.url))
     const crashes = await crashBrowsers(harness, site, { kills, progress })
-    // Not the store's fault, but worth knowing: the browser had thrown its databases away.
+    // Not the store's fault, but worth knowing: the browser had deleted its databases.
     for (const what of crashes.forgotten) console.log(`forgotten by the browser itself: ${what}`)
     report(kills, crashes)
   } finally {

@@ -17,7 +17,7 @@ export async function run({ quick }: SuiteOptions): Promise<void> {
     console.log(
       `${report.cycles} kills, ${report.acknowledged} acknowledged inserts, ${report.lost.length} lost, ${report.equal ? "equal" : "DIVERGED"}`,
     )
-    // Not the collection's fault, but worth knowing: the browser had thrown its databases away.
+    // Not the collection's fault, but worth knowing: the browser had deleted its databases.
     for (const what of report.forgotten) console.log(`forgotten by the browser itself: ${what}`)
     if (report.lost.length > 0 || !report.equal)
       throw new Error(`lost: ${report.lost.slice(0, 20).join(", ")}`)

@@ -9,7 +9,7 @@ import type { SuiteOptions } from "./run-suite.ts"
 
 export async function run({ quick }: SuiteOptions): Promise<void> {
   beginReport()
-  // The timers of idle rooms do not keep a process alive, and engines linked within one process have nothing else.
+  // Keeps the process alive: the timers of idle rooms do not, and engines linked within one process have nothing else.
   setInterval(() => undefined, 1_000)
   const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice(7)
   const parts: Record<string, () => Promise<void>> = {

@@ -10,7 +10,7 @@ type Peer = ChildPeer<typeof import("../e2e/rooms/counted-peer.ts")>
 
 interface Seat {
   peer: Peer
-  /** What its process has written, and nobody may have lost once it has been linked again. */
+  /** What its process has written. Nobody may have lost it once the process has been linked again. */
   written: string[]
   isStopped: boolean
   /** Calls to it that are under way. */
@@ -18,14 +18,14 @@ interface Seat {
 }
 
 const SEATS = 5
-/** How often all is left alone and looked at. */
+/** How often everything is left alone and checked. */
 const ROUNDS = 3
-/** The longest back-off of a call is two minutes, and what a stopped process missed takes it less than one to notice. */
+/** The longest back-off of a call is two minutes, and a stopped process notices what it missed in less than one more. */
 const LINKED_WITHIN_MS = 180_000
 const EXITS_WITHIN_MS = 10_000
 
 /**
- * Peers and their host are killed, stopped and started by chance; then all must be linked, once, and hold the same.
+ * Peers and their host are killed, stopped and started at random. Then all must be linked, once each, and hold the same.
  * `SOAK_SEED` chooses the faults, though not the moment at which they hit; `SOAK_LOG=1` names each.
  */
 export async function run({ quick }: SuiteOptions): Promise<void> {

@@ -69,7 +69,7 @@ async function checkExports(): Promise<StepResult> {
   return together("exports", parts)
 }
 
-/** A package holds programs, their sources and what people read; anything else came in by mistake, such as a build's notes. */
+/** A package holds programs, their sources and what people read. Anything else, such as a build's cache, came in by mistake. */
 async function checkPackedFiles(name: string): Promise<StepResult> {
   const started = performance.now()
   const { stdout } = await execute("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
@@ -78,7 +78,7 @@ async function checkPackedFiles(name: string): Promise<StepResult> {
   })
   const [packed] = JSON.parse(stdout) as readonly { files: readonly { path: string }[] }[]
   const strange = (packed?.files ?? [{ path: "nothing" }]).filter(({ path }) => !PACKED.test(path))
-  for (const { path } of strange) console.error(`packages/${name}: ${path} has no place in the package`)
+  for (const { path } of strange) console.error(`packages/${name}: ${path} does not belong in the package`)
   return {
     name: `packed files ${name}`,
     passed: strange.length === 0,

@@ -50,7 +50,7 @@ try {
     code: program.code.replaceAll(NAMED_SERVERS, host.url),
   }))
   await timed("types", () => compile(programs))
-  for (const node of [process.execPath, ...(await Promise.all(nodeVersions.map(bringNode)))]) {
+  for (const node of [process.execPath, ...(await Promise.all(nodeVersions.map(installNode)))]) {
     const { stdout } = await execute(node, ["--version"])
     for (const { name } of programs.filter(({ kind }) => kind === "runs")) {
       await timed(`${name} on ${stdout.trim()}`, () => runCompiled(node, name))
@@ -214,7 +214,7 @@ async function openPage({ name, language, code }: DocsProgram): Promise<void> {
 }
 
 /** The npm package `node` brings any version of Node for this platform. */
-async function bringNode(version: string): Promise<string> {
+async function installNode(version: string): Promise<string> {
   const place = await mkdtemp(join(folder, "node-"))
   await execute("npm", ["install", "--no-audit", "--no-fund", "--prefix", place, `node@${version}`])
   return join(place, "node_modules/node/bin/node")

@@ -2,10 +2,8 @@ import { execFile } from "node:child_process"
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, expect, test } from "vitest"
-
-const ROOT = fileURLToPath(new URL("..", import.meta.url))
+import { ROOT } from "./run-step.ts"
 
 /** Maps files to lines that break a rule there. Each must be reported, and by the rule named. */
 const VIOLATIONS: readonly (readonly [file: string, line: string, rule: string])[] = [

@@ -1,6 +1,6 @@
 // `npm run test:infra`: tests against servers that npm does not provide: coturn, NATS.
 import { findProgram } from "../e2e/browser/harness/find-browser.ts"
-import { bringProgram } from "./bring-program.ts"
+import { ensureProgram } from "./ensure-program.ts"
 import { concludeSteps } from "./run-step.ts"
 import { runTests } from "./run-tests.ts"
 
@@ -11,7 +11,7 @@ const PROGRAMS = [
 
 const missing: string[] = []
 for (const { program, aptPackage } of PROGRAMS) {
-  const problem = await bringProgram({
+  const problem = await ensureProgram({
     find: () => findProgram(program),
     aptPackage,
     advice: `${program} is not installed`,

@@ -37,7 +37,7 @@ for (const report of readdirSync(folder)) {
       if (test.status === "failed")
         tell(`${nameOf(file)} > ${test.fullName}`, test.failureMessages.join("\n"))
     }
-    // A file that did not load has no tests to count, but must not vanish from the sum.
+    // A file that did not load has no tests to count, but must count as failed.
     if (file.status === "failed" && file.assertionResults.length === 0) {
       failed += 1
       tell(nameOf(file), file.message)

@@ -2,7 +2,7 @@
 //   npm test -- --project unit        only that project
 //   npm test -- --project unit -t dot further arguments go to vitest
 import { findChromium, findFirefox } from "../e2e/browser/harness/find-browser.ts"
-import { bringProgram } from "./bring-program.ts"
+import { ensureProgram } from "./ensure-program.ts"
 import { concludeSteps } from "./run-step.ts"
 import type { StepResult } from "./run-step.ts"
 import { runTests } from "./run-tests.ts"
@@ -10,7 +10,7 @@ import { runTests } from "./run-tests.ts"
 const PROJECTS = ["unit", "sim", "node", "browser"]
 
 const { projects, rest } = parseArguments(process.argv.slice(2))
-if (!projects.includes("browser") || (await bringBrowsers())) {
+if (!projects.includes("browser") || (await ensureBrowsers())) {
   const results: StepResult[] = []
   for (const project of projects) results.push(await runTests(project, rest))
   concludeSteps("npm test", results)
@@ -23,13 +23,13 @@ CHROMIUM_PATH or FIREFOX_PATH, and run npm test again. These tests need none:
 }
 
 /** Says at once what will be skipped, and resolves with whether there is a browser at all. */
-async function bringBrowsers(): Promise<boolean> {
-  const noChromium = await bringProgram({
+async function ensureBrowsers(): Promise<boolean> {
+  const noChromium = await ensureProgram({
     find: findChromium,
     aptPackage: "chromium",
     advice: "no Chromium, Chrome or Edge is installed, or it is not named in CHROMIUM_PATH",
   })
-  const noFirefox = await bringProgram({
+  const noFirefox = await ensureProgram({
     find: findFirefox,
     aptPackage: "firefox-esr",
     advice: "no Firefox is installed, or it is not named in FIREFOX_PATH",

@@ -2,10 +2,10 @@ import { findProgram } from "../e2e/browser/harness/find-browser.ts"
 import { runProgram } from "./run-step.ts"
 
 /**
- * Makes sure that a program is installed: looks for it, and installs the Debian package if it can do so without asking
- * anybody. Resolves with null, or with a sentence that says what to do.
+ * Looks for a program, and installs its Debian package if that needs nobody's permission. Resolves with null once the
+ * program is there, otherwise with `advice`: a sentence that says what to do.
  */
-export async function bringProgram({
+export async function ensureProgram({
   find,
   aptPackage,
   advice,
