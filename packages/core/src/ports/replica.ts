@@ -91,10 +91,14 @@ export interface ReplicaHost {
 
 /** How far one link is with one replica; a new link to the same peer begins anew. */
 export type ReplicaLinkPhase =
-  | "waiting" // the peer has not (yet) offered this replica
-  | "incompatible" // other kind or schema tag
-  | "reconciling" // the two sides find out what differs
-  | "live" // compared: changes are pushed from now on
+  /** The peer has not (yet) offered this replica. */
+  | "waiting"
+  /** The peer's replica of this name has another kind or schema tag. */
+  | "incompatible"
+  /** The two sides find out what differs. */
+  | "reconciling"
+  /** The two sides have compared: changes are pushed from now on. */
+  | "live"
 
 /** The state of one replica on one link. Replaced as a whole at each change, never modified. */
 export interface ReplicaLinkStatus {

@@ -50,10 +50,14 @@ export interface PipeReceiver {
 
 /** Why a pipe ended. */
 export type PipeCloseReason =
-  | "local" // `close` was called here
-  | "remote" // the other side closed it
-  | "silent" // nothing was heard for too long
-  | "failed" // the connection broke, or more was queued in it than it may hold
+  /** `close` was called here. */
+  | "local"
+  /** The other side closed it. */
+  | "remote"
+  /** Nothing was heard for too long. */
+  | "silent"
+  /** The connection broke, or more was queued in it than it may hold. */
+  | "failed"
 
 /** A way to reach the peers of a room: WebRTC, tabs, memory, or an application's own. */
 export interface Transport {
