@@ -22,9 +22,9 @@ export const DIGEST_BYTES = 16
 export const SHORT_DIGEST_BYTES = 8
 export const BLOB_DIGEST_BYTES = 32
 
-/** At a time. */
+/** Replicas that a side announces at a time. */
 export const MAX_REPLICAS = 256
-/** A room gives each of its replicas another one, so this is how many it may open in its life. */
+/** A room never uses a slot twice, so this is how many replicas it can open until it is closed. */
 export const MAX_SLOTS = 65_536
 export const MAX_NAME_BYTES = 128
 export const MAX_KEY_BYTES = 4_096

@@ -125,7 +125,7 @@ function ask(socket: string): Promise<Heard | "left" | "gone"> {
 function listen(socket: string, stage: () => Stage): Promise<Server | null> {
   return new Promise((resolve, reject) => {
     const server = createServer((connection) => {
-      // Whoever asked may be gone before it hears the answer.
+      // The process that asked may be gone before the answer arrives.
       connection.on("error", () => connection.destroy())
       connection.end(ANSWERS[stage()], () => connection.destroy())
     })

@@ -59,7 +59,7 @@ export function createDocumentHandle(options: HandleOptions): LoroDocument {
 
   const close = async (): Promise<void> => {
     entry.watchers.delete(watcher)
-    // Set before everything is stored: `doc` throws from here on, and whoever shows it must hear of that first.
+    // Set before everything is stored: `doc` throws from here on, and what shows the document must learn of that first.
     status.set({ phase: "closed" })
     try {
       if (entry.phase === "live" && entry.live !== null) await entry.journal.saved(entry.live)

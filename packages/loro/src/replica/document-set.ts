@@ -53,7 +53,7 @@ export interface DocumentSet extends Pick<DocumentNews, "announce" | "heard" | "
   local(entry: ShelfEntry, change: LocalChange): void
   /** Resolves when the deletion is stored, also if it already was. */
   remove(entry: ShelfEntry): Promise<void>
-  /** What could not be stored is stored now: the room and the other tabs, which heard of a failure or of nothing, are told the state. */
+  /** What could not be stored before is stored now. The room and the other tabs knew of a failure or of nothing, and are told the state. */
   recovered(entry: ShelfEntry): void
 }
 
@@ -150,7 +150,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         })
         return { trapped: MANY_WAIT }
       }
-      // Stays in memory until its history comes, and is then stored with it. Nobody is told that it is kept.
+      // Stays in memory until its history comes, and is then stored with it. Until then nothing is acknowledged.
       return notTaken({ type: "incomplete" })
     }
     const { hash, version } = live.state()
@@ -197,8 +197,8 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
   }
 
   /**
-   * What another tab left to be stored is stored, even if it is known here: only the document in memory may hold it.
-   * It is stored as Loro holds it, not as it came: of operations that it already knows, Loro checks only the ids.
+   * Stores what another tab left to be stored, even if it is known here: it may be known only in memory. It is stored as
+   * Loro holds it, not as it came: of operations that it already knows, Loro checks only the ids.
    */
   const keepKnown = (
     entry: ShelfEntry,
@@ -267,7 +267,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
         stateHash: TOMBSTONE_HASH,
         senderLacks,
       },
-      // It is deleted in memory, perhaps not yet on disk: nobody is told before it is.
+      // It is deleted in memory but perhaps not yet on disk: the deletion is acknowledged only once it is.
       durable: source.store === "kept-elsewhere" ? DONE : entry.journal.bury(source.batch),
       delta: null,
     }
@@ -320,7 +320,7 @@ export function createDocumentSet(options: DocumentSetOptions): DocumentSet {
       const delta = encodeDelta({ type: "push", update, ...(audit !== null && { audit }) })
       const change: EntryChange = { key: entry.id, before: before.hash, stateHash: after.hash }
       entry.audit.touch()
-      // The room hears of it before it is durable. A fresh Loro peer id at every start makes that safe: a crash here
+      // The room is told before it is durable. A fresh Loro peer id at every start makes that safe: a crash here
       // loses nothing that a peer holds, and no operation id is ever used twice.
       news.announce(entry.journal.append(entry.live, update, before.version), change, delta)
       news.emit({ type: "changed", id: entry.id, origin: "local" })

@@ -120,7 +120,7 @@ export function createTabSync(
     looksByIncompleteKey.delete(key)
     const { before, stateHash } = outcome
     if (!outcome.changed || result.delta === null) {
-      // The document was opened together with its inbox: the room may not have heard of this edit.
+      // The document was opened together with its inbox: the room may not know of this edit.
       options.changed({ key: id, before, stateHash })
       return { durable, incomplete: false }
     }
@@ -148,7 +148,7 @@ export function createTabSync(
       reason: `an edit of another tab cannot be applied, and stays in the store as inbox entry ${key}: ${reason}`,
     })
 
-  /** The holder changed a document: ours follows, and our room hears of it. */
+  /** The holder changed a document: ours follows, and our room is told. */
   const follow = async (message: TabMessage & { readonly type: "changed" }): Promise<void> => {
     const { shelf, set } = options.parts()
     const entry = shelf.get(message.id)

@@ -52,8 +52,8 @@ export function createTextUndo(doc: LoroDoc, options: TextUndoOptions = {}): Tex
     unwatch()
     freeQuietly(manager)
   }
-  // A checkout empties the manager, and leaves it blind for the next edit. Each one counts: whoever checks out the latest
-  // version before attaching changes nothing by that, and nobody is told of it.
+  // A checkout empties the manager, which then misses the next edit, so every checkout renews it. Attaching is no occasion
+  // for that: after a checkout of the latest version it changes nothing, and Loro reports nothing.
   const renewAfterCheckouts = (of: LoroDoc): (() => void) =>
     of.subscribe(({ by }) => {
       if (by !== "checkout") return

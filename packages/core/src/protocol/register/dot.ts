@@ -6,7 +6,7 @@ export type Incarnation = string
 
 /**
  * Names one write: no two writes share a dot. Dots as in dotted version vectors (Preguiça et al., "Dotted Version Vectors",
- * 2010), with a clock that tells the time in place of a counter.
+ * 2010), with a hybrid logical clock in place of the counter.
  */
 export interface Dot {
   readonly incarnation: Incarnation
