@@ -96,7 +96,9 @@ function isSameCaret(a: RemoteCaret, b: RemoteCaret): boolean {
 function isSamePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b
   const isSameSpot = a.left === b.left && a.top === b.top && a.height === b.height
-  return isSameSpot && a.where === b.where && a.side === b.side && a.level === b.level && a.room === b.room
+  return (
+    isSameSpot && a.where === b.where && a.side === b.side && a.level === b.level && a.maxWidth === b.maxWidth
+  )
 }
 
 function nameOf({ name, color }: RemoteCaret): HTMLElement {
@@ -117,7 +119,7 @@ function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null):
   element.style.height = `${place.height}px`
   element.dataset["name"] = `${place.where} ${place.side}`
   element.style.setProperty("--dunlin-caret-name-gap", `${place.level * NAME_HEIGHT}px`)
-  element.style.setProperty("--dunlin-caret-name-room", `${place.room}px`)
+  element.style.setProperty("--dunlin-caret-name-width", `${place.maxWidth}px`)
 }
 
 const POINTED = "dunlin-caret-pointed"
@@ -148,7 +150,7 @@ const theme = EditorView.baseTheme({
     bottom: "calc(100% + var(--dunlin-caret-name-gap, 0px))",
     left: "-2px",
     boxSizing: "border-box",
-    maxWidth: "var(--dunlin-caret-name-room, none)",
+    maxWidth: "var(--dunlin-caret-name-width, none)",
     padding: "0 4px",
     overflow: "hidden",
     textOverflow: "ellipsis",

@@ -7,10 +7,16 @@ const at = (left: number, top: number, name = "Bartholomew") => ({ spot: { left,
 const heights = (places: readonly NamePlace[]): readonly string[] =>
   places.map(({ where, level }) => `${where} ${level}`)
 
-it("one name stands above its caret, on the side where there is room", () => {
-  expect(arrangeNames([at(10, 100)], edges)).toEqual([{ where: "above", side: "right", level: 0, room: 390 }])
-  expect(arrangeNames([at(300, 100)], edges)).toEqual([{ where: "above", side: "left", level: 0, room: 300 }])
-  expect(arrangeNames([at(10, 4)], edges)).toEqual([{ where: "below", side: "right", level: 0, room: 390 }])
+it("one name stands above its caret, on the side that is wider", () => {
+  expect(arrangeNames([at(10, 100)], edges)).toEqual([
+    { where: "above", side: "right", level: 0, maxWidth: 390 },
+  ])
+  expect(arrangeNames([at(300, 100)], edges)).toEqual([
+    { where: "above", side: "left", level: 0, maxWidth: 300 },
+  ])
+  expect(arrangeNames([at(10, 4)], edges)).toEqual([
+    { where: "below", side: "right", level: 0, maxWidth: 390 },
+  ])
 })
 
 it("names at one place stand above, below and further away", () => {
@@ -46,7 +52,7 @@ it("on the first line, where none can stand above, six names have a place each",
   expect(new Set(heights(places)).size).toBe(6)
 })
 
-it("a name has room up to the edge of the text on its side", () => {
+it("a name may reach the edge of the text on its side, and no further", () => {
   const places = arrangeNames([at(48, 100), at(52, 100)], { left: 0, right: 100 })
-  expect(places.map(({ side, room }) => `${side} ${room}`)).toEqual(["right 52", "left 52"])
+  expect(places.map(({ side, maxWidth }) => `${side} ${maxWidth}`)).toEqual(["right 52", "left 52"])
 })

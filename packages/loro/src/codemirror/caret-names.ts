@@ -10,10 +10,10 @@ export interface NamePlace {
   readonly where: "above" | "below"
   /** The side of the caret on which the name stands: a name that overflowed the text would let it scroll sideways. */
   readonly side: "left" | "right"
-  /** How many names it leaves room for between itself and its caret. */
+  /** How many names fit between it and its caret. */
   readonly level: number
   /** Pixels from the caret to the edge of the text on that side. A longer name is cut there. */
-  readonly room: number
+  readonly maxWidth: number
 }
 
 /** The edges of the text, in pixels. */
@@ -47,17 +47,17 @@ export function arrangeNames(spots: readonly NamedSpot[], { left, right }: TextE
   const taken: Box[] = []
   return spots.map(({ spot, name }) => {
     const side = spot.left > (left + right) / 2 ? "left" : "right"
-    const room = Math.floor(side === "left" ? spot.left - left : right - spot.left)
-    const places = candidates(spot, { side, room })
+    const maxWidth = Math.floor(side === "left" ? spot.left - left : right - spot.left)
+    const places = candidates(spot, { side, maxWidth })
     const free = places.find((place) => !taken.some((box) => intersects(box, boxOf(spot, name, place))))
-    const place = free ?? places[0] ?? { where: "above", side, level: 0, room }
+    const place = free ?? places[0] ?? { where: "above", side, level: 0, maxWidth }
     if (name !== "") taken.push(boxOf(spot, name, place))
     return place
   })
 }
 
-/** The nearest come first. Above the first line there is no room. */
-function candidates({ top }: CaretSpot, across: Pick<NamePlace, "side" | "room">): readonly NamePlace[] {
+/** The nearest come first. No name fits above the first line. */
+function candidates({ top }: CaretSpot, across: Pick<NamePlace, "side" | "maxWidth">): readonly NamePlace[] {
   return Array.from({ length: LEVELS }, (_, level) => level).flatMap((level) => {
     const above: NamePlace = { ...across, where: "above", level }
     const below: NamePlace = { ...across, where: "below", level }
