@@ -22,17 +22,34 @@ test("the guide lists every error class once, with every code and no other", () 
   }
 })
 
-/** The members of each `export type XErrorCode`, by the name of the class. */
+test("a comment above each code explains it: declarations and the reference have no other comments", () => {
+  const unexplained = [...unionsInPackages()].flatMap(([name, union]) => {
+    const lines = union.split("\n")
+    return lines
+      .filter((line, at) => /^ +(\| )?"/.test(line) && lines[at - 1]?.endsWith("*/") !== true)
+      .map((line) => `${name}: ${line.trim()}`)
+  })
+  expect(unexplained).toEqual([])
+})
+
+/** The codes of each class. */
 function codesInPackages(): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    [...unionsInPackages()].map(([name, members]) => [
+      name,
+      [...members.matchAll(/^ +(?:\| )?"([a-z-]+)"/gm)].map(([, code = ""]) => code),
+    ]),
+  )
+}
+
+/** The source of each `export type XErrorCode`, by the name of the class. */
+function unionsInPackages(): ReadonlyMap<string, string> {
   const files = execFileSync("git", ["ls-files", "packages/*/src/**.ts"], { cwd: ROOT, encoding: "utf8" })
-  const codes = new Map<string, readonly string[]>()
+  const unions = new Map<string, string>()
   for (const file of files.trim().split("\n")) {
     if (!existsSync(join(ROOT, file))) continue
-    for (const [, name = "", members = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(CODE_UNION))
-      codes.set(
-        name,
-        [...members.matchAll(/^ +(?:\| )?"([a-z-]+)"/gm)].map(([, code = ""]) => code),
-      )
+    for (const [union, name = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(CODE_UNION))
+      unions.set(name, union)
   }
-  return codes
+  return unions
 }

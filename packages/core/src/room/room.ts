@@ -69,8 +69,10 @@ export interface Peer {
 
 /** What a peer may do on this device. */
 export type PeerRole =
-  | "writer" // its entries are accepted
-  | "reader" // it receives everything; entries that it sends are refused, and it is told so
+  /** Its entries are accepted. */
+  | "writer"
+  /** It receives everything. Entries that it sends are refused, and it is told so. */
+  | "reader"
 
 /** A peer that passed the handshake, as shown to `isPeerValid` and `authorize`. */
 export interface AuthenticatedPeer {
@@ -100,12 +102,18 @@ export interface RoomStatus {
 /** What stands in the way. The room keeps trying, and clears the problem once it is over. */
 export interface RoomProblem {
   readonly code:
-    | "no-signaling" // no signaling server answers
-    | "no-peers" // a server answers, but no other device came within 3 s
-    | "room-full" // the peers found, or this device, have as many links as they take
-    | "connection-failed" // a peer was found but cannot be reached: often a firewall without a TURN server
-    | "refused" // a signaling server turned this device away, or one side of a link turned the other away
-    | "incompatible" // a linked peer has a replica of the same name with another kind or schema
+    /** No signaling server answers. */
+    | "no-signaling"
+    /** A server answers, but no other device came within 3 s. */
+    | "no-peers"
+    /** The peers found, or this device, have as many links as they take. */
+    | "room-full"
+    /** A peer was found but cannot be reached: often a firewall without a TURN server. */
+    | "connection-failed"
+    /** A signaling server turned this device away, or one side of a link turned the other away. */
+    | "refused"
+    /** A linked peer has a replica of the same name with another kind or schema. */
+    | "incompatible"
   /** One line for people: names the server, the step or the replica. */
   readonly message: string
 }
@@ -193,16 +201,26 @@ export interface LinkCounters {
 
 /** Match this, not the message. */
 export type RoomErrorCode =
-  | "bad-invite" // it was truncated or altered on its way
-  | "invite-too-new" // from a later version of the protocol
-  | "insecure-context" // no WebCrypto: the page is neither https nor localhost
-  | "missing-crypto" // WebCrypto without Ed25519 or X25519
-  | "no-peers" // `synced()` without a signal: too few connected devices shared the data for 30 s in a row
-  | "refused" // `synced()`: every connected device has answered, and too few took everything; or some cannot be shared
-  | "closed" // the room was closed, before the call or while it waited
-  | "presence-too-large" // over 2 KiB as JSON
-  | "identity-unavailable" // the device key could not be loaded; `cause` says why, such as an `IdentityError`
-  | "invalid-option" // `maxLinks`, `peers` of `synced()`, or the servers of an invite
+  /** The invite was truncated or altered on its way. */
+  | "bad-invite"
+  /** The invite is from a later version of the protocol. */
+  | "invite-too-new"
+  /** There is no WebCrypto: the page is neither https nor localhost. */
+  | "insecure-context"
+  /** WebCrypto has no Ed25519 or no X25519. */
+  | "missing-crypto"
+  /** `synced()` without a signal: too few connected devices shared the data for 30 s in a row. */
+  | "no-peers"
+  /** `synced()`: every connected device has answered, and too few took everything; or some of it cannot be shared. */
+  | "refused"
+  /** The room was closed, before the call or while it waited. */
+  | "closed"
+  /** A presence value has more than 2 KiB as JSON. */
+  | "presence-too-large"
+  /** The device key could not be loaded; `cause` says why, such as an `IdentityError`. */
+  | "identity-unavailable"
+  /** `maxLinks`, `peers` of `synced()`, or the servers of an invite are out of their bounds. */
+  | "invalid-option"
 
 /** What `openRoom`, the invite functions and the methods of a room throw or reject with. */
 export class RoomError extends Error {

@@ -2,11 +2,16 @@ import type { RxErrorParameters } from "rxdb"
 
 /** Why something of the drop-in failed; match this, not the message. */
 export type DropInErrorCode =
-  | "invalid-option" // `replicateWebRTC()` lacks an option, or has one that no peer can follow
-  | "in-use" // the collection has a pool, or is in a room, already
-  | "unsupported" // an export or a member of RxDB's plugin that has another place here
-  | "peer" // a peer left while something waited for it
-  | "canceled" // the pool was canceled while something waited for it
+  /** `replicateWebRTC()` lacks an option, or has one that no peer can follow. */
+  | "invalid-option"
+  /** The collection has a pool, or is in a room, already. */
+  | "in-use"
+  /** An export or a member of RxDB's plugin that has no place here, or another one. The message names the replacement. */
+  | "unsupported"
+  /** A peer left while something waited for it. */
+  | "peer"
+  /** The pool was canceled while something waited for it. */
+  | "canceled"
 
 /** What the drop-in throws and rejects with. */
 export class DropInError extends Error {
