@@ -149,11 +149,24 @@ test("the names of people at one place can all be read", async () => {
           carets.length === 3 &&
           new Set(carets.map((caret) => JSON.stringify(caret.getBoundingClientRect()))).size === 1,
       )
+  const expectApart = (drawn: readonly DOMRect[]): void => {
+    for (const [at, a] of drawn.entries())
+      for (const b of drawn.slice(at + 1)) {
+        const isApart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top
+        expect(isApart, `${JSON.stringify(a)} and ${JSON.stringify(b)}`).toBe(true)
+      }
+  }
   await timeUntil("all carets are there", atOnePlace)
-  const drawn = await boxes()
-  for (const [at, a] of drawn.entries())
-    for (const b of drawn.slice(at + 1)) {
-      const isApart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top
-      expect(isApart, `${JSON.stringify(a)} and ${JSON.stringify(b)}`).toBe(true)
-    }
+  const usual = await boxes()
+  expectApart(usual)
+  // Larger letters are for names too, and these need more room.
+  await ada.page.addStyleTag({ content: ":root { font-size: 200% }" })
+  for (const other of others) await other.page.keyboard.press("ArrowDown")
+  await timeUntil("all carets have moved", async () => {
+    const top = (await boxes())[0]?.top
+    return top !== usual[0]?.top && (await atOnePlace())
+  })
+  const large = await boxes()
+  expect(large[0]?.height).toBeGreaterThan(1.7 * (usual[0]?.height ?? 0))
+  expectApart(large)
 })

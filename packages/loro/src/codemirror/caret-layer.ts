@@ -1,7 +1,7 @@
 import { EditorSelection, type EditorState, type Extension } from "@codemirror/state"
 import { EditorView, layer, type LayerMarker, RectangleMarker } from "@codemirror/view"
 
-import { arrangeNames, type CaretSpot, NAME_HEIGHT, type NamePlace } from "./caret-names.ts"
+import { arrangeNames, type CaretSpot, type NamePlace } from "./caret-names.ts"
 
 /** Somebody else's caret, at its place in the current text. */
 export interface RemoteCaret {
@@ -39,12 +39,18 @@ function markersOf(view: EditorView, carets: readonly RemoteCaret[]): readonly C
   const placed = carets.map((caret) => ({ caret, spot: spotOf(view, caret.at), name: caret.name }))
   const drawn = placed.flatMap(({ spot, name }) => (spot === null ? [] : [{ spot, name }]))
   const { offsetLeft, clientWidth } = view.contentDOM
-  const places = arrangeNames(drawn, { left: offsetLeft, right: offsetLeft + clientWidth })
+  const measures = { left: offsetLeft, right: offsetLeft + clientWidth, letters: lettersOf(view) }
+  const places = arrangeNames(drawn, measures)
   let next = 0
   return placed.map(({ caret, spot }) => {
     const name = spot === null ? undefined : places[next++]
     return createCaretMarker(caret, spot === null || name === undefined ? null : { ...spot, ...name })
   })
+}
+
+/** The font size of the page's root, which follows the size of letters that is set in the browser. */
+function lettersOf(view: EditorView): number {
+  return Number.parseFloat(getComputedStyle(view.dom.ownerDocument.documentElement).fontSize)
 }
 
 /** Null where the editor has not drawn the text. */
@@ -97,7 +103,7 @@ function isSamePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b
   const isSameSpot = a.left === b.left && a.top === b.top && a.height === b.height
   return (
-    isSameSpot && a.where === b.where && a.side === b.side && a.level === b.level && a.maxWidth === b.maxWidth
+    isSameSpot && a.where === b.where && a.side === b.side && a.gap === b.gap && a.maxWidth === b.maxWidth
   )
 }
 
@@ -118,7 +124,7 @@ function put(element: HTMLElement, { color }: RemoteCaret, place: Place | null):
   element.style.top = `${place.top}px`
   element.style.height = `${place.height}px`
   element.dataset["name"] = `${place.where} ${place.side}`
-  element.style.setProperty("--dunlin-caret-name-gap", `${place.level * NAME_HEIGHT}px`)
+  element.style.setProperty("--dunlin-caret-name-gap", `${place.gap}px`)
   element.style.setProperty("--dunlin-caret-name-width", `${place.maxWidth}px`)
 }
 
@@ -155,7 +161,7 @@ const theme = EditorView.baseTheme({
     overflow: "hidden",
     textOverflow: "ellipsis",
     borderRadius: "3px 3px 3px 0",
-    fontSize: "11px",
+    fontSize: "0.6875rem",
     fontFamily: "system-ui, sans-serif",
     lineHeight: "1.4",
     color: "#ffffff",

@@ -12,14 +12,17 @@ export interface NamePlace {
   readonly side: "left" | "right"
   /** How many names fit between it and its caret. */
   readonly level: number
+  /** The height of those names, in pixels. */
+  readonly gap: number
   /** Pixels from the caret to the edge of the text on that side. A longer name is cut there. */
   readonly maxWidth: number
 }
 
-/** The edges of the text, in pixels. */
-export interface TextEdges {
+/** The edges of the text, and the font size of the page's root, in pixels. */
+export interface TextMeasures {
   readonly left: number
   readonly right: number
+  readonly letters: number
 }
 
 export interface NamedSpot {
@@ -34,8 +37,10 @@ interface Box {
   readonly bottom: number
 }
 
+/** Of a browser that nobody has told to use other letters. The sizes below are for these. */
+const USUAL_LETTERS = 16
 /** The name needs this much above or below its line. */
-export const NAME_HEIGHT = 18
+const NAME_HEIGHT = 18
 /** At 11 pixels most letters are narrower. A name is arranged before it is drawn, so it cannot be measured. */
 const LETTER_WIDTH = 7
 const PADDING = 10
@@ -43,33 +48,51 @@ const PADDING = 10
 const LEVELS = 8
 
 /** Arranges the names of carets that are close together so that each can be read. */
-export function arrangeNames(spots: readonly NamedSpot[], { left, right }: TextEdges): readonly NamePlace[] {
+export function arrangeNames(
+  spots: readonly NamedSpot[],
+  { left, right, letters }: TextMeasures,
+): readonly NamePlace[] {
+  const scale = letters / USUAL_LETTERS
   const taken: Box[] = []
   return spots.map(({ spot, name }) => {
     const side = spot.left > (left + right) / 2 ? "left" : "right"
     const maxWidth = Math.floor(side === "left" ? spot.left - left : right - spot.left)
-    const places = candidates(spot, { side, maxWidth })
-    const free = places.find((place) => !taken.some((box) => intersects(box, boxOf(spot, name, place))))
-    const place = free ?? places[0] ?? { where: "above", side, level: 0, maxWidth }
-    if (name !== "") taken.push(boxOf(spot, name, place))
+    const places = candidates(spot, { side, maxWidth }, NAME_HEIGHT * scale)
+    const boxAt = (place: NamePlace): Box => boxOf(spot, place, sizeOf(name, scale))
+    const free = places.find((place) => !taken.some((box) => intersects(box, boxAt(place))))
+    const place = free ?? places[0] ?? { where: "above", side, level: 0, gap: 0, maxWidth }
+    if (name !== "") taken.push(boxAt(place))
     return place
   })
 }
 
 /** The nearest come first. No name fits above the first line. */
-function candidates({ top }: CaretSpot, across: Pick<NamePlace, "side" | "maxWidth">): readonly NamePlace[] {
+function candidates(
+  { top }: CaretSpot,
+  across: Pick<NamePlace, "side" | "maxWidth">,
+  height: number,
+): readonly NamePlace[] {
   return Array.from({ length: LEVELS }, (_, level) => level).flatMap((level) => {
-    const above: NamePlace = { ...across, where: "above", level }
-    const below: NamePlace = { ...across, where: "below", level }
-    return top < NAME_HEIGHT * (level + 1) ? [below] : [above, below]
+    const place = { ...across, level, gap: level * height }
+    const above: NamePlace = { ...place, where: "above" }
+    const below: NamePlace = { ...place, where: "below" }
+    return top < place.gap + height ? [below] : [above, below]
   })
 }
 
-function boxOf({ left, top, height }: CaretSpot, name: string, { where, side, level }: NamePlace): Box {
-  const width = name.length * LETTER_WIDTH + PADDING
-  const y = where === "above" ? top - NAME_HEIGHT * (level + 1) : top + height + NAME_HEIGHT * level
-  const x = side === "left" ? left - width : left
-  return { left: x, right: x + width, top: y, bottom: y + NAME_HEIGHT }
+interface NameSize {
+  readonly width: number
+  readonly height: number
+}
+
+function sizeOf(name: string, scale: number): NameSize {
+  return { width: name.length * LETTER_WIDTH * scale + PADDING, height: NAME_HEIGHT * scale }
+}
+
+function boxOf(spot: CaretSpot, { where, side, gap }: NamePlace, { width, height }: NameSize): Box {
+  const top = where === "above" ? spot.top - gap - height : spot.top + spot.height + gap
+  const left = side === "left" ? spot.left - width : spot.left
+  return { left, right: left + width, top, bottom: top + height }
 }
 
 function intersects(a: Box, b: Box): boolean {
