@@ -31,7 +31,7 @@ test("whoever is invited waits for the others’ documents, and is offered no sa
 
   const dora = await person(link, watchFor("Start from a sample"))
   await dora.page.getByRole("heading", { name: "Waiting for the others’ documents" }).waitFor()
-  await dora.page.getByText("Nothing has arrived yet.").waitFor()
+  await dora.page.getByText("Nothing has arrived from the others yet.").waitFor()
   expect(await dora.page.evaluate(() => "wasShown" in globalThis)).toBe(false)
   await dora.page.reload()
   await dora.page.getByRole("heading", { name: "Waiting for the others’ documents" }).waitFor()

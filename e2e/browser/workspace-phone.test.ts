@@ -33,7 +33,7 @@ test("a document on a phone has one menu, and it opens where the thumb is", asyn
   await items(ada).getByText("Archive").click()
   await ada.page
     .getByText("Nothing is archived")
-    .or(ada.page.getByText("No documents yet."))
+    .or(ada.page.getByText("There are no documents."))
     .first()
     .waitFor()
   // On other screens the menu has the items that apply there.

@@ -13,7 +13,7 @@ const menuOf = ({ page }: InTab): ReturnType<Person["page"]["getByRole"]> =>
 async function addWorkspace(one: InTab): Promise<void> {
   await menuOf(one).click()
   await one.page.getByRole("menuitem", { name: "New workspace" }).last().click()
-  await one.page.getByText("No documents yet.").waitFor({ state: "attached" })
+  await one.page.getByText("There are no documents.").waitFor({ state: "attached" })
 }
 
 async function remove(one: InTab): Promise<void> {
@@ -74,7 +74,7 @@ test("a workspace can be removed where Loro never loaded, and other tabs let go 
   const invite = await ada.invite()
   await remove(ada)
   for (const one of [ada, tab]) {
-    await one.page.getByText("No documents yet.").waitFor({ state: "attached" })
+    await one.page.getByText("There are no documents.").waitFor({ state: "attached" })
     expect(await one.invite()).not.toBe(invite)
   }
   await tab.page.getByText("This workspace was removed in another tab.").waitFor()

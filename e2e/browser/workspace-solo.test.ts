@@ -143,7 +143,7 @@ test("what is exported comes back, also into an empty workspace", async () => {
   const zip = await readFile(await download.path())
   await ada.page.getByRole("button", { name: "Remove from this device…" }).click()
   await ada.page.getByRole("dialog").getByRole("button", { name: "Remove from this device" }).click()
-  await ada.page.getByText("No documents yet.").waitFor({ state: "attached" })
+  await ada.page.getByText("There are no documents.").waitFor({ state: "attached" })
   await importZip(zip)
   expect(await titles()).toEqual(before)
   await ada.openDocument("Names & <b>marks</b> 🐦")

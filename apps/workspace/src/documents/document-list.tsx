@@ -76,8 +76,13 @@ export function DocumentList({ openId }: { readonly openId: string | null }) {
 }
 
 function NoDocuments() {
-  const isEmpty = useDocuments()?.length === 0
-  return useIsAwaited() && isEmpty ? "Nothing has arrived yet." : "No documents yet."
+  const archived = useDocuments()?.length ?? 0
+  const isAwaited = useIsAwaited()
+  if (archived > 0)
+    return archived === 1 ? "The only document is archived." : `All ${archived} documents are archived.`
+  return isAwaited
+    ? "Nothing has arrived from the others yet."
+    : "There are no documents. Begin one with “New”."
 }
 
 interface RowsProps {

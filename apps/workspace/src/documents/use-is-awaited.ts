@@ -11,12 +11,16 @@ const SETTLED_AFTER_MS = 1_500
 export function useIsAwaited(): boolean {
   const { id } = useWorkspace()
   const { workspaces } = useStateValue(registry, registry.get())
-  const isAwaited = workspaces.find((entry) => entry.id === id)?.isAwaited === true
+  return workspaces.find((entry) => entry.id === id)?.isAwaited === true
+}
+
+/** Notes that the others' data has arrived, on whatever screen: what shows that it is awaited goes with the first row. */
+export function useNoteArrival(): void {
+  const { id } = useWorkspace()
   const isSynced = useOthers().some(({ facts }) => facts.isSynced)
   useEffect(() => {
-    if (!isAwaited || !isSynced) return
+    if (!isSynced) return
     const timer = setTimeout(() => noteArrival(id), SETTLED_AFTER_MS)
     return () => clearTimeout(timer)
-  }, [id, isAwaited, isSynced])
-  return isAwaited
+  }, [id, isSynced])
 }

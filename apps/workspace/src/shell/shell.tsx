@@ -2,6 +2,7 @@ import { useStateValue } from "@dunlin/react"
 import { lazy, type ReactNode, Suspense } from "react"
 import { Redirect, Route, Switch, useLocation } from "wouter"
 import { DocumentsScreen } from "../documents/documents-screen.tsx"
+import { useIsAwaited, useNoteArrival } from "../documents/use-is-awaited.ts"
 import { useShowOwnPresence } from "../people/own-presence.ts"
 import { LoadingScreen } from "./opening-screen.tsx"
 import { type Overlay, overlay, showOverlay } from "./overlay.ts"
@@ -47,6 +48,7 @@ export function Shell() {
         Skip to content
       </a>
       <PageTitle />
+      <ArrivalWatch />
       <SideBar />
       <TopBar />
       <main id="main" tabIndex={-1}>
@@ -81,6 +83,16 @@ export function Shell() {
       <Overlays />
     </div>
   )
+}
+
+/** A part of its own, since it is drawn again whenever a caret moves. */
+function ArrivalWatch() {
+  return useIsAwaited() ? <AwaitedArrival /> : null
+}
+
+function AwaitedArrival() {
+  useNoteArrival()
+  return null
 }
 
 function Overlays() {
