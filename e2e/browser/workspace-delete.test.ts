@@ -80,6 +80,10 @@ test("a document deleted forever stays deleted, whatever somebody wrote in it wh
 
   await deleteForever(ada, "Tides of Ameland")
   await ben.resume()
+  // Nobody had seen what Ben wrote: he is told, although he has another screen open.
+  const lost = ben.page.getByRole("status").filter({ hasText: "was deleted forever on another device." })
+  await lost.getByText("“Tides of Ameland, and of Texel”").waitFor()
+  await ben.page.getByText("There are no documents.").waitFor()
   for (const one of [ada, ben]) {
     await timeUntil("the row is gone", async () => (await one.page.locator(".row").count()) === 0)
     await one.page.reload()
@@ -100,6 +104,8 @@ test("a document deleted forever stays deleted, whatever somebody wrote in it wh
 
 test("who had a deleted document open can keep its text", async () => {
   const [ada, ben] = await shareDocument("Tides")
+  await ben.page.getByRole("textbox", { name: "Add a tag" }).fill("field")
+  await ben.page.keyboard.press("Enter")
   // Ben himself stays with the document.
   const tab = await openTab(ben, workspace.server.url)
   await tab.pause()
@@ -112,6 +118,7 @@ test("who had a deleted document open can keep its text", async () => {
   await ben.page.getByRole("button", { name: "Keep the text as a new document" }).dblclick()
   await ben.editor().waitFor()
   expect(await ben.text()).toBe("High water at noon. Low water at six.")
+  await ben.page.getByRole("button", { name: "Remove tag field" }).waitFor()
   await ada.page.getByRole("button", { name: "Active" }).click()
   await ada.openDocument("Tides")
   await timeUntil("Ada has the copy", async () => (await ada.text()).endsWith("at six."))

@@ -1,6 +1,7 @@
-import { insertText } from "@dunlin/loro"
+import type { DocumentEntry } from "../data/entries.ts"
 import { loadedNotes } from "../room/loaded-notes.ts"
 import type { Workspace } from "../workspace/workspace.ts"
+import { writeContent, type DocumentContent } from "./document-content.ts"
 
 /** Deletes a document for ever, here and on every device of the workspace. */
 export async function deleteDocument({ session, documents }: Workspace, id: string): Promise<void> {
@@ -10,16 +11,18 @@ export async function deleteDocument({ session, documents }: Workspace, id: stri
   await documents.remove(id)
 }
 
-/** A new document with the text of a deleted one. Resolves to its id. */
-export async function keepText(
-  { session, documents }: Workspace,
-  title: string,
-  text: string,
+/** What is left of a document that was deleted, except its history: that goes with the document. */
+export interface DeletedContent extends DocumentContent, Pick<DocumentEntry, "title" | "tags"> {}
+
+/** A new document with the content of a deleted one. Resolves to its id. */
+export async function keepContent(
+  { session, documents }: Pick<Workspace, "session" | "documents">,
+  { title, tags, ...content }: DeletedContent,
 ): Promise<string> {
   const notes = await loadedNotes(session)
-  const id = await documents.create({ title })
+  const id = await documents.create({ title, tags })
   await using document = await notes.open(id)
-  insertText(document.doc.getText("body"), 0, text)
+  writeContent(document.doc, content)
   document.commit()
   return id
 }

@@ -17,6 +17,8 @@ import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { DeleteDialog } from "./delete-dialog.tsx"
 import { deleteDocument } from "./delete-document.ts"
 import { DeletedDocument } from "./deleted-document.tsx"
+import { contentOf, readContent, type DocumentContent } from "./document-content.ts"
+import { useLostDocument } from "./lost-documents.tsx"
 import { DocumentAbout } from "./document-about.tsx"
 import { readMeta, type DocumentMeta } from "./document-meta.ts"
 import { DocumentHistory } from "./document-history.tsx"
@@ -33,10 +35,11 @@ export function DocumentPage({ id }: { readonly id: string }) {
   /** What the list last said of it, for when it is deleted. */
   const seen = useRef<DocumentEntry | null>(null)
   seen.current = entry ?? seen.current
+  const lost = useLostDocument(id)
   useRemovedLeftOver(id, note.type === "deleted" && entry !== undefined)
   if (documents === null) return null
   if (note.type === "deleted" || (entry === undefined && seen.current !== null))
-    return <DeletedDocument title={seen.current?.title ?? null} text={textOf(note)} />
+    return <DeletedDocument id={id} seen={seen.current ?? lost} content={contentIn(note, lost)} />
   if (entry === undefined) return <Missing />
   return <OpenDocument entry={entry} note={note} />
 }
@@ -54,9 +57,11 @@ function useRemovedLeftOver(id: string, isLeftOver: boolean): void {
   }, [documents, id, isLeftOver])
 }
 
-function textOf(note: OpenNote): string {
-  if (note.type === "ready") return note.doc.getText("body").toString()
-  return note.type === "deleted" ? note.text : ""
+/** As it was on this page, or otherwise as its author left it when it was closed. */
+function contentIn(note: OpenNote, lost: DocumentContent | null): DocumentContent {
+  if (note.type === "ready") return readContent(note.doc)
+  const open = note.type === "deleted" ? note.content : contentOf("")
+  return open.text === "" && lost !== null ? lost : open
 }
 
 type LiveNote = Exclude<OpenNote, { type: "deleted" }>

@@ -52,7 +52,7 @@ export function createNotesLoader({
       const { documents } = opened
       documents.subscribe((event) => {
         if (event.type === "changed") textChanged(event.id, event.origin)
-        else textDeleted(event.id)
+        else textDeleted(event.id, event.origin)
       })
       phase.set({ type: "ready", notes: documents })
       const isListed = async (id: string): Promise<boolean> =>

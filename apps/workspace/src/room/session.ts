@@ -35,7 +35,7 @@ export interface SessionOptions {
   /** A text has changed, here or elsewhere. */
   readonly textChanged: (id: string, origin: "local" | "remote" | "tab") => void
   /** A text was deleted for ever, here or elsewhere. */
-  readonly textDeleted: (id: string) => void
+  readonly textDeleted: (id: string, origin: "local" | "remote" | "tab") => void
 }
 
 export function openSession(options: SessionOptions): Session {

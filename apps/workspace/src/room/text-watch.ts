@@ -5,6 +5,7 @@ import { profile } from "../device/profile.ts"
 import { storageHealth } from "../device/storage-health.ts"
 import { signText } from "../documents/text-people.ts"
 import { attempt } from "../ui/attempt.ts"
+import type { LostEdits } from "./lost-edits.ts"
 import type { Session } from "./session.ts"
 
 /**
@@ -24,9 +25,11 @@ const ASK_AGAIN_AFTER_MS = 2_000
 export function createTextWatch({
   documents,
   bodies,
+  lostEdits,
 }: {
   readonly documents: DocumentList
   readonly bodies: BodyCache
+  readonly lostEdits: Pick<LostEdits, "edited" | "read">
 }): TextWatch {
   const waiting = new Set<string>()
   /** Documents edited here whose history does not name the author yet. */
@@ -44,6 +47,7 @@ export function createTextWatch({
       noted.add(id)
       if (!signText(document.doc, room.room.device, profile.get())) noted.delete(id)
     }
+    lostEdits.read(id, document.doc)
     bodies.put(id, document.doc.getText("body").toString())
     return attempt(document.close())
   }
@@ -78,6 +82,7 @@ export function createTextWatch({
       if (origin === "local" && !noted.delete(id)) {
         documents.touch(id)
         unsigned.add(id)
+        lostEdits.edited(id)
       }
       bodies.expect(id)
       waiting.add(id)

@@ -1,5 +1,6 @@
 import { useStateValue } from "@dunlin/react"
 import { storageHealth } from "../device/storage-health.ts"
+import { LostDocuments, useUnseenLost } from "../documents/lost-documents.tsx"
 import { Notice } from "../ui/notice.tsx"
 import { inviteWords, type InviteTrouble } from "../workspace/invite-outcome.ts"
 import { dismissInviteTrouble, refusedInvite } from "../workspace/start.ts"
@@ -9,12 +10,14 @@ import { useLocation } from "wouter"
 export function Troubles() {
   const { trouble } = useStateValue(storageHealth, storageHealth.get())
   const invite = useStateValue(refusedInvite, null)
+  const lost = useUnseenLost()
   // A page on plain http from another host has no WebCrypto: it cannot join a room.
   const insecure = !globalThis.isSecureContext
-  if (trouble === null && invite === null && !insecure) return null
+  if (trouble === null && invite === null && lost.length === 0 && !insecure) return null
   return (
     <div className="troubles">
       {invite !== null && <InviteNotice trouble={invite} />}
+      <LostDocuments documents={lost} />
       {trouble !== null && <StorageNotice trouble={trouble} />}
       {insecure && (
         <Notice tone="warn" title="This address is not secure, so this device cannot sync.">

@@ -1,4 +1,5 @@
 import { insertText, type LoroDocuments } from "@dunlin/loro"
+import { writeContent } from "../documents/document-content.ts"
 import { MAX_BODY, QUICK_NOTE, readDocument, type Task } from "../data/entries.ts"
 import { ranksAfter } from "../data/rank.ts"
 import { randomId } from "../device/random-id.ts"
@@ -51,10 +52,7 @@ export async function addPortable(
   const added = fresh.map((document) => ({ ...document, entry: { ...document.entry, id: randomId() } }))
   const write = async ({ entry, body, description, language }: PortableDocument): Promise<void> => {
     await using document = await notes.open(entry.id)
-    const { doc } = document
-    insertText(doc.getText("body"), 0, body)
-    if (description !== "") doc.getMap("meta").set("description", description)
-    if (language !== "") doc.getMap("meta").set("language", language)
+    writeContent(document.doc, { text: body, description, language })
     document.commit()
     workspace.bodies.put(entry.id, body)
   }

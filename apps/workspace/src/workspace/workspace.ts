@@ -6,6 +6,7 @@ import { startPurge } from "../data/purge.ts"
 import { createTaskBoard, type TaskBoard } from "../data/task-board.ts"
 import { storageName } from "../device/namespace.ts"
 import { reportStorageTrouble } from "../device/storage-health.ts"
+import { createLostEdits, type LostEdits } from "../room/lost-edits.ts"
 import { openSession, type Session } from "../room/session.ts"
 import { createTextWatch } from "../room/text-watch.ts"
 import type { KnownWorkspace } from "./registry.ts"
@@ -18,6 +19,7 @@ export interface Workspace {
   readonly tasks: TaskBoard
   readonly bodies: BodyCache
   readonly merges: MergeLog
+  readonly lostEdits: Pick<LostEdits, "lost" | "dismiss">
   readonly session: Session
   /** False when the browser refuses storage. */
   readonly durable: boolean
@@ -36,7 +38,8 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
   const endPurge = startPurge(database, id.slice(0, 16))
   const documents = createDocumentList(database, mergeLog)
   const tasks = createTaskBoard(database, mergeLog)
-  const texts = createTextWatch({ documents, bodies })
+  const lostEdits = createLostEdits({ name: id.slice(0, 16), documents, bodies })
+  const texts = createTextWatch({ documents, bodies, lostEdits })
   const session = openSession({
     id,
     invite,
@@ -44,16 +47,21 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
     bodies,
     merges: mergeLog,
     textChanged: texts.changed,
-    textDeleted(textId) {
-      void Promise.allSettled([bodies.remove(textId), mergeLog.forget(textId)])
-    },
+    textDeleted: (textId, origin) => void forgetText(textId, origin),
   })
   texts.attach(session)
+  session.notes.subscribe((phase) => phase.type === "ready" && lostEdits.attach(phase.notes))
+
+  async function forgetText(textId: string, origin: "local" | "remote" | "tab"): Promise<void> {
+    await lostEdits.deleted(textId, origin).catch(() => undefined)
+    await Promise.allSettled([bodies.remove(textId), mergeLog.forget(textId)])
+  }
 
   async function close(end: (database: WorkspaceDatabase) => Promise<void>): Promise<void> {
     documents.entries.close()
     tasks.entries.close()
     texts.close()
+    lostEdits.close()
     endPurge()
     bodies.close()
     mergeLog.close()
@@ -68,6 +76,7 @@ export async function openWorkspace({ id, invite }: KnownWorkspace): Promise<Wor
     tasks,
     bodies,
     merges: mergeLog,
+    lostEdits,
     session,
     durable: database.durable,
     close: () => close((open) => open.close()),
