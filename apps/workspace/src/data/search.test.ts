@@ -37,6 +37,12 @@ describe("searchWorkspace", () => {
     })
   })
 
+  it("leaves out the line that aligns the columns of a table", () => {
+    const note = "| Sector | Knot |\n| :--- | ---: |\n| North | 310 |"
+    const hits = searchWorkspace({ documents: [], tasks: [readTask({ id: "n", note })], bodies }, "knot")
+    expect(hits[0]?.excerpt?.after).toBe(" North 310 ")
+  })
+
   it("leaves no gap where a mark was", () => {
     const note = "Counts are best on the rising **tide**, when `dunlin` come in."
     const hits = searchWorkspace({ documents: [], tasks: [readTask({ id: "n", note })], bodies }, "rising")

@@ -93,7 +93,7 @@ function oneLine(text: string): string {
   const plain = text
     .replaceAll(/^\s*(?:#{1,6}|>|[-*+]) /gm, " ")
     .replaceAll(/[*`]/g, "")
-    .replaceAll(/\||-{3,}/g, " ")
+    .replaceAll(/\||:?-{3,}:?/g, " ")
   return plain.replaceAll(/\s+/g, " ")
 }
 
