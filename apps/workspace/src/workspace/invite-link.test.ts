@@ -40,6 +40,8 @@ describe("invites in the address", () => {
   it("knows damaged links from newer ones", () => {
     expect(readInvite(bytes(1, 1, 20))).toEqual({ type: "damaged" })
     expect(readInvite("not an invite!")).toEqual({ type: "damaged" })
+    for (const text of ["nonsense", "hello", "https://example.org/#top", bytes(2, 1, 40)])
+      expect(readInvite(text), text).toEqual({ type: "damaged" })
     expect(readInvite("")).toEqual({ type: "damaged" })
     expect(readInvite("A".repeat(10_000))).toEqual({ type: "damaged" })
     expect(readInvite(bytes(2, 1))).toEqual({ type: "too-new" })

@@ -40,12 +40,15 @@ function readPart(part: string): InviteReading {
 
 /** The shortest invite has 74 characters. */
 const SURROUNDED = /[\w-]{74,}/
+/** A newer invite has a workspace and a key as well: any word would do otherwise, since its first byte is the version. */
+const MAYBE_INVITE = /^[\w-]{64,}$/
 
 function readExactly(invite: string): InviteReading {
   try {
     return { type: "invite", workspaceId: parseInvite(invite).roomId, invite }
   } catch (error) {
-    return { type: error instanceof RoomError && error.code === "invite-too-new" ? "too-new" : "damaged" }
+    const isNewer = error instanceof RoomError && error.code === "invite-too-new"
+    return { type: isNewer && MAYBE_INVITE.test(invite) ? "too-new" : "damaged" }
   }
 }
 
