@@ -290,6 +290,35 @@ test("the focus stays on the page when what had it disappears", async () => {
   await expect.poll(focused).toBe("main")
 })
 
+test("arrows go through the list of documents, Tab leaves it, and the open one is in view", async () => {
+  ada = await person()
+  const { page } = ada
+  await startFromSample()
+  const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent ?? "")
+  const titles = await page.locator(".row-title").allInnerTexts()
+  await page.locator(".row").first().focus()
+  await page.keyboard.press("ArrowDown")
+  expect(await focused()).toContain(titles[1])
+  await page.keyboard.press("End")
+  expect(await focused()).toContain(titles.at(-1))
+  await page.keyboard.press("ArrowDown")
+  await page.keyboard.press("ArrowUp")
+  expect(await focused()).toContain(titles.at(-2))
+  await page.keyboard.press("Tab")
+  expect(await page.evaluate(() => document.activeElement?.closest(".list"))).toBeNull()
+  await page.keyboard.press("Shift+Tab")
+  expect(await focused()).toContain(titles.at(-2))
+
+  // The last one is below the edge of a low window.
+  await page.setViewportSize({ width: 1000, height: 300 })
+  await page.locator(".rows").evaluate((rows) => rows.scrollTo(0, 0))
+  const last = page.locator(".row").last()
+  await ada.goto((await last.getAttribute("href"))?.replace("#", "") ?? "")
+  await expect
+    .poll(() => last.evaluate((row) => innerHeight - row.getBoundingClientRect().bottom))
+    .toBeGreaterThan(-2)
+})
+
 test("single keys can be turned off, and the text says its language", async () => {
   ada = await person()
   await startFromSample()

@@ -1,6 +1,6 @@
 import "./document-list.css"
 import { useStateValue } from "@dunlin/react"
-import { memo, useDeferredValue, useEffect, useMemo, useRef, useState } from "react"
+import { memo, useDeferredValue, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react"
 import { Link } from "wouter"
 import type { DocumentEntry } from "../data/entries.ts"
 import type { Person } from "../people/person.ts"
@@ -14,6 +14,7 @@ import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { excerptOf } from "./excerpt.ts"
 import { TagFilter } from "./tag-filter.tsx"
 import { useIsAwaited } from "./use-is-awaited.ts"
+import { useRowKeys } from "./use-row-keys.ts"
 import { useNewDocument } from "./use-new-document.ts"
 
 const ROW_REM = 4.75
@@ -93,20 +94,26 @@ interface RowsProps {
 
 const Rows = memo(function Rows({ entries, openId, texts }: RowsProps) {
   const readers = useReaders()
+  const scroller = useRef<HTMLDivElement>(null)
+  const { stop, focused, pressed } = useRowKeys(entries, openId, scroller)
   return (
     <VirtualRows
       items={entries}
       rowHeight={ROW_REM}
       keyOf={(entry) => entry.id}
-      keep={openId}
+      keep={stop}
       label="Documents"
       className="rows"
+      scroller={scroller}
       render={(entry) => (
         <Row
           entry={entry}
           open={entry.id === openId}
           text={texts.get(entry.id)}
           readers={readers.get(entry.id) ?? NOBODY}
+          isStop={entry.id === stop}
+          focused={focused}
+          pressed={pressed}
         />
       )}
     />
@@ -150,13 +157,24 @@ interface RowProps {
   readonly open: boolean
   readonly text: string | undefined
   readonly readers: readonly Person[]
+  readonly isStop: boolean
+  readonly focused: (id: string) => void
+  readonly pressed: (event: KeyboardEvent) => void
 }
 
-const Row = memo(function Row({ entry, open, text, readers }: RowProps) {
+const Row = memo(function Row({ entry, open, text, readers, isStop, focused, pressed }: RowProps) {
   // A text that has not been read yet may be long; only one that has been read is known to be empty.
   const excerpt = text === undefined ? "\u00a0" : excerptOf(text, entry.title) || "No text yet"
   return (
-    <Link href={documentPath(entry.id)} className="row" aria-current={open ? "true" : undefined}>
+    <Link
+      href={documentPath(entry.id)}
+      className="row"
+      aria-current={open ? "true" : undefined}
+      data-row={entry.id}
+      tabIndex={isStop ? 0 : -1}
+      onFocus={() => focused(entry.id)}
+      onKeyDown={pressed}
+    >
       <span className="row-title">
         <span dir="auto">{entry.title || "Untitled"}</span>
         {readers.length > 0 && (
