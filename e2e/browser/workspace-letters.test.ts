@@ -114,7 +114,8 @@ test("with colours chosen in the system, one sees what is current, pressed and w
 
 test("a new document is named first, a long title is read in full, and Enter leads on to the text", async () => {
   const ada = await person()
-  const title = "What we saw at the point on the second Sunday of January, and what we did not see"
+  const title =
+    "What we saw at the point on the second Sunday of January, and what we did not see, although we stood there from low water to high water and looked in all directions, with two scopes and a good thermos"
   await ada.page.getByRole("button", { name: "New", exact: true }).click()
   const field = ada.page.getByRole("textbox", { name: "Title" })
   await field.waitFor()
