@@ -43,7 +43,7 @@ async function deleteForever(one: Person, title: string): Promise<void> {
   await archive(one)
   await openDeletion(one, title)
   await one.page.getByRole("dialog").getByRole("button", { name: "Delete forever" }).click()
-  await one.page.getByText("Deleted forever.").waitFor()
+  await one.page.getByText(/^Deleted “.+” forever\.$/).waitFor()
 }
 
 /** Everything that the origin has in IndexedDB, as text, whatever its structure. */
@@ -138,7 +138,9 @@ test("deleting asks first, and leaves the focus on the page", async () => {
   await ada.page.getByRole("button", { name: "Document", exact: true }).click()
   await ada.page.getByRole("menuitem", { name: "Delete forever…" }).click()
   await ada.page.getByRole("dialog").getByRole("button", { name: "Delete forever" }).click()
-  await ada.page.getByText("Deleted forever.").waitFor()
+  await ada.page.getByText("Deleted “Tides” forever.").waitFor()
+  // What was archived a moment ago cannot be brought back any more.
+  expect(await ada.page.getByRole("button", { name: "Undo" }).count()).toBe(0)
   expect(await ada.page.evaluate(() => document.activeElement?.id)).toBe("main")
   expect(await ada.page.locator(".row").count()).toBe(0)
 })
@@ -170,7 +172,7 @@ test("no barrier where a document is deleted, also on a phone, light or dark", a
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
   const address = page.url()
   await page.getByRole("dialog").getByRole("button", { name: "Delete forever" }).click()
-  await page.getByText("Deleted forever.").waitFor()
+  await page.getByText(/^Deleted “.+” forever\.$/).waitFor()
   await page.goto(address)
   await page.getByText("This document was deleted forever.").waitFor()
   await check()

@@ -4,6 +4,7 @@ import { useStateValue } from "@dunlin/react"
 import type { LoroDoc } from "loro-crdt"
 import { useEffect, useRef, useState, type KeyboardEvent } from "react"
 import { Link, useLocation } from "wouter"
+import { cutText } from "../data/cut-text.ts"
 import { MAX_TITLE, type DocumentEntry } from "../data/entries.ts"
 import { usePeople } from "../people/use-everyone.ts"
 import { attempt } from "../ui/attempt.ts"
@@ -11,7 +12,7 @@ import { Avatars } from "../ui/avatars.tsx"
 import { DraftArea } from "../ui/draft-input.tsx"
 import { Icon } from "../ui/icon.tsx"
 import { Menu, type MenuItem } from "../ui/menu.tsx"
-import { toast } from "../ui/toasts.tsx"
+import { dropToasts, toast } from "../ui/toasts.tsx"
 import { useScreenMenu } from "../shell/screen-menu.ts"
 import { useDocuments, useWorkspace } from "../workspace/workspace-context.ts"
 import { DeleteDialog } from "./delete-dialog.tsx"
@@ -90,7 +91,8 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
 
   async function setArchived(archived: boolean): Promise<void> {
     if (!(await attempt(documents.setArchived(entry.id, archived))) || !archived) return
-    toast("Archived.", { label: "Undo", run: () => void attempt(documents.setArchived(entry.id, false)) })
+    const undo = { label: "Undo", run: () => void attempt(documents.setArchived(entry.id, false)) }
+    toast(`Archived ${quoted(entry.title)}.`, undo, entry.id)
     if (isShown()) navigate("/documents")
   }
 
@@ -99,7 +101,9 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
     const isDeleted = await attempt(deleteDocument(workspace, entry.id), (reason) =>
       toast(`The document could not be deleted: ${reason}`),
     )
-    if (isDeleted) toast("Deleted forever.")
+    if (!isDeleted) return
+    dropToasts(entry.id)
+    toast(`Deleted ${quoted(entry.title)} forever.`)
   }
 
   const archive: MenuItem = {
@@ -143,6 +147,14 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
       {deleting && <DeleteDialog title={entry.title} onDelete={() => void remove()} onClose={() => setDeleting(false)} />}
     </article>
   ) // prettier-ignore
+}
+
+/** A long title would fill a message that is there in passing. */
+const MAX_QUOTED = 40
+
+function quoted(title: string): string {
+  const start = cutText(title, MAX_QUOTED)
+  return `“${start.length < title.length ? `${start.trimEnd()}…` : title || "Untitled"}”`
 }
 
 /** A title has one line, however long: Enter goes on to the text. */

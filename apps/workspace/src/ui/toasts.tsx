@@ -6,6 +6,8 @@ interface Toast {
   readonly id: number
   readonly text: string
   readonly action?: { readonly label: string; readonly run: () => void }
+  /** Id of what it is about. */
+  readonly about?: string
 }
 
 const SHOWN_MS = 6_000
@@ -13,9 +15,19 @@ const toasts = createState<readonly Toast[]>([])
 let lastId = 0
 
 /** Says in passing what happened, with at most one action to take it back. */
-export function toast(text: string, action?: Toast["action"]): void {
-  const entry: Toast = action ? { id: ++lastId, text, action } : { id: ++lastId, text }
+export function toast(text: string, action?: Toast["action"], about?: string): void {
+  const entry: Toast = {
+    id: ++lastId,
+    text,
+    ...(action && { action }),
+    ...(about !== undefined && { about }),
+  }
   toasts.set([...toasts.get().slice(-2), entry])
+}
+
+/** Takes back what is offered about something that is gone. */
+export function dropToasts(about: string): void {
+  toasts.set(toasts.get().filter((entry) => entry.about !== about))
 }
 
 export function Toasts() {
