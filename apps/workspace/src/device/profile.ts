@@ -22,10 +22,16 @@ const DEMO_PEOPLE: ReadonlyMap<string, Profile> = new Map([
   ["a", { name: "Ada", hue: 1 }],
   ["b", { name: "Ben", hue: 0 }],
 ])
+/** With fewer of them, two people of a small group would often have the same name. */
 const BIRDS = [
-  "Avocet", "Bittern", "Curlew", "Dipper", "Egret", "Fulmar", "Godwit", "Heron",
-  "Ibis", "Jacana", "Knot", "Lapwing", "Merlin", "Nightjar", "Oriole", "Plover",
-  "Ruff", "Sanderling", "Turnstone", "Whimbrel",
+  "Albatross", "Auklet", "Avocet", "Bittern", "Bunting", "Buzzard", "Chough", "Coot", "Cormorant", "Crake",
+  "Crane", "Curlew", "Dipper", "Dotterel", "Egret", "Eider", "Falcon", "Fieldfare", "Finch", "Fulmar",
+  "Gadwall", "Gannet", "Godwit", "Goshawk", "Grebe", "Guillemot", "Harrier", "Heron", "Hobby", "Hoopoe",
+  "Ibis", "Jacana", "Jackdaw", "Jay", "Kestrel", "Kingfisher", "Kite", "Kittiwake", "Knot", "Lapwing",
+  "Lark", "Linnet", "Martin", "Merlin", "Nightjar", "Nuthatch", "Oriole", "Osprey", "Ouzel", "Owl",
+  "Petrel", "Pintail", "Pipit", "Plover", "Pochard", "Puffin", "Quail", "Rail", "Raven", "Redstart",
+  "Robin", "Ruff", "Sanderling", "Scoter", "Shelduck", "Siskin", "Skua", "Snipe", "Starling", "Stork",
+  "Swift", "Teal", "Tern", "Thrush", "Turnstone", "Wagtail", "Whimbrel", "Wigeon", "Woodcock", "Wren",
 ] // prettier-ignore
 
 const state = createState<Profile>(loadProfile())
