@@ -267,6 +267,11 @@ test("a menu opened by keyboard has the focus, and stays on the screen", async (
   await ada.page.keyboard.press("Tab")
   await ada.page.locator(".menu:popover-open").waitFor({ state: "detached" })
   expect(await focused()).toBe("New task in To do")
+  // Tab stops at one card of a column, and arrows go to the others.
+  for (const key of ["Shift+Tab", "Shift+Tab", "ArrowUp", "Tab"]) await ada.page.keyboard.press(key)
+  expect(await focused()).toBe("Actions for “Three”")
+  await ada.page.keyboard.press("Tab")
+  expect(await focused()).toBe("New task in To do")
 })
 
 test("the focus stays on the page when what had it disappears", async () => {

@@ -22,6 +22,8 @@ export interface BoardColumnProps {
 
 export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: BoardColumnProps) {
   const scroller = useRef<HTMLDivElement>(null)
+  const [used, setUsed] = useState<string | null>(null)
+  const stop = (tasks.find(({ id }) => id === used) ?? tasks[0])?.id ?? null
   const target = drag.target?.column === column.id ? drag.target.index : null
   return (
     <section className="column" data-column={column.id} data-target={target === null ? undefined : ""} aria-labelledby={`column-${column.id}`}>
@@ -33,7 +35,7 @@ export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: Boar
         items={tasks}
         rowHeight={CARD_ROW_REM}
         keyOf={(task) => task.id}
-        keep={keys.kept}
+        keep={[keys.kept, stop]}
         parked={drag.dragged?.id ?? null}
         spare={target === null ? 0 : 1}
         scroller={scroller}
@@ -41,7 +43,7 @@ export function BoardColumn({ column, tasks, drag, keys, moves, openTask }: Boar
         className="cards"
         render={(task, index) => (
           <div className="card-slot" data-below={target !== null && index >= target ? "" : undefined}>
-            <Card task={task} index={index} isLast={index === tasks.length - 1} drag={drag} keys={keys} moves={moves} open={() => openTask(task)} />
+            <Card task={task} index={index} isLast={index === tasks.length - 1} drag={drag} keys={keys} moves={moves} open={() => openTask(task)} isStop={task.id === stop} focused={() => setUsed(task.id)} />
           </div>
         )}
       />

@@ -52,8 +52,8 @@ export function BoardScreen({ taskId }: { readonly taskId: string | null }) {
         <MergedChanges kind="task" />
       </header>
       <p className="visually-hidden" id="card-help">
-        Press space to lift the card, arrow keys to move it, space to drop it, escape to put it back; M opens
-        the menu of columns.
+        Arrow keys go from card to card. Press space to lift the card, arrow keys to move it, space to drop
+        it, escape to put it back; M opens the menu of columns.
       </p>
       <div className="visually-hidden" role="status" aria-live="assertive">
         {announcement}

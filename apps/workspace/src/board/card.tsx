@@ -15,9 +15,12 @@ export interface CardProps {
   readonly keys: CardKeys
   readonly moves: BoardMoves
   readonly open: () => void
+  /** Whether Tab stops here: once in a column, whose other cards the arrow keys reach. */
+  readonly isStop: boolean
+  readonly focused: () => void
 }
 
-export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps) {
+export function Card({ task, index, isLast, drag, keys, moves, open, isStop, focused }: CardProps) {
   const lifted = keys.lifted === task.id
   const moveTo = (column: (typeof COLUMNS)[number], place: number): void => {
     moves.move(task, column.id, place)
@@ -26,10 +29,11 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
   const own = COLUMNS.filter(({ id }) => id === task.column)
   const others = COLUMNS.filter(({ id }) => id !== task.column)
   return (
-    <div className="card" data-card={task.id} data-lifted={lifted ? "" : undefined}>
+    <div className="card" data-card={task.id} data-lifted={lifted ? "" : undefined} onFocus={focused}>
       <button
         type="button"
         className="card-face"
+        tabIndex={isStop ? 0 : -1}
         aria-describedby="card-help"
         aria-pressed={lifted ? true : undefined}
         onPointerDown={(event) => drag.start(event, task)}
@@ -44,6 +48,7 @@ export function Card({ task, index, isLast, drag, keys, moves, open }: CardProps
       <Menu
         label={`Actions for “${task.title}”`}
         className="icon-button card-menu"
+        tabIndex={isStop ? 0 : -1}
         buttonProps={{ "data-move-menu": "" }}
         button={<Icon name="more" size={16} />}
         items={[

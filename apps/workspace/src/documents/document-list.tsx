@@ -101,7 +101,7 @@ const Rows = memo(function Rows({ entries, openId, texts }: RowsProps) {
       items={entries}
       rowHeight={ROW_REM}
       keyOf={(entry) => entry.id}
-      keep={stop}
+      keep={[stop]}
       label="Documents"
       className="rows"
       scroller={scroller}

@@ -11,7 +11,7 @@ export const SHORTCUTS: readonly { readonly keys: string; readonly does: string 
   { keys: "G then B", does: "Board" },
   { keys: "G then N", does: "Quick note" },
   { keys: "G then P", does: "People" },
-  { keys: "↑ ↓", does: "Go through the list of documents" },
+  { keys: "↑ ↓", does: "Go through the list of documents, or the cards of the board" },
   { keys: "Space, arrows, Space", does: "Lift, move and drop a card of the board" },
   { keys: "M", does: "Move the focused card to another column" },
   { keys: "Ctrl F", does: "Search in the open document, while you write in it" },

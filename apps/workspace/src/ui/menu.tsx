@@ -22,10 +22,18 @@ export interface MenuProps {
   readonly button: ReactNode
   readonly className?: string
   readonly buttonProps?: Readonly<Record<`data-${string}`, string>>
+  readonly tabIndex?: number
 }
 
 /** A button with a popover menu: arrows move, Escape and a click outside close (the browser's light dismiss). */
-export function Menu({ label, items, button, className = "icon-button", buttonProps = {} }: MenuProps) {
+export function Menu({
+  label,
+  items,
+  button,
+  className = "icon-button",
+  buttonProps = {},
+  tabIndex,
+}: MenuProps) {
   const id = useId()
   const [open, setOpen] = useState(false)
   const trigger = useRef<HTMLButtonElement>(null)
@@ -49,7 +57,7 @@ export function Menu({ label, items, button, className = "icon-button", buttonPr
 
   return (
     <>
-      <button {...buttonProps} ref={trigger} type="button" className={className} aria-label={label} aria-haspopup="menu" aria-expanded={open} popoverTarget={id}>
+      <button {...buttonProps} ref={trigger} type="button" tabIndex={tabIndex} className={className} aria-label={label} aria-haspopup="menu" aria-expanded={open} popoverTarget={id}>
         {button}
       </button>
       <div ref={menu} id={id} role="menu" aria-label={label} className="menu" popover="auto" onToggle={toggled} onKeyDown={moveFocus}>

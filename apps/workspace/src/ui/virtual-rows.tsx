@@ -9,8 +9,8 @@ export interface VirtualRowsProps<T> {
   readonly render: (item: T, index: number) => ReactNode
   readonly className?: string
   readonly label?: string
-  /** A row that stays mounted wherever it is, such as the one that has the focus. */
-  readonly keep?: string | null
+  /** Rows that stay mounted wherever they are, such as the one that has the focus. */
+  readonly keep?: readonly (string | null)[]
   /** A row that stays mounted but takes up no space: the finger that drags it must not lose its element. */
   readonly parked?: string | null
   /** Empty rows at the end, such as a place for a card that is dragged here. */
@@ -29,7 +29,7 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
     render,
     className = "",
     label,
-    keep = null,
+    keep = [],
     parked = null,
     spare = 0,
   } = props
@@ -61,7 +61,7 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>) {
   const parkedAt = placeOf(parked)
   const count = items.length - (parkedAt >= 0 ? 1 : 0)
   const last = Math.min(parkedAt >= 0 ? view.last + 1 : view.last, items.length)
-  const places = new Set([parkedAt, placeOf(keep)].filter((at) => at >= 0))
+  const places = new Set([parkedAt, ...keep.map(placeOf)].filter((at) => at >= 0))
   for (let at = view.first; at < last; at++) places.add(at)
   const shown = [...places]
     .sort((a, b) => a - b)
