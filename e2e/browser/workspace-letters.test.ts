@@ -93,6 +93,20 @@ test("with letters twice as large on a phone, those who are here leave the tags 
   expect(tags.width).toBeGreaterThan(100)
   const lefts = await avatars.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().left))
   expect(Math.min(...lefts)).toBeGreaterThanOrEqual(tags.x + tags.width)
+  const lines = await ada.page.locator(".tabs a").evaluateAll((links) =>
+    links.map((link) => {
+      const word = new Range()
+      word.selectNodeContents(link.lastChild ?? link)
+      return word.getClientRects().length
+    }),
+  )
+  expect(lines).toEqual([1, 1, 1, 1])
+  await ada.goto("/people")
+  const [card, pause] = [
+    await ada.page.locator(".people-sync").boundingBox(),
+    await ada.page.getByRole("button", { name: "Pause sync" }).boundingBox(),
+  ]
+  expect((pause?.x ?? 0) + (pause?.width ?? 999)).toBeLessThanOrEqual((card?.x ?? 0) + (card?.width ?? 0))
 })
 
 test("with colours chosen in the system, one sees what is current, pressed and whose", async () => {
