@@ -10,7 +10,7 @@ import { useKeepContent } from "./use-keep-content.ts"
 const SHOWN = 2
 
 /** Documents in which somebody wrote here and which others deleted without having seen that. */
-export function useLostDocuments(): readonly LostDocument[] {
+function useLostDocuments(): readonly LostDocument[] {
   const { lostEdits } = useWorkspace()
   return useStateValue(lostEdits.lost, [])
 }
