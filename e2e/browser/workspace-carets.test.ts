@@ -159,7 +159,7 @@ test("the names of people at one place can all be read", async () => {
   await timeUntil("all carets are there", atOnePlace)
   const usual = await boxes()
   expectApart(usual)
-  // Larger letters are for names too, and these need more room.
+  // Names follow the size of letters, and larger names stand further apart.
   await ada.page.addStyleTag({ content: ":root { font-size: 200% }" })
   for (const other of others) await other.page.keyboard.press("ArrowDown")
   await timeUntil("all carets have moved", async () => {

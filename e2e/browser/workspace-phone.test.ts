@@ -32,7 +32,7 @@ test("a document on a phone has one menu, and it opens where the thumb is", asyn
   }
   await items(ada).getByText("Archive").click()
   await ada.page
-    .getByText("Nothing is archived")
+    .getByText("The only document is archived.")
     .or(ada.page.getByText("There are no documents."))
     .first()
     .waitFor()

@@ -6,7 +6,7 @@ import { Notice } from "../ui/notice.tsx"
 import { useWorkspace } from "../workspace/workspace-context.ts"
 import { useKeepContent } from "./use-keep-content.ts"
 
-/** More at once would leave no room for the screen. The next follow. */
+/** More at once would cover the screen. The others follow when these are dismissed. */
 const SHOWN = 2
 
 /** Documents in which somebody wrote here and which others deleted without having seen that. */
