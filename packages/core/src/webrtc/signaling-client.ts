@@ -293,7 +293,6 @@ function openSocket(
   const socket: WebSocketLike = new WebSocket(url, SIGNALING_SUBPROTOCOL)
   let over = false
   let isConnected = false
-  let failure = "no connection"
   let heartbeatMs = DEFAULT_HEARTBEAT_MS
   let heardAt = clock.monotonic()
   let pinged = 0
@@ -345,11 +344,13 @@ function openSocket(
   }
   socket.onclose = ({ code }: { readonly code: number }) => {
     gone()
-    end(isConnected ? `the server closed the connection (${code})` : failure)
+    end(`the server closed the connection (${code})`)
   }
-  // A close event follows. Browsers keep to themselves what failed.
   socket.onerror = ({ message }: { readonly message?: unknown }) => {
-    if (message) failure = `no connection: ${String(message).slice(0, MAX_SHOWN)}`
+    if (isConnected) return
+    // In Node 22 no close event follows. Browsers keep to themselves what failed.
+    gone()
+    end("no connection" + (message ? `: ${String(message).slice(0, MAX_SHOWN)}` : ""))
   }
   expect("connection", CONNECT_TIMEOUT_MS)
 
