@@ -1,5 +1,8 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { systemClock } from "@dunlin/core"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { createNatsLink } from "../../packages/host/src/cluster/nats-link.ts"
 import { freeTcpPort, type NatsServer, natsServerProblem, startNatsServer } from "./nats-server.ts"
 
@@ -30,6 +33,18 @@ describe.skipIf(problem !== null)("a link over a real NATS server", () => {
     unsubscribeEarly()
     unsubscribeLate()
   })
+})
+
+test.skipIf(problem !== null)("a NATS server that does not start leaves no folder behind", async () => {
+  const place = await mkdtemp(join(tmpdir(), "dunlin-nats-test-"))
+  vi.stubEnv("TMPDIR", place)
+  try {
+    await expect(startNatsServer(await freeTcpPort(), "no { configuration")).rejects.toThrow("did not start")
+    expect(await readdir(place)).toEqual([])
+  } finally {
+    vi.unstubAllEnvs()
+    await rm(place, { recursive: true })
+  }
 })
 
 describe.skipIf(problem !== null)("a host that NATS lets in", () => {

@@ -29,21 +29,23 @@ export async function startNatsServer(port: number, settings = ""): Promise<Nats
   const file = join(folder, "nats.conf")
   await writeFile(file, settings)
   const child = spawn(program, ["-a", "127.0.0.1", "-p", String(port), "-c", file], { stdio: "ignore" })
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+  // "exit" does not come for a program that could not be run at all.
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
+  child.on("error", () => {})
+  const stop = async (): Promise<void> => {
+    child.kill("SIGKILL")
+    await ended
+    await rm(folder, { recursive: true, force: true })
+  }
   const deadline = Date.now() + START_LIMIT_MS
   while (!(await accepts(port))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error("nats-server did not start")
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await stop()
+      throw new Error("nats-server did not start")
+    }
     await pause(20)
   }
-  return {
-    url: `nats://127.0.0.1:${port}`,
-    pid: child.pid ?? 0,
-    async stop() {
-      child.kill("SIGKILL")
-      await exited
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
+  return { url: `nats://127.0.0.1:${port}`, pid: child.pid ?? 0, stop }
 }
 
 /** A route to a server that can be cut and restored, for one client only. */

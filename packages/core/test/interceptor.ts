@@ -68,6 +68,7 @@ export function createInterceptor({ context, deliver }: InterceptorOptions): Int
       platform: findRtcPlatform(wrtc),
       configuration: {},
       holdMs: 300,
+      patience: 1,
       clock: systemClock(),
       remote: "victim",
       events: {

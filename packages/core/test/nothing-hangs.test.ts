@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { createServer as createHttpServer } from "node:http"
+import { createServer as createHttpsServer } from "node:https"
 import { type AddressInfo, createServer, type Server } from "node:net"
 import { fileURLToPath } from "node:url"
 import * as wrtc from "node-datachannel/polyfill"
@@ -10,6 +11,8 @@ import { createInvite } from "../src/room/invite.ts"
 import type { Room } from "../src/room/room.ts"
 import { SIGNALING_SUBPROTOCOL } from "../src/signaling/index.ts"
 import { webrtc } from "../src/webrtc/index.ts"
+import type { WebSocketConstructor } from "../src/webrtc/web-socket.ts"
+import { createCertificate } from "./certificate.ts"
 import { openMember, until } from "./room-pair.ts"
 import { startScriptedSignaling } from "./scripted-signaling.ts"
 
@@ -25,9 +28,13 @@ function closingOf({ onTestFinished }: TestContext): Closing {
   }
 }
 
-async function join(signaling: string, closing: Closing): Promise<Room> {
+async function join(
+  signaling: string,
+  closing: Closing,
   // Not the runtime's own, which some versions of Node have: each says in its own words what failed.
-  const { room } = await openMember({ invite: createInvite() }, { signaling, webSocket: WebSocket })
+  webSocket: WebSocketConstructor = WebSocket,
+): Promise<Room> {
+  const { room } = await openMember({ invite: createInvite() }, { signaling, webSocket })
   closing.push(room)
   return room
 }
@@ -92,6 +99,32 @@ describe.concurrent("a person is told what is wrong", () => {
     await until(() => problem(room).includes("no connection: Unexpected server response: 403"), "why", 40_000)
   })
 
+  const thisYear = new Date().getFullYear()
+  const valid = { name: "localhost", years: [thisYear, thisYear + 2], isTrusted: true } as const
+  for (const [what, { name, years, isTrusted }, told] of [
+    ["signed by itself", { ...valid, isTrusted: false }, "self-signed certificate"],
+    ["for another name", { ...valid, name: "elsewhere.example" }, "does not match certificate's altnames"],
+    ["of another year", { ...valid, years: [2020, 2021] }, "certificate has expired"],
+  ] as const) {
+    test(`when the server's certificate is ${what}`, async (context) => {
+      const closing = closingOf(context)
+      const certificate = createCertificate(name, { years })
+      const server = createHttpsServer(certificate)
+      const webSockets = new WebSocketServer({ server })
+      closing.push(webSockets)
+      class TrustingSocket extends WebSocket {
+        constructor(url: string, protocols?: string | string[]) {
+          super(url, protocols, isTrusted ? { ca: certificate.cert } : {})
+        }
+      }
+      const url = `wss://localhost:${await listen(server, closing)}`
+      const room = await join(url, closing, TrustingSocket)
+      await until(() => problem(room).includes(told), "the reason", 40_000)
+      expect(room.status.get()).toMatchObject({ phase: "searching", problem: { code: "no-signaling" } })
+      expect(problem(room)).toMatch(/^no signaling server: .*no connection: .+; retrying in \d+ s$/)
+    })
+  }
+
   test("when something takes the connection and says nothing", async (context) => {
     const closing = closingOf(context)
     const sockets = new Set<{ destroy(): void }>()
@@ -137,7 +170,7 @@ describe.concurrent("a person is told what is wrong", () => {
     const members = await Promise.all([1, 2].map(() => openMember({ invite }, { signaling: server.url })))
     closing.push(...members.map(({ room }) => room))
     const told = (): boolean =>
-      members.some(({ room }) => problem(room).includes("signaling failed: no answer to the call within 7 s"))
+      members.some(({ room }) => problem(room).includes("signaling failed: no answer to the call"))
     await until(told, "the caller's deadline", 40_000)
   })
 })
@@ -211,8 +244,12 @@ describe("a process", () => {
     })
     ${body}
   `
-  const run = async (body: string): Promise<{ readonly code: number | null; readonly output: string }> => {
+  const run = async (
+    body: string,
+    ...options: readonly string[]
+  ): Promise<{ readonly code: number | null; readonly output: string }> => {
     const args = [
+      ...options,
       "--conditions=@dunlin/source",
       "--import",
       "tsx",
@@ -258,6 +295,19 @@ describe("a process", () => {
       process.on("exit", () => console.log(performance.now() - closedAt < 20_000 ? "soon" : "late"))
     `)
     expect(outcome).toEqual({ code: 0, output: "soon\n" })
+  })
+
+  test("is told within seconds that there is no server, with the WebSocket of the runtime as well", async () => {
+    const outcome = await run(
+      `
+      const room = await open("ws://127.0.0.1:9")
+      while (room.status.get().problem?.code !== "no-signaling") await new Promise((resolve) => setTimeout(resolve, 10))
+      console.log(room.status.get().problem.message.includes("no connection"), typeof WebSocket)
+      await room.close()
+    `,
+      "--experimental-websocket",
+    )
+    expect(outcome).toEqual({ code: 0, output: "true function\n" })
   })
 
   test("stays while a room of it searches", async () => {

@@ -44,6 +44,7 @@ function createEnd(
     platform,
     configuration,
     holdMs: 300,
+    patience: 1,
     clock: systemClock(),
     remote: "other",
     events: {
@@ -321,6 +322,7 @@ test("a connection given up before it opened leaves nothing in memory", async ()
       platform,
       configuration: {},
       holdMs: 0,
+      patience: 1,
       clock: systemClock(),
       remote: "nobody",
       events: {

@@ -58,11 +58,11 @@ export interface HostSettings {
   readonly maxFrameBytes: number
   /** Bytes a frame before the first join. Default 1024. */
   readonly maxJoinFrameBytes: number
-  /** Time for the HTTP request and the TLS handshake, in ms. Default 5000. */
+  /** Time for the HTTP request and the TLS handshake, in ms. Default 15000. */
   readonly httpTimeoutMs: number
   /** Bytes of HTTP headers. Default 8192. */
   readonly maxHeaderBytes: number
-  /** Time for the first join, in ms. Default 5000. */
+  /** Time for the first join, in ms. Default 15000. */
   readonly joinDeadlineMs: number
   /** New connections a second. Default 10. */
   readonly addressConnectionsPerSecond: number

@@ -46,9 +46,9 @@ describe("settings", () => {
     expect(parseSettings({})).toMatchObject({
       maxFrameBytes: 32_768,
       maxJoinFrameBytes: 1024,
-      httpTimeoutMs: 5000,
+      httpTimeoutMs: 15_000,
       maxHeaderBytes: 8192,
-      joinDeadlineMs: 5000,
+      joinDeadlineMs: 15_000,
       jwtMaxLifetimeSeconds: 600,
       addressConnectionsPerSecond: 10,
       addressConnectionBurst: 30,

@@ -47,7 +47,7 @@ function createGate(): LargeEntryGate & { taken: number; free: boolean } {
   const gate = {
     taken: 0,
     free: true,
-    isWanted: false,
+    isWanted: () => false,
     acquire() {
       if (!gate.free) return false
       gate.free = false

@@ -50,8 +50,8 @@ export interface Inbox {
 export interface LargeEntryGate {
   acquire(): boolean
   release(): void
-  /** Some link has asked in vain since the place was last given away. */
-  readonly isWanted: boolean
+  /** Whether a link waits for the place now. */
+  isWanted(): boolean
 }
 
 /** Credit is returned in steps, so that small entries do not each cost a frame: sending is expensive amid a flood. */

@@ -20,7 +20,7 @@ const PUSH: PushFrame = { ...DATA, type: "push", before: DATA.digest, after: DAT
 function create() {
   const time = createSimulatedTime()
   const sent: Frame["type"][][] = []
-  const inbox = createInbox({ acquire: () => true, release() {}, isWanted: false })
+  const inbox = createInbox({ acquire: () => true, release() {}, isWanted: () => false })
   const outbox = createOutbox({
     send: (_lane, message) => void sent.push(decodeMessage(message).map(({ frame }) => frame.type)),
     buffered: () => 0,

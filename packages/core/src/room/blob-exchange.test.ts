@@ -79,7 +79,7 @@ function createLink(
   const sides: Side[] = []
   let freeAt = 0
   for (const at of [0, 1]) {
-    const inbox = createInbox({ acquire: () => true, release: () => {}, isWanted: false })
+    const inbox = createInbox({ acquire: () => true, release: () => {}, isWanted: () => false })
     const clock = time.clock()
     const outbox = createOutbox({
       maxMessageBytes: 262_144,

@@ -1,7 +1,7 @@
 import type { LargeEntryGate } from "../protocol/inbox.ts"
 
-/** The one place of a room for an entry beyond the usual limit; `freed` is called each time the place is given back. */
-export function createLargeEntryGate(freed: () => void): LargeEntryGate {
+/** The one place of a room for an entry beyond the usual limit; `askAgain` has every link that waits for it ask again. */
+export function createLargeEntryGate(askAgain: () => void): LargeEntryGate {
   let taken = false
   let isWanted = false
   return {
@@ -13,9 +13,12 @@ export function createLargeEntryGate(freed: () => void): LargeEntryGate {
     },
     release() {
       taken = false
-      freed()
+      askAgain()
     },
-    get isWanted() {
+    isWanted() {
+      // Whoever waited may be gone, or have what it waited for.
+      isWanted = false
+      askAgain()
       return isWanted
     },
   }

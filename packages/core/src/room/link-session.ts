@@ -148,7 +148,7 @@ export function createLinkSession(options: LinkSessionOptions): LinkSession {
       const now = clock.monotonic()
       if (!inbox.holdsPlace) noPlaceAt = now
       const isStalled = (inbox.holdsPlace || early.length > 0) && now - payloadAt > STALLED_MS
-      if (isStalled || (options.gate.isWanted && now - noPlaceAt > LONGEST_TURN_MS))
+      if (isStalled || (now - noPlaceAt > LONGEST_TURN_MS && options.gate.isWanted()))
         return end("a large entry stalled")
       outbox.control({ type: "ping", nonce })
       const roots = matched.roots(initiator)

@@ -112,8 +112,7 @@ function assemble(parts: Parts): Room {
   if (parts.onDiagnostic !== undefined) diagnostics.subscribe(parts.onDiagnostic)
 
   const engine: SyncEngine = createSyncEngine({
-    clock,
-    random,
+    ...parts,
     sessionId: session,
     device: deviceHex,
     digestKey: keys.digestKey,
@@ -137,12 +136,8 @@ function assemble(parts: Parts): Room {
   })
   const presence = createPresence((value) => engine.setPresence(value))
   const table = createLinkTable({
-    keys,
+    ...parts,
     session,
-    device,
-    clock,
-    random,
-    maxLinks,
     isPeerValid: parts.isPeerValid ?? (() => true),
     authorize: parts.authorize ?? (() => "writer"),
     addLink: (link) => engine.addLink(link),
@@ -180,8 +175,7 @@ function assemble(parts: Parts): Room {
   const releaseProcess = holdProcess()
   const start = (): RunningTransports =>
     runTransports({
-      clock,
-      transports: parts.transports,
+      ...parts,
       host,
       isUnserved: service.isUnserved,
       stopped: (transport) => table.closeAllOf(transport),

@@ -93,16 +93,8 @@ export function createSecureChannel(options: SecureChannelOptions): SecureChanne
   }
   const cancelDeadline = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => close("handshake-timeout"))
 
-  const starting = createHandshake({
-    role: pipe.role,
-    roomId: options.keys.roomId,
-    epoch: options.keys.epoch,
-    psk: options.keys.psk,
-    binding: pipe.binding,
-    session: options.session,
-    device: options.device,
-    random: options.random,
-  })
+  const { role, binding } = pipe
+  const starting = createHandshake({ ...options, ...options.keys, role, binding })
 
   async function begin(): Promise<void> {
     const { first } = await starting

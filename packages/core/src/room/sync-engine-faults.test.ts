@@ -276,7 +276,8 @@ describe("a large entry that stalls", () => {
   }
 
   test("in that it comes ever so slowly costs the link after half an hour, if somebody else waits for the place", async () => {
-    for (const isWanted of [false, true]) {
+    for (const wish of ["none", "lasting", "withdrawn"]) {
+      const isWanted = wish === "lasting"
       const time = createSimulatedTime()
       const node = createNode(time, "honest")
       await node.engine.replicate(memory())
@@ -300,9 +301,10 @@ describe("a large entry that stalls", () => {
       const sendSlowly = sender(slow)
       for (let pieces = 0; pieces < 100; pieces++) sendSlowly(50_000)
       const sendOther = sender(other)
-      while (isWanted && sendOther(50_000)) {
+      while (wish !== "none" && sendOther(50_000)) {
         // Goes on until its credit is used up.
       }
+      if (wish === "withdrawn") other.say({ type: "bye", reason: "away" })
       const credits = (): number => other.heard.filter(({ type }) => type === "credit").length
       const before = credits()
       for (let ms = 0; ms < 1_900_000 && slow.closed.length === 0; ms += 10_000) {

@@ -32,6 +32,9 @@ interface End {
 }
 
 const BURST = 200
+/** What `Pipe.maxMessageBytes` promises: the longest frame, and its seal where the room has to encrypt. */
+const LEAST_MESSAGE_BYTES = 16_384
+const RECORD_BYTES = 16
 
 /** The rules that every transport keeps, whatever carries the bytes. */
 export function transportContract(subject: TransportSubject): readonly ContractCase[] {
@@ -102,7 +105,12 @@ export function transportContract(subject: TransportSubject): readonly ContractC
     }),
     rule("the longest message passes, a longer one is refused", async (one, other) => {
       listen(other)
-      const { maxMessageBytes } = one.pipe
+      const { maxMessageBytes, binding } = one.pipe
+      const leastBytes = LEAST_MESSAGE_BYTES + (binding === null ? RECORD_BYTES : 0)
+      demand(
+        maxMessageBytes >= leastBytes,
+        `maxMessageBytes is ${maxMessageBytes}, but at least ${leastBytes}`,
+      )
       one.pipe.send("bulk", new Uint8Array(maxMessageBytes))
       await eventually(() => other.heard.length === 1, `a message of ${maxMessageBytes} bytes arrives`)
       const code = refusalOf(() => one.pipe.send("bulk", new Uint8Array(maxMessageBytes + 1)))

@@ -3,6 +3,8 @@ import type { Random } from "../ports/random.ts"
 export interface BackOff {
   /** The next delay: doubles from `firstMs` to `longestMs`, half of it random so that crowds spread out. */
   next(): number
+  /** Calls of `next` since the last reset. */
+  readonly failures: number
   reset(): void
 }
 
@@ -16,6 +18,9 @@ export function createBackOff(
       const ceiling = Math.min(longestMs, firstMs * 2 ** Math.min(failures, 30))
       failures += 1
       return ceiling * (0.5 + random.unit() / 2)
+    },
+    get failures() {
+      return failures
     },
     reset() {
       failures = 0

@@ -50,8 +50,6 @@ export interface Dialer {
   reconfigure(): void
   /** The page goes away, perhaps to come back: closes every connection at once. */
   suspend(): void
-  /** Peers with an open connection. */
-  openCount(): number
   close(): void
 }
 
@@ -60,6 +58,8 @@ interface Remote {
   readonly isCaller: boolean
   readonly backOff: BackOff
   isPresent: boolean
+  /** Calls begun since one opened. */
+  tries: number
   call: Call | null
   /** An older connection that counts until the new one is open. */
   former: Call | null
@@ -130,6 +130,7 @@ export function createDialer(options: DialerOptions): Dialer {
       isCaller: compareBytes(host.peerId, id) > 0,
       backOff: createBackOff(random, RETRY),
       isPresent: false,
+      tries: 0,
       call: null,
       former: null,
       cancelRetry: null,
@@ -171,6 +172,7 @@ export function createDialer(options: DialerOptions): Dialer {
       const connection = createPeerConnection({
         role,
         platform,
+        patience: 2 ** (remote.tries++ % 3),
         configuration: options.configuration(),
         holdMs: options.holdMs,
         clock,
@@ -180,6 +182,7 @@ export function createDialer(options: DialerOptions): Dialer {
           candidates: (batch) => post(remote, "candidates", id, encodeCandidates(batch)),
           opened(pipe) {
             call.openedAt = clock.monotonic()
+            remote.tries = 0
             host.connected(pipe)
             // The room has both now and closes the one it does not want; a former one without a pipe is of no use.
             if (remote.former?.isOpen() === false) remote.former = null
@@ -195,7 +198,6 @@ export function createDialer(options: DialerOptions): Dialer {
     } catch (error) {
       // Chromium allows 500 connections per page and gives closed ones back late.
       host.report({ type: "warning", code: "no-more-connections", detail: errorText(error) })
-      remote.call = remote.former
       remote.former = null
       return null
     }
@@ -215,7 +217,7 @@ export function createDialer(options: DialerOptions): Dialer {
       sayLost(remote, call.id)
       if (call.openedAt !== null) options.pathLost()
     }
-    retryLater(remote, remote.isCaller ? CALL_ME_AFTER_MS + remote.backOff.next() : remote.backOff.next())
+    retrySoon(remote)
     forgetIfIdle(remote)
   }
 
@@ -234,6 +236,9 @@ export function createDialer(options: DialerOptions): Dialer {
     })
   }
 
+  const retrySoon = (remote: Remote): void =>
+    retryLater(remote, (remote.isCaller ? CALL_ME_AFTER_MS : 0) + remote.backOff.next())
+
   function dial(remote: Remote, isAsked = false): void {
     if (isClosed || !remote.isPresent || remote.call !== null) return
     stopRetry(remote)
@@ -243,15 +248,13 @@ export function createDialer(options: DialerOptions): Dialer {
     const id = random.bytes(CONNECTION_ID_BYTES)
     if (remote.isCaller) {
       post(remote, "call-me", id, new Uint8Array(0))
-      retryLater(remote, CALL_ME_AFTER_MS + remote.backOff.next())
+      retrySoon(remote)
     } else if (start(remote, id) === null) {
       retryLater(remote, FULL_RETRY_MS)
     }
   }
 
   const attempts = (): number => idsOf(({ call }) => call?.isOpen() === false).length
-
-  const openCount = (): number => idsOf(isLinked).length
 
   function answerOffer(remote: Remote, { connection: id, payload }: Envelope): void {
     const sdp = decodeUtf8(payload)
@@ -276,7 +279,7 @@ export function createDialer(options: DialerOptions): Dialer {
   }
 
   function refuseAsFull(remote: Remote, id: Uint8Array): void {
-    const told = { reason: "full", count: openCount(), limit: host.linkLimit } as const
+    const told = { reason: "full", count: idsOf(isLinked).length, limit: host.linkLimit } as const
     post(remote, "hang-up", id, encodeHangUp(told))
   }
 
@@ -287,7 +290,8 @@ export function createDialer(options: DialerOptions): Dialer {
     if (isFull) host.report({ type: "room-full", count: told.count, limit: told.limit })
     else if (call === undefined) return
     if (call !== undefined) closeQuietly(remote, call)
-    retryLater(remote, isFull ? FULL_RETRY_MS * (1 + random.unit()) : remote.backOff.next())
+    if (isFull) retryLater(remote, FULL_RETRY_MS * (1 + random.unit()))
+    else retrySoon(remote)
   }
 
   /** The called side has no connection with us, whatever we believe. */
@@ -395,7 +399,6 @@ export function createDialer(options: DialerOptions): Dialer {
         forgetIfIdle(remote)
       }
     },
-    openCount,
     close() {
       isClosed = true
       mesh.close()

@@ -11,6 +11,8 @@ import { isFromLibDataChannel, readFingerprint, withoutCandidates } from "./sess
 
 export interface PeerConnectionOptions {
   readonly role: "offerer" | "answerer"
+  /** Factor for the limits of each stage, 1 or more. */
+  readonly patience: number
   readonly platform: RtcPlatform
   readonly configuration: RTCConfiguration
   /** For how long, at most, one side holds back its candidates once it has the other's; see `webrtc({ holdMs })`. */
@@ -102,7 +104,7 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
   let cancelDeadline = deadlineOf("signaling")
 
   function deadlineOf(attempted: keyof typeof STAGE_TIMEOUTS_MS): () => void {
-    return clock.after(STAGE_TIMEOUTS_MS[attempted], () => fail(explain(stage)))
+    return clock.after(STAGE_TIMEOUTS_MS[attempted] * options.patience, () => fail(explain(stage)))
   }
 
   function close(failure: ConnectionFailure | null = null): void {
@@ -159,14 +161,12 @@ export function createPeerConnection(options: PeerConnectionOptions): PeerConnec
     cancelDeadline()
     events.stage("dtls", "passed")
     pipe = createDataPipe({
+      ...options,
       channels: { control, bulk },
       heard,
       path: isRelayOnly ? "relayed" : "direct",
-      role,
       binding: { local, remote: remotePrint },
       maxMessageBytes: Math.min(connection.sctp?.maxMessageSize || MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
-      remote: options.remote,
-      clock,
       closed: () => close(),
     })
     events.opened(pipe.pipe)
@@ -380,7 +380,7 @@ function createCandidateQueue(clock: Clock, emit: (batch: readonly Candidate[]) 
 function explain(stage: ConnectionStage): string {
   switch (stage) {
     case "signaling":
-      return `no answer to the call within ${STAGE_TIMEOUTS_MS.signaling / 1000} s`
+      return "no answer to the call"
     case "ice":
       return "no path was found: strict NATs or firewalls need a TURN server"
     default:

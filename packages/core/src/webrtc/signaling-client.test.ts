@@ -335,12 +335,39 @@ describe("a client of a signaling server", () => {
     expect(reports.map(({ detail }) => detail)).toContain("the server has gone silent")
   })
 
+  test("joins a server over a path with 8 s for a round trip, and stays there when it is told to try again", async () => {
+    const { time, client, sockets, told } = createWorld()
+    const clock = time.clock()
+    const answer = (): void => {
+      for (const socket of sockets.splice(0)) {
+        clock.after(16_000, () => {
+          socket.open()
+          const { send } = socket
+          socket.send = (data) => {
+            send.call(socket, data)
+            const message = decodeClientMessage(data)
+            const reply: HostMessage =
+              message.type === "join" ? { ...JOINED, channel: message.channel } : { type: "pong", nonce: 0 }
+            clock.after(8_000, () => socket.say(reply))
+          }
+        })
+      }
+      clock.after(50, answer)
+    }
+    answer()
+    await time.runFor(90_000)
+    expect(told).toEqual(["ice 0", "joined 9"])
+    client.reconnect()
+    await time.runFor(90_000)
+    expect(told).toEqual(["ice 0", "joined 9"])
+  })
+
   test("finds out within seconds, when it is told to try again, that its socket is dead", async () => {
     const { time, client, join, told } = createWorld()
     await join()
     await time.runFor(1_000)
     client.reconnect()
-    await time.runFor(4_100)
+    await time.runFor(5_100)
     expect(told.at(-1)).toBe("lost")
   })
 

@@ -59,9 +59,9 @@ export interface SignalingClient {
 
 /** When people are told that nothing answers; the attempt itself goes on until `CONNECT_TIMEOUT_MS`. */
 const CONCERN_AFTER_MS = 3_000
+/** The limits of a first try. Of three tries in a row one waits twice as long and one four times: some paths are that slow. */
 const CONNECT_TIMEOUT_MS = 10_000
-const JOIN_TIMEOUT_MS = 5_000
-const PROBE_TIMEOUT_MS = 4_000
+const ANSWER_TIMEOUT_MS = 5_000
 const CLOSE_TIMEOUT_MS = 1_000
 /**
  * A newcomer finds only peers that are at the server. After an outage these must be back soon, also those that are still
@@ -129,7 +129,7 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   function open(): void {
-    const opened = openSocket(options, {
+    const opened = openSocket(options, 2 ** (backOff.failures % 3), {
       opened: () => void join(opened),
       message: (message) => receive(opened, message),
       concern: () => tell("unreachable", { detail: `no answer within ${CONCERN_AFTER_MS / 1000} s` }),
@@ -287,12 +287,12 @@ interface SocketEvents {
 
 function openSocket(
   { url, webSocket: WebSocket, clock }: SignalingClientOptions,
+  patience: number,
   events: SocketEvents,
 ): Socket {
   const socket: WebSocketLike = new WebSocket(url, SIGNALING_SUBPROTOCOL)
   let over = false
   let isConnected = false
-  let failure = "no connection"
   let heartbeatMs = DEFAULT_HEARTBEAT_MS
   let heardAt = clock.monotonic()
   let pinged = 0
@@ -302,6 +302,12 @@ function openSocket(
 
   const end = (detail: string): void => {
     if (!over) events.failed(detail)
+  }
+  /** Ends it after this long, unless something else is to be waited for by then. */
+  const expect = (what: string, withinMs: number): void => {
+    const limitMs = withinMs * patience
+    cancelDeadline()
+    cancelDeadline = clock.after(limitMs, () => end(`no ${what} within ${limitMs / 1000} s`))
   }
   const cancelConcern = clock.after(CONCERN_AFTER_MS, () => {
     if (!isConnected) events.concern()
@@ -322,10 +328,7 @@ function openSocket(
   socket.onopen = () => {
     if (over) return
     isConnected = true
-    cancelDeadline()
-    cancelDeadline = clock.after(JOIN_TIMEOUT_MS, () =>
-      end(`no answer to join within ${JOIN_TIMEOUT_MS / 1000} s`),
-    )
+    expect("answer to join", ANSWER_TIMEOUT_MS)
     events.opened()
   }
   socket.onmessage = ({ data }: { readonly data: unknown }) => {
@@ -341,22 +344,22 @@ function openSocket(
   }
   socket.onclose = ({ code }: { readonly code: number }) => {
     gone()
-    end(isConnected ? `the server closed the connection (${code})` : failure)
+    end(`the server closed the connection (${code})`)
   }
-  // A close event follows. Browsers keep to themselves what failed.
   socket.onerror = ({ message }: { readonly message?: unknown }) => {
-    if (message) failure = `no connection: ${String(message).slice(0, MAX_SHOWN)}`
+    if (isConnected) return
+    // In Node 22 no close event follows. Browsers keep to themselves what failed.
+    gone()
+    end("no connection" + (message ? `: ${String(message).slice(0, MAX_SHOWN)}` : ""))
   }
-  cancelDeadline = clock.after(CONNECT_TIMEOUT_MS, () =>
-    end(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`),
-  )
+  expect("connection", CONNECT_TIMEOUT_MS)
 
   return {
     send,
     probe() {
       const askedAt = clock.monotonic()
       send({ type: "ping", nonce: (pinged += 1) })
-      clock.after(PROBE_TIMEOUT_MS, () => {
+      clock.after(ANSWER_TIMEOUT_MS * patience, () => {
         if (heardAt < askedAt) end("the server has gone silent")
       })
     },

@@ -134,6 +134,24 @@ test("a peer that only the dead server knew is called until the server is back a
   expect(await callsWithin(WHILE_MS)).toBe(0)
 })
 
+test("of the peers that a server names without end, no more than some hundreds are kept", async () => {
+  const { time, join, socketOf, callsWithin } = createWorld()
+  await time.runFor(0)
+  await join("wss://two", 1, [BOB])
+  await join("wss://one", 1, [])
+  const strangers = (from: number): Uint8Array[] =>
+    Array.from({ length: 200 }, (_, n) => Uint8Array.of(...new Uint8Array(14), (from + n) >> 8, from + n))
+  const say = (joined: readonly Uint8Array[], left: readonly Uint8Array[]): void =>
+    socketOf("wss://one").say({ type: "presence", channel: 1, joined, left })
+  const lists = [0, 200, 400].map(strangers)
+  for (const list of lists) say(list, [])
+  say([BOB], [])
+  for (const list of lists) say([], list)
+  socketOf("wss://two").say({ type: "presence", channel: 1, joined: [], left: [BOB] })
+  // That the first server named him too was not kept.
+  expect(await callsWithin(WHILE_MS)).toBe(0)
+})
+
 test("a call whose offer was lost with the socket begins again, once, as soon as the server is back", async () => {
   const { time, join, socketOf, calls } = createWorld()
   await time.runFor(0)

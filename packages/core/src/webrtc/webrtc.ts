@@ -44,6 +44,8 @@ const RENAME = { firstMs: 500, longestMs: 60_000 }
 const RECONNECT_EVERY_MS = 1_000
 /** Signals from one server that wait to be opened; a flood beyond that is dropped before any cryptography. */
 const MAX_WAITING_SIGNALS = 256
+/** Peers that one server is believed to have, twice as many as the protocol allows: it could name others without end. */
+const MAX_PRESENT = 512
 
 /** Peers find each other through signaling servers and connect directly. Throws `TransportError`. */
 export function webrtc(options: WebRtcOptions = {}): Transport {
@@ -119,12 +121,7 @@ function runAs(
   rename: () => void,
 ): RunningTransport & { suspend(): void } {
   const { credentials, clock, random } = host
-  const context = {
-    signalKey: credentials.signalKey,
-    topic: credentials.topic,
-    epoch: credentials.epoch,
-    self: host.peerId,
-  }
+  const context = { ...credentials, self: host.peerId }
   const opener = createEnvelopeOpener(context)
   /** Which peers each server lists: a signal goes through a server where its receiver is present, if there is one. */
   const presence = new Map<SignalingClient, Set<string>>()
@@ -149,10 +146,8 @@ function runAs(
   })
 
   async function sendAfter(before: Promise<void>, message: Omit<Envelope, "from">): Promise<void> {
-    const sealing = sealEnvelope(context, message, random)
-    await before
     try {
-      const blob = await sealing
+      const [blob] = await Promise.all([sealEnvelope(context, message, random), before])
       const to = bytesToHex(message.to)
       const clients = [...presence].toSorted(([, a], [, b]) => Number(b.has(to)) - Number(a.has(to)))
       for (const [client] of clients) if (client.signal(message.to, blob)) return
@@ -187,7 +182,7 @@ function runAs(
     const others = (): readonly ReadonlySet<string>[] =>
       [...presence.values()].filter((each) => each !== here)
     const arrive = (peers: readonly Uint8Array[]): void => {
-      for (const peer of peers) here.add(bytesToHex(peer))
+      for (const peer of peers) if (here.size < MAX_PRESENT) here.add(bytesToHex(peer))
       dialer.present(peers)
     }
     const isElsewhere = (peer: Uint8Array): boolean => others().some((each) => each.has(bytesToHex(peer)))
@@ -208,13 +203,11 @@ function runAs(
     }
 
     const client = createSignalingClient({
+      ...host,
       url,
       topic: credentials.topic,
-      peerId: host.peerId,
       token: async () => (typeof options.token === "function" ? options.token() : (options.token ?? "")),
       webSocket: options.webSocket,
-      clock,
-      random,
       events: {
         joined(peers) {
           presence.set(client, here)
