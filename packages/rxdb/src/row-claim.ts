@@ -3,6 +3,7 @@ import {
   birthIncarnation,
   type Context,
   covers,
+  type Dot,
   EMPTY_REGISTER,
   type HashedValue,
   joinContexts,
@@ -58,11 +59,13 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
     const seen = joinKnown(seenBefore(row, record), unshared)
     if (seen === null) return claim
     if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
-    // The record of that deletion is replaced, and with it what tells that it was seen.
-    if (unshared !== null)
-      return { type: "adopt", seen: joinContexts(claim.write.context, seen), stamp: readStamp(row) }
     const { write } = claim
-    return { type: "write", write: { ...write, context: joinContexts(write.context, seen) } }
+    const context = joinContexts(write.context, seen)
+    const stamp = readStamp(row)
+    // The record of a kept deletion is replaced, and with it what tells that it was seen.
+    if (unshared !== null || (stamp?.dot != null && !isAbove(stamp.dot, seen)))
+      return { type: "adopt", seen: context, stamp }
+    return { type: "write", write: { ...write, context } }
   }
 
   /**
@@ -116,6 +119,15 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
   }
 
   return claimOf
+}
+
+/**
+ * Whether the dot's clock is above those of all other authors. Where its author did not know what it had seen, a clock that was
+ * ahead may have been among them, and the write would lose to earlier ones.
+ */
+export function isAbove({ incarnation, hlc }: Dot, seen: Context): boolean {
+  for (const [author, clock] of seen) if (clock >= hlc && author !== incarnation) return false
+  return true
 }
 
 /**
