@@ -78,6 +78,8 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
       )
 
       async function admit(handler: WebRTCConnectionHandler<PeerType>, peer: PeerType): Promise<void> {
+        // A handler may connect a peer again before it noticed that it had gone.
+        ends.get(peer)?.lost()
         // Registered first: messages may come before the application has decided.
         const end = createEnd(host, openings, (message) => handler.send(peer, message))
         ends.set(peer, end)
@@ -125,12 +127,14 @@ function createEnd(
   const early: WebRTCMessage[] = []
   let earlyChars = 0
   let cancelReopen = (): void => {}
-  let tail: Promise<void> = Promise.resolve()
 
-  const say = (own: string, lane: Lane | "end", data: string): Promise<void> => {
+  const say = async (own: string, lane: Lane | "end", data: string): Promise<void> => {
     const message: WebRTCMessage = { id: `dunlin|${own}`, method: METHOD, params: [own, lane, data] }
-    tail = tail.then(() => send(message)).catch(() => undefined)
-    return tail
+    try {
+      await send(message)
+    } catch {
+      // A peer that is gone: the room notices the silence.
+    }
   }
 
   const reopenLater = (): void => {
@@ -227,6 +231,8 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
   const bufferedBytes = { control: 0, bulk: 0 }
   let receiver: PipeReceiver | null = null
   let over = false
+  /** Of this pipe alone: a message that a handler never gets away must not hold up the next pipe. */
+  let tail: Promise<void> = Promise.resolve()
 
   const pipe: Pipe = {
     path: "custom",
@@ -245,7 +251,10 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       if (message.length > MAX_MESSAGE_BYTES)
         throw new TransportError("message-too-large", `A message has at most ${MAX_MESSAGE_BYTES} bytes.`)
       bufferedBytes[lane] += message.length
-      void say(lane, base64FromBytes(message)).then(() => {
+      // What is left of a pipe that is over would end the next one at the other side.
+      const data = base64FromBytes(message)
+      tail = tail.then(() => (over ? undefined : say(lane, data)))
+      void tail.then(() => {
         bufferedBytes[lane] -= message.length
         if (!over && bufferedBytes[lane] < LOW_BYTES) receiver?.drained(lane)
       })
