@@ -124,9 +124,11 @@ describe("a peer of somebody else's connection handler", () => {
     expect(pipes).toHaveLength(2)
   })
 
-  test("is reached by its next pipe if a message of the last one never got away", async () => {
-    let send = (): Promise<void> => new Promise(() => {})
+  test("is reached by its next pipe if a message of the last one does not get away", async () => {
+    let getAway = (): void => {}
+    let send = (): Promise<void> => new Promise((resolve) => (getAway = resolve))
     const { time, pipes, sent, meet } = await createWorld({ send: () => send() })
+    const texts = () => sent.map(({ params }) => Buffer.from(String(params[2]), "base64").toString())
     await meet("ada")
     for (const text of ["one", "two"]) pipes[0]?.send("bulk", new TextEncoder().encode(text))
     await time.runFor(0)
@@ -135,11 +137,19 @@ describe("a peer of somebody else's connection handler", () => {
     await time.runFor(10_000)
     pipes[1]?.send("bulk", new TextEncoder().encode("three"))
     await time.runFor(0)
-    expect(sent.map(({ params }) => Buffer.from(String(params[2]), "base64").toString())).toEqual([
-      "one",
-      "",
-      "three",
-    ])
+    expect(texts()).toEqual(["one", "three"])
+    getAway()
+    await time.runFor(0)
+    expect(texts()).toEqual(["one", "three"])
+  })
+
+  test("gets what was said before the pipe was closed", async () => {
+    const { time, pipes, sent, meet } = await createWorld()
+    await meet("ada")
+    for (const text of ["one", "two"]) pipes[0]?.send("bulk", new TextEncoder().encode(text))
+    pipes[0]?.close()
+    await time.runFor(0)
+    expect(sent.map(({ params }) => params[1])).toEqual(["bulk", "bulk", "end"])
   })
 
   test("that comes with a crowd is taken in a little later", async () => {

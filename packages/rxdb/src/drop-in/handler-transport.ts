@@ -121,6 +121,8 @@ function createEnd(
   const ownOpenings = createOpeningBudget(host.clock, PEER_OPENINGS)
   const mayOpen = (): boolean => ownOpenings.take() && openings.take()
   let pipe: HandlerPipe | null = null
+  /** The same, also when it is over. */
+  let last: HandlerPipe | null = null
   let theirs: string | null = null
   let started = false
   let gone = false
@@ -149,6 +151,7 @@ function createEnd(
   }
 
   const make = (): void => {
+    last?.abandon()
     const own = hexFromBytes(host.random.bytes(8))
     theirs = null
     const made = createPipe(
@@ -156,12 +159,11 @@ function createEnd(
       () => {
         if (pipe !== made) return
         pipe = null
-        if (gone) return
-        void say(own, "end", "")
-        reopenLater()
+        if (!gone) reopenLater()
       },
     )
     pipe = made
+    last = made
     host.connected(made.pipe)
   }
 
@@ -223,9 +225,14 @@ interface HandlerPipe {
   readonly pipe: Pipe
   receive(lane: Lane, data: string): void
   end(reason: "remote" | "failed"): void
+  /** Sends nothing more: what is left of a pipe would end the next one at the other side. */
+  abandon(): void
 }
 
-function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: () => void): HandlerPipe {
+function createPipe(
+  say: (lane: Lane | "end", data: string) => Promise<void>,
+  closed: () => void,
+): HandlerPipe {
   const waiting: (readonly [Lane, Uint8Array])[] = []
   let waitingChars = 0
   const bufferedBytes = { control: 0, bulk: 0 }
@@ -233,6 +240,9 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
   let over = false
   /** Of this pipe alone: a message that a handler never gets away must not hold up the next pipe. */
   let tail: Promise<void> = Promise.resolve()
+  let isAbandoned = false
+  const sayInTurn = (lane: Lane | "end", data: string): Promise<void> =>
+    (tail = tail.then(() => (isAbandoned ? undefined : say(lane, data))))
 
   const pipe: Pipe = {
     path: "custom",
@@ -251,10 +261,7 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       if (message.length > MAX_MESSAGE_BYTES)
         throw new TransportError("message-too-large", `A message has at most ${MAX_MESSAGE_BYTES} bytes.`)
       bufferedBytes[lane] += message.length
-      // What is left of a pipe that is over would end the next one at the other side.
-      const data = base64FromBytes(message)
-      tail = tail.then(() => (over ? undefined : say(lane, data)))
-      void tail.then(() => {
+      void sayInTurn(lane, base64FromBytes(message)).then(() => {
         bufferedBytes[lane] -= message.length
         if (!over && bufferedBytes[lane] < LOW_BYTES) receiver?.drained(lane)
       })
@@ -264,6 +271,7 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       if (over) return
       over = true
       waiting.length = 0
+      void sayInTurn("end", "")
       closed()
       receiver?.closed("local")
     },
@@ -291,6 +299,9 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       over = true
       waiting.length = 0
       receiver?.closed(reason)
+    },
+    abandon() {
+      isAbandoned = true
     },
   }
 }
