@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest"
 import type { DeviceCommand } from "./clock-device.ts"
-import { rxdbReplica } from "../src/index.ts"
+import { mergeFields, rxdbReplica } from "../src/index.ts"
 import { createFlock, settled, settledAs, until } from "./room-flock.ts"
 
 const HOURS = 60 * 60 * 1000
@@ -107,35 +107,42 @@ test("what is written after a clock was set back counts as written after", async
   await bothShow(both(), { back: "2", x: "4", y: "3" })
 })
 
-test("what comes back over a deletion of a device whose clock was ahead wins over earlier edits", async () => {
-  const flock = createFlock()
-  vi.useFakeTimers({ toFake: ["Date"] })
-  try {
-    const start = Date.now()
-    const [a, b, c] = [await flock.join(), await flock.join(), await flock.join()]
-    let { handle } = b
-    /** The process has one clock, so it is ahead only while nobody hears of it. */
-    const whileAhead = async (write: () => Promise<unknown>): Promise<void> => {
-      await handle.close()
-      vi.setSystemTime(start + 3 * HOURS)
-      await write()
-      vi.setSystemTime(start)
-      handle = await b.room.replicate(rxdbReplica(b.collection))
+test.each(Object.entries({ "later wins": {}, "field by field": { conflictHandler: mergeFields() } }))(
+  "what comes back over a deletion of a device whose clock was ahead wins over earlier edits: %s",
+  async (_, creator) => {
+    const flock = createFlock()
+    vi.useFakeTimers({ toFake: ["Date"] })
+    try {
+      const start = Date.now()
+      const [a, b, c] = [
+        await flock.join({ creator }),
+        await flock.join({ creator }),
+        await flock.join({ creator }),
+      ]
+      let { handle } = b
+      /** The process has one clock, so it is ahead only while nobody hears of it. */
+      const whileAhead = async (write: () => Promise<unknown>): Promise<void> => {
+        await handle.close()
+        vi.setSystemTime(start + 3 * HOURS)
+        await write()
+        vi.setSystemTime(start)
+        handle = await b.room.replicate(rxdbReplica(b.collection))
+      }
+      await whileAhead(() => b.collection.insert({ id: "x", text: "of b" }))
+      await settledAs([a.collection, c.collection], { x: { id: "x", text: "of b" } })
+      await c.handle.close()
+      await whileAhead(() => b.collection.bulkRemove(["x"]))
+      await settledAs([a.collection], {})
+      vi.setSystemTime(start + 1_000)
+      await c.collection.upsert({ id: "x", text: "of c, earlier" })
+      vi.setSystemTime(start + 2_000)
+      await a.collection.insert({ id: "x", text: "of a, later" })
+      await settledAs([b.collection], { x: { id: "x", text: "of a, later" } })
+      await c.room.replicate(rxdbReplica(c.collection))
+      expect(await settled([a, b, c])).toEqual({ x: { id: "x", text: "of a, later" } })
+    } finally {
+      vi.useRealTimers()
+      await flock.close()
     }
-    await whileAhead(() => b.collection.insert({ id: "x", text: "of b" }))
-    await settledAs([a.collection, c.collection], { x: { id: "x", text: "of b" } })
-    await c.handle.close()
-    await whileAhead(() => b.collection.bulkRemove(["x"]))
-    await settledAs([a.collection], {})
-    vi.setSystemTime(start + 1_000)
-    await c.collection.upsert({ id: "x", text: "of c, earlier" })
-    vi.setSystemTime(start + 2_000)
-    await a.collection.insert({ id: "x", text: "of a, later" })
-    await settledAs([b.collection], { x: { id: "x", text: "of a, later" } })
-    await c.room.replicate(rxdbReplica(c.collection))
-    expect(await settled([a, b, c])).toEqual({ x: { id: "x", text: "of a, later" } })
-  } finally {
-    vi.useRealTimers()
-    await flock.close()
-  }
-})
+  },
+)
