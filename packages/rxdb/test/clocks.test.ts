@@ -25,6 +25,12 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL")
 })
 
+interface Answer {
+  readonly id: number
+  readonly answer?: unknown
+  readonly error?: string
+}
+
 type Shown = Readonly<Record<string, string>>
 
 /** A device; the same name means the same disk. */
@@ -36,9 +42,9 @@ async function device(name: string, leadMs: number) {
   )
   children.push(child)
   let asked = 0
-  const answers = new Map<number, (message: { answer?: unknown; error?: string }) => void>()
+  const answers = new Map<number, (answer: Answer) => void>()
   const started = new Promise((resolve) => answers.set(0, resolve))
-  child.on("message", (message: { id: number }) => answers.get(message.id)?.(message))
+  child.on("message", (message: Answer) => answers.get(message.id)?.(message))
   await started
   const ask = (command: DeviceCommand): Promise<unknown> =>
     new Promise((resolve, reject) => {
