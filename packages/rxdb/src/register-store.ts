@@ -15,7 +15,14 @@ import type { RxCollection } from "rxdb"
 import type { Row } from "./document-shape.ts"
 import { isKept, keptDeletion, tombstoneOf } from "./kept-deletion.ts"
 import type { MergePolicy } from "./merge-policy.ts"
-import { birth, createRowClaims, type RowClaim, type RowClaimsDeps, stampedWrite } from "./row-claim.ts"
+import {
+  birth,
+  createRowClaims,
+  isAbove,
+  type RowClaim,
+  type RowClaimsDeps,
+  stampedWrite,
+} from "./row-claim.ts"
 import { noteContextAhead } from "./row-knowledge.ts"
 import type { SetAside } from "./set-aside.ts"
 import type { Sidecar } from "./sidecar.ts"
@@ -139,9 +146,10 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     const shared = await modifiers.toShared(key, value)
     if (shared === null) return { state: known, revision: revisionOf(row), hidden: true }
     const hashed = hashValue(shared)
+    const own = stamp?.dot != null && isAbove(stamp.dot, seen) ? stamp.dot : null
     const write = old
       ? birth(key, hashed)
-      : writeRegister(seen, stamp?.dot ?? stamper.minter.mint(joinContexts(seen, known.context)), hashed)
+      : writeRegister(seen, own ?? stamper.minter.mint(joinContexts(seen, known.context)), hashed)
     const joined = joinStates(known, write)
     assertMigrated(joined, record)
     return { state: await fold(key, joined), revision: revisionOf(row), hidden: false }

@@ -3,6 +3,7 @@ import {
   birthIncarnation,
   type Context,
   covers,
+  type Dot,
   EMPTY_REGISTER,
   type HashedValue,
   joinContexts,
@@ -17,7 +18,7 @@ import { isKept, tombstoneOf } from "./kept-deletion.ts"
 import type { Modifiers } from "./modifiers.ts"
 import { showsOneContent } from "./same-content.ts"
 import { accountsFor, type SidecarRecord } from "./sidecar-record.ts"
-import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
+import { INSERTED, readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
 
 /** How a row enters the state of its document. */
 export type RowClaim =
@@ -58,11 +59,13 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
     const seen = joinKnown(seenBefore(row, record), unshared)
     if (seen === null) return claim
     if (claim.type === "adopt") return { ...claim, seen: joinContexts(claim.seen, seen) }
-    // The record of that deletion is replaced, and with it what tells that it was seen.
-    if (unshared !== null)
-      return { type: "adopt", seen: joinContexts(claim.write.context, seen), stamp: readStamp(row) }
     const { write } = claim
-    return { type: "write", write: { ...write, context: joinContexts(write.context, seen) } }
+    const context = joinContexts(write.context, seen)
+    const stamp = readStamp(row)
+    // The record of a kept deletion is replaced, and with it what tells that it was seen.
+    if (unshared !== null || (stamp?.dot != null && !isAbove(stamp.dot, seen)))
+      return { type: "adopt", seen: context, stamp }
+    return { type: "write", write: { ...write, context } }
   }
 
   /**
@@ -84,31 +87,21 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
 
   const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
     const known = record?.state ?? EMPTY_REGISTER
+    const isDeleted = shownValue(known)?.deleted === true
     const recognition = recognise(row, () => rows.contentOf(row))
-    switch (recognition.type) {
-      case "unstamped": {
-        if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
-        const old = row._meta.lwt <= bornBefore
-        // Lengths that were read go into a record with the state: the next start must not read all data again.
-        if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
-          return { type: "write", write: birthOf(key, row) }
-        return { type: "adopt", seen: new Map(), stamp: null }
-      }
-      case "overwritten":
-        return { type: "adopt", seen: recognition.stamp.context, stamp: null }
-      case "reinserted": {
-        const { stamp } = recognition
-        if (shownValue(known)?.deleted !== true || stamp.dot === null || covers(known.context, stamp.dot))
-          return claimOfStamp(row, stamp, known)
-        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
-      }
-      case "stamped": {
-        const { stamp } = recognition
-        if (row._deleted || shownValue(known)?.deleted !== true || !beganAnew(stamp, known.context))
-          return claimOfStamp(row, stamp, known)
-        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
-      }
+    if (recognition.type === "unstamped") {
+      if (isDeleted) return { type: "adopt", seen: known.context, stamp: null }
+      const old = row._meta.lwt <= bornBefore
+      // Lengths that were read go into a record with the state: the next start must not read all data again.
+      if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
+        return { type: "write", write: birthOf(key, row) }
+      return { type: "adopt", seen: new Map(), stamp: null }
     }
+    const { type, stamp } = recognition
+    const own = type === "stamped" ? stamp : null
+    if (isDeleted && !row._deleted && foundNothing(stamp, known.context))
+      return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp: own }
+    return own === null ? { type: "adopt", seen: stamp.context, stamp: null } : claimOfStamp(row, own, known)
   }
 
   const claimOfStamp = (row: Row, stamp: Stamp, known: RegisterState): RowClaim => {
@@ -129,11 +122,22 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
 }
 
 /**
- * Whether the author found no document there, although the record tells of one: the row of its deletion was purged, or RxDB
- * dropped its stamp. A stamp of a deletion's own author tells what that author knew.
+ * Whether the dot's clock is above those of all other authors. Where its author did not know what it had seen, a clock that was
+ * ahead may have been among them, and the write would lose to earlier ones.
  */
-function beganAnew({ dot, context }: Stamp, known: Context): boolean {
-  return dot !== null && context.size === 1 && !known.has(dot.incarnation)
+export function isAbove({ incarnation, hlc }: Dot, seen: Context): boolean {
+  for (const [author, clock] of seen) if (clock >= hlc && author !== incarnation) return false
+  return true
+}
+
+/**
+ * Whether the document was put where its author found none, although the record tells of one: RxDB dropped the stamp of its
+ * deletion, or purged the row. A stamp of a deletion's own author tells what that author knew.
+ */
+function foundNothing({ dot, context, height, began }: Stamp, known: Context): boolean {
+  if (dot === null || covers(known, dot)) return false
+  if (began !== undefined) return !covers(known, began)
+  return height === INSERTED || (context.size === 1 && !known.has(dot.incarnation))
 }
 
 function joinKnown(a: Context | null, b: Context | null): Context | null {

@@ -68,6 +68,27 @@ const handler = () =>
     config: { iceServers: [] },
   })
 
+/** Errors that would have surfaced as uncaught. */
+async function uncaughtDuring(work: () => Promise<unknown>): Promise<readonly string[]> {
+  const uncaught: string[] = []
+  const { queueMicrotask: queue } = globalThis
+  vi.stubGlobal("queueMicrotask", (own: () => void) =>
+    queue(() => {
+      try {
+        own()
+      } catch (error) {
+        uncaught.push(String(error))
+      }
+    }),
+  )
+  try {
+    await work()
+  } finally {
+    vi.unstubAllGlobals()
+  }
+  return uncaught
+}
+
 const until = async (condition: () => boolean | Promise<boolean>, what: string): Promise<void> => {
   const end = Date.now() + 30_000
   while (!(await condition())) {
@@ -413,26 +434,30 @@ describe("replicateWebRTC", () => {
     pool.peerStates$.subscribe({ complete: () => completed++ })
     pool.error$.subscribe({ complete: () => completed++ })
 
-    const uncaught: string[] = []
-    const { queueMicrotask: queue } = globalThis
-    vi.stubGlobal("queueMicrotask", (work: () => void) =>
-      queue(() => {
-        try {
-          work()
-        } catch (error) {
-          uncaught.push(String(error))
-        }
-      }),
-    )
-    try {
-      await pool.cancel()
-    } finally {
-      vi.unstubAllGlobals()
-    }
+    const uncaught = await uncaughtDuring(() => pool.cancel())
     expect(uncaught).toHaveLength(3)
     expect(completed).toBe(2)
     await (await start(todos, "a-topic-of-another-pool-then")).cancel()
     await other.cancel()
+  })
+
+  test("a pool starts whatever onDiagnostic throws, which surfaces as uncaught", async () => {
+    const { todos } = await peer("todos")
+    const uncaught = await uncaughtDuring(async () => {
+      const pool = await replicateWebRTC({
+        collection: todos as RxCollection,
+        topic: "short",
+        connectionHandlerCreator: handler(),
+        pull: {},
+        push: {},
+        onDiagnostic(diagnostic) {
+          throw new Error(diagnostic.type)
+        },
+      })
+      await pool.cancel()
+    })
+    expect(uncaught).toContain("Error: warning")
+    await (await start(todos as RxCollection, "a-topic-of-another-pool-then")).cancel()
   })
 
   test("one pool a collection: a second says what to do, whatever its topic", async () => {

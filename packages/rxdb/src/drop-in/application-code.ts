@@ -1,4 +1,4 @@
-/** Runs a callback that the application left for the end. Its error surfaces as uncaught and stops nothing else. */
+/** Runs a callback of the application. Its error surfaces as uncaught and stops nothing else. */
 export function runOfApplication(work: () => void): void {
   try {
     work()

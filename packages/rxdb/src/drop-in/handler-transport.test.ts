@@ -11,10 +11,13 @@ const CHUNK = 32 * 1024
 async function createWorld({
   isPeerValid = () => true,
   connected = (pipe) => void opened(pipe),
+  send = async () => {},
 }: {
   readonly isPeerValid?: () => boolean | Promise<boolean>
   /** What the room does with a pipe: by default, it opens it. */
   readonly connected?: (pipe: Pipe) => void
+  /** What carries messages once they are noted. */
+  readonly send?: () => Promise<void>
 } = {}) {
   const time = createSimulatedTime()
   const pipes: Pipe[] = []
@@ -27,7 +30,10 @@ async function createWorld({
     message$,
     response$: new Subject(),
     error$: new Subject(),
-    send: async (_peer, message) => void sent.push(message as WebRTCMessage),
+    send(_peer, message) {
+      sent.push(message as WebRTCMessage)
+      return send()
+    },
     close: () => Promise.resolve(),
   }
   const host = {
@@ -106,6 +112,44 @@ describe("a peer of somebody else's connection handler", () => {
     world.say("ada", messageOf("one", 3))
     world.say("ada", messageOf("two", 3))
     expect(closings).toEqual([["remote"], []])
+  })
+
+  test("that comes again without having gone has one pipe, and the former one makes no others", async () => {
+    const { time, pipes, meet } = await createWorld({ connected() {} })
+    await meet("ada")
+    const { closings } = opened(pipes[0])
+    await meet("ada")
+    expect(closings).toEqual(["failed"])
+    await time.runFor(60_000)
+    expect(pipes).toHaveLength(2)
+  })
+
+  test("is reached by its next pipe if a message of the last one does not get away", async () => {
+    let getAway = (): void => {}
+    let send = (): Promise<void> => new Promise((resolve) => (getAway = resolve))
+    const { time, pipes, sent, meet } = await createWorld({ send: () => send() })
+    const texts = () => sent.map(({ params }) => Buffer.from(String(params[2]), "base64").toString())
+    await meet("ada")
+    for (const text of ["one", "two"]) pipes[0]?.send("bulk", new TextEncoder().encode(text))
+    await time.runFor(0)
+    send = () => Promise.resolve()
+    pipes[0]?.close()
+    await time.runFor(10_000)
+    pipes[1]?.send("bulk", new TextEncoder().encode("three"))
+    await time.runFor(0)
+    expect(texts()).toEqual(["one", "three"])
+    getAway()
+    await time.runFor(0)
+    expect(texts()).toEqual(["one", "three"])
+  })
+
+  test("gets what was said before the pipe was closed", async () => {
+    const { time, pipes, sent, meet } = await createWorld()
+    await meet("ada")
+    for (const text of ["one", "two"]) pipes[0]?.send("bulk", new TextEncoder().encode(text))
+    pipes[0]?.close()
+    await time.runFor(0)
+    expect(sent.map(({ params }) => params[1])).toEqual(["bulk", "bulk", "end"])
   })
 
   test("that comes with a crowd is taken in a little later", async () => {

@@ -78,6 +78,8 @@ export function handlerTransport<PeerType>(options: HandlerTransportOptions<Peer
       )
 
       async function admit(handler: WebRTCConnectionHandler<PeerType>, peer: PeerType): Promise<void> {
+        // A handler may connect a peer again before it noticed that it had gone.
+        ends.get(peer)?.lost()
         // Registered first: messages may come before the application has decided.
         const end = createEnd(host, openings, (message) => handler.send(peer, message))
         ends.set(peer, end)
@@ -119,18 +121,22 @@ function createEnd(
   const ownOpenings = createOpeningBudget(host.clock, PEER_OPENINGS)
   const mayOpen = (): boolean => ownOpenings.take() && openings.take()
   let pipe: HandlerPipe | null = null
+  /** The same, also when it is over. */
+  let last: HandlerPipe | null = null
   let theirs: string | null = null
   let started = false
   let gone = false
   const early: WebRTCMessage[] = []
   let earlyChars = 0
   let cancelReopen = (): void => {}
-  let tail: Promise<void> = Promise.resolve()
 
-  const say = (own: string, lane: Lane | "end", data: string): Promise<void> => {
+  const say = async (own: string, lane: Lane | "end", data: string): Promise<void> => {
     const message: WebRTCMessage = { id: `dunlin|${own}`, method: METHOD, params: [own, lane, data] }
-    tail = tail.then(() => send(message)).catch(() => undefined)
-    return tail
+    try {
+      await send(message)
+    } catch {
+      // A peer that is gone: the room notices the silence.
+    }
   }
 
   const reopenLater = (): void => {
@@ -145,6 +151,7 @@ function createEnd(
   }
 
   const make = (): void => {
+    last?.abandon()
     const own = hexFromBytes(host.random.bytes(8))
     theirs = null
     const made = createPipe(
@@ -152,12 +159,11 @@ function createEnd(
       () => {
         if (pipe !== made) return
         pipe = null
-        if (gone) return
-        void say(own, "end", "")
-        reopenLater()
+        if (!gone) reopenLater()
       },
     )
     pipe = made
+    last = made
     host.connected(made.pipe)
   }
 
@@ -219,14 +225,24 @@ interface HandlerPipe {
   readonly pipe: Pipe
   receive(lane: Lane, data: string): void
   end(reason: "remote" | "failed"): void
+  /** Sends nothing more: what is left of a pipe would end the next one at the other side. */
+  abandon(): void
 }
 
-function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: () => void): HandlerPipe {
+function createPipe(
+  say: (lane: Lane | "end", data: string) => Promise<void>,
+  closed: () => void,
+): HandlerPipe {
   const waiting: (readonly [Lane, Uint8Array])[] = []
   let waitingChars = 0
   const bufferedBytes = { control: 0, bulk: 0 }
   let receiver: PipeReceiver | null = null
   let over = false
+  /** Of this pipe alone: a message that a handler never gets away must not hold up the next pipe. */
+  let tail: Promise<void> = Promise.resolve()
+  let isAbandoned = false
+  const sayInTurn = (lane: Lane | "end", data: string): Promise<void> =>
+    (tail = tail.then(() => (isAbandoned ? undefined : say(lane, data))))
 
   const pipe: Pipe = {
     path: "custom",
@@ -245,7 +261,7 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       if (message.length > MAX_MESSAGE_BYTES)
         throw new TransportError("message-too-large", `A message has at most ${MAX_MESSAGE_BYTES} bytes.`)
       bufferedBytes[lane] += message.length
-      void say(lane, base64FromBytes(message)).then(() => {
+      void sayInTurn(lane, base64FromBytes(message)).then(() => {
         bufferedBytes[lane] -= message.length
         if (!over && bufferedBytes[lane] < LOW_BYTES) receiver?.drained(lane)
       })
@@ -255,6 +271,7 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       if (over) return
       over = true
       waiting.length = 0
+      void sayInTurn("end", "")
       closed()
       receiver?.closed("local")
     },
@@ -282,6 +299,9 @@ function createPipe(say: (lane: Lane, data: string) => Promise<void>, closed: ()
       over = true
       waiting.length = 0
       receiver?.closed(reason)
+    },
+    abandon() {
+      isAbandoned = true
     },
   }
 }

@@ -67,6 +67,9 @@ export async function replicateWebRTC<RxDocType, PeerType>(
     if (canceled === null) error$.next(error)
   }
 
+  const diagnosed = (diagnostic: Diagnostic): void =>
+    runOfApplication(() => options.onDiagnostic?.(diagnostic))
+
   const connections = connectionsOf(options, book, tell)
 
   const start = async (): Promise<void> => {
@@ -110,7 +113,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
       ...(options.identity === undefined ? {} : { identity: options.identity }),
       ...connections,
       onDiagnostic: (diagnostic) => {
-        options.onDiagnostic?.(diagnostic)
+        diagnosed(diagnostic)
         const error = errorOfDiagnostic(diagnostic)
         if (error !== null) tell(error)
       },
@@ -142,7 +145,7 @@ export async function replicateWebRTC<RxDocType, PeerType>(
   collection.onClose.push(cancel)
 
   if (options.secret === undefined && options.topic.length < SHORT_TOPIC)
-    options.onDiagnostic?.({
+    diagnosed({
       at: Date.now(),
       type: "warning",
       code: "weak-topic",
