@@ -1,29 +1,25 @@
 // RxDB's cleanup purges the rows of deleted documents without asking. Then only the sidecar knows of the deletion.
-import "fake-indexeddb/auto"
 import { addRxPlugin, type RxCollection } from "rxdb/plugins/core"
 import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
 import { openSidecar } from "../src/sidecar.ts"
 import { recordId } from "../src/sidecar-record.ts"
 import {
   type Bird,
   contents,
-  createFlock,
   dexie,
   freshName,
   noteSchema,
   settled,
   until,
+  useFlock,
   wait,
 } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBCleanupPlugin))
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+
+const flock = useFlock()
 
 /** A modifier that fails for deletions, until the next version of the application. */
 function buggyModifier(fail: () => unknown) {

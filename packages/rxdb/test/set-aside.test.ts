@@ -1,7 +1,6 @@
 // Documents of this device that cannot be shared as they are: what peers write meanwhile must not replace them.
-import "fake-indexeddb/auto"
 import type { RxCollection } from "rxdb/plugins/core"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { OVERLAP_MS } from "../src/collection-cursor.ts"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
 import { partOf } from "../src/set-aside.ts"
@@ -15,14 +14,11 @@ import {
   noteSchema,
   settled,
   until,
+  useFlock,
   wait,
 } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 /** Both texts of two edits made apart. */
 const conflictHandler = {
