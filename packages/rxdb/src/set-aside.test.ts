@@ -1,6 +1,6 @@
 import { createState } from "@dunlin/core"
 import { expect, test } from "vitest"
-import { createSetAside, partOf, type Reasons } from "./set-aside.ts"
+import { createSetAside, type Reasons } from "./set-aside.ts"
 
 const trouble = { reason: "a bug", cause: null, of: "document", holdsEdit: true } as const
 
@@ -63,26 +63,4 @@ test.each(["", "{"])("a damaged part makes one start read all documents: %j", as
   for (let start = 0; start < 2; start++)
     await createSetAside(sidecar, createState<Reasons>(new Map())).open(async () => void times++)
   expect(times).toBe(1)
-})
-
-test("a list that an earlier build stored as a whole is taken apart", async () => {
-  const listed = [
-    ["x", "a bug"],
-    ["y", "a bug"],
-  ]
-  const records = new Map([["aside", JSON.stringify({ listed, isWhole: true })]])
-  const sidecar = {
-    get: async (ids: readonly string[]) => new Map([...records].filter(([id]) => ids.includes(id))),
-    put: async (given: ReadonlyMap<string, string | null>) => {
-      for (const [id, text] of given)
-        if (text === null) records.delete(id)
-        else records.set(id, text)
-    },
-  }
-  for (let start = 0; start < 2; start++) {
-    const reasons = createState<Reasons>(new Map())
-    await createSetAside(sidecar, reasons).open(async () => {})
-    expect([...reasons.get()]).toEqual(listed)
-  }
-  expect([...records.keys()].toSorted()).toEqual([partOf("x"), partOf("y")].toSorted())
 })

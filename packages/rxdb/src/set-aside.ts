@@ -25,12 +25,7 @@ interface StoredList {
 
 /** The list is stored in parts, and a change of one document costs a part. */
 const PARTS = 64
-/** Where earlier builds stored the list. It comes apart at the first start. */
-const WHOLE_LIST = "aside"
-const ALL_PARTS: readonly string[] = [
-  WHOLE_LIST,
-  ...Array.from({ length: PARTS }, (_, index) => `aside-${index}`),
-]
+const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
 /** In each part. A modifier may refuse every document of a large collection. */
 const MAX_STORED = 1_000
 const MAX_REASON_LENGTH = 300
@@ -75,8 +70,7 @@ export function createSetAside(
         storedByPart.set(part, text)
         const list = parseNote(text, isStoredList)
         for (const [key, reason] of list?.listed ?? []) known.set(key, reason)
-        if (list?.isWhole !== true || part === WHOLE_LIST) owed.add(part)
-        if (part === WHOLE_LIST) for (const key of known.keys()) owed.add(partOf(key))
+        if (list?.isWhole !== true) owed.add(part)
       }
       if (storedByPart.size > 0) reasons.set(known)
       if (owed.size === 0) return

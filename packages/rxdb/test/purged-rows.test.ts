@@ -3,8 +3,6 @@ import { addRxPlugin, type RxCollection } from "rxdb/plugins/core"
 import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
 import { beforeAll, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
-import { openSidecar } from "../src/sidecar.ts"
-import { recordId } from "../src/sidecar-record.ts"
 import {
   type Bird,
   contents,
@@ -175,30 +173,4 @@ describe.each(
     await (await flock.openRoom()).replicate(rxdbReplica(a.collection, replica))
     expect(await settled([a, b])).toEqual({ x: { id: "x", text: "again", done: true } })
   })
-})
-
-test("a deletion that an earlier build noted is not made again over a document that came back elsewhere", async () => {
-  const own = { storage: dexie(), name: freshName() }
-  const [a, b] = [await flock.join(own), await flock.join()]
-  await b.collection.insert({ id: "x", text: "start" })
-  await settled([a, b])
-  await a.room.close()
-  await a.database.close()
-  // Where Dunlin is not loaded, nothing stamps the row.
-  const plain = await flock.openDatabase(own)
-  await remove(plain)
-  await plain.database.close()
-  const next = await flock.join(own)
-  expect(await settled([next, b])).toEqual({})
-  await next.room.close()
-  const sidecar = await openSidecar(next.collection)
-  const id = recordId("x")
-  const text = (await sidecar.get([id])).get(id)
-  expect(text).toContain(" deleted")
-  await sidecar.put(new Map([[id, String(text).replace(" deleted", "")]]))
-  await sidecar.close()
-  await next.database.close()
-  await b.collection.insert({ id: "x", text: "again" })
-  const back = await flock.join(own)
-  expect(await settled([back, b])).toEqual({ x: { id: "x", text: "again" } })
 })
