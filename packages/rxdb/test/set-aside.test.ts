@@ -178,6 +178,17 @@ test("all are shared by a repaired application, also if the stored list is damag
   ])
 }, 120_000)
 
+test("thousands are set aside in turns, and other work gets its own in between", async () => {
+  const { handle, collection } = await flock.join({ creator, replica: { push: buggyModifier() } })
+  const met = new Set<number>()
+  const looking = setInterval(() => met.add(handle.setAside.get().size))
+  const ids = Array.from({ length: 6_000 }, (_, n) => `n${n}`)
+  await collection.bulkInsert(ids.map((id) => ({ id, text: "of a" })))
+  await until(() => met.has(ids.length), "all to be set aside")
+  clearInterval(looking)
+  expect(met.size).toBeGreaterThan(2)
+})
+
 test("a document whose modifier does not answer is what synced() waits for in vain; the others are held", async () => {
   const modifier = (document: Record<string, unknown>): unknown =>
     document["id"] === "x" ? new Promise(() => {}) : document
