@@ -69,6 +69,9 @@ interface Unreported {
   readonly isSetAside: boolean
 }
 
+/** As many are read in one turn: after thousands of writes, or where thousands are tried again, others get theirs in between. */
+const AT_ONCE = 2_000
+
 /** The pause doubles with each failed try. */
 const RETRY = { firstMs: 5_000, longestMs: 80_000 }
 
@@ -118,12 +121,18 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
    * else tells of.
    */
   const reportPending = async (): Promise<void> => {
-    const befores: Befores = new Map(beforeByKey)
-    beforeByKey.clear()
+    const befores: Befores = new Map([...beforeByKey].slice(0, AT_ONCE))
+    for (const key of befores.keys()) beforeByKey.delete(key)
+    if (befores.size === 0) return
     const troubles = await reportKeys(befores).catch(
       (cause: unknown): ReadonlyMap<string, Unreported> =>
         new Map([...befores.keys()].map((key) => [key, { cause, isSetAside: false }])),
     )
+    if (beforeByKey.size > 0) {
+      schedule()
+      // The next turn begins by itself, and a storage in memory lets nothing else of the process run.
+      await new Promise<void>((resolve) => void clock.after(0, resolve))
+    }
     if (troubles.size === 0) {
       if (owed.size === 0) retryMs = RETRY.firstMs
       return
@@ -196,7 +205,7 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
   }
 
   const schedule = (): void => {
-    if (scheduled) return
+    if (scheduled || stopped) return
     scheduled = true
     queue
       .run(() => {
@@ -247,12 +256,15 @@ export function watchLocalChanges(deps: LocalChangesDeps): LocalChanges {
     async flush() {
       await unheard.look()
       if (beforeByKey.size + owed.size === 0 && queue.idle()) return
+      let left = 0
       await queue.run(() => {
         // Earlier work in the queue may have added to `owed`.
         takeOwed()
         modifiers.endPauses()
+        left = beforeByKey.size
         return reportPending()
       })
+      while ((left -= AT_ONCE) > 0) await queue.run(reportPending)
     },
     async stop() {
       stopped = true

@@ -17,7 +17,7 @@ import { isKept, tombstoneOf } from "./kept-deletion.ts"
 import type { Modifiers } from "./modifiers.ts"
 import { showsOneContent } from "./same-content.ts"
 import { accountsFor, type SidecarRecord } from "./sidecar-record.ts"
-import { readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
+import { INSERTED, readStamp, recognise, type Stamp, stampedValue } from "./stamp.ts"
 
 /** How a row enters the state of its document. */
 export type RowClaim =
@@ -84,31 +84,21 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
 
   const claimOfRow = (key: string, row: Row, record: SidecarRecord | null): RowClaim => {
     const known = record?.state ?? EMPTY_REGISTER
+    const isDeleted = shownValue(known)?.deleted === true
     const recognition = recognise(row, () => rows.contentOf(row))
-    switch (recognition.type) {
-      case "unstamped": {
-        if (shownValue(known)?.deleted === true) return { type: "adopt", seen: known.context, stamp: null }
-        const old = row._meta.lwt <= bornBefore
-        // Lengths that were read go into a record with the state: the next start must not read all data again.
-        if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
-          return { type: "write", write: birthOf(key, row) }
-        return { type: "adopt", seen: new Map(), stamp: null }
-      }
-      case "overwritten":
-        return { type: "adopt", seen: recognition.stamp.context, stamp: null }
-      case "reinserted": {
-        const { stamp } = recognition
-        if (shownValue(known)?.deleted !== true || stamp.dot === null || covers(known.context, stamp.dot))
-          return claimOfStamp(row, stamp, known)
-        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
-      }
-      case "stamped": {
-        const { stamp } = recognition
-        if (row._deleted || shownValue(known)?.deleted !== true || !beganAnew(stamp, known.context))
-          return claimOfStamp(row, stamp, known)
-        return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp }
-      }
+    if (recognition.type === "unstamped") {
+      if (isDeleted) return { type: "adopt", seen: known.context, stamp: null }
+      const old = row._meta.lwt <= bornBefore
+      // Lengths that were read go into a record with the state: the next start must not read all data again.
+      if (old && modifiers.sharesEverything && shape.attachments.rowTellsLengths(row))
+        return { type: "write", write: birthOf(key, row) }
+      return { type: "adopt", seen: new Map(), stamp: null }
     }
+    const { type, stamp } = recognition
+    const own = type === "stamped" ? stamp : null
+    if (isDeleted && !row._deleted && foundNothing(stamp, known.context))
+      return { type: "adopt", seen: joinContexts(known.context, stamp.context), stamp: own }
+    return own === null ? { type: "adopt", seen: stamp.context, stamp: null } : claimOfStamp(row, own, known)
   }
 
   const claimOfStamp = (row: Row, stamp: Stamp, known: RegisterState): RowClaim => {
@@ -129,11 +119,13 @@ export function createRowClaims({ shape, rows, modifiers, bornBefore }: RowClaim
 }
 
 /**
- * Whether the author found no document there, although the record tells of one: the row of its deletion was purged, or RxDB
- * dropped its stamp. A stamp of a deletion's own author tells what that author knew.
+ * Whether the document was put where its author found none, although the record tells of one: RxDB dropped the stamp of its
+ * deletion, or purged the row. A stamp of a deletion's own author tells what that author knew.
  */
-function beganAnew({ dot, context }: Stamp, known: Context): boolean {
-  return dot !== null && context.size === 1 && !known.has(dot.incarnation)
+function foundNothing({ dot, context, height, began }: Stamp, known: Context): boolean {
+  if (dot === null || covers(known, dot)) return false
+  if (began !== undefined) return !covers(known, began)
+  return height === INSERTED || (context.size === 1 && !known.has(dot.incarnation))
 }
 
 function joinKnown(a: Context | null, b: Context | null): Context | null {

@@ -24,13 +24,8 @@ interface StoredList {
 }
 
 /** The list is stored in parts, and a change of one document costs a part. */
-const PARTS = 64
-/** Where earlier builds stored the list. It comes apart at the first start. */
-const WHOLE_LIST = "aside"
-const ALL_PARTS: readonly string[] = [
-  WHOLE_LIST,
-  ...Array.from({ length: PARTS }, (_, index) => `aside-${index}`),
-]
+const PARTS = 256
+const ALL_PARTS: readonly string[] = Array.from({ length: PARTS }, (_, index) => `aside-${index}`)
 /** In each part. A modifier may refuse every document of a large collection. */
 const MAX_STORED = 1_000
 const MAX_REASON_LENGTH = 300
@@ -42,16 +37,22 @@ export function createSetAside(
   freed: (keys: readonly string[]) => void = () => {},
 ): SetAside {
   const storedByPart = new Map<string, string>()
+  /** The same as `reasons`, part by part: to look for the documents of a part in all of them would cost more than to store it. */
+  const listedByPart = new Map<string, Map<string, string>>()
   /** Parts that may differ from what is stored. */
   const owed = new Set<string>()
 
+  const listedIn = (part: string): Map<string, string> => {
+    const listed = listedByPart.get(part) ?? new Map<string, string>()
+    listedByPart.set(part, listed)
+    return listed
+  }
+
   const storeOwed = async (): Promise<void> => {
     const parts = [...owed]
-    const listedByPart = new Map<string, StoredList["listed"][number][]>(parts.map((part) => [part, []]))
-    for (const entry of reasons.get()) listedByPart.get(partOf(entry[0]))?.push(entry)
     const changed = new Map<string, string | null>()
-    for (const [part, listed] of listedByPart) {
-      const text = textOf(listed)
+    for (const part of parts) {
+      const text = textOf(listedIn(part))
       if (text !== (storedByPart.get(part) ?? null)) changed.set(part, text)
     }
     owed.clear()
@@ -74,9 +75,11 @@ export function createSetAside(
       for (const [part, text] of await sidecar.get(ALL_PARTS)) {
         storedByPart.set(part, text)
         const list = parseNote(text, isStoredList)
-        for (const [key, reason] of list?.listed ?? []) known.set(key, reason)
-        if (list?.isWhole !== true || part === WHOLE_LIST) owed.add(part)
-        if (part === WHOLE_LIST) for (const key of known.keys()) owed.add(partOf(key))
+        for (const [key, reason] of list?.listed ?? []) {
+          known.set(key, reason)
+          listedIn(part).set(key, reason)
+        }
+        if (list?.isWhole !== true) owed.add(part)
       }
       if (storedByPart.size > 0) reasons.set(known)
       if (owed.size === 0) return
@@ -90,10 +93,12 @@ export function createSetAside(
       if (changed.length === 0 && owed.size === 0) return
       const next = new Map(known)
       for (const { key, trouble } of changed) {
-        owed.add(partOf(key))
+        const part = partOf(key)
+        owed.add(part)
         const reason = reasonOf(trouble)
-        if (reason === undefined) next.delete(key)
-        else next.set(key, reason)
+        for (const list of [next, listedIn(part)])
+          if (reason === undefined) list.delete(key)
+          else list.set(key, reason)
       }
       if (changed.length > 0) reasons.set(next)
       // Before anything else can find that they are no longer listed.
@@ -112,9 +117,12 @@ export function partOf(key: string): string {
   return `aside-${sum % PARTS}`
 }
 
-function textOf(listed: StoredList["listed"]): string | null {
-  const list: StoredList = { listed: listed.slice(0, MAX_STORED), isWhole: listed.length <= MAX_STORED }
-  return listed.length === 0 ? null : JSON.stringify(list)
+function textOf(listed: ReadonlyMap<string, string>): string | null {
+  const list: StoredList = {
+    listed: [...listed].slice(0, MAX_STORED),
+    isWhole: listed.size <= MAX_STORED,
+  }
+  return listed.size === 0 ? null : JSON.stringify(list)
 }
 
 /** Throws if one of these is set aside; without keys, if anything is. It is on no other device, however long one waits. */

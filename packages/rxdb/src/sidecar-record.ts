@@ -6,7 +6,6 @@ import {
   type RegisterState,
   type RegisterValue,
   type Sibling,
-  shownValue,
   wholeDelta,
 } from "@dunlin/core"
 import { base64FromBytes, bytesFromBase64 } from "./byte-text.ts"
@@ -58,10 +57,8 @@ export function revisionOf({ _rev, _deleted }: Pick<Row, "_rev" | "_deleted">): 
 }
 
 /** Whether what this row says is in the state of the record. */
-export function accountsFor({ revision, state }: SidecarRecord, row: Row): boolean {
-  if (revision === revisionOf(row)) return true
-  // Earlier builds noted a tombstone like any row. Taken for news, the deletion would be made a second time.
-  return row._deleted && revision === row._rev && shownValue(state)?.deleted === true
+export function accountsFor({ revision }: SidecarRecord, row: Row): boolean {
+  return revision === revisionOf(row)
 }
 
 export function encodeRecord(record: SidecarRecord, present: number): string {

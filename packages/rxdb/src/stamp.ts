@@ -14,6 +14,9 @@ import type { StampedLengths } from "./stored-attachments.ts"
 /** Where a row keeps its place in the register: in `_meta`, written by the very write that it describes. */
 export const STAMP_FIELD = "dunlin"
 
+/** The height at which every insert is stamped, also one that RxDB then makes the successor of a tombstone. */
+export const INSERTED = 1
+
 /** What a row says about itself. A document without conflict needs nothing else. */
 export interface Stamp {
   readonly context: Context
@@ -26,7 +29,11 @@ export interface Stamp {
   readonly fields?: FieldClocks
   /** The content did not go through `push.modifier` yet, or its shared form is in the sidecar. */
   readonly raw?: true
+  /** The write that put the document over a tombstone, whose stamp RxDB drops: its author may not have known what was deleted. */
+  readonly began?: Dot
 }
+
+type StoredDot = readonly [incarnation: string, hlc: number]
 
 /** The JSON form; a type alias, so that it fits RxDB's index signature of `_meta`. */
 type StoredStamp = {
@@ -35,31 +42,33 @@ type StoredStamp = {
    * names differ in every document take an engine ten times as long, and more memory than the document.
    */
   readonly context?: readonly (string | number)[]
-  readonly dot?: readonly [string, number]
+  readonly dot?: StoredDot
   readonly height: number
   readonly hash: string
   readonly fields?: FieldClocks
   readonly raw?: true
+  readonly began?: StoredDot
   /** Lengths of attachments that the storage keeps in another form. */
   readonly lengths?: StampedLengths
 }
 
 export function storedStamp(
-  { context, dot, hash, fields, raw }: Omit<Stamp, "height">,
+  { context, dot, hash, fields, raw, began }: Omit<Stamp, "height">,
   height: number,
   lengths?: StampedLengths,
 ): StoredStamp {
   const digits = hexFromBytes(hash)
   // The usual case in a first sync, where spreading absent fields would cost more than the rest of the stamp.
-  if (saysAll(dot, context) && fields === undefined && raw === undefined && lengths === undefined)
-    return { dot: [dot.incarnation, dot.hlc], height, hash: digits }
+  const isPlain = fields === undefined && raw === undefined && began === undefined && lengths === undefined
+  if (isPlain && saysAll(dot, context)) return { dot: storedDot(dot), height, hash: digits }
   return {
     ...(saysAll(dot, context) ? {} : { context: [...context].flat() }),
-    ...(dot === null ? {} : { dot: [dot.incarnation, dot.hlc] as const }),
+    ...(dot === null ? {} : { dot: storedDot(dot) }),
     height,
     hash: digits,
     ...(fields === undefined ? {} : { fields }),
     ...(raw === undefined ? {} : { raw }),
+    ...(began === undefined ? {} : { began: storedDot(began) }),
     ...(lengths === undefined ? {} : { lengths }),
   }
 }
@@ -70,17 +79,18 @@ const INCARNATION_DIGITS = 16
 export function readStamp(row: Row): Stamp | null {
   const stored = storedIn(row)
   if (stored === null) return null
-  const { context, dot, height, hash, fields, raw } = stored
+  const { context, dot, height, hash, fields, raw, began } = stored
   if (typeof height !== "number" || typeof hash !== "string") return null
   const clocks = readContext(context ?? dot)
   if (clocks === null) return null
   return {
     context: clocks,
-    dot: dot === undefined ? null : { incarnation: dot[0], hlc: dot[1] },
+    dot: dot === undefined ? null : dotOf(dot),
     height,
     hash: bytesFromHex(hash),
     ...(fields === undefined ? {} : { fields }),
     ...(raw === undefined ? {} : { raw }),
+    ...(began === undefined ? {} : { began: dotOf(began) }),
   }
 }
 
@@ -93,6 +103,14 @@ export function lengthsInStamp(row: DocumentData): StampedLengths | undefined {
 function storedIn(row: DocumentData): Partial<StoredStamp> | null {
   const stored = (row["_meta"] as Readonly<Record<string, unknown>> | undefined)?.[STAMP_FIELD]
   return typeof stored === "object" ? stored : null
+}
+
+function storedDot({ incarnation, hlc }: Dot): StoredDot {
+  return [incarnation, hlc]
+}
+
+function dotOf(stored: StoredDot): Dot {
+  return { incarnation: stored[0], hlc: stored[1] }
 }
 
 function saysAll(dot: Dot | null, context: Context): dot is Dot {
@@ -115,8 +133,6 @@ function readContext(stored: readonly (string | number)[] | undefined): Context 
 export type Recognition =
   /** The stamp belongs to what the row shows. */
   | { readonly type: "stamped"; readonly stamp: Stamp }
-  /** Stamped as an insert, and RxDB made it the successor of a tombstone. */
-  | { readonly type: "reinserted"; readonly stamp: Stamp }
   /** Written where the hook was not loaded, over a stamped row. */
   | { readonly type: "overwritten"; readonly stamp: Stamp }
   | { readonly type: "unstamped" }
@@ -126,11 +142,9 @@ export function recognise(row: Row, content: () => HashedValue): Recognition {
   const stamp = readStamp(row)
   if (stamp === null) return { type: "unstamped" }
   const height = getHeightOfRevision(row._rev)
-  if (stamp.height === height) return { type: "stamped", stamp }
-  if (compareBytes(stamp.hash, content().hash) !== 0) return { type: "overwritten", stamp }
-  return stamp.height === 1 && stamp.context.size === 1
-    ? { type: "reinserted", stamp }
-    : { type: "stamped", stamp }
+  // RxDB makes an insert over a tombstone its successor, after the insert was stamped.
+  const isStamped = stamp.height === height || compareBytes(stamp.hash, content().hash) === 0
+  return { type: isStamped ? "stamped" : "overwritten", stamp }
 }
 
 /** The row's value under the hash it was stamped with. */

@@ -3,6 +3,7 @@ import {
   birthIncarnation,
   type Context,
   createDotMinter,
+  type Dot,
   type DotMinter,
   type FieldClocks,
   type HashedValue,
@@ -23,7 +24,7 @@ import { getHeightOfRevision } from "rxdb/plugins/core"
 import { type DocumentData, documentShape, type DocumentShape, type Row } from "./document-shape.ts"
 import { clocksAfter } from "./field-clocks.ts"
 import { type HookState, processPlugin } from "./process-plugin.ts"
-import { readStamp, type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
+import { INSERTED, readStamp, type Stamp, STAMP_FIELD, storedStamp } from "./stamp.ts"
 
 /** Stamps the writes of one collection in this tab, inside the writes themselves. */
 export interface Stamper {
@@ -52,6 +53,7 @@ interface StampedWrite {
   readonly previous: MergeSide | null
   readonly value: RegisterValue
   readonly revision: string
+  readonly began: Dot | "here" | null
 }
 
 type Stamped =
@@ -111,7 +113,7 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
   const writtenByStamp = new Map<unknown, { readonly revision: string; readonly state: RegisterState }>()
 
   /** Throws `RegisterError` "context-full". */
-  const stamp = ({ seen, previous, value, revision }: StampedWrite): Stamped => {
+  const stamp = ({ seen, previous, value, revision, began }: StampedWrite): Stamped => {
     const dot = minter.mint(seen)
     const fields: FieldClocks | undefined = mergesFields ? clocksAfter(previous, value, dot.hlc) : undefined
     const hashed = hashOf(fields === undefined ? value : { ...value, fields })
@@ -124,12 +126,12 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
       hash: hashed.hash,
       ...(hashed.fields === undefined ? {} : { fields: hashed.fields }),
       ...(hasPushModifier ? { raw: true } : {}),
+      ...(began === null ? {} : { began: began === "here" ? dot : began }),
     }
     return { type: "stamped", made, state }
   }
 
-  const seenBy = (key: string, previous: Row | undefined): Context => {
-    const own = previous === undefined ? null : readStamp(previous)
+  const seenBy = (key: string, previous: Row | undefined, own: Stamp | null): Context => {
     const ahead = contextsAhead.get(key)
     if (own === null) return ahead ?? deletedContexts.get(key) ?? birthContext(key, previous, shape)
     return ahead === undefined ? own.context : joinContexts(own.context, ahead)
@@ -147,12 +149,14 @@ function createStamper(shape: DocumentShape, collection: string, initial: Stampe
     }
     if (!attachments.isMeasured(document)) return
     const key = shape.keyOf(document)
-    const seen = seenBy(key, previous)
+    const before = previous === undefined ? null : readStamp(previous)
+    const seen = seenBy(key, previous, before)
     const stamped = stamp({
       seen,
       previous: mergesFields && previous !== undefined ? previousSide(previous, shape) : null,
       value: shape.valueOf(document),
       revision: document._rev,
+      began: previous === undefined ? null : beginning(previous, before, seen),
     })
     const lengths = attachments.stampedLengths(document)
     if (stamped.type === "unshareable") {
@@ -229,6 +233,14 @@ function hashOf(value: RegisterValue): HashedValue | null {
     if (error instanceof RegisterError && error.code === "unshareable") return null
     throw error
   }
+}
+
+/** The write that put this document over a tombstone, as far as the previous row and its stamp tell; null if none did. */
+function beginning({ _rev }: Row, stamp: Stamp | null, seen: Context): StampedWrite["began"] {
+  // An insert that could not be shared may have been over a tombstone, and this write is the first that has a place.
+  if (stamp === null || stamp.dot === null) return seen.size === 0 ? "here" : null
+  if (stamp.began !== undefined) return stamp.began
+  return stamp.height === INSERTED && getHeightOfRevision(_rev) !== INSERTED ? stamp.dot : null
 }
 
 /** What the author of a write over an unstamped row has seen: the row as it was born. */

@@ -1,20 +1,14 @@
 // Where attachment data is kept, and where it is removed.
-import "fake-indexeddb/auto"
 import { randomBytes } from "node:crypto"
 import { addRxPlugin, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
-import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { openSidecar } from "../src/sidecar.ts"
-import { type Bird, createFlock, dexie, noteSchema, settled, until, wait } from "./room-flock.ts"
+import { type Bird, dexie, memory, noteSchema, settled, until, useFlock, wait } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const creator = { schema: { ...noteSchema, attachments: {} } }
 
@@ -38,7 +32,7 @@ async function onShelf({ collection }: Bird): Promise<readonly string[]> {
 }
 
 const storages: readonly (readonly [string, () => RxStorage<unknown, unknown>])[] = [
-  ["memory", () => getRxStorageMemory() as RxStorage<unknown, unknown>],
+  ["memory", memory],
   ["Dexie", dexie],
 ]
 

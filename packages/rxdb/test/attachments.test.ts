@@ -4,17 +4,13 @@ import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
 import { wrappedAttachmentsCompressionStorage } from "rxdb/plugins/attachments-compression"
 import { wrappedKeyEncryptionCryptoJsStorage } from "rxdb/plugins/encryption-crypto-js"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { mergeFields } from "../src/index.ts"
-import { type BirdOptions, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
+import { type BirdOptions, memory, noteSchema, settled, until, useFlock, wait } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBAttachmentsPlugin))
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const creator = { schema: { ...noteSchema, attachments: {} } } as const
 
@@ -266,7 +262,7 @@ test("neither rows nor what is kept beside them hold the plaintext of encrypted 
 
 /** A disk that is slow to write to one collection. */
 function slowToWrite(collectionName: string, delayMs: number): RxStorage<unknown, unknown> {
-  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  const inner = memory()
   return {
     ...inner,
     async createStorageInstance(given) {

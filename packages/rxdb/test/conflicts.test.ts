@@ -1,7 +1,7 @@
 import type { RxConflictHandler } from "rxdb/plugins/core"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { mergeFields, type ResolvedConflict } from "../src/index.ts"
-import { type Bird, createFlock, settled, until, wait } from "./room-flock.ts"
+import { type Bird, settled, until, useFlock, wait } from "./room-flock.ts"
 
 interface Note {
   id: string
@@ -10,11 +10,7 @@ interface Note {
   rank?: number
 }
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const handlers: Readonly<Record<string, RxConflictHandler<Note> | null>> = {
   default: null,

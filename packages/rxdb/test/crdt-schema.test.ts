@@ -2,17 +2,13 @@
 import type { ReplicaReport } from "@dunlin/core"
 import { addRxPlugin, type RxCollection, type RxDocument } from "rxdb/plugins/core"
 import { getCRDTSchemaPart, RxDBcrdtPlugin } from "rxdb/plugins/crdt"
-import { afterEach, beforeAll, beforeEach, expect, test } from "vitest"
+import { beforeAll, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
-import { createFlock, noteSchema, settled } from "./room-flock.ts"
+import { noteSchema, settled, useFlock } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBcrdtPlugin))
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const creator = {
   schema: {

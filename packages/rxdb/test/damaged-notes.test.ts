@@ -1,30 +1,25 @@
 // What is noted beside the rows, damaged by a disk or a tool.
-import "fake-indexeddb/auto"
 import type { ReplicaReport } from "@dunlin/core"
 import type { RxStorage } from "rxdb/plugins/core"
-import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
 import { openSidecar } from "../src/sidecar.ts"
 import {
   type Bird,
   contents,
-  createFlock,
   dexie,
+  memory,
   noteSchema,
   settled,
   settledAs,
   until,
+  useFlock,
 } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const storages = {
-  memory: () => getRxStorageMemory() as RxStorage<unknown, unknown>,
+  memory,
   Dexie: dexie,
 }
 /** With attachments, what is on the shelf is noted as well. */
@@ -94,7 +89,7 @@ describe.each(Object.entries(storages))("in %s", (_, storage) => {
 })
 
 test("a storage that fails says so in words of this package, and works once it is well again", async () => {
-  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  const inner = memory()
   let isGone = true
   const storage: RxStorage<unknown, unknown> = {
     ...inner,

@@ -1,13 +1,9 @@
 import { firstValueFrom } from "rxjs"
-import { afterEach, beforeEach, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
-import { createFlock } from "./room-flock.ts"
+import { useFlock } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const MANY = 10_000
 

@@ -3,14 +3,10 @@ import { wrappedValidateAjvStorage } from "rxdb/plugins/validate-ajv"
 import { replicateRxCollection } from "rxdb/plugins/replication"
 import type { RxStorage } from "rxdb/plugins/core"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { contents, createFlock, noteSchema, settled, until, wait } from "./room-flock.ts"
+import { describe, expect, test } from "vitest"
+import { contents, noteSchema, settled, until, useFlock, wait } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const validated = (): RxStorage<unknown, unknown> =>
   wrappedValidateAjvStorage({ storage: getRxStorageMemory() }) as unknown as RxStorage<unknown, unknown>

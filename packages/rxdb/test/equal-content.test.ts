@@ -1,29 +1,24 @@
-import "fake-indexeddb/auto"
 import { addRxPlugin, type RxCollection, type RxConflictHandler } from "rxdb/plugins/core"
 import { RxDBMigrationSchemaPlugin } from "rxdb/plugins/migration-schema"
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import type { ReplicaReport } from "@dunlin/core"
 import { rxdbReplica } from "../src/index.ts"
 import { stamperOf } from "../src/stamper.ts"
 import {
   type Bird,
   contents,
-  createFlock,
   dexie,
   freshName,
   noteSchema,
   settled,
   until,
+  useFlock,
   wait,
 } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBMigrationSchemaPlugin))
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 interface Note {
   id: string

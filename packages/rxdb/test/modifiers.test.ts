@@ -1,14 +1,10 @@
 // Modifiers that are slow, or never answer.
 import type { ReplicaReport } from "@dunlin/core"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
-import { type Bird, contents, createFlock, settledAs, until } from "./room-flock.ts"
+import { type Bird, contents, settledAs, until, useFlock } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 /** Does not answer for documents with the text "stuck" until it is told to. */
 function stuckModifier() {

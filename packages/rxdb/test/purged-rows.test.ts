@@ -1,29 +1,23 @@
 // RxDB's cleanup purges the rows of deleted documents without asking. Then only the sidecar knows of the deletion.
-import "fake-indexeddb/auto"
 import { addRxPlugin, type RxCollection } from "rxdb/plugins/core"
 import { RxDBCleanupPlugin } from "rxdb/plugins/cleanup"
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
-import { openSidecar } from "../src/sidecar.ts"
-import { recordId } from "../src/sidecar-record.ts"
 import {
   type Bird,
   contents,
-  createFlock,
   dexie,
   freshName,
   noteSchema,
   settled,
   until,
+  useFlock,
   wait,
 } from "./room-flock.ts"
 
 beforeAll(() => addRxPlugin(RxDBCleanupPlugin))
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+
+const flock = useFlock()
 
 /** A modifier that fails for deletions, until the next version of the application. */
 function buggyModifier(fail: () => unknown) {
@@ -179,30 +173,4 @@ describe.each(
     await (await flock.openRoom()).replicate(rxdbReplica(a.collection, replica))
     expect(await settled([a, b])).toEqual({ x: { id: "x", text: "again", done: true } })
   })
-})
-
-test("a deletion that an earlier build noted is not made again over a document that came back elsewhere", async () => {
-  const own = { storage: dexie(), name: freshName() }
-  const [a, b] = [await flock.join(own), await flock.join()]
-  await b.collection.insert({ id: "x", text: "start" })
-  await settled([a, b])
-  await a.room.close()
-  await a.database.close()
-  // Where Dunlin is not loaded, nothing stamps the row.
-  const plain = await flock.openDatabase(own)
-  await remove(plain)
-  await plain.database.close()
-  const next = await flock.join(own)
-  expect(await settled([next, b])).toEqual({})
-  await next.room.close()
-  const sidecar = await openSidecar(next.collection)
-  const id = recordId("x")
-  const text = (await sidecar.get([id])).get(id)
-  expect(text).toContain(" deleted")
-  await sidecar.put(new Map([[id, String(text).replace(" deleted", "")]]))
-  await sidecar.close()
-  await next.database.close()
-  await b.collection.insert({ id: "x", text: "again" })
-  const back = await flock.join(own)
-  expect(await settled([back, b])).toEqual({ x: { id: "x", text: "again" } })
 })

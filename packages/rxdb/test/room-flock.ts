@@ -1,3 +1,4 @@
+import "fake-indexeddb/auto"
 import { canonicalJson, createInvite, memoryIdentity, openRoom, type Room } from "@dunlin/core"
 import {
   createRxDatabase,
@@ -8,6 +9,7 @@ import {
 } from "rxdb/plugins/core"
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
+import { afterEach, beforeEach } from "vitest"
 import { createMemoryNetwork } from "../../core/src/testing/memory-transport.ts"
 import { rxdbReplica, type RxdbHandle, type RxdbReplicaOptions } from "../src/index.ts"
 
@@ -24,7 +26,9 @@ export const noteSchema = {
   required: ["id"],
 } as const
 
-/** A storage that outlives its database; needs an IndexedDB, such as that of `fake-indexeddb/auto`. */
+export const memory = (): RxStorage<unknown, unknown> => getRxStorageMemory() as RxStorage<unknown, unknown>
+
+/** A storage that outlives its database. */
 export const dexie = (): RxStorage<unknown, unknown> =>
   getRxStorageDexie() as unknown as RxStorage<unknown, unknown>
 
@@ -60,7 +64,7 @@ export function createFlock() {
   ): Promise<{ database: RxDatabase; collection: RxCollection }> => {
     const database = await createRxDatabase({
       name: options.name ?? freshName(),
-      storage: options.storage ?? (getRxStorageMemory() as RxStorage<unknown, unknown>),
+      storage: options.storage ?? memory(),
       multiInstance: false,
       ...(options.password === undefined ? {} : { password: options.password }),
     })
@@ -92,6 +96,23 @@ export function createFlock() {
       await Promise.all([...rooms].map((room) => room.close()))
       await Promise.all([...databases].map((database) => database.close()))
     },
+  }
+}
+
+/** The same for each test of a file, closed when the test has ended. */
+export function useFlock(): Omit<ReturnType<typeof createFlock>, "close"> {
+  let flock = createFlock()
+  beforeEach(() => {
+    flock = createFlock()
+  })
+  afterEach(() => flock.close())
+  return {
+    get network() {
+      return flock.network
+    },
+    openDatabase: (options) => flock.openDatabase(options),
+    openRoom: () => flock.openRoom(),
+    join: (options) => flock.join(options),
   }
 }
 

@@ -1,7 +1,6 @@
 // Documents of this device that cannot be shared as they are: what peers write meanwhile must not replace them.
-import "fake-indexeddb/auto"
 import type { RxCollection } from "rxdb/plugins/core"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { OVERLAP_MS } from "../src/collection-cursor.ts"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
 import { partOf } from "../src/set-aside.ts"
@@ -15,14 +14,11 @@ import {
   noteSchema,
   settled,
   until,
+  useFlock,
   wait,
 } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 /** Both texts of two edits made apart. */
 const conflictHandler = {
@@ -181,6 +177,17 @@ test("all are shared by a repaired application, also if the stored list is damag
     1, 1_001,
   ])
 }, 120_000)
+
+test("thousands are set aside in turns, and other work gets its own in between", async () => {
+  const { handle, collection } = await flock.join({ creator, replica: { push: buggyModifier() } })
+  const met = new Set<number>()
+  const looking = setInterval(() => met.add(handle.setAside.get().size))
+  const ids = Array.from({ length: 6_000 }, (_, n) => `n${n}`)
+  await collection.bulkInsert(ids.map((id) => ({ id, text: "of a" })))
+  await until(() => met.has(ids.length), "all to be set aside")
+  clearInterval(looking)
+  expect(met.size).toBeGreaterThan(2)
+})
 
 test("a document whose modifier does not answer is what synced() waits for in vain; the others are held", async () => {
   const modifier = (document: Record<string, unknown>): unknown =>

@@ -1,4 +1,3 @@
-import "fake-indexeddb/auto"
 import type { ReplicaError } from "@dunlin/core"
 import { addRxPlugin, removeRxDatabase, type RxCollection, type RxStorage } from "rxdb/plugins/core"
 import { RxDBAttachmentsPlugin } from "rxdb/plugins/attachments"
@@ -8,19 +7,20 @@ import { wrappedKeyCompressionStorage } from "rxdb/plugins/key-compression"
 import { RxDBMigrationSchemaPlugin } from "rxdb/plugins/migration-schema"
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
 import { firstValueFrom } from "rxjs"
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { rxdbReplica } from "../src/index.ts"
 import { openSidecar } from "../src/sidecar.ts"
 import {
   type Bird,
   type BirdOptions,
   contents,
-  createFlock,
   dexie,
   freshName,
+  memory,
   noteSchema,
   settled,
   until,
+  useFlock,
   wait,
 } from "./room-flock.ts"
 
@@ -30,11 +30,7 @@ beforeAll(() => {
   addRxPlugin(RxDBMigrationSchemaPlugin)
 })
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 describe("a collection's life", () => {
   test("documents that come back over their tombstone come back everywhere", async () => {
@@ -96,7 +92,7 @@ describe("a collection's life", () => {
   )
 
   test.each([
-    ["memory", () => getRxStorageMemory() as RxStorage<unknown, unknown>, undefined],
+    ["memory", memory, undefined],
     ["Dexie", dexie, undefined],
     [
       "an encrypted storage",
@@ -135,7 +131,7 @@ describe("a collection's life", () => {
   )
 
   test("what is kept beside the rows is closed when a collection cannot join", async () => {
-    const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
+    const watched = watchedStorage(memory())
     const { collection } = await flock.openDatabase({ storage: watched.storage })
     const room = await flock.openRoom()
     watched.failing = "bulkWrite"
@@ -148,7 +144,7 @@ describe("a collection's life", () => {
 
   test("a collection that closes while it joins has left before it is closed", async () => {
     for (const ticks of [0, 1, 5, 20, 50, 100]) {
-      const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
+      const watched = watchedStorage(memory())
       const { collection } = await flock.openDatabase({ storage: watched.storage })
       await collection.insert({ id: "x", text: "one" })
       const room = await flock.openRoom()
@@ -173,7 +169,7 @@ describe("a collection's life", () => {
       data: new Blob([Buffer.alloc(3_000_000)]),
       type: "text/plain",
     })
-    const watched = watchedStorage(getRxStorageMemory() as RxStorage<unknown, unknown>)
+    const watched = watchedStorage(memory())
     const b = await flock.join({ creator, storage: watched.storage })
     await firstValueFrom(b.handle.attachments$)
     await b.handle.close()
@@ -584,7 +580,7 @@ interface Spy {
 
 /** What reaches the innermost storage, as text. */
 function spiedStorage(): Spy {
-  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  const inner = memory()
   const written: string[] = []
   const storage: RxStorage<unknown, unknown> = {
     ...inner,

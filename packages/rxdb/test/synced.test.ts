@@ -1,14 +1,9 @@
 import type { ReplicaReport } from "@dunlin/core"
 import type { RxStorage } from "rxdb/plugins/core"
-import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { contents, createFlock, settled, until } from "./room-flock.ts"
+import { describe, expect, test } from "vitest"
+import { contents, memory, settled, until, useFlock } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 const keys = Array.from({ length: 300 }, (_, n) => `n${n}`)
 
@@ -72,7 +67,7 @@ describe("synced()", () => {
 
 /** While the disk is full, it stores rows but refuses what this package notes beside them. */
 function failingSidecar(disk: { readonly full: boolean }): RxStorage<unknown, unknown> {
-  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  const inner = memory()
   return {
     ...inner,
     async createStorageInstance(parameters) {

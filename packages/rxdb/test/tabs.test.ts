@@ -1,20 +1,8 @@
-import "fake-indexeddb/auto"
-import { createInvite, memoryIdentity, openRoom, type Room } from "@dunlin/core"
+import { memoryIdentity } from "@dunlin/core"
 import { startSignalingServerSimplePeer, type SimplePeerSignalingServer } from "@dunlin/host"
 import * as wrtc from "node-datachannel/polyfill"
-import {
-  addRxPlugin,
-  BROADCAST_CHANNEL_BY_TOKEN,
-  createRxDatabase,
-  type RxCollection,
-  type RxDatabase,
-} from "rxdb/plugins/core"
-import { disableWarnings, RxDBDevModePlugin } from "rxdb/plugins/dev-mode"
-import { getRxStorageDexie } from "rxdb/plugins/storage-dexie"
-import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { wrappedValidateAjvStorage } from "rxdb/plugins/validate-ajv"
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
-import { createMemoryNetwork } from "../../core/src/testing/memory-transport.ts"
+import { BROADCAST_CHANNEL_BY_TOKEN, type RxCollection, type RxConflictHandler } from "rxdb/plugins/core"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import {
   getConnectionHandlerSimplePeer,
   replicateWebRTC,
@@ -22,99 +10,15 @@ import {
   rxdbReplica,
 } from "../src/index.ts"
 import { openSidecar } from "../src/sidecar.ts"
-import { until, wait } from "./room-flock.ts"
+import { contents, noteSchema, settledAs, until, wait } from "./room-flock.ts"
+import { indexed, inMemory, useTabs } from "./tab-flock.ts"
 
-/** Web Locks as in browsers, for the tabs of this process: one holder per name, first come, first served. */
-function createLocks() {
-  const queues = new Map<string, (() => void)[]>()
-  const held = new Set<string>()
-  return {
-    async request(
-      name: string,
-      { signal, ifAvailable = false }: { signal?: AbortSignal; ifAvailable?: boolean },
-      work: (lock: object | null) => Promise<unknown>,
-    ): Promise<unknown> {
-      if (held.has(name) && ifAvailable) return work(null)
-      if (held.has(name))
-        await new Promise<void>((resolve, reject) => {
-          queues.set(name, [...(queues.get(name) ?? []), resolve])
-          signal?.addEventListener("abort", () => {
-            queues.set(
-              name,
-              (queues.get(name) ?? []).filter((one) => one !== resolve),
-            )
-            reject(signal.reason)
-          })
-        })
-      held.add(name)
-      try {
-        return await work({ name })
-      } finally {
-        const [next, ...rest] = queues.get(name) ?? []
-        queues.set(name, rest)
-        if (next === undefined) held.delete(name)
-        else next()
-      }
-    },
-  }
-}
-
+const { tab, createRooms } = useTabs()
 let server: SimplePeerSignalingServer
-const before = Object.getOwnPropertyDescriptor(globalThis, "navigator")
 beforeAll(async () => {
-  // RxDB lets one process open a database twice only in dev mode, which requires a validator.
-  disableWarnings()
-  addRxPlugin(RxDBDevModePlugin)
   server = await startSignalingServerSimplePeer({ port: 0 })
-  Object.defineProperty(globalThis, "navigator", { value: { locks: createLocks() }, configurable: true })
 })
-afterAll(async () => {
-  if (before === undefined) Reflect.deleteProperty(globalThis, "navigator")
-  else Object.defineProperty(globalThis, "navigator", before)
-  await server.close()
-})
-
-const databases: RxDatabase[] = []
-const rooms: Room[] = []
-/** Rooms from one call are peers of each other. */
-function createRooms(): () => Promise<Room> {
-  const invite = createInvite()
-  const network = createMemoryNetwork()
-  return async () => {
-    const room = await openRoom({ invite, identity: memoryIdentity(), transports: [network.transport()] })
-    rooms.push(room)
-    return room
-  }
-}
-afterEach(async () => {
-  await Promise.all(rooms.splice(0).map((room) => room.close()))
-  for (const database of databases.splice(0)) await database.close()
-})
-
-const schema = {
-  version: 0,
-  primaryKey: "id",
-  type: "object",
-  properties: { id: { type: "string", maxLength: 40 }, text: { type: "string" } },
-  required: ["id"],
-} as const
-
-const memory = wrappedValidateAjvStorage({ storage: getRxStorageMemory() })
-/** With this storage, tabs hear of each other over a channel, as in browsers. */
-const indexed = wrappedValidateAjvStorage({ storage: getRxStorageDexie() }) as unknown as typeof memory
-
-/** A tab; the same name means the same storage. */
-async function tab(name: string, storage = memory): Promise<RxCollection> {
-  const database = await createRxDatabase({
-    name,
-    storage,
-    multiInstance: true,
-    ignoreDuplicate: true,
-  })
-  databases.push(database)
-  const { notes } = await database.addCollections({ notes: { schema } })
-  return notes as RxCollection
-}
+afterAll(() => server.close())
 
 const start = (collection: RxCollection) =>
   replicateWebRTC({
@@ -146,7 +50,7 @@ describe("the tabs of one database", () => {
     const name = `tabs-${Date.now()}-c`
     const far = await tab(`far-${name}`)
     await start(far)
-    const [first, second] = [await tab(name, indexed), await tab(name, indexed)]
+    const [first, second] = [await tab(name, { storage: indexed }), await tab(name, { storage: indexed })]
     const holder = await start(first)
     await start(second)
     await first.insert({ id: "before", text: "1" })
@@ -170,7 +74,7 @@ describe("the tabs of one database", () => {
     const name = `tabs-${Date.now()}-d`
     const far = await tab(`far-${name}`)
     await start(far)
-    const [first, second] = [await tab(name, indexed), await tab(name, indexed)]
+    const [first, second] = [await tab(name, { storage: indexed }), await tab(name, { storage: indexed })]
     const holder = await start(first)
     await holder.awaitFirstPeer()
     await holder.handle()?.synced()
@@ -182,7 +86,7 @@ describe("the tabs of one database", () => {
 
   test("what another tab wrote is told once, whether an event or a look finds it first", async () => {
     const name = `tabs-${Date.now()}-e`
-    const [first, second] = [await tab(name, indexed), await tab(name, indexed)]
+    const [first, second] = [await tab(name, { storage: indexed }), await tab(name, { storage: indexed })]
     const holder = await start(first)
     const sent: string[] = []
     holder
@@ -338,7 +242,7 @@ describe("the tabs of one database", () => {
   test("a pool that could not take over says so and stays in no room", async () => {
     const name = `tabs-${Date.now()}-k`
     const [first, second] = [await tab(name), await tab(name)]
-    const { others } = await second.database.addCollections({ others: { schema } })
+    const { others } = await second.database.addCollections({ others: { schema: noteSchema } })
     const holder = await start(first)
     const overRelay = (collection: RxCollection | undefined) =>
       replicateWebRTC({
@@ -365,14 +269,14 @@ describe("the tabs of one database", () => {
     const open = createRooms()
     await (await open()).replicate(rxdbReplica(await tab(`far-${name}`)))
     const disk = { isGone: false }
-    const dying: typeof memory = {
-      ...memory,
+    const dying: typeof inMemory = {
+      ...inMemory,
       createStorageInstance: (parameters) =>
         disk.isGone && parameters.collectionName.startsWith("dunlin-")
           ? Promise.reject(new Error("the disk is gone"))
-          : memory.createStorageInstance(parameters),
+          : inMemory.createStorageInstance(parameters),
     }
-    const tabs = [await tab(name), await tab(name, dying)] as const
+    const tabs = [await tab(name), await tab(name, { storage: dying })] as const
     const holder = await (await open()).replicate(rxdbReplica(tabs[0]))
     const room = await open()
     const heir = await room.replicate(rxdbReplica(tabs[1]))
@@ -413,5 +317,35 @@ describe("the tabs of one database", () => {
     await until(() => patient.handle() !== null, "the third tab to take over")
     await wait(50)
     expect(waiting.handle()).toBeNull()
+  })
+
+  test("one that stands by brings deleted documents back, and edits them at once, where deletions win", async () => {
+    const name = `tabs-${Date.now()}-m`
+    const open = createRooms()
+    const conflictHandler: RxConflictHandler<unknown> = {
+      isEqual: () => false,
+      resolve: ({ realMasterState, newDocumentState }) =>
+        Promise.resolve(realMasterState._deleted ? realMasterState : newDocumentState),
+    }
+    const creator = { conflictHandler }
+    const far = await tab(`far-${name}`, { creator })
+    await (await open()).replicate(rxdbReplica(far))
+    const own = { storage: indexed, creator }
+    const [first, second] = [await tab(name, own), await tab(name, own)]
+    await (await open()).replicate(rxdbReplica(first))
+    const standing = await (await open()).replicate(rxdbReplica(second))
+    expect(standing.standingBy.get()).toBe(true)
+    const ids = Array.from({ length: 50 }, (_, n) => `n${n}`)
+    await second.bulkInsert(ids.map((id) => ({ id, text: "first" })))
+    await until(async () => (await far.find().exec()).length === ids.length, "the documents")
+    await far.bulkRemove(ids)
+    await settledAs([second], {})
+    // The other tab then finds both writes at once.
+    silence(second)
+    const back = async (id: string) => (await second.insert({ id, text: "again" })).patch({ text: "edited" })
+    await Promise.all(ids.map(back))
+    await standing.synced()
+    const edited = Object.fromEntries(ids.map((id) => [id, { id, text: "edited" }]))
+    for (const collection of [second, far]) expect(await contents(collection)).toEqual(edited)
   })
 })

@@ -1,15 +1,10 @@
 // A storage that takes the record of a join but then refuses its row, like a disk that fills up.
 import type { RxStorage } from "rxdb/plugins/core"
-import { getRxStorageMemory } from "rxdb/plugins/storage-memory"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { mergeFields, rxdbReplica } from "../src/index.ts"
-import { type Bird, contents, createFlock, settled, settledAs, until } from "./room-flock.ts"
+import { type Bird, contents, memory, settled, settledAs, until, useFlock } from "./room-flock.ts"
 
-let flock: ReturnType<typeof createFlock>
-beforeEach(() => {
-  flock = createFlock()
-})
-afterEach(() => flock.close())
+const flock = useFlock()
 
 interface FullDisk {
   readonly storage: RxStorage<unknown, unknown>
@@ -19,7 +14,7 @@ interface FullDisk {
 }
 
 function fullDisk(): FullDisk {
-  const inner = getRxStorageMemory() as RxStorage<unknown, unknown>
+  const inner = memory()
   let isFull = false
   let refused = 0
   return {
