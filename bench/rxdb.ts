@@ -4,6 +4,7 @@ import { loadavg } from "node:os"
 import { createFigures } from "./figures.ts"
 import { quantile } from "./quantile.ts"
 import type { SuiteOptions } from "./run-suite.ts"
+import { browserLatency, browserSync } from "./rxdb/browsers.ts"
 import { channelFloor } from "./rxdb/channel-floor.ts"
 import { type Flock, openFlock } from "./rxdb/flock.ts"
 import {
@@ -118,6 +119,27 @@ function tasks(quick: boolean): readonly Task[] {
       rounds: 1,
       dunlin: (flock) => cities(flock, quick ? 20_000 : 100_000),
       rxdb: quick ? null : (flock) => cities(flock, 100_000),
+    },
+    {
+      name: `Chromium with IndexedDB: initial sync of ${count}, its batch 1000`,
+      rounds,
+      thoroughOnly: true,
+      dunlin: (flock) => browserSync(flock, { count, batchSize: null }),
+      rxdb: (flock) => browserSync(flock, { count, batchSize: 1000 }),
+    },
+    {
+      name: `Chromium with IndexedDB: initial sync of ${count}, default options`,
+      rounds: 1,
+      thoroughOnly: true,
+      dunlin: (flock) => browserSync(flock, { count, batchSize: null }),
+      rxdb: (flock) => browserSync(flock, { count, batchSize: null }),
+    },
+    {
+      name: "Chromium with IndexedDB: one write to its event at the other side",
+      rounds,
+      thoroughOnly: true,
+      dunlin: (flock) => browserLatency(flock, 150),
+      rxdb: (flock) => browserLatency(flock, 150),
     },
   ]
 }

@@ -12,6 +12,7 @@ import {
   type RegisterValue,
   type ReplicaPeer,
   type ReplicaReport,
+  sameBytes,
   shownValue,
   stateHash,
 } from "@dunlin/core"
@@ -59,7 +60,7 @@ type Draft =
       readonly senderLacks: RegisterSummary | null
     }
 
-/** Joins a batch with one read and one write of the storage. One outcome per entry, in order. */
+/** Joins a batch with at most one read and one write of the storage, if nobody writes meanwhile. One outcome per entry, in order. */
 export async function joinBatch(
   deps: JoinBatchDeps,
   entries: readonly Incoming[],
@@ -67,7 +68,7 @@ export async function joinBatch(
 ): Promise<readonly JoinOutcome[]> {
   const keys = [...new Set(entries.map((entry) => entry.key))]
   const works = new Map<string, Work>()
-  for (const held of await deps.store.load(keys))
+  for (const held of await deps.store.loadForJoin(keys))
     works.set(held.key, { held, state: held.state, changed: false })
 
   const drafts = await draftAll(deps, works, entries)
@@ -228,10 +229,12 @@ function settled(
   const before = rebased ? done.base : draft.before
   const after = rebased ? done.state : draft.after
   const hash = stateHash(after)
+  const hashBefore = before.context.size === 0 ? null : before === after ? hash : stateHash(before)
   return {
     type: "joined",
-    changed,
-    before: before.context.size === 0 ? null : before === after ? hash : stateHash(before),
+    // A row that was read only after its write conflicted may have held all of it.
+    changed: changed && !(rebased && hashBefore !== null && sameBytes(hashBefore, hash)),
+    before: hashBefore,
     stateHash: hash,
     senderLacks: senderLacks === null ? null : encodeSummary(senderLacks),
   }

@@ -162,7 +162,10 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "storage-failed",
             "A document changed faster than it could be joined. It is tried again.",
           )
-        const { planned, outcomes: unplanned } = await planner.plan(left)
+        const blind = left.filter(needsRow)
+        const { planned, outcomes: unplanned } = await planner.plan(
+          blind.length === 0 ? left : left.filter((one) => !needsRow(one)),
+        )
         for (const [key, outcome] of unplanned) outcomes.set(key, outcome)
         const { plans, errors, unnoted } = await commit(planned)
         for (const [key, cause] of unnoted)
@@ -184,7 +187,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
           }
         }
         const conflicted = plans.filter((one) => errors.get(one.key)?.status === CONFLICT)
-        left = [...again, ...(await rebase(conflicted))]
+        const overtaken = conflicted.map(({ held, state }) => ({ held, next: state }))
+        left = [...again, ...(await rebase([...overtaken, ...blind]))]
       }
       return outcomes
     },
@@ -200,17 +204,22 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     return [...transitions, ...shown.map((held) => ({ held, next: held.state }))]
   }
 
-  /** Somebody wrote the row meanwhile: their write comes first, and ours is joined with it. */
-  async function rebase(plans: readonly Plan[]): Promise<readonly Transition[]> {
-    if (plans.length === 0) return []
-    const fresh = await store.load(plans.map((one) => one.key))
+  /** The rows are other than they were read, or unread: what they say comes first, and ours is joined with it. */
+  async function rebase(transitions: readonly Transition[]): Promise<readonly Transition[]> {
+    if (transitions.length === 0) return []
+    const fresh = await store.load(transitions.map(({ held }) => held.key))
     return Promise.all(
       fresh.map(async (held, index) => {
-        const ours = plans[index]?.state ?? held.state
+        const ours = transitions[index]?.next ?? held.state
         return { held, next: await store.fold(held.key, joinStates(held.state, ours)) }
       }),
     )
   }
+}
+
+/** A deletion writes no row where there is none, so that no conflict would tell of one that was not read. */
+function needsRow({ held, next }: Transition): boolean {
+  return held.unread === true && shownValue(next)?.deleted === true
 }
 
 function digestsIn({ siblings, view }: RegisterState): readonly string[] {

@@ -109,6 +109,7 @@ async function openBeside(
     bornBefore: meta.bornBefore,
     holdsRecords: meta.holdsRecords,
     firstRecord: () => metaWithRecords(meta),
+    holdsAttachments,
   }
   const store = createRegisterStore(storeDeps)
   const journal = createRowJournal(sidecar)
