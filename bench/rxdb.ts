@@ -135,6 +135,13 @@ function tasks(quick: boolean): readonly Task[] {
       rxdb: (flock) => browserSync(flock, { count, batchSize: null }),
     },
     {
+      name: "Chromium with IndexedDB: initial sync of 100000, its batch 1000",
+      rounds: 1,
+      thoroughOnly: true,
+      dunlin: (flock) => browserSync(flock, { count: 100_000, batchSize: null }),
+      rxdb: (flock) => browserSync(flock, { count: 100_000, batchSize: 1000 }),
+    },
+    {
       name: "Chromium with IndexedDB: one write to its event at the other side",
       rounds,
       thoroughOnly: true,
