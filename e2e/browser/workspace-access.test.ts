@@ -138,7 +138,7 @@ test("nothing is wider than a small phone, and targets can be hit", async () => 
   await check("workspaces")
 })
 
-test("what comes and goes does not cover the sections, and the board fits a small computer", async () => {
+test("what comes and goes covers neither the sections nor the field for a new task, and the board fits a small computer", async () => {
   ada = await person()
   await startFromSample()
   await ada.page.setViewportSize({ width: 360, height: 740 })
@@ -151,9 +151,12 @@ test("what comes and goes does not cover the sections, and the board fits a smal
   const tabs = await ada.page.getByRole("navigation", { name: "Sections" }).boundingBox()
   if (toast === null || tabs === null) throw new Error("not on the screen")
   expect(toast.y + toast.height).toBeLessThanOrEqual(tabs.y)
+  await ada.goto("/board")
+  for (let number = 0; number < 8; number++) await ada.addTask(`Sheet ${number}`)
+  const field = await ada.page.locator(".new-task").first().boundingBox()
+  expect((field?.y ?? 0) + (field?.height ?? 740)).toBeLessThanOrEqual(toast.y)
   for (const width of [1024, 768]) {
     await ada.page.setViewportSize({ width, height: 740 })
-    await ada.goto("/board")
     await ada.page.locator(".column").last().waitFor()
     const last = await ada.page.locator(".column").last().boundingBox()
     expect((last?.x ?? 0) + (last?.width ?? width), `at ${width} pixels`).toBeLessThanOrEqual(width)
@@ -322,6 +325,20 @@ test("arrows go through the list of documents, Tab leaves it, and the open one i
   await expect
     .poll(() => last.evaluate((row) => innerHeight - row.getBoundingClientRect().bottom))
     .toBeGreaterThan(-2)
+})
+
+test("whoever opens a document from the palette is in its text, also where it is open already", async () => {
+  ada = await person()
+  const { page } = ada
+  await startFromSample()
+  for (const before of [".row", ".title-input"]) {
+    await page.locator(before).last().focus()
+    await page.keyboard.press("Control+k")
+    await page.getByRole("combobox").fill("tide table")
+    await page.keyboard.press("Enter")
+    await expect.poll(() => page.evaluate(() => document.activeElement?.className)).toContain("cm-content")
+    expect(await page.locator(".title-input").inputValue()).toBe("Tide table")
+  }
 })
 
 test("single keys can be turned off, and the text says its language", async () => {

@@ -62,3 +62,23 @@ test("the history of a document on a phone: text above, steps below, one way bac
   await ada.editor().waitFor()
   await expect.poll(() => menus(ada).evaluate((button) => button === document.activeElement)).toBe(true)
 })
+
+test("a phone on its side shows some of the text below what is said about the document, and finds in it", async () => {
+  const ada = await onPhone()
+  const { page } = ada
+  await page.setViewportSize({ width: PHONE.height, height: PHONE.width })
+  await page.locator(".about summary").click()
+  await page.getByRole("textbox", { name: "Description" }).waitFor()
+  const line = await page.locator(".cm-line").boundingBox()
+  const foot = await page.locator(".editor-foot").boundingBox()
+  if (line === null || foot === null) throw new Error("not on the screen")
+  expect(line.y + line.height).toBeLessThanOrEqual(foot.y)
+
+  await page.setViewportSize(PHONE)
+  await ada.editor().click()
+  await page.keyboard.press("Control+f")
+  const tops = await Promise.all(
+    ["next", "prev", "select"].map((name) => page.locator(`.cm-search [name="${name}"]`).boundingBox()),
+  )
+  expect(new Set(tops.map((box) => box?.y)).size).toBe(1)
+})

@@ -6,9 +6,10 @@ import { EditorState } from "@codemirror/state"
 import { EditorView, keymap, placeholder } from "@codemirror/view"
 import { type LoroDocument, textOf } from "@dunlin/loro"
 import { loroCodeMirror } from "@dunlin/loro/codemirror"
-import { useRoom } from "@dunlin/react"
+import { useRoom, useStateValue } from "@dunlin/react"
 import { useEffect, useRef, useState } from "react"
 import { toast } from "../ui/toasts.tsx"
+import { enteredDocument, takeEntry } from "./entered-document.ts"
 import { lineLayout } from "./line-layout.ts"
 import { markdown } from "./markdown-language.ts"
 import { searchCount } from "./search-count.ts"
@@ -18,6 +19,7 @@ import { textLimit } from "./text-limit.ts"
 export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
   const host = useRef<HTMLDivElement>(null)
   const room = useRoom()
+  const entered = useStateValue(enteredDocument, null)
   useEffect(() => {
     if (host.current === null) return
     const text = textOf(note, "body")
@@ -52,6 +54,9 @@ export function MarkdownEditor({ note }: { readonly note: LoroDocument }) {
     if (text.text().length === 0 && !isTyping()) view.focus()
     return () => view.destroy()
   }, [note, room])
+  useEffect(() => {
+    if (takeEntry(note.id)) host.current?.querySelector<HTMLElement>(".cm-content")?.focus()
+  }, [note, entered])
   return (
     <>
       <div ref={host} className="editor" />

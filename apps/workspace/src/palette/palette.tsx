@@ -18,6 +18,8 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
 
   function run(entry: PaletteEntry | undefined): void {
     if (entry === undefined) return
+    // A dialog that closes returns the focus. Later, it would take it from where the entry puts it.
+    dialog.current?.close()
     onClose()
     entry.run()
   }

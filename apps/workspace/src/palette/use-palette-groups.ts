@@ -3,6 +3,7 @@ import { useEffect, useMemo } from "react"
 import { useLocation } from "wouter"
 import type { DocumentEntry } from "../data/entries.ts"
 import { searchWorkspace, type Excerpt, type SearchHit } from "../data/search.ts"
+import { enterDocument } from "../documents/entered-document.ts"
 import { documentAt, documentPath, taskPath } from "../shell/paths.ts"
 import type { IconName } from "../ui/icon.tsx"
 import { relativeTime } from "../ui/relative-time.ts"
@@ -61,7 +62,7 @@ function entryOfRecent({ id, title, updated }: DocumentEntry, navigate: Navigate
     title: title || "Untitled",
     excerpt: null,
     hint: relativeTime(updated),
-    run: () => navigate(documentPath(id)),
+    run: () => openText(id, navigate),
   }
 }
 
@@ -78,6 +79,11 @@ function entryOfHit(hit: SearchHit, navigate: Navigate): PaletteEntry {
     title: title || "Untitled",
     excerpt,
     hint: archived ? "Archived" : "Document",
-    run: () => navigate(documentPath(id)),
+    run: () => openText(id, navigate),
   }
+}
+
+function openText(id: string, navigate: Navigate): void {
+  navigate(documentPath(id))
+  enterDocument(id)
 }
