@@ -60,7 +60,10 @@ type Draft =
       readonly senderLacks: RegisterSummary | null
     }
 
-/** Joins a batch with at most one read and one write of the storage, if nobody writes meanwhile. One outcome per entry, in order. */
+/**
+ * Joins a batch with at most one read and one write of the storage. Rows that another write changed meanwhile, or that were
+ * wrongly taken for absent, are read and written once more. One outcome per entry, in order.
+ */
 export async function joinBatch(
   deps: JoinBatchDeps,
   entries: readonly Incoming[],

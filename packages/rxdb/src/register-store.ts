@@ -104,8 +104,8 @@ export interface RegisterStore {
 }
 
 /**
- * So many documents of one batch, none of which is here, are a first sync. In a browser with IndexedDB, reading the rows of
- * the next batch, too, would take a fifth of its time (decision 0408).
+ * So many documents of one batch, none of which is here, are a first sync. In a browser with IndexedDB, reading rows for the
+ * next batch, too, would be a quarter of what the storage costs (decision 0408).
  */
 const FIRST_SYNC_BATCH = 32
 

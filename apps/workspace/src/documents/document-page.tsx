@@ -4,7 +4,6 @@ import { useStateValue } from "@dunlin/react"
 import type { LoroDoc } from "loro-crdt"
 import { useEffect, useRef, useState, type KeyboardEvent } from "react"
 import { Link, useLocation } from "wouter"
-import { cutText } from "../data/cut-text.ts"
 import { MAX_TITLE, type DocumentEntry } from "../data/entries.ts"
 import { usePeople } from "../people/use-everyone.ts"
 import { attempt } from "../ui/attempt.ts"
@@ -25,6 +24,7 @@ import { readMeta, type DocumentMeta } from "./document-meta.ts"
 import { DocumentHistory } from "./document-history.tsx"
 import { EngineFailed } from "./engine-failed.tsx"
 import { MarkdownEditor } from "./markdown-editor.tsx"
+import { quotedTitle } from "./quoted-title.ts"
 import { TagEditor } from "./tag-editor.tsx"
 import { useIsShown } from "../ui/use-is-shown.ts"
 import { type OpenNote, useNote } from "./use-note.ts"
@@ -92,7 +92,7 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
   async function setArchived(archived: boolean): Promise<void> {
     if (!(await attempt(documents.setArchived(entry.id, archived))) || !archived) return
     const undo = { label: "Undo", run: () => void attempt(documents.setArchived(entry.id, false)) }
-    toast(`Archived ${quoted(entry.title)}.`, undo, entry.id)
+    toast(`Archived ${quotedTitle(entry.title)}.`, undo, entry.id)
     if (isShown()) navigate("/documents")
   }
 
@@ -103,7 +103,7 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
     )
     if (!isDeleted) return
     dropToasts(entry.id)
-    toast(`Deleted ${quoted(entry.title)} forever.`)
+    toast(`Deleted ${quotedTitle(entry.title)} forever.`)
   }
 
   const archive: MenuItem = {
@@ -147,14 +147,6 @@ function OpenDocument({ entry, note }: { readonly entry: DocumentEntry; readonly
       {deleting && <DeleteDialog title={entry.title} onDelete={() => void remove()} onClose={() => setDeleting(false)} />}
     </article>
   ) // prettier-ignore
-}
-
-/** A long title would fill a message that is there in passing. */
-const MAX_QUOTED = 40
-
-function quoted(title: string): string {
-  const start = cutText(title, MAX_QUOTED)
-  return `“${start.length < title.length ? `${start.trimEnd()}…` : title || "Untitled"}”`
 }
 
 /** A title has one line, however long: Enter goes on to the text. */

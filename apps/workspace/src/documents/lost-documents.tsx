@@ -4,6 +4,7 @@ import type { LostDocument } from "../room/lost-edits.ts"
 import { documentAt } from "../shell/paths.ts"
 import { Notice } from "../ui/notice.tsx"
 import { useWorkspace } from "../workspace/workspace-context.ts"
+import { quotedTitle } from "./quoted-title.ts"
 import { useKeepContent } from "./use-keep-content.ts"
 
 /** More at once would cover the screen. The others follow when these are dismissed. */
@@ -34,7 +35,7 @@ function LostNotice({ document }: { readonly document: LostDocument }) {
   const { lostEdits } = useWorkspace()
   const { keep, isKeeping } = useKeepContent(document.id, document)
   return (
-    <Notice tone="warn" title={`“${document.title || "Untitled"}” was deleted forever on another device.`}>
+    <Notice tone="warn" title={`${quotedTitle(document.title)} was deleted forever on another device.`}>
       <p>
         What you last wrote in it had not reached the others by then. Its text is kept as it was here, for as long
         as this page stays open.

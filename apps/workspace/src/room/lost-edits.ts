@@ -132,10 +132,10 @@ export function createLostEdits({
     post({ type: "lost", document })
   }
 
-  async function readMarked(documents: LoroDocuments): Promise<void> {
+  async function readMarked(opened: LoroDocuments): Promise<void> {
     for (const id of marked()) {
       try {
-        await using document = await documents.open(id)
+        await using document = await opened.open(id)
         contents.set(id, readContent(document.doc))
       } catch (error) {
         // The last page ended before it could say so.
