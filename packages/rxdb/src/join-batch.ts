@@ -12,7 +12,6 @@ import {
   type RegisterValue,
   type ReplicaPeer,
   type ReplicaReport,
-  sameBytes,
   shownValue,
   stateHash,
 } from "@dunlin/core"
@@ -21,7 +20,7 @@ import { type ConflictLog, resolvedConflict } from "./conflict-log.ts"
 import type { TrafficSink } from "./document-traffic.ts"
 import { type AttachmentStub, attachmentListOf, type DocumentShape } from "./document-shape.ts"
 import type { Materialised, Materialiser } from "./materialiser.ts"
-import { type Held, holdsUnsharedEdit, type RegisterStore } from "./register-store.ts"
+import { type Held, holdsUnsharedEdit, JOIN_REFUSALS, type RegisterStore } from "./register-store.ts"
 import type { Transition } from "./row-plan.ts"
 import { holdsUnmigrated } from "./sidecar-record.ts"
 import { MAX_SHELF_BLOBS, MAX_SHELF_BYTES } from "./shelf-ledger.ts"
@@ -57,6 +56,8 @@ type Draft =
       readonly before: RegisterState
       readonly after: RegisterState
       readonly changed: boolean
+      /** Whether the entry was all that the sender holds. */
+      readonly isWhole: boolean
       readonly senderLacks: RegisterSummary | null
     }
 
@@ -74,7 +75,7 @@ export async function joinBatch(
   for (const held of await deps.store.loadForJoin(keys))
     works.set(held.key, { held, state: held.state, changed: false })
 
-  const drafts = await draftAll(deps, works, entries)
+  const drafts = await draftAgain(deps, works, entries, await draftAll(deps, works, entries))
 
   const transitions: Transition[] = []
   for (const { held, state, changed } of works.values()) if (changed) transitions.push({ held, next: state })
@@ -83,10 +84,10 @@ export async function joinBatch(
     const outcome = materialised.get(held.key)
     if (outcome?.type === "refused")
       deps.report({ type: "quarantined", key: held.key, reason: outcome.reason })
-    const conflict =
-      outcome?.type === "done" && next.siblings.length > 1 && !holdsUnsharedEdit(held)
-        ? resolvedConflict(deps.shape, held.key, outcome.state)
-        : null
+    if (outcome?.type !== "done" || !outcome.isNews || holdsUnsharedEdit(outcome.held)) continue
+    // A local write that came in between is told of with its own report.
+    const isOurs = next.siblings.length > 1 || held.unread === true
+    const conflict = isOurs ? resolvedConflict(deps.shape, held.key, outcome.state) : null
     if (conflict !== null) deps.conflicts.add(conflict)
   }
   tellTraffic(deps, peer, materialised)
@@ -116,6 +117,31 @@ async function draftAll(
   return lastOf.size === 0 ? (drafts as Draft[]) : Promise.all(drafts.map((draft) => Promise.resolve(draft)))
 }
 
+/** Reads documents that were taken for absent where that left an entry without meaning, and joins their entries anew. */
+async function draftAgain(
+  deps: JoinBatchDeps,
+  works: Map<string, Work>,
+  entries: readonly Incoming[],
+  drafts: readonly Draft[],
+): Promise<readonly Draft[]> {
+  const blind = new Set<string>()
+  entries.forEach(({ key }, at) => {
+    const draft = drafts[at]
+    if (draft === undefined || works.get(key)?.held.unread !== true) return
+    if (draft.type === "joined" ? !draft.changed : draft.outcome.type === "incomplete") blind.add(key)
+  })
+  if (blind.size === 0) return drafts
+  for (const held of await deps.store.load([...blind]))
+    works.set(held.key, { held, state: held.state, changed: false })
+  const again = await draftAll(
+    deps,
+    works,
+    entries.filter(({ key }) => blind.has(key)),
+  )
+  let next = 0
+  return drafts.map((draft, at) => (blind.has(entries[at]?.key ?? "") ? (again[next++] ?? draft) : draft))
+}
+
 /** Returns a promise only to wait: most entries need not, and a promise each would cost as much as the join. */
 function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Draft | Promise<Draft> {
   let decoded: RegisterDelta
@@ -132,9 +158,8 @@ function joinOne(deps: JoinBatchDeps, work: Work, { key, delta }: Incoming): Dra
     case "incomplete":
       return { type: "settled", outcome: { type: "incomplete" } }
     case "contradicts":
-      return refuse(deps, key, "it contradicts what is held: each says that the other was overwritten")
     case "context-full":
-      return refuse(deps, key, "too many sessions wrote it: its context is full")
+      return refuse(deps, key, JOIN_REFUSALS[joined.type])
     case "joined": {
       if (holdsUnmigrated(joined.state, work.held.record))
         return refuse(deps, key, "a migration strategy failed for what is held of it")
@@ -188,7 +213,7 @@ function accept(
     work.state = state
     work.changed = true
   }
-  return { type: "joined", work, before, after: work.state, changed, senderLacks }
+  return { type: "joined", work, before, after: work.state, changed, isWhole: decoded.complete, senderLacks }
 }
 
 function refuse({ report }: JoinBatchDeps, key: string, reason: string): Draft {
@@ -224,22 +249,23 @@ function settled(
 ): JoinOutcome {
   const draft = drafts[index] as Draft
   if (draft.type === "settled") return draft.outcome
-  const { work, changed, senderLacks } = draft
+  const { work, changed, isWhole, senderLacks } = draft
   const done = materialised.get(work.held.key)
   if (done?.type === "refused") return { type: "refused", reason: done.reason }
   if (done?.type === "lacking") return { type: "missing-blobs", blobs: [done.blob] }
-  const rebased = done?.rebased === true && isLast(drafts, index, work)
-  const before = rebased ? done.base : draft.before
-  const after = rebased ? done.state : draft.after
+  // Until it was read, every entry of the document was joined with nothing.
+  const late = work.held.unread === true && done?.rebased === true ? done : null
+  const rebased = late ?? (done?.rebased === true && isLast(drafts, index, work) ? done : null)
+  const before = rebased?.held.state ?? draft.before
+  const after = rebased?.state ?? draft.after
   const hash = stateHash(after)
-  const hashBefore = before.context.size === 0 ? null : before === after ? hash : stateHash(before)
+  const lacks = senderLacks ?? (isWhole ? (rebased?.senderLacks ?? null) : null)
   return {
     type: "joined",
-    // A row that was read only after its write conflicted may have held all of it.
-    changed: changed && !(rebased && hashBefore !== null && sameBytes(hashBefore, hash)),
-    before: hashBefore,
+    changed: changed && late?.isNews !== false,
+    before: before.context.size === 0 ? null : before === after ? hash : stateHash(before),
     stateHash: hash,
-    senderLacks: senderLacks === null ? null : encodeSummary(senderLacks),
+    senderLacks: lacks === null ? null : encodeSummary(lacks),
   }
 }
 
@@ -250,7 +276,7 @@ function tellTraffic(
 ): void {
   if (!traffic.observed || materialised.size === 0) return
   const documents = [...materialised].flatMap(([key, outcome]) => {
-    const shown = outcome.type === "done" ? shownValue(outcome.state) : null
+    const shown = outcome.type === "done" && outcome.isNews ? shownValue(outcome.state) : null
     return shown === null ? [] : [shape.documentOf(key, shown)]
   })
   traffic.next({ direction: "received", peer: peer.session, documents })

@@ -1,7 +1,17 @@
-import { type RegisterState, ReplicaError, type ReplicaReport, sameBytes, shownValue } from "@dunlin/core"
+import {
+  joinRegister,
+  needsFold,
+  type RegisterState,
+  type RegisterSummary,
+  ReplicaError,
+  type ReplicaReport,
+  sameBytes,
+  shownValue,
+  wholeDelta,
+} from "@dunlin/core"
 import type { BulkWriteRow, RxStorageWriteError } from "rxdb"
 import { type AttachmentStub, attachmentListOf, type DocumentData } from "./document-shape.ts"
-import { type Held, holdsUnsharedEdit, joinStates, type RegisterStore } from "./register-store.ts"
+import { type Held, holdsUnsharedEdit, JOIN_REFUSALS, type RegisterStore } from "./register-store.ts"
 import type { RowJournal } from "./row-journal.ts"
 import { noteContextAhead } from "./row-knowledge.ts"
 import {
@@ -29,10 +39,14 @@ export type Materialised =
   | {
       readonly type: "done"
       readonly state: RegisterState
-      /** The state that the join started from. */
-      readonly base: RegisterState
-      /** Whether a local write came in between. */
+      /** The document that the join started from. */
+      readonly held: Held
+      /** Whether a local write came in between, or the document was read only after the join. */
       readonly rebased: boolean
+      /** False if all of it was held already, which only a document that was read after the join can tell so late. */
+      readonly isNews: boolean
+      /** What was joined, as a summary, if what was found only then says more. */
+      readonly senderLacks: RegisterSummary | null
     }
   | Unplanned
 
@@ -155,6 +169,7 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     },
     async materialise(transitions) {
       const outcomes = new Map<string, Materialised>()
+      const lacking = new Map<string, RegisterSummary>()
       let left: readonly Transition[] = journal.owed.size === 0 ? transitions : await withOwed(transitions)
       for (let attempt = 0; left.length > 0; attempt++) {
         if (attempt > MAX_ATTEMPTS)
@@ -162,12 +177,13 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "storage-failed",
             "A document changed faster than it could be joined. It is tried again.",
           )
-        const blind = left.filter(needsRow)
-        const { planned, outcomes: unplanned } = await planner.plan(
-          blind.length === 0 ? left : left.filter((one) => !needsRow(one)),
-        )
-        for (const [key, outcome] of unplanned) outcomes.set(key, outcome)
-        const { plans, errors, unnoted } = await commit(planned)
+        const { planned, outcomes: unplanned } = await planner.plan(left)
+        const ready = planned.filter((one) => !needsRow(one))
+        const readyKeys = new Set(ready.map((one) => one.key))
+        const blind = left.filter(({ held }) => held.unread === true && !readyKeys.has(held.key))
+        const blindKeys = new Set(blind.map(({ held }) => held.key))
+        for (const [key, outcome] of unplanned) if (!blindKeys.has(key)) outcomes.set(key, outcome)
+        const { plans, errors, unnoted } = await commit(ready)
         for (const [key, cause] of unnoted)
           outcomes.set(key, { type: "refused", reason: `it cannot be noted here: ${String(cause)}` })
         const again: Transition[] = []
@@ -177,18 +193,28 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             outcomes.set(one.key, {
               type: "done",
               state: one.state,
-              base: one.held.state,
+              held: one.held,
               rebased: attempt > 0,
+              isNews: true,
+              senderLacks: lacking.get(one.key) ?? null,
             })
-          } else if (error.status !== CONFLICT) {
+          } else if (!isOvertaken(one, error)) {
             const answer = await answerRefusal(one, error)
             if (typeof answer === "string") outcomes.set(one.key, { type: "refused", reason: answer })
             else again.push(answer)
           }
         }
-        const conflicted = plans.filter((one) => errors.get(one.key)?.status === CONFLICT)
-        const overtaken = conflicted.map(({ held, state }) => ({ held, next: state }))
-        left = [...again, ...(await rebase([...overtaken, ...blind]))]
+        const overtaken = plans
+          .filter((one) => isOvertaken(one, errors.get(one.key)))
+          .map(({ held, state }) => ({ held, next: state }))
+        for (const one of await rebase([...overtaken, ...blind])) {
+          if (one.type === "ahead") again.push(one)
+          else outcomes.set(one.held.key, one.outcome)
+          // The first tells what came; later ones also count what was found here meanwhile.
+          if (one.senderLacks !== null && !lacking.has(one.held.key))
+            lacking.set(one.held.key, one.senderLacks)
+        }
+        left = again
       }
       return outcomes
     },
@@ -205,21 +231,52 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
   }
 
   /** The rows are other than they were read, or unread: what they say comes first, and ours is joined with it. */
-  async function rebase(transitions: readonly Transition[]): Promise<readonly Transition[]> {
+  async function rebase(transitions: readonly Transition[]): Promise<readonly Rebased[]> {
     if (transitions.length === 0) return []
     const fresh = await store.load(transitions.map(({ held }) => held.key))
-    return Promise.all(
-      fresh.map(async (held, index) => {
-        const ours = transitions[index]?.next ?? held.state
-        return { held, next: await store.fold(held.key, joinStates(held.state, ours)) }
-      }),
-    )
+    return Promise.all(fresh.map((held, at) => rebaseOne(held, transitions[at] as Transition)))
+  }
+
+  async function rebaseOne(held: Held, { held: former, next: ours }: Transition): Promise<Rebased> {
+    if (held.state.context.size === 0) return { type: "ahead", held, next: ours, senderLacks: null }
+    const joined = joinRegister(held.state, wholeDelta(ours))
+    if (joined.type !== "joined") {
+      const reason = JOIN_REFUSALS[joined.type === "incomplete" ? "contradicts" : joined.type]
+      return { type: "settled", held, outcome: { type: "refused", reason }, senderLacks: null }
+    }
+    const { senderLacks } = joined
+    // Of a document that was read before, a record may hold what is joined since the first attempt: it is news all the same.
+    if (former.unread === true && !joined.changed) {
+      const { state } = held
+      const outcome = { type: "done", state, held, rebased: true, isNews: false, senderLacks } as const
+      return { type: "settled", held, outcome, senderLacks }
+    }
+    const next = needsFold(joined.state) ? await store.fold(held.key, joined.state) : joined.state
+    return { type: "ahead", held, next, senderLacks }
   }
 }
 
-/** A deletion writes no row where there is none, so that no conflict would tell of one that was not read. */
-function needsRow({ held, next }: Transition): boolean {
-  return held.unread === true && shownValue(next)?.deleted === true
+/** What became of a document whose row was read anew. */
+type Rebased =
+  | (Transition & { readonly type: "ahead"; readonly senderLacks: RegisterSummary | null })
+  | {
+      readonly type: "settled"
+      readonly held: Held
+      readonly outcome: Materialised
+      readonly senderLacks: RegisterSummary | null
+    }
+
+/**
+ * Whether a document that was taken for absent has to be read before anything is stored. A record would change what the row
+ * says, and a deletion writes no row, so that no conflict would tell of one that is there.
+ */
+function needsRow({ held, record }: Plan): boolean {
+  return held.unread === true && record !== null
+}
+
+/** Whether a row has to be read again. Of one that was never read, nothing is refused: what came may be known, or merge. */
+function isOvertaken({ held }: Plan, error: RxStorageWriteError<DocumentData> | undefined): boolean {
+  return error !== undefined && (error.status === CONFLICT || held.unread === true)
 }
 
 function digestsIn({ siblings, view }: RegisterState): readonly string[] {

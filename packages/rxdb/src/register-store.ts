@@ -47,7 +47,10 @@ export interface Held {
   /** Empty when there is no entry to share. Its view is folded. */
   readonly state: RegisterState
   readonly trouble?: Trouble
-  /** Taken for absent unread. A write over a row that is there after all conflicts; anything else needs it read first. */
+  /**
+   * Taken for absent unread. A write over a row that is there after all conflicts; anything else needs it read first. That
+   * nothing is held says nothing then.
+   */
   readonly unread?: true
 }
 
@@ -354,8 +357,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   return {
     load,
     async loadForJoin(keys) {
-      const takenForAbsent =
-        isFirstSync && keys.length >= FIRST_SYNC_BATCH && !deps.holdsRecords && !deps.holdsAttachments
+      const isReadFirst = deps.holdsRecords || deps.holdsAttachments || !modifiers.keepsEverything
+      const takenForAbsent = isFirstSync && keys.length >= FIRST_SYNC_BATCH && !isReadFirst
       if (!takenForAbsent) return load(keys)
       return keys.map((key) => ({ key, row: undefined, record: null, state: EMPTY_REGISTER, unread: true }))
     },
@@ -370,6 +373,12 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     fold,
   }
 }
+
+/** Why what a peer sent cannot be joined with what is held. */
+export const JOIN_REFUSALS = {
+  contradicts: "it contradicts what is held: each says that the other was overwritten",
+  "context-full": "too many sessions wrote it: its context is full",
+} as const
 
 export function joinStates(a: RegisterState, b: RegisterState): RegisterState {
   if (a.context.size === 0) return b
