@@ -371,6 +371,30 @@ describe("a client of a signaling server", () => {
     expect(told.at(-1)).toBe("lost")
   })
 
+  test("finds that out as soon where the server had been away for some tries", async () => {
+    const { time, client, join, newest, told } = createWorld()
+    for (let failed = 0; failed < 2; failed++) {
+      await time.runFor(1_000)
+      newest().drop(1006)
+    }
+    await time.runFor(1_000)
+    await join()
+    await time.runFor(1_000)
+    expect(told.at(-1)).toBe("joined 9")
+    client.reconnect()
+    await time.runFor(5_100)
+    expect(told.at(-1)).toBe("lost")
+  })
+
+  test("gives a long try no more time than a first one when it is told to try again, and then begins the next soon", async () => {
+    const { time, client, sockets } = createWorld()
+    await time.runUntil(() => sockets.length === 3, 60_000)
+    await time.runFor(1_000)
+    client.reconnect()
+    await time.runFor(10_600)
+    expect(sockets).toHaveLength(4)
+  })
+
   test("ends the conversation with one who does not speak the protocol", async () => {
     const { time, newest, reports } = createWorld()
     await time.runFor(0)

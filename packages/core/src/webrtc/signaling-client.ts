@@ -50,7 +50,10 @@ export interface SignalingClient {
   /** False when it was not sent because there is no connection. */
   signal(to: Uint8Array, blob: Uint8Array): boolean
   requestIce(): void
-  /** Tries now if it is waiting; if it seems to be connected, asks the server for a sign of life. */
+  /**
+   * Tries now if it is waiting; if it seems to be connected, asks the server for a sign of life. A try under way gets no more
+   * time than a first one, and no long wait follows.
+   */
   reconnect(): void
   /** Leaves at once, waiting for nothing, and stays away until `reconnect`. */
   suspend(): void
@@ -241,10 +244,10 @@ export function createSignalingClient(options: SignalingClientOptions): Signalin
   }
 
   const reconnect = (): void => {
-    if (state.phase === "joined") return state.socket.probe()
+    backOff.reset()
+    if ("socket" in state) return state.socket.probe()
     if (state.phase !== "waiting") return
     state.cancel()
-    backOff.reset()
     connect()
   }
   wait(0)
@@ -295,6 +298,9 @@ function openSocket(
   let isConnected = false
   let heartbeatMs = DEFAULT_HEARTBEAT_MS
   let heardAt = clock.monotonic()
+  let openedAt = 0
+  /** How long a sign of life may take. */
+  let answerMs = CONNECT_TIMEOUT_MS
   let pinged = 0
   let gone = (): void => {}
   const whenGone = new Promise<void>((resolve) => (gone = resolve))
@@ -328,6 +334,7 @@ function openSocket(
   socket.onopen = () => {
     if (over) return
     isConnected = true
+    openedAt = clock.monotonic()
     expect("answer to join", ANSWER_TIMEOUT_MS)
     events.opened()
   }
@@ -359,11 +366,13 @@ function openSocket(
     probe() {
       const askedAt = clock.monotonic()
       send({ type: "ping", nonce: (pinged += 1) })
-      clock.after(ANSWER_TIMEOUT_MS * patience, () => {
+      clock.after(answerMs, () => {
         if (heardAt < askedAt) end("the server has gone silent")
       })
     },
     settled(everyMs) {
+      // Not by the number of tries before it: a server that was down for two is no slower for that.
+      answerMs = ANSWER_TIMEOUT_MS + heardAt - openedAt
       if (everyMs >= 1000) heartbeatMs = Math.min(everyMs, LONGEST_WAIT_MS)
       cancelDeadline()
       cancelDeadline = clock.after(heartbeatMs / 2, beat)
