@@ -114,6 +114,19 @@ describe("a peer of somebody else's connection handler", () => {
     expect(closings).toEqual([["remote"], []])
   })
 
+  test("that comes again before the application has let it in has one pipe, whatever it said before", async () => {
+    let letIn = (): void => {}
+    const decided = new Promise<boolean>((resolve) => (letIn = () => resolve(true)))
+    const { time, pipes, meet, say } = await createWorld({ isPeerValid: () => decided })
+    await meet("ada")
+    say("ada", messageOf("one", 3))
+    say("ada", messageOf("two", 3))
+    await meet("ada")
+    letIn()
+    await time.runFor(0)
+    expect(pipes).toHaveLength(1)
+  })
+
   test("that comes again without having gone has one pipe, and the former one makes no others", async () => {
     const { time, pipes, meet } = await createWorld({ connected() {} })
     await meet("ada")

@@ -194,6 +194,8 @@ function createEnd(
 
   return {
     start() {
+      // The application may decide on a peer that has gone meanwhile.
+      if (gone) return
       started = true
       open()
       for (const message of early.splice(0)) receive(message)
@@ -207,6 +209,7 @@ function createEnd(
     },
     lost() {
       gone = true
+      early.length = 0
       cancelReopen()
       pipe?.end("failed")
       pipe = null
