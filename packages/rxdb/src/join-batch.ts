@@ -1,6 +1,7 @@
 import {
   decodeDelta,
   DecodeError,
+  EMPTY_REGISTER,
   encodeSummary,
   type Incoming,
   joinRegister,
@@ -61,21 +62,71 @@ type Draft =
       readonly senderLacks: RegisterSummary | null
     }
 
-/**
- * Joins a batch with at most one read and one write of the storage. Rows that another write changed meanwhile, or that were
- * wrongly taken for absent, are read and written once more. One outcome per entry, in order.
- */
+/** Joins a batch. One outcome per entry, in order. */
 export async function joinBatch(
+  deps: JoinBatchDeps,
+  entries: readonly Incoming[],
+  peer: ReplicaPeer,
+): Promise<readonly JoinOutcome[]> {
+  if (!deps.store.isFirstSync(entries.length)) return joinRead(deps, entries, peer)
+  const inserted = await insertUnread(deps, entries, peer)
+  if (inserted.size === entries.length) return entries.map(({ key }) => inserted.get(key) as JoinOutcome)
+  const left = entries.filter(({ key }) => !inserted.has(key))
+  const joined = (await joinRead(deps, left, peer)).values()
+  return entries.map(({ key }) => inserted.get(key) ?? (joined.next().value as JoinOutcome))
+}
+
+/**
+ * Stores entries as new documents without looking for their rows (decision 0408). Outcomes by key. A document without one
+ * was not stored: it is there after all, or more than a plain one, or comes twice, or is to be refused.
+ */
+async function insertUnread(
+  deps: JoinBatchDeps,
+  entries: readonly Incoming[],
+  peer: ReplicaPeer,
+): Promise<ReadonlyMap<string, JoinOutcome>> {
+  const states = new Map<string, RegisterState | null>()
+  for (const entry of entries)
+    states.set(entry.key, states.has(entry.key) ? null : plainDocument(deps, entry))
+  const plain = new Map<string, RegisterState>()
+  for (const [key, state] of states) if (state !== null) plain.set(key, state)
+  const inserted = await deps.materialiser.insert(plain)
+  const outcomes = new Map<string, JoinOutcome>()
+  for (const [key, state] of inserted) {
+    deps.stamper.minter.observe(state.context)
+    const hash = stateHash(state)
+    outcomes.set(key, { type: "joined", changed: true, before: null, stateHash: hash, senderLacks: null })
+  }
+  tellTraffic(deps, peer, inserted)
+  return outcomes
+}
+
+/** The state that the entry makes of nothing, if it is one value that nothing speaks against. */
+function plainDocument(deps: JoinBatchDeps, { key, delta }: Incoming): RegisterState | null {
+  try {
+    const decoded = decodeDelta(delta)
+    if (decoded.siblings.length !== 1 || refusal(deps, key, decoded) !== null) return null
+    const joined = joinRegister(EMPTY_REGISTER, decoded)
+    const isPlain = joined.type === "joined" && joined.changed && joined.state.siblings.length === 1
+    return isPlain && joined.senderLacks === null ? joined.state : null
+  } catch (error) {
+    if (error instanceof DecodeError) return null
+    throw error
+  }
+}
+
+/** Joins with one read and one write of the storage, if nobody writes meanwhile. */
+async function joinRead(
   deps: JoinBatchDeps,
   entries: readonly Incoming[],
   peer: ReplicaPeer,
 ): Promise<readonly JoinOutcome[]> {
   const keys = [...new Set(entries.map((entry) => entry.key))]
   const works = new Map<string, Work>()
-  for (const held of await deps.store.loadForJoin(keys))
+  for (const held of await deps.store.load(keys))
     works.set(held.key, { held, state: held.state, changed: false })
 
-  const drafts = await draftAgain(deps, works, entries, await draftAll(deps, works, entries))
+  const drafts = await draftAll(deps, works, entries)
 
   const transitions: Transition[] = []
   for (const { held, state, changed } of works.values()) if (changed) transitions.push({ held, next: state })
@@ -84,13 +135,15 @@ export async function joinBatch(
     const outcome = materialised.get(held.key)
     if (outcome?.type === "refused")
       deps.report({ type: "quarantined", key: held.key, reason: outcome.reason })
-    if (outcome?.type !== "done" || !outcome.isNews || holdsUnsharedEdit(outcome.held)) continue
-    // A local write that came in between is told of with its own report.
-    const isOurs = next.siblings.length > 1 || held.unread === true
-    const conflict = isOurs ? resolvedConflict(deps.shape, held.key, outcome.state) : null
+    const conflict =
+      outcome?.type === "done" && next.siblings.length > 1 && !holdsUnsharedEdit(outcome.held)
+        ? resolvedConflict(deps.shape, held.key, outcome.state)
+        : null
     if (conflict !== null) deps.conflicts.add(conflict)
   }
-  tellTraffic(deps, peer, materialised)
+  const stored = new Map<string, RegisterState>()
+  for (const [key, outcome] of materialised) if (outcome.type === "done") stored.set(key, outcome.state)
+  tellTraffic(deps, peer, stored)
   return drafts.map((_, index) => settled(drafts, index, materialised))
 }
 
@@ -115,31 +168,6 @@ async function draftAll(
     drafts.push(draft)
   }
   return lastOf.size === 0 ? (drafts as Draft[]) : Promise.all(drafts.map((draft) => Promise.resolve(draft)))
-}
-
-/** Reads documents that were taken for absent where that left an entry without meaning, and joins their entries anew. */
-async function draftAgain(
-  deps: JoinBatchDeps,
-  works: Map<string, Work>,
-  entries: readonly Incoming[],
-  drafts: readonly Draft[],
-): Promise<readonly Draft[]> {
-  const blind = new Set<string>()
-  entries.forEach(({ key }, at) => {
-    const draft = drafts[at]
-    if (draft === undefined || works.get(key)?.held.unread !== true) return
-    if (draft.type === "joined" ? !draft.changed : draft.outcome.type === "incomplete") blind.add(key)
-  })
-  if (blind.size === 0) return drafts
-  for (const held of await deps.store.load([...blind]))
-    works.set(held.key, { held, state: held.state, changed: false })
-  const again = await draftAll(
-    deps,
-    works,
-    entries.filter(({ key }) => blind.has(key)),
-  )
-  let next = 0
-  return drafts.map((draft, at) => (blind.has(entries[at]?.key ?? "") ? (again[next++] ?? draft) : draft))
 }
 
 /** Returns a promise only to wait: most entries need not, and a promise each would cost as much as the join. */
@@ -253,16 +281,14 @@ function settled(
   const done = materialised.get(work.held.key)
   if (done?.type === "refused") return { type: "refused", reason: done.reason }
   if (done?.type === "lacking") return { type: "missing-blobs", blobs: [done.blob] }
-  // Until it was read, every entry of the document was joined with nothing.
-  const late = work.held.unread === true && done?.rebased === true ? done : null
-  const rebased = late ?? (done?.rebased === true && isLast(drafts, index, work) ? done : null)
+  const rebased = done?.rebased === true && isLast(drafts, index, work) ? done : null
   const before = rebased?.held.state ?? draft.before
   const after = rebased?.state ?? draft.after
   const hash = stateHash(after)
   const lacks = senderLacks ?? (isWhole ? (rebased?.senderLacks ?? null) : null)
   return {
     type: "joined",
-    changed: changed && late?.isNews !== false,
+    changed,
     before: before.context.size === 0 ? null : before === after ? hash : stateHash(before),
     stateHash: hash,
     senderLacks: lacks === null ? null : encodeSummary(lacks),
@@ -272,11 +298,11 @@ function settled(
 function tellTraffic(
   { traffic, shape }: JoinBatchDeps,
   peer: ReplicaPeer,
-  materialised: ReadonlyMap<string, Materialised>,
+  stored: ReadonlyMap<string, RegisterState>,
 ): void {
-  if (!traffic.observed || materialised.size === 0) return
-  const documents = [...materialised].flatMap(([key, outcome]) => {
-    const shown = outcome.type === "done" && outcome.isNews ? shownValue(outcome.state) : null
+  if (!traffic.observed || stored.size === 0) return
+  const documents = [...stored].flatMap(([key, state]) => {
+    const shown = shownValue(state)
     return shown === null ? [] : [shape.documentOf(key, shown)]
   })
   traffic.next({ direction: "received", peer: peer.session, documents })

@@ -1,6 +1,6 @@
 import {
+  EMPTY_REGISTER,
   joinRegister,
-  needsFold,
   type RegisterState,
   type RegisterSummary,
   ReplicaError,
@@ -41,10 +41,8 @@ export type Materialised =
       readonly state: RegisterState
       /** The document that the join started from. */
       readonly held: Held
-      /** Whether a local write came in between, or the document was read only after the join. */
+      /** Whether a local write came in between. */
       readonly rebased: boolean
-      /** False if all of it was held already, which only a document that was read after the join can tell so late. */
-      readonly isNews: boolean
       /** What was joined, as a summary, if what was found only then says more. */
       readonly senderLacks: RegisterSummary | null
     }
@@ -54,6 +52,11 @@ export type Materialised =
 export interface Materialiser {
   /** One outcome per key, also for keys whose rows were still owed. Rejects with `ReplicaError` "storage-failed". */
   materialise(transitions: readonly Transition[]): Promise<ReadonlyMap<string, Materialised>>
+  /**
+   * Writes documents without looking for their rows, if a row alone can tell of them (decision 0408). Gives those that were
+   * written: over a row that is there, nothing is. Rejects like `materialise`.
+   */
+  insert(states: ReadonlyMap<string, RegisterState>): Promise<ReadonlyMap<string, RegisterState>>
   /** Frees the data of attachments that a local write has replaced everywhere. */
   tidy(held: Held): Promise<void>
 }
@@ -167,6 +170,15 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
       const shows = row === undefined || row._deleted ? [] : digestsOf(shape.valueOf(row))
       if (holdsAttachments) await tidyShelf({ key, held, state, shows })
     },
+    async insert(states) {
+      const transitions = [...states].map(([key, next]) => ({ held: absent(key), next }))
+      const { planned } = await planner.plan(transitions)
+      const alone = planned.filter(({ record, write }) => record === null && write !== null)
+      const errors = await rows.write(alone.flatMap(({ write }) => write ?? []))
+      const written = alone.filter(({ key }) => !errors.has(key))
+      for (const one of written) noteSeen(one)
+      return new Map(written.map(({ key, state }) => [key, state]))
+    },
     async materialise(transitions) {
       const outcomes = new Map<string, Materialised>()
       const lacking = new Map<string, RegisterSummary>()
@@ -178,12 +190,8 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
             "A document changed faster than it could be joined. It is tried again.",
           )
         const { planned, outcomes: unplanned } = await planner.plan(left)
-        const ready = planned.filter((one) => !needsRow(one))
-        const readyKeys = new Set(ready.map((one) => one.key))
-        const blind = left.filter(({ held }) => held.unread === true && !readyKeys.has(held.key))
-        const blindKeys = new Set(blind.map(({ held }) => held.key))
-        for (const [key, outcome] of unplanned) if (!blindKeys.has(key)) outcomes.set(key, outcome)
-        const { plans, errors, unnoted } = await commit(ready)
+        for (const [key, outcome] of unplanned) outcomes.set(key, outcome)
+        const { plans, errors, unnoted } = await commit(planned)
         for (const [key, cause] of unnoted)
           outcomes.set(key, { type: "refused", reason: `it cannot be noted here: ${String(cause)}` })
         const again: Transition[] = []
@@ -195,24 +203,23 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
               state: one.state,
               held: one.held,
               rebased: attempt > 0,
-              isNews: true,
               senderLacks: lacking.get(one.key) ?? null,
             })
-          } else if (!isOvertaken(one, error)) {
+          } else if (error.status !== CONFLICT) {
             const answer = await answerRefusal(one, error)
             if (typeof answer === "string") outcomes.set(one.key, { type: "refused", reason: answer })
             else again.push(answer)
           }
         }
-        const overtaken = plans
-          .filter((one) => isOvertaken(one, errors.get(one.key)))
-          .map(({ held, state }) => ({ held, next: state }))
-        for (const one of await rebase([...overtaken, ...blind])) {
-          if (one.type === "ahead") again.push(one)
-          else outcomes.set(one.held.key, one.outcome)
+        const conflicted = plans.filter((one) => errors.get(one.key)?.status === CONFLICT)
+        for (const { key, rebased } of await rebase(conflicted)) {
+          if (rebased.type === "refused") {
+            outcomes.set(key, rebased)
+            continue
+          }
+          again.push(rebased)
           // The first tells what came; later ones also count what was found here meanwhile.
-          if (one.senderLacks !== null && !lacking.has(one.held.key))
-            lacking.set(one.held.key, one.senderLacks)
+          if (rebased.senderLacks !== null && !lacking.has(key)) lacking.set(key, rebased.senderLacks)
         }
         left = again
       }
@@ -230,53 +237,40 @@ export function createMaterialiser(deps: MaterialiserDeps): Materialiser {
     return [...transitions, ...shown.map((held) => ({ held, next: held.state }))]
   }
 
-  /** The rows are other than they were read, or unread: what they say comes first, and ours is joined with it. */
-  async function rebase(transitions: readonly Transition[]): Promise<readonly Rebased[]> {
-    if (transitions.length === 0) return []
-    const fresh = await store.load(transitions.map(({ held }) => held.key))
-    return Promise.all(fresh.map((held, at) => rebaseOne(held, transitions[at] as Transition)))
+  /** Somebody wrote the rows meanwhile: their writes come first, and ours are joined with them. */
+  async function rebase(
+    plans: readonly Plan[],
+  ): Promise<readonly { readonly key: string; readonly rebased: Rebased }[]> {
+    if (plans.length === 0) return []
+    const fresh = await store.load(plans.map((one) => one.key))
+    return Promise.all(
+      fresh.map(async (held, at) => ({
+        key: held.key,
+        rebased: await rebaseOne(held, plans[at]?.state ?? held.state),
+      })),
+    )
   }
 
-  async function rebaseOne(held: Held, { held: former, next: ours }: Transition): Promise<Rebased> {
+  async function rebaseOne(held: Held, ours: RegisterState): Promise<Rebased> {
     if (held.state.context.size === 0) return { type: "ahead", held, next: ours, senderLacks: null }
     const joined = joinRegister(held.state, wholeDelta(ours))
-    if (joined.type !== "joined") {
-      const reason = JOIN_REFUSALS[joined.type === "incomplete" ? "contradicts" : joined.type]
-      return { type: "settled", held, outcome: { type: "refused", reason }, senderLacks: null }
-    }
-    const { senderLacks } = joined
-    // Of a document that was read before, a record may hold what is joined since the first attempt: it is news all the same.
-    if (former.unread === true && !joined.changed) {
-      const { state } = held
-      const outcome = { type: "done", state, held, rebased: true, isNews: false, senderLacks } as const
-      return { type: "settled", held, outcome, senderLacks }
-    }
-    const next = needsFold(joined.state) ? await store.fold(held.key, joined.state) : joined.state
-    return { type: "ahead", held, next, senderLacks }
+    if (joined.type !== "joined")
+      return {
+        type: "refused",
+        reason: JOIN_REFUSALS[joined.type === "incomplete" ? "contradicts" : joined.type],
+      }
+    const { state, senderLacks } = joined
+    return { type: "ahead", held, next: await store.fold(held.key, state), senderLacks }
   }
 }
 
-/** What became of a document whose row was read anew. */
+/** What became of a document whose row somebody wrote meanwhile. */
 type Rebased =
   | (Transition & { readonly type: "ahead"; readonly senderLacks: RegisterSummary | null })
-  | {
-      readonly type: "settled"
-      readonly held: Held
-      readonly outcome: Materialised
-      readonly senderLacks: RegisterSummary | null
-    }
+  | Extract<Unplanned, { type: "refused" }>
 
-/**
- * Whether a document that was taken for absent has to be read before anything is stored. A record would change what the row
- * says, and a deletion writes no row, so that no conflict would tell of one that is there.
- */
-function needsRow({ held, record }: Plan): boolean {
-  return held.unread === true && record !== null
-}
-
-/** Whether a row has to be read again. Of one that was never read, nothing is refused: what came may be known, or merge. */
-function isOvertaken({ held }: Plan, error: RxStorageWriteError<DocumentData> | undefined): boolean {
-  return error !== undefined && (error.status === CONFLICT || held.unread === true)
+function absent(key: string): Held {
+  return { key, row: undefined, record: null, state: EMPTY_REGISTER }
 }
 
 function digestsIn({ siblings, view }: RegisterState): readonly string[] {

@@ -47,11 +47,6 @@ export interface Held {
   /** Empty when there is no entry to share. Its view is folded. */
   readonly state: RegisterState
   readonly trouble?: Trouble
-  /**
-   * Taken for absent unread. A write over a row that is there after all conflicts; anything else needs it read first. That
-   * nothing is held says nothing then.
-   */
-  readonly unread?: true
 }
 
 /** Why row and record could not be brought together. The state is then that of the record alone. */
@@ -87,8 +82,8 @@ export interface RegisterStoreDeps extends RowClaimsDeps {
 /** Reads register states, giving a place in the register to writes that do not have one yet. */
 export interface RegisterStore {
   load(keys: readonly string[]): Promise<readonly Held[]>
-  /** The same for a batch that is written next; in a first sync, documents may be taken for absent `unread`. */
-  loadForJoin(keys: readonly string[]): Promise<readonly Held[]>
+  /** Whether so many documents of one batch may be taken for absent without reading their rows (decision 0408). */
+  isFirstSync(count: number): boolean
   /** The same for rows at hand; their sidecar records are read. */
   loadRows(rows: readonly Row[]): Promise<readonly Held[]>
   /** The state of a row that needs neither sidecar nor adoption, else null. Never waits. */
@@ -340,11 +335,12 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
     return stampedWrite(recognition.stamp, stampedValue(shape.valueOf(row), recognition.stamp))
   }
 
-  let isFirstSync = false
+  /** Whether the last large batch met no row, and nobody has met one since. */
+  let metNone = false
   const find = async (keys: readonly string[]): Promise<ReadonlyMap<string, Row>> => {
     const found = await rows.find(keys)
-    if (found.size > 0) isFirstSync = false
-    else if (keys.length >= FIRST_SYNC_BATCH) isFirstSync = true
+    if (found.size > 0) metNone = false
+    else if (keys.length >= FIRST_SYNC_BATCH) metNone = true
     return found
   }
 
@@ -356,12 +352,12 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
 
   return {
     load,
-    async loadForJoin(keys) {
-      const isReadFirst = deps.holdsRecords || deps.holdsAttachments || !modifiers.keepsEverything
-      const takenForAbsent = isFirstSync && keys.length >= FIRST_SYNC_BATCH && !isReadFirst
-      if (!takenForAbsent) return load(keys)
-      return keys.map((key) => ({ key, row: undefined, record: null, state: EMPTY_REGISTER, unread: true }))
-    },
+    isFirstSync: (count) =>
+      metNone &&
+      count >= FIRST_SYNC_BATCH &&
+      !deps.holdsRecords &&
+      !deps.holdsAttachments &&
+      modifiers.keepsEverything,
     async loadRows(found) {
       const rowsByKey = new Map(found.map((row) => [shape.keyOf(row), row]))
       const keys = [...rowsByKey.keys()]
